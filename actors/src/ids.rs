@@ -1,0 +1,470 @@
+//! Identifiers. Each is a type of its own, so that one can never stand in for another.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha3::{Digest, Sha3_256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+/// Why a text is not the identifier it should be. The message never repeats the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{expected}")]
+pub struct InvalidId {
+    /// What would have been valid.
+    pub expected: &'static str,
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new identifier (UUIDv7, RFC 9562), ordered by time of creation.
+            #[must_use]
+            pub fn generate() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// Wraps an existing UUID.
+            #[must_use]
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID itself.
+            #[must_use]
+            pub const fn as_uuid(&self) -> Uuid {
+                self.0
+            }
+
+            /// The 16 bytes of the UUID, most significant first: their order is the id's order.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Uuid::parse_str(text).map(Self).map_err(|_| InvalidId { expected: "must be a UUID" })
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A controller's row, never reused: a controller deleted and made again under the same DID
+    /// is another one. Internal; the world knows controllers by [`ControllerDid`].
+    ControllerId
+}
+uuid_id! {
+    /// One custom integration.
+    IntegrationId
+}
+uuid_id! {
+    /// One accepted event. Its UUIDv7 time *is* the event's receive time, see [`EventId::received_at`].
+    EventId
+}
+uuid_id! {
+    /// One processing activity.
+    ActivityId
+}
+uuid_id! {
+    /// One data subject, inside; the world knows it as a [`SubjectDid`].
+    SubjectId
+}
+
+impl EventId {
+    /// The receive time, in milliseconds, that the id carries. One source for both: dedup windows
+    /// and ordering need no second clock.
+    #[must_use]
+    pub fn received_at(&self) -> Timestamp {
+        let bytes = self.0.as_bytes();
+        let mut wide = [0u8; 8];
+        wide[2..].copy_from_slice(&bytes[..6]);
+        Timestamp::from_millis(i64::from_be_bytes(wide))
+    }
+
+    /// The smallest id of a given receive time: a bound for range scans.
+    #[must_use]
+    pub fn first_at(time: Timestamp) -> Self {
+        Self(Uuid::from_u128((time.as_millis().max(0) as u128) << 80))
+    }
+}
+
+impl SubjectId {
+    /// The subject's public name: `did:conduit:` and the SHA3-256 of its UUID in hexadecimal.
+    #[must_use]
+    pub fn did(&self) -> SubjectDid {
+        let mut hash = Sha3_256::new();
+        hash.update(b"conduit/subject-did/v1");
+        hash.update(self.0.as_bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        SubjectDid(digest)
+    }
+}
+
+/// A data subject's DID. One way: the UUID cannot be read back from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SubjectDid([u8; 32]);
+
+impl SubjectDid {
+    /// The digest, for storage.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// From the stored digest.
+    #[must_use]
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+}
+
+impl fmt::Display for SubjectDid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("did:conduit:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for SubjectDid {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let invalid = InvalidId {
+            expected: "must be did:conduit: and 64 hexadecimal digits",
+        };
+        let hex = text
+            .strip_prefix("did:conduit:")
+            .filter(|hex| hex.len() == 64)
+            .ok_or(invalid)?;
+        let mut digest = [0u8; 32];
+        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| invalid)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid)?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+impl Serialize for SubjectDid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A data controller's DID, in W3C DID syntax (DID Core 1.0, section 3.1), at most 512 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ControllerDid(Arc<str>);
+
+impl ControllerDid {
+    /// The longest DID taken, in bytes.
+    pub const MAX_BYTES: usize = 512;
+
+    /// The DID as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ControllerDid {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let invalid = InvalidId {
+            expected: "must be a DID: did:<method>:<method-specific-id>, at most 512 bytes",
+        };
+        if text.len() > Self::MAX_BYTES || !is_did(text) {
+            return Err(invalid);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// DID Core 1.0: `did:` method-name (lower-case letters and digits) `:` method-specific-id, which is
+/// segments of idchars divided by colons, of which the last is not empty. An idchar is a letter, a
+/// digit, `.`, `-`, `_` or a percent-encoded byte.
+fn is_did(text: &str) -> bool {
+    let Some((method, id)) = text.strip_prefix("did:").and_then(|rest| rest.split_once(':')) else {
+        return false;
+    };
+    let method_ok = !method.is_empty() && method.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let mut bytes = id.bytes();
+    while let Some(byte) = bytes.next() {
+        let ok = match byte {
+            b'%' => {
+                bytes.next().is_some_and(|b| b.is_ascii_hexdigit())
+                    && bytes.next().is_some_and(|b| b.is_ascii_hexdigit())
+            }
+            b'.' | b'-' | b'_' | b':' => true,
+            other => other.is_ascii_alphanumeric(),
+        };
+        if !ok {
+            return false;
+        }
+    }
+    method_ok && !id.is_empty() && !id.ends_with(':')
+}
+
+/// A data processor's id (`dpid`): 1–128 of the characters that need no escaping in a URL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessorId(Arc<str>);
+
+impl ProcessorId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProcessorId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let fits =
+            (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:".contains(&b));
+        fits.then(|| Self(text.into())).ok_or(InvalidId {
+            expected: "must be 1 to 128 letters, digits, or any of - . _ ~ :",
+        })
+    }
+}
+
+/// An event's type: 1–128 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventType(Arc<str>);
+
+impl EventType {
+    /// The longest name, in characters.
+    pub const MAX_CHARS: usize = 128;
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EventType {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let invalid = InvalidId {
+            expected: "must have 1 to 128 characters, none of them a control character",
+        };
+        // Four bytes a character at most: a quick bound before counting.
+        if text.is_empty() || text.len() > 4 * Self::MAX_CHARS {
+            return Err(invalid);
+        }
+        let fits = text.chars().count() <= Self::MAX_CHARS && !text.chars().any(char::is_control);
+        fits.then(|| Self(text.into())).ok_or(invalid)
+    }
+}
+
+macro_rules! text_id {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+text_id!(ControllerDid, ProcessorId, EventType);
+
+/// A position in one controller's journal stream or audit chain: counts from 1 without gaps;
+/// 0 stands before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub u64);
+
+impl Sequence {
+    /// The position after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A moment in UTC, in milliseconds since 1970-01-01. In JSON: RFC 3339 with milliseconds and `Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The clock, now.
+    #[must_use]
+    pub fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// From milliseconds since 1970-01-01.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970-01-01.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads an RFC 3339 date and time; `None` if it is not one, or lies outside the years 0000–9999.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        let millis = i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
+        OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000))
+            .ok()
+            .filter(|utc| (0..=9999).contains(&utc.year()))?;
+        Some(Self(millis))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(utc) = OffsetDateTime::from_unix_timestamp(self.0.div_euclid(1000)) else {
+            return write!(f, "{}ms", self.0);
+        };
+        let millis = self.0.rem_euclid(1000);
+        let (date, time) = (utc.date(), utc.time());
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{millis:03}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            time.hour(),
+            time.minute(),
+            time.second()
+        )
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse_rfc3339(&text).ok_or_else(|| serde::de::Error::custom("must be an RFC 3339 date and time"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dids_follow_the_w3c_syntax() {
+        for good in [
+            "did:web:shop.example",
+            "did:key:z6Mk",
+            "did:web:a%3A80:b",
+            "did:x1::b",
+            "did:a:-",
+        ] {
+            assert!(good.parse::<ControllerDid>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "did:",
+            "did:web:",
+            "did:Web:a",
+            "did::a",
+            "did:web:a:",
+            "did:web:a%3",
+            "did:web:a/b",
+            "did:web:ä",
+            "x:web:a",
+        ] {
+            assert!(bad.parse::<ControllerDid>().is_err(), "{bad}");
+        }
+        let longest = format!("did:web:{}", "a".repeat(ControllerDid::MAX_BYTES - 8));
+        assert!(longest.parse::<ControllerDid>().is_ok());
+        assert!(format!("{longest}a").parse::<ControllerDid>().is_err());
+    }
+
+    #[test]
+    fn times_are_rfc_3339_in_and_out() {
+        let time = Timestamp::parse_rfc3339("2026-04-06T12:30:00.1239+02:00").unwrap();
+        assert_eq!(time.to_string(), "2026-04-06T10:30:00.123Z");
+        assert_eq!(Timestamp::from_millis(-1).to_string(), "1969-12-31T23:59:59.999Z");
+        for bad in [
+            "2026-04-06",
+            "2026-04-06 10:30",
+            "2026-13-06T10:30:00Z",
+            "2026-04-06T10:30:00",
+            "now",
+        ] {
+            assert!(Timestamp::parse_rfc3339(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_event_id_carries_its_receive_time() {
+        let before = Timestamp::now();
+        let id = EventId::generate();
+        let after = Timestamp::now();
+        assert!((before..=after).contains(&id.received_at()));
+        assert!(EventId::first_at(id.received_at()) <= id);
+        assert_eq!(EventId::first_at(id.received_at()).received_at(), id.received_at());
+    }
+
+    #[test]
+    fn event_types_have_1_to_128_characters() {
+        assert!("ä".repeat(128).parse::<EventType>().is_ok());
+        for bad in [String::new(), "ä".repeat(129), "a\nb".into(), "\u{0}".into()] {
+            assert!(bad.parse::<EventType>().is_err());
+        }
+    }
+
+    #[test]
+    fn a_subject_did_reads_back() {
+        let did = SubjectId::generate().did();
+        assert_eq!(did.to_string().parse::<SubjectDid>().unwrap(), did);
+    }
+}

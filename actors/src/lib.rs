@@ -1,0 +1,23 @@
+//! Conduit's domain and its supervised actor pipeline.
+//!
+//! An accepted event goes through five actors, all on the thread of its controller's shard:
+//!
+//! ```text
+//!  AuthActor ─► ValidatorActor ─► Journal.append ═► 200
+//!      ═══════════ answered; what follows is asynchronous ═══════════
+//!  Journal.read ─► PiiExtractorActor ─► DedupWindow.claim ─► SubjectResolverActor
+//!      ─► ActivityLoggerActor (one transaction) ─► Journal.release
+//! ```
+//!
+//! The crate knows the world by its [`ports`] alone: no HTTP, no SQL, no Redis, no disk. What an
+//! actor decides lives in plain structs beside it, with their unit tests; the actor is a thin
+//! wrapper that [`supervisor`] fences, restarts and reports on.
+
+#![warn(missing_docs)]
+
+pub mod event;
+pub mod ids;
+pub mod links;
+pub mod mapping;
+pub mod personal;
+pub mod ports;

@@ -1,0 +1,103 @@
+//! An integration as its owner writes it: the JSON of the management API.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::LegalBasis;
+
+/// The body of `POST /api/v1/integrations/custom`, and what `GET` shows of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IntegrationSpec {
+    /// For people: 1–200 characters.
+    pub name: String,
+    /// The `dpid` of the webhook URL; made if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_processor_id: Option<String>,
+    /// Region (ISO 3166-1 alpha-2) for telephone numbers without a country code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_region: Option<String>,
+    /// Dedup for all events that do not say otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedup: Option<DedupSpec>,
+    /// The events that it takes.
+    pub events: Vec<EventSpec>,
+}
+
+/// One event type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EventSpec {
+    /// The envelope's `event`.
+    pub name: String,
+    /// What the data is processed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Why that is lawful.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_basis: Option<LegalBasis>,
+    /// How repeats are recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedup: Option<DedupSpec>,
+    /// The fields that mean something; all others are ignored and never stored.
+    #[serde(default)]
+    pub fields: Vec<FieldSpec>,
+}
+
+/// One field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FieldSpec {
+    /// Where it is: names divided by dots; `[]` after a name stands for each element of an array.
+    pub path: String,
+    /// What JSON value it must be.
+    #[serde(rename = "type", default)]
+    pub field_type: FieldType,
+    /// Whether an event without it is rejected.
+    #[serde(default)]
+    pub required: bool,
+    /// The PII category, if it is personal data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pii: Option<String>,
+}
+
+/// The JSON type of a field's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldType {
+    /// A string.
+    #[default]
+    String,
+    /// A number without a fraction.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A string in RFC 3339.
+    Timestamp,
+}
+
+/// How repeats are recognised. What is left out is taken from the integration, then from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DedupSpec {
+    /// What makes two events repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<DedupKeyKind>,
+    /// For how long after the first, in seconds: 0 (off) to 86,400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_seconds: Option<u32>,
+}
+
+/// What two events must share to be repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DedupKeyKind {
+    /// All personal data; the whole body if there is none.
+    #[default]
+    Pii,
+    /// All mapped fields.
+    Mapped,
+    /// The body, byte for byte.
+    Body,
+}

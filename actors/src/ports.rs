@@ -1,0 +1,13 @@
+//! What the actors need of the world, as traits. Adapters implement them; nothing here knows how.
+
+mod dedup;
+mod directory;
+mod journal;
+mod store;
+
+pub use dedup::{Claim, DedupError, DedupWindow, Verdict};
+pub use directory::{Controller, Credential, Directory, Integration};
+pub use journal::{AppendReply, BacklogListener, Durable, Journal, JournalError, StreamPosition};
+pub use store::{
+    BatchEffects, ChainAdvance, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
+};

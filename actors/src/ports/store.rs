@@ -1,0 +1,185 @@
+//! The store, as far as the pipeline needs it: links to read, and one transaction per batch to write.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::event::{Activity, AuditHash, LinkHash, OutcomeRecord};
+use crate::ids::{ControllerId, EventId, Sequence, SubjectId, Timestamp};
+
+/// Why the store did not do as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was there first: what the batch was resolved against is out of date. Nothing was
+    /// written; resolve again and commit again.
+    #[error("another writer was there first")]
+    Conflict,
+    /// The database is away, busy or full. Nothing was written; wait and try again.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The database answered what it must not: a fault in the schema, the data or this program.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+/// A link that is in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownLink {
+    /// The keyed hash that was looked up.
+    pub hash: LinkHash,
+    /// The subject it belongs to now, merges followed to their end.
+    pub subject: SubjectId,
+    /// When that subject was first seen: the older one survives a merge.
+    pub subject_first_seen_at: Timestamp,
+}
+
+/// A subject to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSubject {
+    /// Its id.
+    pub id: SubjectId,
+    /// Whose subject it is.
+    pub controller: ControllerId,
+    /// `triggeredAt` of the event that created it.
+    pub first_seen_at: Timestamp,
+}
+
+/// A link to attach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLink {
+    /// Whose link it is.
+    pub controller: ControllerId,
+    /// The keyed hash.
+    pub hash: LinkHash,
+    /// The subject that it leads to.
+    pub subject: SubjectId,
+    /// The category of the identifier.
+    pub category: Arc<str>,
+    /// Strong links lead to one subject each; weak ones to any number.
+    pub strong: bool,
+    /// The version of the link key.
+    pub key_version: u32,
+    /// `triggeredAt` of the event that brought it; the earliest wins.
+    pub first_seen_at: Timestamp,
+}
+
+/// Two subjects found to be one. Links and activities stay where they are and are read through
+/// the merge, so that undoing it is deleting it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merge {
+    /// Whose subjects they are.
+    pub controller: ControllerId,
+    /// The subject that is now read as `into`.
+    pub from: SubjectId,
+    /// The subject that survives.
+    pub into: SubjectId,
+    /// When it was found.
+    pub at: Timestamp,
+    /// The event that showed it.
+    pub event: EventId,
+    /// The strong links that the event carried and that led to different subjects: hash and category.
+    pub evidence: Vec<(LinkHash, Arc<str>)>,
+}
+
+/// The end of a controller's audit chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The last activity's sequence; 0 before the first.
+    pub sequence: Sequence,
+    /// Its hash; zeros before the first.
+    pub hash: AuditHash,
+}
+
+impl ChainHead {
+    /// The head of a chain without activities.
+    pub const EMPTY: Self = Self {
+        sequence: Sequence(0),
+        hash: AuditHash([0; 32]),
+    };
+}
+
+/// Moves a chain's head. The commit is a [`StoreError::Conflict`] unless the head is `from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainAdvance {
+    /// Whose chain.
+    pub controller: ControllerId,
+    /// Where the head must stand.
+    pub from: ChainHead,
+    /// Where it goes.
+    pub to: ChainHead,
+}
+
+/// Moves a stream's checkpoint. The commit is a [`StoreError::Conflict`] unless it stands at `from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Whose stream.
+    pub controller: ControllerId,
+    /// Where the checkpoint must stand.
+    pub from: Sequence,
+    /// Where it goes.
+    pub through: Sequence,
+}
+
+/// Everything that one batch changes, to be committed in one transaction or not at all.
+#[derive(Debug, Default)]
+pub struct BatchEffects {
+    /// Subjects to create.
+    pub subjects: Vec<NewSubject>,
+    /// Links to attach. A strong one that another subject holds already is a conflict.
+    pub links: Vec<NewLink>,
+    /// Merges found. One whose `from` or `into` is merged already is a conflict.
+    pub merges: Vec<Merge>,
+    /// Audit records, in chain order within each controller.
+    pub activities: Vec<Activity>,
+    /// One per event of the batch.
+    pub outcomes: Vec<OutcomeRecord>,
+    /// One per controller with activities in the batch.
+    pub chains: Vec<ChainAdvance>,
+    /// One per controller in the batch.
+    pub checkpoints: Vec<Checkpoint>,
+}
+
+/// The store behind the pipeline.
+#[async_trait]
+pub trait PipelineStore: Send + Sync + 'static {
+    /// Which subjects these hashes lead to, merges followed. A weak hash may lead to many: at most
+    /// `fan_out` are given for each hash.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError>;
+
+    /// How many distinct strong links each of these subjects has per category, the subjects merged into them included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn strong_link_counts(
+        &self,
+        controller: ControllerId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError>;
+
+    /// The head of a controller's audit chain.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError>;
+
+    /// Commits a batch, all or nothing, fully synced. Events of controllers that are deleted by now leave nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written, but for [`StoreError::Unavailable`] when the commit's own
+    /// answer was lost: then the checkpoint tells, and a second try is a [`StoreError::Conflict`].
+    async fn commit(&self, effects: &BatchEffects) -> Result<(), StoreError>;
+
+    /// The committed checkpoint of a controller's stream.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError>;
+}

@@ -1,0 +1,231 @@
+//! Keys at rest: each controller's random data key, wrapped under the master key.
+//!
+//! A data key encrypts what Conduit keeps of a controller's payloads (the journal, and the payloads of
+//! rejected and failed events). It is stored with the controller's row, wrapped; deleting the row makes
+//! everything that it encrypted unreadable.
+//!
+//! No nonce is ever used twice under one key: a data key itself encrypts nothing. Each *epoch* (one
+//! run of the program, named by 16 random bytes) derives a key of its own from it, and counts its nonces.
+//! AEAD is AES-256-GCM (NIST SP 800-38D).
+
+use std::sync::Arc;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use conduit_actors::ids::ControllerId;
+use conduit_actors::links::MasterKey;
+use dashmap::DashMap;
+use rand::RngCore;
+use zeroize::Zeroizing;
+
+/// Why a key or a ciphertext cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The controller is not known here: deleted, or never made.
+    #[error("no data key for this controller")]
+    Unknown,
+    /// The ciphertext, its context or the key is not what it was when it was sealed.
+    #[error("decryption failed: wrong master key, or damaged data")]
+    Refused,
+}
+
+/// Names one run of the program, see the module's docs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Epoch(pub [u8; 16]);
+
+impl Epoch {
+    /// A new, random one.
+    #[must_use]
+    pub fn generate() -> Self {
+        let mut bytes = [0; 16];
+        rand::rng().fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+}
+
+/// All controllers' data keys, unwrapped, in memory only.
+pub struct Keyring {
+    master: MasterKey,
+    data_keys: DashMap<ControllerId, MasterKey>,
+}
+
+const WRAP_NONCE_BYTES: usize = 12;
+
+impl Keyring {
+    /// An empty keyring under this master key.
+    #[must_use]
+    pub fn new(master: MasterKey) -> Self {
+        Self {
+            master,
+            data_keys: DashMap::new(),
+        }
+    }
+
+    /// The master key, to derive link keys from.
+    #[must_use]
+    pub const fn master(&self) -> &MasterKey {
+        &self.master
+    }
+
+    /// Makes a data key for a new controller, keeps it, and answers it wrapped, for the store.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] if the cipher fails.
+    pub fn create(&self, controller: ControllerId) -> Result<Vec<u8>, KeyError> {
+        let mut key = Zeroizing::new([0u8; 32]);
+        rand::rng().fill_bytes(key.as_mut());
+        let mut nonce = [0; WRAP_NONCE_BYTES];
+        rand::rng().fill_bytes(&mut nonce);
+
+        let mut sealed = key.to_vec();
+        self.wrapping_key(controller)?
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(controller.as_bytes()),
+                &mut sealed,
+            )
+            .map_err(|_| KeyError::Refused)?;
+        self.data_keys.insert(controller, MasterKey::new(*key));
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// Unwraps a stored data key and keeps it.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] under another master key than it was wrapped with.
+    pub fn load(&self, controller: ControllerId, wrapped: &[u8]) -> Result<(), KeyError> {
+        let (nonce, sealed) = wrapped
+            .split_first_chunk::<WRAP_NONCE_BYTES>()
+            .ok_or(KeyError::Refused)?;
+        let mut sealed = Zeroizing::new(sealed.to_vec());
+        let key = self
+            .wrapping_key(controller)?
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(controller.as_bytes()),
+                &mut sealed,
+            )
+            .map_err(|_| KeyError::Refused)?;
+        let key: [u8; 32] = (&*key).try_into().map_err(|_| KeyError::Refused)?;
+        self.data_keys.insert(controller, MasterKey::new(key));
+        Ok(())
+    }
+
+    /// Forgets a deleted controller's data key.
+    pub fn forget(&self, controller: ControllerId) {
+        self.data_keys.remove(&controller);
+    }
+
+    /// The key that `purpose` uses in one epoch.
+    ///
+    /// # Errors
+    /// [`KeyError::Unknown`] for a controller that is not (or no longer) here.
+    pub fn epoch_key(&self, controller: ControllerId, purpose: &str, epoch: Epoch) -> Result<EpochKey, KeyError> {
+        let data_key = self.data_keys.get(&controller).ok_or(KeyError::Unknown)?;
+        let label: String = epoch
+            .0
+            .iter()
+            .fold(format!("{purpose}/"), |label, byte| label + &format!("{byte:02x}"));
+        let key = Zeroizing::new(data_key.derive(&label, controller, 1));
+        Ok(EpochKey {
+            aead: Arc::new(aead(&key)?),
+        })
+    }
+
+    fn wrapping_key(&self, controller: ControllerId) -> Result<LessSafeKey, KeyError> {
+        aead(&Zeroizing::new(self.master.derive("wrap-data-key", controller, 1)))
+    }
+}
+
+fn aead(key: &[u8; 32]) -> Result<LessSafeKey, KeyError> {
+    UnboundKey::new(&AES_256_GCM, key)
+        .map(LessSafeKey::new)
+        .map_err(|_| KeyError::Refused)
+}
+
+/// Seals and opens under one controller's key for one epoch.
+#[derive(Clone)]
+pub struct EpochKey {
+    aead: Arc<LessSafeKey>,
+}
+
+impl EpochKey {
+    /// The bytes that sealing adds.
+    pub const TAG_BYTES: usize = 16;
+
+    /// Seals `buffer` in place and appends the tag. `counter` must be new within the epoch; `context` is
+    /// authenticated with it, not stored.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] if the cipher fails.
+    pub fn seal(&self, counter: u64, context: &[u8], buffer: &mut Vec<u8>) -> Result<(), KeyError> {
+        self.aead
+            .seal_in_place_append_tag(nonce(counter), Aad::from(context), buffer)
+            .map_err(|_| KeyError::Refused)
+    }
+
+    /// Opens `buffer` in place and cuts off the tag.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] if anything is not as it was sealed.
+    pub fn open(&self, counter: u64, context: &[u8], buffer: &mut Vec<u8>) -> Result<(), KeyError> {
+        let length = self
+            .aead
+            .open_in_place(nonce(counter), Aad::from(context), buffer)
+            .map_err(|_| KeyError::Refused)?
+            .len();
+        buffer.truncate(length);
+        Ok(())
+    }
+}
+
+fn nonce(counter: u64) -> Nonce {
+    let mut bytes = [0; 12];
+    bytes[4..].copy_from_slice(&counter.to_be_bytes());
+    Nonce::assume_unique_for_key(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sealed_opens_under_the_same_key_epoch_counter_and_context_only() {
+        let controller = ControllerId::generate();
+        let keyring = Keyring::new(MasterKey::new([1; 32]));
+        let wrapped = keyring.create(controller).unwrap();
+        let epoch = Epoch::generate();
+        let mut sealed = b"a@b.example".to_vec();
+        keyring
+            .epoch_key(controller, "test", epoch)
+            .unwrap()
+            .seal(1, b"context", &mut sealed)
+            .unwrap();
+
+        let again = Keyring::new(MasterKey::new([1; 32]));
+        again.load(controller, &wrapped).unwrap();
+        let open = |purpose: &str, epoch, counter, context: &[u8]| {
+            let mut buffer = sealed.clone();
+            again
+                .epoch_key(controller, purpose, epoch)
+                .unwrap()
+                .open(counter, context, &mut buffer)
+                .map(|()| buffer)
+        };
+        assert_eq!(open("test", epoch, 1, b"context").unwrap(), b"a@b.example");
+        assert!(open("other", epoch, 1, b"context").is_err());
+        assert!(open("test", Epoch::generate(), 1, b"context").is_err());
+        assert!(open("test", epoch, 2, b"context").is_err());
+        assert!(open("test", epoch, 1, b"other").is_err());
+        assert!(
+            Keyring::new(MasterKey::new([2; 32]))
+                .load(controller, &wrapped)
+                .is_err()
+        );
+
+        again.forget(controller);
+        assert_eq!(
+            again.epoch_key(controller, "test", epoch).err(),
+            Some(KeyError::Unknown)
+        );
+    }
+}
