@@ -16,8 +16,10 @@
 #![warn(missing_docs)]
 
 pub mod event;
+pub mod identity;
 pub mod ids;
 pub mod links;
 pub mod mapping;
 pub mod personal;
 pub mod ports;
+pub mod supervisor;
