@@ -1,4 +1,5 @@
 //! Conduit: a self-hosted, multi-tenant receiver of privacy events.
 
+pub mod dedup;
 pub mod keys;
 pub mod store;

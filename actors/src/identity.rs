@@ -130,6 +130,12 @@ impl IdentityGraph {
         growing.into_iter().collect()
     }
 
+    /// Whose graph it is.
+    #[must_use]
+    pub const fn controller(&self) -> ControllerId {
+        self.controller
+    }
+
     /// Takes in the counts that [`IdentityGraph::growing`] asked for.
     pub fn set_counts(&mut self, counts: Vec<(SubjectId, Arc<str>, u32)>) {
         self.counts.extend(
@@ -171,7 +177,7 @@ impl IdentityGraph {
         subject
     }
 
-    /// Every strong link that the graph knows now, with the subject that it leads to: for a cache.
+    /// Every strong link that is new, with the subject that it leads to: for a cache.
     pub fn strong_links(&self) -> impl Iterator<Item = KnownLink> + '_ {
         self.new_links.iter().filter(|link| link.strong).map(|link| {
             let subject = self.survivor(link.subject);

@@ -15,11 +15,19 @@
 
 #![warn(missing_docs)]
 
+pub mod audit;
+pub mod dedup_key;
+pub mod envelope;
 pub mod event;
+pub mod extract;
 pub mod identity;
 pub mod ids;
+pub mod ingest;
 pub mod links;
 pub mod mapping;
 pub mod personal;
 pub mod ports;
+pub mod shard;
+pub mod stages;
 pub mod supervisor;
+pub mod taxonomy;

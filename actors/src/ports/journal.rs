@@ -6,7 +6,26 @@ use crate::event::{AcceptedEvent, JournaledEvent};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
 
 /// The answer to an append: sent once the event is on stable storage, or was refused.
-pub type AppendReply = oneshot::Sender<Result<Durable, JournalError>>;
+pub struct AppendReply(Box<dyn FnOnce(Result<Durable, JournalError>) + Send>);
+
+impl AppendReply {
+    /// An answer that is given by calling `answer`, on the journal's thread: it must be quick.
+    pub fn new(answer: impl FnOnce(Result<Durable, JournalError>) + Send + 'static) -> Self {
+        Self(Box::new(answer))
+    }
+
+    /// Answers.
+    pub fn send(self, result: Result<Durable, JournalError>) {
+        (self.0)(result);
+    }
+}
+
+impl From<oneshot::Sender<Result<Durable, JournalError>>> for AppendReply {
+    fn from(sender: oneshot::Sender<Result<Durable, JournalError>>) -> Self {
+        // Whoever asked may have gone: the answer is then of no use to anyone.
+        Self::new(move |result| drop(sender.send(result)))
+    }
+}
 
 /// Proof that an event is on stable storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,84 @@
+//! A request to the event endpoint, on its way from the edge to the journal and back.
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::envelope::EnvelopeFault;
+use crate::ids::{ControllerDid, EventId, ProcessorId};
+use crate::personal::{Personal, Secret};
+use crate::ports::JournalError;
+
+/// One well-formed request: its query and headers are in order, nothing of its body is parsed yet.
+#[derive(Debug)]
+pub struct Submission {
+    /// The query's `did`.
+    pub did: ControllerDid,
+    /// The query's `dpid`.
+    pub processor: ProcessorId,
+    /// From `Authorization: Bearer …`.
+    pub api_key: Secret,
+    /// From `x-webhook-secret`.
+    pub webhook_secret: Secret,
+    /// The body, or why there is none: which is told to nobody who is not authenticated.
+    pub body: Result<Personal<Bytes>, BodyFault>,
+    /// Where the answer goes. If it is dropped unanswered, the event is not known to be accepted.
+    pub reply: oneshot::Sender<Result<Receipt, Refusal>>,
+}
+
+impl Submission {
+    /// Answers with a refusal.
+    pub fn refuse(self, refusal: Refusal) {
+        // The sender may have hung up: then nobody is told.
+        let _ = self.reply.send(Err(refusal));
+    }
+}
+
+/// Why a body did not arrive as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// Longer than the limit.
+    TooLarge,
+    /// Not all there in time.
+    TimedOut,
+    /// The connection ended before the body did.
+    Incomplete,
+    /// Compressed, or otherwise encoded.
+    Encoded,
+}
+
+/// The event is on stable storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Receipt {
+    /// Its id, which carries the receive time.
+    pub event: EventId,
+}
+
+/// The event was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The credentials are not right; the cause is for the operator's log alone.
+    Unauthorized(AuthFailure),
+    /// The body did not arrive as it should.
+    Body(BodyFault),
+    /// The envelope is not right.
+    Envelope(EnvelopeFault),
+    /// Too much waits already.
+    Overloaded,
+    /// The journal did not take it.
+    Journal(JournalError),
+}
+
+/// What is wrong with the credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthFailure {
+    /// No integration has this DID and processor.
+    #[error("unknown did or dpid")]
+    UnknownIntegration,
+    /// The integration has another API key.
+    #[error("wrong or expired API key")]
+    WrongApiKey,
+    /// The controller has another webhook secret.
+    #[error("wrong or expired webhook secret")]
+    WrongWebhookSecret,
+}

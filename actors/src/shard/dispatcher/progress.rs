@@ -1,0 +1,88 @@
+//! What a dispatcher is at, for whoever reports on it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::ids::Timestamp;
+
+/// Why a dispatcher waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// What is away.
+    pub cause: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A dispatcher as the supervision report shows it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DispatcherReport {
+    /// Events in the batch under way; 0 if idle.
+    pub batch_events: u64,
+    /// Batches committed since start.
+    pub batches: u64,
+    /// Events committed since start.
+    pub events: u64,
+    /// Events in flight behind this dispatcher.
+    pub backlog: u64,
+    /// Controllers whose events are being bisected.
+    pub suspects: u64,
+    /// Set while the store or the dedup window is away.
+    pub waiting: Option<Waiting>,
+}
+
+/// The same, written while it happens.
+#[derive(Debug, Default)]
+pub(in crate::shard) struct Progress {
+    batch_events: AtomicU64,
+    batches: AtomicU64,
+    events: AtomicU64,
+    backlog: AtomicU64,
+    suspects: AtomicU64,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+impl Progress {
+    pub(super) fn working(&self, events: usize) {
+        self.batch_events.store(events as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn idle(&self) {
+        self.batch_events.store(0, Ordering::Relaxed);
+    }
+
+    pub(super) fn committed(&self, events: usize) {
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.events.fetch_add(events as u64, Ordering::Relaxed);
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn waiting(&self, cause: &str) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = waiting.as_ref().map_or_else(Timestamp::now, |waiting| waiting.since);
+        *waiting = Some(Waiting {
+            cause: cause.to_owned(),
+            since,
+        });
+    }
+
+    pub(super) fn backlog(&self, events: u64, suspects: usize) {
+        self.backlog.store(events, Ordering::Relaxed);
+        self.suspects.store(suspects as u64, Ordering::Relaxed);
+    }
+
+    pub(in crate::shard) fn report(&self) -> DispatcherReport {
+        DispatcherReport {
+            batch_events: self.batch_events.load(Ordering::Relaxed),
+            batches: self.batches.load(Ordering::Relaxed),
+            events: self.events.load(Ordering::Relaxed),
+            backlog: self.backlog.load(Ordering::Relaxed),
+            suspects: self.suspects.load(Ordering::Relaxed),
+            waiting: self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Finding the event that brings an actor down: bisection, one controller at a time.
+//!
+//! A batch that fails makes each of its controllers a *suspect*. A suspect's events are run in batches of
+//! their own, so that nobody else's wait for them, each half as long as what is left to suspect: the half that
+//! succeeds is committed, the half that fails is suspected further. An event that fails alone, so many
+//! times in a row, is *poison* and becomes a dead letter.
+
+use std::collections::HashMap;
+
+use crate::ids::{ControllerId, Sequence};
+
+/// A stretch of a stream with a poison event somewhere in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Suspect {
+    /// The poison is at or before this.
+    through: Sequence,
+    /// Times that the one event left failed.
+    attempts: u32,
+}
+
+/// What to do about a suspect's next events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Run so many of them as a batch of their own.
+    Run(usize),
+    /// Make the next one a dead letter.
+    GiveUp,
+}
+
+/// The suspects of one shard.
+#[derive(Debug, Default)]
+pub(super) struct Isolation {
+    suspects: HashMap<ControllerId, Suspect>,
+    max_attempts: u32,
+}
+
+impl Isolation {
+    pub(super) fn new(max_attempts: u32) -> Self {
+        Self {
+            suspects: HashMap::new(),
+            max_attempts: max_attempts.max(1),
+        }
+    }
+
+    pub(super) fn is_suspect(&self, controller: &ControllerId) -> bool {
+        self.suspects.contains_key(controller)
+    }
+
+    pub(super) fn suspects(&self) -> impl Iterator<Item = ControllerId> + '_ {
+        self.suspects.keys().copied()
+    }
+
+    /// A batch failed in which this controller had the events from behind `checkpoint` to `through`, alone
+    /// or with others.
+    pub(super) fn failed(&mut self, controller: ControllerId, checkpoint: Sequence, through: Sequence, alone: bool) {
+        let suspect = self
+            .suspects
+            .entry(controller)
+            .or_insert(Suspect { through, attempts: 0 });
+        suspect.through = through;
+        if alone && through == checkpoint.next() {
+            suspect.attempts += 1;
+        }
+    }
+
+    /// A batch of this controller up to `through` was committed.
+    pub(super) fn committed(&mut self, controller: ControllerId, through: Sequence) {
+        if let Some(suspect) = self.suspects.get_mut(&controller) {
+            suspect.attempts = 0;
+            if through >= suspect.through {
+                self.suspects.remove(&controller);
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, controller: ControllerId) {
+        self.suspects.remove(&controller);
+    }
+
+    /// What to do next about a suspect whose stream is committed up to `checkpoint`.
+    pub(super) fn step(&self, controller: ControllerId, checkpoint: Sequence) -> Option<Step> {
+        let suspect = self.suspects.get(&controller)?;
+        if suspect.attempts >= self.max_attempts {
+            return Some(Step::GiveUp);
+        }
+        let left = usize::try_from(suspect.through.0.saturating_sub(checkpoint.0)).unwrap_or(usize::MAX);
+        Some(Step::Run(left.div_ceil(2).max(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a stream with these poison events to its end; says which became dead letters and how many batches failed.
+    fn run(length: u64, batch: u64, poison: &[u64]) -> (Vec<u64>, usize) {
+        let (mut isolation, controller) = (Isolation::new(3), ControllerId::generate());
+        let (mut checkpoint, mut dead, mut failures) = (0, Vec::new(), 0);
+        while checkpoint < length {
+            let step = isolation.step(controller, Sequence(checkpoint));
+            let size = match step {
+                Some(Step::GiveUp) => {
+                    dead.push(checkpoint + 1);
+                    checkpoint += 1;
+                    isolation.committed(controller, Sequence(checkpoint));
+                    continue;
+                }
+                Some(Step::Run(size)) => size as u64,
+                None => batch,
+            };
+            let through = (checkpoint + size).min(length);
+            if poison.iter().any(|event| (checkpoint + 1..=through).contains(event)) {
+                failures += 1;
+                isolation.failed(controller, Sequence(checkpoint), Sequence(through), step.is_some());
+            } else {
+                checkpoint = through;
+                isolation.committed(controller, Sequence(checkpoint));
+            }
+        }
+        (dead, failures)
+    }
+
+    #[test]
+    fn a_poison_event_is_found_by_bisection_and_its_neighbours_pass() {
+        for poison in [1, 2, 100, 255, 256] {
+            let (dead, failures) = run(256, 256, &[poison]);
+            assert_eq!(dead, [poison]);
+            // The whole batch, at most one failure per halving, and the three tries alone.
+            assert!(failures <= 1 + 8 + 3, "{poison}: {failures}");
+        }
+    }
+
+    #[test]
+    fn several_poison_events_are_all_found() {
+        assert_eq!(run(1000, 256, &[3, 4, 300, 1000]).0, [3, 4, 300, 1000]);
+        assert_eq!(run(5, 2, &[1, 2, 3, 4, 5]).0, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_passing_fault_kills_nothing() {
+        let (mut isolation, controller) = (Isolation::new(3), ControllerId::generate());
+        isolation.failed(controller, Sequence(0), Sequence(8), false);
+        assert_eq!(isolation.step(controller, Sequence(0)), Some(Step::Run(4)));
+        isolation.committed(controller, Sequence(4));
+        assert_eq!(isolation.step(controller, Sequence(4)), Some(Step::Run(2)));
+        isolation.committed(controller, Sequence(8));
+        assert_eq!(isolation.step(controller, Sequence(8)), None);
+    }
+}

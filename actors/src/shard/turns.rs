@@ -1,0 +1,134 @@
+//! Whose turn it is: deficit round robin over the controllers with a backlog.
+//!
+//! Each turn adds a quantum to a controller's credit, and what is read is paid from it, so that over time each
+//! gets the same share whatever the size of its events (M. Shreedhar and G. Varghese, 1995).
+//! A controller without backlog keeps no credit.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::ids::{ControllerId, Sequence};
+
+/// What an event costs beside the bytes of its body.
+pub(super) const EVENT_COST: i64 = 256;
+/// What a turn adds.
+const QUANTUM: i64 = 32 * 1024;
+
+/// One controller's stream, as the dispatcher sees it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stream {
+    /// Committed up to here.
+    pub checkpoint: Sequence,
+    /// Durable up to here.
+    pub last: Sequence,
+    credit: i64,
+}
+
+impl Stream {
+    pub(super) const fn backlog(&self) -> u64 {
+        self.last.0.saturating_sub(self.checkpoint.0)
+    }
+}
+
+/// The streams of one shard with a backlog, in the order of their turns.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    streams: HashMap<ControllerId, Stream>,
+    queue: VecDeque<ControllerId>,
+}
+
+impl Turns {
+    /// A stream reaches `last`; `checkpoint` is asked for if the stream is not known.
+    pub(super) fn grown(&mut self, controller: ControllerId, last: Sequence, checkpoint: impl FnOnce() -> Sequence) {
+        let queue = &mut self.queue;
+        let stream = self.streams.entry(controller).or_insert_with(|| {
+            queue.push_back(controller);
+            Stream {
+                checkpoint: checkpoint(),
+                last,
+                credit: 0,
+            }
+        });
+        stream.last = stream.last.max(last);
+    }
+
+    /// The next controller and its credit, of those that `allowed` lets through. It goes to the end of the queue.
+    pub(super) fn next(&mut self, allowed: impl Fn(&ControllerId) -> bool) -> Option<(ControllerId, Stream, i64)> {
+        for _ in 0..self.queue.len() {
+            let controller = self.queue.pop_front()?;
+            self.queue.push_back(controller);
+            if allowed(&controller) {
+                let stream = self.streams.get_mut(&controller)?;
+                stream.credit = (stream.credit + QUANTUM).min(2 * QUANTUM);
+                return Some((controller, *stream, stream.credit));
+            }
+        }
+        None
+    }
+
+    /// Pays for what was read in a turn.
+    pub(super) fn pay(&mut self, controller: ControllerId, cost: i64) {
+        if let Some(stream) = self.streams.get_mut(&controller) {
+            stream.credit -= cost;
+        }
+    }
+
+    /// A batch was committed up to `through`; a stream without backlog leaves the queue.
+    pub(super) fn committed(&mut self, controller: ControllerId, through: Sequence) {
+        let Some(stream) = self.streams.get_mut(&controller) else {
+            return;
+        };
+        stream.checkpoint = stream.checkpoint.max(through);
+        if stream.backlog() == 0 {
+            self.remove(controller);
+        }
+    }
+
+    pub(super) fn remove(&mut self, controller: ControllerId) {
+        if self.streams.remove(&controller).is_some() {
+            self.queue.retain(|queued| *queued != controller);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(super) fn backlog(&self) -> u64 {
+        self.streams.values().map(Stream::backlog).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_and_a_trickle_take_turns_by_cost() {
+        let mut turns = Turns::default();
+        let (flood, trickle) = (ControllerId::generate(), ControllerId::generate());
+        turns.grown(flood, Sequence(100_000), || Sequence(0));
+        turns.grown(trickle, Sequence(3), || Sequence(0));
+        let mut paid = HashMap::new();
+        for _ in 0..1000 {
+            let (controller, _, credit) = turns.next(|_| true).unwrap();
+            let cost = if credit > 0 { credit + 10_000 } else { 0 };
+            turns.pay(controller, cost);
+            *paid.entry(controller).or_insert(0) += cost;
+        }
+        let (a, b) = (paid[&flood], paid[&trickle]);
+        assert!((a - b).abs() <= QUANTUM + 20_000, "{a} {b}");
+    }
+
+    #[test]
+    fn a_stream_without_backlog_leaves_and_comes_back() {
+        let mut turns = Turns::default();
+        let controller = ControllerId::generate();
+        turns.grown(controller, Sequence(7), || Sequence(5));
+        assert_eq!(turns.backlog(), 2);
+        turns.committed(controller, Sequence(7));
+        assert_eq!((turns.len(), turns.backlog()), (0, 0));
+        turns.grown(controller, Sequence(8), || Sequence(7));
+        assert_eq!((turns.len(), turns.backlog()), (1, 1));
+        assert!(turns.next(|_| false).is_none());
+    }
+}

@@ -1,0 +1,105 @@
+//! The five actors, and what they pass on.
+//!
+//! Before the answer, one request at a time: [`AuthActor`] tells [`ValidatorActor`] what it let through, and
+//! that hands it to the journal, whose reply answers the sender. After it, one batch at a time, the
+//! shard's dispatcher asks [`PiiExtractorActor`], [`SubjectResolverActor`] and [`ActivityLoggerActor`] in turn.
+
+mod activity_logger_actor;
+mod auth_actor;
+mod pii_extractor_actor;
+mod subject_resolver_actor;
+mod validator_actor;
+
+use std::sync::Arc;
+
+pub use activity_logger_actor::{ActivityLogger, ActivityLoggerActor};
+pub use auth_actor::{Auth, AuthActor, Authenticator};
+pub(crate) use pii_extractor_actor::shown_if_harmless;
+pub use pii_extractor_actor::{PiiExtractor, PiiExtractorActor};
+pub use subject_resolver_actor::{ResolveJob, SubjectResolver, SubjectResolverActor};
+pub use validator_actor::{EventIds, ValidateJob, Validator, ValidatorActor};
+
+use crate::event::{JournaledEvent, LegalBasis, Notice, Outcome};
+use crate::identity::LinkCandidate;
+use crate::ids::{EventType, Timestamp};
+use crate::ports::{Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, StoreError};
+
+/// Why a stage could not do its part of a batch, short of a panic. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StageError {
+    /// The store did not do as asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The dedup window is away.
+    #[error(transparent)]
+    Dedup(#[from] DedupError),
+}
+
+/// An event after extraction.
+#[derive(Debug)]
+pub struct ExtractedEvent {
+    /// The event, as journaled.
+    pub journaled: JournaledEvent,
+    /// Its integration, if that still exists.
+    pub integration: Option<Arc<Integration>>,
+    /// Its type, as far as it may be shown; see [`crate::event::OutcomeRecord::shown_event_type`].
+    pub shown_event_type: EventType,
+    /// What was found.
+    pub finding: Finding,
+    /// The categories found, sorted, each once.
+    pub categories: Vec<Arc<str>>,
+    /// Optional fields dropped, and the like.
+    pub warnings: Vec<Notice>,
+    /// When it was extracted.
+    pub extracted_at: Timestamp,
+}
+
+/// Whether an event fits its mapping.
+#[derive(Debug)]
+pub enum Finding {
+    /// It does.
+    Fits(Fitting),
+    /// It does not; the reasons are never empty.
+    Rejected(Vec<Notice>),
+    /// It kept failing; the reasons are never empty.
+    Failed(Vec<Notice>),
+}
+
+/// What an event that fits its mapping says.
+#[derive(Debug)]
+pub struct Fitting {
+    /// Its identifiers, hashed.
+    pub links: Vec<LinkCandidate>,
+    /// Its claim on the dedup window, if one applies.
+    pub claim: Option<Claim>,
+    /// The purpose that the mapping declares.
+    pub purpose: Option<Arc<str>>,
+    /// The legal basis that the mapping declares.
+    pub legal_basis: Option<LegalBasis>,
+}
+
+/// An event after resolution.
+#[derive(Debug)]
+pub struct ResolvedEvent {
+    /// The event, as extracted.
+    pub extracted: ExtractedEvent,
+    /// What becomes of it.
+    pub outcome: Outcome,
+    /// When its subject was resolved; none if it got no further than extraction.
+    pub resolved_at: Option<Timestamp>,
+}
+
+/// A batch after resolution: what is to be committed, but for the audit records.
+#[derive(Debug, Default)]
+pub struct ResolvedBatch {
+    /// The events, in the batch's order.
+    pub events: Vec<ResolvedEvent>,
+    /// Subjects to create.
+    pub subjects: Vec<NewSubject>,
+    /// Links to attach.
+    pub links: Vec<NewLink>,
+    /// Merges found.
+    pub merges: Vec<Merge>,
+    /// How far the batch takes each controller's stream.
+    pub checkpoints: Vec<Checkpoint>,
+}

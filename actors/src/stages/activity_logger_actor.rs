@@ -1,0 +1,156 @@
+//! The fifth actor: writes the audit log, and with it everything else that the batch changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::audit;
+use crate::event::{Activity, AuditHash, Outcome, OutcomeRecord, StageTimes};
+use crate::ids::{ActivityId, ControllerId, Sequence, Timestamp};
+use crate::ports::{BatchEffects, ChainAdvance, ChainHead, PipelineStore};
+use crate::stages::{Finding, ResolvedBatch, ResolvedEvent, StageError};
+use crate::supervisor::{Stage, Supervised};
+
+/// Commits a batch in one transaction.
+pub type ActivityLoggerActor = Supervised<ActivityLogger>;
+
+/// Controllers whose chain heads are kept in memory.
+const CACHED_HEADS: usize = 10_000;
+
+/// The actor's state: the store, and the heads of the chains that it wrote last.
+pub struct ActivityLogger {
+    store: Arc<dyn PipelineStore>,
+    heads: HashMap<ControllerId, ChainHead>,
+}
+
+impl ActivityLogger {
+    /// Commits to this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn PipelineStore>) -> Self {
+        Self {
+            store,
+            heads: HashMap::new(),
+        }
+    }
+
+    async fn commit(&mut self, batch: ResolvedBatch) -> Result<(), StageError> {
+        let logged_at = Timestamp::now();
+        let mut per_controller: HashMap<ControllerId, Vec<Activity>> = HashMap::new();
+        for event in &batch.events {
+            if let Some(activity) = activity(event, logged_at) {
+                per_controller.entry(activity.controller).or_default().push(activity);
+            }
+        }
+        let mut effects = BatchEffects {
+            subjects: batch.subjects,
+            links: batch.links,
+            merges: batch.merges,
+            checkpoints: batch.checkpoints,
+            ..BatchEffects::default()
+        };
+        for (controller, mut activities) in per_controller {
+            let from = self.head(controller).await?;
+            let to = audit::append(from, &mut activities);
+            effects.chains.push(ChainAdvance { controller, from, to });
+            effects.activities.append(&mut activities);
+        }
+        effects.outcomes = batch
+            .events
+            .into_iter()
+            .map(|event| outcome_record(event, logged_at))
+            .collect();
+
+        let committed = self.store.commit(&effects).await;
+        if committed.is_err() || self.heads.len() > CACHED_HEADS {
+            // What the store has is the truth; it is read again.
+            self.heads.clear();
+        }
+        if committed.is_ok() {
+            self.heads
+                .extend(effects.chains.iter().map(|chain| (chain.controller, chain.to)));
+        }
+        Ok(committed?)
+    }
+
+    async fn head(&self, controller: ControllerId) -> Result<ChainHead, StageError> {
+        match self.heads.get(&controller) {
+            Some(head) => Ok(*head),
+            None => Ok(self.store.chain_head(controller).await?),
+        }
+    }
+}
+
+/// The audit record of an event that was processed, not chained yet.
+fn activity(event: &ResolvedEvent, logged_at: Timestamp) -> Option<Activity> {
+    let (Outcome::Processed { subject }, Finding::Fits(fitting)) = (&event.outcome, &event.extracted.finding) else {
+        return None;
+    };
+    let accepted = &event.extracted.journaled.event;
+    Some(Activity {
+        id: ActivityId::generate(),
+        controller: accepted.controller,
+        sequence: Sequence(0),
+        event: accepted.id,
+        subject: *subject,
+        integration: accepted.integration,
+        processor: event.extracted.integration.as_ref()?.processor.clone(),
+        event_type: accepted.event_type.clone(),
+        purpose: fitting.purpose.clone(),
+        legal_basis: fitting.legal_basis,
+        categories: event.extracted.categories.clone(),
+        triggered_at: accepted.triggered_at,
+        logged_at,
+        previous_hash: AuditHash([0; 32]),
+        hash: AuditHash([0; 32]),
+    })
+}
+
+fn outcome_record(event: ResolvedEvent, logged_at: Timestamp) -> OutcomeRecord {
+    let ResolvedEvent {
+        extracted,
+        outcome,
+        resolved_at,
+    } = event;
+    let claim = match (&extracted.finding, &outcome) {
+        (Finding::Fits(fitting), Outcome::Processed { .. }) => fitting.claim,
+        _ => None,
+    };
+    let gave_up = matches!(extracted.finding, Finding::Failed(_));
+    OutcomeRecord {
+        sequence: extracted.journaled.sequence,
+        processor: extracted
+            .integration
+            .as_ref()
+            .map(|integration| integration.processor.clone()),
+        shown_event_type: extracted.shown_event_type,
+        outcome,
+        warnings: extracted.warnings,
+        categories: extracted.categories,
+        dedup: claim.map(|claim| (claim.key, u32::try_from(claim.window.as_secs()).unwrap_or(u32::MAX))),
+        stages: StageTimes {
+            journaled_at: extracted.journaled.journaled_at,
+            extracted_at: (!gave_up).then_some(extracted.extracted_at),
+            resolved_at,
+            logged_at,
+        },
+        event: extracted.journaled.event,
+    }
+}
+
+impl Stage for ActivityLogger {
+    type Job = ResolvedBatch;
+    type Done = Result<(), StageError>;
+    const ACTOR: &'static str = "ActivityLoggerActor";
+
+    async fn handle(&mut self, batch: ResolvedBatch) -> Result<(), StageError> {
+        fail::fail_point!("ActivityLoggerActor");
+        fail::fail_point!(
+            "ActivityLoggerActor::event",
+            batch.events.iter().any(|event| {
+                event.extracted.journaled.event.event_type.as_str() == "poison"
+                    && !matches!(event.outcome, Outcome::Failed { .. })
+            }),
+            |_| panic!("injected")
+        );
+        self.commit(batch).await
+    }
+}

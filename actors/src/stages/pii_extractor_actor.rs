@@ -1,0 +1,197 @@
+//! The third actor: finds the personal data in an event, by its mapping, and forgets the values.
+//!
+//! What leaves this stage holds categories, keyed hashes and a dedup key, but no value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::dedup_key::dedup_key;
+use crate::event::{JournaledEvent, Notice};
+use crate::extract::{ExtractContext, ExtractedValue};
+use crate::identity::LinkCandidate;
+use crate::ids::{EventType, Timestamp};
+use crate::mapping::EventMapping;
+use crate::ports::{Claim, Directory, Integration};
+use crate::stages::{ExtractedEvent, Finding, Fitting};
+use crate::supervisor::{Stage, Supervised};
+use crate::taxonomy::Class;
+
+/// Extracts a batch by its tenants' mappings.
+pub type PiiExtractorActor = Supervised<PiiExtractor>;
+
+/// After so many events the thread is lent to whoever waits: the edge shares it.
+const EVENTS_PER_TURN: usize = 16;
+
+/// The extraction, without the actor.
+pub struct PiiExtractor {
+    directory: Arc<dyn Directory>,
+}
+
+impl PiiExtractor {
+    /// Extracts by the mappings in this directory.
+    #[must_use]
+    pub fn new(directory: Arc<dyn Directory>) -> Self {
+        Self { directory }
+    }
+
+    /// Extracts one event under its integration's mapping as it stands now.
+    #[must_use]
+    pub fn extract(&self, journaled: JournaledEvent) -> ExtractedEvent {
+        fail::fail_point!(
+            "PiiExtractorActor::event",
+            journaled.event.event_type.as_str() == "poison",
+            |_| { panic!("injected") }
+        );
+        let Some(integration) = self.directory.by_id(journaled.event.integration) else {
+            let shown = shown_if_harmless(&journaled.event.event_type);
+            let reason = Notice::new(
+                "",
+                "integration_deleted",
+                "the integration was deleted after it accepted this event",
+            );
+            return rejected(journaled, None, shown, vec![reason]);
+        };
+        let Some(mapping) = integration.mapping.event(&journaled.event.event_type) else {
+            let shown = shown_if_harmless(&journaled.event.event_type);
+            let reason = Notice::new(
+                "/event",
+                "event_unknown",
+                integration.mapping.unknown_event_message(&shown),
+            );
+            return rejected(journaled, Some(integration), shown, vec![reason]);
+        };
+        let context = ExtractContext {
+            processor: integration.processor.as_str(),
+        };
+        let extraction = mapping.extract(journaled.event.body.expose(), &context);
+        let shown = journaled.event.event_type.clone();
+        let finding = if extraction.reasons.is_empty() {
+            let body = journaled.event.body.expose();
+            let key = || {
+                let link_key = &integration.controller.link_key;
+                dedup_key(mapping, &extraction, body, link_key, integration.processor.as_str())
+            };
+            let window = Duration::from_secs(u64::from(mapping.dedup_window_seconds()));
+            let claim = (!window.is_zero()).then(|| Claim {
+                key: key(),
+                event: journaled.event.id,
+                window,
+            });
+            Finding::Fits(fitting(mapping, &integration, &extraction.values, claim))
+        } else {
+            Finding::Rejected(extraction.reasons)
+        };
+        ExtractedEvent {
+            journaled,
+            integration: Some(integration),
+            shown_event_type: shown,
+            finding,
+            categories: extraction.categories,
+            warnings: extraction.warnings,
+            extracted_at: Timestamp::now(),
+        }
+    }
+}
+
+fn fitting(
+    mapping: &EventMapping,
+    integration: &Integration,
+    values: &[ExtractedValue],
+    claim: Option<Claim>,
+) -> Fitting {
+    let mut links: Vec<LinkCandidate> = Vec::new();
+    for value in values.iter().filter(|value| value.linkable) {
+        let category = &value.category;
+        let hash = integration
+            .controller
+            .link_key
+            .link(&category.key, value.value.expose());
+        if !links.iter().any(|link| link.hash == hash) {
+            links.push(LinkCandidate {
+                hash,
+                category: Arc::clone(&category.key),
+                strong: category.class == Class::Strong,
+                max_distinct: category.max_distinct,
+            });
+        }
+    }
+    Fitting {
+        links,
+        claim,
+        purpose: mapping.purpose().cloned(),
+        legal_basis: mapping.legal_basis(),
+    }
+}
+
+fn rejected(
+    journaled: JournaledEvent,
+    integration: Option<Arc<Integration>>,
+    shown_event_type: EventType,
+    reasons: Vec<Notice>,
+) -> ExtractedEvent {
+    ExtractedEvent {
+        journaled,
+        integration,
+        shown_event_type,
+        finding: Finding::Rejected(reasons),
+        categories: Vec::new(),
+        warnings: Vec::new(),
+        extracted_at: Timestamp::now(),
+    }
+}
+
+/// A type that no mapping knows is shown only if it looks like the name of a type: it may be an e-mail
+/// address or a number in the wrong field, and is kept in clear.
+pub(crate) fn shown_if_harmless(event_type: &EventType) -> EventType {
+    let text = event_type.as_str();
+    let harmless = text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.:/-".contains(&byte))
+        && text.bytes().filter(u8::is_ascii_digit).count() <= 4;
+    if harmless {
+        return event_type.clone();
+    }
+    #[allow(clippy::expect_used)] // A constant of the right form.
+    "(withheld)".parse().expect("a constant of the right form")
+}
+
+impl Stage for PiiExtractor {
+    type Job = Vec<JournaledEvent>;
+    type Done = Vec<ExtractedEvent>;
+    const ACTOR: &'static str = "PiiExtractorActor";
+
+    async fn handle(&mut self, batch: Vec<JournaledEvent>) -> Vec<ExtractedEvent> {
+        fail::fail_point!("PiiExtractorActor");
+        let mut extracted = Vec::with_capacity(batch.len());
+        for (index, event) in batch.into_iter().enumerate() {
+            if index % EVENTS_PER_TURN == EVENTS_PER_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+            extracted.push(self.extract(event));
+        }
+        extracted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_type_is_shown_only_if_it_looks_like_one() {
+        let shown = |text: &str| shown_if_harmless(&text.parse().unwrap()).to_string();
+        for harmless in ["acount_created", "order.paid/v2", "user:deleted"] {
+            assert_eq!(shown(harmless), harmless);
+        }
+        for suspect in [
+            "ada@example.com",
+            "+49 30 901820",
+            "Ada Lovelace",
+            "x4915123456789",
+            "ünlü",
+        ] {
+            assert_eq!(shown(suspect), "(withheld)");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The fourth actor: drops repeats and finds the data subject of everything else.
+
+mod cache;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::event::{LinkHash, Outcome};
+use crate::identity::{IdentityGraph, Sighting, WEAK_FAN_OUT};
+use crate::ids::{ControllerId, Sequence, Timestamp};
+use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, Verdict};
+use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
+use crate::supervisor::{Stage, Supervised};
+use cache::LinkCache;
+
+/// Resolves a batch: claims on the dedup window first, then subjects.
+pub type SubjectResolverActor = Supervised<SubjectResolver>;
+
+/// A batch to resolve.
+#[derive(Debug)]
+pub struct ResolveJob {
+    /// The events of each controller, in stream order, with its committed checkpoint.
+    pub groups: Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>,
+    /// Whether what was resolved before was committed. If not, the cache may know links that do not exist.
+    pub cache_is_valid: bool,
+}
+
+/// The actor's state: the ports, and a bounded cache of strong links.
+pub struct SubjectResolver {
+    dedup: Arc<dyn DedupWindow>,
+    store: Arc<dyn PipelineStore>,
+    cache: LinkCache,
+}
+
+impl SubjectResolver {
+    /// Keeps at most about `cached_links` links in memory.
+    #[must_use]
+    pub fn new(dedup: Arc<dyn DedupWindow>, store: Arc<dyn PipelineStore>, cached_links: usize) -> Self {
+        Self {
+            dedup,
+            store,
+            cache: LinkCache::new(cached_links),
+        }
+    }
+
+    async fn resolve_group(
+        &mut self,
+        controller: ControllerId,
+        checkpoint: Sequence,
+        events: Vec<ExtractedEvent>,
+        batch: &mut ResolvedBatch,
+    ) -> Result<(), StageError> {
+        let Some(last) = events.last().map(|event| event.journaled.sequence) else {
+            return Ok(());
+        };
+        let verdicts = self.claim(controller, &events).await?;
+        let firsts: Vec<(&ExtractedEvent, &Fitting)> = events
+            .iter()
+            .zip(&verdicts)
+            .filter(|(_, verdict)| matches!(verdict, Verdict::First))
+            .filter_map(|(event, _)| fitting(event).map(|fitting| (event, fitting)))
+            .collect();
+        let mut graph = self.graph(controller, &firsts).await?;
+        drop(firsts);
+
+        for (event, verdict) in events.into_iter().zip(verdicts) {
+            batch.events.push(resolve_event(event, verdict, &mut graph));
+        }
+        self.cache.learn(&graph);
+        batch.subjects.append(&mut graph.new_subjects);
+        batch.links.append(&mut graph.new_links);
+        batch.merges.append(&mut graph.merges);
+        batch.checkpoints.push(Checkpoint {
+            controller,
+            from: checkpoint,
+            through: last,
+        });
+        Ok(())
+    }
+
+    /// One verdict per event; [`Verdict::First`] for those that make no claim.
+    async fn claim(&self, controller: ControllerId, events: &[ExtractedEvent]) -> Result<Vec<Verdict>, StageError> {
+        let claims: Vec<Claim> = events.iter().filter_map(|event| fitting(event)?.claim).collect();
+        if claims.is_empty() {
+            return Ok(vec![Verdict::First; events.len()]);
+        }
+        let mut decided = self.dedup.claim(controller, &claims).await?.into_iter();
+        let verdict = |event: &ExtractedEvent| {
+            let claims = fitting(event).is_some_and(|fitting| fitting.claim.is_some());
+            claims.then(|| decided.next()).flatten().unwrap_or(Verdict::First)
+        };
+        Ok(events.iter().map(verdict).collect())
+    }
+
+    /// What the cache and the store know of these events' identifiers.
+    async fn graph(
+        &mut self,
+        controller: ControllerId,
+        events: &[(&ExtractedEvent, &Fitting)],
+    ) -> Result<IdentityGraph, StageError> {
+        let mut known: Vec<KnownLink> = Vec::new();
+        let mut asked: HashSet<LinkHash> = HashSet::new();
+        let mut unknown: Vec<LinkHash> = Vec::new();
+        for link in events.iter().flat_map(|(_, fitting)| &fitting.links) {
+            if !asked.insert(link.hash) {
+                continue;
+            }
+            match link.strong.then(|| self.cache.get(controller, link.hash)).flatten() {
+                Some(cached) => known.push(cached),
+                None => unknown.push(link.hash),
+            }
+        }
+        if !unknown.is_empty() {
+            let found = self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await?;
+            let strong: HashSet<LinkHash> = events
+                .iter()
+                .flat_map(|(_, fitting)| &fitting.links)
+                .filter(|link| link.strong)
+                .map(|link| link.hash)
+                .collect();
+            found
+                .iter()
+                .filter(|link| strong.contains(&link.hash))
+                .for_each(|link| self.cache.put(controller, link));
+            known.extend(found);
+        }
+        let key_version = events
+            .iter()
+            .find_map(|(event, _)| event.integration.as_ref())
+            .map_or(1, |integration| integration.controller.link_key.version());
+        let mut graph = IdentityGraph::new(controller, key_version, &known);
+        let growing = graph.growing(events.iter().map(|(event, fitting)| sighting(event, fitting)));
+        if !growing.is_empty() {
+            graph.set_counts(self.store.strong_link_counts(controller, &growing).await?);
+        }
+        Ok(graph)
+    }
+}
+
+fn fitting(event: &ExtractedEvent) -> Option<&Fitting> {
+    match &event.finding {
+        Finding::Fits(fitting) => Some(fitting),
+        Finding::Rejected(_) | Finding::Failed(_) => None,
+    }
+}
+
+fn sighting<'a>(event: &'a ExtractedEvent, fitting: &'a Fitting) -> Sighting<'a> {
+    let accepted = &event.journaled.event;
+    Sighting {
+        event: accepted.id,
+        triggered_at: accepted.triggered_at,
+        links: &fitting.links,
+    }
+}
+
+fn resolve_event(mut event: ExtractedEvent, verdict: Verdict, graph: &mut IdentityGraph) -> ResolvedEvent {
+    fail::fail_point!(
+        "SubjectResolverActor::event",
+        event.journaled.event.event_type.as_str() == "poison",
+        |_| panic!("injected")
+    );
+    let mut warnings = std::mem::take(&mut event.warnings);
+    let outcome = match (&event.finding, verdict) {
+        (Finding::Rejected(reasons), _) => Outcome::Rejected {
+            reasons: reasons.clone(),
+        },
+        (Finding::Failed(reasons), _) => Outcome::Failed {
+            reasons: reasons.clone(),
+        },
+        (Finding::Fits(_), Verdict::DuplicateOf(of)) => Outcome::Duplicate { of },
+        (Finding::Fits(fitting), Verdict::First) => Outcome::Processed {
+            subject: graph.resolve(sighting(&event, fitting), &mut warnings),
+        },
+    };
+    event.warnings = warnings;
+    let resolved_at = matches!(outcome, Outcome::Processed { .. }).then(Timestamp::now);
+    ResolvedEvent {
+        extracted: event,
+        outcome,
+        resolved_at,
+    }
+}
+
+impl Stage for SubjectResolver {
+    type Job = ResolveJob;
+    type Done = Result<ResolvedBatch, StageError>;
+    const ACTOR: &'static str = "SubjectResolverActor";
+
+    async fn handle(&mut self, job: ResolveJob) -> Result<ResolvedBatch, StageError> {
+        fail::fail_point!("SubjectResolverActor");
+        if !job.cache_is_valid {
+            self.cache.clear();
+        }
+        let mut batch = ResolvedBatch::default();
+        for (controller, checkpoint, events) in job.groups {
+            self.resolve_group(controller, checkpoint, events, &mut batch).await?;
+        }
+        Ok(batch)
+    }
+}
