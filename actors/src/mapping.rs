@@ -1,9 +1,114 @@
 //! Field mappings: what the fields of a tenant's events mean.
+//!
+//! A mapping is checked as a whole when it is saved: [`Mapping::compile`] names every fault at once, each by
+//! a JSON Pointer into what was sent. What is compiled is what the extractor walks.
 
+mod check;
+mod path;
 mod spec;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use check::MappingFault;
+pub use path::{Path, PathStep};
 pub use spec::{DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
+
+use crate::event::LegalBasis;
+use crate::ids::EventType;
+use crate::taxonomy::{Category, Taxonomy};
+
+/// What applies to events that say nothing about dedup themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DedupDefaults {
+    /// The window, in seconds; 0 is off.
+    pub window_seconds: u32,
+}
 
 /// A mapping, checked and compiled.
 #[derive(Debug)]
-pub struct Mapping {}
+pub struct Mapping {
+    events: HashMap<EventType, EventMapping>,
+}
+
+/// One event type of a mapping.
+#[derive(Debug)]
+pub struct EventMapping {
+    pub(crate) fields: Vec<FieldMapping>,
+    pub(crate) default_region: Option<Arc<str>>,
+    pub(crate) taxonomy: Arc<Taxonomy>,
+    purpose: Option<Arc<str>>,
+    legal_basis: Option<LegalBasis>,
+    dedup_key: DedupKeyKind,
+    dedup_window_seconds: u32,
+}
+
+/// One field of an event.
+#[derive(Debug)]
+pub(crate) struct FieldMapping {
+    pub(crate) path: Path,
+    pub(crate) field_type: FieldType,
+    pub(crate) required: bool,
+    pub(crate) category: Option<Arc<Category>>,
+}
+
+impl Mapping {
+    /// Checks and compiles a mapping.
+    ///
+    /// # Errors
+    /// Every fault, in the order of the text.
+    pub fn compile(
+        spec: &IntegrationSpec,
+        taxonomy: &Arc<Taxonomy>,
+        defaults: DedupDefaults,
+    ) -> Result<Self, Vec<MappingFault>> {
+        check::compile(spec, taxonomy, defaults).map(|events| Self { events })
+    }
+
+    /// What an event type means here.
+    #[must_use]
+    pub fn event(&self, event_type: &EventType) -> Option<&EventMapping> {
+        self.events.get(event_type)
+    }
+
+    /// What to say about an event type that is not here.
+    #[must_use]
+    pub fn unknown_event_message(&self, event_type: &EventType) -> String {
+        let mut known: Vec<&str> = self.events.keys().map(EventType::as_str).collect();
+        known.sort_unstable();
+        let nearest = check::nearest(event_type.as_str(), known.iter().copied());
+        let hint = nearest
+            .map(|name| format!("; did you mean {name}?"))
+            .unwrap_or_default();
+        format!("the integration has no event {event_type}{hint}: add it to the mapping, then replay this event")
+    }
+}
+
+impl EventMapping {
+    /// What the data is processed for.
+    #[must_use]
+    pub const fn purpose(&self) -> Option<&Arc<str>> {
+        self.purpose.as_ref()
+    }
+
+    /// Why that is lawful.
+    #[must_use]
+    pub const fn legal_basis(&self) -> Option<LegalBasis> {
+        self.legal_basis
+    }
+
+    /// What two events must share to be repeats.
+    #[must_use]
+    pub const fn dedup_key(&self) -> DedupKeyKind {
+        self.dedup_key
+    }
+
+    /// For how long after the first, in seconds; 0 is off.
+    #[must_use]
+    pub const fn dedup_window_seconds(&self) -> u32 {
+        self.dedup_window_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests;

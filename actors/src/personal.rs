@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Personal data of a data subject: a payload, a field's value, a normalised identifier.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Personal<T>(T);
 
 impl<T> Personal<T> {
@@ -22,6 +22,11 @@ impl<T> Personal<T> {
     /// The value, for those who must work on it.
     pub const fn expose(&self) -> &T {
         &self.0
+    }
+
+    /// The value, to be changed.
+    pub const fn expose_mut(&mut self) -> &mut T {
+        &mut self.0
     }
 
     /// The value itself.

@@ -69,7 +69,14 @@ impl PiiExtractor {
             let body = journaled.event.body.expose();
             let key = || {
                 let link_key = &integration.controller.link_key;
-                dedup_key(mapping, &extraction, body, link_key, integration.processor.as_str())
+                dedup_key(
+                    mapping,
+                    &shown,
+                    &extraction,
+                    body,
+                    link_key,
+                    integration.processor.as_str(),
+                )
             };
             let window = Duration::from_secs(u64::from(mapping.dedup_window_seconds()));
             let claim = (!window.is_zero()).then(|| Claim {

@@ -1,0 +1,257 @@
+//! The audit chain: what makes the activity log tamper-evident.
+//!
+//! Each activity's hash is SHA3-256 over a tag, the hash before it, and all of its fields in the order of
+//! [`hash_activity`], each with its length before it (8 bytes, big-endian). Times are milliseconds, ids their 16
+//! bytes, a missing subject, purpose or legal basis is marked as such. So no activity can be changed, removed,
+//! inserted or moved without breaking the chain at that place, nor can the last ones be cut off: the
+//! recorded head, kept apart, would not be reached. Whoever can rewrite the whole database can rewrite the
+//! chain: keep its head elsewhere now and then (`conduit audit verify` prints it).
+//!
+//! Activities hold the pseudonymous subject only, so erasing a subject's links breaks no chain.
+
+use sha3::{Digest, Sha3_256};
+
+use crate::event::{Activity, AuditHash};
+use crate::ids::Sequence;
+use crate::ports::ChainHead;
+
+struct Parts(Sha3_256);
+
+impl Parts {
+    fn add(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    fn add_optional(&mut self, bytes: Option<&[u8]>) {
+        self.add(&[u8::from(bytes.is_some())]);
+        self.add(bytes.unwrap_or_default());
+    }
+}
+
+/// The hash of an activity behind `previous`.
+#[must_use]
+pub fn hash_activity(previous: AuditHash, activity: &Activity) -> AuditHash {
+    let mut parts = Parts(Sha3_256::new());
+    parts.add(b"conduit/activity/v1");
+    parts.add(&previous.0);
+    parts.add(&activity.sequence.0.to_be_bytes());
+    parts.add(activity.id.as_bytes());
+    parts.add(activity.controller.as_bytes());
+    parts.add(activity.event.as_bytes());
+    parts.add_optional(activity.subject.as_ref().map(|subject| &subject.as_bytes()[..]));
+    parts.add(activity.integration.as_bytes());
+    parts.add(activity.processor.as_str().as_bytes());
+    parts.add(activity.event_type.as_str().as_bytes());
+    parts.add_optional(activity.purpose.as_ref().map(|purpose| purpose.as_bytes()));
+    parts.add_optional(activity.legal_basis.map(|basis| basis.as_str().as_bytes()));
+    parts.add(&(activity.categories.len() as u64).to_be_bytes());
+    activity
+        .categories
+        .iter()
+        .for_each(|category| parts.add(category.as_bytes()));
+    parts.add(&activity.triggered_at.as_millis().to_be_bytes());
+    parts.add(&activity.logged_at.as_millis().to_be_bytes());
+    AuditHash(parts.0.finalize().into())
+}
+
+/// Chains activities behind `head`: fills in their sequences and hashes; the new head.
+#[must_use]
+pub fn append(head: ChainHead, activities: &mut [Activity]) -> ChainHead {
+    activities.iter_mut().fold(head, |head, activity| {
+        activity.sequence = head.sequence.next();
+        activity.previous_hash = head.hash;
+        activity.hash = hash_activity(head.hash, activity);
+        ChainHead {
+            sequence: activity.sequence,
+            hash: activity.hash,
+        }
+    })
+}
+
+/// What is wrong with a chain, at its first bad record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFault {
+    /// A record is gone, or is there twice, or out of place.
+    #[error("record {expected} is missing: the next one found is {found}")]
+    Gap {
+        /// What should have come.
+        expected: Sequence,
+        /// What came.
+        found: Sequence,
+    },
+    /// A record does not follow on the one before it.
+    #[error("record {0} does not follow on the one before it: one of the two was replaced")]
+    Unlinked(Sequence),
+    /// A record is not what was logged.
+    #[error("record {0} was changed: its content does not match its hash")]
+    Changed(Sequence),
+    /// Records are missing at the end, or were added behind it.
+    #[error("the chain ends at record {found}, but {recorded} was recorded as its end")]
+    Head {
+        /// Where the recorded head stands.
+        recorded: Sequence,
+        /// Where the chain ends.
+        found: Sequence,
+    },
+}
+
+/// Walks a chain from its start.
+#[derive(Debug, Clone, Copy)]
+pub struct Verifier {
+    head: ChainHead,
+}
+
+impl Verifier {
+    /// Before the first record.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { head: ChainHead::EMPTY }
+    }
+
+    /// How far the chain is good.
+    #[must_use]
+    pub const fn head(&self) -> ChainHead {
+        self.head
+    }
+
+    /// Checks the next record.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&mut self, activity: &Activity) -> Result<(), ChainFault> {
+        let expected = self.head.sequence.next();
+        if activity.sequence != expected {
+            return Err(ChainFault::Gap {
+                expected,
+                found: activity.sequence,
+            });
+        }
+        if activity.previous_hash != self.head.hash {
+            return Err(ChainFault::Unlinked(expected));
+        }
+        if activity.hash != hash_activity(self.head.hash, activity) {
+            return Err(ChainFault::Changed(expected));
+        }
+        self.head = ChainHead {
+            sequence: expected,
+            hash: activity.hash,
+        };
+        Ok(())
+    }
+
+    /// Checks that the chain ends where its head was recorded.
+    ///
+    /// # Errors
+    /// [`ChainFault::Head`].
+    pub fn finish(self, recorded: ChainHead) -> Result<(), ChainFault> {
+        if self.head == recorded {
+            return Ok(());
+        }
+        Err(ChainFault::Head {
+            recorded: recorded.sequence,
+            found: self.head.sequence,
+        })
+    }
+}
+
+impl Default for Verifier {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::event::LegalBasis;
+    use crate::ids::{ActivityId, ControllerId, EventId, IntegrationId, SubjectId, Timestamp};
+
+    fn chain(length: usize) -> (Vec<Activity>, ChainHead) {
+        let controller = ControllerId::generate();
+        let mut activities: Vec<Activity> = (0..length)
+            .map(|n| Activity {
+                id: ActivityId::generate(),
+                controller,
+                sequence: Sequence(0),
+                event: EventId::generate(),
+                subject: (n % 2 == 0).then(SubjectId::generate),
+                integration: IntegrationId::generate(),
+                processor: "shop".parse().unwrap(),
+                event_type: "account_created".parse().unwrap(),
+                purpose: Some("Registration".into()),
+                legal_basis: Some(LegalBasis::Contract),
+                categories: vec!["user.contact.email".into(), "user.name".into()],
+                triggered_at: Timestamp::from_millis(1),
+                logged_at: Timestamp::from_millis(2),
+                previous_hash: AuditHash([0; 32]),
+                hash: AuditHash([0; 32]),
+            })
+            .collect();
+        let head = append(ChainHead::EMPTY, &mut activities);
+        (activities, head)
+    }
+
+    fn verify(activities: &[Activity], head: ChainHead) -> Result<(), ChainFault> {
+        let mut verifier = Verifier::new();
+        activities.iter().try_for_each(|activity| verifier.check(activity))?;
+        verifier.finish(head)
+    }
+
+    #[test]
+    fn an_untouched_chain_verifies_and_goes_on() {
+        let (activities, head) = chain(5);
+        assert_eq!(verify(&activities, head), Ok(()));
+        assert_eq!(head.sequence, Sequence(5));
+        assert_eq!(verify(&[], ChainHead::EMPTY), Ok(()));
+    }
+
+    #[test]
+    fn a_change_of_any_field_is_found_at_its_record() {
+        let changes: [fn(&mut Activity); 13] = [
+            |a| a.id = ActivityId::generate(),
+            |a| a.controller = ControllerId::generate(),
+            |a| a.event = EventId::generate(),
+            |a| a.subject = None,
+            |a| a.subject = Some(SubjectId::generate()),
+            |a| a.integration = IntegrationId::generate(),
+            |a| a.processor = "other".parse().unwrap(),
+            |a| a.event_type = "other".parse().unwrap(),
+            |a| a.purpose = None,
+            |a| a.legal_basis = Some(LegalBasis::Consent),
+            |a| a.categories = vec![Arc::from("user.contact.emailuser.name")],
+            |a| a.triggered_at = Timestamp::from_millis(2),
+            |a| a.logged_at = Timestamp::from_millis(3),
+        ];
+        for change in changes {
+            let (mut activities, head) = chain(5);
+            change(&mut activities[2]);
+            assert_eq!(verify(&activities, head), Err(ChainFault::Changed(Sequence(3))));
+        }
+    }
+
+    #[test]
+    fn removal_reordering_truncation_and_replacement_are_found() {
+        let (activities, head) = chain(5);
+        let removed = [&activities[..1], &activities[2..]].concat();
+        let gap = ChainFault::Gap {
+            expected: Sequence(2),
+            found: Sequence(3),
+        };
+        assert_eq!(verify(&removed, head), Err(gap));
+        let mut swapped = activities.clone();
+        swapped.swap(1, 2);
+        assert_eq!(verify(&swapped, head), Err(gap));
+        let end = ChainFault::Head {
+            recorded: Sequence(5),
+            found: Sequence(4),
+        };
+        assert_eq!(verify(&activities[..4], head), Err(end));
+        let mut replaced = activities.clone();
+        replaced[2].purpose = None;
+        replaced[2].hash = hash_activity(replaced[2].previous_hash, &replaced[2]);
+        assert_eq!(verify(&replaced, head), Err(ChainFault::Unlinked(Sequence(4))));
+    }
+}

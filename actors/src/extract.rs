@@ -1,0 +1,298 @@
+//! Extraction: the personal data in an event, found by its mapping.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::event::Notice;
+use crate::ids::Timestamp;
+use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep};
+use crate::personal::Personal;
+use crate::taxonomy::{Category, NormaliseContext, Warn};
+
+/// Values that one event may hold; what is beyond is not looked at, and the event says so.
+const MAX_VALUES: usize = 1_000;
+
+/// What an event is extracted in.
+#[derive(Debug, Clone, Copy)]
+pub struct ExtractContext<'a> {
+    /// The processor that it came from.
+    pub processor: &'a str,
+}
+
+/// A piece of personal data.
+#[derive(Debug, Clone)]
+pub struct ExtractedValue {
+    /// What it is.
+    pub category: Arc<Category>,
+    /// Normalised.
+    pub value: Personal<String>,
+    /// Whether it may link: its category does, and it is not blocked.
+    pub linkable: bool,
+}
+
+/// A mapped field in canonical form: for dedup keys that take in all of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MappedField {
+    /// JSON Pointer to it.
+    pub pointer: String,
+    /// Its value in JSON, or normalised.
+    pub value: String,
+}
+
+/// What was found in an event.
+#[derive(Debug, Default)]
+pub struct Extraction {
+    /// The personal data, each value once.
+    pub values: Vec<ExtractedValue>,
+    /// The categories found, also of what has no value to keep; sorted, each once.
+    pub categories: Vec<Arc<str>>,
+    /// All mapped fields.
+    pub mapped: Personal<Vec<MappedField>>,
+    /// Why the event does not fit its mapping; empty if it does.
+    pub reasons: Vec<Notice>,
+    /// What was left out, or is worth a look.
+    pub warnings: Vec<Notice>,
+}
+
+impl EventMapping {
+    /// Extracts an event whose envelope is right.
+    #[must_use]
+    pub fn extract(&self, body: &[u8], context: &ExtractContext<'_>) -> Extraction {
+        let Ok(root) = serde_json::from_slice::<Value>(body) else {
+            let reason = Notice::new("", "json_invalid", "the body is not valid JSON");
+            return Extraction {
+                reasons: vec![reason],
+                ..Extraction::default()
+            };
+        };
+        let mut extractor = Extractor {
+            mapping: self,
+            context,
+            found: Extraction::default(),
+            values: 0,
+        };
+        for field in &self.fields {
+            extractor.field(field, &root);
+        }
+        extractor.finish()
+    }
+}
+
+struct Extractor<'a> {
+    mapping: &'a EventMapping,
+    context: &'a ExtractContext<'a>,
+    found: Extraction,
+    values: usize,
+}
+
+impl Extractor<'_> {
+    fn field(&mut self, field: &FieldMapping, root: &Value) {
+        let mut found = 0;
+        self.walk(field, field.path.steps(), root, &mut String::new(), &mut found);
+        if found == 0 && field.required {
+            let pointer = pointer_of(field);
+            let message = format!("{} is required by the mapping and was not sent", field.path);
+            self.found
+                .reasons
+                .push(Notice::new(pointer, "required_missing", message));
+        }
+    }
+
+    /// Visits every place that the path leads to. `found` counts those with a value, right or wrong.
+    fn walk(&mut self, field: &FieldMapping, steps: &[PathStep], at: &Value, pointer: &mut String, found: &mut usize) {
+        let length = pointer.len();
+        match steps {
+            [] if at.is_null() => {}
+            [] => {
+                *found += 1;
+                self.value(field, at, pointer);
+            }
+            [PathStep::Name(name), rest @ ..] => match at {
+                Value::Object(members) => {
+                    if let Some(next) = members.get(&**name) {
+                        pointer.push('/');
+                        pointer.push_str(&escape(name));
+                        self.walk(field, rest, next, pointer, found);
+                    }
+                }
+                Value::Null => {}
+                other => self.wrong_shape(field, "an object", other, pointer, found),
+            },
+            [PathStep::Each, rest @ ..] => match at {
+                Value::Array(elements) => {
+                    for (index, element) in elements.iter().enumerate() {
+                        if self.values > MAX_VALUES {
+                            return;
+                        }
+                        pointer.push('/');
+                        pointer.push_str(&index.to_string());
+                        self.walk(field, rest, element, pointer, found);
+                        pointer.truncate(length);
+                    }
+                }
+                Value::Null => {}
+                other => self.wrong_shape(field, "an array", other, pointer, found),
+            },
+        }
+        pointer.truncate(length);
+    }
+
+    fn wrong_shape(&mut self, field: &FieldMapping, wanted: &str, at: &Value, pointer: &str, found: &mut usize) {
+        *found += 1;
+        let message = format!("the path {} needs {wanted} here, but this is {}", field.path, kind(at));
+        self.fault(field, Notice::new(pointer, "wrong_type", message));
+    }
+
+    fn value(&mut self, field: &FieldMapping, at: &Value, pointer: &str) {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            if self.values == MAX_VALUES + 1 {
+                let message = "more than 1,000 values: those beyond were not looked at";
+                self.found.warnings.push(Notice::new("", "too_many_values", message));
+            }
+            return;
+        }
+        let Some(text) = typed(field.field_type, at) else {
+            let message = format!("must be of type {}, but is {}", name(field.field_type), kind(at));
+            return self.fault(field, Notice::new(pointer, "wrong_type", message));
+        };
+        match &field.category {
+            Some(category) => self.personal(field, category, &text, pointer),
+            None => self.mapped(pointer, text),
+        }
+    }
+
+    fn personal(&mut self, field: &FieldMapping, category: &Arc<Category>, text: &str, pointer: &str) {
+        let context = NormaliseContext {
+            processor: self.context.processor,
+            default_region: self.mapping.default_region.as_deref(),
+        };
+        let normalised = match category.normalise.normalise(text, &context) {
+            Ok(normalised) => normalised,
+            // An empty text is how many systems say that there is none.
+            Err(invalid) if invalid.code == "empty_value" && !field.required => return,
+            Err(invalid) => {
+                let message = format!("{} {}", field.path, invalid.message);
+                return self.fault(field, Notice::new(pointer, invalid.code, message));
+            }
+        };
+        self.found.categories.push(Arc::clone(&category.key));
+        if let Some((code, message)) = normalised.warning {
+            self.found.warnings.push(Notice::new(pointer, code, message));
+        }
+        if category.warn == Some(Warn::Children) {
+            let message = "data about children: consent may have to come from their parents (GDPR, article 8)";
+            self.found.warnings.push(Notice::new(pointer, "children_data", message));
+        }
+        let Some(value) = normalised.value else {
+            return self.mapped(pointer, String::new());
+        };
+        self.mapped(pointer, value.expose().clone());
+        let known = |other: &ExtractedValue| other.category.key == category.key && other.value == value;
+        if self.found.values.iter().any(known) {
+            return;
+        }
+        let blocked = category.links() && self.mapping.taxonomy.is_blocked(&category.key, value.expose());
+        if blocked {
+            let message = format!(
+                "{} stands for nobody, or for many: it was recorded, but links nothing",
+                field.path
+            );
+            self.found
+                .warnings
+                .push(Notice::new(pointer, "blocklisted_value", message));
+        }
+        let linkable = category.links() && !blocked;
+        self.found.values.push(ExtractedValue {
+            category: Arc::clone(category),
+            value,
+            linkable,
+        });
+    }
+
+    fn mapped(&mut self, pointer: &str, value: String) {
+        self.found.mapped.expose_mut().push(MappedField {
+            pointer: pointer.to_owned(),
+            value,
+        });
+    }
+
+    /// A required field's fault rejects the event; an optional field is left out.
+    fn fault(&mut self, field: &FieldMapping, notice: Notice) {
+        if field.required {
+            self.found.reasons.push(notice);
+        } else {
+            self.found.warnings.push(notice);
+        }
+    }
+
+    fn finish(mut self) -> Extraction {
+        let categories: BTreeSet<Arc<str>> = self.found.categories.drain(..).collect();
+        self.found.categories = categories.into_iter().collect();
+        self.found
+    }
+}
+
+/// The value as text, if it is of the type.
+fn typed(field_type: FieldType, at: &Value) -> Option<String> {
+    match (field_type, at) {
+        (FieldType::String, Value::String(text)) => Some(text.clone()),
+        (FieldType::Boolean, Value::Bool(value)) => Some(value.to_string()),
+        (FieldType::Number, Value::Number(number)) => Some(number.to_string()),
+        (FieldType::Integer, Value::Number(number)) => integer(number),
+        (FieldType::Timestamp, Value::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
+        _ => None,
+    }
+}
+
+/// `5`, `5.0` and `5e0` are the same integer.
+fn integer(number: &serde_json::Number) -> Option<String> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if number.is_i64() || number.is_u64() {
+        return Some(number.to_string());
+    }
+    let value = number
+        .as_f64()
+        .filter(|value| value.fract() == 0.0 && value.abs() <= EXACT)?;
+    Some(format!("{value:.0}"))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn name(field_type: FieldType) -> &'static str {
+    match field_type {
+        FieldType::String => "string",
+        FieldType::Integer => "integer",
+        FieldType::Number => "number",
+        FieldType::Boolean => "boolean",
+        FieldType::Timestamp => "timestamp (RFC 3339)",
+    }
+}
+
+/// Where a field should be, elements left out.
+fn pointer_of(field: &FieldMapping) -> String {
+    let names = field.path.steps().iter().filter_map(|step| match step {
+        PathStep::Name(name) => Some(format!("/{}", escape(name))),
+        PathStep::Each => None,
+    });
+    names.collect()
+}
+
+/// RFC 6901.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests;

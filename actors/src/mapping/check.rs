@@ -1,0 +1,250 @@
+//! Checks a mapping as its owner wrote it, and compiles it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{DedupDefaults, EventMapping, FieldMapping, Path};
+use super::{DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
+use crate::ids::{EventType, ProcessorId};
+use crate::taxonomy::normalise::contact::is_region;
+use crate::taxonomy::{Category, Normaliser, Taxonomy};
+
+const MAX_EVENTS: usize = 200;
+const MAX_FIELDS: usize = 500;
+const MAX_NAME_CHARS: usize = 200;
+const MAX_PURPOSE_CHARS: usize = 500;
+const MAX_WINDOW_SECONDS: u32 = 86_400;
+
+/// One thing that is wrong with a mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MappingFault {
+    /// JSON Pointer (RFC 6901) to it.
+    pub pointer: String,
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+struct Checker<'a> {
+    taxonomy: &'a Arc<Taxonomy>,
+    defaults: DedupDefaults,
+    faults: Vec<MappingFault>,
+}
+
+pub(super) fn compile(
+    spec: &IntegrationSpec,
+    taxonomy: &Arc<Taxonomy>,
+    defaults: DedupDefaults,
+) -> Result<HashMap<EventType, EventMapping>, Vec<MappingFault>> {
+    let mut checker = Checker {
+        taxonomy,
+        defaults,
+        faults: Vec::new(),
+    };
+    checker.integration(spec);
+    let events = checker.events(spec);
+    if checker.faults.is_empty() {
+        Ok(events)
+    } else {
+        Err(checker.faults)
+    }
+}
+
+impl Checker<'_> {
+    fn fault(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
+        self.faults.push(MappingFault {
+            pointer: pointer.into(),
+            code,
+            message: message.into(),
+        });
+    }
+
+    fn integration(&mut self, spec: &IntegrationSpec) {
+        if !(1..=MAX_NAME_CHARS).contains(&spec.name.trim().chars().count()) {
+            self.fault("/name", "name_invalid", "must have 1 to 200 characters");
+        }
+        if let Some(Err(invalid)) = spec.data_processor_id.as_ref().map(|id| id.parse::<ProcessorId>()) {
+            self.fault("/dataProcessorId", "data_processor_id_invalid", invalid.to_string());
+        }
+        if spec.default_region.as_ref().is_some_and(|region| !is_region(region)) {
+            let message = "must be an ISO 3166-1 alpha-2 code in capitals, as DE";
+            self.fault("/defaultRegion", "default_region_invalid", message);
+        }
+        self.dedup(spec.dedup.as_ref(), "/dedup");
+        if spec.events.is_empty() {
+            self.fault("/events", "events_missing", "name at least one event");
+        }
+        if spec.events.len() > MAX_EVENTS {
+            self.fault(
+                "/events",
+                "too_many_events",
+                "at most 200 events: make a second integration",
+            );
+        }
+    }
+
+    fn dedup(&mut self, dedup: Option<&DedupSpec>, pointer: &str) {
+        let window = dedup.and_then(|dedup| dedup.window_seconds);
+        if window.is_some_and(|window| window > MAX_WINDOW_SECONDS) {
+            let message = "must be 0 (off) to 86,400 seconds";
+            self.fault(format!("{pointer}/windowSeconds"), "dedup_window_invalid", message);
+        }
+    }
+
+    fn events(&mut self, spec: &IntegrationSpec) -> HashMap<EventType, EventMapping> {
+        let mut events = HashMap::new();
+        let mut seen = HashSet::new();
+        for (index, event) in spec.events.iter().take(MAX_EVENTS).enumerate() {
+            let pointer = format!("/events/{index}");
+            if !seen.insert(event.name.as_str()) {
+                let message = format!("event {:?} is there already: names are unique", event.name);
+                self.fault(format!("{pointer}/name"), "event_duplicate", message);
+            }
+            let compiled = self.event(spec, event, &pointer);
+            match event.name.parse::<EventType>() {
+                Ok(name) => drop(events.insert(name, compiled)),
+                Err(invalid) => self.fault(format!("{pointer}/name"), "event_name_invalid", invalid.to_string()),
+            }
+        }
+        events
+    }
+
+    fn event(&mut self, spec: &IntegrationSpec, event: &EventSpec, pointer: &str) -> EventMapping {
+        if event
+            .purpose
+            .as_ref()
+            .is_some_and(|purpose| purpose.chars().count() > MAX_PURPOSE_CHARS)
+        {
+            self.fault(
+                format!("{pointer}/purpose"),
+                "purpose_too_long",
+                "must have at most 500 characters",
+            );
+        }
+        self.dedup(event.dedup.as_ref(), &format!("{pointer}/dedup"));
+        if event.fields.len() > MAX_FIELDS {
+            self.fault(format!("{pointer}/fields"), "too_many_fields", "at most 500 fields");
+        }
+        let mut paths = HashSet::new();
+        let mut fields = Vec::with_capacity(event.fields.len());
+        for (index, field) in event.fields.iter().take(MAX_FIELDS).enumerate() {
+            let pointer = format!("{pointer}/fields/{index}");
+            if !paths.insert(field.path.as_str()) {
+                self.fault(
+                    format!("{pointer}/path"),
+                    "path_duplicate",
+                    "is there already: map each path once",
+                );
+            }
+            fields.extend(self.field(field, &pointer));
+        }
+        let dedup = event.dedup.or(spec.dedup).unwrap_or_default();
+        let fallback = spec.dedup.unwrap_or_default();
+        EventMapping {
+            fields,
+            default_region: spec.default_region.as_deref().map(Into::into),
+            taxonomy: Arc::clone(self.taxonomy),
+            purpose: event.purpose.as_deref().map(Into::into),
+            legal_basis: event.legal_basis,
+            dedup_key: dedup.key.or(fallback.key).unwrap_or_default(),
+            dedup_window_seconds: dedup
+                .window_seconds
+                .or(fallback.window_seconds)
+                .unwrap_or(self.defaults.window_seconds),
+        }
+    }
+
+    fn field(&mut self, field: &FieldSpec, pointer: &str) -> Option<FieldMapping> {
+        let path = Path::parse(&field.path);
+        if let Err(wrong) = path {
+            self.fault(format!("{pointer}/path"), "path_invalid", wrong);
+        }
+        let category = field.pii.as_deref().and_then(|key| self.category(key, field, pointer));
+        if field.pii.is_some() && matches!(field.path.as_str(), "event" | "triggeredAt") {
+            let message = "event and triggeredAt are kept in clear: they cannot be personal data";
+            self.fault(format!("{pointer}/pii"), "envelope_not_pii", message);
+        }
+        Some(FieldMapping {
+            path: path.ok()?,
+            field_type: field.field_type,
+            required: field.required,
+            category,
+        })
+    }
+
+    fn category(&mut self, key: &str, field: &FieldSpec, pointer: &str) -> Option<Arc<Category>> {
+        let Some(category) = self.taxonomy.get(key) else {
+            let known = self.taxonomy.categories().iter().map(|category| &*category.key);
+            let hint = nearest(key, known)
+                .map(|near| format!("; did you mean {near}?"))
+                .unwrap_or_default();
+            let message = format!("is no PII category{hint} See GET /api/v1/taxonomy");
+            self.fault(format!("{pointer}/pii"), "category_unknown", message);
+            return None;
+        };
+        if !fits(category.normalise, field.field_type) {
+            let message = format!("values of {key} are texts: use type string");
+            self.fault(format!("{pointer}/type"), "type_unsuitable", message);
+        }
+        Some(Arc::clone(category))
+    }
+}
+
+/// Whether values of a JSON type can be what a category holds.
+fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
+    match field_type {
+        FieldType::String => true,
+        FieldType::Timestamp => matches!(
+            normaliser,
+            Normaliser::BirthDate | Normaliser::Presence | Normaliser::Text
+        ),
+        FieldType::Integer => matches!(
+            normaliser,
+            Normaliser::Opaque
+                | Normaliser::Phone
+                | Normaliser::Document
+                | Normaliser::NationalId
+                | Normaliser::IssuedNumber
+                | Normaliser::PaymentCard
+                | Normaliser::PostalCode
+                | Normaliser::Text
+                | Normaliser::Presence
+                | Normaliser::Password
+        ),
+        FieldType::Number | FieldType::Boolean => {
+            matches!(
+                normaliser,
+                Normaliser::Text | Normaliser::Presence | Normaliser::Password
+            )
+        }
+    }
+}
+
+/// The known name that a misspelt one is nearest to, if any is near.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = 2 + name.chars().count() / 5;
+    known
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits (insert, delete, replace) from one text to the other; V. Levenshtein, 1966.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(200).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, left) in a.chars().take(200).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, right) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(left != *right);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

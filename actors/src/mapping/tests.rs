@@ -1,0 +1,127 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn compile(spec: Value) -> Result<Mapping, Vec<MappingFault>> {
+    let spec: IntegrationSpec = serde_json::from_value(spec).unwrap();
+    Mapping::compile(
+        &spec,
+        &Arc::new(Taxonomy::bundled()),
+        DedupDefaults { window_seconds: 60 },
+    )
+}
+
+fn faults(spec: Value) -> Vec<(String, &'static str)> {
+    compile(spec)
+        .unwrap_err()
+        .into_iter()
+        .map(|fault| (fault.pointer, fault.code))
+        .collect()
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let spec = json!({
+        "name": " ", "dataProcessorId": "a b", "defaultRegion": "Germany", "dedup": {"windowSeconds": 86401},
+        "events": [
+            {"name": "a", "fields": [
+                {"path": "email", "pii": "user.contact.emial"},
+                {"path": "a..b"},
+                {"path": "a[0]"},
+                {"path": "x", "type": "boolean", "pii": "user.contact.email"},
+                {"path": "x"},
+                {"path": "event", "pii": "user.name"}]},
+            {"name": "a"},
+            {"name": ""}
+        ]
+    });
+    let expected = [
+        ("/name", "name_invalid"),
+        ("/dataProcessorId", "data_processor_id_invalid"),
+        ("/defaultRegion", "default_region_invalid"),
+        ("/dedup/windowSeconds", "dedup_window_invalid"),
+        ("/events/0/fields/0/pii", "category_unknown"),
+        ("/events/0/fields/1/path", "path_invalid"),
+        ("/events/0/fields/2/path", "path_invalid"),
+        ("/events/0/fields/3/type", "type_unsuitable"),
+        ("/events/0/fields/4/path", "path_duplicate"),
+        ("/events/0/fields/5/pii", "envelope_not_pii"),
+        ("/events/1/name", "event_duplicate"),
+        ("/events/2/name", "event_name_invalid"),
+    ];
+    let found = faults(spec);
+    let found: Vec<_> = found.iter().map(|(pointer, code)| (pointer.as_str(), *code)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(
+        faults(json!({"name": "n", "events": []})),
+        [("/events".to_owned(), "events_missing")]
+    );
+}
+
+#[test]
+fn a_misspelt_category_or_event_gets_a_hint() {
+    let spec = json!({"name": "n", "events": [{"name": "account_created", "fields": [
+        {"path": "e", "pii": "user.contact.emial"}]}]});
+    assert!(
+        compile(spec).unwrap_err()[0]
+            .message
+            .contains("did you mean user.contact.email?")
+    );
+    let mapping = compile(json!({"name": "n", "events": [{"name": "account_created"}]})).unwrap();
+    let message = mapping.unknown_event_message(&"acount_created".parse().unwrap());
+    assert!(message.contains("did you mean account_created?"), "{message}");
+    assert!(
+        !mapping
+            .unknown_event_message(&"other".parse().unwrap())
+            .contains("did you mean")
+    );
+}
+
+#[test]
+fn dedup_is_taken_from_the_event_then_the_integration_then_the_defaults() {
+    let mapping = compile(json!({
+        "name": "n", "dedup": {"key": "body", "windowSeconds": 5},
+        "events": [{"name": "own", "dedup": {"windowSeconds": 0}}, {"name": "inherited"}]
+    }))
+    .unwrap();
+    let event = |name: &str| mapping.event(&name.parse().unwrap()).unwrap();
+    assert_eq!(
+        (event("own").dedup_key(), event("own").dedup_window_seconds()),
+        (DedupKeyKind::Body, 0)
+    );
+    assert_eq!(
+        (
+            event("inherited").dedup_key(),
+            event("inherited").dedup_window_seconds()
+        ),
+        (DedupKeyKind::Body, 5)
+    );
+    let plain = compile(json!({"name": "n", "events": [{"name": "e"}]})).unwrap();
+    let event = plain.event(&"e".parse().unwrap()).unwrap();
+    assert_eq!(
+        (event.dedup_key(), event.dedup_window_seconds()),
+        (DedupKeyKind::Pii, 60)
+    );
+}
+
+#[test]
+fn paths_read_back_as_they_were_written() {
+    for path in ["a", "a.b", "a[].b", "a[][]", "ä b.c-d"] {
+        assert_eq!(Path::parse(path).unwrap().to_string(), path);
+    }
+    for path in [
+        "",
+        ".",
+        "a.",
+        ".a",
+        "[]",
+        "a.[]",
+        "a[]b",
+        "a[1]",
+        "a]",
+        "a\n",
+        &"a.".repeat(200),
+    ] {
+        assert!(Path::parse(path).is_err(), "{path}");
+    }
+}

@@ -1,0 +1,235 @@
+//! The PII taxonomy: categories, what identifies whom, and how values are normalised.
+//!
+//! It comes from a file, `config/pii-taxonomy.toml` unless the operator names another, whose head explains
+//! its format.
+
+mod blocklist;
+pub mod normalise;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use blocklist::Blocklist;
+pub use normalise::{Invalid, NormaliseContext, Normalised, Normaliser};
+
+/// The taxonomy that is built in.
+pub const BUNDLED: &str = include_str!("../../config/pii-taxonomy.toml");
+
+/// What a value of a category says about identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Identifies one person: may link alone, and merge.
+    Strong,
+    /// Points to a person: corroborates.
+    Weak,
+    /// Says something about a person: presence is recorded, the value is not.
+    Attribute,
+    /// Must not be kept.
+    NeverStore,
+}
+
+/// Data that the GDPR protects specially.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Special {
+    /// Special categories of personal data (article 9).
+    Art9,
+    /// Criminal convictions and offences (article 10).
+    Art10,
+}
+
+/// One PII category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all(serialize = "camelCase"))]
+pub struct Category {
+    /// What a mapping's `pii` names.
+    #[serde(rename(serialize = "category"))]
+    pub key: Arc<str>,
+    /// For people.
+    pub label: String,
+    /// What it says about identity.
+    pub class: Class,
+    /// How its values are checked and brought into one spelling.
+    pub normalise: Normaliser,
+    /// Values that one subject may hold, of a strong category.
+    #[serde(default)]
+    pub max_distinct: u32,
+    /// Whether the GDPR protects it specially.
+    #[serde(default)]
+    pub special: Option<Special>,
+    /// Say so whenever an event carries it.
+    #[serde(default, skip_serializing)]
+    pub warn: Option<Warn>,
+    /// The same in fideslang.
+    #[serde(default)]
+    pub fideslang: Option<String>,
+    /// The same in W3C DPV-PD.
+    #[serde(default)]
+    pub dpv_pd: Option<String>,
+}
+
+/// What to say about an event that carries a category.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Warn {
+    /// Data about children.
+    Children,
+}
+
+impl Category {
+    /// Whether its values become links.
+    #[must_use]
+    pub fn links(&self) -> bool {
+        match self.class {
+            Class::Strong | Class::Weak => true,
+            Class::NeverStore => self.normalise == Normaliser::PaymentCard,
+            Class::Attribute => false,
+        }
+    }
+}
+
+/// Why a taxonomy file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the PII taxonomy is not valid: {0}")]
+pub struct TaxonomyError(String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    categories: Vec<Category>,
+    #[serde(default)]
+    blocklist: HashMap<String, Vec<String>>,
+}
+
+/// All categories, in the file's order.
+#[derive(Debug)]
+pub struct Taxonomy {
+    categories: Vec<Arc<Category>>,
+    by_key: HashMap<Arc<str>, Arc<Category>>,
+    blocklist: Blocklist,
+}
+
+impl Taxonomy {
+    /// Reads a taxonomy file.
+    ///
+    /// # Errors
+    /// [`TaxonomyError`], naming the place.
+    pub fn parse(text: &str) -> Result<Self, TaxonomyError> {
+        let file: File = toml::from_str(text).map_err(|error| TaxonomyError(error.to_string()))?;
+        let mut by_key = HashMap::new();
+        let mut categories = Vec::with_capacity(file.categories.len());
+        for category in file.categories {
+            check(&category)?;
+            let category = Arc::new(category);
+            if by_key
+                .insert(Arc::clone(&category.key), Arc::clone(&category))
+                .is_some()
+            {
+                return Err(TaxonomyError(format!("category {} is there twice", category.key)));
+            }
+            categories.push(category);
+        }
+        if let Some(unknown) = file
+            .blocklist
+            .keys()
+            .find(|key| *key != "any" && !by_key.contains_key(key.as_str()))
+        {
+            return Err(TaxonomyError(format!(
+                "the blocklist names {unknown}, which is no category"
+            )));
+        }
+        Ok(Self {
+            categories,
+            by_key,
+            blocklist: Blocklist::new(file.blocklist),
+        })
+    }
+
+    /// The taxonomy that is built in.
+    ///
+    /// # Panics
+    /// Never: a test reads the same file.
+    #[must_use]
+    #[allow(clippy::expect_used)]
+    pub fn bundled() -> Self {
+        Self::parse(BUNDLED).expect("the bundled taxonomy is valid")
+    }
+
+    /// A category by its key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Arc<Category>> {
+        self.by_key.get(key)
+    }
+
+    /// All categories, in the file's order.
+    #[must_use]
+    pub fn categories(&self) -> &[Arc<Category>] {
+        &self.categories
+    }
+
+    /// Whether a normalised value stands for nobody, or for many.
+    #[must_use]
+    pub fn is_blocked(&self, category: &str, normalised: &str) -> bool {
+        self.blocklist.contains(category, normalised)
+    }
+}
+
+fn check(category: &Category) -> Result<(), TaxonomyError> {
+    let key = &category.key;
+    let well_formed = !key.is_empty()
+        && key.len() <= 128
+        && key.split('.').all(|part| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        });
+    if !well_formed {
+        return Err(TaxonomyError(format!(
+            "category {key:?}: a key is lower-case words with dots between them"
+        )));
+    }
+    if (category.class == Class::Strong) != (category.max_distinct > 0) {
+        return Err(TaxonomyError(format!(
+            "category {key}: strong categories, and only they, need max_distinct ≥ 1"
+        )));
+    }
+    let valueless = matches!(category.normalise, Normaliser::Presence | Normaliser::Password);
+    if valueless && matches!(category.class, Class::Strong | Class::Weak) {
+        return Err(TaxonomyError(format!("category {key}: what has no value cannot link")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_taxonomy_is_valid_and_whole() {
+        let taxonomy = Taxonomy::bundled();
+        assert_eq!(taxonomy.categories().len(), 52);
+        let email = taxonomy.get("user.contact.email").unwrap();
+        assert_eq!((email.class, email.normalise), (Class::Strong, Normaliser::Email));
+        assert!(taxonomy.is_blocked("user.contact.email", "noreply@shop.example"));
+        assert!(!taxonomy.is_blocked("user.contact.email", "customer@example.com"));
+        assert!(taxonomy.is_blocked("user.unique_id", "NULL"));
+        assert!(taxonomy.get("user.financial.credit_card").unwrap().links());
+        assert!(!taxonomy.get("user.authorization.password").unwrap().links());
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let fault = |text: &str| Taxonomy::parse(text).unwrap_err().to_string();
+        let line = r#"{ key = "user.a", label = "A", class = "strong", normalise = "email", max_distinct = 1 }"#;
+        assert!(Taxonomy::parse(&format!("categories = [{line}]")).is_ok());
+        assert!(fault(&format!("categories = [{line}, {line}]")).contains("twice"));
+        assert!(fault(&format!("categories = [{}]", line.replace("user.a", "User"))).contains("lower-case"));
+        assert!(fault(&format!("categories = [{}]", line.replace("= 1", "= 0"))).contains("max_distinct"));
+        assert!(fault(&format!("categories = [{}]", line.replace("\"email\"", "\"e\""))).contains("unknown variant"));
+        assert!(fault(&format!("categories = [{line}]\n[blocklist]\nx = []")).contains("no category"));
+    }
+}

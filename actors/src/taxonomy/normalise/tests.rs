@@ -1,0 +1,252 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const CONTEXT: NormaliseContext<'_> = NormaliseContext {
+    processor: "shop",
+    default_region: Some("DE"),
+};
+
+/// All but those that are scoped to a processor: their scope is not part of what is sent.
+const ALL: [Normaliser; 21] = [
+    Normaliser::Email,
+    Normaliser::Phone,
+    Normaliser::Url,
+    Normaliser::Opaque,
+    Normaliser::NationalId,
+    Normaliser::Document,
+    Normaliser::BankAccount,
+    Normaliser::PaymentCard,
+    Normaliser::DeviceId,
+    Normaliser::IpAddress,
+    Normaliser::MacAddress,
+    Normaliser::Text,
+    Normaliser::Name,
+    Normaliser::BirthDate,
+    Normaliser::Label,
+    Normaliser::Region,
+    Normaliser::PostalCode,
+    Normaliser::Country,
+    Normaliser::LocationPrecise,
+    Normaliser::LocationImprecise,
+    Normaliser::Language,
+];
+
+fn normalise(normaliser: Normaliser, raw: &str) -> Result<String, &'static str> {
+    let normalised = normaliser.normalise(raw, &CONTEXT).map_err(|invalid| invalid.code)?;
+    Ok(normalised.value.map(Personal::into_exposed).unwrap_or_default())
+}
+
+fn check(normaliser: Normaliser, good: &[(&str, &str)], bad: &[&str]) {
+    for (raw, expected) in good {
+        assert_eq!(normalise(normaliser, raw).as_deref(), Ok(*expected), "{raw}");
+        assert_eq!(normalise(normaliser, expected).as_deref(), Ok(*expected), "{raw} again");
+    }
+    for raw in bad {
+        assert!(normalise(normaliser, raw).is_err(), "{raw}");
+    }
+}
+
+#[test]
+fn contacts() {
+    check(
+        Normaliser::Email,
+        &[
+            (" Ada.Lovelace+x@Shop.Example ", "ada.lovelace+x@shop.example"),
+            ("ada@Bücher.example", "ada@xn--bcher-kva.example"),
+        ],
+        &[
+            "",
+            "ada",
+            "ada@",
+            "@shop.example",
+            "ada@localhost",
+            "a b@shop.example",
+            "ada@shop..example",
+            "ada@[127.0.0.1]",
+        ],
+    );
+    check(
+        Normaliser::Phone,
+        &[
+            ("030 901820", "+4930901820"),
+            ("+49 (0)30 / 901820", "+4930901820"),
+            ("0044 20 7946 0958", "+442079460958"),
+        ],
+        &["", "12", "+49 1", "phone", "+999 123456789"],
+    );
+    check(
+        Normaliser::Url,
+        &[(
+            "HTTPS://Bücher.example/Ada?utm=1#top",
+            "https://xn--bcher-kva.example/Ada",
+        )],
+        &["shop.example", "ftp://shop.example", "javascript:alert(1)"],
+    );
+    assert_eq!(
+        Normaliser::Phone
+            .normalise("030 901820", &NormaliseContext::default())
+            .unwrap_err()
+            .code,
+        "invalid_phone_number"
+    );
+}
+
+#[test]
+fn money() {
+    check(
+        Normaliser::BankAccount,
+        &[
+            ("de89 3704 0044 0532 0130 00", "DE89370400440532013000"),
+            ("021000021/123456", "021000021/123456"),
+        ],
+        &[
+            "DE89370400440532013001",
+            "DE8937040044053201300",
+            "XX00",
+            "021000022/1",
+            "021000021/",
+            "ä",
+        ],
+    );
+    check(
+        Normaliser::PaymentCard,
+        &[("4111 1111-1111 1111", "4111111111111111")],
+        &["4111111111111112", "0000000000000000", "411111111111111a", "42"],
+    );
+}
+
+#[test]
+fn authorities() {
+    check(
+        Normaliser::NationalId,
+        &[
+            ("us: 078-05-1120", "US:078051120"),
+            ("PL:44051401359", "PL:44051401359"),
+            ("gb:943 476 5919", "GB:9434765919"),
+            ("IN:2341 2341 2346", "IN:234123412346"),
+            ("l01x00t47", "L01X00T47"),
+        ],
+        &[
+            "US:000051120",
+            "US:666051120",
+            "PL:44051401358",
+            "GB:9434765918",
+            "IN:234123412347",
+            "a",
+            "ÄÖÜÄÖÜ",
+        ],
+    );
+    check(
+        Normaliser::Document,
+        &[("de: l01x-00t4", "DE:L01X00T4"), ("b-ab 1234", "BAB1234")],
+        &["", "1", "!!!"],
+    );
+    assert_eq!(
+        normalise(Normaliser::IssuedNumber, "mr-1234").as_deref(),
+        Ok("4:shop:MR1234")
+    );
+}
+
+#[test]
+fn devices() {
+    check(
+        Normaliser::DeviceId,
+        &[(
+            "6F9619FF-8B86-D011-B42D-00C04FC964FF",
+            "6f9619ff-8b86-d011-b42d-00c04fc964ff",
+        )],
+        &["00000000-0000-0000-0000-000000000000", "device"],
+    );
+    check(
+        Normaliser::IpAddress,
+        &[
+            ("::FFFF:192.0.2.1", "192.0.2.1"),
+            ("2001:DB8:0::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+        ],
+        &["192.0.2", "256.0.0.1", "localhost"],
+    );
+    check(
+        Normaliser::MacAddress,
+        &[("00-1B-63-84-45-E6", "00:1b:63:84:45:e6")],
+        &["00:1b:63:84:45", "zz"],
+    );
+    let local = Normaliser::MacAddress.normalise("02:1b:63:84:45:e6", &CONTEXT).unwrap();
+    assert_eq!(local.warning.unwrap().0, "mac_address_local");
+}
+
+#[test]
+fn words_dates_and_places() {
+    check(
+        Normaliser::Name,
+        &[
+            ("  ＡＤＡ   Lovelace", "ada lovelace"),
+            ("Strauß", "strauss"),
+            ("İpek", "i̇pek"),
+        ],
+        &[" "],
+    );
+    assert_eq!(normalise(Normaliser::Username, "Ada").as_deref(), Ok("4:shop:ada"));
+    check(
+        Normaliser::BirthDate,
+        &[
+            ("1985-12-10", "1985-12-10"),
+            ("19851210", "1985-12-10"),
+            ("1985-12-10T00:00:00Z", "1985-12-10"),
+        ],
+        &["1815-12-10", "2999-01-01", "1985-02-30", "10.12.1985"],
+    );
+    check(Normaliser::Country, &[("de", "DE")], &["Germany", "ZZ"]);
+    check(
+        Normaliser::Region,
+        &[("de-be", "DE-BE"), (" New  York", "New York")],
+        &[],
+    );
+    check(
+        Normaliser::PostalCode,
+        &[("sw1a 1aa", "SW1A1AA"), ("10 117", "10117")],
+        &["1", "???"],
+    );
+    check(
+        Normaliser::LocationPrecise,
+        &[
+            ("52.520008, 13.404954", "52.52001,13.40495"),
+            ("-0.000001,0", "0.00000,0.00000"),
+        ],
+        &["91,0", "0,181", "52.5", "a,b", "NaN,0"],
+    );
+    check(
+        Normaliser::LocationImprecise,
+        &[("52.520008,13.404954", "52.52,13.40"), ("Berlin", "Berlin")],
+        &[],
+    );
+    check(
+        Normaliser::Language,
+        &[("PT_br", "pt-BR"), ("zh-hant-tw", "zh-Hant-TW")],
+        &["d", "12", "de-"],
+    );
+}
+
+#[test]
+fn passwords_and_presence_leave_no_value() {
+    let password = Normaliser::Password.normalise("hunter2", &CONTEXT).unwrap();
+    assert_eq!(
+        (password.value, password.warning.unwrap().0),
+        (None, "password_received")
+    );
+    assert_eq!(Normaliser::Presence.normalise("", &CONTEXT).unwrap().value, None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_normaliser_is_idempotent_and_none_panics(raw in "\\PC{0,40}|[0-9+ ()/.:-]{0,20}|[a-zA-Z0-9.:_-]{0,24}") {
+        for normaliser in ALL {
+            if let Ok(once) = normalise(normaliser, &raw) {
+                prop_assert_eq!(normalise(normaliser, &once), Ok(once.clone()), "{:?}", normaliser);
+            }
+        }
+    }
+}

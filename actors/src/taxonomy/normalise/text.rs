@@ -1,0 +1,78 @@
+//! Names and other words.
+
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::Invalid;
+
+const DATE: Invalid = Invalid::new(
+    "invalid_date_of_birth",
+    "must be an ISO 8601 date from 1900-01-01 to today",
+);
+const LANGUAGE: Invalid = Invalid::new("invalid_language", "must be a BCP 47 language tag, as de or pt-BR");
+
+/// NFKC with spaces collapsed.
+pub(super) fn label(raw: &str) -> String {
+    let composed: String = raw.nfkc().collect();
+    composed.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A label, case-folded. Lower-casing can undo the composition, hence twice.
+pub(super) fn name(raw: &str) -> String {
+    label(&label(raw).to_lowercase().replace('ß', "ss"))
+}
+
+/// A value that is unique only at one processor. The length keeps the two apart.
+pub(super) fn scoped(processor: &str, value: &str) -> String {
+    format!("{}:{processor}:{value}", processor.len())
+}
+
+pub(super) fn birth_date(raw: &str) -> Result<String, Invalid> {
+    // A time of day is allowed and dropped; which zone it is in does not matter to the date written.
+    let date = raw.split(['T', ' ']).next().unwrap_or(raw);
+    let iso = format_description!("[year]-[month]-[day]");
+    let compact = format_description!("[year][month][day]");
+    let date = Date::parse(date, &iso)
+        .or_else(|_| Date::parse(date, &compact))
+        .map_err(|_| DATE)?;
+    // A day more, for those who are ahead of UTC.
+    let latest = OffsetDateTime::now_utc().date().next_day().ok_or(DATE)?;
+    if date.year() < 1900 || date > latest {
+        return Err(DATE);
+    }
+    Ok(format!(
+        "{:04}-{:02}-{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day()
+    ))
+}
+
+/// Well-formedness as in RFC 5646, section 2.1: language, then subtags of up to 8 letters and digits. Language in
+/// lower case, script in title case, region in upper case.
+pub(super) fn language(raw: &str) -> Result<String, Invalid> {
+    let raw = raw.replace('_', "-");
+    let mut parts = raw.split('-');
+    let language = parts.next().unwrap_or_default();
+    if !(2..=8).contains(&language.len()) || !language.bytes().all(|b| b.is_ascii_alphabetic()) {
+        return Err(LANGUAGE);
+    }
+    let mut tag = language.to_lowercase();
+    for part in parts {
+        if !(1..=8).contains(&part.len()) || !part.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(LANGUAGE);
+        }
+        tag.push('-');
+        let part = part.to_lowercase();
+        match part.len() {
+            2 => tag.push_str(&part.to_uppercase()),
+            4 if part.starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                tag.push_str(&part[..1].to_uppercase());
+                tag.push_str(&part[1..]);
+            }
+            _ => tag.push_str(&part),
+        }
+    }
+    Ok(tag)
+}
