@@ -4,17 +4,18 @@
 //! that it needs, `conduit_actors::ports::PipelineStore`; the rest serves management and queries.
 //! Times are milliseconds since 1970-01-01; lists are newest first and paged by the last id seen.
 
-use std::sync::Arc;
+mod sqlite;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, AuditHash, DedupKey, LegalBasis, LinkHash, Notice, Status};
+use conduit_actors::event::{Activity, DedupKey, LinkHash, Notice, Status};
 use conduit_actors::ids::{
-    ActivityId, ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, Sequence, SubjectDid, SubjectId,
-    Timestamp,
+    ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::personal::CredentialHash;
-use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
+use conduit_actors::personal::{CredentialHash, Personal};
+use conduit_actors::ports::{Credential, PipelineStore, StoreError};
+
+pub use sqlite::SqliteStore;
 
 /// A controller's row.
 #[derive(Debug, Clone)]
@@ -220,6 +221,8 @@ pub trait Store: PipelineStore {
     /// Newest first, by event id.
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError>;
     async fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError>;
+    /// The body of a rejected or failed event, which is kept sealed.
+    async fn payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError>;
 
     /// Newest first, in the filter's order.
     async fn activities(
@@ -243,8 +246,6 @@ pub trait Store: PipelineStore {
         hashes: &[LinkHash],
         limit: usize,
     ) -> Result<Vec<SubjectRow>, StoreError>;
-    /// The public DIDs of these subjects, merges followed.
-    async fn surviving(&self, subjects: &[SubjectId]) -> Result<Vec<(SubjectId, SubjectId)>, StoreError>;
 
     async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError>;
     /// All streams' checkpoints, to open the journal with.
@@ -255,11 +256,6 @@ pub trait Store: PipelineStore {
     /// A stretch of one controller's chain, oldest first, from behind `after`.
     async fn chain(&self, controller: ControllerId, after: Sequence, limit: usize)
     -> Result<Vec<Activity>, StoreError>;
-    /// The chain's recorded head.
-    async fn recorded_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError>;
     /// Whether the store answers a trivial statement; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
 }
-
-#[allow(unused)]
-type Unused = (Arc<()>, ActivityId, AuditHash, LegalBasis);

@@ -1,0 +1,297 @@
+//! The embedded store: one SQLite file in WAL mode.
+//!
+//! One connection writes, four read. Every commit is synced (`synchronous = FULL`): the journal is truncated
+//! behind the checkpoint that a commit carries, so a commit that a power cut could take back would lose events.
+//! Rows go in many to a statement.
+
+mod activities;
+mod commit;
+mod events;
+mod links;
+mod management;
+mod rows;
+mod subjects;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use conduit_actors::event::{Activity, LinkHash};
+use conduit_actors::ids::{
+    ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
+};
+use conduit_actors::mapping::IntegrationSpec;
+use conduit_actors::personal::Personal;
+use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{
+    ActivityCursor, ActivityFilter, ChangeError, ControllerRow, EventFilter, EventRow, IntegrationRow, OutcomeCounts,
+    Page, Store, StoredClaim, SubjectRow,
+};
+use crate::keys::{Epoch, Keyring};
+
+/// Rows bound to one statement: more gain nothing, and SQLite takes 32,766 values at most.
+const ROWS: usize = 64;
+
+/// See the module's docs.
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    node: String,
+    keyring: Arc<Keyring>,
+    epoch: Epoch,
+    counter: AtomicU64,
+}
+
+impl SqliteStore {
+    /// Opens the file, made if it is not there, and brings its schema up to date. `node` names this process's
+    /// journal.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the file cannot be opened, or was written by a newer version.
+    pub async fn open(path: &Path, node: &str, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("temp_store", "memory")
+            .pragma("cache_size", "-16384")
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864")
+            .statement_cache_capacity(512);
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(Duration::from_secs(30))
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| store_error(&error))?;
+        sqlx::migrate!("migrations/sqlite")
+            .run(&writer)
+            .await
+            .map_err(|error| migrate_error(&error))?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options.pragma("query_only", "on"))
+            .await
+            .map_err(|error| store_error(&error))?;
+        Ok(Self {
+            writer,
+            readers,
+            node: node.to_owned(),
+            keyring,
+            epoch: Epoch::generate(),
+            counter: AtomicU64::new(0),
+        })
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn migrate_error(error: &sqlx::migrate::MigrateError) -> StoreError {
+    use sqlx::migrate::MigrateError::{VersionMissing, VersionTooNew};
+    match error {
+        VersionMissing(_) | VersionTooNew(..) => StoreError::Failed(
+            "the database was written by a newer version of conduit: run that version, or restore a backup".to_owned(),
+        ),
+        other => StoreError::Failed(format!("cannot bring the database's schema up to date: {other}")),
+    }
+}
+
+/// SQLite's own messages name tables and columns, never values.
+fn store_error(error: &sqlx::Error) -> StoreError {
+    /// Primary result codes for which waiting helps: BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN.
+    const PASSING: [i32; 7] = [5, 6, 7, 8, 10, 13, 14];
+    match error {
+        sqlx::Error::Database(database) => {
+            let code = database
+                .code()
+                .and_then(|code| code.parse::<i32>().ok())
+                .map_or(0, |code| code & 0xff);
+            let text = database.message().to_owned();
+            if PASSING.contains(&code) {
+                StoreError::Unavailable(text)
+            } else {
+                StoreError::Failed(text)
+            }
+        }
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
+            StoreError::Unavailable(error.to_string())
+        }
+        other => StoreError::Failed(other.to_string()),
+    }
+}
+
+trait OrStoreError<T> {
+    fn or_store_error(self) -> Result<T, StoreError>;
+}
+
+impl<T> OrStoreError<T> for Result<T, sqlx::Error> {
+    fn or_store_error(self) -> Result<T, StoreError> {
+        self.map_err(|error| store_error(&error))
+    }
+}
+
+#[async_trait]
+impl PipelineStore for SqliteStore {
+    async fn links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        self.known_links(controller, hashes, fan_out).await
+    }
+
+    async fn strong_link_counts(
+        &self,
+        controller: ControllerId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+        self.count_strong_links(controller, subjects).await
+    }
+
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+        self.read_chain_head(controller).await
+    }
+
+    async fn commit(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+        self.commit_effects(effects).await
+    }
+
+    async fn checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
+        self.read_checkpoint(controller).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
+        self.insert_controller(row).await
+    }
+
+    async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError> {
+        self.select_controllers(None).await
+    }
+
+    async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError> {
+        Ok(self.select_controllers(Some(did)).await?.pop())
+    }
+
+    async fn set_webhook_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
+        self.update_secret(controller, secret).await
+    }
+
+    async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
+        self.remove_controller(controller).await
+    }
+
+    async fn create_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
+        self.insert_integration(row).await
+    }
+
+    async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError> {
+        self.select_integrations(controller, None).await
+    }
+
+    async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError> {
+        Ok(self.select_integrations(None, Some(id)).await?.pop())
+    }
+
+    async fn replace_integration(
+        &self,
+        id: IntegrationId,
+        expected: Option<u64>,
+        spec: &IntegrationSpec,
+        now: Timestamp,
+    ) -> Result<IntegrationRow, ChangeError> {
+        self.update_integration(id, expected, spec, now).await
+    }
+
+    async fn set_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
+        self.update_api_key(id, key).await
+    }
+
+    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
+        self.remove_integration(id).await
+    }
+
+    async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {
+        self.select_events(filter, page).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
+        self.select_event(id).await
+    }
+
+    async fn payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError> {
+        self.open_payload(id).await
+    }
+
+    async fn activities(
+        &self,
+        filter: &ActivityFilter,
+        page: Page<ActivityCursor>,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.select_activities(filter, page).await
+    }
+
+    async fn subjects(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<SubjectId>,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        self.select_subjects(controller, page).await
+    }
+
+    async fn subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
+        self.select_subject(did).await
+    }
+
+    async fn subjects_by_link(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        limit: usize,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        self.find_subjects(controller, hashes, limit).await
+    }
+
+    async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
+        self.count_outcomes(controller).await
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
+        self.read_checkpoints().await
+    }
+
+    async fn claims_since(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError> {
+        self.select_claims(since, limit).await
+    }
+
+    async fn chain(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.select_chain(controller, after, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1")
+            .execute(&self.readers)
+            .await
+            .or_store_error()
+            .map(drop)
+    }
+}

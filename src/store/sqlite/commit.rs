@@ -1,0 +1,412 @@
+//! One batch, one transaction.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use conduit_actors::event::{Notice, Outcome, OutcomeRecord, Status};
+use conduit_actors::ids::{ControllerId, SubjectId};
+use conduit_actors::ports::{BatchEffects, ChainAdvance, Checkpoint, Merge, NewLink, StoreError};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+
+use super::{OrStoreError as _, ROWS, SqliteStore, rows};
+use crate::keys::EpochKey;
+
+/// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
+type Pks = HashMap<ControllerId, i64>;
+
+impl SqliteStore {
+    pub(super) async fn commit_effects(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let connection = &mut *transaction;
+        let pks = pks(connection, effects).await?;
+        for checkpoint in &effects.checkpoints {
+            self.move_checkpoint(connection, &pks, checkpoint).await?;
+        }
+        for chain in &effects.chains {
+            move_chain(connection, &pks, chain).await?;
+        }
+        insert_subjects(connection, &pks, effects).await?;
+        insert_links(connection, &pks, &effects.links).await?;
+        for merge in &effects.merges {
+            insert_merge(connection, &pks, merge).await?;
+        }
+        insert_activities(connection, &pks, effects).await?;
+        insert_events(connection, &pks, &effects.outcomes).await?;
+        self.insert_payloads(connection, &pks, &effects.outcomes).await?;
+        add_counts(connection, &pks, &effects.outcomes).await?;
+        transaction.commit().await.or_store_error()
+    }
+
+    async fn move_checkpoint(
+        &self,
+        connection: &mut SqliteConnection,
+        pks: &Pks,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), StoreError> {
+        let Some(pk) = pks.get(&checkpoint.controller) else {
+            return Ok(());
+        };
+        let moved = sqlx::query(
+            "INSERT INTO journal_checkpoints (controller_pk, node, sequence) SELECT ?1, ?2, ?4 WHERE ?3 = 0 OR EXISTS \
+             (SELECT 1 FROM journal_checkpoints WHERE controller_pk = ?1 AND node = ?2) \
+             ON CONFLICT DO UPDATE SET sequence = excluded.sequence WHERE sequence = ?3",
+        )
+        .bind(pk)
+        .bind(&self.node)
+        .bind(checkpoint.from.0.cast_signed())
+        .bind(checkpoint.through.0.cast_signed())
+        .execute(connection)
+        .await
+        .or_store_error()?;
+        if moved.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict)
+        }
+    }
+
+    /// Seals the payloads of events that may be replayed.
+    async fn insert_payloads(
+        &self,
+        connection: &mut SqliteConnection,
+        pks: &Pks,
+        outcomes: &[OutcomeRecord],
+    ) -> Result<(), StoreError> {
+        let mut keys: HashMap<ControllerId, EpochKey> = HashMap::new();
+        let mut sealed = Vec::new();
+        for record in outcomes
+            .iter()
+            .filter(|r| matches!(r.outcome.status(), Status::Rejected | Status::Failed))
+        {
+            let controller = record.event.controller;
+            let Some(pk) = pks.get(&controller) else { continue };
+            let key = match keys.get(&controller) {
+                Some(key) => key.clone(),
+                None => {
+                    let key = self
+                        .keyring
+                        .epoch_key(controller, super::events::PAYLOAD_KEY, self.epoch);
+                    // A controller that is being deleted takes its payloads with it.
+                    let Ok(key) = key else { continue };
+                    keys.entry(controller).or_insert(key).clone()
+                }
+            };
+            let counter = self.counter.fetch_add(1, Ordering::Relaxed);
+            let mut buffer = record.event.body.expose().to_vec();
+            key.seal(counter, record.event.id.as_bytes(), &mut buffer)
+                .map_err(|error| StoreError::Failed(error.to_string()))?;
+            sealed.push((record.event.id, *pk, counter, buffer));
+        }
+        for chunk in sealed.chunks(ROWS) {
+            let mut query =
+                QueryBuilder::new("INSERT INTO payloads (event_id, controller_pk, epoch, counter, sealed) ");
+            query.push_values(chunk, |mut row, (event, pk, counter, sealed)| {
+                row.push_bind(event.as_bytes().to_vec())
+                    .push_bind(*pk)
+                    .push_bind(self.epoch.0.to_vec())
+                    .push_bind(counter.cast_signed())
+                    .push_bind(sealed.clone());
+            });
+            query.push(" ON CONFLICT DO NOTHING");
+            query.build().execute(&mut *connection).await.or_store_error()?;
+        }
+        Ok(())
+    }
+}
+
+async fn pks(connection: &mut SqliteConnection, effects: &BatchEffects) -> Result<Pks, StoreError> {
+    let mut pks = Pks::new();
+    for chunk in effects.checkpoints.chunks(ROWS) {
+        let mut query = QueryBuilder::new("SELECT pk, id FROM controllers WHERE id IN (");
+        let mut ids = query.separated(", ");
+        for checkpoint in chunk {
+            ids.push_bind(checkpoint.controller.as_bytes().to_vec());
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut *connection).await.or_store_error()? {
+            pks.insert(
+                ControllerId::from_uuid(rows::uuid(&row, "id")?),
+                row.try_get("pk").or_store_error()?,
+            );
+        }
+    }
+    Ok(pks)
+}
+
+async fn move_chain(connection: &mut SqliteConnection, pks: &Pks, chain: &ChainAdvance) -> Result<(), StoreError> {
+    let Some(pk) = pks.get(&chain.controller) else {
+        return Ok(());
+    };
+    let moved = sqlx::query(
+        "UPDATE controllers SET chain_sequence = ?1, chain_hash = ?2 \
+         WHERE pk = ?3 AND chain_sequence = ?4 AND chain_hash = ?5",
+    )
+    .bind(chain.to.sequence.0.cast_signed())
+    .bind(&chain.to.hash.0[..])
+    .bind(pk)
+    .bind(chain.from.sequence.0.cast_signed())
+    .bind(&chain.from.hash.0[..])
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    if moved.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
+}
+
+async fn insert_subjects(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    effects: &BatchEffects,
+) -> Result<(), StoreError> {
+    let found: Vec<_> = effects
+        .subjects
+        .iter()
+        .filter_map(|s| Some((pks.get(&s.controller)?, s)))
+        .collect();
+    for chunk in found.chunks(ROWS) {
+        let mut query = QueryBuilder::new("INSERT INTO subjects (id, controller_pk, did, first_seen_at) ");
+        query.push_values(chunk, |mut row, (pk, subject)| {
+            row.push_bind(subject.id.as_bytes().to_vec())
+                .push_bind(**pk)
+                .push_bind(subject.id.did().as_bytes().to_vec())
+                .push_bind(subject.first_seen_at.as_millis());
+        });
+        query.build().execute(&mut *connection).await.or_store_error()?;
+    }
+    Ok(())
+}
+
+async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[NewLink]) -> Result<(), StoreError> {
+    let found: Vec<_> = links
+        .iter()
+        .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
+        .collect();
+    for chunk in found.chunks(ROWS) {
+        refuse_taken_links(connection, chunk).await?;
+        let mut query = QueryBuilder::new(
+            "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
+        );
+        query.push_values(chunk, |mut row, (pk, link)| {
+            row.push_bind(*pk)
+                .push_bind(link.hash.0.to_vec())
+                .push_bind(link.subject.as_bytes().to_vec())
+                .push_bind(link.category.to_string())
+                .push_bind(link.strong)
+                .push_bind(link.key_version)
+                .push_bind(link.first_seen_at.as_millis());
+        });
+        query.push(" ON CONFLICT DO UPDATE SET first_seen_at = min(first_seen_at, excluded.first_seen_at)");
+        query.build().execute(&mut *connection).await.or_store_error()?;
+    }
+    Ok(())
+}
+
+/// A strong link leads to one subject: if another has it already, another writer was there first.
+async fn refuse_taken_links(connection: &mut SqliteConnection, links: &[(i64, &NewLink)]) -> Result<(), StoreError> {
+    let strong: Vec<_> = links.iter().filter(|(_, link)| link.strong).collect();
+    if strong.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::new("SELECT count(*) AS taken FROM (");
+    let mut first = true;
+    for (pk, link) in strong {
+        query.push(if std::mem::take(&mut first) {
+            "SELECT "
+        } else {
+            " UNION ALL SELECT "
+        });
+        query
+            .push_bind(*pk)
+            .push(" AS p, ")
+            .push_bind(link.hash.0.to_vec())
+            .push(" AS h, ");
+        query.push_bind(link.subject.as_bytes().to_vec()).push(" AS s");
+    }
+    query.push(") JOIN links ON controller_pk = p AND hash = h AND subject <> s");
+    let taken: i64 = query
+        .build()
+        .fetch_one(connection)
+        .await
+        .or_store_error()?
+        .try_get("taken")
+        .or_store_error()?;
+    if taken == 0 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+async fn insert_merge(connection: &mut SqliteConnection, pks: &Pks, merge: &Merge) -> Result<(), StoreError> {
+    let Some(pk) = pks.get(&merge.controller) else {
+        return Ok(());
+    };
+    let merged = sqlx::query(
+        "UPDATE subjects SET merged_into = ?1 WHERE id = ?2 AND merged_into IS NULL \
+         AND EXISTS (SELECT 1 FROM subjects WHERE id = ?1 AND merged_into IS NULL)",
+    )
+    .bind(&merge.into.as_bytes()[..])
+    .bind(&merge.from.as_bytes()[..])
+    .execute(&mut *connection)
+    .await
+    .or_store_error()?;
+    if merged.rows_affected() != 1 {
+        return Err(StoreError::Conflict);
+    }
+    let evidence: Vec<(String, &str)> = merge
+        .evidence
+        .iter()
+        .map(|(hash, category)| (hex(&hash.0), &**category))
+        .collect();
+    sqlx::query(
+        "INSERT INTO merges (controller_pk, from_subject, into_subject, at, event_id, evidence) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(pk)
+    .bind(&merge.from.as_bytes()[..])
+    .bind(&merge.into.as_bytes()[..])
+    .bind(merge.at.as_millis())
+    .bind(&merge.event.as_bytes()[..])
+    .bind(serde_json::to_string(&evidence).map_err(|error| StoreError::Failed(error.to_string()))?)
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn insert_activities(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    effects: &BatchEffects,
+) -> Result<(), StoreError> {
+    let found: Vec<_> = effects
+        .activities
+        .iter()
+        .filter_map(|a| Some((pks.get(&a.controller)?, a)))
+        .collect();
+    for chunk in found.chunks(ROWS) {
+        let mut query = QueryBuilder::new(
+            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, integration, processor, \
+             event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
+        );
+        query.push_values(chunk, |mut row, (pk, activity)| {
+            row.push_bind(**pk)
+                .push_bind(activity.sequence.0.cast_signed())
+                .push_bind(activity.id.as_bytes().to_vec())
+                .push_bind(activity.event.as_bytes().to_vec())
+                .push_bind(activity.subject.as_ref().map(subject_bytes))
+                .push_bind(activity.integration.as_bytes().to_vec())
+                .push_bind(activity.processor.as_str().to_owned())
+                .push_bind(activity.event_type.as_str().to_owned())
+                .push_bind(activity.purpose.as_deref().map(str::to_owned))
+                .push_bind(activity.legal_basis.map(|basis| basis.as_str()))
+                .push_bind(activity.categories.join("\n"))
+                .push_bind(activity.triggered_at.as_millis())
+                .push_bind(activity.logged_at.as_millis())
+                .push_bind(activity.previous_hash.0.to_vec())
+                .push_bind(activity.hash.0.to_vec());
+        });
+        query.build().execute(&mut *connection).await.or_store_error()?;
+    }
+    Ok(())
+}
+
+fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
+    subject.as_bytes().to_vec()
+}
+
+async fn insert_events(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    outcomes: &[OutcomeRecord],
+) -> Result<(), StoreError> {
+    let found: Vec<_> = outcomes
+        .iter()
+        .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
+        .collect();
+    for chunk in found.chunks(ROWS) {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+            "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
+             warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, extracted_at, \
+             resolved_at, logged_at) ",
+        );
+        query.push_values(chunk, |mut row, (pk, record)| {
+            let (reasons, duplicate_of, subject) = outcome_columns(&record.outcome);
+            row.push_bind(**pk)
+                .push_bind(record.event.id.as_bytes().to_vec())
+                .push_bind(record.event.integration.as_bytes().to_vec())
+                .push_bind(record.processor.as_ref().map(|processor| processor.as_str().to_owned()))
+                .push_bind(record.shown_event_type.as_str().to_owned())
+                .push_bind(record.event.triggered_at.as_millis())
+                .push_bind(record.outcome.status().as_str())
+                .push_bind(reasons)
+                .push_bind(notices(&record.warnings))
+                .push_bind(record.categories.join("\n"))
+                .push_bind(duplicate_of)
+                .push_bind(subject)
+                .push_bind(record.dedup.map(|(key, _)| key.0.to_vec()))
+                .push_bind(record.dedup.map(|(_, window)| window))
+                .push_bind(record.stages.journaled_at.as_millis())
+                .push_bind(record.stages.extracted_at.map(|time| time.as_millis()))
+                .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))
+                .push_bind(record.stages.logged_at.as_millis());
+        });
+        query.build().execute(&mut *connection).await.or_store_error()?;
+    }
+    Ok(())
+}
+
+fn outcome_columns(outcome: &Outcome) -> (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) {
+    match outcome {
+        Outcome::Processed { subject } => (None, None, subject.as_ref().map(subject_bytes)),
+        Outcome::Duplicate { of } => (None, Some(of.as_bytes().to_vec()), None),
+        Outcome::Rejected { reasons } | Outcome::Failed { reasons } => (notices(reasons), None, None),
+    }
+}
+
+/// JSON; none if there are none.
+fn notices(notices: &[Notice]) -> Option<String> {
+    if notices.is_empty() {
+        None
+    } else {
+        serde_json::to_string(notices).ok()
+    }
+}
+
+async fn add_counts(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    outcomes: &[OutcomeRecord],
+) -> Result<(), StoreError> {
+    let mut counts: HashMap<i64, [i64; 4]> = HashMap::new();
+    for record in outcomes {
+        let Some(pk) = pks.get(&record.event.controller) else {
+            continue;
+        };
+        let column = match record.outcome {
+            Outcome::Processed { .. } => 0,
+            Outcome::Duplicate { .. } => 1,
+            Outcome::Rejected { .. } => 2,
+            Outcome::Failed { .. } => 3,
+        };
+        counts.entry(*pk).or_default()[column] += 1;
+    }
+    for (pk, [processed, duplicate, rejected, failed]) in counts {
+        sqlx::query(
+            "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
+             rejected = rejected + ?3, failed = failed + ?4 WHERE pk = ?5",
+        )
+        .bind(processed)
+        .bind(duplicate)
+        .bind(rejected)
+        .bind(failed)
+        .bind(pk)
+        .execute(&mut *connection)
+        .await
+        .or_store_error()?;
+    }
+    Ok(())
+}

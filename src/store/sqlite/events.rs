@@ -1,0 +1,200 @@
+//! What became of events, and the sums of it.
+
+use std::collections::HashMap;
+
+use conduit_actors::event::DedupKey;
+use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId};
+use conduit_actors::personal::Personal;
+use conduit_actors::ports::StoreError;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _};
+
+use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::{OrStoreError as _, SqliteStore, rows};
+use crate::keys::Epoch;
+
+/// The purpose under which payloads are sealed.
+pub(super) const PAYLOAD_KEY: &str = "payload";
+
+const SELECT: &str =
+    "SELECT e.*, c.id AS controller FROM events e JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
+
+impl SqliteStore {
+    pub(super) async fn select_events(
+        &self,
+        filter: &EventFilter,
+        page: Page<EventId>,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let mut query = QueryBuilder::new(SELECT);
+        if let Some(controller) = filter.controller {
+            query.push(" AND e.controller_pk = (SELECT pk FROM controllers WHERE id = ");
+            query.push_bind(controller.as_bytes().to_vec()).push(")");
+        }
+        if let Some(status) = filter.status {
+            query.push(" AND e.status = ").push_bind(status.as_str());
+        }
+        if let Some(integration) = filter.integration {
+            query
+                .push(" AND e.integration = ")
+                .push_bind(integration.as_bytes().to_vec());
+        }
+        if let Some(event_type) = &filter.event_type {
+            query.push(" AND e.event_type = ").push_bind(event_type.clone());
+        }
+        if let Some(from) = filter.from {
+            query
+                .push(" AND e.id >= ")
+                .push_bind(EventId::first_at(from).as_bytes().to_vec());
+        }
+        if let Some(to) = filter.to {
+            query
+                .push(" AND e.id < ")
+                .push_bind(EventId::first_at(to).as_bytes().to_vec());
+        }
+        if let Some(after) = page.after {
+            query.push(" AND e.id < ").push_bind(after.as_bytes().to_vec());
+        }
+        query
+            .push(" ORDER BY e.id DESC LIMIT ")
+            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
+        let mut events: Vec<EventRow> = found.iter().map(event_row).collect::<Result<_, _>>()?;
+        self.follow_merges(&mut events).await?;
+        Ok(events)
+    }
+
+    pub(super) async fn select_event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push(" AND e.id = ").push_bind(id.as_bytes().to_vec());
+        let found = query.build().fetch_optional(&self.readers).await.or_store_error()?;
+        let mut events: Vec<EventRow> = found.iter().map(event_row).collect::<Result<_, _>>()?;
+        self.follow_merges(&mut events).await?;
+        Ok(events.pop())
+    }
+
+    async fn follow_merges(&self, events: &mut [EventRow]) -> Result<(), StoreError> {
+        let subjects: Vec<SubjectId> = events.iter().filter_map(|event| event.subject).collect();
+        let survivors: HashMap<_, _> = self.survivors(&subjects).await?;
+        for subject in events.iter_mut().filter_map(|event| event.subject.as_mut()) {
+            if let Some((survivor, _)) = survivors.get(subject) {
+                *subject = *survivor;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn open_payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError> {
+        let found = sqlx::query(
+            "SELECT p.*, c.id AS controller FROM payloads p JOIN controllers c ON c.pk = p.controller_pk \
+             WHERE p.event_id = ?1",
+        )
+        .bind(&id.as_bytes()[..])
+        .fetch_optional(&self.readers)
+        .await
+        .or_store_error()?;
+        let Some(row) = found else {
+            return Ok(None);
+        };
+        let controller = ControllerId::from_uuid(rows::uuid(&row, "controller")?);
+        let mut payload: Vec<u8> = row.try_get("sealed").or_store_error()?;
+        self.keyring
+            .epoch_key(controller, PAYLOAD_KEY, Epoch(rows::bytes(&row, "epoch")?))
+            .and_then(|key| key.open(rows::count(&row, "counter").unwrap_or(0), id.as_bytes(), &mut payload))
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        Ok(Some(Personal::new(payload)))
+    }
+
+    pub(super) async fn count_outcomes(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
+        let mut transaction = self.readers.begin().await.or_store_error()?;
+        let id = controller.map(|controller| controller.as_bytes().to_vec());
+        let sums = sqlx::query(
+            "SELECT coalesce(sum(processed), 0) AS processed, coalesce(sum(duplicate), 0) AS duplicate, \
+             coalesce(sum(rejected), 0) AS rejected, coalesce(sum(failed), 0) AS failed \
+             FROM controllers WHERE ?1 IS NULL OR id = ?1",
+        )
+        .bind(&id)
+        .fetch_one(&mut *transaction)
+        .await
+        .or_store_error()?;
+        let checkpoints = sqlx::query(
+            "SELECT c.id, k.sequence FROM journal_checkpoints k JOIN controllers c ON c.pk = k.controller_pk \
+             WHERE k.node = ?2 AND (?1 IS NULL OR c.id = ?1)",
+        )
+        .bind(&id)
+        .bind(&self.node)
+        .fetch_all(&mut *transaction)
+        .await
+        .or_store_error()?;
+        Ok(OutcomeCounts {
+            processed: rows::count(&sums, "processed")?,
+            duplicate: rows::count(&sums, "duplicate")?,
+            rejected: rows::count(&sums, "rejected")?,
+            failed: rows::count(&sums, "failed")?,
+            checkpoints: checkpoints.iter().map(checkpoint_row).collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) async fn read_checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
+        Ok(self.count_outcomes(None).await?.checkpoints)
+    }
+
+    pub(super) async fn read_checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
+        let counts = self.count_outcomes(Some(controller)).await?;
+        Ok(counts
+            .checkpoints
+            .first()
+            .map_or(Sequence(0), |(_, sequence)| *sequence))
+    }
+
+    pub(super) async fn select_claims(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError> {
+        let found = sqlx::query(
+            "SELECT e.id, e.dedup_key, e.dedup_window, c.id AS controller FROM events e \
+             JOIN controllers c ON c.pk = e.controller_pk \
+             WHERE e.id >= ?1 AND e.dedup_key IS NOT NULL ORDER BY e.id LIMIT ?2",
+        )
+        .bind(&since.as_bytes()[..])
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await
+        .or_store_error()?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(StoredClaim {
+                    controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
+                    key: DedupKey(rows::bytes(row, "dedup_key")?),
+                    event: EventId::from_uuid(rows::uuid(row, "id")?),
+                    window_seconds: row.try_get("dedup_window").or_store_error()?,
+                })
+            })
+            .collect()
+    }
+}
+
+fn checkpoint_row(row: &SqliteRow) -> Result<(ControllerId, Sequence), StoreError> {
+    Ok((
+        ControllerId::from_uuid(rows::uuid(row, "id")?),
+        Sequence(rows::count(row, "sequence")?),
+    ))
+}
+
+fn event_row(row: &SqliteRow) -> Result<EventRow, StoreError> {
+    Ok(EventRow {
+        id: EventId::from_uuid(rows::uuid(row, "id")?),
+        controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
+        integration: IntegrationId::from_uuid(rows::uuid(row, "integration")?),
+        processor: rows::optional_parsed(row, "processor")?,
+        event_type: rows::text(row, "event_type")?,
+        triggered_at: rows::time(row, "triggered_at")?,
+        status: rows::status(row)?,
+        reasons: rows::notices(row, "reasons")?,
+        warnings: rows::notices(row, "warnings")?,
+        categories: rows::categories(row)?,
+        duplicate_of: rows::optional_uuid(row, "duplicate_of")?.map(EventId::from_uuid),
+        subject: rows::optional_uuid(row, "subject")?.map(SubjectId::from_uuid),
+        journaled_at: rows::time(row, "journaled_at")?,
+        extracted_at: rows::optional_time(row, "extracted_at")?,
+        resolved_at: rows::optional_time(row, "resolved_at")?,
+        logged_at: rows::time(row, "logged_at")?,
+    })
+}

@@ -1,0 +1,118 @@
+//! Links, as the resolver reads them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use conduit_actors::event::LinkHash;
+use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
+use conduit_actors::ports::{KnownLink, StoreError};
+use sqlx::{QueryBuilder, Row as _};
+
+use super::{OrStoreError as _, SqliteStore, rows};
+
+/// Values bound to one look-up.
+const LOOKUPS: usize = 256;
+
+impl SqliteStore {
+    pub(super) async fn known_links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        let mut raw: Vec<(LinkHash, SubjectId)> = Vec::new();
+        let fan_out = i64::try_from(fan_out).unwrap_or(i64::MAX);
+        for chunk in hashes.chunks(LOOKUPS) {
+            let mut query = QueryBuilder::new("WITH asked (hash) AS (");
+            query.push_values(chunk, |mut row, hash| {
+                row.push_bind(hash.0.to_vec());
+            });
+            query.push("), owner (pk) AS (SELECT pk FROM controllers WHERE id = ");
+            query.push_bind(controller.as_bytes().to_vec());
+            query.push(
+                ") SELECT l.hash, l.subject FROM asked a JOIN links l \
+                 ON l.controller_pk = (SELECT pk FROM owner) AND l.hash = a.hash \
+                 WHERE l.subject IN (SELECT subject FROM links WHERE controller_pk = (SELECT pk FROM owner) \
+                 AND hash = a.hash ORDER BY subject LIMIT ",
+            );
+            query.push_bind(fan_out).push(")");
+            for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
+                let hash = LinkHash(rows::bytes(&row, "hash")?);
+                raw.push((hash, SubjectId::from_uuid(rows::uuid(&row, "subject")?)));
+            }
+        }
+        let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
+        let survivors = self.survivors(&subjects).await?;
+        let known = |(hash, subject): (LinkHash, SubjectId)| {
+            let (subject, subject_first_seen_at) = *survivors.get(&subject)?;
+            Some(KnownLink {
+                hash,
+                subject,
+                subject_first_seen_at,
+            })
+        };
+        Ok(raw.into_iter().filter_map(known).collect())
+    }
+
+    /// Which subject each of these is read as, merges followed, and when that one was first seen.
+    pub(super) async fn survivors(
+        &self,
+        subjects: &[SubjectId],
+    ) -> Result<HashMap<SubjectId, (SubjectId, Timestamp)>, StoreError> {
+        let mut survivors = HashMap::new();
+        let mut asked: Vec<SubjectId> = subjects.to_vec();
+        asked.sort_unstable();
+        asked.dedup();
+        for chunk in asked.chunks(LOOKUPS) {
+            let mut query = QueryBuilder::new(
+                "WITH RECURSIVE chain (start, id, first_seen_at, merged_into) AS (\
+                 SELECT id, id, first_seen_at, merged_into FROM subjects WHERE id IN (",
+            );
+            let mut ids = query.separated(", ");
+            for subject in chunk {
+                ids.push_bind(subject.as_bytes().to_vec());
+            }
+            query.push(
+                ") UNION ALL SELECT c.start, s.id, s.first_seen_at, s.merged_into \
+                 FROM chain c JOIN subjects s ON s.id = c.merged_into) \
+                 SELECT start, id, first_seen_at FROM chain WHERE merged_into IS NULL",
+            );
+            for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
+                let start = SubjectId::from_uuid(rows::uuid(&row, "start")?);
+                let end = SubjectId::from_uuid(rows::uuid(&row, "id")?);
+                survivors.insert(start, (end, rows::time(&row, "first_seen_at")?));
+            }
+        }
+        Ok(survivors)
+    }
+
+    pub(super) async fn count_strong_links(
+        &self,
+        controller: ControllerId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+        let mut counts = Vec::new();
+        for chunk in subjects.chunks(LOOKUPS) {
+            let mut query = QueryBuilder::new(
+                "WITH RECURSIVE person (root, id) AS (SELECT id, id FROM subjects WHERE controller_pk = \
+                 (SELECT pk FROM controllers WHERE id = ",
+            );
+            query.push_bind(controller.as_bytes().to_vec()).push(") AND id IN (");
+            let mut ids = query.separated(", ");
+            for subject in chunk {
+                ids.push_bind(subject.as_bytes().to_vec());
+            }
+            query.push(
+                ") UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
+                 SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
+                 JOIN links l ON l.subject = p.id WHERE l.strong = 1 GROUP BY p.root, l.category",
+            );
+            for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
+                let subject = SubjectId::from_uuid(rows::uuid(&row, "root")?);
+                let category: &str = row.try_get("category").or_store_error()?;
+                counts.push((subject, category.into(), row.try_get("found").or_store_error()?));
+            }
+        }
+        Ok(counts)
+    }
+}

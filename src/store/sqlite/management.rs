@@ -1,0 +1,260 @@
+//! Controllers and integrations.
+
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
+use conduit_actors::mapping::IntegrationSpec;
+use conduit_actors::personal::CredentialHash;
+use conduit_actors::ports::{Credential, StoreError};
+use sqlx::QueryBuilder;
+use sqlx::sqlite::SqliteRow;
+
+use super::super::{ChangeError, ControllerRow, IntegrationRow};
+use super::{OrStoreError as _, SqliteStore, rows, store_error};
+
+/// Everything that belongs to a controller.
+const OWNED: [&str; 8] = [
+    "journal_checkpoints",
+    "integrations",
+    "events",
+    "payloads",
+    "subjects",
+    "links",
+    "merges",
+    "activities",
+];
+
+fn change_error(error: sqlx::Error) -> ChangeError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => ChangeError::Exists,
+        other => ChangeError::Store(store_error(other)),
+    }
+}
+
+/// The columns of a credential: current, previous, until when.
+fn columns(credential: &Credential) -> (&[u8], Option<&[u8]>, Option<i64>) {
+    let previous = credential.previous.as_ref();
+    (
+        &credential.current.as_bytes()[..],
+        previous.map(|(hash, _)| &hash.as_bytes()[..]),
+        previous.map(|(_, until)| until.as_millis()),
+    )
+}
+
+fn spec_json(spec: &IntegrationSpec) -> Result<String, StoreError> {
+    serde_json::to_string(spec).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+impl SqliteStore {
+    pub(super) async fn insert_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
+        let (current, previous, until) = columns(&row.webhook_secret);
+        sqlx::query(
+            "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
+             token_hash, wrapped_data_key, link_key_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )
+        .bind(&row.id.as_bytes()[..])
+        .bind(row.did.as_str())
+        .bind(&row.name)
+        .bind(row.created_at.as_millis())
+        .bind(current)
+        .bind(previous)
+        .bind(until)
+        .bind(&row.management_token.as_bytes()[..])
+        .bind(&row.wrapped_data_key)
+        .bind(row.link_key_version)
+        .execute(&self.writer)
+        .await
+        .map_err(change_error)?;
+        Ok(())
+    }
+
+    pub(super) async fn select_controllers(
+        &self,
+        did: Option<&ControllerDid>,
+    ) -> Result<Vec<ControllerRow>, StoreError> {
+        let found = sqlx::query("SELECT * FROM controllers WHERE ?1 IS NULL OR did = ?1 ORDER BY pk DESC")
+            .bind(did.map(ControllerDid::as_str))
+            .fetch_all(&self.readers)
+            .await
+            .or_store_error()?;
+        found.iter().map(controller_row).collect()
+    }
+
+    pub(super) async fn update_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
+        let (current, previous, until) = columns(secret);
+        let changed = sqlx::query(
+            "UPDATE controllers SET secret_hash = ?1, secret_previous = ?2, secret_previous_until = ?3 WHERE id = ?4",
+        )
+        .bind(current)
+        .bind(previous)
+        .bind(until)
+        .bind(&controller.as_bytes()[..])
+        .execute(&self.writer)
+        .await
+        .map_err(change_error)?;
+        if changed.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(ChangeError::NotFound)
+        }
+    }
+
+    pub(super) async fn remove_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        for table in OWNED {
+            // The names are the constants above.
+            let sql = format!("DELETE FROM {table} WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1)");
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(&controller.as_bytes()[..])
+                .execute(&mut *transaction)
+                .await
+                .or_store_error()?;
+        }
+        let deleted = sqlx::query("DELETE FROM controllers WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .execute(&mut *transaction)
+            .await
+            .or_store_error()?;
+        transaction.commit().await.or_store_error()?;
+        if deleted.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(ChangeError::NotFound)
+        }
+    }
+
+    pub(super) async fn insert_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
+        let (current, previous, until) = columns(&row.api_key);
+        let inserted = sqlx::query(
+            "INSERT INTO integrations (id, controller_pk, processor, spec, version, key_hash, key_previous, \
+             key_previous_until, created_at, updated_at) \
+             SELECT ?1, pk, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM controllers WHERE id = ?2",
+        )
+        .bind(&row.id.as_bytes()[..])
+        .bind(&row.controller.as_bytes()[..])
+        .bind(row.processor.as_str())
+        .bind(spec_json(&row.spec)?)
+        .bind(row.version.cast_signed())
+        .bind(current)
+        .bind(previous)
+        .bind(until)
+        .bind(row.created_at.as_millis())
+        .bind(row.updated_at.as_millis())
+        .execute(&self.writer)
+        .await
+        .map_err(change_error)?;
+        if inserted.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(ChangeError::NotFound)
+        }
+    }
+
+    pub(super) async fn select_integrations(
+        &self,
+        controller: Option<ControllerId>,
+        id: Option<IntegrationId>,
+    ) -> Result<Vec<IntegrationRow>, StoreError> {
+        let mut query = QueryBuilder::new(
+            "SELECT i.*, c.id AS controller FROM integrations i JOIN controllers c ON c.pk = i.controller_pk WHERE 1",
+        );
+        if let Some(controller) = controller {
+            query.push(" AND c.id = ").push_bind(controller.as_bytes().to_vec());
+        }
+        if let Some(id) = id {
+            query.push(" AND i.id = ").push_bind(id.as_bytes().to_vec());
+        }
+        query.push(" ORDER BY i.pk DESC");
+        let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
+        found.iter().map(integration_row).collect()
+    }
+
+    pub(super) async fn update_integration(
+        &self,
+        id: IntegrationId,
+        expected: Option<u64>,
+        spec: &IntegrationSpec,
+        now: Timestamp,
+    ) -> Result<IntegrationRow, ChangeError> {
+        let changed = sqlx::query(
+            "UPDATE integrations SET spec = ?1, version = version + 1, updated_at = ?2 \
+             WHERE id = ?3 AND (?4 IS NULL OR version = ?4)",
+        )
+        .bind(spec_json(spec)?)
+        .bind(now.as_millis())
+        .bind(&id.as_bytes()[..])
+        .bind(expected.map(u64::cast_signed))
+        .execute(&self.writer)
+        .await
+        .map_err(change_error)?;
+        let row = self
+            .select_integrations(None, Some(id))
+            .await?
+            .pop()
+            .ok_or(ChangeError::NotFound)?;
+        if changed.rows_affected() == 1 {
+            Ok(row)
+        } else {
+            Err(ChangeError::VersionMismatch { current: row.version })
+        }
+    }
+
+    pub(super) async fn update_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
+        let (current, previous, until) = columns(key);
+        let changed = sqlx::query(
+            "UPDATE integrations SET key_hash = ?1, key_previous = ?2, key_previous_until = ?3 WHERE id = ?4",
+        )
+        .bind(current)
+        .bind(previous)
+        .bind(until)
+        .bind(&id.as_bytes()[..])
+        .execute(&self.writer)
+        .await
+        .map_err(change_error)?;
+        if changed.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(ChangeError::NotFound)
+        }
+    }
+
+    pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
+        let deleted = sqlx::query("DELETE FROM integrations WHERE id = ?1")
+            .bind(&id.as_bytes()[..])
+            .execute(&self.writer)
+            .await
+            .map_err(change_error)?;
+        if deleted.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(ChangeError::NotFound)
+        }
+    }
+}
+
+fn controller_row(row: &SqliteRow) -> Result<ControllerRow, StoreError> {
+    use sqlx::Row as _;
+    Ok(ControllerRow {
+        id: ControllerId::from_uuid(rows::uuid(row, "id")?),
+        did: rows::parsed(row, "did")?,
+        name: rows::text(row, "name")?,
+        created_at: rows::time(row, "created_at")?,
+        webhook_secret: rows::credential(row, "secret")?,
+        management_token: CredentialHash::from_bytes(rows::bytes(row, "token_hash")?),
+        wrapped_data_key: row.try_get("wrapped_data_key").or_store_error()?,
+        link_key_version: row.try_get("link_key_version").or_store_error()?,
+    })
+}
+
+fn integration_row(row: &SqliteRow) -> Result<IntegrationRow, StoreError> {
+    let spec = rows::text(row, "spec")?;
+    Ok(IntegrationRow {
+        id: IntegrationId::from_uuid(rows::uuid(row, "id")?),
+        controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
+        processor: rows::parsed(row, "processor")?,
+        spec: serde_json::from_str(&spec)
+            .map_err(|error| StoreError::Failed(format!("an integration's mapping does not read back: {error}")))?,
+        version: rows::count(row, "version")?,
+        api_key: rows::credential(row, "key")?,
+        created_at: rows::time(row, "created_at")?,
+        updated_at: rows::time(row, "updated_at")?,
+    })
+}

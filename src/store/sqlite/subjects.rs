@@ -1,0 +1,152 @@
+//! Data subjects, each with what was merged into it.
+
+use std::collections::BTreeSet;
+
+use conduit_actors::event::LinkHash;
+use conduit_actors::ids::{ControllerId, EventId, SubjectDid, SubjectId};
+use conduit_actors::ports::StoreError;
+use sqlx::QueryBuilder;
+use sqlx::sqlite::SqliteRow;
+
+use super::super::{Page, SubjectLink, SubjectMerge, SubjectRow};
+use super::{OrStoreError as _, SqliteStore, rows};
+
+/// A subject and everyone merged into it.
+const PERSON: &str = "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \
+     SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) ";
+
+impl SqliteStore {
+    pub(super) async fn select_subjects(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<SubjectId>,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT id FROM subjects WHERE merged_into IS NULL");
+        if let Some(controller) = controller {
+            query.push(" AND controller_pk = (SELECT pk FROM controllers WHERE id = ");
+            query.push_bind(controller.as_bytes().to_vec()).push(")");
+        }
+        if let Some(after) = page.after {
+            query.push(" AND id < ").push_bind(after.as_bytes().to_vec());
+        }
+        query
+            .push(" ORDER BY id DESC LIMIT ")
+            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
+        let ids = found.iter().map(subject_id).collect::<Result<Vec<_>, _>>()?;
+        self.load_subjects(ids).await
+    }
+
+    pub(super) async fn select_subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
+        let found = sqlx::query("SELECT id FROM subjects WHERE did = ?1")
+            .bind(&did.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await
+            .or_store_error()?;
+        let Some(row) = found else {
+            return Ok(None);
+        };
+        let id = subject_id(&row)?;
+        let survivor = self
+            .survivors(&[id])
+            .await?
+            .get(&id)
+            .map_or(id, |(survivor, _)| *survivor);
+        Ok(self.load_subjects(vec![survivor]).await?.pop())
+    }
+
+    pub(super) async fn find_subjects(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        limit: usize,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        let known = self.known_links(controller, hashes, limit).await?;
+        let subjects: BTreeSet<SubjectId> = known.into_iter().map(|link| link.subject).collect();
+        self.load_subjects(subjects.into_iter().rev().take(limit).collect())
+            .await
+    }
+
+    async fn load_subjects(&self, ids: Vec<SubjectId>) -> Result<Vec<SubjectRow>, StoreError> {
+        let mut subjects = Vec::with_capacity(ids.len());
+        for id in ids {
+            subjects.extend(self.load_subject(id).await?);
+        }
+        Ok(subjects)
+    }
+
+    async fn load_subject(&self, id: SubjectId) -> Result<Option<SubjectRow>, StoreError> {
+        let key = id.as_bytes().to_vec();
+        let found = self
+            .about(
+                "SELECT c.id AS controller, \
+                 (SELECT min(first_seen_at) FROM subjects WHERE id IN (SELECT id FROM person)) AS first_seen, \
+                 (SELECT count(*) FROM activities WHERE subject IN (SELECT id FROM person)) AS activities, \
+                 (SELECT min(triggered_at) FROM activities WHERE subject IN (SELECT id FROM person)) AS earliest, \
+                 (SELECT max(triggered_at) FROM activities WHERE subject IN (SELECT id FROM person)) AS latest \
+                 FROM subjects s JOIN controllers c ON c.pk = s.controller_pk WHERE s.id = ?1",
+                &key,
+            )
+            .await?;
+        let Some(row) = found.first() else {
+            return Ok(None);
+        };
+        let first_seen_at = rows::time(row, "first_seen")?;
+        let links = self
+            .about(
+                "SELECT category, key_version, min(first_seen_at) AS first_seen_at FROM links \
+                 WHERE subject IN (SELECT id FROM person) GROUP BY hash, category, key_version \
+                 ORDER BY category, first_seen_at LIMIT 1000",
+                &key,
+            )
+            .await?;
+        let merges = self
+            .about(
+                "SELECT * FROM merges WHERE into_subject IN (SELECT id FROM person) ORDER BY pk DESC LIMIT 1000",
+                &key,
+            )
+            .await?;
+        Ok(Some(SubjectRow {
+            id,
+            controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
+            first_seen_at: rows::optional_time(row, "earliest")?.map_or(first_seen_at, |time| time.min(first_seen_at)),
+            last_seen_at: rows::optional_time(row, "latest")?.unwrap_or(first_seen_at),
+            activity_count: rows::count(row, "activities")?,
+            links: links.iter().map(link).collect::<Result<_, _>>()?,
+            merges: merges.iter().map(merge).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    async fn about(&self, select: &'static str, key: &[u8]) -> Result<Vec<SqliteRow>, StoreError> {
+        // Both halves are constants of this file.
+        sqlx::query(sqlx::AssertSqlSafe(format!("{PERSON}{select}")))
+            .bind(key)
+            .fetch_all(&self.readers)
+            .await
+            .or_store_error()
+    }
+}
+
+fn subject_id(row: &SqliteRow) -> Result<SubjectId, StoreError> {
+    rows::uuid(row, "id").map(SubjectId::from_uuid)
+}
+
+fn link(row: &SqliteRow) -> Result<SubjectLink, StoreError> {
+    use sqlx::Row as _;
+    Ok(SubjectLink {
+        category: rows::text(row, "category")?,
+        key_version: row.try_get("key_version").or_store_error()?,
+        first_seen_at: rows::time(row, "first_seen_at")?,
+    })
+}
+
+fn merge(row: &SqliteRow) -> Result<SubjectMerge, StoreError> {
+    let evidence: Vec<(String, String)> = serde_json::from_str(&rows::text(row, "evidence")?)
+        .map_err(|_| StoreError::Failed("a merge's evidence does not read back".to_owned()))?;
+    Ok(SubjectMerge {
+        from: SubjectId::from_uuid(rows::uuid(row, "from_subject")?),
+        at: rows::time(row, "at")?,
+        event: EventId::from_uuid(rows::uuid(row, "event_id")?),
+        evidence: evidence.into_iter().map(|(_, category)| category).collect(),
+    })
+}
