@@ -1,0 +1,387 @@
+//! The journal: where an accepted event is durable before its sender is answered.
+//!
+//! ## On disk
+//! A directory of *segments*, `00000000000000000001.wal` and up, each a log of the `wal-db` crate: records behind
+//! each other, each with its length and a CRC-32C. One record per *commit batch*, and one fdatasync per record,
+//! so that the log's own rule for telling a torn tail from damage is exact. A record holds (big-endian):
+//!
+//! ```text
+//!  version 1 · epoch 16 · journaled at, ms 8 · events 4
+//!  per event: controller 16 · sequence 8 · event id 16 · integration 16 · counter 8 · length 4 · sealed …
+//!  sealed (AES-256-GCM under the controller's data key for this epoch, nonce = counter):
+//!      triggered at, ms 8 · length of the event type 2 · event type · body
+//!  authenticated with it: version · controller · sequence · event id · integration
+//! ```
+//!
+//! Segments of wal-db's own are not used: they do not sync their directory, and a torn head marker makes them
+//! read from the start of what is no longer there.
+//!
+//! ## Invariants
+//! - Each controller's events form a *stream*: sequences from 1, without gaps, in the order of acceptance.
+//! - An append is answered after the fdatasync that covers it, never before.
+//! - A segment is deleted when every stream is released past it. The checkpoints that release are in the store, in
+//!   the transaction that carries the effects; the journal keeps none.
+//! - Nothing is rewritten.
+//!
+//! ## Recovery
+//! All segments are read, oldest first. A torn record at the end of the last one was never acknowledged: it is
+//! cut, and a warning says how much. Anything else that is not as it was written (a bad checksum, a segment
+//! missing or cut short, a gap in a stream) is refused with the place, never skipped. What cannot be told
+//! apart from a torn write is damage to the very last record; if it was acknowledged and processed, the store's
+//! checkpoint is ahead of the journal, and sequences go on from there.
+//! After a failed write the segment is closed, its tail cut at the next opening, and a new one begun: what was
+//! durable stays so. After a failed fdatasync nobody knows what is on the disk: the process ends, and recovery
+//! reads what is there.
+
+mod codec;
+mod index;
+mod segments;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use conduit_actors::event::{AcceptedEvent, JournaledEvent};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
+use conduit_actors::ports::{AppendReply, BacklogListener, Journal, JournalError, StreamPosition};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use crate::keys::{Epoch, Keyring};
+use codec::Batch;
+use index::{Index, Run};
+use segments::Segments;
+
+/// How the journal is tuned.
+#[derive(Debug, Clone)]
+pub struct JournalOptions {
+    /// Where the segments are.
+    pub dir: PathBuf,
+    /// A new segment is begun beyond this many bytes.
+    pub segment_bytes: u64,
+    /// Bytes of events in flight, at most.
+    pub max_bytes: u64,
+    /// The same for one controller.
+    pub max_bytes_per_controller: u64,
+    /// Events that may wait for the writer.
+    pub max_waiting: usize,
+    /// Events in a commit batch, at most.
+    pub batch_events: usize,
+    /// Bytes of records kept in memory, so that what was just written is not read from the disk.
+    pub tail_bytes: usize,
+}
+
+/// Called when a sync failed, with what happened. Must not return control to the journal.
+pub type Fatal = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The disk refused.
+    #[error("the journal in {dir} cannot be read: {cause}")]
+    Disk {
+        /// Where.
+        dir: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// Something is not as it was written.
+    #[error(
+        "the journal is damaged at {place}: {what}. Nothing was changed. Restore the segment from a copy; or, \
+             to go on without the events in it, move the journal's directory away"
+    )]
+    Damaged {
+        /// Segment and offset.
+        place: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// The journal's figures.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JournalReport {
+    /// Segments on disk.
+    pub segments: usize,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+    /// Bytes of events in flight.
+    pub in_flight_bytes: u64,
+    /// Events in flight.
+    pub in_flight_events: u64,
+    /// Commit batches since start.
+    pub batches: u64,
+    /// Events since start.
+    pub events: u64,
+    /// How long the last fdatasync took, in microseconds.
+    pub last_sync_micros: u64,
+    /// Set while the disk refuses writes.
+    pub refusing: bool,
+}
+
+/// What the writer's thread and the readers share.
+struct Shared {
+    options: JournalOptions,
+    keyring: Arc<Keyring>,
+    index: Mutex<Index>,
+    segments: Segments,
+    waiting: AtomicU64,
+    batches: AtomicU64,
+    events: AtomicU64,
+    last_sync_micros: AtomicU64,
+    refusing: AtomicBool,
+}
+
+/// An event that waits for the writer.
+struct Waiting {
+    event: AcceptedEvent,
+    reply: AppendReply,
+}
+
+/// The journal over `wal-db`.
+pub struct WalJournal {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl WalJournal {
+    /// Opens the journal: reads what is there, against the store's committed checkpoints, and starts the writer.
+    /// Streams of controllers without a data key are those of deleted ones, and are dropped.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        options: JournalOptions,
+        keyring: Arc<Keyring>,
+        checkpoints: &[(ControllerId, Sequence)],
+        listener: Arc<dyn BacklogListener>,
+        fatal: Fatal,
+    ) -> Result<Self, OpenError> {
+        let segments = Segments::open(&options.dir)?;
+        let mut index = Index::new(checkpoints);
+        segments.recover(|segment, lsn, record| {
+            let batch = Batch::parse(record).map_err(|what| OpenError::Damaged {
+                place: format!("{}, offset {lsn}", segments::file_name(segment)),
+                what: what.to_owned(),
+            })?;
+            index.recover(segment, lsn, &batch, &|controller| knows(&keyring, controller))
+        })?;
+        let shared = Arc::new(Shared {
+            index: Mutex::new(index),
+            segments,
+            keyring,
+            waiting: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            events: AtomicU64::new(0),
+            last_sync_micros: AtomicU64::new(0),
+            refusing: AtomicBool::new(false),
+            options,
+        });
+        shared.reclaim();
+        let (queue, waiting) = mpsc::channel(shared.options.max_waiting);
+        let writer = writer::Writer::new(Arc::clone(&shared), listener, fatal, Epoch::generate());
+        let thread = std::thread::Builder::new()
+            .name("conduit-journal".to_owned())
+            .spawn(move || writer.run(waiting))
+            .map_err(|error| OpenError::Disk {
+                dir: shared.options.dir.clone(),
+                cause: error.to_string(),
+            })?;
+        Ok(Self {
+            shared,
+            queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Takes no more appends, writes those that wait, and ends the writer.
+    pub fn close(&self) {
+        self.queue.lock().take();
+        if let Some(thread) = self.thread.lock().take() {
+            // A writer that panicked has logged it; what it had not answered is not accepted.
+            let _ = thread.join();
+        }
+    }
+
+    /// The journal's figures.
+    #[must_use]
+    pub fn report(&self) -> JournalReport {
+        let index = self.shared.index.lock();
+        JournalReport {
+            segments: self.shared.segments.count(),
+            disk_bytes: self.shared.segments.disk_bytes(),
+            in_flight_bytes: index.bytes(),
+            in_flight_events: index.events(),
+            batches: self.shared.batches.load(Ordering::Relaxed),
+            events: self.shared.events.load(Ordering::Relaxed),
+            last_sync_micros: self.shared.last_sync_micros.load(Ordering::Relaxed),
+            refusing: self.shared.refusing.load(Ordering::Relaxed),
+        }
+    }
+
+    /// When the oldest event in flight was received.
+    #[must_use]
+    pub fn oldest_in_flight(&self) -> Option<Timestamp> {
+        let heads = self.backlog();
+        heads
+            .into_iter()
+            .filter_map(|(controller, position)| self.read(controller, position.released, 1, 0).ok()?.pop())
+            .map(|head| head.event.id.received_at())
+            .min()
+    }
+}
+
+fn knows(keyring: &Keyring, controller: ControllerId) -> bool {
+    keyring.epoch_key(controller, codec::PURPOSE, Epoch([0; 16])).is_ok()
+}
+
+impl Drop for WalJournal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    /// Deletes the segments that no stream needs any more.
+    fn reclaim(&self) {
+        let oldest_needed = self.index.lock().oldest_segment();
+        self.segments.delete_before(oldest_needed);
+    }
+
+    /// The events of one run that `wanted` asks for, in order.
+    fn read_run(
+        &self,
+        controller: ControllerId,
+        run: &Run,
+        wanted: &dyn Fn(Sequence) -> bool,
+    ) -> Result<Vec<JournaledEvent>, JournalError> {
+        let record = self.segments.read(run.segment, run.lsn)?;
+        let damaged = |what: &str| {
+            let place = segments::file_name(run.segment);
+            JournalError::Damaged(format!("{place}, offset {}: {what}", run.lsn))
+        };
+        let batch = Batch::parse(&record).map_err(damaged)?;
+        let key = self
+            .keyring
+            .epoch_key(controller, codec::PURPOSE, batch.epoch)
+            .map_err(|error| damaged(&error.to_string()))?;
+        batch
+            .events()
+            .filter(|entry| entry.controller == controller && wanted(entry.sequence))
+            .map(|entry| entry.open(&key, batch.journaled_at).map_err(damaged))
+            .collect()
+    }
+}
+
+impl Journal for WalJournal {
+    fn append(&self, event: AcceptedEvent, reply: AppendReply) {
+        let sent = match self.queue.lock().as_ref() {
+            None => return reply.send(Err(JournalError::Closed)),
+            Some(queue) => queue.try_send(Waiting { event, reply }),
+        };
+        match sent {
+            Ok(()) => {
+                self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(mpsc::error::TrySendError::Full(waiting)) => waiting.reply.send(Err(JournalError::Busy)),
+            Err(mpsc::error::TrySendError::Closed(waiting)) => waiting.reply.send(Err(JournalError::Closed)),
+        }
+    }
+
+    fn read(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<JournaledEvent>, JournalError> {
+        let runs = self.shared.index.lock().runs(controller, after, max_events);
+        let mut events: Vec<JournaledEvent> = Vec::new();
+        let mut bytes = 0;
+        for run in runs {
+            for event in self.shared.read_run(controller, &run, &|sequence| sequence > after)? {
+                let size = event.event.body.expose().len();
+                if !events.is_empty() && (events.len() >= max_events || bytes + size > max_bytes) {
+                    return Ok(events);
+                }
+                bytes += size;
+                events.push(event);
+            }
+            if events.len() >= max_events || bytes >= max_bytes {
+                return Ok(events);
+            }
+        }
+        Ok(events)
+    }
+
+    fn find(&self, controller: ControllerId, event: EventId) -> Result<Option<JournaledEvent>, JournalError> {
+        let position = self.position(controller);
+        // Ids grow with the sequence: halve the stream until it is found.
+        let (mut low, mut high) = (position.released.0, position.last.0);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some(found) = self.read(controller, Sequence(middle), 1, 0)?.pop() else {
+                return Ok(None);
+            };
+            match found.event.id.cmp(&event) {
+                std::cmp::Ordering::Equal => return Ok(Some(found)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(None)
+    }
+
+    fn newest(
+        &self,
+        controller: ControllerId,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<JournaledEvent>, JournalError> {
+        let position = self.position(controller);
+        let (mut low, mut high) = (position.released.0, position.last.0);
+        // The number of events with an id below `before`.
+        while let Some(before) = before
+            && low < high
+        {
+            let middle = low + (high - low) / 2;
+            match self.read(controller, Sequence(middle), 1, 0)?.pop() {
+                Some(found) if found.event.id < before => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        let from = high.saturating_sub(limit as u64).max(position.released.0);
+        let count = usize::try_from(high - from.min(high)).unwrap_or(limit);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let mut events = self.read(controller, Sequence(from), count, usize::MAX)?;
+        events.reverse();
+        Ok(events)
+    }
+
+    fn release(&self, controller: ControllerId, through: Sequence) {
+        let segment_done = self.shared.index.lock().release(controller, through);
+        if segment_done {
+            self.shared.reclaim();
+        }
+    }
+
+    fn forget(&self, controller: ControllerId) {
+        self.shared.index.lock().forget(controller);
+        self.shared.reclaim();
+    }
+
+    fn position(&self, controller: ControllerId) -> StreamPosition {
+        self.shared.index.lock().position(controller)
+    }
+
+    fn backlog(&self) -> Vec<(ControllerId, StreamPosition)> {
+        self.shared.index.lock().backlog()
+    }
+}

@@ -1,0 +1,234 @@
+//! The writer: one thread that makes all that waits durable at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
+use conduit_actors::ports::{AppendReply, BacklogListener, Durable, JournalError};
+use tokio::sync::mpsc;
+
+use super::codec::{self, BatchWriter};
+use super::index::Run;
+use super::segments::AppendError;
+use super::{Fatal, Shared, Waiting};
+use crate::keys::{Epoch, EpochKey};
+
+/// A record is closed beyond this many bytes of bodies.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the writer does to the journal; `Shared` does the reading.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    listener: Arc<dyn BacklogListener>,
+    fatal: Fatal,
+    epoch: Epoch,
+    counter: u64,
+    keys: HashMap<ControllerId, EpochKey>,
+    /// Bytes of the newest segment that are durable; set while it must be repaired.
+    broken_at: Option<u64>,
+}
+
+/// A batch as it is composed: what goes into the record, and who waits for it.
+struct Composed {
+    record: BatchWriter,
+    journaled_at: Timestamp,
+    runs: HashMap<ControllerId, Run>,
+    replies: Vec<(AppendReply, Sequence)>,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, listener: Arc<dyn BacklogListener>, fatal: Fatal, epoch: Epoch) -> Self {
+        Self {
+            shared,
+            listener,
+            fatal,
+            epoch,
+            counter: 0,
+            keys: HashMap::new(),
+            broken_at: None,
+        }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
+        let mut waiting = Vec::new();
+        while queue.blocking_recv_many(&mut waiting, self.shared.options.batch_events) > 0 {
+            self.shared.waiting.fetch_sub(waiting.len() as u64, Ordering::Relaxed);
+            let mut events = waiting.drain(..).peekable();
+            while events.peek().is_some() {
+                let composed = self.compose(&mut events);
+                self.commit(composed);
+            }
+        }
+    }
+
+    /// Takes events until the record is long enough. Those that cannot be taken are answered at once.
+    fn compose(&mut self, events: &mut impl Iterator<Item = Waiting>) -> Composed {
+        let journaled_at = Timestamp::now();
+        let mut composed = Composed {
+            record: BatchWriter::new(self.epoch, journaled_at),
+            journaled_at,
+            runs: HashMap::new(),
+            replies: Vec::new(),
+        };
+        let mut body_bytes = 0;
+        for Waiting { event, reply } in events.by_ref() {
+            body_bytes += event.body.expose().len();
+            let controller = event.controller;
+            if let Some(full) = self.full(controller, &composed.runs) {
+                reply.send(Err(full));
+            } else if let Some(key) = self.key(controller) {
+                let next = composed.runs.get(&controller).map(|run| run.last().next());
+                let sequence = next.unwrap_or_else(|| self.shared.index.lock().next_sequence(controller));
+                self.counter += 1;
+                match composed.record.add(&event, sequence, self.counter, &key) {
+                    Ok(bytes) => {
+                        let run = composed.runs.entry(controller).or_insert(Run {
+                            segment: 0,
+                            lsn: 0,
+                            first: sequence,
+                            count: 0,
+                            bytes: 0,
+                        });
+                        run.count += 1;
+                        run.bytes += bytes;
+                        composed.replies.push((reply, sequence));
+                    }
+                    Err(error) => reply.send(Err(JournalError::Disk(error.to_string()))),
+                }
+            } else {
+                // The controller was deleted between authentication and here.
+                reply.send(Err(JournalError::Closed));
+            }
+            if body_bytes >= BATCH_BYTES {
+                break;
+            }
+        }
+        composed
+    }
+
+    /// Whether a cap is reached; what is being composed counts.
+    fn full(&self, controller: ControllerId, composed: &HashMap<ControllerId, Run>) -> Option<JournalError> {
+        let options = &self.shared.options;
+        let index = self.shared.index.lock();
+        let pending: u64 = composed.values().map(|run| run.bytes).sum();
+        if index.bytes() + pending >= options.max_bytes {
+            return Some(JournalError::Full { scope: "total" });
+        }
+        let own = composed.get(&controller).map_or(0, |run| run.bytes);
+        if index.bytes_of(controller) + own >= options.max_bytes_per_controller {
+            return Some(JournalError::Full { scope: "controller" });
+        }
+        None
+    }
+
+    fn key(&mut self, controller: ControllerId) -> Option<EpochKey> {
+        /// Keys are derived anew beyond this many controllers.
+        const CACHED: usize = 10_000;
+        if let Some(key) = self.keys.get(&controller) {
+            return Some(key.clone());
+        }
+        if self.keys.len() >= CACHED {
+            self.keys.clear();
+        }
+        let key = self
+            .shared
+            .keyring
+            .epoch_key(controller, codec::PURPOSE, self.epoch)
+            .ok()?;
+        self.keys.insert(controller, key.clone());
+        Some(key)
+    }
+
+    fn commit(&mut self, composed: Composed) {
+        let Composed {
+            record,
+            journaled_at,
+            runs,
+            replies,
+        } = composed;
+        if replies.is_empty() {
+            return;
+        }
+        if let Err(cause) = self.ready() {
+            return self.refuse(replies, &cause);
+        }
+        let good_end = self.shared.segments.newest_len();
+        let started = Instant::now();
+        match self
+            .shared
+            .segments
+            .append(record.finish(), self.shared.options.tail_bytes)
+        {
+            Ok((segment, lsn)) => {
+                let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                self.shared.last_sync_micros.store(micros, Ordering::Relaxed);
+                self.acknowledge(segment, lsn, journaled_at, runs, replies);
+            }
+            Err(AppendError::Write(cause)) => {
+                self.broken_at = Some(good_end);
+                self.refuse(replies, &cause);
+            }
+            Err(AppendError::Sync(cause)) => {
+                (self.fatal)(&format!(
+                    "fdatasync of the journal failed ({cause}): what is on the disk is unknown, so this process ends \
+                     rather than acknowledge what may be lost. Check the disk, then start again: recovery reads what \
+                     is there"
+                ));
+                self.refuse(replies, &cause);
+            }
+        }
+    }
+
+    /// Repairs what a failed write left, and begins a new segment when it is time.
+    fn ready(&mut self) -> Result<(), String> {
+        if let Some(end) = self.broken_at {
+            self.shared.segments.repair(end).map_err(|error| error.to_string())?;
+            self.broken_at = None;
+        }
+        self.shared
+            .segments
+            .rotate(self.shared.options.segment_bytes)
+            .map_err(|error| error.to_string())
+    }
+
+    fn acknowledge(
+        &self,
+        segment: u64,
+        lsn: u64,
+        journaled_at: Timestamp,
+        runs: HashMap<ControllerId, Run>,
+        replies: Vec<(AppendReply, Sequence)>,
+    ) {
+        let mut index = self.shared.index.lock();
+        for (controller, run) in &runs {
+            index.add(*controller, Run { segment, lsn, ..*run });
+        }
+        drop(index);
+        if self.shared.refusing.swap(false, Ordering::Relaxed) {
+            tracing::info!("the journal's disk takes writes again");
+        }
+        self.shared.batches.fetch_add(1, Ordering::Relaxed);
+        self.shared.events.fetch_add(replies.len() as u64, Ordering::Relaxed);
+        for (reply, sequence) in replies {
+            reply.send(Ok(Durable { sequence, journaled_at }));
+        }
+        for (controller, run) in runs {
+            self.listener.appended(controller, run.last());
+        }
+    }
+
+    fn refuse(&self, replies: Vec<(AppendReply, Sequence)>, cause: &str) {
+        if !self.shared.refusing.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                cause,
+                "the journal's disk refuses writes: events are answered 500 until it takes them"
+            );
+        }
+        for (reply, _) in replies {
+            reply.send(Err(JournalError::Disk(cause.to_owned())));
+        }
+    }
+}
