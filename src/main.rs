@@ -1,1 +1,7 @@
-fn main() {}
+//! The `conduit` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    conduit::cli::main()
+}

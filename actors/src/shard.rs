@@ -19,7 +19,7 @@ mod isolation;
 mod turns;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
@@ -164,8 +164,8 @@ struct Shard {
     auth: ActorRef<Auth>,
     monitors: [Arc<Monitor>; 5],
     dispatcher: Arc<dispatcher::Progress>,
-    arbiter: Arbiter,
-    stopped: oneshot::Receiver<()>,
+    /// The thread, and what says that it is done; taken when the shard is stopped.
+    thread: Mutex<Option<(Arbiter, oneshot::Receiver<()>)>>,
 }
 
 /// All shards: where submissions go in.
@@ -218,13 +218,16 @@ impl Shards {
     }
 
     /// Stops taking batches, lets the one under way end, and ends the threads. What is in flight stays in the journal.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.stopping.send_replace(true);
-        for shard in self.shards {
-            // An error means that the thread is gone already.
-            let _ = shard.stopped.await;
-            shard.arbiter.stop();
-            let _ = shard.arbiter.join();
+        for shard in &self.shards {
+            let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((arbiter, stopped)) = thread {
+                // An error means that the thread is gone already.
+                let _ = stopped.await;
+                arbiter.stop();
+                let _ = arbiter.join();
+            }
         }
     }
 }
@@ -259,8 +262,7 @@ impl Shard {
             auth,
             monitors,
             dispatcher: progress,
-            arbiter,
-            stopped,
+            thread: Mutex::new(Some((arbiter, stopped))),
         }
     }
 }

@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 pub use activity_logger_actor::{ActivityLogger, ActivityLoggerActor};
 pub use auth_actor::{Auth, AuthActor, Authenticator};
-pub(crate) use pii_extractor_actor::shown_if_harmless;
-pub use pii_extractor_actor::{PiiExtractor, PiiExtractorActor};
+pub use pii_extractor_actor::{PiiExtractor, PiiExtractorActor, shown_if_harmless};
 pub use subject_resolver_actor::{ResolveJob, SubjectResolver, SubjectResolverActor};
 pub use validator_actor::{EventIds, ValidateJob, Validator, ValidatorActor};
 

@@ -149,7 +149,8 @@ fn rejected(
 
 /// A type that no mapping knows is shown only if it looks like the name of a type: it may be an e-mail
 /// address or a number in the wrong field, and is kept in clear.
-pub(crate) fn shown_if_harmless(event_type: &EventType) -> EventType {
+#[must_use]
+pub fn shown_if_harmless(event_type: &EventType) -> EventType {
     let text = event_type.as_str();
     let harmless = text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text

@@ -1,0 +1,320 @@
+//! `conduit demo`: the main job, end to end, to look at.
+//!
+//! Serves on the embedded default in a data directory of its own, sends a small story to itself by the documented
+//! webhook, shows what became of each event, then goes on with a stream of events until it is stopped.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use awc::Client;
+use clap::Args;
+use conduit_actors::ids::Timestamp;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::serve;
+
+/// See the module's docs.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// End after the story: 0 if all went as told, 1 if not.
+    #[arg(long)]
+    exit: bool,
+}
+
+/// How long an event may take from its 200 to its outcome.
+const PATIENCE: Duration = Duration::from_secs(20);
+const DID: &str = "did:web:shop.example";
+
+/// A client of the demo's own server, with all that the story needs.
+struct Story {
+    client: Client,
+    base: String,
+    token: String,
+    webhook_url: String,
+    webhook_auth: String,
+    webhook_secret: String,
+}
+
+impl Demo {
+    #[allow(clippy::print_stdout)]
+    pub(super) async fn run(&self, mut config: Config) -> Result<bool> {
+        let scratch = std::env::temp_dir().join(format!("conduit-demo-{}", std::process::id()));
+        config.storage.data_dir = scratch.clone();
+        config.storage.database_url = String::new();
+        config.storage.master_key_file = Default::default();
+        config.storage.admin_token = String::new();
+        config.server.public_url = String::new();
+        let result = tokio::task::LocalSet::new().run_until(self.tell(config)).await;
+        std::fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
+        result
+    }
+
+    #[allow(clippy::print_stdout)]
+    async fn tell(&self, mut config: Config) -> Result<bool> {
+        if std::net::TcpListener::bind(config.server.listen).is_err() {
+            println!("{} is taken: listening on a free port instead.\n", config.server.listen);
+            config.server.listen.set_port(0);
+        }
+        let mut running = serve::start(config).await?;
+        println!("Conduit listens on http://{}\n", running.address);
+        let story = Story::begin(&running).await?;
+        let told = story.tell().await;
+        if let Err(error) = &told {
+            println!("\nThe demo did not go as it should: {error:#}");
+        }
+        if self.exit || told.is_err() {
+            running.stop().await;
+            return Ok(told.is_ok());
+        }
+        story.show_what_next();
+        tokio::select! {
+            ended = running.until_signal() => ended?,
+            () = story.stream() => {}
+        }
+        running.stop().await;
+        Ok(true)
+    }
+}
+
+fn mapping() -> Value {
+    json!({
+        "name": "Web shop",
+        "defaultRegion": "DE",
+        "events": [
+            {"name": "account_created", "purpose": "Account registration", "legalBasis": "contract", "fields": [
+                {"path": "email", "type": "string", "required": true, "pii": "user.contact.email"},
+                {"path": "customer.name", "type": "string", "pii": "user.name"}]},
+            {"name": "newsletter_subscribed", "purpose": "Newsletter", "legalBasis": "consent", "fields": [
+                {"path": "email", "type": "string", "required": true, "pii": "user.contact.email"}]},
+            {"name": "support_call", "purpose": "Customer support", "legalBasis": "legitimate_interests", "fields": [
+                {"path": "phone", "type": "string", "required": true, "pii": "user.contact.phone_number"},
+                {"path": "email", "type": "string", "pii": "user.contact.email"}]},
+            {"name": "order_placed", "purpose": "Order fulfilment", "legalBasis": "contract",
+             "dedup": {"key": "mapped"}, "fields": [
+                {"path": "email", "type": "string", "required": true, "pii": "user.contact.email"},
+                {"path": "shipTo.city", "type": "string", "pii": "user.contact.address.city"},
+                {"path": "orderId", "type": "string", "required": true}]}
+        ]
+    })
+}
+
+impl Story {
+    #[allow(clippy::print_stdout)]
+    async fn begin(running: &serve::Running) -> Result<Self> {
+        let client = Client::builder().timeout(PATIENCE).finish();
+        let mut story = Self {
+            client,
+            base: format!("http://{}", running.address),
+            token: running.admin_token.expose().to_owned(),
+            webhook_url: String::new(),
+            webhook_auth: String::new(),
+            webhook_secret: String::new(),
+        };
+        let controller = story
+            .call("POST", "/api/v1/controllers", Some(json!({"name": "Shop", "did": DID})))
+            .await?;
+        story.webhook_secret = text(&controller, "webhookSecret")?;
+        story.token = text(&controller, "managementToken")?;
+        let made = story
+            .call("POST", "/api/v1/integrations/custom", Some(mapping()))
+            .await?;
+        story.webhook_url = text(&made, "webhookUrl")?;
+        story.webhook_auth = text(&made, "webhookAuth")?;
+        println!(
+            "A sample controller, {DID}, has one integration, {}.\n",
+            text(&made, "name")?
+        );
+        Ok(story)
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
+        let method = awc::http::Method::from_bytes(method.as_bytes())?;
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .insert_header(("authorization", format!("Bearer {}", self.token)));
+        let sent = match body {
+            Some(body) => request.send_json(&body).await,
+            None => request.send().await,
+        };
+        let mut answer = sent.map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
+        let body = answer.body().limit(1 << 20).await?;
+        ensure!(
+            answer.status().is_success(),
+            "{path}: {} {}",
+            answer.status(),
+            String::from_utf8_lossy(&body)
+        );
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    async fn send(&self, event: &str, fields: Value) -> Result<String> {
+        let mut body = json!({"event": event, "triggeredAt": Timestamp::now()});
+        if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
+            body.extend(fields);
+        }
+        let request = self
+            .client
+            .post(&self.webhook_url)
+            .insert_header(("authorization", self.webhook_auth.as_str()))
+            .insert_header(("x-webhook-secret", self.webhook_secret.as_str()));
+        let mut answer = request
+            .send_json(&body)
+            .await
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let body = answer.body().await?;
+        ensure!(
+            answer.status().is_success(),
+            "{} {}",
+            answer.status(),
+            String::from_utf8_lossy(&body)
+        );
+        text(&serde_json::from_slice(&body)?, "eventId")
+    }
+
+    async fn outcome(&self, event: &str) -> Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.call("GET", &format!("/api/v1/events/{event}"), None).await?;
+            if found["status"] != "received" {
+                return Ok(found);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "event {event} has no outcome after {} seconds",
+                PATIENCE.as_secs()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Sends one event, waits for its outcome, and shows it.
+    #[allow(clippy::print_stdout)]
+    async fn show(&self, what: &str, event: &str, fields: Value, expected: &str) -> Result<Value> {
+        let id = self.send(event, fields).await?;
+        let outcome = self.outcome(&id).await?;
+        let status = text(&outcome, "status")?;
+        println!("  {status:<10} {event:<22} {what}");
+        for reason in outcome["reasons"].as_array().into_iter().flatten() {
+            println!(
+                "             {}: {}",
+                reason["field"].as_str().unwrap_or(""),
+                reason["message"].as_str().unwrap_or("")
+            );
+        }
+        if let Some(first) = outcome["duplicateOf"].as_str() {
+            println!("             a repeat of {first}");
+        }
+        ensure!(
+            status == expected,
+            "{event} should have been {expected}, but is {status}"
+        );
+        Ok(outcome)
+    }
+
+    #[allow(clippy::print_stdout)]
+    async fn tell(&self) -> Result<()> {
+        println!("What becomes of its events:\n");
+        let ada = json!({"email": "Ada@shop.example", "customer": {"name": "Ada Lovelace"}});
+        let by_email = self
+            .show(
+                "Ada signs up: a new data subject",
+                "account_created",
+                ada.clone(),
+                "processed",
+            )
+            .await?;
+        self.show("the same again", "account_created", ada, "duplicate").await?;
+        self.show(
+            "without the e-mail address that the mapping requires",
+            "account_created",
+            json!({}),
+            "rejected",
+        )
+        .await?;
+        let phone = "030 901820";
+        let call = json!({"phone": phone});
+        let by_phone = self
+            .show("someone calls: another data subject", "support_call", call, "processed")
+            .await?;
+        ensure!(
+            by_email["subject"] != by_phone["subject"],
+            "two strangers were taken for one"
+        );
+        let both = json!({"phone": "+49 30 901820", "email": "ada@shop.example"});
+        let merged = self
+            .show(
+                "Ada calls from that number: the two are one",
+                "support_call",
+                both,
+                "processed",
+            )
+            .await?;
+        ensure!(
+            merged["subject"] == by_email["subject"],
+            "the older subject should have survived the merge"
+        );
+
+        let subject = self
+            .call("GET", &format!("/api/v1/subjects/{}", text(&merged, "subject")?), None)
+            .await?;
+        let merge = &subject["merges"][0];
+        println!("\nThe data subject {}", text(&subject, "did")?);
+        println!(
+            "  has {} activities; merged on the evidence of {}.",
+            subject["activityCount"], merge["evidence"]
+        );
+        ensure!(subject["activityCount"] == 3 && merge["evidence"].as_array().is_some_and(|found| found.len() == 2));
+
+        let stats = self.call("GET", "/api/v1/stats", None).await?;
+        println!("\nThe sum is always true: {stats}");
+        ensure!(
+            stats["accepted"] == 5 && stats["processed"] == 3 && stats["inFlight"] == 0,
+            "the sum is not as told"
+        );
+        Ok(())
+    }
+
+    #[allow(clippy::print_stdout)]
+    fn show_what_next(&self) {
+        println!(
+            "\nSend your own:\n\n  curl -X POST '{}' \\\n    -H 'Authorization: {}' \\\n    -H 'x-webhook-secret: {}' \\\n    \
+             -H 'Content-Type: application/json' \\\n    -d '{{\"event\": \"account_created\", \"triggeredAt\": \"{}\", \
+             \"email\": \"you@shop.example\"}}'\n\nand see what became of it:\n\n  curl -H 'Authorization: Bearer {}' \
+             '{}/api/v1/events?limit=1'\n\nA stream of sample events runs on. Ctrl-C ends the demo and removes its data.",
+            self.webhook_url,
+            self.webhook_auth,
+            self.webhook_secret,
+            Timestamp::now(),
+            self.token,
+            self.base,
+        );
+    }
+
+    /// A few events a second, of people who come back.
+    async fn stream(&self) {
+        for number in 0u32.. {
+            let person = format!("customer{}@shop.example", number.wrapping_mul(7919) % 500);
+            let sent = match number % 3 {
+                0 => self.send("account_created", json!({"email": person})).await,
+                1 => self.send("newsletter_subscribed", json!({"email": person})).await,
+                _ => {
+                    let fields = json!({"email": person, "orderId": number.to_string(), "shipTo": {"city": "Berlin"}});
+                    self.send("order_placed", fields).await
+                }
+            };
+            if let Err(error) = sent {
+                tracing::warn!(%error, "a sample event was not accepted");
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+}
+
+fn text(value: &Value, key: &str) -> Result<String> {
+    value[key]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("the answer has no {key}"))
+}

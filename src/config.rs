@@ -1,0 +1,310 @@
+//! The configuration: defaults, file, environment, in this order; checked as a whole.
+//!
+//! `config/default.toml` documents every key. Unknown keys are errors.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The defaults, and the documentation of every key.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+
+/// The short names of the most used keys.
+const SHORT: [(&str, &str); 8] = [
+    ("CONDUIT_LISTEN", "server.listen"),
+    ("CONDUIT_PUBLIC_URL", "server.public_url"),
+    ("CONDUIT_DATA_DIR", "storage.data_dir"),
+    ("CONDUIT_DATABASE_URL", "storage.database_url"),
+    ("CONDUIT_MASTER_KEY_FILE", "storage.master_key_file"),
+    ("CONDUIT_ADMIN_TOKEN", "storage.admin_token"),
+    ("CONDUIT_LOG", "logging.filter"),
+    ("CONDUIT_LOG_FORMAT", "logging.format"),
+];
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A key or a value is not what it must be, or a file cannot be read.
+    #[error("configuration: {0}")]
+    Invalid(String),
+    /// Values are out of their range.
+    #[error("configuration: {}", .0.join("; "))]
+    OutOfRange(Vec<String>),
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields)]
+        #[allow(missing_docs)] // Each is documented in config/default.toml.
+        pub struct $name { $(pub $field: $kind),* }
+    };
+}
+
+section! {
+    /// All of it.
+    Config {
+        server: ServerConfig,
+        auth: AuthConfig,
+        storage: StorageConfig,
+        journal: JournalConfig,
+        pipeline: PipelineConfig,
+        dedup: DedupConfig,
+        taxonomy: TaxonomyConfig,
+        logging: LoggingConfig,
+    }
+}
+section! {
+    /// `[server]`
+    ServerConfig {
+        listen: SocketAddr,
+        public_url: String,
+        workers: usize,
+        max_body_bytes: usize,
+        request_timeout_seconds: u64,
+        max_in_flight_bytes: usize,
+        max_connections: usize,
+        keep_alive_seconds: u64,
+        shutdown_seconds: u64,
+        trusted_proxies: Vec<IpAddr>,
+    }
+}
+section! {
+    /// `[auth]`
+    AuthConfig { max_failures: u32, failure_window_seconds: u64, max_tracked_addresses: usize }
+}
+section! {
+    /// `[storage]`
+    StorageConfig { data_dir: PathBuf, database_url: String, master_key_file: PathBuf, admin_token: String }
+}
+section! {
+    /// `[journal]`
+    JournalConfig {
+        segment_bytes: u64,
+        max_bytes: u64,
+        max_bytes_per_controller: u64,
+        max_waiting: usize,
+        batch_events: usize,
+        tail_bytes: usize,
+    }
+}
+section! {
+    /// `[pipeline]`
+    PipelineConfig {
+        shards: usize,
+        batch_events: usize,
+        batch_bytes: usize,
+        mailbox_capacity: usize,
+        cached_links: usize,
+        restart_backoff_initial_ms: u64,
+        restart_backoff_max_ms: u64,
+        restart_budget: usize,
+        restart_window_seconds: u64,
+        max_attempts: u32,
+        retry_max_ms: u64,
+    }
+}
+section! {
+    /// `[dedup]`
+    DedupConfig { window_seconds: u32, max_entries: usize }
+}
+section! {
+    /// `[taxonomy]`
+    TaxonomyConfig { file: PathBuf }
+}
+section! {
+    /// `[logging]`
+    LoggingConfig { filter: String, format: String }
+}
+
+impl Config {
+    /// Reads the configuration: defaults, then `file` (or the one that `CONDUIT_CONFIG` names), then the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the key and where it came from.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let invalid = |error: config::ConfigError| ConfigError::Invalid(error.to_string());
+        let mut builder =
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+        let named = file
+            .map(Path::to_owned)
+            .or_else(|| std::env::var_os("CONDUIT_CONFIG").map(PathBuf::from));
+        if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
+            builder = builder.add_source(config::File::from(path).format(config::FileFormat::Toml));
+        }
+        builder = builder.add_source(
+            config::Environment::with_prefix("CONDUIT")
+                .prefix_separator("__")
+                .separator("__")
+                .try_parsing(true)
+                .list_separator(",")
+                .with_list_parse_key("server.trusted_proxies")
+                .ignore_empty(true),
+        );
+        for (name, key) in SHORT {
+            if let Ok(value) = std::env::var(name)
+                && !value.is_empty()
+            {
+                builder = builder.set_override(key, value).map_err(invalid)?;
+            }
+        }
+        let config: Self = builder
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .map_err(invalid)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks ranges; names all that is wrong at once.
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut wrong = Vec::new();
+        let mut range = |key: &str, value: u64, least: u64, most: u64| {
+            if !(least..=most).contains(&value) {
+                wrong.push(format!("{key} is {value}, but must be {least} to {most}"));
+            }
+        };
+        let (server, journal, pipeline) = (&self.server, &self.journal, &self.pipeline);
+        range("server.max_body_bytes", server.max_body_bytes as u64, 1_024, 16 << 20);
+        range("server.request_timeout_seconds", server.request_timeout_seconds, 1, 300);
+        range(
+            "server.max_in_flight_bytes",
+            server.max_in_flight_bytes as u64,
+            server.max_body_bytes as u64,
+            u64::MAX,
+        );
+        range("server.max_connections", server.max_connections as u64, 1, 1_000_000);
+        range("server.workers", server.workers as u64, 0, 1_024);
+        range(
+            "auth.max_failures",
+            u64::from(self.auth.max_failures),
+            1,
+            u64::from(u32::MAX),
+        );
+        range(
+            "auth.failure_window_seconds",
+            self.auth.failure_window_seconds,
+            1,
+            86_400,
+        );
+        range(
+            "auth.max_tracked_addresses",
+            self.auth.max_tracked_addresses as u64,
+            1,
+            100_000_000,
+        );
+        range("journal.segment_bytes", journal.segment_bytes, 1 << 20, 4 << 30);
+        range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
+        range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
+        range("pipeline.shards", pipeline.shards as u64, 0, 1_024);
+        range("pipeline.batch_events", pipeline.batch_events as u64, 1, 100_000);
+        range("pipeline.batch_bytes", pipeline.batch_bytes as u64, 1, 1 << 30);
+        range(
+            "pipeline.mailbox_capacity",
+            pipeline.mailbox_capacity as u64,
+            1,
+            10_000_000,
+        );
+        range("pipeline.max_attempts", u64::from(pipeline.max_attempts), 1, 100);
+        range(
+            "pipeline.restart_backoff_initial_ms",
+            pipeline.restart_backoff_initial_ms,
+            1,
+            60_000,
+        );
+        range(
+            "pipeline.restart_backoff_max_ms",
+            pipeline.restart_backoff_max_ms,
+            1,
+            600_000,
+        );
+        range("pipeline.retry_max_ms", pipeline.retry_max_ms, 10, 600_000);
+        range("dedup.window_seconds", u64::from(self.dedup.window_seconds), 0, 86_400);
+        let token = &self.storage.admin_token;
+        if !token.is_empty() && token.len() < 16 {
+            wrong.push("storage.admin_token must have 16 characters or more".to_owned());
+        }
+        if !matches!(self.logging.format.as_str(), "" | "text" | "json") {
+            wrong.push("logging.format must be text or json".to_owned());
+        }
+        let url = &self.storage.database_url;
+        if !url.is_empty() && !url.starts_with("sqlite:") {
+            wrong.push("storage.database_url must begin with sqlite:".to_owned());
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::OutOfRange(wrong))
+        }
+    }
+
+    /// What is in force, as TOML; credentials are not shown.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let mut shown = self.clone();
+        if !shown.storage.admin_token.is_empty() {
+            shown.storage.admin_token = "(redacted)".to_owned();
+        }
+        toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# {error}"))
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub fn database_path(&self) -> PathBuf {
+        let url = self.storage.database_url.as_str();
+        let path = url
+            .strip_prefix("sqlite://")
+            .or_else(|| url.strip_prefix("sqlite:"))
+            .unwrap_or_default();
+        if path.is_empty() {
+            self.storage.data_dir.join("conduit.db")
+        } else {
+            PathBuf::from(path)
+        }
+    }
+}
+
+/// A count that 0 leaves to the machine.
+#[must_use]
+pub fn or_cores(count: usize) -> usize {
+    if count > 0 {
+        count
+    } else {
+        std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults() -> Config {
+        toml::from_str(DEFAULTS).unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_whole_and_in_range() {
+        defaults().check().unwrap();
+    }
+
+    #[test]
+    fn all_that_is_out_of_range_is_named_at_once() {
+        let mut config = defaults();
+        config.server.max_body_bytes = 1;
+        config.dedup.window_seconds = 90_000;
+        config.storage.admin_token = "short".to_owned();
+        let text = config.check().unwrap_err().to_string();
+        for key in ["server.max_body_bytes", "dedup.window_seconds", "storage.admin_token"] {
+            assert!(text.contains(key), "{text}");
+        }
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let mut config = defaults();
+        config.storage.admin_token = "0123456789abcdef".to_owned();
+        assert!(!config.shown().contains("0123456789abcdef"));
+    }
+}

@@ -1,0 +1,217 @@
+//! The directory: controllers and integrations in memory, as authentication and extraction look them up.
+//!
+//! The store is the truth; a change made there is read again by [`LiveDirectory::refresh`] before its
+//! request is answered, so it holds from the next request on.
+
+use std::sync::Arc;
+
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId};
+use conduit_actors::links::LinkKey;
+use conduit_actors::mapping::{DedupDefaults, Mapping};
+use conduit_actors::personal::Secret;
+use conduit_actors::ports::{Controller, Directory, Integration, StoreError};
+use conduit_actors::taxonomy::Taxonomy;
+use dashmap::DashMap;
+
+use crate::keys::Keyring;
+use crate::store::{ControllerRow, IntegrationRow, Store};
+
+/// One controller with its integrations.
+struct Tenant {
+    controller: Arc<Controller>,
+    by_processor: Vec<Arc<Integration>>,
+}
+
+/// See the module's docs.
+pub struct LiveDirectory {
+    keyring: Arc<Keyring>,
+    taxonomy: Arc<Taxonomy>,
+    defaults: DedupDefaults,
+    tenants: DashMap<ControllerDid, Arc<Tenant>>,
+    dids: DashMap<ControllerId, ControllerDid>,
+    integrations: DashMap<IntegrationId, Arc<Integration>>,
+    /// Hashes of management tokens.
+    tokens: DashMap<[u8; 32], ControllerDid>,
+}
+
+impl LiveDirectory {
+    /// An empty directory; mappings are compiled against this taxonomy.
+    #[must_use]
+    pub fn new(keyring: Arc<Keyring>, taxonomy: Arc<Taxonomy>, defaults: DedupDefaults) -> Self {
+        Self {
+            keyring,
+            taxonomy,
+            defaults,
+            tenants: DashMap::new(),
+            dids: DashMap::new(),
+            integrations: DashMap::new(),
+            tokens: DashMap::new(),
+        }
+    }
+
+    /// The taxonomy that mappings are compiled against.
+    #[must_use]
+    pub const fn taxonomy(&self) -> &Arc<Taxonomy> {
+        &self.taxonomy
+    }
+
+    /// What applies to events that say nothing about dedup.
+    #[must_use]
+    pub const fn dedup_defaults(&self) -> DedupDefaults {
+        self.defaults
+    }
+
+    /// Reads all controllers and integrations.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] if a data key does not open under the master key, or a mapping no longer compiles.
+    pub async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let mut integrations = store.integrations(None).await?;
+        for row in store.controllers().await? {
+            let own = integrations
+                .extract_if(.., |integration| integration.controller == row.id)
+                .collect();
+            self.install(&row, own)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one controller again; one that is gone is removed.
+    ///
+    /// # Errors
+    /// As [`LiveDirectory::load`].
+    pub async fn refresh(&self, store: &dyn Store, did: &ControllerDid) -> Result<(), StoreError> {
+        match store.controller(did).await? {
+            Some(row) => {
+                let integrations = store.integrations(Some(row.id)).await?;
+                self.install(&row, integrations)
+            }
+            None => {
+                self.remove(did);
+                Ok(())
+            }
+        }
+    }
+
+    fn install(&self, row: &ControllerRow, integrations: Vec<IntegrationRow>) -> Result<(), StoreError> {
+        self.keyring.load(row.id, &row.wrapped_data_key).map_err(|error| {
+            StoreError::Failed(format!(
+                "the data key of controller {} does not open: {error}. Is the master key right?",
+                row.did
+            ))
+        })?;
+        let controller = Arc::new(Controller {
+            id: row.id,
+            did: row.did.clone(),
+            webhook_secret: row.webhook_secret.clone(),
+            link_key: LinkKey::derive(self.keyring.master(), row.id, row.link_key_version),
+        });
+        let compiled: Vec<Arc<Integration>> = integrations
+            .into_iter()
+            .map(|row| self.compile(row, &controller))
+            .collect::<Result<_, _>>()?;
+        for integration in &compiled {
+            self.integrations.insert(integration.id, Arc::clone(integration));
+        }
+        self.dids.insert(row.id, row.did.clone());
+        self.tokens.insert(*row.management_token.as_bytes(), row.did.clone());
+        let tenant = Arc::new(Tenant {
+            controller,
+            by_processor: compiled,
+        });
+        if let Some(before) = self.tenants.insert(row.did.clone(), Arc::clone(&tenant)) {
+            self.drop_stale(&before, &tenant);
+        }
+        Ok(())
+    }
+
+    fn compile(&self, row: IntegrationRow, controller: &Arc<Controller>) -> Result<Arc<Integration>, StoreError> {
+        let mapping = Mapping::compile(&row.spec, &self.taxonomy, self.defaults).map_err(|faults| {
+            let first = faults
+                .first()
+                .map(|fault| format!("{} {}", fault.pointer, fault.message))
+                .unwrap_or_default();
+            StoreError::Failed(format!(
+                "the mapping of integration {} no longer compiles: {first}",
+                row.id
+            ))
+        })?;
+        Ok(Arc::new(Integration {
+            id: row.id,
+            controller: Arc::clone(controller),
+            processor: row.processor,
+            api_key: row.api_key,
+            mapping: Arc::new(mapping),
+        }))
+    }
+
+    fn drop_stale(&self, before: &Tenant, now: &Tenant) {
+        for integration in &before.by_processor {
+            if !now.by_processor.iter().any(|current| current.id == integration.id) {
+                self.integrations.remove(&integration.id);
+            }
+        }
+    }
+
+    fn remove(&self, did: &ControllerDid) {
+        if let Some((_, tenant)) = self.tenants.remove(did) {
+            self.dids.remove(&tenant.controller.id);
+            for integration in &tenant.by_processor {
+                self.integrations.remove(&integration.id);
+            }
+            self.tokens.retain(|_, owner| owner != did);
+            self.keyring.forget(tenant.controller.id);
+        }
+    }
+
+    /// The DID of a controller.
+    #[must_use]
+    pub fn did(&self, controller: ControllerId) -> Option<ControllerDid> {
+        self.dids.get(&controller).map(|did| did.clone())
+    }
+
+    /// A controller by its DID.
+    #[must_use]
+    pub fn controller_by_did(&self, did: &ControllerDid) -> Option<Arc<Controller>> {
+        self.tenants.get(did).map(|tenant| Arc::clone(&tenant.controller))
+    }
+
+    /// The controller whose management token this is.
+    #[must_use]
+    pub fn by_token(&self, token: &Secret) -> Option<ControllerDid> {
+        // A token has 256 random bits: that the look-up's time depends on its hash tells nothing about another's.
+        self.tokens.get(token.hash().as_bytes()).map(|did| did.clone())
+    }
+
+    /// How many controllers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tenants.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tenants.is_empty()
+    }
+}
+
+impl Directory for LiveDirectory {
+    fn by_url(&self, did: &ControllerDid, processor: &ProcessorId) -> Option<Arc<Integration>> {
+        let tenant = self.tenants.get(did)?;
+        tenant
+            .by_processor
+            .iter()
+            .find(|integration| integration.processor == *processor)
+            .map(Arc::clone)
+    }
+
+    fn by_id(&self, integration: IntegrationId) -> Option<Arc<Integration>> {
+        self.integrations.get(&integration).map(|found| Arc::clone(&found))
+    }
+
+    fn controller(&self, controller: ControllerId) -> Option<Arc<Controller>> {
+        let did = self.dids.get(&controller)?.clone();
+        self.controller_by_did(&did)
+    }
+}

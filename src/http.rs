@@ -1,0 +1,22 @@
+//! The HTTP edge: the event endpoint, management, queries, probes.
+//!
+//! Handlers know the pipeline by its messages ([`conduit_actors::ingest`]) and the rest by [`App`]. Every error is
+//! a [`problem::Problem`]; there is one map from each inner error to what is shown.
+
+mod activities;
+mod controllers;
+mod events;
+mod failures;
+mod guard;
+mod ingest;
+mod integrations;
+mod paging;
+mod probes;
+mod problem;
+mod server;
+mod state;
+mod stats;
+mod subjects;
+
+pub use server::{bind, run};
+pub use state::{App, Parts};

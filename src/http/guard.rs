@@ -1,0 +1,102 @@
+//! Who calls the management API, and what they may see.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
+use conduit_actors::ids::{ControllerDid, ControllerId};
+use conduit_actors::ports::Directory as _;
+use subtle::ConstantTimeEq as _;
+
+use super::ingest::{bearer, failed};
+use super::problem::Problem;
+use super::state::App;
+
+/// An authenticated caller.
+#[derive(Debug, Clone)]
+pub(super) enum Principal {
+    /// Sees every controller.
+    Operator,
+    /// Sees itself.
+    Controller(ControllerDid),
+}
+
+impl FromRequest for Principal {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(authenticate(request))
+    }
+}
+
+fn authenticate(request: &HttpRequest) -> Result<Principal, Problem> {
+    let Some(app) = request.app_data::<Data<App>>() else {
+        return Err(Problem::try_again("internal_error", "the request cannot be handled"));
+    };
+    let token = bearer(request.headers()).map_err(|problem| failed(request, app, problem))?;
+    if bool::from(token.hash().ct_eq(&app.admin)) {
+        return Ok(Principal::Operator);
+    }
+    app.directory
+        .by_token(&token)
+        .map(Principal::Controller)
+        .ok_or_else(|| {
+            tracing::info!(client = %app.client_address(request), "management: unknown token");
+            let detail = "the token is not known: use the operator's token, or a controller's management token";
+            failed(request, app, Problem::unauthorized("authentication_failed", detail))
+        })
+}
+
+impl Principal {
+    /// Refuses all but the operator.
+    pub(super) fn operator(&self) -> Result<(), Problem> {
+        match self {
+            Self::Operator => Ok(()),
+            Self::Controller(_) => Err(Problem::forbidden()),
+        }
+    }
+
+    /// Whether a controller may be seen.
+    pub(super) fn sees(&self, app: &App, controller: ControllerId) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Controller(did) => app
+                .directory
+                .controller(controller)
+                .is_some_and(|found| found.did == *did),
+        }
+    }
+
+    /// The controller that a call is about: its own or, with the operator's token, the one that `did` names.
+    pub(super) fn one(&self, app: &App, did: Option<&str>) -> Result<(ControllerDid, ControllerId), Problem> {
+        self.some(app, did)?.ok_or_else(|| {
+            Problem::bad_request("did_missing", "say which controller is meant: ?did=…")
+                .with_error("", "did is missing")
+        })
+    }
+
+    /// The controller that a list is limited to; none: all.
+    pub(super) fn some(&self, app: &App, did: Option<&str>) -> Result<Option<(ControllerDid, ControllerId)>, Problem> {
+        let named = match did {
+            Some(text) => Some(
+                text.parse::<ControllerDid>()
+                    .map_err(|error| Problem::bad_request("did_invalid", error.to_string()))?,
+            ),
+            None => None,
+        };
+        let did = match (self, named) {
+            (Self::Operator, None) => return Ok(None),
+            (Self::Operator, Some(named)) => named,
+            (Self::Controller(own), None) => own.clone(),
+            (Self::Controller(own), Some(named)) if *own == named => named,
+            (Self::Controller(_), Some(_)) => return Err(Problem::not_found("controller")),
+        };
+        let controller = app
+            .directory
+            .controller_by_did(&did)
+            .ok_or_else(|| Problem::not_found("controller"))?;
+        Ok(Some((did, controller.id)))
+    }
+}

@@ -1,0 +1,229 @@
+//! Custom integrations: one processor's events and field mappings at one controller.
+
+use actix_web::http::header::IF_MATCH;
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use conduit_actors::ids::{ControllerDid, IntegrationId, ProcessorId, Timestamp};
+use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::ports::Credential;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use url::form_urlencoded::byte_serialize;
+use uuid::Uuid;
+
+use super::controllers::{Rotation, previous_until};
+use super::guard::Principal;
+use super::paging::{self, Items, Query};
+use super::problem::Problem;
+use super::state::App;
+use crate::secrets::{Purpose, generate};
+use crate::store::IntegrationRow;
+
+/// An integration as it is sent: its spec, and the version that a replacement is meant for.
+#[derive(Deserialize)]
+struct Sent {
+    version: Option<u64>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+/// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
+const SHOWN_ONLY: [&str; 6] = [
+    "id",
+    "did",
+    "webhookUrl",
+    "createdAt",
+    "updatedAt",
+    "apiKeyPreviousUntil",
+];
+
+fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
+    let mut sent: Sent = paging::json(body)?;
+    SHOWN_ONLY.iter().for_each(|name| drop(sent.rest.remove(*name)));
+    // Read again as a whole, so that unknown fields are refused at every depth.
+    let spec = serde_json::to_vec(&sent.rest).unwrap_or_default();
+    Ok((paging::json(&spec)?, sent.version))
+}
+
+fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
+    Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+    Ok(())
+}
+
+fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
+    let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    let url = format!(
+        "{}/api/v1/integrations/custom/event?did={}&dpid={}",
+        app.public_url,
+        // Colons need no escape in a query, and DIDs read better with them.
+        encode(did.as_str()).replace("%3A", ":"),
+        encode(row.processor.as_str()).replace("%3A", ":")
+    );
+    let mut shown = serde_json::to_value(&row.spec).unwrap_or_default();
+    shown["id"] = json!(row.id);
+    shown["did"] = json!(did);
+    shown["dataProcessorId"] = json!(row.processor);
+    shown["webhookUrl"] = json!(url);
+    shown["version"] = json!(row.version);
+    shown["createdAt"] = json!(row.created_at);
+    shown["updatedAt"] = json!(row.updated_at);
+    shown["apiKeyPreviousUntil"] = json!(previous_until(&row.api_key));
+    shown
+}
+
+/// `POST /api/v1/integrations/custom`
+pub(super) async fn create(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::read(&request, &["did"])?;
+    let (did, controller) = principal.one(&app, query.get("did"))?;
+    let (mut spec, _) = read(&body)?;
+    check(&app, &spec)?;
+    let processor = spec
+        .data_processor_id
+        .get_or_insert_with(|| Uuid::now_v7().to_string())
+        .clone();
+    let processor: ProcessorId = processor
+        .parse()
+        .map_err(|_| Problem::bad_request("data_processor_id_invalid", "dataProcessorId is not valid"))?;
+    let key = generate(Purpose::ApiKey);
+    let now = Timestamp::now();
+    let row = IntegrationRow {
+        id: IntegrationId::generate(),
+        controller,
+        processor,
+        spec,
+        version: 1,
+        api_key: Credential {
+            current: key.hash(),
+            previous: None,
+        },
+        created_at: now,
+        updated_at: now,
+    };
+    app.store.create_integration(&row).await?;
+    app.directory.refresh(&*app.store, &did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, "integration created");
+    let mut answer = shown(&app, &did, &row);
+    answer["webhookAuth"] = json!(format!("Bearer {}", key.expose()));
+    Ok(HttpResponse::Created().json(answer))
+}
+
+/// `GET /api/v1/integrations/custom`
+pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let query = Query::read(&request, &["did", "limit", "cursor"])?;
+    let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
+    let (limit, after) = (query.limit()?, query.cursor::<IntegrationId>()?);
+    let rows = app.store.integrations(controller).await?;
+    let rows: Vec<_> = match after {
+        Some(after) => rows
+            .into_iter()
+            .skip_while(|row| row.id != after)
+            .skip(1)
+            .take(limit + 1)
+            .collect(),
+        None => rows.into_iter().take(limit + 1).collect(),
+    };
+    let page = Items::page(rows, limit, |row| row.id.to_string());
+    let show = |row: &IntegrationRow| Some(shown(&app, &app.directory.did(row.controller)?, row));
+    let items = page.items.iter().filter_map(show).collect();
+    Ok(HttpResponse::Ok().json(Items {
+        items,
+        next_cursor: page.next_cursor,
+    }))
+}
+
+async fn load(principal: &Principal, app: &App, id: &str) -> Result<(ControllerDid, IntegrationRow), Problem> {
+    let missing = || Problem::not_found("integration");
+    let id: IntegrationId = id.parse().map_err(|_| missing())?;
+    let row = app
+        .store
+        .integration(id)
+        .await?
+        .filter(|row| principal.sees(app, row.controller))
+        .ok_or_else(missing)?;
+    Ok((app.directory.did(row.controller).ok_or_else(missing)?, row))
+}
+
+fn etag(version: u64) -> (&'static str, String) {
+    ("etag", format!("\"{version}\""))
+}
+
+/// `GET /api/v1/integrations/custom/{id}`
+pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let (did, row) = load(&principal, &app, &id).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header(etag(row.version))
+        .json(shown(&app, &did, &row)))
+}
+
+/// The version that a change is meant for: `If-Match` or, without it, the body's.
+fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
+    let Some(header) = request.headers().get(IF_MATCH) else {
+        return Ok(sent);
+    };
+    let text = header.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.trim_start_matches("W/").trim_matches('"').parse();
+    number
+        .map(Some)
+        .map_err(|_| Problem::bad_request("if_match_invalid", "If-Match takes the ETag of a GET"))
+}
+
+/// `PUT /api/v1/integrations/custom/{id}`
+pub(super) async fn replace(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = load(&principal, &app, &id).await?;
+    let (mut spec, version) = read(&body)?;
+    let expected = expected_version(&request, version)?;
+    check(&app, &spec)?;
+    if spec.data_processor_id.get_or_insert_with(|| row.processor.to_string()) != row.processor.as_str() {
+        let problem = Problem::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
+        return Err(problem.with_error("/dataProcessorId", "cannot be changed: make another integration"));
+    }
+    let row = app
+        .store
+        .replace_integration(row.id, expected, &spec, Timestamp::now())
+        .await?;
+    app.directory.refresh(&*app.store, &did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, version = row.version, "integration replaced");
+    Ok(HttpResponse::Ok()
+        .insert_header(etag(row.version))
+        .json(shown(&app, &did, &row)))
+}
+
+/// `DELETE /api/v1/integrations/custom/{id}`: its URL answers 401 at once.
+pub(super) async fn delete(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let (did, row) = load(&principal, &app, &id).await?;
+    app.store.delete_integration(row.id).await?;
+    app.directory.refresh(&*app.store, &did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, "integration deleted");
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `POST /api/v1/integrations/custom/{id}/api-key/rotate`
+pub(super) async fn rotate_key(
+    principal: Principal,
+    app: Data<App>,
+    id: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = load(&principal, &app, &id).await?;
+    let key = generate(Purpose::ApiKey);
+    let (credential, until) = Rotation::read(&body)?.apply(&row.api_key, key.hash())?;
+    app.store.set_api_key(row.id, &credential).await?;
+    app.directory.refresh(&*app.store, &did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
+    let auth = format!("Bearer {}", key.expose());
+    Ok(HttpResponse::Ok().json(json!({"webhookAuth": auth, "previousValidUntil": until})))
+}

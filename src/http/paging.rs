@@ -1,0 +1,124 @@
+//! Query parameters and pages of lists.
+
+use actix_web::HttpRequest;
+use conduit_actors::ids::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+
+const DEFAULT_LIMIT: usize = 50;
+const MAX_LIMIT: usize = 200;
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Items<T> {
+    pub(super) items: Vec<T>,
+    /// Give it back as `cursor` for the next page; none: this is the last one.
+    pub(super) next_cursor: Option<String>,
+}
+
+impl<T> Items<T> {
+    /// A page out of `limit + 1` that were asked for.
+    pub(super) fn page(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next_cursor = if more { items.last().map(cursor) } else { None };
+        Self { items, next_cursor }
+    }
+
+    /// All there is.
+    pub(super) fn all(items: Vec<T>) -> Self {
+        Self {
+            items,
+            next_cursor: None,
+        }
+    }
+}
+
+/// The query parameters of one request: each known, each once.
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads them; `known` are those that the call takes.
+    pub(super) fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
+        let mut found: Vec<(String, String)> = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
+            if !known.contains(&&*name) {
+                let detail = format!("unknown query parameter; this call takes: {}", known.join(", "));
+                return Err(Problem::bad_request("parameter_unknown", detail));
+            }
+            if found.iter().any(|(other, _)| *other == name) {
+                return Err(Problem::bad_request(
+                    "parameter_repeated",
+                    format!("{name} is there more than once"),
+                ));
+            }
+            found.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(found))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter of a type.
+    pub(super) fn parsed<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+        let invalid = |_| Problem::bad_request("parameter_invalid", format!("{name} must be {expected}"));
+        self.get(name).map(|value| value.parse().map_err(invalid)).transpose()
+    }
+
+    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let invalid = || Problem::bad_request("parameter_invalid", format!("{name} must be an RFC 3339 date and time"));
+        self.get(name)
+            .map(|value| Timestamp::parse_rfc3339(value).ok_or_else(invalid))
+            .transpose()
+    }
+
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        let limit = self.parsed("limit", "a number from 1 to 200")?.unwrap_or(DEFAULT_LIMIT);
+        if (1..=MAX_LIMIT).contains(&limit) {
+            return Ok(limit);
+        }
+        Err(Problem::bad_request(
+            "parameter_invalid",
+            "limit must be a number from 1 to 200",
+        ))
+    }
+
+    pub(super) fn cursor<T: std::str::FromStr>(&self) -> Result<Option<T>, Problem> {
+        self.parsed("cursor", "the nextCursor of the page before")
+    }
+}
+
+/// Reads a JSON body; the fault says where, and never repeats the body.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let detail = match error.classify() {
+            // These name fields and types of the API; a value of the wrong type may be shown, so it is cut off.
+            serde_json::error::Category::Data => {
+                let text = error.to_string();
+                let shown = if text.starts_with("invalid type") || text.starts_with("invalid value") {
+                    let expected = text
+                        .split_once(", expected ")
+                        .map_or("something else", |(_, expected)| expected);
+                    format!("a value is of the wrong type; expected {expected}")
+                } else {
+                    text
+                };
+                shown.chars().take(400).collect()
+            }
+            _ => format!(
+                "the body is not valid JSON at line {}, column {}",
+                error.line(),
+                error.column()
+            ),
+        };
+        Problem::bad_request("body_invalid", detail)
+    })
+}

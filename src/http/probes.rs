@@ -1,0 +1,119 @@
+//! Probes: is the process alive, and may it be sent events.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde::Serialize;
+
+use super::state::App;
+
+/// How long the database may take to answer a probe.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    status: &'static str,
+    detail: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Readiness {
+    status: &'static str,
+    checks: Vec<Check>,
+}
+
+/// `GET /livez`: the process answers.
+pub(super) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
+}
+
+/// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
+pub(super) async fn ready(app: Data<App>) -> HttpResponse {
+    let mut checks = vec![shards(&app), journal(&app), dedup(&app), database(&app).await];
+    if app.is_stopping() {
+        checks.push(Check {
+            name: "process",
+            status: "unavailable",
+            detail: "stopping".to_owned(),
+        });
+    }
+    let worst = |status| checks.iter().any(|check| check.status == status);
+    let status = if worst("unavailable") {
+        "unavailable"
+    } else if worst("degraded") {
+        "degraded"
+    } else {
+        "ready"
+    };
+    let mut response = if status == "unavailable" {
+        HttpResponse::ServiceUnavailable()
+    } else {
+        HttpResponse::Ok()
+    };
+    response.json(Readiness { status, checks })
+}
+
+fn check(name: &'static str, status: &'static str, detail: impl Into<String>) -> Check {
+    Check {
+        name,
+        status,
+        detail: detail.into(),
+    }
+}
+
+fn shards(app: &App) -> Check {
+    let report = app.shards.report();
+    if let Some(shard) = report.iter().find(|shard| !shard.healthy) {
+        let over = shard
+            .actors
+            .iter()
+            .find(|actor| actor.over_budget)
+            .map_or("an actor", |actor| actor.actor);
+        let detail = format!(
+            "shard {}: {over} has spent its restart budget; see the supervision log",
+            shard.shard
+        );
+        return check("shards", "unavailable", detail);
+    }
+    match report
+        .iter()
+        .find_map(|shard| shard.dispatcher.waiting.as_ref().map(|waiting| (shard.shard, waiting)))
+    {
+        Some((shard, waiting)) => {
+            let detail = format!("shard {shard} waits since {}: {}", waiting.since, waiting.cause);
+            check("shards", "degraded", detail)
+        }
+        None => check("shards", "ready", format!("{} running", report.len())),
+    }
+}
+
+fn journal(app: &App) -> Check {
+    let report = app.journal.report();
+    if report.refusing {
+        return check("journal", "unavailable", "the disk refuses writes");
+    }
+    if report.in_flight_bytes >= app.config.journal.max_bytes {
+        return check("journal", "unavailable", "full: the pipeline is behind");
+    }
+    check(
+        "journal",
+        "ready",
+        format!("{} events in flight", report.in_flight_events),
+    )
+}
+
+fn dedup(app: &App) -> Check {
+    let report = app.dedup.report();
+    let detail = format!("in process: {} of {} claims", report.claims, report.max_claims);
+    check("dedup", if report.full { "degraded" } else { "ready" }, detail)
+}
+
+async fn database(app: &App) -> Check {
+    match tokio::time::timeout(PATIENCE, app.store.ping()).await {
+        Ok(Ok(())) => check("database", "ready", "answers"),
+        Ok(Err(error)) => check("database", "degraded", error.to_string()),
+        Err(_) => check("database", "degraded", "does not answer in time"),
+    }
+}

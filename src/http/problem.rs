@@ -1,0 +1,317 @@
+//! Errors as they are shown: RFC 9457 problem details with a stable `code`.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use conduit_actors::event::Notice;
+use conduit_actors::ingest::{BodyFault, Refusal};
+use conduit_actors::mapping::MappingFault;
+use conduit_actors::ports::{JournalError, StoreError};
+use serde::Serialize;
+
+use crate::store::ChangeError;
+
+/// Seconds after which a refused request is worth another try.
+const RETRY_AFTER: u64 = 2;
+
+/// An error, ready to be shown. Holds nothing of a payload and no credential.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<Notice>,
+    retry_after: Option<u64>,
+    allow: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ShownError<'a>>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShownError<'a> {
+    pointer: &'a str,
+    code: &'a str,
+    message: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+            allow: None,
+        }
+    }
+
+    pub(super) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, "The request is not right", detail)
+    }
+
+    pub(super) fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, "Authentication failed", detail)
+    }
+
+    /// The one answer to wrong credentials, whatever is wrong with them.
+    pub(super) fn authentication_failed() -> Self {
+        Self::unauthorized(
+            "authentication_failed",
+            "did, dpid, the API key in Authorization and the webhook secret in x-webhook-secret must belong together: \
+             compare all four with what was shown when the integration was made, or rotate the credentials",
+        )
+    }
+
+    pub(super) fn forbidden() -> Self {
+        let detail = "this call needs the operator's token";
+        Self::new(StatusCode::FORBIDDEN, "operator_only", "Not allowed", detail)
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "Not found",
+            format!("there is no such {what}"),
+        )
+    }
+
+    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("this address takes {allow} only");
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        Self {
+            allow: Some(allow),
+            ..Self::new(status, "method_not_allowed", "Wrong method", detail)
+        }
+    }
+
+    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
+    }
+
+    pub(super) fn too_many_failures(retry_after: u64) -> Self {
+        let detail = "too many failed authentications from this address: mend the credentials, then wait";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let problem = Self::new(status, "too_many_failures", "Too many failed authentications", detail);
+        Self {
+            retry_after: Some(retry_after),
+            ..problem
+        }
+    }
+
+    /// Not accepted, nothing kept: worth another try.
+    pub(super) fn try_again(code: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "Try again", detail);
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..problem
+        }
+    }
+
+    pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Unavailable", detail);
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..problem
+        }
+    }
+
+    fn internal() -> Self {
+        let detail = "something is wrong inside; the log has more under this request's id";
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Internal error",
+            detail,
+        )
+    }
+
+    pub(super) fn with_errors(self, errors: Vec<Notice>) -> Self {
+        Self { errors, ..self }
+    }
+
+    pub(super) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
+        let code = self.code;
+        self.with_errors(vec![Notice::new(pointer, code, message)])
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The body, as JSON.
+    pub(super) fn body(&self, request_id: &str) -> String {
+        let errors = self.errors.iter().map(|e| ShownError {
+            pointer: &e.field,
+            code: &e.code,
+            message: &e.message,
+        });
+        let shown = Shown {
+            kind: format!("urn:conduit:problem:{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            errors: errors.collect(),
+            request_id,
+        };
+        serde_json::to_string(&shown).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The head; the body needs the request's id and is written by the middleware of [`super::server`].
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        response.content_type("application/problem+json");
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, allow));
+        }
+        response.extensions_mut().insert(self.clone());
+        response.finish()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unauthorized(_) => Self::authentication_failed(),
+            Refusal::Body(fault) => fault.into(),
+            Refusal::Envelope(fault) => {
+                let first = fault.0.first().map(|notice| notice.message.clone()).unwrap_or_default();
+                let code = fault
+                    .0
+                    .first()
+                    .map_or("event_invalid", |notice| envelope_code(&notice.code));
+                Self::bad_request(code, first).with_errors(fault.0)
+            }
+            Refusal::Overloaded => Self::try_again("overloaded", "too many requests wait already: send it again later"),
+            Refusal::Journal(error) => error.into(),
+        }
+    }
+}
+
+/// The envelope's codes are constants; this only gives them back as such.
+fn envelope_code(code: &str) -> &'static str {
+    const KNOWN: [&str; 10] = [
+        "body_empty",
+        "json_invalid",
+        "json_not_an_object",
+        "json_duplicate_key",
+        "json_too_deep",
+        "event_missing",
+        "event_invalid",
+        "triggered_at_missing",
+        "triggered_at_invalid",
+        "triggered_at_in_future",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == code)
+        .unwrap_or("event_invalid")
+}
+
+impl From<BodyFault> for Problem {
+    fn from(fault: BodyFault) -> Self {
+        let (code, detail) = match fault {
+            BodyFault::TooLarge => (
+                "body_too_large",
+                "the body is longer than the limit: send less, or in parts",
+            ),
+            BodyFault::TimedOut => ("body_timeout", "the body did not arrive in time: send it at once"),
+            BodyFault::Incomplete => ("body_incomplete", "the connection ended before the body did"),
+            BodyFault::Encoded => ("content_encoding_unsupported", "send the body without Content-Encoding"),
+        };
+        Self::bad_request(code, detail)
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Full { .. } => Self::try_again(
+                "journal_full",
+                "too many accepted events are not processed yet: send it again later",
+            ),
+            JournalError::Busy => Self::try_again("overloaded", "too many requests wait already: send it again later"),
+            JournalError::Disk(_) | JournalError::Damaged(_) => Self::try_again(
+                "journal_unavailable",
+                "the event cannot be stored at the moment: send it again later",
+            ),
+            JournalError::Closed => Self::try_again("shutting_down", "the service is stopping: send it again later"),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) | StoreError::Conflict => {
+                tracing::warn!(%error, "a query found the database unavailable");
+                Self::unavailable(
+                    "database_unavailable",
+                    "the database does not answer: events are still accepted",
+                )
+            }
+            StoreError::Failed(_) => {
+                tracing::error!(%error, "a query failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotFound => Self::not_found("controller or integration"),
+            ChangeError::Exists => Self::conflict("already_exists", "the DID or the data processor id is taken"),
+            ChangeError::VersionMismatch { current } => Self::conflict(
+                "version_mismatch",
+                format!("it was changed meanwhile and is at version {current}: read it again, then change that"),
+            ),
+            ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Vec<MappingFault>> for Problem {
+    fn from(faults: Vec<MappingFault>) -> Self {
+        let errors: Vec<_> = faults
+            .iter()
+            .map(|f| Notice::new(&f.pointer, f.code, &f.message))
+            .collect();
+        let detail = format!("the mapping has {} faults; errors names them all", errors.len());
+        Self::bad_request("mapping_invalid", detail).with_errors(errors)
+    }
+}

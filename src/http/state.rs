@@ -1,0 +1,122 @@
+//! What handlers share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use actix_web::HttpRequest;
+use conduit_actors::personal::CredentialHash;
+use conduit_actors::shard::Shards;
+
+use super::failures::Failures;
+use crate::config::Config;
+use crate::dedup::MemoryWindow;
+use crate::directory::LiveDirectory;
+use crate::journal::WalJournal;
+use crate::keys::Keyring;
+use crate::store::Store;
+
+/// The parts of a running Conduit, as handlers need them.
+pub struct App {
+    /// What is in force.
+    pub config: Config,
+    /// Base of the webhook URLs that are handed out.
+    pub public_url: String,
+    /// The operator's token.
+    pub admin: CredentialHash,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// Controllers and integrations in memory.
+    pub directory: Arc<LiveDirectory>,
+    /// Data keys.
+    pub keyring: Arc<Keyring>,
+    /// Where events are durable.
+    pub journal: Arc<WalJournal>,
+    /// The in-process dedup window.
+    pub dedup: Arc<MemoryWindow>,
+    /// The pipeline.
+    pub shards: Arc<Shards>,
+    pub(super) failures: Failures,
+    pub(super) in_flight: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+/// Everything that [`App::new`] takes.
+#[allow(missing_docs)] // As in `App`.
+pub struct Parts {
+    pub config: Config,
+    pub public_url: String,
+    pub admin: CredentialHash,
+    pub store: Arc<dyn Store>,
+    pub directory: Arc<LiveDirectory>,
+    pub keyring: Arc<Keyring>,
+    pub journal: Arc<WalJournal>,
+    pub dedup: Arc<MemoryWindow>,
+    pub shards: Arc<Shards>,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let auth = &parts.config.auth;
+        let window = std::time::Duration::from_secs(auth.failure_window_seconds);
+        let failures = Failures::new(auth.max_failures, window, auth.max_tracked_addresses);
+        let Parts {
+            config,
+            public_url,
+            admin,
+            store,
+            directory,
+            keyring,
+            journal,
+            dedup,
+            shards,
+        } = parts;
+        Self {
+            config,
+            public_url,
+            admin,
+            store,
+            directory,
+            keyring,
+            journal,
+            dedup,
+            shards,
+            failures,
+            in_flight: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Readiness says no from now on.
+    pub fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whose address a request comes from: the peer's or, behind a trusted proxy, the last one in X-Forwarded-For
+    /// that is not a trusted proxy's.
+    pub(super) fn client_address(&self, request: &HttpRequest) -> IpAddr {
+        let trusted = &self.config.server.trusted_proxies;
+        let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+        if !trusted.contains(&peer) {
+            return peer;
+        }
+        let forwarded = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok());
+        let hops: Vec<IpAddr> = forwarded
+            .flat_map(|value| value.split(','))
+            .map_while(|hop| hop.trim().parse().ok())
+            .collect();
+        hops.into_iter()
+            .rev()
+            .find(|hop| !trusted.contains(hop))
+            .unwrap_or(peer)
+    }
+}

@@ -1,0 +1,237 @@
+//! The composition root: starts everything, in an order that matters, and stops it in reverse.
+//!
+//! 1. The data directory is locked, the keys are read: nothing works without them.
+//! 2. The store opens and brings its schema up to date.
+//! 3. The directory loads controllers and integrations, and with them the data keys.
+//! 4. The dedup window is warmed with the claims that unprocessed events may still meet.
+//! 5. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
+//! 6. The shards start and take up the journal's backlog.
+//! 7. The server listens: from here on events are accepted.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use anyhow::{Context as _, Result};
+use conduit_actors::ids::{EventId, Timestamp};
+use conduit_actors::mapping::DedupDefaults;
+use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
+use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
+use conduit_actors::taxonomy::Taxonomy;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, or_cores};
+use crate::dedup::MemoryWindow;
+use crate::directory::LiveDirectory;
+use crate::http::{self, App};
+use crate::journal::{JournalOptions, WalJournal};
+use crate::keys::Keyring;
+use crate::secrets;
+use crate::store::{SqliteStore, Store};
+
+/// The longest dedup window there is: claims older than this are of no use to anyone.
+const LONGEST_WINDOW_MS: i64 = 86_400_000;
+
+/// A running Conduit.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The operator's token.
+    pub admin_token: conduit_actors::personal::Secret,
+    app: Arc<App>,
+    store: Arc<SqliteStore>,
+    server: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    _lock: File,
+}
+
+/// Opens the store for a command that serves nothing.
+///
+/// # Errors
+/// What is missing or wrong, and where.
+pub async fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, Arc<Keyring>)> {
+    let keyring = Arc::new(Keyring::new(secrets::master_key(&config.storage)?));
+    let node = secrets::node_id(&config.storage.data_dir)?;
+    let path = config.database_path();
+    let store = SqliteStore::open(&path, &node, Arc::clone(&keyring))
+        .await
+        .with_context(|| format!("cannot open the database {}", path.display()))?;
+    Ok((Arc::new(store), keyring))
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// What is missing or wrong, and where.
+pub async fn start(config: Config) -> Result<Running> {
+    install_panic_hook();
+    let lock = secrets::lock_data_dir(&config.storage.data_dir)?;
+    let admin_token = secrets::admin_token(&config.storage)?;
+    let (store, keyring) = open_store(&config).await?;
+    let directory = load_directory(&config, &*store, &keyring).await?;
+    let dedup = Arc::new(MemoryWindow::new(config.dedup.max_entries));
+
+    let shards = or_cores(config.pipeline.shards);
+    let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
+    let journal = open_journal(&config, &*store, &keyring, &backlogs).await?;
+    warm_dedup(&*store, &dedup, journal.oldest_in_flight()).await?;
+    let ports = Ports {
+        directory: directory.clone(),
+        journal: journal.clone(),
+        dedup: dedup.clone(),
+        store: store.clone(),
+    };
+    let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, backlogs).await);
+
+    let listen = config.server.listen;
+    let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let public_url = match config.server.public_url.trim_end_matches('/') {
+        "" => format!("http://{address}"),
+        url => url.to_owned(),
+    };
+    let app = Arc::new(App::new(http::Parts {
+        public_url,
+        admin: admin_token.hash(),
+        store: store.clone(),
+        directory,
+        keyring,
+        journal,
+        dedup,
+        shards,
+        config,
+    }));
+    let server = http::run(Arc::clone(&app), listener)?;
+    let handle = server.handle();
+    let serving = tokio::task::spawn_local(server);
+    tracing::info!(%address, "listening");
+    Ok(Running {
+        address,
+        admin_token,
+        app,
+        store,
+        server: handle,
+        serving,
+        _lock: lock,
+    })
+}
+
+async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyring>) -> Result<Arc<LiveDirectory>> {
+    let file = &config.taxonomy.file;
+    let taxonomy = if file.as_os_str().is_empty() {
+        Taxonomy::bundled()
+    } else {
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Taxonomy::parse(&text).with_context(|| file.display().to_string())?
+    };
+    let defaults = DedupDefaults {
+        window_seconds: config.dedup.window_seconds,
+    };
+    let directory = Arc::new(LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults));
+    directory.load(store).await?;
+    Ok(directory)
+}
+
+async fn open_journal(
+    config: &Config,
+    store: &dyn Store,
+    keyring: &Arc<Keyring>,
+    backlogs: &Arc<Backlogs>,
+) -> Result<Arc<WalJournal>> {
+    let checkpoints = store.checkpoints().await?;
+    let options = JournalOptions {
+        dir: config.storage.data_dir.join("journal"),
+        segment_bytes: config.journal.segment_bytes,
+        max_bytes: config.journal.max_bytes,
+        max_bytes_per_controller: config.journal.max_bytes_per_controller,
+        max_waiting: config.journal.max_waiting,
+        batch_events: config.journal.batch_events,
+        tail_bytes: config.journal.tail_bytes,
+    };
+    let fatal = Box::new(|what: &str| {
+        tracing::error!("{what}");
+        // Nothing may run on that could acknowledge an event: not even destructors.
+        #[allow(clippy::disallowed_methods)]
+        std::process::exit(1);
+    });
+    let journal = WalJournal::open(options, Arc::clone(keyring), &checkpoints, backlogs.clone(), fatal)?;
+    let report = journal.report();
+    tracing::info!(
+        segments = report.segments,
+        in_flight = report.in_flight_events,
+        "journal opened"
+    );
+    Ok(Arc::new(journal))
+}
+
+/// Claims matter as far back as the longest window before the oldest event that is not processed yet.
+async fn warm_dedup(store: &dyn Store, dedup: &MemoryWindow, oldest: Option<Timestamp>) -> Result<()> {
+    const PAGE: usize = 10_000;
+    let now = Timestamp::now();
+    let reaches = oldest.map_or(now, |oldest| oldest.min(now)).as_millis();
+    let mut since = EventId::first_at(Timestamp::from_millis(reaches - LONGEST_WINDOW_MS));
+    loop {
+        let page = store.claims_since(since, PAGE).await?;
+        for claim in &page {
+            let ends = claim.event.received_at().as_millis() + i64::from(claim.window_seconds) * 1000;
+            if ends > reaches {
+                dedup.warm(claim.controller, claim.key, claim.event, claim.window_seconds);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => since = last.event,
+            _ => break,
+        }
+    }
+    tracing::info!(claims = dedup.report().claims, "dedup window warmed");
+    Ok(())
+}
+
+fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
+    let pipeline = &config.pipeline;
+    PipelineOptions {
+        shards,
+        batch_events: pipeline.batch_events,
+        batch_bytes: pipeline.batch_bytes,
+        mailbox_capacity: pipeline.mailbox_capacity,
+        cached_links: pipeline.cached_links,
+        restart: RestartPolicy {
+            backoff_initial: Duration::from_millis(pipeline.restart_backoff_initial_ms),
+            backoff_max: Duration::from_millis(pipeline.restart_backoff_max_ms),
+            budget: pipeline.restart_budget,
+            window: Duration::from_secs(pipeline.restart_window_seconds),
+        },
+        max_attempts: pipeline.max_attempts,
+        retry_max: Duration::from_millis(pipeline.retry_max_ms),
+    }
+}
+
+impl Running {
+    /// Waits for SIGTERM or SIGINT, or for the server to end by itself.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn until_signal(&mut self) -> Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            ended = &mut self.serving => ended??,
+        }
+        Ok(())
+    }
+
+    /// Stops in order: readiness off, connections drained, batches ended, journal closed. What is in flight stays in
+    /// the journal and is taken up by the next start.
+    pub async fn stop(self) {
+        self.app.begin_stop();
+        self.server.stop(true).await;
+        self.app.shards.stop().await;
+        self.app.journal.close();
+        self.store.close().await;
+        tracing::info!("stopped");
+    }
+}
