@@ -66,6 +66,8 @@ enum ConfigCommand {
 #[must_use]
 #[allow(clippy::print_stderr)]
 pub fn main() -> ExitCode {
+    // More than one cipher library may be linked: this one is used. An error means that it is chosen already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // clap ends with 2 itself on wrong usage.
     let cli = Cli::parse();
     if let Some(Command::Send(send)) = &cli.command {

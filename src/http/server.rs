@@ -9,7 +9,7 @@ use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, resource};
-use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource, Route};
+use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource, ResponseError as _, Route};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -122,14 +122,10 @@ async fn with_request_id(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = Uuid::now_v7().hyphenated().to_string();
     let span = tracing::info_span!("request", request_id = id.as_str());
-    let http_request = request.request().clone();
-    let answered = next.call(request).instrument(span.clone()).await;
-    let mut response = match answered {
-        Ok(response) => response.map_into_boxed_body(),
-        Err(error) => {
-            let answer = known_problem(&error).unwrap_or_else(|| error.error_response());
-            ServiceResponse::new(http_request, answer)
-        }
+    let response = next.call(request).instrument(span.clone()).await?;
+    let mut response = match response.response().error().and_then(foreign_problem) {
+        Some(problem) => response.into_response(problem.error_response()),
+        None => response.map_into_boxed_body(),
     };
     let problem = response.response().extensions().get::<Problem>().cloned();
     if let Some(problem) = problem {
@@ -148,19 +144,13 @@ async fn with_request_id(
 }
 
 /// What the framework itself refuses, in our form.
-fn known_problem(error: &Error) -> Option<actix_web::HttpResponse> {
-    use actix_web::ResponseError as _;
+fn foreign_problem(error: &Error) -> Option<Problem> {
     if error.as_error::<Problem>().is_some() {
         return None;
     }
-    let status = error.as_response_error().status_code();
-    let problem = if status.is_client_error() {
+    Some(if error.as_response_error().status_code().is_client_error() {
         Problem::bad_request("request_invalid", "the request is malformed, or its body is too long")
     } else {
-        Problem::try_again(
-            "internal_error",
-            "something is wrong inside; the log has more under this request's id",
-        )
-    };
-    Some(problem.error_response())
+        Problem::try_again("internal_error", "something is wrong inside; the log has more under this request's id")
+    })
 }

@@ -28,10 +28,15 @@ impl fmt::Display for PanicCause {
 /// personal data. Call once, at start.
 pub fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
-        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
+        let place = info.location().map(|at| format!("{}:{}", short(at.file()), at.line()));
         tracing::error!(target: "conduit::panic", cause = %describe(place.clone(), info.payload()), "panic");
         LAST_PANIC.set(place);
     }));
+}
+
+/// The last parts of a source file's path: where it was built is nobody's business.
+fn short(file: &str) -> &str {
+    file.rmatch_indices('/').nth(3).map_or(file, |(at, _)| &file[at + 1..])
 }
 
 fn describe(place: Option<String>, payload: &(dyn Any + Send)) -> String {
