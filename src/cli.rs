@@ -66,6 +66,9 @@ enum ConfigCommand {
 #[must_use]
 #[allow(clippy::print_stderr)]
 pub fn main() -> ExitCode {
+    // Faults that the tests ask for by the variable FAILPOINTS. Without the feature this is nothing.
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     // More than one cipher library may be linked: this one is used. An error means that it is chosen already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // clap ends with 2 itself on wrong usage.

@@ -1,1 +1,18 @@
-fn main() {}
+//! Integration tests: real processes, real disks. One binary, filed by the question answered.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, missing_docs)]
+
+mod common;
+
+mod audit;
+mod canary;
+mod contract;
+mod crash;
+mod dedup;
+mod demo;
+mod fairness;
+mod fuzz;
+mod identity;
+mod journal;
+mod management;
+mod supervision;

@@ -151,6 +151,9 @@ fn foreign_problem(error: &Error) -> Option<Problem> {
     Some(if error.as_response_error().status_code().is_client_error() {
         Problem::bad_request("request_invalid", "the request is malformed, or its body is too long")
     } else {
-        Problem::try_again("internal_error", "something is wrong inside; the log has more under this request's id")
+        Problem::try_again(
+            "internal_error",
+            "something is wrong inside; the log has more under this request's id",
+        )
     })
 }

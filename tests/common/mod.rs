@@ -47,7 +47,10 @@ impl Answer {
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     #[track_caller]
@@ -80,24 +83,33 @@ pub fn request(
         builder = builder.header(*name, *value);
     }
     let request = builder.body(body.to_vec()).expect("a well-formed request");
-    let mut response = client.configure_request(request).allow_non_standard_methods(true).run_with(client)?;
+    let mut response = client
+        .configure_request(request)
+        .allow_non_standard_methods(true)
+        .run_with(client)?;
     let headers = response
         .headers()
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let mut text = String::new();
-    response.body_mut().as_reader().read_to_string(&mut text).map_err(ureq::Error::Io)?;
-    Ok(Answer { status: response.status().as_u16(), headers, text })
+    response
+        .body_mut()
+        .as_reader()
+        .read_to_string(&mut text)
+        .map_err(ureq::Error::Io)?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        headers,
+        text,
+    })
 }
 
 trait RunWith {
     fn run_with(self, client: &ureq::Agent) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 }
 
-impl<S: ureq::AsSendBody> RunWith
-    for ureq::config::ConfigBuilder<ureq::typestate::HttpCrateScope<S>>
-{
+impl<S: ureq::AsSendBody> RunWith for ureq::config::ConfigBuilder<ureq::typestate::HttpCrateScope<S>> {
     fn run_with(self, client: &ureq::Agent) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
         client.run(self.build())
     }
@@ -124,9 +136,19 @@ impl Conduit {
     /// Starts one with these environment variables.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         STARTED.fetch_add(1, Ordering::Relaxed);
-        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let settings = settings
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut conduit = Self { child: None, dir, settings, url: String::new(), client: client(), starts: 0 };
+        let mut conduit = Self {
+            child: None,
+            dir,
+            settings,
+            url: String::new(),
+            client: client(),
+            starts: 0,
+        };
         conduit.launch();
         conduit
     }
@@ -141,7 +163,9 @@ impl Conduit {
 
     /// Everything that was logged, in all starts.
     pub fn logs(&self) -> String {
-        (1..=self.starts).map(|start| fs::read_to_string(self.log_path(start)).unwrap_or_default()).collect()
+        (1..=self.starts)
+            .map(|start| fs::read_to_string(self.log_path(start)).unwrap_or_default())
+            .collect()
     }
 
     /// The log lines, parsed, in which `message` occurs.
@@ -183,7 +207,10 @@ impl Conduit {
         let log = self.log_path(self.starts);
         self.url = wait_for("the process to listen", || {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
-                panic!("conduit ended with {status}:\n{}", fs::read_to_string(&log).unwrap_or_default());
+                panic!(
+                    "conduit ended with {status}:\n{}",
+                    fs::read_to_string(&log).unwrap_or_default()
+                );
             }
             listening(&log)
         });
@@ -224,21 +251,38 @@ impl Conduit {
 
     /// SIGTERM, and its exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        let status = Command::new("kill").arg("-TERM").arg(self.pid().to_string()).status().expect("kill runs");
+        let status = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.pid().to_string())
+            .status()
+            .expect("kill runs");
         assert!(status.success());
         self.wait()
     }
 
     pub fn admin_token(&self) -> String {
-        fs::read_to_string(self.data_dir().join("admin.token")).expect("the operator's token").trim().to_owned()
+        fs::read_to_string(self.data_dir().join("admin.token"))
+            .expect("the operator's token")
+            .trim()
+            .to_owned()
     }
 
     /// A request with a token.
     pub fn call(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
         let authorization = format!("Bearer {token}");
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
-        request(&self.client, method, &format!("{}{path}", self.url), &headers, body.as_bytes()).expect("an answer")
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ];
+        request(
+            &self.client,
+            method,
+            &format!("{}{path}", self.url),
+            &headers,
+            body.as_bytes(),
+        )
+        .expect("an answer")
     }
 
     /// A request with the operator's token.
@@ -267,7 +311,11 @@ impl Conduit {
 
     /// `conduit audit verify`, while the process runs or not.
     pub fn assert_audit_verifies(&self) {
-        let output = self.command().args(["audit", "verify"]).output().expect("the program starts");
+        let output = self
+            .command()
+            .args(["audit", "verify"])
+            .output()
+            .expect("the program starts");
         assert!(
             output.status.success(),
             "{}{}",

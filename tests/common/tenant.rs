@@ -50,11 +50,21 @@ impl Tenant {
 
     /// Makes a controller and this integration.
     pub fn with(conduit: &Conduit, did: &str, integration: Value) -> Self {
-        let made = conduit.admin("POST", "/api/v1/controllers", Some(json!({"name": did, "did": did}))).expect(201);
+        let made = conduit
+            .admin("POST", "/api/v1/controllers", Some(json!({"name": did, "did": did})))
+            .expect(201);
         let controller = made.json();
-        let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_else(|| panic!("{key}: {value}")).to_owned();
+        let text = |value: &Value, key: &str| {
+            value[key]
+                .as_str()
+                .unwrap_or_else(|| panic!("{key}: {value}"))
+                .to_owned()
+        };
         let token = text(&controller, "managementToken");
-        let made = conduit.call(&token, "POST", "/api/v1/integrations/custom", Some(integration)).expect(201).json();
+        let made = conduit
+            .call(&token, "POST", "/api/v1/integrations/custom", Some(integration))
+            .expect(201)
+            .json();
         Self {
             did: did.to_owned(),
             webhook_secret: text(&controller, "webhookSecret"),
@@ -66,7 +76,10 @@ impl Tenant {
     }
 
     pub fn webhook_url(&self, conduit: &Conduit) -> String {
-        format!("{}/api/v1/integrations/custom/event?did={}&dpid={}", conduit.url, self.did, self.processor)
+        format!(
+            "{}/api/v1/integrations/custom/event?did={}&dpid={}",
+            conduit.url, self.did, self.processor
+        )
     }
 
     /// Sends a body as it is.
@@ -86,7 +99,10 @@ impl Tenant {
 
     /// Sends an event that must be accepted; its id.
     pub fn send(&self, conduit: &Conduit, event: &str, fields: Value) -> String {
-        let answer = self.try_send(conduit, body(event, fields).as_bytes()).expect("an answer").expect(200);
+        let answer = self
+            .try_send(conduit, body(event, fields).as_bytes())
+            .expect("an answer")
+            .expect(200);
         answer.json()["eventId"].as_str().expect("an event id").to_owned()
     }
 
@@ -98,7 +114,10 @@ impl Tenant {
     /// Waits for an event's outcome; the event.
     pub fn outcome(&self, conduit: &Conduit, event: &str) -> Value {
         wait_for("an event's outcome", || {
-            let found = self.call(conduit, "GET", &format!("/api/v1/events/{event}"), None).expect(200).json();
+            let found = self
+                .call(conduit, "GET", &format!("/api/v1/events/{event}"), None)
+                .expect(200)
+                .json();
             (found["status"] != "received").then_some(found)
         })
     }
