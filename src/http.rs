@@ -1,7 +1,7 @@
 //! The HTTP edge: the event endpoint, management, queries, probes.
 //!
 //! Handlers know the pipeline by its messages ([`conduit_actors::ingest`]) and the rest by [`App`]. Every error is
-//! a [`problem::Problem`]; there is one map from each inner error to what is shown.
+//! a `Problem`; there is one map from each inner error to what is shown.
 
 mod activities;
 mod controllers;

@@ -21,7 +21,7 @@
 //! ## What is logged
 //! Each step is one line of target `conduit::supervision` with `shard`, `actor`, `generation`, `cause`,
 //! `backoff_ms`, `restarts_in_window`. The cause is a place in the source, and the panic's text only if it is
-//! a literal: a formatted one may hold personal data (see [`fence`]).
+//! a literal: a formatted one may hold personal data (see `fence.rs`).
 
 mod fence;
 mod monitor;

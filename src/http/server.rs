@@ -8,8 +8,8 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, resource};
-use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource, ResponseError as _, Route};
+use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, get, post, resource};
+use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource, ResponseError as _};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -71,7 +71,6 @@ fn only(path: &str, allow: &'static str) -> Resource {
 }
 
 fn routes(config: &mut ServiceConfig) {
-    let (get, post): (fn() -> Route, fn() -> Route) = (web::get, web::post);
     config
         .service(only("/api/v1/integrations/custom/event", "POST").route(post().to(ingest::post_event)))
         .service(

@@ -25,6 +25,7 @@ use conduit_actors::ids::{
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use super::{
@@ -63,7 +64,8 @@ impl SqliteStore {
             .pragma("cache_size", "-16384")
             .pragma("wal_autocheckpoint", "4000")
             .pragma("journal_size_limit", "67108864")
-            .statement_cache_capacity(512);
+            .statement_cache_capacity(512)
+            .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(30))

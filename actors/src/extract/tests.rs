@@ -188,7 +188,7 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 40, 5, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            proptest::collection::hash_map("[abc]", inner, 0..4).prop_map(|map| Value::from_iter(map)),
+            proptest::collection::hash_map("[abc]", inner, 0..4).prop_map(Value::from_iter),
         ]
     })
 }

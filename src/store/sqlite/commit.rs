@@ -204,7 +204,8 @@ async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[New
     Ok(())
 }
 
-/// A strong link leads to one subject: if another has it already, another writer was there first.
+/// A strong link leads to one subject: if another has it already, another writer was there first. The CROSS JOIN keeps
+/// SQLite from walking all links in search of the few.
 async fn refuse_taken_links(connection: &mut SqliteConnection, links: &[(i64, &NewLink)]) -> Result<(), StoreError> {
     let strong: Vec<_> = links.iter().filter(|(_, link)| link.strong).collect();
     if strong.is_empty() {
@@ -225,7 +226,7 @@ async fn refuse_taken_links(connection: &mut SqliteConnection, links: &[(i64, &N
             .push(" AS h, ");
         query.push_bind(link.subject.as_bytes().to_vec()).push(" AS s");
     }
-    query.push(") JOIN links ON controller_pk = p AND hash = h AND subject <> s");
+    query.push(") CROSS JOIN links ON controller_pk = p AND hash = h AND subject <> s");
     let taken: i64 = query
         .build()
         .fetch_one(connection)

@@ -8,7 +8,7 @@ use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::ports::{KnownLink, StoreError};
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{OrStoreError as _, SqliteStore, rows};
+use super::{OrStoreError as _, ROWS, SqliteStore, rows};
 
 /// Values bound to one look-up.
 const LOOKUPS: usize = 256;
@@ -22,20 +22,24 @@ impl SqliteStore {
     ) -> Result<Vec<KnownLink>, StoreError> {
         let mut raw: Vec<(LinkHash, SubjectId)> = Vec::new();
         let fan_out = i64::try_from(fan_out).unwrap_or(i64::MAX);
-        for chunk in hashes.chunks(LOOKUPS) {
-            let mut query = QueryBuilder::new("WITH asked (hash) AS (");
-            query.push_values(chunk, |mut row, hash| {
-                row.push_bind(hash.0.to_vec());
-            });
-            query.push("), owner (pk) AS (SELECT pk FROM controllers WHERE id = ");
-            query.push_bind(controller.as_bytes().to_vec());
-            query.push(
-                ") SELECT l.hash, l.subject FROM asked a JOIN links l \
-                 ON l.controller_pk = (SELECT pk FROM owner) AND l.hash = a.hash \
-                 WHERE l.subject IN (SELECT subject FROM links WHERE controller_pk = (SELECT pk FROM owner) \
-                 AND hash = a.hash ORDER BY subject LIMIT ",
-            );
-            query.push_bind(fan_out).push(")");
+        let Some(pk) = self.pk_of(controller).await? else {
+            return Ok(Vec::new());
+        };
+        for chunk in hashes.chunks(ROWS) {
+            // One range of the primary key per hash, each cut at the fan-out: a popular weak link is not read whole.
+            let mut query = QueryBuilder::new("");
+            for (index, hash) in chunk.iter().enumerate() {
+                query.push(if index == 0 {
+                    "SELECT * FROM ("
+                } else {
+                    " UNION ALL SELECT * FROM ("
+                });
+                query
+                    .push("SELECT hash, subject FROM links WHERE controller_pk = ")
+                    .push_bind(pk);
+                query.push(" AND hash = ").push_bind(hash.0.to_vec());
+                query.push(" ORDER BY subject LIMIT ").push_bind(fan_out).push(")");
+            }
             for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
                 let hash = LinkHash(rows::bytes(&row, "hash")?);
                 raw.push((hash, SubjectId::from_uuid(rows::uuid(&row, "subject")?)));
@@ -52,6 +56,14 @@ impl SqliteStore {
             })
         };
         Ok(raw.into_iter().filter_map(known).collect())
+    }
+
+    async fn pk_of(&self, controller: ControllerId) -> Result<Option<i64>, StoreError> {
+        sqlx::query_scalar("SELECT pk FROM controllers WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await
+            .or_store_error()
     }
 
     /// Which subject each of these is read as, merges followed, and when that one was first seen.
