@@ -10,6 +10,7 @@ mod contract;
 mod crash;
 mod dedup;
 mod demo;
+mod disk_faults;
 mod fairness;
 mod fuzz;
 mod identity;
