@@ -110,8 +110,16 @@ fn routes(config: &mut ServiceConfig) {
         .service(only("/api/v1/stats", "GET").route(get().to(stats::stats)))
         .service(only("/api/v1/supervision", "GET").route(get().to(stats::supervision)))
         .service(only("/api/v1/taxonomy", "GET").route(get().to(stats::taxonomy)))
-        .service(only("/livez", "GET").route(get().to(probes::live)))
-        .service(only("/readyz", "GET").route(get().to(probes::ready)));
+        .service(
+            only("/livez", "GET, HEAD")
+                .route(get().to(probes::live))
+                .route(web::head().to(probes::live)),
+        )
+        .service(
+            only("/readyz", "GET, HEAD")
+                .route(get().to(probes::ready))
+                .route(web::head().to(probes::ready)),
+        );
 }
 
 /// Gives each request an id, which its log lines, its answer's head and its problem carry.

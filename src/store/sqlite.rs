@@ -37,6 +37,14 @@ use crate::keys::{Epoch, Keyring};
 /// Rows bound to one statement: more gain nothing, and SQLite takes 32,766 values at most.
 const ROWS: usize = 64;
 
+/// KiB of pages that the writer keeps, as SQLite's negative numbers: links have random keys, and a page that is not
+/// there must be read before it can be changed.
+const WRITER_CACHE: &str = "-65536";
+/// The same for each reader.
+const READER_CACHE: &str = "-8192";
+/// Pages of write-ahead log before they are copied into the database: a page that is changed often is copied once.
+const WAL_PAGES: &str = "16000";
+
 /// See the module's docs.
 pub struct SqliteStore {
     writer: SqlitePool,
@@ -61,15 +69,14 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
             .pragma("temp_store", "memory")
-            .pragma("cache_size", "-16384")
-            .pragma("wal_autocheckpoint", "4000")
+            .pragma("wal_autocheckpoint", WAL_PAGES)
             .pragma("journal_size_limit", "67108864")
             .statement_cache_capacity(512)
             .disable_statement_logging();
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options.clone())
+            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
             .await
             .map_err(|error| store_error(&error))?;
         sqlx::migrate!("migrations/sqlite")
@@ -79,7 +86,7 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options.pragma("query_only", "on"))
+            .connect_with(options.pragma("query_only", "on").pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| store_error(&error))?;
         Ok(Self {
