@@ -200,7 +200,7 @@ impl Config {
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
         range("pipeline.shards", pipeline.shards as u64, 0, 1_024);
         range("pipeline.batch_events", pipeline.batch_events as u64, 1, 100_000);
-        range("pipeline.batch_bytes", pipeline.batch_bytes as u64, 1, 1 << 30);
+        range("pipeline.batch_bytes", pipeline.batch_bytes as u64, 1 << 16, 1 << 30);
         range(
             "pipeline.mailbox_capacity",
             pipeline.mailbox_capacity as u64,

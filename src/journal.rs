@@ -129,7 +129,6 @@ struct Shared {
     keyring: Arc<Keyring>,
     index: Mutex<Index>,
     segments: Segments,
-    waiting: AtomicU64,
     batches: AtomicU64,
     events: AtomicU64,
     last_sync_micros: AtomicU64,
@@ -175,7 +174,6 @@ impl WalJournal {
             index: Mutex::new(index),
             segments,
             keyring,
-            waiting: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             events: AtomicU64::new(0),
             last_sync_micros: AtomicU64::new(0),
@@ -285,9 +283,7 @@ impl Journal for WalJournal {
             Some(queue) => queue.try_send(Waiting { event, reply }),
         };
         match sent {
-            Ok(()) => {
-                self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-            }
+            Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(waiting)) => waiting.reply.send(Err(JournalError::Busy)),
             Err(mpsc::error::TrySendError::Closed(waiting)) => waiting.reply.send(Err(JournalError::Closed)),
         }

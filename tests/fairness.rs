@@ -72,3 +72,35 @@ fn behind_a_backlog_of_100_000_events_another_controller_waits_a_batch_or_two() 
     let stats = conduit.settled();
     assert_eq!((stats.accepted, stats.processed), (FLOOD + 1, FLOOD + 1));
 }
+
+/// Two of these bodies leave fewer bytes of the batch than any event costs, and there are more of them: the batch is
+/// full. The others are larger than a batch: one event is always taken.
+#[test]
+fn a_batch_that_is_full_by_bytes_is_worked_off() {
+    let mut conduit = Conduit::with(&[
+        ("CONDUIT__PIPELINE__SHARDS", "1"),
+        ("CONDUIT__PIPELINE__BATCH_BYTES", "65536"),
+        ("CONDUIT__PIPELINE__RESTART_BACKOFF_MAX_MS", "600000"),
+        ("CONDUIT__PIPELINE__RESTART_BACKOFF_INITIAL_MS", "60000"),
+        ("FAILPOINTS", "PiiExtractorActor=panic"),
+    ]);
+    let tenant = Tenant::create(&conduit, "did:web:a.example");
+    for length in [
+        32_462, 32_462, 32_462, 32_462, 250_000, 100, 250_000, 32_462, 32_462, 32_462,
+    ] {
+        let bare = body("unwatched", json!({"filler": ""})).len();
+        let event = body("unwatched", json!({"filler": "x".repeat(length - bare.min(length))}));
+        tenant.try_send(&conduit, event.as_bytes()).unwrap().expect(200);
+    }
+    conduit.kill();
+    for key in [
+        "FAILPOINTS",
+        "CONDUIT__PIPELINE__RESTART_BACKOFF_MAX_MS",
+        "CONDUIT__PIPELINE__RESTART_BACKOFF_INITIAL_MS",
+    ] {
+        conduit.unset(key);
+    }
+    conduit.launch();
+    let stats = conduit.settled();
+    assert_eq!((stats.accepted, stats.processed), (10, 10), "{stats:?}");
+}

@@ -187,6 +187,9 @@ fn space_is_reclaimed_behind_the_slowest_stream() {
     journal.release(one, Sequence(101));
     journal.forget(other);
     assert_eq!(world.segments().len(), 1, "a deleted controller holds nothing back");
+    // Nor does an event that was on its way when its controller was deleted.
+    let _durable = append(&journal, other, "late").unwrap();
+    assert_eq!((journal.backlog(), journal.report().in_flight_bytes), (vec![], 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Where each stream's events are. In memory only, rebuilt at start: one entry per stream and commit batch.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::StreamPosition;
@@ -39,6 +39,9 @@ pub(super) struct Index {
     /// Runs in each segment that are not released.
     needed: BTreeMap<u64, u64>,
     bytes: u64,
+    /// Controllers deleted in this run. One that was deleted between authentication and the writer may still
+    /// be appended; its events are gone with it, and must hold nothing back. Ids are never used again.
+    forgotten: HashSet<ControllerId>,
 }
 
 impl Index {
@@ -114,6 +117,9 @@ impl Index {
 
     /// Takes in a run that is durable.
     pub(super) fn add(&mut self, controller: ControllerId, run: Run) {
+        if self.forgotten.contains(&controller) {
+            return;
+        }
         let stream = self.streams.entry(controller).or_default();
         stream.last = run.last();
         stream.bytes += run.bytes;
@@ -142,6 +148,7 @@ impl Index {
     }
 
     pub(super) fn forget(&mut self, controller: ControllerId) {
+        self.forgotten.insert(controller);
         if let Some(stream) = self.streams.remove(&controller) {
             self.bytes -= stream.bytes;
             for run in stream.runs {

@@ -55,7 +55,6 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
         let mut waiting = Vec::new();
         while queue.blocking_recv_many(&mut waiting, self.shared.options.batch_events) > 0 {
-            self.shared.waiting.fetch_sub(waiting.len() as u64, Ordering::Relaxed);
             let mut events = waiting.drain(..).peekable();
             while events.peek().is_some() {
                 let composed = self.compose(&mut events);

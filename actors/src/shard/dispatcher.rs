@@ -253,7 +253,7 @@ impl Dispatcher {
         let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
         // A controller may take several turns within a batch, until there is no room, or nobody has more to give.
         let mut in_vain = 0;
-        while events_left > 0 && cost_left > 0 && in_vain < self.turns.len() {
+        while events_left > 0 && cost_left >= EVENT_COST && in_vain < self.turns.len() {
             let (isolation, stalled) = (&self.isolation, &self.stalled);
             let allowed =
                 |controller: &ControllerId| !isolation.is_suspect(controller) && !stalled.contains_key(controller);
