@@ -1,0 +1,136 @@
+//! What goes into the next batch.
+
+use std::time::Instant;
+
+use super::{Dispatcher, Group, STALLED_FOR, Work};
+use crate::event::JournaledEvent;
+use crate::ids::{ControllerId, Sequence};
+use crate::shard::isolation::Step;
+use crate::shard::turns::EVENT_COST;
+
+impl Dispatcher {
+    /// The next batch: a suspect's alone, or everyone else's in turns; the two alternate.
+    pub(super) fn compose(&mut self) -> Work {
+        let now = Instant::now();
+        self.stalled.retain(|_, until| *until > now);
+        self.suspects_turn = !self.suspects_turn;
+        if self.suspects_turn {
+            match self.compose_suspect() {
+                Work::Nothing => self.compose_shared(),
+                work => work,
+            }
+        } else {
+            match self.compose_shared() {
+                Work::Nothing => self.compose_suspect(),
+                work => work,
+            }
+        }
+    }
+
+    fn compose_suspect(&mut self) -> Work {
+        let (isolation, stalled) = (&self.isolation, &self.stalled);
+        let allowed = |controller: &ControllerId| isolation.is_suspect(controller) && !stalled.contains_key(controller);
+        let Some((controller, stream, _)) = self.turns.next(allowed) else {
+            return Work::Nothing;
+        };
+        let step = self
+            .isolation
+            .step(controller, stream.checkpoint)
+            .unwrap_or(Step::Run(1));
+        let limit = match step {
+            Step::Run(limit) => limit.min(self.options.batch_events),
+            Step::GiveUp => 1,
+        };
+        match (
+            self.read(controller, stream.checkpoint, limit, self.options.batch_bytes),
+            step,
+        ) {
+            (Some(group), Step::GiveUp) => Work::DeadLetter(group),
+            (Some(group), Step::Run(_)) => Work::Batch {
+                groups: vec![group],
+                isolated: true,
+            },
+            (None, _) => Work::Nothing,
+        }
+    }
+
+    fn compose_shared(&mut self) -> Work {
+        let mut groups: Vec<Group> = Vec::new();
+        let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
+        // A controller may take several turns within a batch, until there is no room, or nobody has more to give.
+        let mut in_vain = 0;
+        while events_left > 0 && cost_left >= EVENT_COST && in_vain < self.turns.len() {
+            let (isolation, stalled) = (&self.isolation, &self.stalled);
+            let allowed =
+                |controller: &ControllerId| !isolation.is_suspect(controller) && !stalled.contains_key(controller);
+            let Some((controller, stream, credit)) = self.turns.next(allowed) else {
+                break;
+            };
+            let taken = groups.iter().position(|group| group.controller == controller);
+            let after = taken.map_or(stream.checkpoint, |index| groups[index].through());
+            let budget = credit.min(cost_left);
+            let limit = events_left.min(usize::try_from(budget / EVENT_COST).unwrap_or(0));
+            if after >= stream.last {
+                in_vain += 1;
+                continue;
+            }
+            if limit == 0 {
+                // In debt from a large event: its credit grows with each turn, so this ends.
+                continue;
+            }
+            let Some(group) = self.read(controller, after, limit, usize::try_from(budget).unwrap_or(0)) else {
+                in_vain += 1;
+                continue;
+            };
+            in_vain = 0;
+            let cost: i64 = group.events.iter().map(cost).sum();
+            self.turns.pay(controller, cost);
+            cost_left -= cost;
+            events_left -= group.events.len().min(events_left);
+            match taken {
+                Some(index) => groups[index].events.extend(group.events),
+                None => groups.push(group),
+            }
+        }
+        if groups.is_empty() {
+            Work::Nothing
+        } else {
+            Work::Batch {
+                groups,
+                isolated: false,
+            }
+        }
+    }
+
+    fn read(&mut self, controller: ControllerId, after: Sequence, events: usize, bytes: usize) -> Option<Group> {
+        if self.ports.directory.controller(controller).is_none() {
+            self.forget(controller);
+            return None;
+        }
+        match self.ports.journal.read(controller, after, events, bytes) {
+            Ok(events) if events.is_empty() => {
+                // Released by another hand, or forgotten: there is no backlog after all.
+                self.turns.remove(controller);
+                None
+            }
+            Ok(events) => Some(Group {
+                controller,
+                checkpoint: after,
+                events,
+            }),
+            Err(error) => {
+                tracing::error!(
+                    target: "conduit::supervision",
+                    shard = self.shard, %controller, after = after.0, %error,
+                    "a journal stream cannot be read; it waits, the others go on"
+                );
+                self.stalled.insert(controller, Instant::now() + STALLED_FOR);
+                None
+            }
+        }
+    }
+}
+
+fn cost(event: &JournaledEvent) -> i64 {
+    EVENT_COST + i64::try_from(event.event.body.expose().len()).unwrap_or(i64::MAX / 2)
+}
