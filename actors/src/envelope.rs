@@ -205,13 +205,13 @@ impl<'de> Visitor<'de> for Root<'_> {
         let mut fields = Fields::default();
         let mut names = Names::default();
         while let Some(Text(name)) = map.next_key()? {
-            let field = match &*name {
+            let name = names.add(name, &[], self.findings)?;
+            let field = match name {
                 "event" => Some(&mut fields.event),
                 "triggeredAt" => Some(&mut fields.triggered_at),
                 _ => None,
             };
-            names.add(&name, &[], self.findings)?;
-            let path = [Step::Name(&name)];
+            let path = [Step::Name(name)];
             match field {
                 Some(field) => {
                     *field = map.next_value_seed(Value {
@@ -369,8 +369,8 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         self.enter()?;
         let mut names = Names::default();
         while let Some(Text(name)) = map.next_key()? {
-            names.add(&name, self.path, self.findings)?;
-            let path = self.below(Step::Name(&name));
+            let name = names.add(name, self.path, self.findings)?;
+            let path = self.below(Step::Name(name));
             map.next_value_seed(Value {
                 path: &path,
                 findings: self.findings,
@@ -384,25 +384,33 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The names of one object so far.
+/// The names of one object so far: borrowed from the body, unless they are escaped there.
 #[derive(Default)]
-struct Names {
-    few: Vec<String>,
-    many: HashSet<String>,
+struct Names<'de> {
+    few: Vec<Cow<'de, str>>,
+    many: HashSet<Cow<'de, str>>,
+    last: Cow<'de, str>,
 }
 
-impl Names {
-    fn add<E: serde::de::Error>(&mut self, name: &str, path: &[Step<'_>], findings: &mut Findings) -> Result<(), E> {
-        if self.few.iter().any(|known| known == name) || self.many.contains(name) {
-            findings.repeated = Some(pointer(path, name));
+impl<'de> Names<'de> {
+    /// Takes a name, and lends it back, unless it was there before.
+    fn add<E: serde::de::Error>(
+        &mut self,
+        name: Cow<'de, str>,
+        path: &[Step<'_>],
+        findings: &mut Findings,
+    ) -> Result<&str, E> {
+        if self.few.contains(&name) || self.many.contains(&name) {
+            findings.repeated = Some(pointer(path, &name));
             return Err(E::custom("a name twice"));
         }
-        if self.few.len() < FEW_NAMES {
-            self.few.push(name.to_owned());
+        if self.few.len() >= FEW_NAMES {
+            self.many.insert(name.clone());
         } else {
-            self.many.insert(name.to_owned());
+            self.few.push(name.clone());
         }
-        Ok(())
+        self.last = name;
+        Ok(&self.last)
     }
 }
 
