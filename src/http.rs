@@ -13,6 +13,7 @@ mod integrations;
 mod paging;
 mod probes;
 mod problem;
+mod request_id;
 mod server;
 mod state;
 mod stats;

@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::oneshot;
 
 use super::problem::Problem;
+use super::request_id::RequestId;
 use super::state::App;
 
 /// Longer than any credential that Conduit makes.
@@ -33,8 +34,8 @@ pub(super) async fn post_event(
     let body = read_body(&request, payload, &app, &mut room).await?;
     let (reply, answer) = oneshot::channel();
     app.shards.submit(Submission {
-        did: did.clone(),
-        processor: processor.clone(),
+        did,
+        processor,
         api_key,
         webhook_secret,
         body,
@@ -43,9 +44,10 @@ pub(super) async fn post_event(
     match answer.await {
         Ok(Ok(receipt)) => Ok(accepted(receipt)),
         Ok(Err(Refusal::Unauthorized(cause))) => {
+            let (did, processor) = read_query(request.query_string())?;
             tracing::info!(
-                did = did.as_str(), dpid = processor.as_str(), client = %app.client_address(&request), %cause,
-                "authentication failed"
+                request_id = %RequestId::of(&request), did = did.as_str(), dpid = processor.as_str(),
+                client = %app.client_address(&request), %cause, "authentication failed"
             );
             Err(failed(&request, &app, Problem::authentication_failed()))
         }

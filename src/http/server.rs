@@ -1,19 +1,16 @@
-//! The server: routes, request ids, limits.
+//! The server: routes and limits.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use actix_web::middleware::{Next, from_fn};
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, get, post, resource};
-use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource, ResponseError as _};
-use tracing::Instrument as _;
-use uuid::Uuid;
+use actix_web::{App as WebApp, HttpResponse, HttpServer, Resource};
 
 use super::problem::Problem;
+use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
 use super::{activities, controllers, events, ingest, integrations, probes, stats, subjects};
 use crate::config::or_cores;
@@ -72,7 +69,7 @@ fn only(path: &str, allow: &'static str) -> Resource {
 
 fn routes(config: &mut ServiceConfig) {
     config
-        .service(only("/api/v1/integrations/custom/event", "POST").route(post().to(ingest::post_event)))
+        .service(only(EVENT_PATH, "POST").route(post().to(ingest::post_event)))
         .service(
             only("/api/v1/controllers", "GET, POST")
                 .route(get().to(controllers::list))
@@ -120,47 +117,4 @@ fn routes(config: &mut ServiceConfig) {
                 .route(get().to(probes::ready))
                 .route(web::head().to(probes::ready)),
         );
-}
-
-/// Gives each request an id, which its log lines, its answer's head and its problem carry.
-async fn with_request_id(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let id = Uuid::now_v7().hyphenated().to_string();
-    let span = tracing::info_span!("request", request_id = id.as_str());
-    let response = next.call(request).instrument(span.clone()).await?;
-    let mut response = match response.response().error().and_then(foreign_problem) {
-        Some(problem) => response.into_response(problem.error_response()),
-        None => response.map_into_boxed_body(),
-    };
-    let problem = response.response().extensions().get::<Problem>().cloned();
-    if let Some(problem) = problem {
-        let _entered = span.enter();
-        tracing::info!(code = problem.code(), status = response.status().as_u16(), "refused");
-        let body = problem.body(&id);
-        response = response.map_body(|_, _| BoxBody::new(body));
-    }
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(HeaderName::from_static("x-request-id"), value);
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
-}
-
-/// What the framework itself refuses, in our form.
-fn foreign_problem(error: &Error) -> Option<Problem> {
-    if error.as_error::<Problem>().is_some() {
-        return None;
-    }
-    Some(if error.as_response_error().status_code().is_client_error() {
-        Problem::bad_request("request_invalid", "the request is malformed, or its body is too long")
-    } else {
-        Problem::try_again(
-            "internal_error",
-            "something is wrong inside; the log has more under this request's id",
-        )
-    })
 }

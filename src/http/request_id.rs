@@ -1,0 +1,87 @@
+//! Request ids: in the head of every answer, in the body of every problem, in every log line about the request.
+
+use std::fmt;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::problem::Problem;
+
+/// The address of the event endpoint.
+pub(super) const EVENT_PATH: &str = "/api/v1/integrations/custom/event";
+
+/// The id of one request (UUIDv7).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestId(Uuid);
+
+impl RequestId {
+    /// The request's id; all requests have one.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        request.extensions().get().copied().unwrap_or(Self(Uuid::nil()))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// Gives each request its id, and each answer the headers that all answers have.
+pub(super) async fn with_request_id(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId(Uuid::now_v7());
+    request.extensions_mut().insert(id);
+    // A span costs more than all else here. The event endpoint has one place that logs, and names the id itself.
+    let span = if request.path() == EVENT_PATH {
+        tracing::Span::none()
+    } else {
+        tracing::info_span!("request", request_id = %id)
+    };
+    let mut response = problem_if_foreign(next.call(request).instrument(span).await?);
+    if !response.status().is_success() {
+        response = explain(response, id);
+    }
+    let headers = response.headers_mut();
+    let mut buffer = Uuid::encode_buffer();
+    if let Ok(value) = HeaderValue::from_str(id.0.hyphenated().encode_lower(&mut buffer)) {
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Writes the body of a problem, which needs the request's id, and its log line.
+fn explain(response: ServiceResponse<BoxBody>, id: RequestId) -> ServiceResponse<BoxBody> {
+    let Some(problem) = response.response().extensions().get::<Problem>().cloned() else {
+        return response;
+    };
+    let status = response.status().as_u16();
+    tracing::info!(request_id = %id, code = problem.code(), status, "refused");
+    response.map_body(|_, _| BoxBody::new(problem.body(&id.to_string())))
+}
+
+/// Puts what the framework itself refuses into our form.
+fn problem_if_foreign(response: ServiceResponse<impl MessageBody + 'static>) -> ServiceResponse<BoxBody> {
+    let foreign = |error: &Error| error.as_error::<Problem>().is_none();
+    match response.response().error().filter(|error| foreign(error)) {
+        None => response.map_into_boxed_body(),
+        Some(error) => {
+            let problem = if error.as_response_error().status_code().is_client_error() {
+                Problem::bad_request("request_invalid", "the request is malformed, or its body is too long")
+            } else {
+                let detail = "something is wrong inside; the log has more under this request's id";
+                Problem::try_again("internal_error", detail)
+            };
+            response.into_response(problem.error_response())
+        }
+    }
+}
