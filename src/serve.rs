@@ -28,6 +28,7 @@ use crate::directory::LiveDirectory;
 use crate::http::{self, App};
 use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
+use crate::priority;
 use crate::secrets;
 use crate::store::{SqliteStore, Store};
 
@@ -205,6 +206,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
         },
         max_attempts: pipeline.max_attempts,
         retry_max: Duration::from_millis(pipeline.retry_max_ms),
+        on_back_thread: priority::lower,
     }
 }
 

@@ -1,17 +1,19 @@
-//! Shards: each one thread, five actors, and the journal streams of its controllers.
+//! Shards: each five actors on two threads, and the journal streams of its controllers.
 //!
 //! ```text
-//!  edge ──Submission──► AuthActor ─► ValidatorActor ─► Journal          (mailboxes bounded)
-//!                                                        │ appended
-//!                                                        ▼
-//!                 Dispatcher ◄── Backlog (controllers with events in flight)
-//!                     │  one batch at a time, controllers in turns
-//!                     ├─ask─► PiiExtractorActor ─► SubjectResolverActor ─► ActivityLoggerActor
-//!                     ▼
-//!                 Journal.release
+//!  front   ──Submission──► AuthActor ─► ValidatorActor ─► Journal          (mailboxes bounded)
+//!                                                           │ appended
+//!  ─────────────────────────────────────────────────────────┼────── answered
+//!                                                           ▼
+//!  back             Dispatcher ◄── Backlog (controllers with events in flight)
+//!                       │  one batch at a time, controllers in turns
+//!                       ├─ask─► PiiExtractorActor ─► SubjectResolverActor ─► ActivityLoggerActor
+//!                       ▼
+//!                   Journal.release
 //! ```
 //!
-//! `shard = hash(controller DID) mod N`: a controller's events are all on one thread, in order.
+//! `shard = hash(controller DID) mod N`: a controller's events are all in one place, in order. The front has a thread of
+//! its own, so that no sender waits while a batch is worked on; the back's may be given a lower priority.
 
 mod backlog;
 mod dispatcher;
@@ -55,6 +57,8 @@ pub struct PipelineOptions {
     pub max_attempts: u32,
     /// Longest wait between tries while the store or the dedup window is away.
     pub retry_max: Duration,
+    /// Called first on each thread that works behind the answer; may lower its priority.
+    pub on_back_thread: fn(),
 }
 
 /// The world that the pipeline works in.
@@ -70,16 +74,42 @@ pub struct Ports {
     pub store: Arc<dyn PipelineStore>,
 }
 
-/// The five actors of one shard.
-struct Actors {
+/// The actors before the answer.
+struct Front {
     auth: ActorRef<Auth>,
     validator: ActorRef<Validator>,
+}
+
+/// The actors behind the answer.
+struct Back {
     extractor: ActorRef<PiiExtractor>,
     resolver: ActorRef<SubjectResolver>,
     logger: ActorRef<ActivityLogger>,
 }
 
-impl Actors {
+impl Front {
+    /// Starts them on the current Arbiter, the last of the line first.
+    fn start(shard: usize, options: PipelineOptions, ports: &Ports) -> Self {
+        let monitor = |actor| Arc::new(Monitor::new(shard, actor, options.restart));
+        let ids = Arc::new(Mutex::new(EventIds::after(newest_in_flight(&*ports.journal))));
+        let validator = ActorRef::start(monitor(Validator::ACTOR), options.mailbox_capacity, {
+            let journal = Arc::clone(&ports.journal);
+            move || Validator::new(Arc::clone(&journal), Arc::clone(&ids))
+        });
+        let auth = ActorRef::start(monitor(Auth::ACTOR), options.mailbox_capacity, {
+            let (directory, validator) = (Arc::clone(&ports.directory), validator.clone());
+            move || Auth::new(Arc::clone(&directory), validator.clone())
+        });
+        Self { auth, validator }
+    }
+
+    fn stop(&self) {
+        self.auth.stop();
+        self.validator.stop();
+    }
+}
+
+impl Back {
     /// Starts them on the current Arbiter, the last of the line first.
     fn start(shard: usize, options: PipelineOptions, ports: &Ports) -> Self {
         /// The dispatcher has one batch under way: a mailbox of it has room for more than that.
@@ -97,18 +127,7 @@ impl Actors {
             let directory = Arc::clone(&ports.directory);
             move || PiiExtractor::new(Arc::clone(&directory))
         });
-        let ids = Arc::new(Mutex::new(EventIds::after(newest_in_flight(&*ports.journal))));
-        let validator = ActorRef::start(monitor(Validator::ACTOR), options.mailbox_capacity, {
-            let journal = Arc::clone(&ports.journal);
-            move || Validator::new(Arc::clone(&journal), Arc::clone(&ids))
-        });
-        let auth = ActorRef::start(monitor(Auth::ACTOR), options.mailbox_capacity, {
-            let (directory, validator) = (Arc::clone(&ports.directory), validator.clone());
-            move || Auth::new(Arc::clone(&directory), validator.clone())
-        });
         Self {
-            auth,
-            validator,
             extractor,
             resolver,
             logger,
@@ -116,21 +135,9 @@ impl Actors {
     }
 
     fn stop(&self) {
-        self.auth.stop();
-        self.validator.stop();
         self.extractor.stop();
         self.resolver.stop();
         self.logger.stop();
-    }
-
-    fn monitors(&self) -> [Arc<Monitor>; 5] {
-        [
-            Arc::clone(self.auth.monitor()),
-            Arc::clone(self.validator.monitor()),
-            Arc::clone(self.extractor.monitor()),
-            Arc::clone(self.resolver.monitor()),
-            Arc::clone(self.logger.monitor()),
-        ]
     }
 }
 
@@ -161,11 +168,18 @@ pub struct ShardReport {
 }
 
 struct Shard {
-    auth: ActorRef<Auth>,
+    front: Front,
     monitors: [Arc<Monitor>; 5],
     dispatcher: Arc<dispatcher::Progress>,
-    /// The thread, and what says that it is done; taken when the shard is stopped.
-    thread: Mutex<Option<(Arbiter, oneshot::Receiver<()>)>>,
+    /// Taken when the shard is stopped.
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    front: Arbiter,
+    back: Arbiter,
+    /// Says that the dispatcher has ended.
+    ended: oneshot::Receiver<()>,
 }
 
 /// All shards: where submissions go in.
@@ -200,7 +214,7 @@ impl Shards {
     /// Hands a request to its controller's shard. The answer comes by the submission's own reply.
     pub fn submit(&self, submission: Submission) {
         let shard = &self.shards[shard_of(&submission.did, self.shards.len())];
-        if let Err((_, submission)) = shard.auth.tell(submission) {
+        if let Err((_, submission)) = shard.front.auth.tell(submission) {
             submission.refuse(Refusal::Overloaded);
         }
     }
@@ -221,12 +235,15 @@ impl Shards {
     pub async fn stop(&self) {
         self.stopping.send_replace(true);
         for shard in &self.shards {
-            let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some((arbiter, stopped)) = thread {
+            let threads = shard.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(Threads { front, back, ended }) = threads {
+                shard.front.stop();
                 // An error means that the thread is gone already.
-                let _ = stopped.await;
-                arbiter.stop();
-                let _ = arbiter.join();
+                let _ = ended.await;
+                for arbiter in [front, back] {
+                    arbiter.stop();
+                    let _ = arbiter.join();
+                }
             }
         }
     }
@@ -240,29 +257,59 @@ impl Shard {
         backlogs: &Arc<Backlogs>,
         mut stopping: watch::Receiver<bool>,
     ) -> Self {
-        let arbiter = Arbiter::new();
-        let (ready, started) = oneshot::channel();
-        let (ended, stopped) = oneshot::channel();
-        let progress = Arc::new(dispatcher::Progress::default());
-        let dispatch = {
-            let (ports, backlogs, progress) = (ports.clone(), Arc::clone(backlogs), Arc::clone(&progress));
-            async move {
-                let actors = Actors::start(shard, options, &ports);
-                let _ = ready.send((actors.auth.clone(), actors.monitors()));
-                Dispatcher::new(shard, options, ports, actors, backlogs, progress)
-                    .run(&mut stopping)
-                    .await;
-                let _ = ended.send(());
+        let (front_arbiter, back_arbiter) = (Arbiter::new(), Arbiter::new());
+        let front = on(&front_arbiter, {
+            let ports = ports.clone();
+            move || Front::start(shard, options, &ports)
+        })
+        .await;
+        let (back, back_monitors) = on(&back_arbiter, {
+            let ports = ports.clone();
+            move || {
+                (options.on_back_thread)();
+                let back = Back::start(shard, options, &ports);
+                let monitors = [
+                    Arc::clone(back.extractor.monitor()),
+                    Arc::clone(back.resolver.monitor()),
+                    Arc::clone(back.logger.monitor()),
+                ];
+                (back, monitors)
             }
-        };
-        arbiter.spawn(dispatch);
-        #[allow(clippy::expect_used)] // At start-up only: the thread has just been made.
-        let (auth, monitors) = started.await.expect("a new thread starts its actors");
+        })
+        .await;
+        let progress = Arc::new(dispatcher::Progress::default());
+        let dispatcher = Dispatcher::new(
+            shard,
+            options,
+            ports.clone(),
+            back,
+            Arc::clone(backlogs),
+            Arc::clone(&progress),
+        );
+        let (tell_ended, ended) = oneshot::channel();
+        back_arbiter.spawn(async move {
+            dispatcher.run(&mut stopping).await;
+            let _ = tell_ended.send(());
+        });
+        let [extractor, resolver, logger] = back_monitors;
+        let (auth, validator) = (Arc::clone(front.auth.monitor()), Arc::clone(front.validator.monitor()));
         Self {
-            auth,
-            monitors,
+            front,
+            monitors: [auth, validator, extractor, resolver, logger],
             dispatcher: progress,
-            thread: Mutex::new(Some((arbiter, stopped))),
+            threads: Mutex::new(Some(Threads {
+                front: front_arbiter,
+                back: back_arbiter,
+                ended,
+            })),
         }
     }
+}
+
+/// What `work` gives, done on an Arbiter's thread.
+async fn on<T: Send + 'static>(arbiter: &Arbiter, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = oneshot::channel();
+    arbiter.spawn_fn(move || drop(done.send(work())));
+    #[allow(clippy::expect_used)] // At start-up only: the thread has just been made.
+    result.await.expect("a new thread starts its actors")
 }

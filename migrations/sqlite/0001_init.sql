@@ -95,17 +95,19 @@ CREATE TABLE subjects (
 CREATE INDEX subjects_by_controller ON subjects (controller_pk, id);
 CREATE INDEX subjects_merged ON subjects (merged_into) WHERE merged_into IS NOT NULL;
 
--- A strong hash leads to one subject, a weak one to any number.
+-- A strong hash leads to one subject, a weak one to any number. What is looked up by hash is an index of its own that
+-- holds no more than it must: hashes are random, and the fewer pages they spread over, the fewer a batch writes.
 CREATE TABLE links (
+    pk            INTEGER PRIMARY KEY,
     controller_pk INTEGER NOT NULL,
     hash          BLOB    NOT NULL,
     subject       BLOB    NOT NULL,
     category      TEXT    NOT NULL,
     strong        INTEGER NOT NULL,
     key_version   INTEGER NOT NULL,
-    first_seen_at INTEGER NOT NULL,
-    PRIMARY KEY (controller_pk, hash, subject)
-) STRICT, WITHOUT ROWID;
+    first_seen_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX links_by_hash ON links (controller_pk, hash, subject);
 CREATE INDEX links_by_subject ON links (subject);
 
 -- Merges with their evidence: JSON, [[hash in hexadecimal, category], …]. Undoing one is clearing merged_into.

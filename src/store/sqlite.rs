@@ -33,9 +33,20 @@ use super::{
     Page, Store, StoredClaim, SubjectRow,
 };
 use crate::keys::{Epoch, Keyring};
+use crate::priority;
 
-/// Rows bound to one statement: more gain nothing, and SQLite takes 32,766 values at most.
-const ROWS: usize = 64;
+/// Rows bound to one statement, at most: more gain nothing, and SQLite takes 32,766 values and 500 selects in a union.
+const ROWS: usize = 128;
+
+/// Cuts rows into runs for one statement each. Their lengths are powers of two, so that few statements are ever compiled.
+fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let length = ROWS.min(1 << rows.len().checked_ilog2()?);
+        let (run, rest) = rows.split_at(length);
+        rows = rest;
+        Some(run)
+    })
+}
 
 /// KiB of pages that the writer keeps, as SQLite's negative numbers: links have random keys, and a page that is not
 /// there must be read before it can be changed.
@@ -73,12 +84,7 @@ impl SqliteStore {
             .pragma("journal_size_limit", "67108864")
             .statement_cache_capacity(512)
             .disable_statement_logging();
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options.clone().pragma("cache_size", WRITER_CACHE))
-            .await
-            .map_err(|error| store_error(&error))?;
+        let writer = open_writer(options.clone().pragma("cache_size", WRITER_CACHE)).await?;
         sqlx::migrate!("migrations/sqlite")
             .run(&writer)
             .await
@@ -104,6 +110,27 @@ impl SqliteStore {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Opens the one connection that writes. Its thread is started by the thread that opens it, and takes over its priority.
+async fn open_writer(options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
+    let open = move || {
+        priority::lower();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let connect = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(30))
+            .connect_with(options);
+        runtime.map_err(sqlx::Error::Io)?.block_on(connect)
+    };
+    let (done, opened) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || done.send(open()));
+    opened
+        .await
+        .map_err(|_| StoreError::Failed("the thread that opens the database ended early".to_owned()))?
+        .or_store_error()
 }
 
 fn migrate_error(error: &sqlx::migrate::MigrateError) -> StoreError {

@@ -24,7 +24,7 @@ pub use progress::{DispatcherReport, Waiting};
 
 use super::isolation::Isolation;
 use super::turns::Turns;
-use super::{Actors, Backlogs, PipelineOptions, Ports};
+use super::{Back, Backlogs, PipelineOptions, Ports};
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::ports::{Checkpoint, StoreError};
@@ -115,7 +115,7 @@ pub(super) struct Dispatcher {
     shard: usize,
     options: PipelineOptions,
     ports: Ports,
-    actors: Actors,
+    actors: Back,
     backlogs: Arc<Backlogs>,
     progress: Arc<Progress>,
     turns: Turns,
@@ -134,7 +134,7 @@ impl Dispatcher {
         shard: usize,
         options: PipelineOptions,
         ports: Ports,
-        actors: Actors,
+        actors: Back,
         backlogs: Arc<Backlogs>,
         progress: Arc<Progress>,
     ) -> Self {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix::prelude::*;
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use super::fence::{PanicCause, fence, fence_call};
@@ -188,6 +189,33 @@ impl<S: Stage> Supervised<S> {
         }
     }
 
+    /// Keeps the state for the next job, or drops it after a panic; answers whoever asked.
+    fn settle(
+        &mut self,
+        stage: S,
+        done: Result<S::Done, PanicCause>,
+        reply: Option<oneshot::Sender<Result<S::Done, Fault>>>,
+        ctx: &mut Context<Self>,
+    ) {
+        let answer = match done {
+            Ok(done) => {
+                self.stage = Some(stage);
+                self.monitor().done();
+                Ok(done)
+            }
+            Err(cause) => {
+                // Dropping a half-changed state may panic as well.
+                let _ = fence_call(move || drop(stage));
+                self.restart_after(&cause, ctx);
+                Err(Fault::Panicked(cause.to_string()))
+            }
+        };
+        if let Some(reply) = reply {
+            // Whoever asked may have gone: the answer is then of no use to anyone.
+            let _ = reply.send(answer);
+        }
+    }
+
     /// Blocks the mailbox for the backoff, then makes a new state.
     fn restart_after(&mut self, cause: &PanicCause, ctx: &mut Context<Self>) {
         self.stage = None;
@@ -221,30 +249,18 @@ impl<S: Stage> Handler<Envelope<S>> for Supervised<S> {
             // Only between a stop and the end: the mailbox is blocked while a stage is down.
             return;
         };
-        let work = async move {
+        let mut work = Box::pin(async move {
             let done = fence(stage.handle(job)).await;
             (stage, done)
-        };
-        let settle = work.into_actor(self).map(|(stage, done), actor, ctx| {
-            let answer = match done {
-                Ok(done) => {
-                    actor.stage = Some(stage);
-                    actor.monitor().done();
-                    Ok(done)
-                }
-                Err(cause) => {
-                    // Dropping a half-changed state may panic as well.
-                    let _ = fence_call(move || drop(stage));
-                    actor.restart_after(&cause, ctx);
-                    Err(Fault::Panicked(cause.to_string()))
-                }
-            };
-            if let Some(reply) = reply {
-                // Whoever asked may have gone: the answer is then of no use to anyone.
-                let _ = reply.send(answer);
-            }
         });
-        ctx.wait(settle);
+        // The edge's jobs never wait: they are done here, without a turn of the mailbox each.
+        match (&mut work).now_or_never() {
+            Some((stage, done)) => self.settle(stage, done, reply, ctx),
+            None => ctx.wait(
+                work.into_actor(self)
+                    .map(|(stage, done), actor, ctx| actor.settle(stage, done, reply, ctx)),
+            ),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{BatchEffects, ChainAdvance, Checkpoint, Merge, NewLink, StoreError};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::{OrStoreError as _, ROWS, SqliteStore, rows};
+use super::{OrStoreError as _, SqliteStore, rows, runs};
 use crate::keys::EpochKey;
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
@@ -97,7 +97,7 @@ impl SqliteStore {
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
             sealed.push((record.event.id, *pk, counter, buffer));
         }
-        for chunk in sealed.chunks(ROWS) {
+        for chunk in runs(&sealed) {
             let mut query =
                 QueryBuilder::new("INSERT INTO payloads (event_id, controller_pk, epoch, counter, sealed) ");
             query.push_values(chunk, |mut row, (event, pk, counter, sealed)| {
@@ -116,7 +116,7 @@ impl SqliteStore {
 
 async fn pks(connection: &mut SqliteConnection, effects: &BatchEffects) -> Result<Pks, StoreError> {
     let mut pks = Pks::new();
-    for chunk in effects.checkpoints.chunks(ROWS) {
+    for chunk in runs(&effects.checkpoints) {
         let mut query = QueryBuilder::new("SELECT pk, id FROM controllers WHERE id IN (");
         let mut ids = query.separated(", ");
         for checkpoint in chunk {
@@ -166,7 +166,7 @@ async fn insert_subjects(
         .iter()
         .filter_map(|s| Some((pks.get(&s.controller)?, s)))
         .collect();
-    for chunk in found.chunks(ROWS) {
+    for chunk in runs(&found) {
         let mut query = QueryBuilder::new("INSERT INTO subjects (id, controller_pk, did, first_seen_at) ");
         query.push_values(chunk, |mut row, (pk, subject)| {
             row.push_bind(subject.id.as_bytes().to_vec())
@@ -184,7 +184,7 @@ async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[New
         .iter()
         .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
         .collect();
-    for chunk in found.chunks(ROWS) {
+    for chunk in runs(&found) {
         refuse_taken_links(connection, chunk).await?;
         let mut query = QueryBuilder::new(
             "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
@@ -288,7 +288,7 @@ async fn insert_activities(
         .iter()
         .filter_map(|a| Some((pks.get(&a.controller)?, a)))
         .collect();
-    for chunk in found.chunks(ROWS) {
+    for chunk in runs(&found) {
         let mut query = QueryBuilder::new(
             "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, integration, processor, \
              event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
@@ -328,7 +328,7 @@ async fn insert_events(
         .iter()
         .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
         .collect();
-    for chunk in found.chunks(ROWS) {
+    for chunk in runs(&found) {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
             "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
              warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, extracted_at, \

@@ -8,10 +8,7 @@ use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::ports::{KnownLink, StoreError};
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{OrStoreError as _, ROWS, SqliteStore, rows};
-
-/// Values bound to one look-up.
-const LOOKUPS: usize = 256;
+use super::{OrStoreError as _, SqliteStore, rows, runs};
 
 impl SqliteStore {
     pub(super) async fn known_links(
@@ -21,12 +18,12 @@ impl SqliteStore {
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError> {
         let mut raw: Vec<(LinkHash, SubjectId)> = Vec::new();
-        let fan_out = i64::try_from(fan_out).unwrap_or(i64::MAX);
         let Some(pk) = self.pk_of(controller).await? else {
             return Ok(Vec::new());
         };
-        for chunk in hashes.chunks(ROWS) {
+        for chunk in runs(hashes) {
             // One range of the primary key per hash, each cut at the fan-out: a popular weak link is not read whole.
+            // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
             let mut query = QueryBuilder::new("");
             for (index, hash) in chunk.iter().enumerate() {
                 query.push(if index == 0 {
@@ -38,7 +35,7 @@ impl SqliteStore {
                     .push("SELECT hash, subject FROM links WHERE controller_pk = ")
                     .push_bind(pk);
                 query.push(" AND hash = ").push_bind(hash.0.to_vec());
-                query.push(" ORDER BY subject LIMIT ").push_bind(fan_out).push(")");
+                query.push(format_args!(" ORDER BY subject LIMIT {fan_out})"));
             }
             for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
                 let hash = LinkHash(rows::bytes(&row, "hash")?);
@@ -75,7 +72,7 @@ impl SqliteStore {
         let mut asked: Vec<SubjectId> = subjects.to_vec();
         asked.sort_unstable();
         asked.dedup();
-        for chunk in asked.chunks(LOOKUPS) {
+        for chunk in runs(&asked) {
             let mut query = QueryBuilder::new(
                 "WITH RECURSIVE chain (start, id, first_seen_at, merged_into) AS (\
                  SELECT id, id, first_seen_at, merged_into FROM subjects WHERE id IN (",
@@ -104,7 +101,7 @@ impl SqliteStore {
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
         let mut counts = Vec::new();
-        for chunk in subjects.chunks(LOOKUPS) {
+        for chunk in runs(subjects) {
             let mut query = QueryBuilder::new(
                 "WITH RECURSIVE person (root, id) AS (SELECT id, id FROM subjects WHERE controller_pk = \
                  (SELECT pk FROM controllers WHERE id = ",
