@@ -15,10 +15,10 @@ use std::sync::Arc;
 pub use activity_logger_actor::{ActivityLogger, ActivityLoggerActor};
 pub use auth_actor::{Auth, AuthActor, Authenticator};
 pub use pii_extractor_actor::{PiiExtractor, PiiExtractorActor, shown_if_harmless};
-pub use subject_resolver_actor::{ResolveJob, SubjectResolver, SubjectResolverActor};
+pub use subject_resolver_actor::{ResolveJob, ResolverJob, SubjectResolver, SubjectResolverActor};
 pub use validator_actor::{EventIds, ValidateJob, Validator, ValidatorActor};
 
-use crate::event::{JournaledEvent, LegalBasis, Notice, Outcome};
+use crate::event::{JournaledEvent, LegalBasis, LinkHash, Notice, Outcome};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
 use crate::ports::{Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, StoreError};
@@ -62,6 +62,17 @@ pub enum Finding {
     Rejected(Vec<Notice>),
     /// It kept failing; the reasons are never empty.
     Failed(Vec<Notice>),
+}
+
+impl Finding {
+    /// The hashes of its identifiers, if it fits.
+    pub fn links(&self) -> impl Iterator<Item = LinkHash> + '_ {
+        let links = match self {
+            Self::Fits(fitting) => fitting.links.as_slice(),
+            Self::Rejected(_) | Self::Failed(_) => &[],
+        };
+        links.iter().map(|link| link.hash)
+    }
 }
 
 /// What an event that fits its mapping says.

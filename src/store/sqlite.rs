@@ -36,7 +36,7 @@ use crate::keys::{Epoch, Keyring};
 use crate::priority;
 
 /// Rows bound to one statement, at most: more gain nothing, and SQLite takes 32,766 values and 500 selects in a union.
-const ROWS: usize = 128;
+const ROWS: usize = 256;
 
 /// Cuts rows into runs for one statement each. Their lengths are powers of two, so that few statements are ever compiled.
 fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {

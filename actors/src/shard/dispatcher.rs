@@ -9,6 +9,9 @@
 //! | store or dedup window away | nobody's fault in the batch | the same events again, after a backoff |
 //! | conflict | another node, or a commit whose answer was lost | checkpoints are read again, then at once |
 //! | journal unreadable | one stream cannot go on | it waits; the others go on |
+//!
+//! While a batch is being committed, the next one is read and extracted: *ahead*. It builds on checkpoints that are not
+//! committed yet; if the commit comes to nothing, it is dropped. Resolution waits for the commit, since it asks the store.
 
 mod compose;
 mod progress;
@@ -28,7 +31,9 @@ use super::{Back, Backlogs, PipelineOptions, Ports};
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::ports::{Checkpoint, StoreError};
-use crate::stages::{ExtractedEvent, Finding, ResolveJob, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
+use crate::stages::{
+    ExtractedEvent, Finding, ResolveJob, ResolvedBatch, ResolvedEvent, ResolverJob, StageError, shown_if_harmless,
+};
 use crate::supervisor::{Fault, RestartPolicy};
 
 /// How long an unreadable stream waits before it is tried again.
@@ -81,8 +86,15 @@ impl Tried {
 
 enum Work {
     Batch { groups: Vec<Group>, isolated: bool },
+    Ahead(Extracted),
     DeadLetter(Group),
     Nothing,
+}
+
+/// A batch behind the first stage, or what kept it there.
+struct Extracted {
+    tried: Tried,
+    result: Result<Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>, Fault>,
 }
 
 enum Failure {
@@ -124,6 +136,8 @@ pub(super) struct Dispatcher {
     stalled: HashMap<ControllerId, Instant>,
     /// Controllers whose dedup claims may still have to expire.
     recent: HashMap<ControllerId, ()>,
+    /// How far the batch that is being committed takes each stream.
+    committing: HashMap<ControllerId, Sequence>,
     suspects_turn: bool,
     cache_is_valid: bool,
     tries_in_vain: u32,
@@ -150,6 +164,7 @@ impl Dispatcher {
             causes: HashMap::new(),
             stalled: HashMap::new(),
             recent: HashMap::new(),
+            committing: HashMap::new(),
             suspects_turn: false,
             cache_is_valid: true,
             tries_in_vain: 0,
@@ -158,10 +173,16 @@ impl Dispatcher {
 
     /// Works until told to stop; ends between two batches.
     pub(super) async fn run(mut self, stopping: &mut watch::Receiver<bool>) {
+        let mut ahead = None;
         while !*stopping.borrow() {
             self.take_backlog();
-            match self.compose() {
-                Work::Batch { groups, isolated } => self.process(groups, isolated, stopping).await,
+            let work = ahead.take().map_or_else(|| self.compose(), Work::Ahead);
+            match work {
+                Work::Batch { groups, isolated } => {
+                    let extracted = self.extract(groups, isolated).await;
+                    ahead = self.process(extracted, stopping).await;
+                }
+                Work::Ahead(extracted) => ahead = self.process(extracted, stopping).await,
                 Work::DeadLetter(group) => self.bury(group, stopping).await,
                 Work::Nothing => self.idle(stopping).await,
             }
@@ -212,30 +233,87 @@ impl Dispatcher {
         self.ports.dedup.forget(controller);
     }
 
-    async fn process(&mut self, groups: Vec<Group>, isolated: bool, stopping: &mut watch::Receiver<bool>) {
+    async fn extract(&self, groups: Vec<Group>, isolated: bool) -> Extracted {
         let tried = Tried::of(&groups, isolated);
-        self.progress.working(tried.events);
-        let result = self.through_the_stages(groups).await;
-        self.settle(tried, result, stopping).await;
-    }
-
-    async fn through_the_stages(&mut self, groups: Vec<Group>) -> Result<(), Failure> {
         let shape: Vec<_> = groups
             .iter()
             .map(|g| (g.controller, g.checkpoint, g.events.len()))
             .collect();
         let events: Vec<JournaledEvent> = groups.into_iter().flat_map(|group| group.events).collect();
-        let mut extracted = self.actors.extractor.ask(events).await?.into_iter();
-        let groups = shape
-            .into_iter()
-            .map(|(controller, checkpoint, length)| (controller, checkpoint, extracted.by_ref().take(length).collect()))
+        let result = self.actors.extractor.ask(events).await.map(|events| {
+            let mut events = events.into_iter();
+            let group =
+                |(controller, checkpoint, length)| (controller, checkpoint, events.by_ref().take(length).collect());
+            shape.into_iter().map(group).collect()
+        });
+        Extracted { tried, result }
+    }
+
+    /// Takes a batch through the stages behind extraction; the next one, if it was extracted meanwhile.
+    async fn process(&mut self, batch: Extracted, stopping: &mut watch::Receiver<bool>) -> Option<Extracted> {
+        let Extracted { tried, result } = batch;
+        self.progress.working(tried.events);
+        let resolved = match result {
+            Ok(groups) => self.resolve(groups).await,
+            Err(fault) => Err(fault.into()),
+        };
+        let (committed, ahead) = match resolved {
+            Ok(resolved) => self.commit_and_go_ahead(resolved, &tried).await,
+            Err(failure) => (Err(failure), None),
+        };
+        let ahead = ahead.filter(|_| committed.is_ok());
+        self.settle(tried, committed, stopping).await;
+        ahead
+    }
+
+    async fn look_ahead(&self, extracted: &Extracted) {
+        let Ok(groups) = &extracted.result else { return };
+        let hashes = |events: &[ExtractedEvent]| events.iter().flat_map(|event| event.finding.links()).collect();
+        let wanted = groups
+            .iter()
+            .map(|(controller, _, events)| (*controller, hashes(events)))
             .collect();
+        // If it comes to nothing, the resolver asks again when it needs the answer, and then it matters.
+        let _ = self.actors.resolver.ask(ResolverJob::LookAhead(wanted)).await;
+    }
+
+    async fn resolve(
+        &mut self,
+        groups: Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>,
+    ) -> Result<ResolvedBatch, Failure> {
         let job = ResolveJob {
             groups,
             cache_is_valid: std::mem::replace(&mut self.cache_is_valid, true),
         };
-        let resolved = self.actors.resolver.ask(job).await??;
-        Ok(self.actors.logger.ask(resolved).await??)
+        Ok(self.actors.resolver.ask(ResolverJob::Resolve(job)).await??)
+    }
+
+    async fn commit_and_go_ahead(
+        &mut self,
+        resolved: ResolvedBatch,
+        tried: &Tried,
+    ) -> (Result<(), Failure>, Option<Extracted>) {
+        let logger = self.actors.logger.clone();
+        let commit = async { Ok(logger.ask(resolved).await??) };
+        if tried.isolated || self.isolation.suspects().next().is_some() {
+            return (commit.await, None);
+        }
+        let reached = |checkpoint: &Checkpoint| (checkpoint.controller, checkpoint.through);
+        self.committing = tried.checkpoints.iter().map(reached).collect();
+        let go_ahead = async {
+            self.take_backlog();
+            match self.compose_shared() {
+                Work::Batch { groups, isolated } => {
+                    let extracted = self.extract(groups, isolated).await;
+                    self.look_ahead(&extracted).await;
+                    Some(extracted)
+                }
+                _ => None,
+            }
+        };
+        let outcome = futures_util::future::join(commit, go_ahead).await;
+        self.committing.clear();
+        outcome
     }
 
     /// Makes the one event of a group a dead letter. It goes to the logger alone: no other stage sees it again.

@@ -20,7 +20,7 @@ use crate::taxonomy::Class;
 pub type PiiExtractorActor = Supervised<PiiExtractor>;
 
 /// After so many events the thread is lent to whoever waits: the edge shares it.
-const EVENTS_PER_TURN: usize = 16;
+const EVENTS_PER_TURN: usize = 4;
 
 /// The extraction, without the actor.
 pub struct PiiExtractor {

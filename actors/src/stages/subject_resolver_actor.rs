@@ -1,8 +1,12 @@
 //! The fourth actor: drops repeats and finds the data subject of everything else.
+//!
+//! What the store knows of a batch's identifiers can be asked for *ahead*, while the batch before is being committed.
+//! Identifiers that this earlier batch attached are left out, since the store does not have them yet; if it merged
+//! subjects, which changes what any identifier leads to, nothing is asked ahead.
 
 mod cache;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::event::{LinkHash, Outcome};
@@ -15,6 +19,15 @@ use cache::LinkCache;
 
 /// Resolves a batch: claims on the dedup window first, then subjects.
 pub type SubjectResolverActor = Supervised<SubjectResolver>;
+
+/// What the resolver is asked to do.
+#[derive(Debug)]
+pub enum ResolverJob {
+    /// Ask the store about these identifiers, which the next batch will need. Gives an empty batch.
+    LookAhead(Vec<(ControllerId, Vec<LinkHash>)>),
+    /// Resolve a batch.
+    Resolve(ResolveJob),
+}
 
 /// A batch to resolve.
 #[derive(Debug)]
@@ -30,6 +43,22 @@ pub struct SubjectResolver {
     dedup: Arc<dyn DedupWindow>,
     store: Arc<dyn PipelineStore>,
     cache: LinkCache,
+    ahead: LookedUp,
+    unsettled: Unsettled,
+}
+
+/// What the store answered ahead.
+#[derive(Debug, Default)]
+struct LookedUp {
+    asked: HashSet<(ControllerId, LinkHash)>,
+    found: HashMap<(ControllerId, LinkHash), Vec<KnownLink>>,
+}
+
+/// What the last batch changes, committed or not.
+#[derive(Debug, Default)]
+struct Unsettled {
+    links: HashSet<(ControllerId, LinkHash)>,
+    merges: bool,
 }
 
 impl SubjectResolver {
@@ -40,7 +69,48 @@ impl SubjectResolver {
             dedup,
             store,
             cache: LinkCache::new(cached_links),
+            ahead: LookedUp::default(),
+            unsettled: Unsettled::default(),
         }
+    }
+
+    async fn look_ahead(&mut self, wanted: Vec<(ControllerId, Vec<LinkHash>)>) -> Result<(), StageError> {
+        if self.unsettled.merges {
+            return Ok(());
+        }
+        for (controller, hashes) in wanted {
+            let unknown: Vec<LinkHash> = hashes
+                .into_iter()
+                .filter(|hash| {
+                    let key = (controller, *hash);
+                    !self.cache.contains(&key) && !self.unsettled.links.contains(&key) && self.ahead.asked.insert(key)
+                })
+                .collect();
+            if unknown.is_empty() {
+                continue;
+            }
+            for link in self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await? {
+                self.ahead.found.entry((controller, link.hash)).or_default().push(link);
+            }
+        }
+        Ok(())
+    }
+
+    async fn resolve(&mut self, job: ResolveJob) -> Result<ResolvedBatch, StageError> {
+        if !job.cache_is_valid {
+            self.cache.clear();
+            self.ahead = LookedUp::default();
+        }
+        let mut batch = ResolvedBatch::default();
+        for (controller, checkpoint, events) in job.groups {
+            self.resolve_group(controller, checkpoint, events, &mut batch).await?;
+        }
+        self.ahead = LookedUp::default();
+        self.unsettled = Unsettled {
+            links: batch.links.iter().map(|link| (link.controller, link.hash)).collect(),
+            merges: !batch.merges.is_empty(),
+        };
+        Ok(batch)
     }
 
     async fn resolve_group(
@@ -98,32 +168,35 @@ impl SubjectResolver {
         controller: ControllerId,
         events: &[(&ExtractedEvent, &Fitting)],
     ) -> Result<IdentityGraph, StageError> {
-        let mut known: Vec<KnownLink> = Vec::new();
+        let (mut known, mut stored): (Vec<KnownLink>, Vec<KnownLink>) = (Vec::new(), Vec::new());
         let mut asked: HashSet<LinkHash> = HashSet::new();
+        let mut strong: HashSet<LinkHash> = HashSet::new();
         let mut unknown: Vec<LinkHash> = Vec::new();
         for link in events.iter().flat_map(|(_, fitting)| &fitting.links) {
             if !asked.insert(link.hash) {
                 continue;
             }
-            match link.strong.then(|| self.cache.get(controller, link.hash)).flatten() {
-                Some(cached) => known.push(cached),
-                None => unknown.push(link.hash),
+            if link.strong {
+                strong.insert(link.hash);
+                if let Some(cached) = self.cache.get(controller, link.hash) {
+                    known.push(cached);
+                    continue;
+                }
+            }
+            let key = (controller, link.hash);
+            if self.ahead.asked.contains(&key) {
+                stored.extend(self.ahead.found.remove(&key).unwrap_or_default());
+            } else {
+                unknown.push(link.hash);
             }
         }
         if !unknown.is_empty() {
-            let found = self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await?;
-            let strong: HashSet<LinkHash> = events
-                .iter()
-                .flat_map(|(_, fitting)| &fitting.links)
-                .filter(|link| link.strong)
-                .map(|link| link.hash)
-                .collect();
-            found
-                .iter()
-                .filter(|link| strong.contains(&link.hash))
-                .for_each(|link| self.cache.put(controller, link));
-            known.extend(found);
+            stored.extend(self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await?);
         }
+        for link in stored.iter().filter(|link| strong.contains(&link.hash)) {
+            self.cache.put(controller, link);
+        }
+        known.append(&mut stored);
         let key_version = events
             .iter()
             .find_map(|(event, _)| event.integration.as_ref())
@@ -182,19 +255,17 @@ fn resolve_event(mut event: ExtractedEvent, verdict: Verdict, graph: &mut Identi
 }
 
 impl Stage for SubjectResolver {
-    type Job = ResolveJob;
+    type Job = ResolverJob;
     type Done = Result<ResolvedBatch, StageError>;
     const ACTOR: &'static str = "SubjectResolverActor";
 
-    async fn handle(&mut self, job: ResolveJob) -> Result<ResolvedBatch, StageError> {
-        fail::fail_point!("SubjectResolverActor");
-        if !job.cache_is_valid {
-            self.cache.clear();
+    async fn handle(&mut self, job: ResolverJob) -> Result<ResolvedBatch, StageError> {
+        match job {
+            ResolverJob::LookAhead(wanted) => self.look_ahead(wanted).await.map(|()| ResolvedBatch::default()),
+            ResolverJob::Resolve(job) => {
+                fail::fail_point!("SubjectResolverActor");
+                self.resolve(job).await
+            }
         }
-        let mut batch = ResolvedBatch::default();
-        for (controller, checkpoint, events) in job.groups {
-            self.resolve_group(controller, checkpoint, events, &mut batch).await?;
-        }
-        Ok(batch)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use conduit_actors::event::{Notice, Outcome, OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{BatchEffects, ChainAdvance, Checkpoint, Merge, NewLink, StoreError};
+use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::{OrStoreError as _, SqliteStore, rows, runs};
@@ -97,7 +98,7 @@ impl SqliteStore {
                 .map_err(|error| StoreError::Failed(error.to_string()))?;
             sealed.push((record.event.id, *pk, counter, buffer));
         }
-        for chunk in runs(&sealed) {
+        insert_runs(connection, &sealed, |chunk| {
             let mut query =
                 QueryBuilder::new("INSERT INTO payloads (event_id, controller_pk, epoch, counter, sealed) ");
             query.push_values(chunk, |mut row, (event, pk, counter, sealed)| {
@@ -108,10 +109,27 @@ impl SqliteStore {
                     .push_bind(sealed.clone());
             });
             query.push(" ON CONFLICT DO NOTHING");
-            query.build().execute(&mut *connection).await.or_store_error()?;
-        }
-        Ok(())
+            query
+        })
+        .await
     }
+}
+
+/// Runs one statement for each run of rows. The next is written while the database's thread is at work on the one before.
+async fn insert_runs<T>(
+    connection: &mut SqliteConnection,
+    rows: &[T],
+    statement: impl Fn(&[T]) -> QueryBuilder<Sqlite>,
+) -> Result<(), StoreError> {
+    let mut runs = runs(rows);
+    let mut next = runs.next().map(&statement);
+    while let Some(mut current) = next {
+        let executed = current.build().execute(&mut *connection);
+        let (executed, written) = join(executed, async { runs.next().map(&statement) }).await;
+        executed.or_store_error()?;
+        next = written;
+    }
+    Ok(())
 }
 
 async fn pks(connection: &mut SqliteConnection, effects: &BatchEffects) -> Result<Pks, StoreError> {
@@ -166,7 +184,7 @@ async fn insert_subjects(
         .iter()
         .filter_map(|s| Some((pks.get(&s.controller)?, s)))
         .collect();
-    for chunk in runs(&found) {
+    insert_runs(connection, &found, |chunk| {
         let mut query = QueryBuilder::new("INSERT INTO subjects (id, controller_pk, did, first_seen_at) ");
         query.push_values(chunk, |mut row, (pk, subject)| {
             row.push_bind(subject.id.as_bytes().to_vec())
@@ -174,9 +192,9 @@ async fn insert_subjects(
                 .push_bind(subject.id.did().as_bytes().to_vec())
                 .push_bind(subject.first_seen_at.as_millis());
         });
-        query.build().execute(&mut *connection).await.or_store_error()?;
-    }
-    Ok(())
+        query
+    })
+    .await
 }
 
 async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[NewLink]) -> Result<(), StoreError> {
@@ -186,6 +204,8 @@ async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[New
         .collect();
     for chunk in runs(&found) {
         refuse_taken_links(connection, chunk).await?;
+    }
+    insert_runs(connection, &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
         );
@@ -199,9 +219,9 @@ async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[New
                 .push_bind(link.first_seen_at.as_millis());
         });
         query.push(" ON CONFLICT DO UPDATE SET first_seen_at = min(first_seen_at, excluded.first_seen_at)");
-        query.build().execute(&mut *connection).await.or_store_error()?;
-    }
-    Ok(())
+        query
+    })
+    .await
 }
 
 /// A strong link leads to one subject: if another has it already, another writer was there first. The CROSS JOIN keeps
@@ -288,7 +308,7 @@ async fn insert_activities(
         .iter()
         .filter_map(|a| Some((pks.get(&a.controller)?, a)))
         .collect();
-    for chunk in runs(&found) {
+    insert_runs(connection, &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, integration, processor, \
              event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
@@ -310,9 +330,9 @@ async fn insert_activities(
                 .push_bind(activity.previous_hash.0.to_vec())
                 .push_bind(activity.hash.0.to_vec());
         });
-        query.build().execute(&mut *connection).await.or_store_error()?;
-    }
-    Ok(())
+        query
+    })
+    .await
 }
 
 fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
@@ -328,7 +348,7 @@ async fn insert_events(
         .iter()
         .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
         .collect();
-    for chunk in runs(&found) {
+    insert_runs(connection, &found, |chunk| {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
             "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
              warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, extracted_at, \
@@ -355,9 +375,9 @@ async fn insert_events(
                 .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))
                 .push_bind(record.stages.logged_at.as_millis());
         });
-        query.build().execute(&mut *connection).await.or_store_error()?;
-    }
-    Ok(())
+        query
+    })
+    .await
 }
 
 fn outcome_columns(outcome: &Outcome) -> (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) {

@@ -54,7 +54,8 @@ impl Dispatcher {
         }
     }
 
-    fn compose_shared(&mut self) -> Work {
+    /// The next batch of those that are not suspects, behind what is being committed.
+    pub(super) fn compose_shared(&mut self) -> Work {
         let mut groups: Vec<Group> = Vec::new();
         let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
         // A controller may take several turns within a batch, until there is no room, or nobody has more to give.
@@ -67,7 +68,9 @@ impl Dispatcher {
                 break;
             };
             let taken = groups.iter().position(|group| group.controller == controller);
-            let after = taken.map_or(stream.checkpoint, |index| groups[index].through());
+            let reached = self.committing.get(&controller).copied();
+            let from = reached.map_or(stream.checkpoint, |reached| reached.max(stream.checkpoint));
+            let after = taken.map_or(from, |index| groups[index].through());
             let budget = credit.min(cost_left);
             let limit = events_left.min(usize::try_from(budget / EVENT_COST).unwrap_or(0));
             if after >= stream.last {

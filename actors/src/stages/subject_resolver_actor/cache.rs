@@ -46,6 +46,11 @@ impl LinkCache {
         })
     }
 
+    /// Whether it holds a link, which does not count as a use.
+    pub(super) fn contains(&self, key: &(ControllerId, LinkHash)) -> bool {
+        self.young.contains_key(key) || self.old.contains_key(key)
+    }
+
     pub(super) fn put(&mut self, controller: ControllerId, link: &KnownLink) {
         self.insert((controller, link.hash), (link.subject, link.subject_first_seen_at));
     }
