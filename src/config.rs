@@ -103,6 +103,7 @@ section! {
         restart_budget: usize,
         restart_window_seconds: u64,
         max_attempts: u32,
+        senders_tolerated: usize,
         retry_max_ms: u64,
     }
 }

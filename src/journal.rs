@@ -43,7 +43,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use conduit_actors::event::{AcceptedEvent, JournaledEvent};
+use conduit_actors::event::{JournaledEvent, ValidEvent};
+use conduit_actors::event_ids::EventIds;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{AppendReply, BacklogListener, Journal, JournalError, StreamPosition};
 use parking_lot::Mutex;
@@ -137,7 +138,7 @@ struct Shared {
 
 /// An event that waits for the writer.
 struct Waiting {
-    event: AcceptedEvent,
+    event: ValidEvent,
     reply: AppendReply,
 }
 
@@ -163,11 +164,13 @@ impl WalJournal {
     ) -> Result<Self, OpenError> {
         let segments = Segments::open(&options.dir)?;
         let mut index = Index::new(checkpoints);
+        let mut newest = None;
         segments.recover(|segment, lsn, record| {
             let batch = Batch::parse(record).map_err(|what| OpenError::Damaged {
                 place: format!("{}, offset {lsn}", segments::file_name(segment)),
                 what: what.to_owned(),
             })?;
+            newest = newest.max(batch.events().map(|entry| entry.event).max());
             index.recover(segment, lsn, &batch, &|controller| knows(&keyring, controller))
         })?;
         let shared = Arc::new(Shared {
@@ -182,7 +185,8 @@ impl WalJournal {
         });
         shared.reclaim();
         let (queue, waiting) = mpsc::channel(shared.options.max_waiting);
-        let writer = writer::Writer::new(Arc::clone(&shared), listener, fatal, Epoch::generate());
+        let ids = EventIds::after(newest);
+        let writer = writer::Writer::new(Arc::clone(&shared), listener, fatal, Epoch::generate(), ids);
         let thread = std::thread::Builder::new()
             .name("conduit-journal".to_owned())
             .spawn(move || writer.run(waiting))
@@ -277,7 +281,7 @@ impl Shared {
 }
 
 impl Journal for WalJournal {
-    fn append(&self, event: AcceptedEvent, reply: AppendReply) {
+    fn append(&self, event: ValidEvent, reply: AppendReply) {
         let sent = match self.queue.lock().as_ref() {
             None => return reply.send(Err(JournalError::Closed)),
             Some(queue) => queue.try_send(Waiting { event, reply }),

@@ -206,7 +206,9 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
         },
         max_attempts: pipeline.max_attempts,
         retry_max: Duration::from_millis(pipeline.retry_max_ms),
-        on_back_thread: priority::lower,
+        on_thread_start: priority::lower,
+        core_wait: priority::core_wait,
+        senders_tolerated: pipeline.senders_tolerated,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use conduit::journal::{JournalOptions, OpenError, WalJournal};
 use conduit::keys::Keyring;
-use conduit_actors::event::AcceptedEvent;
+use conduit_actors::event::ValidEvent;
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::Personal;
@@ -73,8 +73,7 @@ impl World {
 }
 
 fn append(journal: &WalJournal, controller: ControllerId, body: &str) -> Result<Durable, JournalError> {
-    let event = AcceptedEvent {
-        id: EventId::generate(),
+    let event = ValidEvent {
         controller,
         integration: IntegrationId::generate(),
         event_type: "e".parse().unwrap(),

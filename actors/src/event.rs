@@ -10,11 +10,25 @@ use crate::ids::{
 };
 use crate::personal::Personal;
 
-/// An event that passed authentication and envelope validation. Once the journal has it on stable
-/// storage, it is *accepted* and ends in exactly one [`Outcome`].
+/// An event that passed authentication and envelope validation, on its way to the journal.
+#[derive(Debug, Clone)]
+pub struct ValidEvent {
+    /// Whose event it is.
+    pub controller: ControllerId,
+    /// The integration whose credentials it came with.
+    pub integration: IntegrationId,
+    /// The envelope's `event`.
+    pub event_type: EventType,
+    /// The envelope's `triggeredAt`.
+    pub triggered_at: Timestamp,
+    /// The request body, byte for byte: a JSON object without duplicate keys.
+    pub body: Personal<Bytes>,
+}
+
+/// An event that the journal has on stable storage. It ends in exactly one [`Outcome`].
 #[derive(Debug, Clone)]
 pub struct AcceptedEvent {
-    /// Made on receipt; carries the receive time.
+    /// Made by the journal; carries the receive time.
     pub id: EventId,
     /// Whose event it is.
     pub controller: ControllerId,

@@ -1,6 +1,7 @@
 //! Conduit's domain and its supervised actor pipeline.
 //!
-//! An accepted event goes through five actors, all on the thread of its controller's shard:
+//! An event goes through five actors: two on the thread of the HTTP worker that took it, and behind the answer three on
+//! the thread of its controller's shard:
 //!
 //! ```text
 //!  AuthActor ─► ValidatorActor ─► Journal.append ═► 200
@@ -17,8 +18,10 @@
 
 pub mod audit;
 pub mod dedup_key;
+pub mod edge;
 pub mod envelope;
 pub mod event;
+pub mod event_ids;
 pub mod extract;
 pub mod identity;
 pub mod ids;

@@ -1,19 +1,19 @@
-//! Shards: each five actors on two threads, and the journal streams of its controllers.
+//! Shards: each three actors on one thread, and the journal streams of its controllers.
 //!
 //! ```text
-//!  front   ──Submission──► AuthActor ─► ValidatorActor ─► Journal          (mailboxes bounded)
+//!  edge    ──Submission──► AuthActor ─► ValidatorActor ─► Journal          (mailboxes bounded)
 //!                                                           │ appended
 //!  ─────────────────────────────────────────────────────────┼────── answered
 //!                                                           ▼
-//!  back             Dispatcher ◄── Backlog (controllers with events in flight)
+//!  shard            Dispatcher ◄── Backlog (controllers with events in flight)
 //!                       │  one batch at a time, controllers in turns
 //!                       ├─ask─► PiiExtractorActor ─► SubjectResolverActor ─► ActivityLoggerActor
 //!                       ▼
 //!                   Journal.release
 //! ```
 //!
-//! `shard = hash(controller DID) mod N`: a controller's events are all in one place, in order. The front has a thread of
-//! its own, so that no sender waits while a batch is worked on; the back's may be given a lower priority.
+//! `shard = hash(controller DID) mod N`: a controller's events are all in one place, in order. The edge is on the threads
+//! of the HTTP workers, so that no sender waits while a batch is worked on; the shards' may be given a lower priority.
 
 mod backlog;
 mod dispatcher;
@@ -21,7 +21,8 @@ mod isolation;
 mod turns;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
@@ -32,10 +33,10 @@ pub use backlog::Backlogs;
 use dispatcher::Dispatcher;
 pub use dispatcher::{DispatcherReport, Waiting};
 
-use crate::ids::{ControllerDid, EventId};
-use crate::ingest::{Refusal, Submission};
+use crate::edge::Edge;
+use crate::ids::ControllerDid;
 use crate::ports::{DedupWindow, Directory, Journal, PipelineStore};
-use crate::stages::{ActivityLogger, Auth, EventIds, PiiExtractor, SubjectResolver, Validator};
+use crate::stages::{ActivityLogger, PiiExtractor, SubjectResolver};
 use crate::supervisor::{ActorRef, ActorReport, Monitor, RestartPolicy, Stage};
 
 /// How the pipeline is tuned.
@@ -57,8 +58,12 @@ pub struct PipelineOptions {
     pub max_attempts: u32,
     /// Longest wait between tries while the store or the dedup window is away.
     pub retry_max: Duration,
-    /// Called first on each thread that works behind the answer; may lower its priority.
-    pub on_back_thread: fn(),
+    /// Called first on each shard's thread; may lower its priority.
+    pub on_thread_start: fn(),
+    /// How long the calling thread has waited for a core since it was started; none where that is not known.
+    pub core_wait: fn() -> Option<Duration>,
+    /// Senders that may wait for their answer, while cores are short, before the pipeline rests between batches.
+    pub senders_tolerated: usize,
 }
 
 /// The world that the pipeline works in.
@@ -74,42 +79,14 @@ pub struct Ports {
     pub store: Arc<dyn PipelineStore>,
 }
 
-/// The actors before the answer.
-struct Front {
-    auth: ActorRef<Auth>,
-    validator: ActorRef<Validator>,
-}
-
 /// The actors behind the answer.
-struct Back {
+struct Actors {
     extractor: ActorRef<PiiExtractor>,
     resolver: ActorRef<SubjectResolver>,
     logger: ActorRef<ActivityLogger>,
 }
 
-impl Front {
-    /// Starts them on the current Arbiter, the last of the line first.
-    fn start(shard: usize, options: PipelineOptions, ports: &Ports) -> Self {
-        let monitor = |actor| Arc::new(Monitor::new(shard, actor, options.restart));
-        let ids = Arc::new(Mutex::new(EventIds::after(newest_in_flight(&*ports.journal))));
-        let validator = ActorRef::start(monitor(Validator::ACTOR), options.mailbox_capacity, {
-            let journal = Arc::clone(&ports.journal);
-            move || Validator::new(Arc::clone(&journal), Arc::clone(&ids))
-        });
-        let auth = ActorRef::start(monitor(Auth::ACTOR), options.mailbox_capacity, {
-            let (directory, validator) = (Arc::clone(&ports.directory), validator.clone());
-            move || Auth::new(Arc::clone(&directory), validator.clone())
-        });
-        Self { auth, validator }
-    }
-
-    fn stop(&self) {
-        self.auth.stop();
-        self.validator.stop();
-    }
-}
-
-impl Back {
+impl Actors {
     /// Starts them on the current Arbiter, the last of the line first.
     fn start(shard: usize, options: PipelineOptions, ports: &Ports) -> Self {
         /// The dispatcher has one batch under way: a mailbox of it has room for more than that.
@@ -134,23 +111,19 @@ impl Back {
         }
     }
 
+    fn monitors(&self) -> [Arc<Monitor>; 3] {
+        [
+            Arc::clone(self.extractor.monitor()),
+            Arc::clone(self.resolver.monitor()),
+            Arc::clone(self.logger.monitor()),
+        ]
+    }
+
     fn stop(&self) {
         self.extractor.stop();
         self.resolver.stop();
         self.logger.stop();
     }
-}
-
-/// Ids must grow within each stream, across restarts and clocks that step back.
-fn newest_in_flight(journal: &dyn Journal) -> Option<EventId> {
-    let newest = |(controller, _)| {
-        journal
-            .newest(controller, None, 1)
-            .ok()?
-            .pop()
-            .map(|newest| newest.event.id)
-    };
-    journal.backlog().into_iter().filter_map(newest).max()
 }
 
 /// A shard as the supervision report shows it.
@@ -168,22 +141,26 @@ pub struct ShardReport {
 }
 
 struct Shard {
-    front: Front,
-    monitors: [Arc<Monitor>; 5],
+    /// Of the pairs at the edge that are reported with this shard.
+    edge: Mutex<Vec<Arc<Monitor>>>,
+    monitors: [Arc<Monitor>; 3],
     dispatcher: Arc<dispatcher::Progress>,
     /// Taken when the shard is stopped.
-    threads: Mutex<Option<Threads>>,
+    thread: Mutex<Option<Thread>>,
 }
 
-struct Threads {
-    front: Arbiter,
-    back: Arbiter,
+struct Thread {
+    arbiter: Arbiter,
     /// Says that the dispatcher has ended.
     ended: oneshot::Receiver<()>,
 }
 
-/// All shards: where submissions go in.
+/// All shards.
 pub struct Shards {
+    options: PipelineOptions,
+    ports: Ports,
+    edges: AtomicUsize,
+    senders: Arc<AtomicUsize>,
     shards: Vec<Shard>,
     stopping: watch::Sender<bool>,
 }
@@ -204,29 +181,50 @@ impl Shards {
             backlogs.note(controller, position.last);
         }
         let (stopping, _) = watch::channel(false);
+        let senders = Arc::new(AtomicUsize::new(0));
         let mut shards = Vec::with_capacity(options.shards);
         for shard in 0..options.shards {
-            shards.push(Shard::start(shard, options, &ports, &backlogs, stopping.subscribe()).await);
+            shards.push(Shard::start(shard, options, &ports, &backlogs, &senders, stopping.subscribe()).await);
         }
-        Self { shards, stopping }
+        Self {
+            options,
+            ports,
+            edges: AtomicUsize::new(0),
+            senders,
+            shards,
+            stopping,
+        }
     }
 
-    /// Hands a request to its controller's shard. The answer comes by the submission's own reply.
-    pub fn submit(&self, submission: Submission) {
-        let shard = &self.shards[shard_of(&submission.did, self.shards.len())];
-        if let Err((_, submission)) = shard.front.auth.tell(submission) {
-            submission.refuse(Refusal::Overloaded);
-        }
+    /// Starts a pair of actors at the edge, on the current thread. The pairs are reported with the shards by turns.
+    #[must_use]
+    pub fn start_edge(&self) -> Edge {
+        let shard = self.edges.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        let (directory, journal) = (Arc::clone(&self.ports.directory), Arc::clone(&self.ports.journal));
+        let edge = Edge::start(
+            shard,
+            self.options.mailbox_capacity,
+            self.options.restart,
+            directory,
+            journal,
+            Arc::clone(&self.senders),
+        );
+        self.shards[shard].edge().extend(edge.monitors());
+        edge
     }
 
     /// What an operator sees.
     #[must_use]
     pub fn report(&self) -> Vec<ShardReport> {
-        let report = |(number, shard): (usize, &Shard)| ShardReport {
-            shard: number,
-            healthy: shard.monitors.iter().all(|monitor| monitor.is_healthy()),
-            actors: shard.monitors.iter().map(|monitor| monitor.report()).collect(),
-            dispatcher: shard.dispatcher.report(),
+        let report = |(number, shard): (usize, &Shard)| {
+            let edge = shard.edge();
+            let monitors = || edge.iter().chain(&shard.monitors);
+            ShardReport {
+                shard: number,
+                healthy: monitors().all(|monitor| monitor.is_healthy()),
+                actors: monitors().map(|monitor| monitor.report()).collect(),
+                dispatcher: shard.dispatcher.report(),
+            }
         };
         self.shards.iter().enumerate().map(report).collect()
     }
@@ -235,15 +233,12 @@ impl Shards {
     pub async fn stop(&self) {
         self.stopping.send_replace(true);
         for shard in &self.shards {
-            let threads = shard.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(Threads { front, back, ended }) = threads {
-                shard.front.stop();
+            let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(Thread { arbiter, ended }) = thread {
                 // An error means that the thread is gone already.
                 let _ = ended.await;
-                for arbiter in [front, back] {
-                    arbiter.stop();
-                    let _ = arbiter.join();
-                }
+                arbiter.stop();
+                let _ = arbiter.join();
             }
         }
     }
@@ -255,25 +250,17 @@ impl Shard {
         options: PipelineOptions,
         ports: &Ports,
         backlogs: &Arc<Backlogs>,
+        senders: &Arc<AtomicUsize>,
         mut stopping: watch::Receiver<bool>,
     ) -> Self {
-        let (front_arbiter, back_arbiter) = (Arbiter::new(), Arbiter::new());
-        let front = on(&front_arbiter, {
-            let ports = ports.clone();
-            move || Front::start(shard, options, &ports)
-        })
-        .await;
-        let (back, back_monitors) = on(&back_arbiter, {
+        let arbiter = Arbiter::new();
+        let (actors, monitors) = on(&arbiter, {
             let ports = ports.clone();
             move || {
-                (options.on_back_thread)();
-                let back = Back::start(shard, options, &ports);
-                let monitors = [
-                    Arc::clone(back.extractor.monitor()),
-                    Arc::clone(back.resolver.monitor()),
-                    Arc::clone(back.logger.monitor()),
-                ];
-                (back, monitors)
+                (options.on_thread_start)();
+                let actors = Actors::start(shard, options, &ports);
+                let monitors = actors.monitors();
+                (actors, monitors)
             }
         })
         .await;
@@ -282,27 +269,26 @@ impl Shard {
             shard,
             options,
             ports.clone(),
-            back,
+            actors,
             Arc::clone(backlogs),
             Arc::clone(&progress),
+            Arc::clone(senders),
         );
         let (tell_ended, ended) = oneshot::channel();
-        back_arbiter.spawn(async move {
+        arbiter.spawn(async move {
             dispatcher.run(&mut stopping).await;
             let _ = tell_ended.send(());
         });
-        let [extractor, resolver, logger] = back_monitors;
-        let (auth, validator) = (Arc::clone(front.auth.monitor()), Arc::clone(front.validator.monitor()));
         Self {
-            front,
-            monitors: [auth, validator, extractor, resolver, logger],
+            edge: Mutex::default(),
+            monitors,
             dispatcher: progress,
-            threads: Mutex::new(Some(Threads {
-                front: front_arbiter,
-                back: back_arbiter,
-                ended,
-            })),
+            thread: Mutex::new(Some(Thread { arbiter, ended })),
         }
+    }
+
+    fn edge(&self) -> MutexGuard<'_, Vec<Arc<Monitor>>> {
+        self.edge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

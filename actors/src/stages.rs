@@ -16,7 +16,7 @@ pub use activity_logger_actor::{ActivityLogger, ActivityLoggerActor};
 pub use auth_actor::{Auth, AuthActor, Authenticator};
 pub use pii_extractor_actor::{PiiExtractor, PiiExtractorActor, shown_if_harmless};
 pub use subject_resolver_actor::{ResolveJob, ResolverJob, SubjectResolver, SubjectResolverActor};
-pub use validator_actor::{EventIds, ValidateJob, Validator, ValidatorActor};
+pub use validator_actor::{ValidateJob, Validator, ValidatorActor};
 
 use crate::event::{JournaledEvent, LegalBasis, LinkHash, Notice, Outcome};
 use crate::identity::LinkCandidate;

@@ -7,6 +7,7 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, H
 use actix_web::web::{BytesMut, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
+use conduit_actors::edge::Edge;
 use conduit_actors::event::Notice;
 use conduit_actors::ids::{ControllerDid, InvalidId, ProcessorId};
 use conduit_actors::ingest::{BodyFault, Receipt, Refusal, Submission};
@@ -26,14 +27,16 @@ pub(super) async fn post_event(
     request: HttpRequest,
     payload: Payload,
     app: Data<App>,
+    edge: Data<Edge>,
 ) -> Result<HttpResponse, Problem> {
     let (did, processor) = read_query(request.query_string())?;
     let (api_key, webhook_secret) =
         read_credentials(request.headers()).map_err(|problem| failed(&request, &app, problem))?;
     let mut room = Room::new(&app);
     let body = read_body(&request, payload, &app, &mut room).await?;
+    let _sender = edge.sender();
     let (reply, answer) = oneshot::channel();
-    app.shards.submit(Submission {
+    edge.submit(Submission {
         did,
         processor,
         api_key,

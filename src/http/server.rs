@@ -42,6 +42,7 @@ pub fn run(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         WebApp::new()
             .app_data(data.clone())
+            .app_data(Data::new(data.shards.start_edge()))
             .app_data(PayloadConfig::new(MAX_MANAGEMENT_BYTES))
             .wrap(from_fn(with_request_id))
             .configure(routes)

@@ -1,7 +1,7 @@
 //! The bytes of a commit batch; the layout is in the module's docs.
 
 use bytes::Bytes;
-use conduit_actors::event::{AcceptedEvent, JournaledEvent};
+use conduit_actors::event::{AcceptedEvent, JournaledEvent, ValidEvent};
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, Timestamp};
 use conduit_actors::personal::Personal;
 use uuid::Uuid;
@@ -35,7 +35,8 @@ impl BatchWriter {
     /// Seals an event into the batch; the bytes that it takes.
     pub(super) fn add(
         &mut self,
-        event: &AcceptedEvent,
+        event: &ValidEvent,
+        id: EventId,
         sequence: Sequence,
         counter: u64,
         key: &EpochKey,
@@ -52,7 +53,7 @@ impl BatchWriter {
         );
         sealed.extend_from_slice(event_type);
         sealed.extend_from_slice(body);
-        let context = context(event.controller, sequence, event.id, event.integration);
+        let context = context(event.controller, sequence, id, event.integration);
         key.seal(counter, &context, &mut sealed)?;
 
         self.bytes.extend_from_slice(&context[1..]);
@@ -211,9 +212,8 @@ mod tests {
     use crate::keys::Keyring;
     use conduit_actors::links::MasterKey;
 
-    fn event(controller: ControllerId) -> AcceptedEvent {
-        AcceptedEvent {
-            id: EventId::generate(),
+    fn event(controller: ControllerId) -> ValidEvent {
+        ValidEvent {
             controller,
             integration: IntegrationId::generate(),
             event_type: "account_created".parse().unwrap(),
@@ -229,9 +229,10 @@ mod tests {
         let epoch = Epoch::generate();
         let key = keyring.epoch_key(controller, PURPOSE, epoch).unwrap();
         let (one, two) = (event(controller), event(controller));
+        let (first, second) = (EventId::generate(), EventId::generate());
         let mut writer = BatchWriter::new(epoch, Timestamp::from_millis(9));
-        writer.add(&one, Sequence(1), 1, &key).unwrap();
-        writer.add(&two, Sequence(2), 2, &key).unwrap();
+        writer.add(&one, first, Sequence(1), 1, &key).unwrap();
+        writer.add(&two, second, Sequence(2), 2, &key).unwrap();
         let record = writer.finish();
         assert!(
             !record
@@ -245,7 +246,7 @@ mod tests {
             .map(|entry| entry.open(&key, batch.journaled_at).unwrap())
             .collect();
         assert_eq!(opened.len(), 2);
-        assert_eq!((opened[1].sequence, opened[1].event.id), (Sequence(2), two.id));
+        assert_eq!((opened[1].sequence, opened[1].event.id), (Sequence(2), second));
         assert_eq!(opened[0].event.body, one.body);
         assert_eq!(opened[0].event.event_type, one.event_type);
         assert_eq!(opened[0].event.triggered_at, one.triggered_at);

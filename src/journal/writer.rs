@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
+use conduit_actors::event_ids::EventIds;
+use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{AppendReply, BacklogListener, Durable, JournalError};
 use tokio::sync::mpsc;
 
@@ -25,6 +26,7 @@ pub(super) struct Writer {
     fatal: Fatal,
     epoch: Epoch,
     counter: u64,
+    ids: EventIds,
     keys: HashMap<ControllerId, EpochKey>,
     /// Bytes of the newest segment that are durable; set while it must be repaired.
     broken_at: Option<u64>,
@@ -35,17 +37,24 @@ struct Composed {
     record: BatchWriter,
     journaled_at: Timestamp,
     runs: HashMap<ControllerId, Run>,
-    replies: Vec<(AppendReply, Sequence)>,
+    replies: Vec<(AppendReply, EventId, Sequence)>,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, listener: Arc<dyn BacklogListener>, fatal: Fatal, epoch: Epoch) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        listener: Arc<dyn BacklogListener>,
+        fatal: Fatal,
+        epoch: Epoch,
+        ids: EventIds,
+    ) -> Self {
         Self {
             shared,
             listener,
             fatal,
             epoch,
             counter: 0,
+            ids,
             keys: HashMap::new(),
             broken_at: None,
         }
@@ -82,7 +91,8 @@ impl Writer {
                 let next = composed.runs.get(&controller).map(|run| run.last().next());
                 let sequence = next.unwrap_or_else(|| self.shared.index.lock().next_sequence(controller));
                 self.counter += 1;
-                match composed.record.add(&event, sequence, self.counter, &key) {
+                let id = self.ids.mint();
+                match composed.record.add(&event, id, sequence, self.counter, &key) {
                     Ok(bytes) => {
                         let run = composed.runs.entry(controller).or_insert(Run {
                             segment: 0,
@@ -93,7 +103,7 @@ impl Writer {
                         });
                         run.count += 1;
                         run.bytes += bytes;
-                        composed.replies.push((reply, sequence));
+                        composed.replies.push((reply, id, sequence));
                     }
                     Err(error) => reply.send(Err(JournalError::Disk(error.to_string()))),
                 }
@@ -199,7 +209,7 @@ impl Writer {
         lsn: u64,
         journaled_at: Timestamp,
         runs: HashMap<ControllerId, Run>,
-        replies: Vec<(AppendReply, Sequence)>,
+        replies: Vec<(AppendReply, EventId, Sequence)>,
     ) {
         let mut index = self.shared.index.lock();
         for (controller, run) in &runs {
@@ -211,22 +221,26 @@ impl Writer {
         }
         self.shared.batches.fetch_add(1, Ordering::Relaxed);
         self.shared.events.fetch_add(replies.len() as u64, Ordering::Relaxed);
-        for (reply, sequence) in replies {
-            reply.send(Ok(Durable { sequence, journaled_at }));
+        for (reply, event, sequence) in replies {
+            reply.send(Ok(Durable {
+                event,
+                sequence,
+                journaled_at,
+            }));
         }
         for (controller, run) in runs {
             self.listener.appended(controller, run.last());
         }
     }
 
-    fn refuse(&self, replies: Vec<(AppendReply, Sequence)>, cause: &str) {
+    fn refuse(&self, replies: Vec<(AppendReply, EventId, Sequence)>, cause: &str) {
         if !self.shared.refusing.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 cause,
                 "the journal's disk refuses writes: events are answered 500 until it takes them"
             );
         }
-        for (reply, _) in replies {
+        for (reply, ..) in replies {
             reply.send(Err(JournalError::Disk(cause.to_owned())));
         }
     }

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use crate::event::{AcceptedEvent, JournaledEvent};
+use crate::event::{JournaledEvent, ValidEvent};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
 
 /// The answer to an append: sent once the event is on stable storage, or was refused.
@@ -31,6 +31,8 @@ impl From<oneshot::Sender<Result<Durable, JournalError>>> for AppendReply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Durable {
+    /// Its id, which carries the receive time. Ids grow with the sequence within a stream.
+    pub event: EventId,
     /// Its place in the controller's stream.
     pub sequence: Sequence,
     /// When its commit batch was written.
@@ -83,7 +85,7 @@ pub trait BacklogListener: Send + Sync + 'static {
 pub trait Journal: Send + Sync + 'static {
     /// Queues an event for the next commit batch; never blocks. `reply` hears when it is durable, or
     /// why not. A reply that is dropped unanswered means: not accepted, or not known to be.
-    fn append(&self, event: AcceptedEvent, reply: AppendReply);
+    fn append(&self, event: ValidEvent, reply: AppendReply);
 
     /// Reads a controller's stream from behind `after`: at most `max_events`, and no more than about
     /// `max_bytes` of bodies, but at least one event if there is one.

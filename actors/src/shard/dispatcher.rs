@@ -14,20 +14,23 @@
 //! committed yet; if the commit comes to nothing, it is dropped. Resolution waits for the commit, since it asks the store.
 
 mod compose;
+mod courtesy;
 mod progress;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use courtesy::Courtesy;
 pub(super) use progress::Progress;
 pub use progress::{DispatcherReport, Waiting};
 
 use super::isolation::Isolation;
 use super::turns::Turns;
-use super::{Back, Backlogs, PipelineOptions, Ports};
+use super::{Actors, Backlogs, PipelineOptions, Ports};
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::ports::{Checkpoint, StoreError};
@@ -127,9 +130,11 @@ pub(super) struct Dispatcher {
     shard: usize,
     options: PipelineOptions,
     ports: Ports,
-    actors: Back,
+    actors: Actors,
     backlogs: Arc<Backlogs>,
     progress: Arc<Progress>,
+    senders: Arc<AtomicUsize>,
+    courtesy: Courtesy,
     turns: Turns,
     isolation: Isolation,
     causes: HashMap<ControllerId, String>,
@@ -148,9 +153,10 @@ impl Dispatcher {
         shard: usize,
         options: PipelineOptions,
         ports: Ports,
-        actors: Back,
+        actors: Actors,
         backlogs: Arc<Backlogs>,
         progress: Arc<Progress>,
+        senders: Arc<AtomicUsize>,
     ) -> Self {
         Self {
             shard,
@@ -159,6 +165,8 @@ impl Dispatcher {
             actors,
             backlogs,
             progress,
+            senders,
+            courtesy: Courtesy::new(options.core_wait, options.senders_tolerated),
             turns: Turns::default(),
             isolation: Isolation::new(options.max_attempts),
             causes: HashMap::new(),
@@ -177,6 +185,7 @@ impl Dispatcher {
         while !*stopping.borrow() {
             self.take_backlog();
             let work = ahead.take().map_or_else(|| self.compose(), Work::Ahead);
+            self.courtesy.begin();
             match work {
                 Work::Batch { groups, isolated } => {
                     let extracted = self.extract(groups, isolated).await;
@@ -185,6 +194,9 @@ impl Dispatcher {
                 Work::Ahead(extracted) => ahead = self.process(extracted, stopping).await,
                 Work::DeadLetter(group) => self.bury(group, stopping).await,
                 Work::Nothing => self.idle(stopping).await,
+            }
+            if let Some(rest) = self.courtesy.rest(self.senders.load(Ordering::Relaxed)) {
+                pause(rest, stopping).await;
             }
             self.progress
                 .backlog(self.turns.backlog(), self.isolation.suspects().count());
@@ -420,10 +432,7 @@ impl Dispatcher {
             backoff_max: self.options.retry_max,
             ..self.options.restart
         };
-        tokio::select! {
-            () = tokio::time::sleep(policy.backoff(self.tries_in_vain)) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
+        pause(policy.backoff(self.tries_in_vain), stopping).await;
     }
 
     /// Another writer was there first; the store knows how far the streams are.
@@ -436,6 +445,14 @@ impl Dispatcher {
             }
         }
         tracing::debug!(target: "conduit::supervision", shard = self.shard, "conflict: resolving the batch again");
+    }
+}
+
+/// Sleeps, unless told to stop.
+async fn pause(length: Duration, stopping: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = tokio::time::sleep(length) => {}
+        _ = stopping.wait_for(|stopping| *stopping) => {}
     }
 }
 

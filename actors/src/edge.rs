@@ -1,0 +1,75 @@
+//! The edge: the two actors before the answer, on the thread of the HTTP worker that takes the request.
+//!
+//! What they do needs no order between requests, so each worker has a pair of its own: a request crosses to another
+//! thread once, into the journal's writer, which gives all events their order and their ids.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::ingest::{Refusal, Submission};
+use crate::ports::{Directory, Journal};
+use crate::stages::{Auth, Validator};
+use crate::supervisor::{ActorRef, Monitor, RestartPolicy, Stage as _};
+
+/// An AuthActor and a ValidatorActor.
+pub struct Edge {
+    auth: ActorRef<Auth>,
+    validator: ActorRef<Validator>,
+    senders: Arc<AtomicUsize>,
+}
+
+/// One sender that waits for its answer; no longer, once this is dropped.
+pub struct Sender<'a>(&'a AtomicUsize);
+
+impl Drop for Sender<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Edge {
+    /// Starts them on the current thread, the last of the line first. `shard` is whose supervision report they are in.
+    #[must_use]
+    pub fn start(
+        shard: usize,
+        mailbox_capacity: usize,
+        restart: RestartPolicy,
+        directory: Arc<dyn Directory>,
+        journal: Arc<dyn Journal>,
+        senders: Arc<AtomicUsize>,
+    ) -> Self {
+        let monitor = |actor| Arc::new(Monitor::new(shard, actor, restart));
+        let validator = ActorRef::start(monitor(Validator::ACTOR), mailbox_capacity, move || {
+            Validator::new(Arc::clone(&journal))
+        });
+        let auth = ActorRef::start(monitor(Auth::ACTOR), mailbox_capacity, {
+            let validator = validator.clone();
+            move || Auth::new(Arc::clone(&directory), validator.clone())
+        });
+        Self {
+            auth,
+            validator,
+            senders,
+        }
+    }
+
+    /// Counts a sender that waits: the pipeline makes room for many of them.
+    #[must_use]
+    pub fn sender(&self) -> Sender<'_> {
+        self.senders.fetch_add(1, Ordering::Relaxed);
+        Sender(&self.senders)
+    }
+
+    /// Takes a request. The answer comes by the submission's own reply.
+    pub fn submit(&self, submission: Submission) {
+        if let Err((_, submission)) = self.auth.tell(submission) {
+            submission.refuse(Refusal::Overloaded);
+        }
+    }
+
+    /// Their records.
+    #[must_use]
+    pub fn monitors(&self) -> [Arc<Monitor>; 2] {
+        [Arc::clone(self.auth.monitor()), Arc::clone(self.validator.monitor())]
+    }
+}
