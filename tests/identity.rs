@@ -131,3 +131,57 @@ fn the_same_person_at_two_controllers_is_two_unrelated_subjects() {
         (1, Some(there.as_str()))
     );
 }
+
+/// The next batch is looked up while the one before is being committed: what that one attached must not be missed.
+#[test]
+fn people_in_consecutive_batches_are_the_same_people() {
+    let mut conduit = Conduit::with(&[
+        ("CONDUIT__PIPELINE__SHARDS", "1"),
+        ("CONDUIT__PIPELINE__BATCH_EVENTS", "2"),
+        ("CONDUIT__PIPELINE__RESTART_BACKOFF_INITIAL_MS", "60000"),
+        ("CONDUIT__PIPELINE__RESTART_BACKOFF_MAX_MS", "600000"),
+        ("FAILPOINTS", "PiiExtractorActor=panic"),
+    ]);
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    // A backlog of batches of two: each person comes by e-mail, in the next batch by phone and customer number, and in
+    // the one after that by e-mail and phone, which is a merge; the weak name comes along each time.
+    let mut ids = Vec::new();
+    for person in 0..30 {
+        let email = format!("c{person}@shop.example");
+        let phone = format!("+49301{person:06}");
+        for (step, fields) in [
+            json!({"email": email, "name": "Ada Lovelace"}),
+            json!({"email": email, "phone": "not a number", "name": "Ada Lovelace"}),
+            json!({"phone": phone, "customerId": format!("C-{person}"), "name": "Ada Lovelace"}),
+            json!({"customerId": format!("C-{person}"), "name": "Ada Lovelace"}),
+            json!({"email": email, "phone": phone, "name": "Ada Lovelace"}),
+            json!({"phone": phone, "email": email, "customerId": format!("C-{person}")}),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            ids.push((person, step, shop.send(&conduit, "contact", fields)));
+        }
+    }
+    conduit.kill();
+    conduit.unset("FAILPOINTS");
+    conduit.launch();
+    let stats = conduit.settled();
+    // By e-mail twice is a repeat, since the second brings no other valid value.
+    assert_eq!((stats.processed, stats.duplicate), (150, 30), "{stats:?}");
+    let mut people = std::collections::BTreeMap::new();
+    for (person, step, id) in ids {
+        let outcome = shop.outcome(&conduit, &id);
+        if step != 1 {
+            let subject = outcome["subject"].as_str().unwrap().to_owned();
+            assert_eq!(
+                *people.entry(person).or_insert(subject.clone()),
+                subject,
+                "{person} {step}"
+            );
+        }
+    }
+    let distinct: std::collections::BTreeSet<_> = people.values().collect();
+    assert_eq!(distinct.len(), 30);
+    conduit.assert_audit_verifies();
+}

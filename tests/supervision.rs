@@ -15,7 +15,12 @@ fn a_panic_in_each_of_the_five_actors_costs_a_retry_and_loses_nothing() {
     ] {
         // The third job of the actor brings it down, once.
         let failpoint = format!("{actor}=2*off->1*panic->off");
-        let conduit = Conduit::with(&[("FAILPOINTS", &failpoint), ("CONDUIT__PIPELINE__SHARDS", "1")]);
+        // One worker and one shard: one actor of each kind.
+        let conduit = Conduit::with(&[
+            ("FAILPOINTS", &failpoint),
+            ("CONDUIT__PIPELINE__SHARDS", "1"),
+            ("CONDUIT__SERVER__WORKERS", "1"),
+        ]);
         let shop = Tenant::create(&conduit, "did:web:shop.example");
         let mut accepted = Vec::new();
         for number in 0..20 {

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::{Dispatcher, Group, STALLED_FOR, Work};
+use super::batch::{Group, Work};
+use super::{Dispatcher, STALLED_FOR};
 use crate::event::JournaledEvent;
 use crate::ids::{ControllerId, Sequence};
 use crate::shard::isolation::Step;

@@ -1,0 +1,192 @@
+//! What comes of a batch, and what a failure means.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::batch::{Group, Tried};
+use super::{Dispatcher, pause};
+use crate::event::{JournaledEvent, Notice, Outcome};
+use crate::ids::{ControllerId, Sequence, Timestamp};
+use crate::ports::{Directory, StoreError};
+use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
+use crate::supervisor::{Fault, RestartPolicy};
+
+pub(super) enum Failure {
+    Poison(String),
+    Away(String),
+    Conflict,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Panicked(cause) => Self::Poison(cause),
+            Fault::Full | Fault::Gone => Self::Away(fault.to_string()),
+        }
+    }
+}
+
+impl From<StageError> for Failure {
+    fn from(error: StageError) -> Self {
+        match error {
+            StageError::Store(StoreError::Conflict) => Self::Conflict,
+            StageError::Store(StoreError::Failed(_)) => Self::Poison(error.to_string()),
+            StageError::Store(StoreError::Unavailable(_)) | StageError::Dedup(_) => Self::Away(error.to_string()),
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Makes the one event of a group a dead letter. It goes to the logger alone: no other stage sees it again.
+    pub(super) async fn bury(&mut self, mut group: Group, stopping: &mut watch::Receiver<bool>) {
+        group.events.truncate(1);
+        let tried = Tried::of(std::slice::from_ref(&group), true);
+        let checkpoints = vec![group.checkpoint()];
+        let Some(journaled) = group.events.pop() else {
+            return;
+        };
+        let cause = self
+            .causes
+            .get(&group.controller)
+            .cloned()
+            .unwrap_or_else(|| "unknown".to_owned());
+        tracing::error!(
+            target: "conduit::supervision",
+            shard = self.shard, controller = %group.controller, event_id = %journaled.event.id,
+            sequence = journaled.sequence.0, attempts = self.options.max_attempts, cause,
+            "poison event isolated: it becomes a dead letter (outcome failed), its neighbours go on"
+        );
+        let event = dead_letter(
+            journaled,
+            self.ports.directory.as_ref(),
+            self.options.max_attempts,
+            &cause,
+        );
+        let batch = ResolvedBatch {
+            events: vec![event],
+            checkpoints,
+            ..ResolvedBatch::default()
+        };
+        let result = match self.actors.logger.ask(batch).await {
+            Ok(done) => done.map_err(Failure::from),
+            Err(fault) => Err(fault.into()),
+        };
+        self.settle(tried, result, stopping).await;
+    }
+
+    pub(super) async fn settle(
+        &mut self,
+        tried: Tried,
+        result: Result<(), Failure>,
+        stopping: &mut watch::Receiver<bool>,
+    ) {
+        match result {
+            Ok(()) => self.committed(&tried),
+            Err(failure) => {
+                self.cache_is_valid = false;
+                match failure {
+                    Failure::Poison(cause) => self.suspect(&tried, &cause),
+                    Failure::Away(cause) => self.wait(&cause, stopping).await,
+                    Failure::Conflict => self.read_checkpoints_again(&tried, stopping).await,
+                }
+            }
+        }
+    }
+
+    fn committed(&mut self, tried: &Tried) {
+        for checkpoint in &tried.checkpoints {
+            self.pass(checkpoint.controller, checkpoint.through);
+        }
+        for (controller, received_at) in &tried.last_received {
+            self.ports.dedup.advance(*controller, *received_at);
+            self.recent.insert(*controller, ());
+        }
+        if std::mem::take(&mut self.tries_in_vain) > 0 {
+            tracing::info!(target: "conduit::supervision", shard = self.shard, "the pipeline goes on");
+        }
+        self.progress.committed(tried.events);
+    }
+
+    fn pass(&mut self, controller: ControllerId, through: Sequence) {
+        self.ports.journal.release(controller, through);
+        self.turns.committed(controller, through);
+        self.isolation.committed(controller, through);
+        if !self.isolation.is_suspect(&controller) {
+            self.causes.remove(&controller);
+        }
+    }
+
+    fn suspect(&mut self, tried: &Tried, cause: &str) {
+        let alone = tried.checkpoints.len() == 1 && tried.isolated;
+        for checkpoint in &tried.checkpoints {
+            tracing::warn!(
+                target: "conduit::supervision",
+                shard = self.shard, controller = %checkpoint.controller,
+                from = checkpoint.from.next().0, through = checkpoint.through.0, cause,
+                "a batch failed: bisecting these events, apart from other controllers'"
+            );
+            self.isolation
+                .failed(checkpoint.controller, checkpoint.from, checkpoint.through, alone);
+            self.causes.insert(checkpoint.controller, cause.to_owned());
+        }
+    }
+
+    async fn wait(&mut self, cause: &str, stopping: &mut watch::Receiver<bool>) {
+        if self.tries_in_vain == 0 {
+            tracing::warn!(
+                target: "conduit::supervision",
+                shard = self.shard, cause,
+                "the pipeline waits; events are still accepted and stay in the journal"
+            );
+        }
+        self.progress.waiting(cause);
+        self.tries_in_vain = self.tries_in_vain.saturating_add(1);
+        let policy = RestartPolicy {
+            backoff_initial: Duration::from_millis(50),
+            backoff_max: self.options.retry_max,
+            ..self.options.restart
+        };
+        pause(policy.backoff(self.tries_in_vain), stopping).await;
+    }
+
+    /// Another writer was there first; the store knows how far the streams are.
+    async fn read_checkpoints_again(&mut self, tried: &Tried, stopping: &mut watch::Receiver<bool>) {
+        for checkpoint in &tried.checkpoints {
+            match self.ports.store.checkpoint(checkpoint.controller).await {
+                Ok(committed) if committed > checkpoint.from => self.pass(checkpoint.controller, committed),
+                Ok(_) => {}
+                Err(error) => return self.wait(&error.to_string(), stopping).await,
+            }
+        }
+        tracing::debug!(target: "conduit::supervision", shard = self.shard, "conflict: resolving the batch again");
+    }
+}
+
+fn dead_letter(journaled: JournaledEvent, directory: &dyn Directory, attempts: u32, cause: &str) -> ResolvedEvent {
+    let message = format!("processing failed {attempts} times; the last cause was: {cause}");
+    let reasons = vec![Notice::new("", "processing_failed", message)];
+    let integration = directory.by_id(journaled.event.integration);
+    let known = integration
+        .as_ref()
+        .is_some_and(|found| found.mapping.event(&journaled.event.event_type).is_some());
+    let shown_event_type = if known {
+        journaled.event.event_type.clone()
+    } else {
+        shown_if_harmless(&journaled.event.event_type)
+    };
+    let extracted = ExtractedEvent {
+        journaled,
+        integration,
+        shown_event_type,
+        finding: Finding::Failed(reasons.clone()),
+        categories: Vec::new(),
+        warnings: Vec::new(),
+        extracted_at: Timestamp::now(),
+    };
+    ResolvedEvent {
+        extracted,
+        outcome: Outcome::Failed { reasons },
+        resolved_at: None,
+    }
+}
