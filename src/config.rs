@@ -87,6 +87,7 @@ section! {
         max_bytes_per_controller: u64,
         max_waiting: usize,
         batch_events: usize,
+        gather_micros: u64,
         tail_bytes: usize,
     }
 }
@@ -199,6 +200,7 @@ impl Config {
         range("journal.segment_bytes", journal.segment_bytes, 1 << 20, 4 << 30);
         range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
+        range("journal.gather_micros", journal.gather_micros, 0, 100_000);
         range("pipeline.shards", pipeline.shards as u64, 0, 1_024);
         range("pipeline.batch_events", pipeline.batch_events as u64, 1, 100_000);
         range("pipeline.batch_bytes", pipeline.batch_bytes as u64, 1 << 16, 1 << 30);

@@ -42,6 +42,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use conduit_actors::event::{JournaledEvent, ValidEvent};
 use conduit_actors::event_ids::EventIds;
@@ -71,6 +72,8 @@ pub struct JournalOptions {
     pub max_waiting: usize,
     /// Events in a commit batch, at most.
     pub batch_events: usize,
+    /// How long the writer waits for more events once many arrive at a time.
+    pub gather: Duration,
     /// Bytes of records kept in memory, so that what was just written is not read from the disk.
     pub tail_bytes: usize,
 }

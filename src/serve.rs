@@ -149,6 +149,7 @@ async fn open_journal(
         max_bytes_per_controller: config.journal.max_bytes_per_controller,
         max_waiting: config.journal.max_waiting,
         batch_events: config.journal.batch_events,
+        gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
     };
     let fatal = Box::new(|what: &str| {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use conduit::journal::{JournalOptions, OpenError, WalJournal};
@@ -49,6 +50,7 @@ impl World {
             max_bytes_per_controller: 1 << 30,
             max_waiting: 10_000,
             batch_events: 100,
+            gather: Duration::ZERO,
             tail_bytes: 0,
         }
     }

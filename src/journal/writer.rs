@@ -19,6 +19,9 @@ use crate::keys::{Epoch, EpochKey};
 /// A record is closed beyond this many bytes of bodies.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
+/// So many events in a batch are a load under which it pays to wait for more.
+const GATHER_FROM: usize = 16;
+
 /// What the writer does to the journal; `Shared` does the reading.
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -27,6 +30,8 @@ pub(super) struct Writer {
     epoch: Epoch,
     counter: u64,
     ids: EventIds,
+    /// Events in the last batches, smoothed.
+    recent: usize,
     keys: HashMap<ControllerId, EpochKey>,
     /// Bytes of the newest segment that are durable; set while it must be repaired.
     broken_at: Option<u64>,
@@ -55,6 +60,7 @@ impl Writer {
             epoch,
             counter: 0,
             ids,
+            recent: 0,
             keys: HashMap::new(),
             broken_at: None,
         }
@@ -64,12 +70,28 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
         let mut waiting = Vec::new();
         while queue.blocking_recv_many(&mut waiting, self.shared.options.batch_events) > 0 {
+            self.gather(&mut waiting, &mut queue);
             let mut events = waiting.drain(..).peekable();
             while events.peek().is_some() {
                 let composed = self.compose(&mut events);
                 self.commit(composed);
             }
         }
+    }
+
+    /// Under load, waits a moment for more events: a sync and the waking of senders cost the same for many as for few.
+    fn gather(&mut self, waiting: &mut Vec<Waiting>, queue: &mut mpsc::Receiver<Waiting>) {
+        let options = &self.shared.options;
+        if self.recent >= GATHER_FROM && !options.gather.is_zero() {
+            #[allow(clippy::disallowed_methods)] // This thread has nothing else to do.
+            std::thread::sleep(options.gather);
+            while waiting.len() < options.batch_events
+                && let Ok(more) = queue.try_recv()
+            {
+                waiting.push(more);
+            }
+        }
+        self.recent = (self.recent + waiting.len()) / 2;
     }
 
     /// Takes events until the record is long enough. Those that cannot be taken are answered at once.

@@ -50,7 +50,7 @@ fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// KiB of pages that the writer keeps, as SQLite's negative numbers: links have random keys, and a page that is not
 /// there must be read before it can be changed.
-const WRITER_CACHE: &str = "-24576";
+const WRITER_CACHE: &str = "-16384";
 /// The same for each reader.
 const READER_CACHE: &str = "-4096";
 /// Pages of write-ahead log before they are copied into the database: a page that is changed often is copied once.

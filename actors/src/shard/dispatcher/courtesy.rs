@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 /// A rest is so many times as long as the batch was.
-const REST: u32 = 3;
+const REST: u32 = 4;
 /// But no longer than this.
 const LONGEST: Duration = Duration::from_millis(500);
 /// Cores are short if the thread waited for one for more than this part of the batch: one in so many.
@@ -45,7 +45,7 @@ impl Courtesy {
 
     /// The batch has ended, and so many senders wait: how long to rest.
     pub(super) fn rest(&mut self, senders: usize) -> Option<Duration> {
-        self.senders = (self.senders * 7 + senders) / 8;
+        self.senders = (self.senders * 3 + senders) / 4;
         if self.senders <= self.tolerated {
             return None;
         }
@@ -72,7 +72,7 @@ mod tests {
     fn rests_are_for_when_cores_are_short_and_are_bounded() {
         assert_eq!(rest(ms(40), ms(0)), None);
         assert_eq!(rest(ms(40), ms(2)), None);
-        assert_eq!(rest(ms(40), ms(20)), Some(ms(120)));
+        assert_eq!(rest(ms(40), ms(20)), Some(ms(160)));
         assert_eq!(rest(ms(40_000), ms(20_000)), Some(LONGEST));
     }
 
