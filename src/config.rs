@@ -2,12 +2,15 @@
 //!
 //! `config/default.toml` documents every key. Unknown keys are errors.
 
-use std::fmt;
+mod database;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use url::Url;
+
+pub use database::Database;
+use database::{is_postgres, is_well_formed, without_password};
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -252,7 +255,7 @@ impl Config {
             wrong.push("storage.database_url must begin with sqlite: or postgresql://".to_owned());
         }
         // Never shown with what is wrong with it: it may have a password in it.
-        if is_postgres(url) && Url::parse(url).is_err() {
+        if is_postgres(url) && !is_well_formed(url) {
             wrong.push("storage.database_url is not a well-formed URL".to_owned());
         }
         if wrong.is_empty() {
@@ -290,60 +293,6 @@ impl Config {
             PathBuf::from(path)
         })
     }
-}
-
-/// A database, shown without its password.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Database {
-    /// A file.
-    Sqlite(PathBuf),
-    /// A URL, which may have a password in it.
-    Postgres(String),
-}
-
-impl fmt::Display for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => path.display().fmt(f),
-            Self::Postgres(url) => without_password(url).fmt(f),
-        }
-    }
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-fn is_postgres(url: &str) -> bool {
-    ["postgres://", "postgresql://"]
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
-}
-
-/// The URL, with a stand-in for its password, wherever PostgreSQL takes one.
-fn without_password(url: &str) -> String {
-    if !is_postgres(url) {
-        return url.to_owned();
-    }
-    let Ok(mut shown) = Url::parse(url) else {
-        return REDACTED.to_owned();
-    };
-    if shown.password().is_some() && shown.set_password(Some("redacted")).is_err() {
-        return REDACTED.to_owned();
-    }
-    if shown.query().is_some() {
-        let pairs: Vec<_> = shown.query_pairs().into_owned().collect();
-        shown
-            .query_pairs_mut()
-            .clear()
-            .extend_pairs(pairs.iter().map(|(key, value)| {
-                let secret = key.contains("password");
-                (key, if secret { "redacted" } else { value.as_str() })
-            }));
-    }
-    shown.into()
 }
 
 /// A count that 0 leaves to the machine.

@@ -74,6 +74,12 @@ pub struct PostgresStore {
     driver: Driver,
 }
 
+/// What is searched for may be any text, but the server refuses to look at U+0000. No type of event has a control
+/// character, so none is found by another one either.
+fn searchable(event_type: &str) -> String {
+    event_type.replace('\0', "\u{1}")
+}
+
 #[async_trait]
 impl PipelineStore for PostgresStore {
     async fn links(

@@ -171,6 +171,8 @@ pub async fn events_are_filtered_and_paged(world: World) {
     assert_eq!(ids(store, &processed, Some(c), 10).await, [a]);
     let unheard = only(|filter| filter.event_type = Some("unheard".to_owned()));
     assert_eq!(ids(store, &unheard, None, 10).await, []);
+    let unheard = only(|filter| filter.event_type = Some("contact\0".to_owned()));
+    assert_eq!(ids(store, &unheard, None, 10).await, []);
     let by_integration = EventFilter {
         integration: Some(integration.id),
         event_type: Some("contact".to_owned()),

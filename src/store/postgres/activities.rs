@@ -6,7 +6,7 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{Postgres, QueryBuilder};
 
 use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
 impl PostgresStore {
     pub(super) async fn select_activities(
@@ -85,7 +85,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter) {
         query.push(" AND integration = ").push_bind(integration.as_uuid());
     }
     if let Some(event_type) = &filter.event_type {
-        query.push(" AND event_type = ").push_bind(event_type.clone());
+        query.push(" AND event_type = ").push_bind(searchable(event_type));
     }
     if let Some(from) = filter.from {
         query.push(" AND triggered_at >= ").push_bind(from.as_millis());

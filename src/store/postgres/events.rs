@@ -7,7 +7,7 @@ use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
 impl PostgresStore {
     pub(super) async fn select_events(
@@ -27,7 +27,7 @@ impl PostgresStore {
             query.push(" AND integration = ").push_bind(integration.as_uuid());
         }
         if let Some(event_type) = &filter.event_type {
-            query.push(" AND event_type = ").push_bind(event_type.clone());
+            query.push(" AND event_type = ").push_bind(searchable(event_type));
         }
         if let Some(from) = filter.from {
             query.push(" AND id >= ").push_bind(EventId::first_at(from).as_uuid());
