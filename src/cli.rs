@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use conduit_actors::ids::ControllerDid;
 
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::{audit, logging, serve};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
@@ -131,12 +131,13 @@ async fn run_server(config: Config) -> Result<bool> {
 
 #[allow(clippy::print_stdout)]
 async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
-    let database = config.database_path();
-    anyhow::ensure!(
-        database.exists(),
-        "there is no database at {}: is the data directory right?",
-        database.display()
-    );
+    if let Database::Sqlite(path) = config.database() {
+        anyhow::ensure!(
+            path.exists(),
+            "there is no database at {}: is the data directory right?",
+            path.display()
+        );
+    }
     let (store, _) = serve::open_store(&config).await?;
     let reports = audit::verify(&*store, did.as_ref()).await?;
     if let Some(did) = did.filter(|_| reports.is_empty()) {

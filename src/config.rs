@@ -2,10 +2,15 @@
 //!
 //! `config/default.toml` documents every key. Unknown keys are errors.
 
+mod database;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+pub use database::Database;
+use database::{is_postgres, is_well_formed, without_password};
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -21,6 +26,9 @@ const SHORT: [(&str, &str); 8] = [
     ("CONDUIT_LOG", "logging.filter"),
     ("CONDUIT_LOG_FORMAT", "logging.format"),
 ];
+
+/// What is shown in place of a credential.
+const REDACTED: &str = "(redacted)";
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +85,13 @@ section! {
 }
 section! {
     /// `[storage]`
-    StorageConfig { data_dir: PathBuf, database_url: String, master_key_file: PathBuf, admin_token: String }
+    StorageConfig {
+        data_dir: PathBuf,
+        database_url: String,
+        max_connections: u32,
+        master_key_file: PathBuf,
+        admin_token: String,
+    }
 }
 section! {
     /// `[journal]`
@@ -225,6 +239,12 @@ impl Config {
         );
         range("pipeline.retry_max_ms", pipeline.retry_max_ms, 10, 600_000);
         range("dedup.window_seconds", u64::from(self.dedup.window_seconds), 0, 86_400);
+        range(
+            "storage.max_connections",
+            u64::from(self.storage.max_connections),
+            2,
+            200,
+        );
         let token = &self.storage.admin_token;
         if !token.is_empty() && token.len() < 16 {
             wrong.push("storage.admin_token must have 16 characters or more".to_owned());
@@ -233,8 +253,12 @@ impl Config {
             wrong.push("logging.format must be text or json".to_owned());
         }
         let url = &self.storage.database_url;
-        if !url.is_empty() && !url.starts_with("sqlite:") {
-            wrong.push("storage.database_url must begin with sqlite:".to_owned());
+        if !url.is_empty() && !url.starts_with("sqlite:") && !is_postgres(url) {
+            wrong.push("storage.database_url must begin with sqlite: or postgresql://".to_owned());
+        }
+        // Never shown with what is wrong with it: it may have a password in it.
+        if is_postgres(url) && !is_well_formed(url) {
+            wrong.push("storage.database_url is not a well-formed URL".to_owned());
         }
         if wrong.is_empty() {
             Ok(())
@@ -248,24 +272,28 @@ impl Config {
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
         if !shown.storage.admin_token.is_empty() {
-            shown.storage.admin_token = "(redacted)".to_owned();
+            shown.storage.admin_token = REDACTED.to_owned();
         }
+        shown.storage.database_url = without_password(&shown.storage.database_url);
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# {error}"))
     }
 
-    /// Where the database is.
+    /// Which database to use, and where it is.
     #[must_use]
-    pub fn database_path(&self) -> PathBuf {
+    pub fn database(&self) -> Database {
         let url = self.storage.database_url.as_str();
+        if is_postgres(url) {
+            return Database::Postgres(url.to_owned());
+        }
         let path = url
             .strip_prefix("sqlite://")
             .or_else(|| url.strip_prefix("sqlite:"))
             .unwrap_or_default();
-        if path.is_empty() {
+        Database::Sqlite(if path.is_empty() {
             self.storage.data_dir.join("conduit.db")
         } else {
             PathBuf::from(path)
-        }
+        })
     }
 }
 
@@ -308,6 +336,37 @@ mod tests {
     fn credentials_are_not_shown() {
         let mut config = defaults();
         config.storage.admin_token = "0123456789abcdef".to_owned();
-        assert!(!config.shown().contains("0123456789abcdef"));
+        config.storage.database_url =
+            "postgresql://conduit:s3cret%2F@db.example:5432/conduit?sslmode=require&password=s3cret".to_owned();
+        let shown = config.shown();
+        assert!(
+            !shown.contains("0123456789abcdef") && !shown.contains("s3cret"),
+            "{shown}"
+        );
+        assert!(shown.contains("db.example:5432/conduit?sslmode=require"), "{shown}");
+        config.check().unwrap();
+        for wrong in [
+            "mysql://s3cret@db.example",
+            "postgres://conduit:s3cret@db.example:port/x",
+        ] {
+            config.storage.database_url = wrong.to_owned();
+            let text = config.check().unwrap_err().to_string();
+            assert!(!text.contains("s3cret"), "{text}");
+            assert!(!config.shown().contains(":s3cret"));
+        }
+    }
+
+    #[test]
+    fn the_database_is_chosen_by_its_url() {
+        let mut config = defaults();
+        config.storage.data_dir = "/d".into();
+        let mut chosen = |url: &str| {
+            config.storage.database_url = url.to_owned();
+            config.database()
+        };
+        assert_eq!(chosen(""), Database::Sqlite("/d/conduit.db".into()));
+        assert_eq!(chosen("sqlite:///var/c.db"), Database::Sqlite("/var/c.db".into()));
+        let url = "postgres://db.example/conduit";
+        assert_eq!(chosen(url), Database::Postgres(url.to_owned()));
     }
 }

@@ -17,12 +17,13 @@ use actix_web::dev::ServerHandle;
 use anyhow::{Context as _, Result};
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::mapping::DedupDefaults;
+use conduit_actors::ports::StoreError;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, or_cores};
+use crate::config::{Config, Database, or_cores};
 use crate::dedup::MemoryWindow;
 use crate::directory::LiveDirectory;
 use crate::http::{self, App};
@@ -30,7 +31,7 @@ use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
 use crate::priority;
 use crate::secrets;
-use crate::store::{SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
 
 /// The longest dedup window there is: claims older than this are of no use to anyone.
 const LONGEST_WINDOW_MS: i64 = 86_400_000;
@@ -42,7 +43,7 @@ pub struct Running {
     /// The operator's token.
     pub admin_token: conduit_actors::personal::Secret,
     app: Arc<App>,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     _lock: File,
@@ -52,14 +53,28 @@ pub struct Running {
 ///
 /// # Errors
 /// What is missing or wrong, and where.
-pub async fn open_store(config: &Config) -> Result<(Arc<SqliteStore>, Arc<Keyring>)> {
+pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
     let keyring = Arc::new(Keyring::new(secrets::master_key(&config.storage)?));
     let node = secrets::node_id(&config.storage.data_dir)?;
-    let path = config.database_path();
-    let store = SqliteStore::open(&path, &node, Arc::clone(&keyring))
-        .await
-        .with_context(|| format!("cannot open the database {}", path.display()))?;
-    Ok((Arc::new(store), keyring))
+    let database = config.database();
+    let keys = Arc::clone(&keyring);
+    let store: Result<Arc<dyn Store>, StoreError> = match &database {
+        Database::Sqlite(path) => SqliteStore::open(path, &node, keys)
+            .await
+            .map(|store| Arc::new(store) as _),
+        Database::Postgres(url) => {
+            let options = PostgresOptions {
+                max_connections: config.storage.max_connections,
+                ..PostgresOptions::default()
+            };
+            let opened = PostgresStore::open(url, &node, keys, options).await;
+            opened.map(|store| Arc::new(store) as _)
+        }
+    };
+    Ok((
+        store.with_context(|| format!("cannot open the database {database}"))?,
+        keyring,
+    ))
 }
 
 /// Starts everything.

@@ -4,7 +4,11 @@
 //! that it needs, `conduit_actors::ports::PipelineStore`; the rest serves management and queries.
 //! Times are milliseconds since 1970-01-01; lists are newest first and paged by the last id seen.
 
+mod payloads;
+mod postgres;
+mod rows;
 mod sqlite;
+mod values;
 
 use async_trait::async_trait;
 use conduit_actors::event::{Activity, DedupKey, LinkHash, Notice, Status};
@@ -15,6 +19,7 @@ use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{Credential, PipelineStore, StoreError};
 
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::SqliteStore;
 
 /// A controller's row.
@@ -258,4 +263,6 @@ pub trait Store: PipelineStore {
     -> Result<Vec<Activity>, StoreError>;
     /// Whether the store answers a trivial statement; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
+    /// Closes all connections.
+    async fn close(&self);
 }

@@ -16,4 +16,6 @@ mod fuzz;
 mod identity;
 mod journal;
 mod management;
+mod postgres;
+mod store;
 mod supervision;

@@ -82,6 +82,10 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) ->
         let problem = Problem::bad_request("name_invalid", "name must have 1 to 200 characters");
         return Err(problem.with_error("/name", "must have 1 to 200 characters"));
     }
+    if name.contains('\0') {
+        let problem = Problem::bad_request("name_invalid", "name must not have the character U+0000");
+        return Err(problem.with_error("/name", "must not have the character U+0000"));
+    }
     let id = ControllerId::generate();
     let did = match new.did {
         Some(did) => did,

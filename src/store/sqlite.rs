@@ -5,16 +5,15 @@
 //! Rows go in many to a statement.
 
 mod activities;
+mod columns;
 mod commit;
 mod events;
 mod links;
 mod management;
-mod rows;
 mod subjects;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,11 +27,12 @@ use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, Pipe
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ControllerRow, EventFilter, EventRow, IntegrationRow, OutcomeCounts,
-    Page, Store, StoredClaim, SubjectRow,
+    Page, Store, StoredClaim, SubjectRow, rows, values,
 };
-use crate::keys::{Epoch, Keyring};
+use crate::keys::Keyring;
 use crate::priority;
 
 /// Rows bound to one statement, at most: more gain nothing, and SQLite takes 32,766 values and 500 selects in a union.
@@ -61,9 +61,7 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     node: String,
-    keyring: Arc<Keyring>,
-    epoch: Epoch,
-    counter: AtomicU64,
+    payloads: Payloads,
 }
 
 impl SqliteStore {
@@ -99,16 +97,8 @@ impl SqliteStore {
             writer,
             readers,
             node: node.to_owned(),
-            keyring,
-            epoch: Epoch::generate(),
-            counter: AtomicU64::new(0),
+            payloads: Payloads::new(keyring),
         })
-    }
-
-    /// Closes all connections.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
     }
 }
 
@@ -321,6 +311,11 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Activity>, StoreError> {
         self.select_chain(controller, after, limit).await
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

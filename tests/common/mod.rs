@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod postgres;
 pub mod tenant;
 
 use std::fs;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use postgres::Postgres;
 pub use tenant::Tenant;
 
 /// Longer than anything here takes, on a busy machine.

@@ -124,6 +124,14 @@ impl Checker<'_> {
                 "must have at most 500 characters",
             );
         }
+        // No database takes it in a text.
+        if event.purpose.as_ref().is_some_and(|purpose| purpose.contains('\0')) {
+            self.fault(
+                format!("{pointer}/purpose"),
+                "purpose_invalid",
+                "must not have the character U+0000",
+            );
+        }
         self.dedup(event.dedup.as_ref(), &format!("{pointer}/dedup"));
         if event.fields.len() > MAX_FIELDS {
             self.fault(format!("{pointer}/fields"), "too_many_fields", "at most 500 fields");

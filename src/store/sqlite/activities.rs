@@ -1,9 +1,8 @@
 //! The audit log, by time and by chain.
 
 use conduit_actors::event::{Activity, AuditHash};
-use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId};
+use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::{ChainHead, StoreError};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
@@ -40,7 +39,7 @@ impl SqliteStore {
         });
         query.push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
-        found.iter().map(activity_row).collect()
+        found.iter().map(rows::activity_row).collect()
     }
 
     pub(super) async fn select_chain(
@@ -56,7 +55,7 @@ impl SqliteStore {
             .push(" ORDER BY a.sequence LIMIT ")
             .push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
-        found.iter().map(activity_row).collect()
+        found.iter().map(rows::activity_row).collect()
     }
 
     pub(super) async fn read_chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
@@ -105,24 +104,4 @@ fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &ActivityFilter) {
     if let Some(to) = filter.to {
         query.push(" AND a.triggered_at < ").push_bind(to.as_millis());
     }
-}
-
-fn activity_row(row: &SqliteRow) -> Result<Activity, StoreError> {
-    Ok(Activity {
-        id: ActivityId::from_uuid(rows::uuid(row, "id")?),
-        controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
-        sequence: Sequence(rows::count(row, "sequence")?),
-        event: EventId::from_uuid(rows::uuid(row, "event_id")?),
-        subject: rows::optional_uuid(row, "subject")?.map(SubjectId::from_uuid),
-        integration: IntegrationId::from_uuid(rows::uuid(row, "integration")?),
-        processor: rows::parsed(row, "processor")?,
-        event_type: rows::parsed(row, "event_type")?,
-        purpose: rows::optional_text(row, "purpose")?.map(Into::into),
-        legal_basis: rows::legal_basis(row)?,
-        categories: rows::categories(row)?.into_iter().map(Into::into).collect(),
-        triggered_at: rows::time(row, "triggered_at")?,
-        logged_at: rows::time(row, "logged_at")?,
-        previous_hash: rows::hash(row, "previous_hash")?,
-        hash: rows::hash(row, "hash")?,
-    })
 }

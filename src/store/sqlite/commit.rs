@@ -1,16 +1,14 @@
 //! One batch, one transaction.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 
-use conduit_actors::event::{Notice, Outcome, OutcomeRecord, Status};
+use conduit_actors::event::OutcomeRecord;
 use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{BatchEffects, ChainAdvance, Checkpoint, Merge, NewLink, StoreError};
 use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::{OrStoreError as _, SqliteStore, rows, runs};
-use crate::keys::EpochKey;
+use super::{OrStoreError as _, SqliteStore, rows, runs, values};
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
 type Pks = HashMap<ControllerId, i64>;
@@ -73,40 +71,22 @@ impl SqliteStore {
         pks: &Pks,
         outcomes: &[OutcomeRecord],
     ) -> Result<(), StoreError> {
-        let mut keys: HashMap<ControllerId, EpochKey> = HashMap::new();
-        let mut sealed = Vec::new();
-        for record in outcomes
+        let sealed = self
+            .payloads
+            .seal(outcomes, |controller| pks.contains_key(&controller))?;
+        let sealed: Vec<_> = sealed
             .iter()
-            .filter(|r| matches!(r.outcome.status(), Status::Rejected | Status::Failed))
-        {
-            let controller = record.event.controller;
-            let Some(pk) = pks.get(&controller) else { continue };
-            let key = match keys.get(&controller) {
-                Some(key) => key.clone(),
-                None => {
-                    let key = self
-                        .keyring
-                        .epoch_key(controller, super::events::PAYLOAD_KEY, self.epoch);
-                    // A controller that is being deleted takes its payloads with it.
-                    let Ok(key) = key else { continue };
-                    keys.entry(controller).or_insert(key).clone()
-                }
-            };
-            let counter = self.counter.fetch_add(1, Ordering::Relaxed);
-            let mut buffer = record.event.body.expose().to_vec();
-            key.seal(counter, record.event.id.as_bytes(), &mut buffer)
-                .map_err(|error| StoreError::Failed(error.to_string()))?;
-            sealed.push((record.event.id, *pk, counter, buffer));
-        }
+            .filter_map(|payload| Some((pks.get(&payload.controller)?, payload)))
+            .collect();
         insert_runs(connection, &sealed, |chunk| {
             let mut query =
                 QueryBuilder::new("INSERT INTO payloads (event_id, controller_pk, epoch, counter, sealed) ");
-            query.push_values(chunk, |mut row, (event, pk, counter, sealed)| {
-                row.push_bind(event.as_bytes().to_vec())
-                    .push_bind(*pk)
-                    .push_bind(self.epoch.0.to_vec())
-                    .push_bind(counter.cast_signed())
-                    .push_bind(sealed.clone());
+            query.push_values(chunk, |mut row, (pk, payload)| {
+                row.push_bind(payload.event.as_bytes().to_vec())
+                    .push_bind(**pk)
+                    .push_bind(self.payloads.epoch().to_vec())
+                    .push_bind(payload.counter.cast_signed())
+                    .push_bind(payload.bytes.clone());
             });
             query.push(" ON CONFLICT DO NOTHING");
             query
@@ -273,11 +253,6 @@ async fn insert_merge(connection: &mut SqliteConnection, pks: &Pks, merge: &Merg
     if merged.rows_affected() != 1 {
         return Err(StoreError::Conflict);
     }
-    let evidence: Vec<(String, &str)> = merge
-        .evidence
-        .iter()
-        .map(|(hash, category)| (hex(&hash.0), &**category))
-        .collect();
     sqlx::query(
         "INSERT INTO merges (controller_pk, from_subject, into_subject, at, event_id, evidence) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -287,15 +262,11 @@ async fn insert_merge(connection: &mut SqliteConnection, pks: &Pks, merge: &Merg
     .bind(&merge.into.as_bytes()[..])
     .bind(merge.at.as_millis())
     .bind(&merge.event.as_bytes()[..])
-    .bind(serde_json::to_string(&evidence).map_err(|error| StoreError::Failed(error.to_string()))?)
+    .bind(values::evidence(merge)?)
     .execute(connection)
     .await
     .or_store_error()?;
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn insert_activities(
@@ -355,7 +326,7 @@ async fn insert_events(
              resolved_at, logged_at) ",
         );
         query.push_values(chunk, |mut row, (pk, record)| {
-            let (reasons, duplicate_of, subject) = outcome_columns(&record.outcome);
+            let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
             row.push_bind(**pk)
                 .push_bind(record.event.id.as_bytes().to_vec())
                 .push_bind(record.event.integration.as_bytes().to_vec())
@@ -364,10 +335,10 @@ async fn insert_events(
                 .push_bind(record.event.triggered_at.as_millis())
                 .push_bind(record.outcome.status().as_str())
                 .push_bind(reasons)
-                .push_bind(notices(&record.warnings))
+                .push_bind(values::notices(&record.warnings))
                 .push_bind(record.categories.join("\n"))
-                .push_bind(duplicate_of)
-                .push_bind(subject)
+                .push_bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
+                .push_bind(subject.as_ref().map(subject_bytes))
                 .push_bind(record.dedup.map(|(key, _)| key.0.to_vec()))
                 .push_bind(record.dedup.map(|(_, window)| window))
                 .push_bind(record.stages.journaled_at.as_millis())
@@ -380,23 +351,6 @@ async fn insert_events(
     .await
 }
 
-fn outcome_columns(outcome: &Outcome) -> (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) {
-    match outcome {
-        Outcome::Processed { subject } => (None, None, subject.as_ref().map(subject_bytes)),
-        Outcome::Duplicate { of } => (None, Some(of.as_bytes().to_vec()), None),
-        Outcome::Rejected { reasons } | Outcome::Failed { reasons } => (notices(reasons), None, None),
-    }
-}
-
-/// JSON; none if there are none.
-fn notices(notices: &[Notice]) -> Option<String> {
-    if notices.is_empty() {
-        None
-    } else {
-        serde_json::to_string(notices).ok()
-    }
-}
-
 async fn add_counts(
     connection: &mut SqliteConnection,
     pks: &Pks,
@@ -407,13 +361,7 @@ async fn add_counts(
         let Some(pk) = pks.get(&record.event.controller) else {
             continue;
         };
-        let column = match record.outcome {
-            Outcome::Processed { .. } => 0,
-            Outcome::Duplicate { .. } => 1,
-            Outcome::Rejected { .. } => 2,
-            Outcome::Failed { .. } => 3,
-        };
-        counts.entry(*pk).or_default()[column] += 1;
+        counts.entry(*pk).or_default()[values::counted_as(&record.outcome)] += 1;
     }
     for (pk, [processed, duplicate, rejected, failed]) in counts {
         sqlx::query(

@@ -2,19 +2,13 @@
 
 use std::collections::HashMap;
 
-use conduit_actors::event::DedupKey;
-use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _};
+use sqlx::QueryBuilder;
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
 use super::{OrStoreError as _, SqliteStore, rows};
-use crate::keys::Epoch;
-
-/// The purpose under which payloads are sealed.
-pub(super) const PAYLOAD_KEY: &str = "payload";
 
 const SELECT: &str =
     "SELECT e.*, c.id AS controller FROM events e JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
@@ -58,7 +52,7 @@ impl SqliteStore {
             .push(" ORDER BY e.id DESC LIMIT ")
             .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
-        let mut events: Vec<EventRow> = found.iter().map(event_row).collect::<Result<_, _>>()?;
+        let mut events: Vec<EventRow> = found.iter().map(rows::event_row).collect::<Result<_, _>>()?;
         self.follow_merges(&mut events).await?;
         Ok(events)
     }
@@ -67,7 +61,7 @@ impl SqliteStore {
         let mut query = QueryBuilder::new(SELECT);
         query.push(" AND e.id = ").push_bind(id.as_bytes().to_vec());
         let found = query.build().fetch_optional(&self.readers).await.or_store_error()?;
-        let mut events: Vec<EventRow> = found.iter().map(event_row).collect::<Result<_, _>>()?;
+        let mut events: Vec<EventRow> = found.iter().map(rows::event_row).collect::<Result<_, _>>()?;
         self.follow_merges(&mut events).await?;
         Ok(events.pop())
     }
@@ -92,16 +86,7 @@ impl SqliteStore {
         .fetch_optional(&self.readers)
         .await
         .or_store_error()?;
-        let Some(row) = found else {
-            return Ok(None);
-        };
-        let controller = ControllerId::from_uuid(rows::uuid(&row, "controller")?);
-        let mut payload: Vec<u8> = row.try_get("sealed").or_store_error()?;
-        self.keyring
-            .epoch_key(controller, PAYLOAD_KEY, Epoch(rows::bytes(&row, "epoch")?))
-            .and_then(|key| key.open(rows::count(&row, "counter").unwrap_or(0), id.as_bytes(), &mut payload))
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        Ok(Some(Personal::new(payload)))
+        found.map(|row| self.payloads.open(id, &row)).transpose()
     }
 
     pub(super) async fn count_outcomes(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
@@ -130,7 +115,7 @@ impl SqliteStore {
             duplicate: rows::count(&sums, "duplicate")?,
             rejected: rows::count(&sums, "rejected")?,
             failed: rows::count(&sums, "failed")?,
-            checkpoints: checkpoints.iter().map(checkpoint_row).collect::<Result<_, _>>()?,
+            checkpoints: checkpoints.iter().map(rows::checkpoint_row).collect::<Result<_, _>>()?,
         })
     }
 
@@ -157,44 +142,6 @@ impl SqliteStore {
         .fetch_all(&self.readers)
         .await
         .or_store_error()?;
-        found
-            .iter()
-            .map(|row| {
-                Ok(StoredClaim {
-                    controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
-                    key: DedupKey(rows::bytes(row, "dedup_key")?),
-                    event: EventId::from_uuid(rows::uuid(row, "id")?),
-                    window_seconds: row.try_get("dedup_window").or_store_error()?,
-                })
-            })
-            .collect()
+        found.iter().map(rows::claim_row).collect()
     }
-}
-
-fn checkpoint_row(row: &SqliteRow) -> Result<(ControllerId, Sequence), StoreError> {
-    Ok((
-        ControllerId::from_uuid(rows::uuid(row, "id")?),
-        Sequence(rows::count(row, "sequence")?),
-    ))
-}
-
-fn event_row(row: &SqliteRow) -> Result<EventRow, StoreError> {
-    Ok(EventRow {
-        id: EventId::from_uuid(rows::uuid(row, "id")?),
-        controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
-        integration: IntegrationId::from_uuid(rows::uuid(row, "integration")?),
-        processor: rows::optional_parsed(row, "processor")?,
-        event_type: rows::text(row, "event_type")?,
-        triggered_at: rows::time(row, "triggered_at")?,
-        status: rows::status(row)?,
-        reasons: rows::notices(row, "reasons")?,
-        warnings: rows::notices(row, "warnings")?,
-        categories: rows::categories(row)?,
-        duplicate_of: rows::optional_uuid(row, "duplicate_of")?.map(EventId::from_uuid),
-        subject: rows::optional_uuid(row, "subject")?.map(SubjectId::from_uuid),
-        journaled_at: rows::time(row, "journaled_at")?,
-        extracted_at: rows::optional_time(row, "extracted_at")?,
-        resolved_at: rows::optional_time(row, "resolved_at")?,
-        logged_at: rows::time(row, "logged_at")?,
-    })
 }

@@ -2,13 +2,11 @@
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, StoreError};
 use sqlx::QueryBuilder;
-use sqlx::sqlite::SqliteRow;
 
 use super::super::{ChangeError, ControllerRow, IntegrationRow};
-use super::{OrStoreError as _, SqliteStore, rows, store_error};
+use super::{OrStoreError as _, SqliteStore, rows, store_error, values};
 
 /// Everything that belongs to a controller.
 const OWNED: [&str; 8] = [
@@ -29,23 +27,9 @@ fn change_error(error: sqlx::Error) -> ChangeError {
     }
 }
 
-/// The columns of a credential: current, previous, until when.
-fn columns(credential: &Credential) -> (&[u8], Option<&[u8]>, Option<i64>) {
-    let previous = credential.previous.as_ref();
-    (
-        &credential.current.as_bytes()[..],
-        previous.map(|(hash, _)| &hash.as_bytes()[..]),
-        previous.map(|(_, until)| until.as_millis()),
-    )
-}
-
-fn spec_json(spec: &IntegrationSpec) -> Result<String, StoreError> {
-    serde_json::to_string(spec).map_err(|error| StoreError::Failed(error.to_string()))
-}
-
 impl SqliteStore {
     pub(super) async fn insert_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
-        let (current, previous, until) = columns(&row.webhook_secret);
+        let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
              token_hash, wrapped_data_key, link_key_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -75,11 +59,11 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .or_store_error()?;
-        found.iter().map(controller_row).collect()
+        found.iter().map(rows::controller_row).collect()
     }
 
     pub(super) async fn update_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
-        let (current, previous, until) = columns(secret);
+        let (current, previous, until) = values::credential(secret);
         let changed = sqlx::query(
             "UPDATE controllers SET secret_hash = ?1, secret_previous = ?2, secret_previous_until = ?3 WHERE id = ?4",
         )
@@ -122,7 +106,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn insert_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
-        let (current, previous, until) = columns(&row.api_key);
+        let (current, previous, until) = values::credential(&row.api_key);
         let inserted = sqlx::query(
             "INSERT INTO integrations (id, controller_pk, processor, spec, version, key_hash, key_previous, \
              key_previous_until, created_at, updated_at) \
@@ -131,7 +115,7 @@ impl SqliteStore {
         .bind(&row.id.as_bytes()[..])
         .bind(&row.controller.as_bytes()[..])
         .bind(row.processor.as_str())
-        .bind(spec_json(&row.spec)?)
+        .bind(values::spec_json(&row.spec)?)
         .bind(row.version.cast_signed())
         .bind(current)
         .bind(previous)
@@ -164,7 +148,7 @@ impl SqliteStore {
         }
         query.push(" ORDER BY i.pk DESC");
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
-        found.iter().map(integration_row).collect()
+        found.iter().map(rows::integration_row).collect()
     }
 
     pub(super) async fn update_integration(
@@ -178,7 +162,7 @@ impl SqliteStore {
             "UPDATE integrations SET spec = ?1, version = version + 1, updated_at = ?2 \
              WHERE id = ?3 AND (?4 IS NULL OR version = ?4)",
         )
-        .bind(spec_json(spec)?)
+        .bind(values::spec_json(spec)?)
         .bind(now.as_millis())
         .bind(&id.as_bytes()[..])
         .bind(expected.map(u64::cast_signed))
@@ -198,7 +182,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn update_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
-        let (current, previous, until) = columns(key);
+        let (current, previous, until) = values::credential(key);
         let changed = sqlx::query(
             "UPDATE integrations SET key_hash = ?1, key_previous = ?2, key_previous_until = ?3 WHERE id = ?4",
         )
@@ -228,33 +212,4 @@ impl SqliteStore {
             Err(ChangeError::NotFound)
         }
     }
-}
-
-fn controller_row(row: &SqliteRow) -> Result<ControllerRow, StoreError> {
-    use sqlx::Row as _;
-    Ok(ControllerRow {
-        id: ControllerId::from_uuid(rows::uuid(row, "id")?),
-        did: rows::parsed(row, "did")?,
-        name: rows::text(row, "name")?,
-        created_at: rows::time(row, "created_at")?,
-        webhook_secret: rows::credential(row, "secret")?,
-        management_token: CredentialHash::from_bytes(rows::bytes(row, "token_hash")?),
-        wrapped_data_key: row.try_get("wrapped_data_key").or_store_error()?,
-        link_key_version: row.try_get("link_key_version").or_store_error()?,
-    })
-}
-
-fn integration_row(row: &SqliteRow) -> Result<IntegrationRow, StoreError> {
-    let spec = rows::text(row, "spec")?;
-    Ok(IntegrationRow {
-        id: IntegrationId::from_uuid(rows::uuid(row, "id")?),
-        controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
-        processor: rows::parsed(row, "processor")?,
-        spec: serde_json::from_str(&spec)
-            .map_err(|error| StoreError::Failed(format!("an integration's mapping does not read back: {error}")))?,
-        version: rows::count(row, "version")?,
-        api_key: rows::credential(row, "key")?,
-        created_at: rows::time(row, "created_at")?,
-        updated_at: rows::time(row, "updated_at")?,
-    })
 }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use conduit_actors::event::LinkHash;
-use conduit_actors::ids::{ControllerId, EventId, SubjectDid, SubjectId};
+use conduit_actors::ids::{ControllerId, SubjectDid, SubjectId};
 use conduit_actors::ports::StoreError;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
-use super::super::{Page, SubjectLink, SubjectMerge, SubjectRow};
+use super::super::{Page, SubjectRow};
 use super::{OrStoreError as _, SqliteStore, rows};
 
 /// A subject and everyone merged into it.
@@ -112,8 +112,8 @@ impl SqliteStore {
             first_seen_at: rows::optional_time(row, "earliest")?.map_or(first_seen_at, |time| time.min(first_seen_at)),
             last_seen_at: rows::optional_time(row, "latest")?.unwrap_or(first_seen_at),
             activity_count: rows::count(row, "activities")?,
-            links: links.iter().map(link).collect::<Result<_, _>>()?,
-            merges: merges.iter().map(merge).collect::<Result<_, _>>()?,
+            links: links.iter().map(rows::subject_link).collect::<Result<_, _>>()?,
+            merges: merges.iter().map(rows::subject_merge).collect::<Result<_, _>>()?,
         }))
     }
 
@@ -129,24 +129,4 @@ impl SqliteStore {
 
 fn subject_id(row: &SqliteRow) -> Result<SubjectId, StoreError> {
     rows::uuid(row, "id").map(SubjectId::from_uuid)
-}
-
-fn link(row: &SqliteRow) -> Result<SubjectLink, StoreError> {
-    use sqlx::Row as _;
-    Ok(SubjectLink {
-        category: rows::text(row, "category")?,
-        key_version: row.try_get("key_version").or_store_error()?,
-        first_seen_at: rows::time(row, "first_seen_at")?,
-    })
-}
-
-fn merge(row: &SqliteRow) -> Result<SubjectMerge, StoreError> {
-    let evidence: Vec<(String, String)> = serde_json::from_str(&rows::text(row, "evidence")?)
-        .map_err(|_| StoreError::Failed("a merge's evidence does not read back".to_owned()))?;
-    Ok(SubjectMerge {
-        from: SubjectId::from_uuid(rows::uuid(row, "from_subject")?),
-        at: rows::time(row, "at")?,
-        event: EventId::from_uuid(rows::uuid(row, "event_id")?),
-        evidence: evidence.into_iter().map(|(_, category)| category).collect(),
-    })
 }

@@ -1,0 +1,96 @@
+//! The audit log, by time and by chain.
+
+use conduit_actors::event::{Activity, AuditHash};
+use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ports::{ChainHead, StoreError};
+use sqlx::{Postgres, QueryBuilder};
+
+use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
+use super::{OrStoreError as _, PostgresStore, rows, searchable};
+
+impl PostgresStore {
+    pub(super) async fn select_activities(
+        &self,
+        filter: &ActivityFilter,
+        page: Page<ActivityCursor>,
+    ) -> Result<Vec<Activity>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT * FROM activities WHERE true");
+        push_filter(&mut query, filter);
+        match (filter.order, page.after) {
+            (ActivityOrder::TriggeredAt, Some(after)) => {
+                query
+                    .push(" AND (triggered_at, event_id) < (")
+                    .push_bind(after.triggered_at.as_millis());
+                query.push(", ").push_bind(after.event.as_uuid()).push(")");
+            }
+            (ActivityOrder::Sequence, Some(after)) => {
+                query.push(" AND sequence < ").push_bind(after.sequence.0.cast_signed());
+            }
+            (_, None) => {}
+        }
+        query.push(match filter.order {
+            ActivityOrder::TriggeredAt => " ORDER BY triggered_at DESC, event_id DESC LIMIT ",
+            ActivityOrder::Sequence => " ORDER BY sequence DESC LIMIT ",
+        });
+        query.push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
+        found.iter().map(rows::activity_row).collect()
+    }
+
+    pub(super) async fn select_chain(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        let found =
+            sqlx::query("SELECT * FROM activities WHERE controller = $1 AND sequence > $2 ORDER BY sequence LIMIT $3")
+                .bind(controller.as_uuid())
+                .bind(after.0.cast_signed())
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .fetch_all(&self.pool)
+                .await
+                .or_store_error()?;
+        found.iter().map(rows::activity_row).collect()
+    }
+
+    pub(super) async fn read_chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+        let found = sqlx::query("SELECT chain_sequence, chain_hash FROM controllers WHERE id = $1")
+            .bind(controller.as_uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .or_store_error()?;
+        let Some(row) = found else {
+            return Ok(ChainHead::EMPTY);
+        };
+        Ok(ChainHead {
+            sequence: Sequence(rows::count(&row, "chain_sequence")?),
+            hash: AuditHash(rows::bytes(&row, "chain_hash")?),
+        })
+    }
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter) {
+    if let Some(controller) = filter.controller {
+        query.push(" AND controller = ").push_bind(controller.as_uuid());
+    }
+    if let Some(subject) = filter.subject {
+        query.push(" AND subject IN (WITH RECURSIVE person (id) AS (SELECT ");
+        query.push_bind(subject.as_uuid());
+        query.push(
+            " UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) SELECT id FROM person)",
+        );
+    }
+    if let Some(integration) = filter.integration {
+        query.push(" AND integration = ").push_bind(integration.as_uuid());
+    }
+    if let Some(event_type) = &filter.event_type {
+        query.push(" AND event_type = ").push_bind(searchable(event_type));
+    }
+    if let Some(from) = filter.from {
+        query.push(" AND triggered_at >= ").push_bind(from.as_millis());
+    }
+    if let Some(to) = filter.to {
+        query.push(" AND triggered_at < ").push_bind(to.as_millis());
+    }
+}

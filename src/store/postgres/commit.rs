@@ -1,0 +1,238 @@
+//! One batch, one transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use conduit_actors::event::AuditHash;
+use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ports::{BatchEffects, ChainHead, Checkpoint, Merge, StoreError};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{OrStoreError as _, PostgresStore, rows, values};
+
+/// Rows in one statement, at most.
+pub(super) const ROWS: usize = 4_096;
+
+/// Bytes of payloads in one statement, about.
+const PAYLOAD_BYTES: usize = 8 << 20;
+
+/// The controllers of a batch, locked, with the ends of their chains. Those that are deleted are not in it, and leave
+/// nothing.
+pub(super) type Locked = HashMap<ControllerId, ChainHead>;
+
+impl PostgresStore {
+    pub(super) async fn commit_effects(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+        let mut transaction = self.pool.begin().await.or_store_error()?;
+        let connection = &mut *transaction;
+        let locked = lock_controllers(connection, &effects.checkpoints).await?;
+        self.move_checkpoints(connection, &locked, &effects.checkpoints).await?;
+        move_heads_and_counts(connection, &locked, effects).await?;
+        super::effects::insert_subjects(connection, &locked, &effects.subjects).await?;
+        super::effects::insert_links(connection, &locked, &effects.links).await?;
+        insert_merges(connection, &locked, &effects.merges).await?;
+        super::effects::insert_activities(connection, &locked, &effects.activities).await?;
+        super::effects::insert_events(connection, &locked, &effects.outcomes).await?;
+        self.insert_payloads(connection, &locked, effects).await?;
+        transaction.commit().await.or_store_error()
+    }
+
+    async fn move_checkpoints(
+        &self,
+        connection: &mut PgConnection,
+        locked: &Locked,
+        checkpoints: &[Checkpoint],
+    ) -> Result<(), StoreError> {
+        let found: Vec<_> = checkpoints
+            .iter()
+            .filter(|checkpoint| locked.contains_key(&checkpoint.controller))
+            .collect();
+        let controllers: Vec<Uuid> = found.iter().map(|c| c.controller.as_uuid()).collect();
+        let from: Vec<i64> = found.iter().map(|c| c.from.0.cast_signed()).collect();
+        let through: Vec<i64> = found.iter().map(|c| c.through.0.cast_signed()).collect();
+        let moved = sqlx::query(
+            "INSERT INTO journal_checkpoints AS k (controller, node, sequence) \
+             SELECT m.controller, $1, m.through \
+             FROM UNNEST($2::uuid[], $3::bigint[], $4::bigint[]) AS m (controller, start, through) \
+             LEFT JOIN journal_checkpoints now ON now.controller = m.controller AND now.node = $1 \
+             WHERE coalesce(now.sequence, 0) = m.start \
+             ON CONFLICT (controller, node) DO UPDATE SET sequence = excluded.sequence",
+        )
+        .bind(&self.node)
+        .bind(controllers)
+        .bind(from)
+        .bind(through)
+        .execute(connection)
+        .await
+        .or_store_error()?;
+        if moved.rows_affected() == found.len() as u64 {
+            Ok(())
+        } else {
+            Err(StoreError::Conflict)
+        }
+    }
+
+    /// Seals the payloads of events that may be replayed.
+    async fn insert_payloads(
+        &self,
+        connection: &mut PgConnection,
+        locked: &Locked,
+        effects: &BatchEffects,
+    ) -> Result<(), StoreError> {
+        let known = |controller| locked.contains_key(&controller);
+        let sealed = self.payloads.seal(&effects.outcomes, known)?;
+        let mut left = &sealed[..];
+        while !left.is_empty() {
+            let mut bytes = 0;
+            let fits = left.iter().take(ROWS).take_while(|payload| {
+                let fits = bytes < PAYLOAD_BYTES;
+                bytes += payload.bytes.len();
+                fits
+            });
+            let (chunk, rest) = left.split_at(fits.count());
+            left = rest;
+            sqlx::query(
+                "INSERT INTO payloads (event_id, controller, epoch, counter, sealed) \
+                 SELECT p.event_id, p.controller, $1, p.counter, p.sealed \
+                 FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[]) \
+                 AS p (event_id, controller, counter, sealed) ON CONFLICT DO NOTHING",
+            )
+            .bind(&self.payloads.epoch()[..])
+            .bind(chunk.iter().map(|p| p.event.as_uuid()).collect::<Vec<_>>())
+            .bind(chunk.iter().map(|p| p.controller.as_uuid()).collect::<Vec<_>>())
+            .bind(chunk.iter().map(|p| p.counter.cast_signed()).collect::<Vec<_>>())
+            .bind(chunk.iter().map(|p| &p.bytes[..]).collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await
+            .or_store_error()?;
+        }
+        Ok(())
+    }
+}
+
+/// Locks the batch's controllers until its end, in the order of their ids, so that no two batches wait for each other.
+/// Each statement that follows sees what was committed before the lock was given. The lock leaves `FOR KEY SHARE` free,
+/// which new integrations take.
+async fn lock_controllers(connection: &mut PgConnection, checkpoints: &[Checkpoint]) -> Result<Locked, StoreError> {
+    let asked: Vec<Uuid> = checkpoints.iter().map(|c| c.controller.as_uuid()).collect();
+    let found = sqlx::query(
+        "SELECT id, chain_sequence, chain_hash FROM controllers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+    )
+    .bind(asked)
+    .fetch_all(connection)
+    .await
+    .or_store_error()?;
+    let mut locked = Locked::with_capacity(found.len());
+    for row in &found {
+        let head = ChainHead {
+            sequence: Sequence(rows::count(row, "chain_sequence")?),
+            hash: AuditHash(rows::bytes(row, "chain_hash")?),
+        };
+        locked.insert(ControllerId::from_uuid(rows::uuid(row, "id")?), head);
+    }
+    Ok(locked)
+}
+
+/// One new version of each controller's row: the end of its chain, and its sums.
+async fn move_heads_and_counts(
+    connection: &mut PgConnection,
+    locked: &Locked,
+    effects: &BatchEffects,
+) -> Result<(), StoreError> {
+    let mut changed: HashMap<ControllerId, (ChainHead, [i64; 4])> =
+        locked.iter().map(|(id, head)| (*id, (*head, [0; 4]))).collect();
+    for chain in &effects.chains {
+        if let Some((head, _)) = changed.get_mut(&chain.controller) {
+            if *head != chain.from {
+                return Err(StoreError::Conflict);
+            }
+            *head = chain.to;
+        }
+    }
+    for record in &effects.outcomes {
+        if let Some((_, counts)) = changed.get_mut(&record.event.controller) {
+            counts[values::counted_as(&record.outcome)] += 1;
+        }
+    }
+    let changed: Vec<_> = changed.into_iter().collect();
+    let sums = |column: usize| -> Vec<i64> { changed.iter().map(|(_, (_, counts))| counts[column]).collect() };
+    sqlx::query(
+        "UPDATE controllers c SET chain_sequence = m.sequence, chain_hash = m.hash, \
+         processed = c.processed + m.processed, duplicate = c.duplicate + m.duplicate, \
+         rejected = c.rejected + m.rejected, failed = c.failed + m.failed \
+         FROM UNNEST($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
+         AS m (id, sequence, hash, processed, duplicate, rejected, failed) WHERE c.id = m.id",
+    )
+    .bind(changed.iter().map(|(id, _)| id.as_uuid()).collect::<Vec<_>>())
+    .bind(
+        changed
+            .iter()
+            .map(|(_, (head, _))| head.sequence.0.cast_signed())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changed
+            .iter()
+            .map(|(_, (head, _))| &head.hash.0[..])
+            .collect::<Vec<_>>(),
+    )
+    .bind(sums(0))
+    .bind(sums(1))
+    .bind(sums(2))
+    .bind(sums(3))
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    Ok(())
+}
+
+/// Merges in turn: each needs both of its subjects to be read as themselves, after those before it.
+async fn insert_merges(connection: &mut PgConnection, locked: &Locked, merges: &[Merge]) -> Result<(), StoreError> {
+    let found: Vec<_> = merges.iter().filter(|m| locked.contains_key(&m.controller)).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let involved: Vec<Uuid> = found
+        .iter()
+        .flat_map(|m| [m.from.as_uuid(), m.into.as_uuid()])
+        .collect();
+    let standing = sqlx::query_scalar::<_, Uuid>("SELECT id FROM subjects WHERE id = ANY($1) AND merged_into IS NULL")
+        .bind(involved)
+        .fetch_all(&mut *connection)
+        .await
+        .or_store_error()?;
+    let mut standing: HashSet<Uuid> = standing.into_iter().collect();
+    for merge in &found {
+        if !standing.contains(&merge.into.as_uuid()) || !standing.remove(&merge.from.as_uuid()) {
+            return Err(StoreError::Conflict);
+        }
+    }
+    let from: Vec<Uuid> = found.iter().map(|m| m.from.as_uuid()).collect();
+    let into: Vec<Uuid> = found.iter().map(|m| m.into.as_uuid()).collect();
+    sqlx::query(
+        "UPDATE subjects s SET merged_into = m.survivor \
+         FROM UNNEST($1::uuid[], $2::uuid[]) AS m (merged, survivor) WHERE s.id = m.merged",
+    )
+    .bind(&from)
+    .bind(&into)
+    .execute(&mut *connection)
+    .await
+    .or_store_error()?;
+    let evidence = found
+        .iter()
+        .map(|m| values::evidence(m))
+        .collect::<Result<Vec<_>, _>>()?;
+    sqlx::query(
+        "INSERT INTO merges (controller, from_subject, into_subject, at, event_id, evidence) \
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::text[])",
+    )
+    .bind(found.iter().map(|m| m.controller.as_uuid()).collect::<Vec<_>>())
+    .bind(&from)
+    .bind(&into)
+    .bind(found.iter().map(|m| m.at.as_millis()).collect::<Vec<_>>())
+    .bind(found.iter().map(|m| m.event.as_uuid()).collect::<Vec<_>>())
+    .bind(evidence)
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Opens the store: schema, partitions, connections.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use conduit_actors::ports::StoreError;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+
+use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, partitions};
+use crate::keys::Keyring;
+
+/// How long the schema's changes may take, and the wait for another node that makes them just now.
+const MIGRATION: Duration = Duration::from_secs(600);
+
+impl PostgresStore {
+    /// Connects, brings the schema up to date and makes the partitions of this month and the next. `node` names this
+    /// process's journal. Several nodes may do so at once: the first does the work, the others wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the URL is none, the server is away or refuses, or the schema was written by a newer version.
+    /// No message has the URL's password in it.
+    pub async fn open(
+        url: &str,
+        node: &str,
+        keyring: Arc<Keyring>,
+        options: PostgresOptions,
+    ) -> Result<Self, StoreError> {
+        let driver = Driver::start()?;
+        let pool = driver.run(open_pool(url, options)).await?;
+        driver.spawn(partitions::keep_ahead(pool.clone()));
+        Ok(Self {
+            pool,
+            node: node.to_owned(),
+            payloads: Payloads::new(keyring),
+            driver,
+        })
+    }
+}
+
+async fn open_pool(url: &str, options: PostgresOptions) -> Result<PgPool, StoreError> {
+    let connect = connect_options(url)?;
+    migrate(&connect, options).await?;
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.connect_timeout)
+        .idle_timeout(Duration::from_secs(600))
+        .connect_with(connect.options(limits(options.statement_timeout, options.lock_timeout)))
+        .await
+        .or_store_error()?;
+    warn_unless_synced(&pool).await?;
+    Ok(pool)
+}
+
+fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    // The error may repeat a part of the URL.
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Failed("the database URL is not one of PostgreSQL's".to_owned()))?;
+    Ok(options
+        .application_name("conduit")
+        .options([
+            ("synchronous_commit", "on"),
+            ("default_transaction_isolation", "read committed"),
+            // A transaction whose node is gone lets its locks go.
+            ("idle_in_transaction_session_timeout", "30s"),
+            ("tcp_keepalives_idle", "30"),
+        ])
+        .statement_cache_capacity(512)
+        .disable_statement_logging())
+}
+
+fn limits(statement: Duration, lock: Duration) -> [(&'static str, String); 2] {
+    [
+        ("statement_timeout", statement.as_millis().to_string()),
+        ("lock_timeout", lock.as_millis().to_string()),
+    ]
+}
+
+async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), StoreError> {
+    let patient = connect.clone().options(limits(MIGRATION, MIGRATION));
+    let connected = tokio::time::timeout(options.connect_timeout, patient.connect()).await;
+    let mut connection = connected
+        .map_err(|_| StoreError::Unavailable("the database does not answer".to_owned()))?
+        .or_store_error()?;
+    // The migrator has an advisory lock of the database while it is at work.
+    sqlx::migrate!("migrations/postgres")
+        .run(&mut connection)
+        .await
+        .map_err(migrate_error)?;
+    partitions::make(&mut connection).await?;
+    connection.close().await.or_store_error()
+}
+
+fn migrate_error(error: sqlx::migrate::MigrateError) -> StoreError {
+    use sqlx::migrate::MigrateError::{Execute, ExecuteMigration, VersionMissing, VersionTooNew};
+    match error {
+        VersionMissing(_) | VersionTooNew(..) => StoreError::Failed(
+            "the database was written by a newer version of conduit: run that version, or restore a backup".to_owned(),
+        ),
+        Execute(error) | ExecuteMigration(error, _) => super::faults::store_error(&error),
+        other => StoreError::Failed(format!("cannot bring the database's schema up to date: {other}")),
+    }
+}
+
+/// A server without fsync may lose commits that the journal was already truncated behind.
+async fn warn_unless_synced(pool: &PgPool) -> Result<(), StoreError> {
+    let synced: String = sqlx::query_scalar("SELECT current_setting('fsync')")
+        .fetch_one(pool)
+        .await
+        .or_store_error()?;
+    if synced != "on" {
+        tracing::warn!("the database server runs with fsync = off: a crash of it may lose processed events");
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Links, as the resolver reads them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use conduit_actors::event::LinkHash;
+use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
+use conduit_actors::ports::{KnownLink, StoreError};
+use uuid::Uuid;
+
+use super::{OrStoreError as _, PostgresStore, rows};
+
+impl PostgresStore {
+    pub(super) async fn known_links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        let asked: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
+        // One range of the primary key per hash, each cut at the fan-out: a popular weak link is not read whole.
+        let found = sqlx::query(
+            "SELECT asked.hash, l.subject FROM UNNEST($2::bytea[]) AS asked (hash) CROSS JOIN LATERAL \
+             (SELECT subject FROM links WHERE controller = $1 AND hash = asked.hash ORDER BY subject LIMIT $3) AS l",
+        )
+        .bind(controller.as_uuid())
+        .bind(asked)
+        .bind(i64::try_from(fan_out).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .or_store_error()?;
+        let mut raw: Vec<(LinkHash, SubjectId)> = Vec::with_capacity(found.len());
+        for row in &found {
+            let hash = LinkHash(rows::bytes(row, "hash")?);
+            raw.push((hash, SubjectId::from_uuid(rows::uuid(row, "subject")?)));
+        }
+        let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
+        let survivors = self.survivors(&subjects).await?;
+        let known = |(hash, subject): (LinkHash, SubjectId)| {
+            let (subject, subject_first_seen_at) = *survivors.get(&subject)?;
+            Some(KnownLink {
+                hash,
+                subject,
+                subject_first_seen_at,
+            })
+        };
+        Ok(raw.into_iter().filter_map(known).collect())
+    }
+
+    /// Which subject each of these is read as, merges followed, and when that one was first seen.
+    pub(super) async fn survivors(
+        &self,
+        subjects: &[SubjectId],
+    ) -> Result<HashMap<SubjectId, (SubjectId, Timestamp)>, StoreError> {
+        let mut asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        if asked.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found = sqlx::query(
+            "WITH RECURSIVE chain (start, id, first_seen_at, merged_into) AS (\
+             SELECT id, id, first_seen_at, merged_into FROM subjects WHERE id = ANY($1) \
+             UNION ALL SELECT c.start, s.id, s.first_seen_at, s.merged_into \
+             FROM chain c JOIN subjects s ON s.id = c.merged_into) \
+             SELECT start, id, first_seen_at FROM chain WHERE merged_into IS NULL",
+        )
+        .bind(asked)
+        .fetch_all(&self.pool)
+        .await
+        .or_store_error()?;
+        let mut survivors = HashMap::with_capacity(found.len());
+        for row in &found {
+            let start = SubjectId::from_uuid(rows::uuid(row, "start")?);
+            let end = SubjectId::from_uuid(rows::uuid(row, "id")?);
+            survivors.insert(start, (end, rows::time(row, "first_seen_at")?));
+        }
+        Ok(survivors)
+    }
+
+    pub(super) async fn count_strong_links(
+        &self,
+        controller: ControllerId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+        let asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
+        let found = sqlx::query(
+            "WITH RECURSIVE person (root, id) AS (\
+             SELECT id, id FROM subjects WHERE controller = $1 AND id = ANY($2) \
+             UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
+             SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
+             JOIN links l ON l.subject = p.id WHERE l.strong GROUP BY p.root, l.category",
+        )
+        .bind(controller.as_uuid())
+        .bind(asked)
+        .fetch_all(&self.pool)
+        .await
+        .or_store_error()?;
+        let count = |row| {
+            let subject = SubjectId::from_uuid(rows::uuid(row, "root")?);
+            Ok((subject, rows::str(row, "category")?.into(), rows::count(row, "found")?))
+        };
+        found.iter().map(count).collect()
+    }
+}

@@ -1,0 +1,141 @@
+//! Data subjects, each with what was merged into it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use conduit_actors::event::LinkHash;
+use conduit_actors::ids::{ControllerId, SubjectDid, SubjectId};
+use conduit_actors::ports::StoreError;
+use sqlx::QueryBuilder;
+use sqlx::postgres::PgRow;
+use uuid::Uuid;
+
+use super::super::{Page, SubjectRow};
+use super::{OrStoreError as _, PostgresStore, rows};
+
+/// For each subject that is asked for: it and everyone merged into it.
+macro_rules! persons {
+    ($select:literal) => {
+        concat!(
+            "SELECT asked.root, found.* FROM UNNEST($1::uuid[]) AS asked (root) CROSS JOIN LATERAL (",
+            "WITH RECURSIVE person (id) AS (SELECT asked.root UNION ALL ",
+            "SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) ",
+            $select,
+            ") AS found"
+        )
+    };
+}
+
+const ABOUT: &str = persons!(
+    "SELECT s.controller, \
+     (SELECT min(first_seen_at) FROM subjects WHERE id IN (SELECT id FROM person)) AS first_seen, \
+     a.activities, a.earliest, a.latest FROM subjects s CROSS JOIN \
+     (SELECT count(*) AS activities, min(triggered_at) AS earliest, max(triggered_at) AS latest \
+     FROM activities WHERE subject IN (SELECT id FROM person)) AS a WHERE s.id = asked.root"
+);
+
+const LINKS: &str = persons!(
+    "SELECT category, key_version, min(first_seen_at) AS first_seen_at FROM links \
+     WHERE subject IN (SELECT id FROM person) GROUP BY hash, category, key_version \
+     ORDER BY category COLLATE \"C\", first_seen_at LIMIT 1000"
+);
+
+const MERGES: &str =
+    persons!("SELECT * FROM merges WHERE into_subject IN (SELECT id FROM person) ORDER BY pk DESC LIMIT 1000");
+
+impl PostgresStore {
+    pub(super) async fn select_subjects(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<SubjectId>,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT id FROM subjects WHERE merged_into IS NULL");
+        if let Some(controller) = controller {
+            query.push(" AND controller = ").push_bind(controller.as_uuid());
+        }
+        if let Some(after) = page.after {
+            query.push(" AND id < ").push_bind(after.as_uuid());
+        }
+        query
+            .push(" ORDER BY id DESC LIMIT ")
+            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
+        let ids = found
+            .iter()
+            .map(|row| rows::uuid(row, "id"))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.load_subjects(ids).await
+    }
+
+    pub(super) async fn select_subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
+        let found = sqlx::query("SELECT id FROM subjects WHERE did = $1")
+            .bind(&did.as_bytes()[..])
+            .fetch_optional(&self.pool)
+            .await
+            .or_store_error()?;
+        let Some(row) = found else {
+            return Ok(None);
+        };
+        let id = SubjectId::from_uuid(rows::uuid(&row, "id")?);
+        let survivors = self.survivors(&[id]).await?;
+        let survivor = survivors.get(&id).map_or(id, |(survivor, _)| *survivor);
+        Ok(self.load_subjects(vec![survivor.as_uuid()]).await?.pop())
+    }
+
+    pub(super) async fn find_subjects(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        limit: usize,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        let known = self.known_links(controller, hashes, limit).await?;
+        let subjects: BTreeSet<SubjectId> = known.into_iter().map(|link| link.subject).collect();
+        let newest = subjects.into_iter().rev().take(limit);
+        self.load_subjects(newest.map(|subject| subject.as_uuid()).collect())
+            .await
+    }
+
+    /// In the order asked for; those that are not there are left out.
+    async fn load_subjects(&self, ids: Vec<Uuid>) -> Result<Vec<SubjectRow>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut subjects = HashMap::with_capacity(ids.len());
+        for row in &self.about(ABOUT, &ids).await? {
+            let root = rows::uuid(row, "root")?;
+            subjects.insert(root, subject_row(root, row)?);
+        }
+        for row in &self.about(LINKS, &ids).await? {
+            if let Some(subject) = subjects.get_mut(&rows::uuid(row, "root")?) {
+                subject.links.push(rows::subject_link(row)?);
+            }
+        }
+        for row in &self.about(MERGES, &ids).await? {
+            if let Some(subject) = subjects.get_mut(&rows::uuid(row, "root")?) {
+                subject.merges.push(rows::subject_merge(row)?);
+            }
+        }
+        Ok(ids.iter().filter_map(|id| subjects.remove(id)).collect())
+    }
+
+    async fn about(&self, select: &'static str, ids: &[Uuid]) -> Result<Vec<PgRow>, StoreError> {
+        sqlx::query(select)
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await
+            .or_store_error()
+    }
+}
+
+/// Without its links and merges.
+fn subject_row(root: Uuid, row: &PgRow) -> Result<SubjectRow, StoreError> {
+    let first_seen_at = rows::time(row, "first_seen")?;
+    Ok(SubjectRow {
+        id: SubjectId::from_uuid(root),
+        controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
+        first_seen_at: rows::optional_time(row, "earliest")?.map_or(first_seen_at, |time| time.min(first_seen_at)),
+        last_seen_at: rows::optional_time(row, "latest")?.unwrap_or(first_seen_at),
+        activity_count: rows::count(row, "activities")?,
+        links: Vec::new(),
+        merges: Vec::new(),
+    })
+}

@@ -1,0 +1,29 @@
+//! SQLite's columns.
+
+use conduit_actors::ports::StoreError;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::super::rows::{Columns, unreadable};
+use super::OrStoreError as _;
+
+impl Columns for SqliteRow {
+    fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, StoreError> {
+        self.optional_blob(column)?
+            .map(|bytes| Uuid::from_slice(bytes).map_err(|_| unreadable(column)))
+            .transpose()
+    }
+
+    fn optional_blob(&self, column: &str) -> Result<Option<&[u8]>, StoreError> {
+        self.try_get(column).or_store_error()
+    }
+
+    fn optional_integer(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        self.try_get(column).or_store_error()
+    }
+
+    fn optional_str(&self, column: &str) -> Result<Option<&str>, StoreError> {
+        self.try_get(column).or_store_error()
+    }
+}

@@ -1,0 +1,177 @@
+//! A real PostgreSQL server on a free port and a temporary directory.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use tempfile::TempDir;
+
+use super::wait_for;
+
+/// The password of the one user, `conduit`.
+pub const PASSWORD: &str = "tide-and-time";
+
+/// A server, which ends with its last user.
+pub struct Postgres {
+    dir: TempDir,
+    port: u16,
+    child: Mutex<Option<Child>>,
+    databases: AtomicUsize,
+}
+
+/// The newest that is installed.
+fn program(name: &str) -> PathBuf {
+    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .expect("PostgreSQL is installed: scripts/test does that")
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))
+        })
+        .collect();
+    versions.sort();
+    versions.last().expect("a version").1.join("bin").join(name)
+}
+
+/// PostgreSQL refuses to run as root.
+fn unprivileged(name: &str) -> Command {
+    let root = Command::new("id").arg("-u").output().expect("id runs").stdout == b"0\n";
+    if !root {
+        return Command::new(program(name));
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups"])
+        .arg(program(name));
+    command
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().expect("the program starts");
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+impl Postgres {
+    /// One for all tests that do not stop it, as long as any of them runs.
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let server = Arc::new(Self::start());
+            *shared = Arc::downgrade(&server);
+            server
+        })
+    }
+
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .expect("a free port")
+            .port();
+        let password = dir.path().join("password");
+        fs::write(&password, PASSWORD).expect("a file");
+        let data = dir.path().join("data");
+        let mut initdb = unprivileged("initdb");
+        if initdb.get_program() == "setpriv" {
+            run(Command::new("chown").args(["-R", "postgres:postgres"]).arg(dir.path()));
+        }
+        run(initdb
+            .args(["--username=conduit", "--auth-local=trust", "--auth-host=scram-sha-256"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(&data)
+            .arg("--pwfile")
+            .arg(password)
+            .current_dir("/"));
+        let server = Self {
+            dir,
+            port,
+            child: Mutex::new(None),
+            databases: AtomicUsize::new(0),
+        };
+        server.launch();
+        server
+    }
+
+    /// Starts it again after [`Self::stop`], and waits until it answers.
+    pub fn launch(&self) {
+        let log = self.dir.path().join("log");
+        let file = fs::File::options().create(true).append(true).open(&log).expect("a log");
+        let child = unprivileged("postgres")
+            .arg("-D")
+            .arg(self.dir.path().join("data"))
+            .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"])
+            .args([
+                "-c",
+                "fsync=on",
+                "-c",
+                "max_connections=60",
+                "-c",
+                "shared_buffers=32MB",
+                "-k",
+            ])
+            .arg(self.dir.path())
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("PostgreSQL starts");
+        let mut running = self.child.lock().unwrap();
+        let child = running.insert(child);
+        wait_for("PostgreSQL to answer", || {
+            if let Some(status) = child.try_wait().expect("it can be waited for") {
+                panic!("{status}:\n{}", fs::read_to_string(&log).unwrap_or_default());
+            }
+            let mut ready = self.client("pg_isready");
+            ready.args(["-d", "postgres"]).stdout(Stdio::null());
+            ready.status().expect("pg_isready runs").success().then_some(())
+        });
+    }
+
+    fn client(&self, name: &str) -> Command {
+        let mut command = Command::new(program(name));
+        let port = self.port.to_string();
+        command
+            .arg("-h")
+            .arg(self.dir.path())
+            .args(["-p", &port, "-U", "conduit"]);
+        command
+    }
+
+    /// Ends it: `INT` is a fast shutdown, `QUIT` an immediate one, as in a crash.
+    pub fn stop(&self, signal: &str) {
+        let taken = self
+            .child
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        if let Some(mut child) = taken {
+            let _ = Command::new("kill")
+                .arg(format!("-{signal}"))
+                .arg(child.id().to_string())
+                .status();
+            wait_for("PostgreSQL to end", || child.try_wait().ok().flatten());
+        }
+    }
+
+    /// Makes an empty database; its URL.
+    pub fn database(&self) -> String {
+        let name = format!("conduit{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        run(self.client("createdb").arg(&name));
+        format!("postgresql://conduit:{PASSWORD}@127.0.0.1:{}/{name}", self.port)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop("QUIT");
+    }
+}

@@ -1,0 +1,199 @@
+//! Subjects, links and merges.
+
+use conduit::store::{ActivityFilter, Page};
+use conduit_actors::ids::SubjectId;
+use conduit_actors::ports::StoreError;
+
+use super::world::{Batch, World, at, hash};
+
+pub async fn a_taken_strong_link_is_a_conflict(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let rival = world.controller("did:web:rival.example").await;
+    let mut batch = Batch::of(shop.id);
+    let ada = batch.subject(&[1], 1);
+    batch.commit(store).await;
+
+    let mut late = Batch::of(shop.id);
+    let bob = late.subject(&[2, 1], 2);
+    let late = late.ready(store).await;
+    assert_eq!(store.commit(&late).await, Err(StoreError::Conflict));
+    assert!(store.subject(&bob.did()).await.unwrap().is_none());
+    assert_eq!(store.links(shop.id, &[hash(2)], 9).await.unwrap(), []);
+    // The holder's own again is none, nor is another controller's.
+    let mut again = Batch::of(shop.id);
+    again.link(ada, 1, true, 3);
+    again.commit(store).await;
+    let mut elsewhere = Batch::of(rival.id);
+    elsewhere.subject(&[1], 1);
+    elsewhere.commit(store).await;
+    assert_eq!(store.links(shop.id, &[hash(1)], 9).await.unwrap().len(), 1);
+}
+
+pub async fn of_two_nodes_with_one_new_link_one_is_first(world: World) {
+    let shop = world.controller("did:web:shop.example").await;
+    let node = world.node("node-2").await;
+    for link in 1..=20 {
+        let mut prepared = Vec::new();
+        for store in [&world.store, &node] {
+            let mut batch = Batch::of(shop.id);
+            batch.subject(&[link], 1);
+            prepared.push(batch.ready(&**store).await);
+        }
+        let (one, two) = tokio::join!(world.store.commit(&prepared[0]), node.commit(&prepared[1]));
+        assert!(
+            matches!(
+                (&one, &two),
+                (Ok(()), Err(StoreError::Conflict)) | (Err(StoreError::Conflict), Ok(()))
+            ),
+            "{one:?} {two:?}"
+        );
+        assert_eq!(node.links(shop.id, &[hash(link)], 9).await.unwrap().len(), 1);
+    }
+    node.close().await;
+}
+
+pub async fn merges_are_followed_to_their_end(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let mut batch = Batch::of(shop.id);
+    let (one, two, three) = (batch.subject(&[1], 9), batch.subject(&[2], 7), batch.subject(&[3], 8));
+    let by_three = batch.processed(three, 5);
+    batch.processed(two, 40);
+    // Two steps, in one batch.
+    batch.merge(three, two);
+    batch.merge(two, one);
+    batch.commit(store).await;
+
+    for link in 1..=3 {
+        let known = store.links(shop.id, &[hash(link)], 9).await.unwrap();
+        assert_eq!((known.len(), known[0].hash, known[0].subject), (1, hash(link), one));
+        assert_eq!(known[0].subject_first_seen_at, at(9));
+    }
+    assert_eq!(store.event(by_three).await.unwrap().unwrap().subject, Some(one));
+    for subject in [one, two, three] {
+        let found = store.subject(&subject.did()).await.unwrap().unwrap();
+        assert_eq!((found.id, found.activity_count), (one, 2));
+        assert_eq!((found.links.len(), found.merges.len()), (3, 2));
+        assert_eq!((found.first_seen_at, found.last_seen_at), (at(5), at(40)));
+    }
+    let newest = &store.subject(&one.did()).await.unwrap().unwrap().merges[0];
+    assert_eq!((newest.from, newest.at), (two, at(50)));
+    assert_eq!(newest.evidence, ["user.contact.email", "user.unique_id"]);
+    let page = Page { after: None, limit: 9 };
+    let listed = store.subjects(Some(shop.id), page).await.unwrap();
+    assert_eq!(listed.iter().map(|subject| subject.id).collect::<Vec<_>>(), [one]);
+    let by_link = store.subjects_by_link(shop.id, &[hash(2), hash(3)], 9).await.unwrap();
+    assert_eq!(by_link.iter().map(|subject| subject.id).collect::<Vec<_>>(), [one]);
+    let filter = ActivityFilter {
+        subject: Some(one),
+        ..ActivityFilter::default()
+    };
+    let page = Page { after: None, limit: 9 };
+    assert_eq!(store.activities(&filter, page).await.unwrap().len(), 2);
+    let counts = store.strong_link_counts(shop.id, &[one]).await.unwrap();
+    assert_eq!(counts, [(one, "user.contact.email".into(), 3)]);
+}
+
+pub async fn a_merge_of_what_is_merged_is_a_conflict(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let mut batch = Batch::of(shop.id);
+    let (one, two, three) = (batch.subject(&[], 1), batch.subject(&[], 2), batch.subject(&[], 3));
+    batch.merge(two, one);
+    batch.commit(store).await;
+    let nobody = SubjectId::generate();
+    for (from, into) in [(two, three), (three, two), (nobody, one), (three, nobody)] {
+        let mut stale = Batch::of(shop.id);
+        stale.merge(from, into);
+        let stale = stale.ready(store).await;
+        assert_eq!(store.commit(&stale).await, Err(StoreError::Conflict));
+    }
+    // Within one batch as well.
+    let mut twice = Batch::of(shop.id);
+    twice.merge(three, one);
+    twice.merge(three, one);
+    let twice = twice.ready(store).await;
+    assert_eq!(store.commit(&twice).await, Err(StoreError::Conflict));
+    let mut good = Batch::of(shop.id);
+    good.merge(three, one);
+    good.commit(store).await;
+}
+
+pub async fn the_earliest_sight_of_a_link_is_kept(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let mut batch = Batch::of(shop.id);
+    let ada = batch.subject(&[1], 20);
+    // Twice in one batch, the later one last.
+    batch.link(ada, 2, false, 30);
+    batch.link(ada, 2, false, 40);
+    batch.commit(store).await;
+    for seconds in [10, 25] {
+        let mut batch = Batch::of(shop.id);
+        batch.link(ada, 1, true, seconds);
+        batch.commit(store).await;
+    }
+    let links = store.subject(&ada.did()).await.unwrap().unwrap().links;
+    let shown: Vec<_> = links
+        .iter()
+        .map(|link| (link.category.as_str(), link.first_seen_at))
+        .collect();
+    assert_eq!(shown, [("user.contact.email", at(10)), ("user.name", at(30))]);
+}
+
+pub async fn weak_links_lead_to_many_within_the_limit(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let rival = world.controller("did:web:rival.example").await;
+    let mut batch = Batch::of(shop.id);
+    let mut subjects = Vec::new();
+    for strong in 1..=5 {
+        let subject = batch.subject(&[strong], 1);
+        batch.link(subject, 100, false, 1);
+        batch.link(subject, 101, false, 1);
+        subjects.push(subject);
+    }
+    batch.commit(store).await;
+
+    let asked = [hash(100), hash(101), hash(3), hash(250)];
+    let known = store.links(shop.id, &asked, 3).await.unwrap();
+    let count = |byte| known.iter().filter(|link| link.hash == hash(byte)).count();
+    assert_eq!((count(100), count(101), count(3), known.len()), (3, 3, 1, 7));
+    assert_eq!(store.links(shop.id, &asked, 100).await.unwrap().len(), 11);
+    assert_eq!(store.links(shop.id, &[], 100).await.unwrap(), []);
+    assert_eq!(store.links(rival.id, &asked, 100).await.unwrap(), []);
+    let found = store.subjects_by_link(shop.id, &[hash(100)], 2).await.unwrap();
+    assert_eq!(found.len(), 2);
+    // Weak links are not counted.
+    let mut counts = store.strong_link_counts(shop.id, &subjects[..2]).await.unwrap();
+    counts.sort();
+    let expected: Vec<_> = subjects[..2]
+        .iter()
+        .map(|id| (*id, "user.contact.email".into(), 1))
+        .collect();
+    assert_eq!(counts, expected);
+    assert_eq!(store.strong_link_counts(rival.id, &subjects).await.unwrap(), []);
+}
+
+pub async fn subjects_are_paged_and_belong_to_one_controller(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let rival = world.controller("did:web:rival.example").await;
+    let mut batch = Batch::of(shop.id);
+    let own = [batch.subject(&[1], 1), batch.subject(&[2], 2), batch.subject(&[3], 3)];
+    batch.commit(store).await;
+    let mut batch = Batch::of(rival.id);
+    let foreign = batch.subject(&[1], 1);
+    batch.commit(store).await;
+
+    let list = async |controller, after, limit| {
+        let found = store.subjects(controller, Page { after, limit }).await.unwrap();
+        found.iter().map(|subject| subject.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(Some(shop.id), None, 2).await, [own[2], own[1]]);
+    assert_eq!(list(Some(shop.id), Some(own[1]), 2).await, [own[0]]);
+    assert_eq!(list(None, None, 9).await, [foreign, own[2], own[1], own[0]]);
+    let unknown = SubjectId::generate().did();
+    assert!(store.subject(&unknown).await.unwrap().is_none());
+}

@@ -1,0 +1,286 @@
+//! A store to try, and batches to try it with.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use conduit::keys::Keyring;
+use conduit::store::{ControllerRow, IntegrationRow, PostgresOptions, PostgresStore, SqliteStore, Store};
+use conduit_actors::audit;
+use conduit_actors::event::{
+    AcceptedEvent, Activity, AuditHash, DedupKey, LegalBasis, LinkHash, Notice, Outcome, OutcomeRecord, StageTimes,
+};
+use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
+use conduit_actors::links::MasterKey;
+use conduit_actors::personal::{CredentialHash, Personal};
+use conduit_actors::ports::{BatchEffects, ChainAdvance, Checkpoint, Credential, Merge, NewLink, NewSubject};
+
+use crate::common::Postgres;
+
+/// Where the nodes' database is.
+#[derive(Clone)]
+enum Place {
+    File(std::path::PathBuf),
+    Server(String),
+}
+
+/// One node's store, and what it takes to open another's on the same database.
+pub struct World {
+    pub store: Arc<dyn Store>,
+    pub keyring: Arc<Keyring>,
+    place: Place,
+    _kept: Box<dyn Any>,
+}
+
+pub fn on_sqlite<F: Future>(test: impl FnOnce(World) -> F) {
+    let dir = tempfile::tempdir().unwrap();
+    run(Place::File(dir.path().join("conduit.db")), Box::new(dir), test);
+}
+
+pub fn on_postgres<F: Future>(test: impl FnOnce(World) -> F) {
+    let server = Postgres::shared();
+    run(Place::Server(server.database()), Box::new(server), test);
+}
+
+fn run<F: Future>(place: Place, kept: Box<dyn Any>, test: impl FnOnce(World) -> F) {
+    actix_web::rt::System::new().block_on(async {
+        let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
+        let store = open(&place, "node-1", &keyring).await;
+        let world = World {
+            store: Arc::clone(&store),
+            keyring,
+            place,
+            _kept: kept,
+        };
+        test(world).await;
+        store.close().await;
+    });
+}
+
+async fn open(place: &Place, node: &str, keyring: &Arc<Keyring>) -> Arc<dyn Store> {
+    let keyring = Arc::clone(keyring);
+    match place {
+        Place::File(path) => Arc::new(SqliteStore::open(path, node, keyring).await.unwrap()),
+        Place::Server(url) => {
+            let options = PostgresOptions {
+                max_connections: 4,
+                ..PostgresOptions::default()
+            };
+            Arc::new(PostgresStore::open(url, node, keyring, options).await.unwrap())
+        }
+    }
+}
+
+impl World {
+    /// The store as another node sees it.
+    pub async fn node(&self, name: &str) -> Arc<dyn Store> {
+        open(&self.place, name, &self.keyring).await
+    }
+
+    /// Makes a controller.
+    pub async fn controller(&self, did: &str) -> ControllerRow {
+        let row = self.controller_row(did);
+        self.store.create_controller(&row).await.unwrap();
+        row
+    }
+
+    pub fn controller_row(&self, did: &str) -> ControllerRow {
+        let id = ControllerId::generate();
+        ControllerRow {
+            id,
+            did: did.parse().unwrap(),
+            name: format!("Ünïcode {did}"),
+            created_at: at(1),
+            webhook_secret: credential(1),
+            management_token: CredentialHash::from_bytes([2; 32]),
+            wrapped_data_key: self.keyring.create(id).unwrap(),
+            link_key_version: 3,
+        }
+    }
+
+    /// Makes an integration.
+    pub async fn integration(&self, controller: ControllerId, processor: &str) -> IntegrationRow {
+        let row = integration_row(controller, processor);
+        self.store.create_integration(&row).await.unwrap();
+        row
+    }
+}
+
+pub fn integration_row(controller: ControllerId, processor: &str) -> IntegrationRow {
+    let spec = serde_json::json!({"name": "Shop", "dataProcessorId": processor, "events": [
+        {"name": "contact\u{7f}", "fields": [{"path": "email", "type": "string", "pii": "user.contact.email"}]}]});
+    IntegrationRow {
+        id: IntegrationId::generate(),
+        controller,
+        processor: processor.parse().unwrap(),
+        spec: serde_json::from_value(spec).unwrap(),
+        version: 1,
+        api_key: credential(5),
+        created_at: at(2),
+        updated_at: at(2),
+    }
+}
+
+pub fn credential(byte: u8) -> Credential {
+    Credential {
+        current: CredentialHash::from_bytes([byte; 32]),
+        previous: None,
+    }
+}
+
+/// A moment: so many seconds into 2026.
+pub fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_767_225_600_000 + seconds * 1000)
+}
+
+pub fn hash(byte: u8) -> LinkHash {
+    LinkHash([byte; 32])
+}
+
+/// One controller's next batch, behind what is in the store.
+pub struct Batch {
+    controller: ControllerId,
+    integration: IntegrationId,
+    pub effects: BatchEffects,
+}
+
+impl Batch {
+    pub fn of(controller: ControllerId) -> Self {
+        Self {
+            controller,
+            integration: IntegrationId::from_uuid(controller.as_uuid()),
+            effects: BatchEffects::default(),
+        }
+    }
+
+    pub fn by(mut self, integration: IntegrationId) -> Self {
+        self.integration = integration;
+        self
+    }
+
+    /// A new subject with strong links.
+    pub fn subject(&mut self, links: &[u8], seconds: i64) -> SubjectId {
+        let id = SubjectId::generate();
+        self.effects.subjects.push(NewSubject {
+            id,
+            controller: self.controller,
+            first_seen_at: at(seconds),
+        });
+        for link in links {
+            self.link(id, *link, true, seconds);
+        }
+        id
+    }
+
+    pub fn link(&mut self, subject: SubjectId, link: u8, strong: bool, seconds: i64) {
+        let category = if strong { "user.contact.email" } else { "user.name" };
+        self.effects.links.push(NewLink {
+            controller: self.controller,
+            hash: hash(link),
+            subject,
+            category: category.into(),
+            strong,
+            key_version: 1,
+            first_seen_at: at(seconds),
+        });
+    }
+
+    pub fn merge(&mut self, from: SubjectId, into: SubjectId) {
+        self.effects.merges.push(Merge {
+            controller: self.controller,
+            from,
+            into,
+            at: at(50),
+            event: EventId::generate(),
+            evidence: vec![
+                (hash(1), "user.contact.email".into()),
+                (hash(2), "user.unique_id".into()),
+            ],
+        });
+    }
+
+    /// An event of this outcome; one that is processed has an activity.
+    pub fn event(&mut self, outcome: Outcome, seconds: i64) -> EventId {
+        let event = AcceptedEvent {
+            id: EventId::generate(),
+            controller: self.controller,
+            integration: self.integration,
+            event_type: "contact".parse().unwrap(),
+            triggered_at: at(seconds),
+            body: Personal::new(Bytes::from_static(b"{\"email\":\"ada@shop.example\"}")),
+        };
+        let id = event.id;
+        if let Outcome::Processed { subject } = outcome {
+            self.effects.activities.push(activity(&event, subject));
+        }
+        self.effects.outcomes.push(OutcomeRecord {
+            event,
+            sequence: Sequence(0),
+            processor: Some("shop-1".parse().unwrap()),
+            shown_event_type: "contact".parse().unwrap(),
+            outcome,
+            warnings: vec![Notice::new("/phone", "invalid_phone", "is not a number")],
+            categories: vec!["user.contact.email".into(), "user.name".into()],
+            dedup: Some((DedupKey([4; 16]), 60)),
+            stages: StageTimes {
+                journaled_at: at(seconds + 1),
+                extracted_at: Some(at(seconds + 2)),
+                resolved_at: None,
+                logged_at: at(seconds + 3),
+            },
+        });
+        id
+    }
+
+    pub fn processed(&mut self, subject: SubjectId, seconds: i64) -> EventId {
+        let outcome = Outcome::Processed { subject: Some(subject) };
+        self.event(outcome, seconds)
+    }
+
+    /// Chains the activities and moves the checkpoint, behind what `store` says.
+    pub async fn ready(mut self, store: &dyn Store) -> BatchEffects {
+        let from = store.chain_head(self.controller).await.unwrap();
+        if !self.effects.activities.is_empty() {
+            let to = audit::append(from, &mut self.effects.activities);
+            self.effects.chains.push(ChainAdvance {
+                controller: self.controller,
+                from,
+                to,
+            });
+        }
+        let checkpoint = store.checkpoint(self.controller).await.unwrap();
+        self.effects.checkpoints.push(Checkpoint {
+            controller: self.controller,
+            from: checkpoint,
+            through: Sequence(checkpoint.0 + self.effects.outcomes.len().max(1) as u64),
+        });
+        self.effects
+    }
+
+    /// Commits it.
+    pub async fn commit(self, store: &dyn Store) {
+        let effects = self.ready(store).await;
+        store.commit(&effects).await.unwrap();
+    }
+}
+
+fn activity(event: &AcceptedEvent, subject: Option<SubjectId>) -> Activity {
+    Activity {
+        id: ActivityId::generate(),
+        controller: event.controller,
+        sequence: Sequence(0),
+        event: event.id,
+        subject,
+        integration: event.integration,
+        processor: "shop-1".parse().unwrap(),
+        event_type: event.event_type.clone(),
+        purpose: Some("Käufe".into()),
+        legal_basis: Some(LegalBasis::Contract),
+        categories: vec!["user.contact.email".into(), "user.name".into()],
+        triggered_at: event.triggered_at,
+        logged_at: at(99),
+        previous_hash: AuditHash([0; 32]),
+        hash: AuditHash([0; 32]),
+    }
+}
