@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::dedup::{InvalidRedisUrl, RedisServer, redacted};
+
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// The short names of the most used keys.
-const SHORT: [(&str, &str); 8] = [
+const SHORT: [(&str, &str); 9] = [
     ("CONDUIT_LISTEN", "server.listen"),
     ("CONDUIT_PUBLIC_URL", "server.public_url"),
     ("CONDUIT_DATA_DIR", "storage.data_dir"),
     ("CONDUIT_DATABASE_URL", "storage.database_url"),
+    ("CONDUIT_REDIS_URL", "dedup.redis_url"),
     ("CONDUIT_MASTER_KEY_FILE", "storage.master_key_file"),
     ("CONDUIT_ADMIN_TOKEN", "storage.admin_token"),
     ("CONDUIT_LOG", "logging.filter"),
@@ -109,7 +112,13 @@ section! {
 }
 section! {
     /// `[dedup]`
-    DedupConfig { window_seconds: u32, max_entries: usize }
+    DedupConfig {
+        window_seconds: u32,
+        max_entries: usize,
+        redis_url: String,
+        redis_timeout_ms: u64,
+        max_backlog_seconds: u64,
+    }
 }
 section! {
     /// `[taxonomy]`
@@ -223,6 +232,11 @@ impl Config {
         );
         range("pipeline.retry_max_ms", pipeline.retry_max_ms, 10, 600_000);
         range("dedup.window_seconds", u64::from(self.dedup.window_seconds), 0, 86_400);
+        range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
+        range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
+        if let Err(error) = self.dedup.redis_server() {
+            wrong.push(format!("dedup.redis_url: {error}"));
+        }
         let token = &self.storage.admin_token;
         if !token.is_empty() && token.len() < 16 {
             wrong.push("storage.admin_token must have 16 characters or more".to_owned());
@@ -248,6 +262,7 @@ impl Config {
         if !shown.storage.admin_token.is_empty() {
             shown.storage.admin_token = "(redacted)".to_owned();
         }
+        shown.dedup.redis_url = redacted(&shown.dedup.redis_url);
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# {error}"))
     }
 
@@ -263,6 +278,19 @@ impl Config {
             self.storage.data_dir.join("conduit.db")
         } else {
             PathBuf::from(path)
+        }
+    }
+}
+
+impl DedupConfig {
+    /// The Redis to keep windows in, if one is configured.
+    ///
+    /// # Errors
+    /// The URL names none.
+    pub fn redis_server(&self) -> Result<Option<RedisServer>, InvalidRedisUrl> {
+        match self.redis_url.as_str() {
+            "" => Ok(None),
+            url => url.parse().map(Some),
         }
     }
 }
@@ -296,16 +324,28 @@ mod tests {
         config.server.max_body_bytes = 1;
         config.dedup.window_seconds = 90_000;
         config.storage.admin_token = "short".to_owned();
+        config.dedup.redis_url = "http://:hunter2@localhost".to_owned();
         let text = config.check().unwrap_err().to_string();
-        for key in ["server.max_body_bytes", "dedup.window_seconds", "storage.admin_token"] {
+        for key in [
+            "server.max_body_bytes",
+            "dedup.window_seconds",
+            "storage.admin_token",
+            "dedup.redis_url",
+        ] {
             assert!(text.contains(key), "{text}");
         }
+        assert!(!text.contains("hunter2"), "{text}");
     }
 
     #[test]
     fn credentials_are_not_shown() {
         let mut config = defaults();
         config.storage.admin_token = "0123456789abcdef".to_owned();
-        assert!(!config.shown().contains("0123456789abcdef"));
+        config.dedup.redis_url = "redis://conduit:hunter2@localhost".to_owned();
+        let shown = config.shown();
+        assert!(
+            !shown.contains("0123456789abcdef") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

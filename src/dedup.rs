@@ -41,6 +41,18 @@ pub enum DedupPlace {
     InProcessUntilRedisIsBack(RedisAway),
 }
 
+impl std::fmt::Display for DedupPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::InProcess => f.write_str("in process"),
+            Self::Redis => f.write_str("Redis"),
+            Self::InProcessUntilRedisIsBack(away) => {
+                write!(f, "Redis away: in process since {}: {}", away.since, away.cause)
+            }
+        }
+    }
+}
+
 impl DedupWindows {
     /// Windows in this process.
     #[must_use]

@@ -105,7 +105,7 @@ impl RedisWindow {
             .bounded(4 * timeout, async move {
                 let mut connection = server.connect(timeout).await?;
                 let mut write = redis::cmd("SET");
-                write.arg("conduit:probe").arg(1).arg("PX").arg(60_000);
+                write.arg("conduit:probe").arg(1).arg("PX").arg(1_000);
                 write.query_async::<()>(&mut connection).await?;
                 Ok(connection)
             })
