@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::dedup::{InvalidRedisUrl, RedisServer, redacted};
 pub use database::Database;
 use database::{is_postgres, is_well_formed, without_password};
 
@@ -16,11 +17,12 @@ use database::{is_postgres, is_well_formed, without_password};
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
 
 /// The short names of the most used keys.
-const SHORT: [(&str, &str); 8] = [
+const SHORT: [(&str, &str); 9] = [
     ("CONDUIT_LISTEN", "server.listen"),
     ("CONDUIT_PUBLIC_URL", "server.public_url"),
     ("CONDUIT_DATA_DIR", "storage.data_dir"),
     ("CONDUIT_DATABASE_URL", "storage.database_url"),
+    ("CONDUIT_REDIS_URL", "dedup.redis_url"),
     ("CONDUIT_MASTER_KEY_FILE", "storage.master_key_file"),
     ("CONDUIT_ADMIN_TOKEN", "storage.admin_token"),
     ("CONDUIT_LOG", "logging.filter"),
@@ -124,7 +126,13 @@ section! {
 }
 section! {
     /// `[dedup]`
-    DedupConfig { window_seconds: u32, max_entries: usize }
+    DedupConfig {
+        window_seconds: u32,
+        max_entries: usize,
+        redis_url: String,
+        redis_timeout_ms: u64,
+        max_backlog_seconds: u64,
+    }
 }
 section! {
     /// `[taxonomy]`
@@ -245,6 +253,11 @@ impl Config {
             2,
             200,
         );
+        range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
+        range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
+        if let Err(error) = self.dedup.redis_server() {
+            wrong.push(format!("dedup.redis_url: {error}"));
+        }
         let token = &self.storage.admin_token;
         if !token.is_empty() && token.len() < 16 {
             wrong.push("storage.admin_token must have 16 characters or more".to_owned());
@@ -275,6 +288,7 @@ impl Config {
             shown.storage.admin_token = REDACTED.to_owned();
         }
         shown.storage.database_url = without_password(&shown.storage.database_url);
+        shown.dedup.redis_url = redacted(&shown.dedup.redis_url);
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# {error}"))
     }
 
@@ -294,6 +308,19 @@ impl Config {
         } else {
             PathBuf::from(path)
         })
+    }
+}
+
+impl DedupConfig {
+    /// The Redis to keep windows in, if one is configured.
+    ///
+    /// # Errors
+    /// The URL names none.
+    pub fn redis_server(&self) -> Result<Option<RedisServer>, InvalidRedisUrl> {
+        match self.redis_url.as_str() {
+            "" => Ok(None),
+            url => url.parse().map(Some),
+        }
     }
 }
 
@@ -326,10 +353,17 @@ mod tests {
         config.server.max_body_bytes = 1;
         config.dedup.window_seconds = 90_000;
         config.storage.admin_token = "short".to_owned();
+        config.dedup.redis_url = "http://:hunter2@localhost".to_owned();
         let text = config.check().unwrap_err().to_string();
-        for key in ["server.max_body_bytes", "dedup.window_seconds", "storage.admin_token"] {
+        for key in [
+            "server.max_body_bytes",
+            "dedup.window_seconds",
+            "storage.admin_token",
+            "dedup.redis_url",
+        ] {
             assert!(text.contains(key), "{text}");
         }
+        assert!(!text.contains("hunter2"), "{text}");
     }
 
     #[test]
@@ -338,9 +372,10 @@ mod tests {
         config.storage.admin_token = "0123456789abcdef".to_owned();
         config.storage.database_url =
             "postgresql://conduit:s3cret%2F@db.example:5432/conduit?sslmode=require&password=s3cret".to_owned();
+        config.dedup.redis_url = "redis://conduit:hunter2@localhost".to_owned();
         let shown = config.shown();
         assert!(
-            !shown.contains("0123456789abcdef") && !shown.contains("s3cret"),
+            !shown.contains("0123456789abcdef") && !shown.contains("s3cret") && !shown.contains("hunter2"),
             "{shown}"
         );
         assert!(shown.contains("db.example:5432/conduit?sslmode=require"), "{shown}");

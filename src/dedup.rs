@@ -8,6 +8,94 @@
 //! - Keys are never compared across controllers.
 //! - A claim is kept until no unprocessed event can fall into its window.
 
+mod failover;
 mod memory;
+mod redis;
+mod server;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use conduit_actors::ports::DedupWindow;
+
+pub use failover::{FailoverWindow, RedisAway};
 pub use memory::{MemoryWindow, MemoryWindowReport};
+pub use redis::RedisWindow;
+pub use server::{InvalidRedisUrl, RedisServer, redacted};
+
+/// The windows in use, and what there is to report of them.
+#[derive(Clone)]
+pub struct DedupWindows {
+    memory: Arc<MemoryWindow>,
+    redis: Option<Arc<FailoverWindow>>,
+}
+
+/// Where claims are decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DedupPlace {
+    /// In this process: no Redis is configured.
+    InProcess,
+    /// In Redis.
+    Redis,
+    /// In this process, until Redis is back.
+    InProcessUntilRedisIsBack(RedisAway),
+}
+
+impl std::fmt::Display for DedupPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::InProcess => f.write_str("in process"),
+            Self::Redis => f.write_str("Redis"),
+            Self::InProcessUntilRedisIsBack(away) => {
+                write!(f, "Redis away: in process since {}: {}", away.since, away.cause)
+            }
+        }
+    }
+}
+
+impl DedupWindows {
+    /// Windows in this process.
+    #[must_use]
+    pub fn in_process(memory: Arc<MemoryWindow>) -> Self {
+        Self { memory, redis: None }
+    }
+
+    /// Windows in Redis, and in `memory` while it is away.
+    pub async fn in_redis(redis: RedisWindow, memory: Arc<MemoryWindow>) -> Self {
+        let redis = FailoverWindow::start(redis, Arc::clone(&memory)).await;
+        Self {
+            memory,
+            redis: Some(Arc::new(redis)),
+        }
+    }
+
+    /// What the pipeline claims on.
+    #[must_use]
+    pub fn port(&self) -> Arc<dyn DedupWindow> {
+        match &self.redis {
+            Some(redis) => Arc::clone(redis) as Arc<dyn DedupWindow>,
+            None => Arc::clone(&self.memory) as Arc<dyn DedupWindow>,
+        }
+    }
+
+    /// Where claims are decided.
+    #[must_use]
+    pub fn place(&self) -> DedupPlace {
+        match self.redis.as_ref().map(|redis| redis.away()) {
+            None => DedupPlace::InProcess,
+            Some(None) => DedupPlace::Redis,
+            Some(Some(away)) => DedupPlace::InProcessUntilRedisIsBack(away),
+        }
+    }
+
+    /// How full the in-process window is, which mirrors Redis where there is one.
+    #[must_use]
+    pub fn report(&self) -> MemoryWindowReport {
+        self.memory.report()
+    }
+}
+
+/// A claim's window in whole seconds, as it is stored.
+fn window_seconds(window: Duration) -> u32 {
+    u32::try_from(window.as_secs()).unwrap_or(u32::MAX)
+}

@@ -3,8 +3,8 @@
 //! 1. The data directory is locked, the keys are read: nothing works without them.
 //! 2. The store opens and brings its schema up to date.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
-//! 4. The dedup window is warmed with the claims that unprocessed events may still meet.
-//! 5. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
+//! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
+//! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
 //! 7. The server listens: from here on events are accepted.
 
@@ -24,7 +24,7 @@ use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
-use crate::dedup::MemoryWindow;
+use crate::dedup::{DedupWindows, MemoryWindow, RedisWindow};
 use crate::directory::LiveDirectory;
 use crate::http::{self, App};
 use crate::journal::{JournalOptions, WalJournal};
@@ -87,16 +87,17 @@ pub async fn start(config: Config) -> Result<Running> {
     let admin_token = secrets::admin_token(&config.storage)?;
     let (store, keyring) = open_store(&config).await?;
     let directory = load_directory(&config, &*store, &keyring).await?;
-    let dedup = Arc::new(MemoryWindow::new(config.dedup.max_entries));
+    let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
     let journal = open_journal(&config, &*store, &keyring, &backlogs).await?;
-    warm_dedup(&*store, &dedup, journal.oldest_in_flight()).await?;
+    warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
+    let dedup = open_dedup(&config, memory).await?;
     let ports = Ports {
         directory: directory.clone(),
         journal: journal.clone(),
-        dedup: dedup.clone(),
+        dedup: dedup.port(),
         store: store.clone(),
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, backlogs).await);
@@ -204,6 +205,17 @@ async fn warm_dedup(store: &dyn Store, dedup: &MemoryWindow, oldest: Option<Time
     }
     tracing::info!(claims = dedup.report().claims, "dedup window warmed");
     Ok(())
+}
+
+/// The warmed window alone, or behind Redis. A Redis that does not answer is no reason not to start.
+async fn open_dedup(config: &Config, memory: Arc<MemoryWindow>) -> Result<DedupWindows> {
+    let Some(server) = config.dedup.redis_server().context("dedup.redis_url")? else {
+        return Ok(DedupWindows::in_process(memory));
+    };
+    let timeout = Duration::from_millis(config.dedup.redis_timeout_ms);
+    let max_backlog = Duration::from_secs(config.dedup.max_backlog_seconds);
+    let redis = RedisWindow::new(server, timeout, max_backlog).context("cannot start the thread for Redis")?;
+    Ok(DedupWindows::in_redis(redis, memory).await)
 }
 
 fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {

@@ -9,6 +9,8 @@ mod canary;
 mod contract;
 mod crash;
 mod dedup;
+mod dedup_redis;
+mod dedup_window;
 mod demo;
 mod disk_faults;
 mod fairness;

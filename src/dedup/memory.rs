@@ -32,6 +32,14 @@ struct Held {
 }
 
 impl Held {
+    /// `event` holds what `claim` claims.
+    fn of(event: EventId, claim: &Claim) -> Self {
+        Self {
+            event,
+            window_seconds: super::window_seconds(claim.window),
+        }
+    }
+
     fn covers(&self, other: EventId) -> bool {
         let apart = self
             .event
@@ -66,6 +74,15 @@ impl Claims {
 
     fn len(&self) -> usize {
         self.newest.len() + self.others.values().map(Vec::len).sum::<usize>()
+    }
+
+    fn holds(&self, key: DedupKey, event: EventId) -> bool {
+        let others = self.others.get(&key).map_or(&[][..], Vec::as_slice);
+        self.newest
+            .get(&key)
+            .into_iter()
+            .chain(others)
+            .any(|held| held.event == event)
     }
 
     /// Decides one claim. `None`: it is first, and to be kept with [`Claims::keep`].
@@ -163,6 +180,64 @@ impl MemoryWindow {
         }
     }
 
+    /// Decides a batch. As [`DedupWindow::claim`], at once.
+    pub(super) fn decide(&self, controller: ControllerId, claims: &[Claim]) -> Vec<Verdict> {
+        let window = self.claims(controller);
+        let mut window = window.lock();
+        let mut verdicts = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let verdict = window.verdict(claim).unwrap_or_else(|| {
+                self.keep(&mut window, claim.key, Held::of(claim.event, claim));
+                Verdict::First
+            });
+            verdicts.push(verdict);
+        }
+        verdicts
+    }
+
+    /// Takes in what another window decided: the claims that hold, whatever this one knows.
+    pub(super) fn mirror(&self, controller: ControllerId, claims: &[Claim], verdicts: &[Verdict]) {
+        let window = self.claims(controller);
+        let mut window = window.lock();
+        for (claim, verdict) in claims.iter().zip(verdicts) {
+            let event = match verdict {
+                Verdict::First => claim.event,
+                Verdict::DuplicateOf(first) => *first,
+            };
+            if !window.holds(claim.key, event) {
+                self.keep(&mut window, claim.key, Held::of(event, claim));
+            }
+        }
+    }
+
+    /// The controllers with claims.
+    pub(super) fn controllers(&self) -> Vec<ControllerId> {
+        self.controllers.iter().map(|entry| *entry.key()).collect()
+    }
+
+    /// A controller's claims that its stream has not passed.
+    pub(super) fn held(&self, controller: ControllerId) -> Vec<Claim> {
+        let Some(claims) = self.controllers.get(&controller).map(|claims| Arc::clone(&claims)) else {
+            return Vec::new();
+        };
+        let claims = claims.lock();
+        let others = claims
+            .others
+            .iter()
+            .flat_map(|(key, held)| held.iter().map(move |held| (key, held)));
+        claims
+            .newest
+            .iter()
+            .chain(others)
+            .filter(|(_, held)| !held.ends_before(claims.passed))
+            .map(|(key, held)| Claim {
+                key: *key,
+                event: held.event,
+                window: Duration::from_secs(u64::from(held.window_seconds)),
+            })
+            .collect()
+    }
+
     /// How full it is.
     #[must_use]
     pub fn report(&self) -> MemoryWindowReport {
@@ -208,25 +283,7 @@ impl MemoryWindow {
 #[async_trait]
 impl DedupWindow for MemoryWindow {
     async fn claim(&self, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError> {
-        let window = self.claims(controller);
-        let mut window = window.lock();
-        let mut verdicts = Vec::with_capacity(claims.len());
-        for claim in claims {
-            let verdict = window.verdict(claim).unwrap_or_else(|| {
-                let window_seconds = u32::try_from(claim.window.as_secs()).unwrap_or(u32::MAX);
-                self.keep(
-                    &mut window,
-                    claim.key,
-                    Held {
-                        event: claim.event,
-                        window_seconds,
-                    },
-                );
-                Verdict::First
-            });
-            verdicts.push(verdict);
-        }
-        Ok(verdicts)
+        Ok(self.decide(controller, claims))
     }
 
     fn advance(&self, controller: ControllerId, time: Timestamp) {

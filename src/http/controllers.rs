@@ -4,7 +4,7 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::personal::{CredentialHash, Secret};
-use conduit_actors::ports::{Credential, DedupWindow as _, Journal as _};
+use conduit_actors::ports::{Credential, Journal as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -173,7 +173,7 @@ pub(super) async fn delete(principal: Principal, app: Data<App>, did: Path<Strin
     app.store.delete_controller(row.id).await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     app.journal.forget(row.id);
-    app.dedup.forget(row.id);
+    app.dedup.port().forget(row.id);
     tracing::info!(did = row.did.as_str(), "controller deleted with all that it owned");
     Ok(HttpResponse::NoContent().finish())
 }

@@ -7,6 +7,7 @@ use actix_web::web::Data;
 use serde::Serialize;
 
 use super::state::App;
+use crate::dedup::DedupPlace;
 
 /// How long the database may take to answer a probe.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -105,9 +106,10 @@ fn journal(app: &App) -> Check {
 }
 
 fn dedup(app: &App) -> Check {
-    let report = app.dedup.report();
-    let detail = format!("in process: {} of {} claims", report.claims, report.max_claims);
-    check("dedup", if report.full { "degraded" } else { "ready" }, detail)
+    let (place, report) = (app.dedup.place(), app.dedup.report());
+    let is_well = !report.full && !matches!(place, DedupPlace::InProcessUntilRedisIsBack(_));
+    let detail = format!("{place}; in memory {} of {} claims", report.claims, report.max_claims);
+    check("dedup", if is_well { "ready" } else { "degraded" }, detail)
 }
 
 async fn database(app: &App) -> Check {

@@ -10,7 +10,7 @@ use conduit_actors::shard::Shards;
 
 use super::failures::Failures;
 use crate::config::Config;
-use crate::dedup::MemoryWindow;
+use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
 use crate::keys::Keyring;
@@ -32,8 +32,8 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     /// Where events are durable.
     pub journal: Arc<WalJournal>,
-    /// The in-process dedup window.
-    pub dedup: Arc<MemoryWindow>,
+    /// The dedup windows.
+    pub dedup: DedupWindows,
     /// The pipeline.
     pub shards: Arc<Shards>,
     pub(super) failures: Failures,
@@ -51,7 +51,7 @@ pub struct Parts {
     pub directory: Arc<LiveDirectory>,
     pub keyring: Arc<Keyring>,
     pub journal: Arc<WalJournal>,
-    pub dedup: Arc<MemoryWindow>,
+    pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
 }
 

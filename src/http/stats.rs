@@ -51,6 +51,7 @@ pub(super) async fn supervision(principal: Principal, app: Data<App>) -> Result<
         "shards": app.shards.report(),
         "journal": app.journal.report(),
         "oldestInFlightReceivedAt": app.journal.oldest_in_flight(),
+        "dedup": app.dedup.place().to_string(),
         "dedupClaims": app.dedup.report().claims,
         "controllers": app.directory.len(),
     })))

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 pub mod postgres;
+pub mod redis;
 pub mod tenant;
 
 use std::fs;

@@ -1,0 +1,263 @@
+//! Redis first, this process's memory while Redis is away.
+//!
+//! ## States
+//! - *Redis*: claims are decided by Redis. What it says is mirrored into memory. A call that fails in any way
+//!   (refused, too slow, out of memory, read-only, loading) ends the state at once, and so does a missing sign of life.
+//! - *away*: claims are decided in memory, which knows what Redis knew as far as this node asked. A task tries to
+//!   connect, first at once, then ever more slowly. When a trial write succeeds, all claims that memory holds are
+//!   written to Redis, since a Redis that was restarted or failed over may have forgotten them; then those that were
+//!   made meanwhile, until there are none; then Redis decides again.
+//!
+//! ## Invariants
+//! - A claim is always decided: the pipeline does not wait for Redis.
+//! - No false duplicates: a call without an answer may have been carried out. The same event is asked for again, in
+//!   memory or in Redis, and claims name their event, so it meets its own.
+//! - Between the last claim in memory and the first in Redis none is lost: both sides of the change hold the lock.
+//! - One log line for each change of state, none for each event.
+//!
+//! What other nodes claim while Redis is away is not seen: repeats across nodes pass until it is back.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::ports::{Claim, DedupError, DedupWindow, Verdict};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::memory::MemoryWindow;
+use super::redis::RedisWindow;
+
+/// How often a Redis that is not asked must give a sign of life.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// The wait between tries to reach it: at first and at most.
+const RETRY_INITIAL: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+/// A Redis that goes away again this soon is tried later each time, up to [`UNSTEADY_MAX`].
+const STEADY_AFTER: Duration = Duration::from_secs(10);
+const UNSTEADY_MAX: Duration = Duration::from_secs(30);
+/// Claims made while memory is written to Redis that are remembered; with more, the writing begins anew.
+const MAX_MEANWHILE: usize = 1_000_000;
+
+/// Redis is away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedisAway {
+    /// Since when.
+    pub since: Timestamp,
+    /// What failed.
+    pub cause: String,
+}
+
+#[derive(Default)]
+struct State {
+    away: Option<RedisAway>,
+    /// While memory is written to Redis: what was claimed since that began.
+    meanwhile: Option<Vec<(ControllerId, Claim)>>,
+}
+
+struct Shared {
+    redis: RedisWindow,
+    memory: Arc<MemoryWindow>,
+    state: Mutex<State>,
+    went_away: Notify,
+}
+
+/// See the module's docs.
+pub struct FailoverWindow {
+    shared: Arc<Shared>,
+    watch: JoinHandle<()>,
+}
+
+impl FailoverWindow {
+    /// Tries Redis once, and goes on with memory alone if it does not answer.
+    pub async fn start(redis: RedisWindow, memory: Arc<MemoryWindow>) -> Self {
+        let shared = Arc::new(Shared {
+            redis,
+            memory,
+            state: Mutex::new(State {
+                away: Some(RedisAway {
+                    since: Timestamp::now(),
+                    cause: "not connected yet".to_owned(),
+                }),
+                meanwhile: None,
+            }),
+            went_away: Notify::new(),
+        });
+        match shared.recover().await {
+            Ok(written) => tracing::info!(target: "conduit::supervision", written, "dedup windows are in Redis"),
+            Err(error) => {
+                shared.state.lock().away = None;
+                shared.leave(&error.0);
+            }
+        }
+        let watch = shared.redis.handle().spawn(watch(Arc::clone(&shared)));
+        Self { shared, watch }
+    }
+
+    /// Since when and why Redis is away; `None` while it decides.
+    #[must_use]
+    pub fn away(&self) -> Option<RedisAway> {
+        self.shared.state.lock().away.clone()
+    }
+}
+
+impl Drop for FailoverWindow {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+impl Shared {
+    /// From Redis to memory.
+    fn leave(&self, cause: &str) {
+        let mut state = self.state.lock();
+        if state.away.is_some() {
+            return;
+        }
+        tracing::warn!(
+            target: "conduit::supervision",
+            cause, "Redis is away: dedup windows are in process until it is back"
+        );
+        state.away = Some(RedisAway {
+            since: Timestamp::now(),
+            cause: cause.to_owned(),
+        });
+        drop(state);
+        self.went_away.notify_one();
+    }
+
+    /// Decides in memory, if Redis is away.
+    fn decide_in_memory(&self, controller: ControllerId, claims: &[Claim]) -> Option<Vec<Verdict>> {
+        let mut state = self.state.lock();
+        state.away.as_ref()?;
+        let verdicts = self.memory.decide(controller, claims);
+        if let Some(meanwhile) = &mut state.meanwhile {
+            let firsts = claims
+                .iter()
+                .zip(&verdicts)
+                .filter(|(_, v)| matches!(v, Verdict::First));
+            meanwhile.extend(firsts.map(|(claim, _)| (controller, *claim)));
+        }
+        Some(verdicts)
+    }
+
+    /// From memory to Redis, if it answers; how many claims it was told.
+    async fn recover(&self) -> Result<usize, DedupError> {
+        self.redis.connect().await?;
+        self.state.lock().meanwhile = Some(Vec::new());
+        let told = self.tell().await;
+        if told.is_err() {
+            self.state.lock().meanwhile = None;
+        }
+        told
+    }
+
+    async fn tell(&self) -> Result<usize, DedupError> {
+        let mut written = 0;
+        for controller in self.memory.controllers() {
+            let claims = self.memory.held(controller);
+            self.redis.keep(controller, &claims).await?;
+            written += claims.len();
+        }
+        loop {
+            let meanwhile = {
+                let mut state = self.state.lock();
+                let claims = state.meanwhile.replace(Vec::new()).unwrap_or_default();
+                if claims.is_empty() {
+                    *state = State::default();
+                    return Ok(written);
+                }
+                claims
+            };
+            if meanwhile.len() > MAX_MEANWHILE {
+                return Err(DedupError(
+                    "Redis takes claims more slowly than they are made".to_owned(),
+                ));
+            }
+            for same in meanwhile.chunk_by(|one, next| one.0 == next.0) {
+                let claims: Vec<Claim> = same.iter().map(|(_, claim)| *claim).collect();
+                self.redis.keep(same[0].0, &claims).await?;
+            }
+            written += meanwhile.len();
+        }
+    }
+}
+
+/// Watches over Redis for as long as the window exists.
+async fn watch(shared: Arc<Shared>) {
+    let mut unsteady = Duration::ZERO;
+    loop {
+        let steady_since = Instant::now();
+        while shared.state.lock().away.is_none() {
+            let _ = tokio::time::timeout(HEARTBEAT, shared.went_away.notified()).await;
+            if shared.state.lock().away.is_none()
+                && let Err(error) = shared.redis.ping().await
+            {
+                shared.leave(&error.0);
+            }
+        }
+        unsteady = if steady_since.elapsed() < STEADY_AFTER {
+            (2 * unsteady).clamp(RETRY_INITIAL, UNSTEADY_MAX)
+        } else {
+            Duration::ZERO
+        };
+        tokio::time::sleep(unsteady).await;
+        come_back(&shared).await;
+    }
+}
+
+/// Tries until Redis is back.
+async fn come_back(shared: &Shared) {
+    let mut wait = RETRY_INITIAL;
+    loop {
+        let since = shared
+            .state
+            .lock()
+            .away
+            .as_ref()
+            .map_or_else(Timestamp::now, |away| away.since);
+        match shared.recover().await {
+            Ok(written) => {
+                let away_ms = Timestamp::now().as_millis() - since.as_millis();
+                tracing::info!(
+                    target: "conduit::supervision",
+                    away_ms, written, "Redis is back: dedup windows are in Redis again"
+                );
+                return;
+            }
+            Err(error) => tracing::debug!(target: "conduit::supervision", %error, "Redis is still away"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (2 * wait).min(RETRY_MAX);
+    }
+}
+
+#[async_trait]
+impl DedupWindow for FailoverWindow {
+    /// Never fails.
+    async fn claim(&self, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError> {
+        let shared = &self.shared;
+        loop {
+            if let Some(verdicts) = shared.decide_in_memory(controller, claims) {
+                return Ok(verdicts);
+            }
+            match shared.redis.claim(controller, claims).await {
+                Ok(verdicts) => {
+                    shared.memory.mirror(controller, claims, &verdicts);
+                    return Ok(verdicts);
+                }
+                Err(error) => shared.leave(&error.0),
+            }
+        }
+    }
+
+    fn advance(&self, controller: ControllerId, time: Timestamp) {
+        self.shared.memory.advance(controller, time);
+    }
+
+    fn forget(&self, controller: ControllerId) {
+        self.shared.memory.forget(controller);
+    }
+}

@@ -1,0 +1,281 @@
+//! Dedup windows in Redis: one atomic script per controller and batch, see `claim.lua`.
+//!
+//! ## Format
+//! One key per dedup key, `conduit:{<controller id>}:d:<16 bytes>`; its value is the claims that may still matter,
+//! 20 bytes each. A key each costs more memory than a hash per controller and stretch of time would (about 180 bytes
+//! a claim against 100), but it takes one look-up whatever the windows are, expires with its own claim, and goes
+//! alone: a hash of some 100,000 fields that expires at once stops Redis for longer than a call may take.
+//! Nothing in it is personal data: keys are keyed digests, values event ids.
+//!
+//! ## Invariants
+//! - Verdicts are those of the in-process window; times are receive times, out of the event ids. Redis' clock only
+//!   lets claims expire, after their window and the largest backlog that is still honoured. An event that is processed
+//!   later than that may pass as first.
+//! - Claims name their event. A call whose answer was lost may be made again: it finds its own claims.
+//! - A script has a bounded number of claims, and a round trip a bounded number of scripts, so that neither Redis nor
+//!   a time-out depends on the size of a batch.
+//!
+//! ## Recovery
+//! There is none here. A call that fails drops the connection, and calls fail until [`RedisWindow::connect`] makes
+//! a new one. A Redis that was away may have forgotten claims, which only who watches over it can write again (see
+//! [`super::failover`]); a silent reconnect would let repeats pass. The one exception is a script that Redis has not loaded: it is
+//! sent along.
+//!
+//! Connections live on a thread of their own: a shard that computes does not keep another's answer waiting.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::ports::{Claim, DedupError, DedupWindow, Verdict};
+use parking_lot::Mutex;
+use redis::{Pipeline, RedisError, Script};
+use tokio::runtime::{Handle, Runtime};
+
+use super::server::{Connection, RedisServer};
+
+/// Claims in a script: about a millisecond of Redis' time.
+const CLAIMS_PER_SCRIPT: usize = 256;
+/// Scripts in a round trip.
+const SCRIPTS_PER_TRIP: usize = 4;
+/// Claims of one key, at most: an hour's with the default window.
+const CLAIMS_PER_KEY: usize = 64;
+/// Bytes of a packed claim, and of an event id in an answer.
+const PACKED_CLAIM: usize = 20;
+const PACKED_ID: usize = 16;
+
+const CLAIM: &str = include_str!("claim.lua");
+
+/// What a call does with claims.
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    Decide,
+    Keep,
+}
+
+/// Dedup windows in a Redis server, cluster, or a set of servers behind sentinels.
+pub struct RedisWindow {
+    server: RedisServer,
+    script: Arc<Script>,
+    timeout: Duration,
+    max_backlog: Duration,
+    connection: Arc<Mutex<Option<Connection>>>,
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl RedisWindow {
+    /// A window without a connection yet, see [`RedisWindow::connect`]. `timeout` bounds each round trip, `max_backlog`
+    /// is how late an event may be processed for its verdict still to hold.
+    ///
+    /// # Errors
+    /// The thread for its connections cannot be started.
+    pub fn new(server: RedisServer, timeout: Duration, max_backlog: Duration) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("redis")
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            server,
+            script: Arc::new(Script::new(CLAIM)),
+            timeout,
+            max_backlog,
+            connection: Arc::new(Mutex::new(None)),
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
+    }
+
+    /// Where its connections live.
+    pub(super) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Connects, and proves by a write that claims would be taken. Replaces the connection there was.
+    ///
+    /// # Errors
+    /// [`DedupError`]: refused, too slow, or not writable; there is no connection now.
+    pub async fn connect(&self) -> Result<(), DedupError> {
+        self.connection.lock().take();
+        let (server, timeout) = (self.server.clone(), self.timeout);
+        let connected = self
+            .bounded(4 * timeout, async move {
+                let mut connection = server.connect(timeout).await?;
+                let mut write = redis::cmd("SET");
+                write.arg("conduit:probe").arg(1).arg("PX").arg(1_000);
+                write.query_async::<()>(&mut connection).await?;
+                Ok(connection)
+            })
+            .await?;
+        *self.connection.lock() = Some(connected);
+        Ok(())
+    }
+
+    /// Asks for a sign of life.
+    ///
+    /// # Errors
+    /// [`DedupError`]: there was none in time; the connection was dropped.
+    pub async fn ping(&self) -> Result<(), DedupError> {
+        let mut connection = self.connection()?;
+        let ping = self.bounded(self.timeout, async move {
+            redis::cmd("PING").query_async::<()>(&mut connection).await
+        });
+        ping.await.inspect_err(|_| self.disconnect())
+    }
+
+    /// Writes down claims that were first elsewhere, whatever else there is.
+    ///
+    /// # Errors
+    /// [`DedupError`]: some may not be written; writing them again is harmless.
+    pub async fn keep(&self, controller: ControllerId, claims: &[Claim]) -> Result<(), DedupError> {
+        self.call(Mode::Keep, controller, claims).await.map(drop)
+    }
+
+    async fn call(&self, mode: Mode, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError> {
+        let mut verdicts = Vec::with_capacity(claims.len());
+        for trip in claims.chunks(CLAIMS_PER_SCRIPT * SCRIPTS_PER_TRIP) {
+            let scripts: Vec<Packed> = trip
+                .chunks(CLAIMS_PER_SCRIPT)
+                .map(|claims| Packed::new(mode, controller, claims, self.max_backlog))
+                .collect();
+            let (mut connection, script) = (self.connection()?, Arc::clone(&self.script));
+            let answers = self
+                .bounded(self.timeout, async move {
+                    match pipeline(&scripts, &script, false).query_async(&mut connection).await {
+                        Err(error) if has_no_script(&error) => {
+                            let whole = pipeline(&scripts, &script, true);
+                            whole.query_async::<Vec<Vec<u8>>>(&mut connection).await
+                        }
+                        result => result,
+                    }
+                })
+                .await
+                .inspect_err(|_| self.disconnect())?;
+            let before = verdicts.len();
+            verdicts.extend(answers.iter().flat_map(|answer| answer.chunks(PACKED_ID)).map(verdict));
+            if verdicts.len() - before != trip.len() || answers.iter().any(|answer| answer.len() % PACKED_ID != 0) {
+                self.disconnect();
+                return Err(DedupError("Redis answers something else than was asked".to_owned()));
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn connection(&self) -> Result<Connection, DedupError> {
+        let connection = self.connection.lock().clone();
+        connection.ok_or_else(|| DedupError("no connection to Redis".to_owned()))
+    }
+
+    fn disconnect(&self) {
+        self.connection.lock().take();
+    }
+
+    /// Runs on the connections' thread, for so long at most.
+    async fn bounded<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, RedisError>> + Send + 'static,
+    ) -> Result<T, DedupError> {
+        let bounded = self.handle.spawn(tokio::time::timeout(limit, work));
+        match bounded.await {
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(error))) => Err(DedupError(format!("Redis: {error}"))),
+            Ok(Err(_)) => Err(DedupError(format!(
+                "Redis does not answer within {} ms",
+                limit.as_millis()
+            ))),
+            Err(error) => Err(DedupError(format!("Redis: {error}"))),
+        }
+    }
+}
+
+impl Drop for RedisWindow {
+    fn drop(&mut self) {
+        // It may be dropped on any thread, also on its own: nothing may wait here.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[async_trait]
+impl DedupWindow for RedisWindow {
+    async fn claim(&self, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError> {
+        self.call(Mode::Decide, controller, claims).await
+    }
+
+    /// Nothing: claims expire by themselves, since other nodes' streams may be behind this one's.
+    fn advance(&self, _: ControllerId, _: Timestamp) {}
+
+    /// Nothing: a controller's id is never used again, and its claims expire.
+    fn forget(&self, _: ControllerId) {}
+}
+
+/// The arguments of one script.
+struct Packed {
+    mode: Mode,
+    backlog_ms: u128,
+    keys: Vec<Vec<u8>>,
+    claims: Vec<u8>,
+}
+
+impl Packed {
+    fn new(mode: Mode, controller: ControllerId, claims: &[Claim], backlog: Duration) -> Self {
+        let prefix = format!("conduit:{{{controller}}}:d:");
+        let key = |claim: &Claim| [prefix.as_bytes(), &claim.key.0].concat();
+        let mut packed = Vec::with_capacity(claims.len() * PACKED_CLAIM);
+        for claim in claims {
+            packed.extend_from_slice(claim.event.as_bytes());
+            packed.extend_from_slice(&super::window_seconds(claim.window).to_be_bytes());
+        }
+        Self {
+            mode,
+            backlog_ms: backlog.as_millis(),
+            keys: claims.iter().map(key).collect(),
+            claims: packed,
+        }
+    }
+}
+
+/// All scripts in one round trip. `whole`: the first brings the script's text along, which loads it where it runs.
+fn pipeline(scripts: &[Packed], script: &Script, whole: bool) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    for (i, packed) in scripts.iter().enumerate() {
+        if whole && i == 0 {
+            pipeline.cmd("EVAL").arg(CLAIM);
+        } else {
+            pipeline.cmd("EVALSHA").arg(script.get_hash());
+        }
+        let mode = match packed.mode {
+            Mode::Decide => "claim",
+            Mode::Keep => "keep",
+        };
+        pipeline
+            .arg(packed.keys.len())
+            .arg(&packed.keys)
+            .arg(mode)
+            .arg(packed.backlog_ms.to_string())
+            .arg(CLAIMS_PER_KEY)
+            .arg(&packed.claims);
+    }
+    pipeline
+}
+
+fn has_no_script(error: &RedisError) -> bool {
+    // Out of a pipeline, the server's errors come as a list.
+    error.code() == Some("NOSCRIPT")
+        || error
+            .clone()
+            .into_server_errors()
+            .is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == "NOSCRIPT"))
+}
+
+fn verdict(answer: &[u8]) -> Verdict {
+    match <[u8; PACKED_ID]>::try_from(answer) {
+        Ok(id) if id != [0; PACKED_ID] => Verdict::DuplicateOf(EventId::from_uuid(uuid::Uuid::from_bytes(id))),
+        _ => Verdict::First,
+    }
+}
