@@ -57,6 +57,12 @@ fn events_end_in_their_outcomes_and_the_audit_log_verifies() {
         printed.contains("127.0.0.1") && !printed.contains(PASSWORD),
         "{printed}"
     );
+
+    // Another key than the one that the controllers were made with is refused, not used beside it.
+    std::fs::remove_file(conduit.data_dir().join("master.key")).unwrap();
+    conduit.spawn();
+    assert_eq!(conduit.wait(), Some(1));
+    assert!(conduit.logs().contains("master key"), "{}", conduit.logs());
 }
 
 #[test]
