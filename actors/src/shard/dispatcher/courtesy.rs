@@ -84,7 +84,7 @@ mod tests {
             courtesy.begin();
             courtesy.rest(senders)
         };
-        let mut courtesy = Courtesy::new(core_wait, 10);
+        let mut courtesy = Courtesy::new(core_wait, 30);
         assert_eq!(batch(&mut courtesy, 80), None);
         assert_eq!(batch(&mut courtesy, 0), None);
         assert!((0..40).any(|_| batch(&mut courtesy, 80).is_some()));
