@@ -1,10 +1,9 @@
-//! One suite for every dedup window: in process, in Redis, in a cluster, behind sentinels, and Redis with the
-//! in-process window behind it.
+//! One suite for every dedup window: in process, in Redis, in a cluster, behind sentinels. See
+//! `dedup_failover` for Redis with the in-process window behind it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use conduit::dedup::{FailoverWindow, MemoryWindow, RedisWindow};
+use conduit::dedup::{MemoryWindow, RedisWindow};
 use conduit_actors::event::DedupKey;
 use conduit_actors::ids::{ControllerId, EventId};
 use conduit_actors::ports::{Claim, DedupWindow, Verdict};
@@ -12,10 +11,10 @@ use conduit_actors::ports::{Claim, DedupWindow, Verdict};
 use crate::common::redis::{Redis, cluster, cluster_url};
 use crate::common::wait_for;
 
-const TIMEOUT: Duration = Duration::from_secs(2);
+pub const TIMEOUT: Duration = Duration::from_secs(2);
 const BACKLOG: Duration = Duration::from_secs(3600);
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -23,7 +22,7 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-fn redis_window(url: &str, timeout: Duration) -> RedisWindow {
+pub fn redis_window(url: &str, timeout: Duration) -> RedisWindow {
     RedisWindow::new(url.parse().unwrap(), timeout, BACKLOG).unwrap()
 }
 
@@ -38,11 +37,11 @@ fn at_ms(ms: u64) -> EventId {
     EventId::from_uuid(uuid::Uuid::from_u128((u128::from(ms) << 80) | random))
 }
 
-fn at(seconds: u64) -> EventId {
+pub fn at(seconds: u64) -> EventId {
     at_ms(seconds * 1000)
 }
 
-fn claim(key: u8, event: EventId) -> Claim {
+pub fn claim(key: u8, event: EventId) -> Claim {
     within(key, event, 60)
 }
 
@@ -55,12 +54,12 @@ fn within(key: u8, event: EventId, seconds: u64) -> Claim {
     }
 }
 
-async fn decide(window: &dyn DedupWindow, controller: ControllerId, claims: &[Claim]) -> Vec<Verdict> {
+pub async fn decide(window: &dyn DedupWindow, controller: ControllerId, claims: &[Claim]) -> Vec<Verdict> {
     window.claim(controller, claims).await.unwrap()
 }
 
 /// The contract.
-async fn conforms(window: &dyn DedupWindow) {
+pub async fn conforms(window: &dyn DedupWindow) {
     the_first_wins_and_repeats_do_not_extend(window).await;
     a_batch_that_runs_again(window).await;
     controllers_are_apart(window).await;
@@ -151,7 +150,7 @@ async fn batches_of_any_size(window: &dyn DedupWindow) {
 }
 
 /// Random claims in stream order, in batches of random sizes, some of which run again: verdicts are the memory's.
-async fn agrees_with_memory(window: &dyn DedupWindow, seed: u64) {
+pub async fn agrees_with_memory(window: &dyn DedupWindow, seed: u64) {
     let mut state = seed;
     let mut random = move |below: u64| {
         state = state
@@ -301,123 +300,6 @@ fn a_redis_that_forgot_the_script_or_lost_the_answer_gives_no_false_duplicate() 
     });
 }
 
-async fn failover(redis: &Redis, timeout: Duration) -> FailoverWindow {
-    let memory = Arc::new(MemoryWindow::new(100_000));
-    FailoverWindow::start(redis_window(&redis.url(), timeout), memory).await
-}
-
-fn wait_until_back(window: &FailoverWindow) {
-    wait_for("Redis to be back", || window.away().is_none().then_some(()));
-}
-
-#[test]
-fn with_memory_behind_redis_it_conforms_there_and_away() {
-    let mut redis = Redis::start();
-    block_on(async {
-        let window = failover(&redis, TIMEOUT).await;
-        assert_eq!(window.away(), None);
-        conforms(&window).await;
-        agrees_with_memory(&window, 21).await;
-        redis.kill();
-        conforms(&window).await;
-        assert!(window.away().is_some());
-        agrees_with_memory(&window, 22).await;
-    });
-}
-
-#[test]
-fn nothing_is_forgotten_when_redis_goes_and_comes_back_empty() {
-    let mut redis = Redis::start();
-    block_on(async {
-        let window = failover(&redis, TIMEOUT).await;
-        let controller = ControllerId::generate();
-        let (in_redis, in_memory) = (claim(1, at(1)), claim(2, at(2)));
-        let repeat = |of: &Claim, key| (claim(key, at(20)), Verdict::DuplicateOf(of.event));
-        assert_eq!(decide(&window, controller, &[in_redis]).await, [Verdict::First]);
-        for round in 0..3 {
-            redis.kill();
-            assert_eq!(
-                decide(&window, controller, &[in_redis, in_memory]).await,
-                [Verdict::First; 2]
-            );
-            assert!(window.away().is_some(), "{round}");
-            let (claim, verdict) = repeat(&in_redis, 1);
-            assert_eq!(decide(&window, controller, &[claim]).await, [verdict]);
-            redis.launch();
-            wait_until_back(&window);
-            for (claim, verdict) in [repeat(&in_redis, 1), repeat(&in_memory, 2)] {
-                assert_eq!(decide(&window, controller, &[claim]).await, [verdict]);
-            }
-            assert_eq!(
-                decide(&window, controller, &[in_redis, in_memory]).await,
-                [Verdict::First; 2]
-            );
-            assert_eq!(window.away(), None);
-        }
-    });
-    // Another node, which has nothing in memory, learns it all from Redis.
-    assert_eq!(redis.keys(), 2);
-}
-
-#[test]
-fn every_way_of_being_away_is_noticed_and_ends() {
-    let redis = Redis::start();
-    block_on(async {
-        let window = failover(&redis, Duration::from_millis(300)).await;
-        let (controller, first) = (ControllerId::generate(), claim(1, at(1)));
-        assert_eq!(decide(&window, controller, &[first]).await, [Verdict::First]);
-        /// What it is called, how Redis goes away, and how it comes back.
-        type Way<'a> = (&'a str, &'a dyn Fn(), &'a dyn Fn());
-        let ways: [Way<'_>; 3] = [
-            ("hung", &|| redis.hang(), &|| redis.go_on()),
-            (
-                "out of memory",
-                &|| drop(redis.text(&["CONFIG", "SET", "maxmemory", "1"])),
-                &|| drop(redis.text(&["CONFIG", "SET", "maxmemory", "0"])),
-            ),
-            (
-                "read-only",
-                &|| drop(redis.text(&["REPLICAOF", "127.0.0.1", "1"])),
-                &|| drop(redis.text(&["REPLICAOF", "NO", "ONE"])),
-            ),
-        ];
-        for (i, (way, begin, end)) in (0u8..).zip(ways) {
-            begin();
-            let new = claim(10 + i, at(3));
-            let verdicts = decide(&window, controller, &[claim(1, at(2)), new, claim(10 + i, at(4))]).await;
-            let expected = [
-                Verdict::DuplicateOf(first.event),
-                Verdict::First,
-                Verdict::DuplicateOf(new.event),
-            ];
-            assert_eq!(verdicts, expected, "{way}");
-            assert!(window.away().is_some(), "{way}");
-            end();
-            wait_until_back(&window);
-            let verdicts = decide(&window, controller, &[new, claim(10 + i, at(5))]).await;
-            assert_eq!(verdicts, [Verdict::First, Verdict::DuplicateOf(new.event)], "{way}");
-        }
-    });
-}
-
-#[test]
-fn two_nodes_see_each_others_claims() {
-    let redis = Redis::start();
-    block_on(async {
-        let (one, other) = (failover(&redis, TIMEOUT).await, failover(&redis, TIMEOUT).await);
-        let (controller, first) = (ControllerId::generate(), claim(1, at(1)));
-        assert_eq!(decide(&one, controller, &[first]).await, [Verdict::First]);
-        let repeat = [claim(1, at(2))];
-        let verdict = [Verdict::DuplicateOf(first.event)];
-        assert_eq!(decide(&other, controller, &repeat).await, verdict);
-        // What it heard of it knows when Redis is away, too.
-        redis.hang();
-        assert_eq!(decide(&other, controller, &[claim(1, at(3))]).await, verdict);
-        assert!(other.away().is_some());
-        redis.go_on();
-    });
-}
-
 /// A measurement, not a test: `cargo test --release … -- --ignored microseconds_per_claim --nocapture`
 #[test]
 #[ignore = "a measurement"]
@@ -444,5 +326,10 @@ fn microseconds_per_claim() {
         }
         let each = begin.elapsed().as_secs_f64() * 1e6 / f64::from(batches * 1024);
         eprintln!("{each:.2} µs per claim, in batches of 1024");
+        let stats = redis.text(&["INFO", "commandstats"]);
+        stats
+            .lines()
+            .filter(|line| line.contains("usec"))
+            .for_each(|line| eprintln!("{line}"));
     });
 }

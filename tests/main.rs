@@ -9,6 +9,7 @@ mod canary;
 mod contract;
 mod crash;
 mod dedup;
+mod dedup_failover;
 mod dedup_redis;
 mod dedup_window;
 mod demo;

@@ -13,6 +13,7 @@
 //! - No false duplicates: a call without an answer may have been carried out. The same event is asked for again, in
 //!   memory or in Redis, and claims name their event, so it meets its own.
 //! - Between the last claim in memory and the first in Redis none is lost: both sides of the change hold the lock.
+//!   A call to Redis during which Redis went away is made again, since Redis may have come back without it.
 //! - One log line for each change of state, none for each event.
 //!
 //! What other nodes claim while Redis is away is not seen: repeats across nodes pass until it is back.
@@ -53,6 +54,8 @@ pub struct RedisAway {
 #[derive(Default)]
 struct State {
     away: Option<RedisAway>,
+    /// How often Redis went away: tells a call whether what it found is of the past.
+    departures: u64,
     /// While memory is written to Redis: what was claimed since that began.
     meanwhile: Option<Vec<(ControllerId, Claim)>>,
 }
@@ -81,7 +84,7 @@ impl FailoverWindow {
                     since: Timestamp::now(),
                     cause: "not connected yet".to_owned(),
                 }),
-                meanwhile: None,
+                ..State::default()
             }),
             went_away: Notify::new(),
         });
@@ -89,7 +92,7 @@ impl FailoverWindow {
             Ok(written) => tracing::info!(target: "conduit::supervision", written, "dedup windows are in Redis"),
             Err(error) => {
                 shared.state.lock().away = None;
-                shared.leave(&error.0);
+                shared.leave(0, &error.0);
             }
         }
         let watch = shared.redis.handle().spawn(watch(Arc::clone(&shared)));
@@ -110,12 +113,13 @@ impl Drop for FailoverWindow {
 }
 
 impl Shared {
-    /// From Redis to memory.
-    fn leave(&self, cause: &str) {
+    /// From Redis to memory, unless that was done since `departures` was read.
+    fn leave(&self, departures: u64, cause: &str) {
         let mut state = self.state.lock();
-        if state.away.is_some() {
+        if state.away.is_some() || state.departures != departures {
             return;
         }
+        state.departures += 1;
         tracing::warn!(
             target: "conduit::supervision",
             cause, "Redis is away: dedup windows are in process until it is back"
@@ -128,10 +132,16 @@ impl Shared {
         self.went_away.notify_one();
     }
 
-    /// Decides in memory, if Redis is away.
-    fn decide_in_memory(&self, controller: ControllerId, claims: &[Claim]) -> Option<Vec<Verdict>> {
+    fn departures(&self) -> u64 {
+        self.state.lock().departures
+    }
+
+    /// Decides in memory if Redis is away; else says how often it was.
+    fn decide_in_memory(&self, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, u64> {
         let mut state = self.state.lock();
-        state.away.as_ref()?;
+        if state.away.is_none() {
+            return Err(state.departures);
+        }
         let verdicts = self.memory.decide(controller, claims);
         if let Some(meanwhile) = &mut state.meanwhile {
             let firsts = claims
@@ -139,8 +149,11 @@ impl Shared {
                 .zip(&verdicts)
                 .filter(|(_, v)| matches!(v, Verdict::First));
             meanwhile.extend(firsts.map(|(claim, _)| (controller, *claim)));
+            if meanwhile.len() > MAX_MEANWHILE {
+                state.meanwhile = None;
+            }
         }
-        Some(verdicts)
+        Ok(verdicts)
     }
 
     /// From memory to Redis, if it answers; how many claims it was told.
@@ -164,18 +177,18 @@ impl Shared {
         loop {
             let meanwhile = {
                 let mut state = self.state.lock();
-                let claims = state.meanwhile.replace(Vec::new()).unwrap_or_default();
+                let Some(claims) = state.meanwhile.replace(Vec::new()) else {
+                    return Err(DedupError(
+                        "Redis takes claims more slowly than they are made".to_owned(),
+                    ));
+                };
                 if claims.is_empty() {
-                    *state = State::default();
+                    state.away = None;
+                    state.meanwhile = None;
                     return Ok(written);
                 }
                 claims
             };
-            if meanwhile.len() > MAX_MEANWHILE {
-                return Err(DedupError(
-                    "Redis takes claims more slowly than they are made".to_owned(),
-                ));
-            }
             for same in meanwhile.chunk_by(|one, next| one.0 == next.0) {
                 let claims: Vec<Claim> = same.iter().map(|(_, claim)| *claim).collect();
                 self.redis.keep(same[0].0, &claims).await?;
@@ -192,10 +205,11 @@ async fn watch(shared: Arc<Shared>) {
         let steady_since = Instant::now();
         while shared.state.lock().away.is_none() {
             let _ = tokio::time::timeout(HEARTBEAT, shared.went_away.notified()).await;
+            let departures = shared.departures();
             if shared.state.lock().away.is_none()
                 && let Err(error) = shared.redis.ping().await
             {
-                shared.leave(&error.0);
+                shared.leave(departures, &error.0);
             }
         }
         unsteady = if steady_since.elapsed() < STEADY_AFTER {
@@ -240,15 +254,18 @@ impl DedupWindow for FailoverWindow {
     async fn claim(&self, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError> {
         let shared = &self.shared;
         loop {
-            if let Some(verdicts) = shared.decide_in_memory(controller, claims) {
-                return Ok(verdicts);
-            }
+            let departures = match shared.decide_in_memory(controller, claims) {
+                Ok(verdicts) => return Ok(verdicts),
+                Err(departures) => departures,
+            };
             match shared.redis.claim(controller, claims).await {
                 Ok(verdicts) => {
                     shared.memory.mirror(controller, claims, &verdicts);
-                    return Ok(verdicts);
+                    if shared.departures() == departures {
+                        return Ok(verdicts);
+                    }
                 }
-                Err(error) => shared.leave(&error.0),
+                Err(error) => shared.leave(departures, &error.0),
             }
         }
     }

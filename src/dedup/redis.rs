@@ -55,13 +55,20 @@ enum Mode {
     Keep,
 }
 
+/// The connection in use, and how many there were.
+#[derive(Default)]
+struct Slot {
+    number: u64,
+    connection: Option<Connection>,
+}
+
 /// Dedup windows in a Redis server, cluster, or a set of servers behind sentinels.
 pub struct RedisWindow {
     server: RedisServer,
     script: Arc<Script>,
     timeout: Duration,
     max_backlog: Duration,
-    connection: Arc<Mutex<Option<Connection>>>,
+    connection: Mutex<Slot>,
     runtime: Option<Runtime>,
     handle: Handle,
 }
@@ -83,7 +90,7 @@ impl RedisWindow {
             script: Arc::new(Script::new(CLAIM)),
             timeout,
             max_backlog,
-            connection: Arc::new(Mutex::new(None)),
+            connection: Mutex::new(Slot::default()),
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
         })
@@ -99,7 +106,7 @@ impl RedisWindow {
     /// # Errors
     /// [`DedupError`]: refused, too slow, or not writable; there is no connection now.
     pub async fn connect(&self) -> Result<(), DedupError> {
-        self.connection.lock().take();
+        self.connection.lock().connection = None;
         let (server, timeout) = (self.server.clone(), self.timeout);
         let connected = self
             .bounded(4 * timeout, async move {
@@ -110,7 +117,9 @@ impl RedisWindow {
                 Ok(connection)
             })
             .await?;
-        *self.connection.lock() = Some(connected);
+        let mut slot = self.connection.lock();
+        slot.number += 1;
+        slot.connection = Some(connected);
         Ok(())
     }
 
@@ -119,11 +128,11 @@ impl RedisWindow {
     /// # Errors
     /// [`DedupError`]: there was none in time; the connection was dropped.
     pub async fn ping(&self) -> Result<(), DedupError> {
-        let mut connection = self.connection()?;
+        let (number, mut connection) = self.connection()?;
         let ping = self.bounded(self.timeout, async move {
             redis::cmd("PING").query_async::<()>(&mut connection).await
         });
-        ping.await.inspect_err(|_| self.disconnect())
+        ping.await.inspect_err(|_| self.disconnect(number))
     }
 
     /// Writes down claims that were first elsewhere, whatever else there is.
@@ -141,7 +150,8 @@ impl RedisWindow {
                 .chunks(CLAIMS_PER_SCRIPT)
                 .map(|claims| Packed::new(mode, controller, claims, self.max_backlog))
                 .collect();
-            let (mut connection, script) = (self.connection()?, Arc::clone(&self.script));
+            let (number, mut connection) = self.connection()?;
+            let script = Arc::clone(&self.script);
             let answers = self
                 .bounded(self.timeout, async move {
                     match pipeline(&scripts, &script, false).query_async(&mut connection).await {
@@ -153,24 +163,30 @@ impl RedisWindow {
                     }
                 })
                 .await
-                .inspect_err(|_| self.disconnect())?;
+                .inspect_err(|_| self.disconnect(number))?;
             let before = verdicts.len();
             verdicts.extend(answers.iter().flat_map(|answer| answer.chunks(PACKED_ID)).map(verdict));
             if verdicts.len() - before != trip.len() || answers.iter().any(|answer| answer.len() % PACKED_ID != 0) {
-                self.disconnect();
+                self.disconnect(number);
                 return Err(DedupError("Redis answers something else than was asked".to_owned()));
             }
         }
         Ok(verdicts)
     }
 
-    fn connection(&self) -> Result<Connection, DedupError> {
-        let connection = self.connection.lock().clone();
-        connection.ok_or_else(|| DedupError("no connection to Redis".to_owned()))
+    fn connection(&self) -> Result<(u64, Connection), DedupError> {
+        let slot = self.connection.lock();
+        let connection = slot.connection.clone();
+        let connection = connection.ok_or_else(|| DedupError("no connection to Redis".to_owned()))?;
+        Ok((slot.number, connection))
     }
 
-    fn disconnect(&self) {
-        self.connection.lock().take();
+    /// Drops a connection that failed, unless a newer one took its place.
+    fn disconnect(&self, number: u64) {
+        let mut slot = self.connection.lock();
+        if slot.number == number {
+            slot.connection = None;
+        }
     }
 
     /// Runs on the connections' thread, for so long at most.
