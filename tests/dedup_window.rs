@@ -299,37 +299,3 @@ fn a_redis_that_forgot_the_script_or_lost_the_answer_gives_no_false_duplicate() 
         assert_eq!(decide(&window, controller, &lost).await, expected);
     });
 }
-
-/// A measurement, not a test: `cargo test --release … -- --ignored microseconds_per_claim --nocapture`
-#[test]
-#[ignore = "a measurement"]
-fn microseconds_per_claim() {
-    let redis = Redis::start();
-    block_on(async {
-        let window = connected(&redis.url()).await;
-        let controller = ControllerId::generate();
-        let (batches, mut number) = (200u32, 0u128);
-        let begin = std::time::Instant::now();
-        for _ in 0..batches {
-            let claims: Vec<Claim> = (0..1024)
-                .map(|_| {
-                    number += 1;
-                    let key = DedupKey((number * 0x9e37_79b9_7f4a_7c15_9e37_79b9).to_be_bytes());
-                    Claim {
-                        key,
-                        ..claim(0, EventId::generate())
-                    }
-                })
-                .collect();
-            let verdicts = decide(&window, controller, &claims).await;
-            assert!(verdicts.iter().all(|verdict| *verdict == Verdict::First));
-        }
-        let each = begin.elapsed().as_secs_f64() * 1e6 / f64::from(batches * 1024);
-        eprintln!("{each:.2} µs per claim, in batches of 1024");
-        let stats = redis.text(&["INFO", "commandstats"]);
-        stats
-            .lines()
-            .filter(|line| line.contains("usec"))
-            .for_each(|line| eprintln!("{line}"));
-    });
-}
