@@ -79,17 +79,21 @@ impl SubjectResolver {
             return Ok(());
         }
         for (controller, hashes) in wanted {
-            let unknown: Vec<LinkHash> = hashes
-                .into_iter()
-                .filter(|hash| {
-                    let key = (controller, *hash);
-                    !self.cache.contains(&key) && !self.unsettled.links.contains(&key) && self.ahead.asked.insert(key)
-                })
-                .collect();
+            let mut unknown: HashSet<LinkHash> = hashes.into_iter().collect();
+            unknown.retain(|hash| {
+                let key = (controller, *hash);
+                !self.cache.contains(&key) && !self.unsettled.links.contains(&key)
+            });
             if unknown.is_empty() {
                 continue;
             }
-            for link in self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await? {
+            let unknown: Vec<LinkHash> = unknown.into_iter().collect();
+            let found = self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await?;
+            // Only now: what was asked in vain must not pass for what the store does not have.
+            self.ahead
+                .asked
+                .extend(unknown.into_iter().map(|hash| (controller, hash)));
+            for link in found {
                 self.ahead.found.entry((controller, link.hash)).or_default().push(link);
             }
         }
