@@ -258,13 +258,14 @@ impl Shared {
         self.segments.delete_before(oldest_needed);
     }
 
-    /// The events of one run that `wanted` asks for, in order.
+    /// Opens the events of one run behind `after`, in order, for as long as `take` takes them.
     fn read_run(
         &self,
         controller: ControllerId,
         run: &Run,
-        wanted: &dyn Fn(Sequence) -> bool,
-    ) -> Result<Vec<JournaledEvent>, JournalError> {
+        after: Sequence,
+        take: &mut dyn FnMut(JournaledEvent) -> bool,
+    ) -> Result<(), JournalError> {
         let record = self.segments.read(run.segment, run.lsn)?;
         let damaged = |what: &str| {
             let place = segments::file_name(run.segment);
@@ -275,11 +276,13 @@ impl Shared {
             .keyring
             .epoch_key(controller, codec::PURPOSE, batch.epoch)
             .map_err(|error| damaged(&error.to_string()))?;
-        batch
-            .events()
-            .filter(|entry| entry.controller == controller && wanted(entry.sequence))
-            .map(|entry| entry.open(&key, batch.journaled_at).map_err(damaged))
-            .collect()
+        let wanted = |entry: &codec::Entry<'_>| entry.controller == controller && entry.sequence > after;
+        for entry in batch.events().filter(wanted) {
+            if !take(entry.open(&key, batch.journaled_at).map_err(damaged)?) {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -305,18 +308,20 @@ impl Journal for WalJournal {
     ) -> Result<Vec<JournaledEvent>, JournalError> {
         let runs = self.shared.index.lock().runs(controller, after, max_events);
         let mut events: Vec<JournaledEvent> = Vec::new();
-        let mut bytes = 0;
+        let (mut bytes, mut room) = (0, true);
         for run in runs {
-            for event in self.shared.read_run(controller, &run, &|sequence| sequence > after)? {
+            self.shared.read_run(controller, &run, after, &mut |event| {
                 let size = event.event.body.expose().len();
-                if !events.is_empty() && (events.len() >= max_events || bytes + size > max_bytes) {
-                    return Ok(events);
+                room = events.is_empty() || bytes + size <= max_bytes;
+                if room {
+                    bytes += size;
+                    events.push(event);
+                    room = events.len() < max_events && bytes < max_bytes;
                 }
-                bytes += size;
-                events.push(event);
-            }
-            if events.len() >= max_events || bytes >= max_bytes {
-                return Ok(events);
+                room
+            })?;
+            if !room {
+                break;
             }
         }
         Ok(events)

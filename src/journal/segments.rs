@@ -83,6 +83,8 @@ pub(super) struct Segments {
     dir: PathBuf,
     open: Mutex<BTreeMap<u64, Segment>>,
     tail: Mutex<Tail>,
+    /// The record that was read last: a large one is read in several turns.
+    last_read: Mutex<Option<((u64, u64), Arc<[u8]>)>>,
 }
 
 /// Where an append failed.
@@ -101,6 +103,7 @@ impl Segments {
             dir: dir.to_owned(),
             open: Mutex::new(BTreeMap::new()),
             tail: Mutex::new(Tail::default()),
+            last_read: Mutex::new(None),
         })
     }
 
@@ -259,6 +262,11 @@ impl Segments {
         if let Some(record) = self.tail.lock().records.get(&(number, lsn)) {
             return Ok(Arc::clone(record));
         }
+        if let Some((place, record)) = self.last_read.lock().as_ref()
+            && *place == (number, lsn)
+        {
+            return Ok(Arc::clone(record));
+        }
         let segment = self.open.lock().get(&number).cloned();
         let segment = segment.ok_or_else(|| JournalError::Damaged(format!("{} is gone", file_name(number))))?;
         let failed = |error: WalError| match error {
@@ -269,7 +277,9 @@ impl Segments {
         let record = records
             .next()
             .ok_or_else(|| JournalError::Damaged(format!("{}, offset {lsn}: the record is gone", file_name(number))))?;
-        Ok(record.map_err(failed)?.into_data().into())
+        let record: Arc<[u8]> = record.map_err(failed)?.into_data().into();
+        *self.last_read.lock() = Some(((number, lsn), Arc::clone(&record)));
+        Ok(record)
     }
 
     /// Deletes segments that nothing needs: all before `needed`, but never the newest.

@@ -50,7 +50,7 @@ fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// KiB of pages that the writer keeps, as SQLite's negative numbers: links have random keys, and a page that is not
 /// there must be read before it can be changed.
-const WRITER_CACHE: &str = "-16384";
+const WRITER_CACHE: &str = "-24576";
 /// The same for each reader.
 const READER_CACHE: &str = "-4096";
 /// Pages of write-ahead log before they are copied into the database: a page that is changed often is copied once.
@@ -175,7 +175,7 @@ impl PipelineStore for SqliteStore {
         hashes: &[LinkHash],
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError> {
-        self.known_links(controller, hashes, fan_out).await
+        links::known_links(&self.writer, controller, hashes, fan_out).await
     }
 
     async fn strong_link_counts(
@@ -183,7 +183,7 @@ impl PipelineStore for SqliteStore {
         controller: ControllerId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
-        self.count_strong_links(controller, subjects).await
+        links::count_strong_links(&self.writer, controller, subjects).await
     }
 
     async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! Each turn adds a quantum to a controller's credit, and what is read is paid from it, so that over time each
 //! gets the same share whatever the size of its events (M. Shreedhar and G. Varghese, 1995).
-//! A controller without backlog keeps no credit.
+//! A controller without backlog keeps no credit. One that has nobody to share with takes what it likes, and owes nothing.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -53,13 +53,15 @@ impl Turns {
 
     /// The next controller and its credit, of those that `allowed` lets through. It goes to the end of the queue.
     pub(super) fn next(&mut self, allowed: impl Fn(&ControllerId) -> bool) -> Option<(ControllerId, Stream, i64)> {
+        let alone = self.queue.len() == 1;
         for _ in 0..self.queue.len() {
             let controller = self.queue.pop_front()?;
             self.queue.push_back(controller);
             if allowed(&controller) {
                 let stream = self.streams.get_mut(&controller)?;
                 stream.credit = (stream.credit + QUANTUM).min(2 * QUANTUM);
-                return Some((controller, *stream, stream.credit));
+                let credit = if alone { i64::MAX } else { stream.credit };
+                return Some((controller, *stream, credit));
             }
         }
         None
@@ -67,8 +69,9 @@ impl Turns {
 
     /// Pays for what was read in a turn.
     pub(super) fn pay(&mut self, controller: ControllerId, cost: i64) {
+        let alone = self.queue.len() == 1;
         if let Some(stream) = self.streams.get_mut(&controller) {
-            stream.credit -= cost;
+            stream.credit = if alone { 0 } else { stream.credit - cost };
         }
     }
 
@@ -117,6 +120,22 @@ mod tests {
         }
         let (a, b) = (paid[&flood], paid[&trickle]);
         assert!((a - b).abs() <= QUANTUM + 20_000, "{a} {b}");
+    }
+
+    #[test]
+    fn one_alone_takes_what_it_likes_and_owes_nothing_to_those_who_come() {
+        let mut turns = Turns::default();
+        let (first, second) = (ControllerId::generate(), ControllerId::generate());
+        turns.grown(first, Sequence(100_000), || Sequence(0));
+        let (_, _, credit) = turns.next(|_| true).unwrap();
+        assert_eq!(credit, i64::MAX);
+        turns.pay(first, 50 * QUANTUM);
+        turns.grown(second, Sequence(100_000), || Sequence(0));
+        let credits: HashMap<_, _> = (0..2)
+            .map(|_| turns.next(|_| true).unwrap())
+            .map(|t| (t.0, t.2))
+            .collect();
+        assert_eq!(credits, HashMap::from([(first, QUANTUM), (second, QUANTUM)]));
     }
 
     #[test]

@@ -177,14 +177,20 @@ async fn insert_subjects(
     .await
 }
 
+/// In the order of their hashes, so that neighbours in the index are written one after the other.
 async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[NewLink]) -> Result<(), StoreError> {
-    let found: Vec<_> = links
+    let mut found: Vec<_> = links
         .iter()
         .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
         .collect();
-    for chunk in runs(&found) {
-        refuse_taken_links(connection, chunk).await?;
+    if found.is_empty() {
+        return Ok(());
     }
+    found.sort_unstable_by_key(|(pk, link)| (*pk, link.hash.0));
+    let newest_before: i64 = sqlx::query_scalar("SELECT coalesce(max(pk), 0) FROM links")
+        .fetch_one(&mut *connection)
+        .await
+        .or_store_error()?;
     insert_runs(connection, &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
@@ -201,39 +207,22 @@ async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[New
         query.push(" ON CONFLICT DO UPDATE SET first_seen_at = min(first_seen_at, excluded.first_seen_at)");
         query
     })
-    .await
+    .await?;
+    refuse_taken_links(connection, newest_before).await
 }
 
-/// A strong link leads to one subject: if another has it already, another writer was there first. The CROSS JOIN keeps
-/// SQLite from walking all links in search of the few.
-async fn refuse_taken_links(connection: &mut SqliteConnection, links: &[(i64, &NewLink)]) -> Result<(), StoreError> {
-    let strong: Vec<_> = links.iter().filter(|(_, link)| link.strong).collect();
-    if strong.is_empty() {
-        return Ok(());
-    }
-    let mut query = QueryBuilder::new("SELECT count(*) AS taken FROM (");
-    let mut first = true;
-    for (pk, link) in strong {
-        query.push(if std::mem::take(&mut first) {
-            "SELECT "
-        } else {
-            " UNION ALL SELECT "
-        });
-        query
-            .push_bind(*pk)
-            .push(" AS p, ")
-            .push_bind(link.hash.0.to_vec())
-            .push(" AS h, ");
-        query.push_bind(link.subject.as_bytes().to_vec()).push(" AS s");
-    }
-    query.push(") CROSS JOIN links ON controller_pk = p AND hash = h AND subject <> s");
-    let taken: i64 = query
-        .build()
-        .fetch_one(connection)
-        .await
-        .or_store_error()?
-        .try_get("taken")
-        .or_store_error()?;
+/// A strong link leads to one subject: if another has one of those behind `newest_before`, another writer was there
+/// first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
+async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i64) -> Result<(), StoreError> {
+    let taken: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM links AS new CROSS JOIN links AS old \
+         ON old.controller_pk = new.controller_pk AND old.hash = new.hash AND old.subject <> new.subject \
+         WHERE new.pk > ?1 AND new.strong = 1",
+    )
+    .bind(newest_before)
+    .fetch_one(connection)
+    .await
+    .or_store_error()?;
     if taken == 0 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 

@@ -8,7 +8,7 @@ use conduit_actors::ports::StoreError;
 use sqlx::QueryBuilder;
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
-use super::{OrStoreError as _, SqliteStore, rows};
+use super::{OrStoreError as _, SqliteStore, links, rows};
 
 const SELECT: &str =
     "SELECT e.*, c.id AS controller FROM events e JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
@@ -68,7 +68,7 @@ impl SqliteStore {
 
     async fn follow_merges(&self, events: &mut [EventRow]) -> Result<(), StoreError> {
         let subjects: Vec<SubjectId> = events.iter().filter_map(|event| event.subject).collect();
-        let survivors: HashMap<_, _> = self.survivors(&subjects).await?;
+        let survivors: HashMap<_, _> = links::survivors(&self.readers, &subjects).await?;
         for subject in events.iter_mut().filter_map(|event| event.subject.as_mut()) {
             if let Some((survivor, _)) = survivors.get(subject) {
                 *subject = *survivor;

@@ -1,4 +1,7 @@
 //! Links, as the resolver reads them.
+//!
+//! The resolver reads over the connection that writes: its pages are in memory, and every commit empties the caches of
+//! all others. What the API asks for goes over theirs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,122 +9,168 @@ use std::sync::Arc;
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::ports::{KnownLink, StoreError};
-use sqlx::{QueryBuilder, Row as _};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
 
-use super::{OrStoreError as _, SqliteStore, rows, runs};
+use super::{OrStoreError as _, rows, runs};
 
-impl SqliteStore {
-    pub(super) async fn known_links(
-        &self,
-        controller: ControllerId,
-        hashes: &[LinkHash],
-        fan_out: usize,
-    ) -> Result<Vec<KnownLink>, StoreError> {
-        let mut raw: Vec<(LinkHash, SubjectId)> = Vec::new();
-        let Some(pk) = self.pk_of(controller).await? else {
-            return Ok(Vec::new());
+/// Asked for in the order of their hashes, so that neighbours in the index are read one after the other.
+pub(super) async fn known_links(
+    pool: &SqlitePool,
+    controller: ControllerId,
+    hashes: &[LinkHash],
+    fan_out: usize,
+) -> Result<Vec<KnownLink>, StoreError> {
+    let mut raw: Vec<(LinkHash, SubjectId)> = Vec::new();
+    let Some(pk) = pk_of(pool, controller).await? else {
+        return Ok(Vec::new());
+    };
+    let mut hashes = hashes.to_vec();
+    hashes.sort_unstable_by_key(|hash| hash.0);
+    for chunk in runs(&hashes) {
+        let room = chunk.len() * fan_out;
+        let found = joined_links(pool, pk, chunk, room).await?;
+        // A popular weak link may take the room of others: rare, and then each is cut at the fan-out.
+        let found = if found.len() < room {
+            found
+        } else {
+            cut_links(pool, pk, chunk, fan_out).await?
         };
-        for chunk in runs(hashes) {
-            // One range of the primary key per hash, each cut at the fan-out: a popular weak link is not read whole.
-            // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
-            let mut query = QueryBuilder::new("");
-            for (index, hash) in chunk.iter().enumerate() {
-                query.push(if index == 0 {
-                    "SELECT * FROM ("
-                } else {
-                    " UNION ALL SELECT * FROM ("
-                });
-                query
-                    .push("SELECT hash, subject FROM links WHERE controller_pk = ")
-                    .push_bind(pk);
-                query.push(" AND hash = ").push_bind(hash.0.to_vec());
-                query.push(format_args!(" ORDER BY subject LIMIT {fan_out})"));
-            }
-            for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
-                let hash = LinkHash(rows::bytes(&row, "hash")?);
-                raw.push((hash, SubjectId::from_uuid(rows::uuid(&row, "subject")?)));
-            }
-        }
-        let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
-        let survivors = self.survivors(&subjects).await?;
-        let known = |(hash, subject): (LinkHash, SubjectId)| {
-            let (subject, subject_first_seen_at) = *survivors.get(&subject)?;
-            Some(KnownLink {
-                hash,
-                subject,
-                subject_first_seen_at,
-            })
-        };
-        Ok(raw.into_iter().filter_map(known).collect())
+        raw.extend(found);
     }
+    let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
+    let survivors = survivors(pool, &subjects).await?;
+    let known = |(hash, subject): (LinkHash, SubjectId)| {
+        let (subject, subject_first_seen_at) = *survivors.get(&subject)?;
+        Some(KnownLink {
+            hash,
+            subject,
+            subject_first_seen_at,
+        })
+    };
+    Ok(raw.into_iter().filter_map(known).collect())
+}
 
-    async fn pk_of(&self, controller: ControllerId) -> Result<Option<i64>, StoreError> {
-        sqlx::query_scalar("SELECT pk FROM controllers WHERE id = ?1")
-            .bind(&controller.as_bytes()[..])
-            .fetch_optional(&self.readers)
-            .await
-            .or_store_error()
-    }
+/// The links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the few.
+async fn joined_links(
+    pool: &SqlitePool,
+    pk: i64,
+    hashes: &[LinkHash],
+    limit: usize,
+) -> Result<Vec<(LinkHash, SubjectId)>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT l.hash, l.subject FROM (");
+    query.push_values(hashes, |mut row, hash| {
+        row.push_bind(hash.0.to_vec());
+    });
+    query
+        .push(") AS asked CROSS JOIN links AS l ON l.hash = asked.column1 AND l.controller_pk = ")
+        .push_bind(pk);
+    // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
+    query.push(format_args!(" LIMIT {limit}"));
+    fetch_links(pool, &mut query).await
+}
 
-    /// Which subject each of these is read as, merges followed, and when that one was first seen.
-    pub(super) async fn survivors(
-        &self,
-        subjects: &[SubjectId],
-    ) -> Result<HashMap<SubjectId, (SubjectId, Timestamp)>, StoreError> {
-        let mut survivors = HashMap::new();
-        let mut asked: Vec<SubjectId> = subjects.to_vec();
-        asked.sort_unstable();
-        asked.dedup();
-        for chunk in runs(&asked) {
-            let mut query = QueryBuilder::new(
-                "WITH RECURSIVE chain (start, id, first_seen_at, merged_into) AS (\
-                 SELECT id, id, first_seen_at, merged_into FROM subjects WHERE id IN (",
-            );
-            let mut ids = query.separated(", ");
-            for subject in chunk {
-                ids.push_bind(subject.as_bytes().to_vec());
-            }
-            query.push(
-                ") UNION ALL SELECT c.start, s.id, s.first_seen_at, s.merged_into \
-                 FROM chain c JOIN subjects s ON s.id = c.merged_into) \
-                 SELECT start, id, first_seen_at FROM chain WHERE merged_into IS NULL",
-            );
-            for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
-                let start = SubjectId::from_uuid(rows::uuid(&row, "start")?);
-                let end = SubjectId::from_uuid(rows::uuid(&row, "id")?);
-                survivors.insert(start, (end, rows::time(&row, "first_seen_at")?));
-            }
-        }
-        Ok(survivors)
+/// The same, at most `fan_out` of each hash: one range of the index for each.
+async fn cut_links(
+    pool: &SqlitePool,
+    pk: i64,
+    hashes: &[LinkHash],
+    fan_out: usize,
+) -> Result<Vec<(LinkHash, SubjectId)>, StoreError> {
+    let mut query = QueryBuilder::new("");
+    for (index, hash) in hashes.iter().enumerate() {
+        query.push(if index == 0 {
+            "SELECT * FROM ("
+        } else {
+            " UNION ALL SELECT * FROM ("
+        });
+        query
+            .push("SELECT hash, subject FROM links WHERE controller_pk = ")
+            .push_bind(pk);
+        query.push(" AND hash = ").push_bind(hash.0.to_vec());
+        query.push(format_args!(" ORDER BY subject LIMIT {fan_out})"));
     }
+    fetch_links(pool, &mut query).await
+}
 
-    pub(super) async fn count_strong_links(
-        &self,
-        controller: ControllerId,
-        subjects: &[SubjectId],
-    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
-        let mut counts = Vec::new();
-        for chunk in runs(subjects) {
-            let mut query = QueryBuilder::new(
-                "WITH RECURSIVE person (root, id) AS (SELECT id, id FROM subjects WHERE controller_pk = \
-                 (SELECT pk FROM controllers WHERE id = ",
-            );
-            query.push_bind(controller.as_bytes().to_vec()).push(") AND id IN (");
-            let mut ids = query.separated(", ");
-            for subject in chunk {
-                ids.push_bind(subject.as_bytes().to_vec());
-            }
-            query.push(
-                ") UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
-                 SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
-                 JOIN links l ON l.subject = p.id WHERE l.strong = 1 GROUP BY p.root, l.category",
-            );
-            for row in query.build().fetch_all(&self.readers).await.or_store_error()? {
-                let subject = SubjectId::from_uuid(rows::uuid(&row, "root")?);
-                let category: &str = row.try_get("category").or_store_error()?;
-                counts.push((subject, category.into(), row.try_get("found").or_store_error()?));
-            }
+async fn fetch_links(
+    pool: &SqlitePool,
+    query: &mut QueryBuilder<Sqlite>,
+) -> Result<Vec<(LinkHash, SubjectId)>, StoreError> {
+    let read = |row: &SqliteRow| {
+        let subject = SubjectId::from_uuid(rows::uuid(row, "subject")?);
+        Ok((LinkHash(rows::bytes(row, "hash")?), subject))
+    };
+    let rows = query.build().fetch_all(pool).await.or_store_error()?;
+    rows.iter().map(read).collect()
+}
+
+async fn pk_of(pool: &SqlitePool, controller: ControllerId) -> Result<Option<i64>, StoreError> {
+    sqlx::query_scalar("SELECT pk FROM controllers WHERE id = ?1")
+        .bind(&controller.as_bytes()[..])
+        .fetch_optional(pool)
+        .await
+        .or_store_error()
+}
+
+/// Which subject each of these is read as, merges followed, and when that one was first seen.
+pub(super) async fn survivors(
+    pool: &SqlitePool,
+    subjects: &[SubjectId],
+) -> Result<HashMap<SubjectId, (SubjectId, Timestamp)>, StoreError> {
+    let mut survivors = HashMap::new();
+    let mut asked: Vec<SubjectId> = subjects.to_vec();
+    asked.sort_unstable();
+    asked.dedup();
+    for chunk in runs(&asked) {
+        let mut query = QueryBuilder::new(
+            "WITH RECURSIVE chain (start, id, first_seen_at, merged_into) AS (\
+             SELECT id, id, first_seen_at, merged_into FROM subjects WHERE id IN (",
+        );
+        let mut ids = query.separated(", ");
+        for subject in chunk {
+            ids.push_bind(subject.as_bytes().to_vec());
         }
-        Ok(counts)
+        query.push(
+            ") UNION ALL SELECT c.start, s.id, s.first_seen_at, s.merged_into \
+             FROM chain c JOIN subjects s ON s.id = c.merged_into) \
+             SELECT start, id, first_seen_at FROM chain WHERE merged_into IS NULL",
+        );
+        for row in query.build().fetch_all(pool).await.or_store_error()? {
+            let start = SubjectId::from_uuid(rows::uuid(&row, "start")?);
+            let end = SubjectId::from_uuid(rows::uuid(&row, "id")?);
+            survivors.insert(start, (end, rows::time(&row, "first_seen_at")?));
+        }
     }
+    Ok(survivors)
+}
+
+pub(super) async fn count_strong_links(
+    pool: &SqlitePool,
+    controller: ControllerId,
+    subjects: &[SubjectId],
+) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+    let mut counts = Vec::new();
+    for chunk in runs(subjects) {
+        let mut query = QueryBuilder::new(
+            "WITH RECURSIVE person (root, id) AS (SELECT id, id FROM subjects WHERE controller_pk = \
+             (SELECT pk FROM controllers WHERE id = ",
+        );
+        query.push_bind(controller.as_bytes().to_vec()).push(") AND id IN (");
+        let mut ids = query.separated(", ");
+        for subject in chunk {
+            ids.push_bind(subject.as_bytes().to_vec());
+        }
+        query.push(
+            ") UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
+             SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
+             JOIN links l ON l.subject = p.id WHERE l.strong = 1 GROUP BY p.root, l.category",
+        );
+        for row in query.build().fetch_all(pool).await.or_store_error()? {
+            let subject = SubjectId::from_uuid(rows::uuid(&row, "root")?);
+            let category: &str = row.try_get("category").or_store_error()?;
+            counts.push((subject, category.into(), row.try_get("found").or_store_error()?));
+        }
+    }
+    Ok(counts)
 }

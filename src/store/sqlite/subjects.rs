@@ -9,7 +9,7 @@ use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
 use super::super::{Page, SubjectRow};
-use super::{OrStoreError as _, SqliteStore, rows};
+use super::{OrStoreError as _, SqliteStore, links, rows};
 
 /// A subject and everyone merged into it.
 const PERSON: &str = "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \
@@ -47,8 +47,7 @@ impl SqliteStore {
             return Ok(None);
         };
         let id = subject_id(&row)?;
-        let survivor = self
-            .survivors(&[id])
+        let survivor = links::survivors(&self.readers, &[id])
             .await?
             .get(&id)
             .map_or(id, |(survivor, _)| *survivor);
@@ -61,7 +60,7 @@ impl SqliteStore {
         hashes: &[LinkHash],
         limit: usize,
     ) -> Result<Vec<SubjectRow>, StoreError> {
-        let known = self.known_links(controller, hashes, limit).await?;
+        let known = links::known_links(&self.readers, controller, hashes, limit).await?;
         let subjects: BTreeSet<SubjectId> = known.into_iter().map(|link| link.subject).collect();
         self.load_subjects(subjects.into_iter().rev().take(limit).collect())
             .await
