@@ -35,7 +35,7 @@ impl KeyedParts {
         let keyed = |pad: u8| {
             let mut block = Zeroizing::new([pad; BLOCK_BYTES]);
             block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-            Sha3_256::new_with_prefix(&*block)
+            Sha3_256::new_with_prefix(*block)
         };
         Self {
             inner: keyed(0x36),
