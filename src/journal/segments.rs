@@ -70,11 +70,14 @@ impl WalStore for SegmentFile {
 
 type Segment = Arc<Wal<SegmentFile>>;
 
+/// A record's segment and offset.
+type Place = (u64, u64);
+
 /// Records that were written lately, so that the pipeline need not read them back from the disk.
 #[derive(Default)]
 struct Tail {
-    records: HashMap<(u64, u64), Arc<[u8]>>,
-    order: VecDeque<(u64, u64)>,
+    records: HashMap<Place, Arc<[u8]>>,
+    order: VecDeque<Place>,
     bytes: usize,
 }
 
@@ -84,7 +87,7 @@ pub(super) struct Segments {
     open: Mutex<BTreeMap<u64, Segment>>,
     tail: Mutex<Tail>,
     /// The record that was read last: a large one is read in several turns.
-    last_read: Mutex<Option<((u64, u64), Arc<[u8]>)>>,
+    last_read: Mutex<Option<(Place, Arc<[u8]>)>>,
 }
 
 /// Where an append failed.
@@ -226,7 +229,7 @@ impl Segments {
     }
 
     /// Writes a record to the newest segment and syncs it; where it is.
-    pub(super) fn append(&self, record: Vec<u8>, tail_bytes: usize) -> Result<(u64, u64), AppendError> {
+    pub(super) fn append(&self, record: Vec<u8>, tail_bytes: usize) -> Result<Place, AppendError> {
         let Some((number, segment)) = self.newest() else {
             return Err(AppendError::Write("there is no segment".to_owned()));
         };
@@ -318,7 +321,7 @@ impl Segments {
 }
 
 impl Tail {
-    fn keep(&mut self, place: (u64, u64), record: Arc<[u8]>, limit: usize) {
+    fn keep(&mut self, place: Place, record: Arc<[u8]>, limit: usize) {
         self.bytes += record.len();
         self.records.insert(place, record);
         self.order.push_back(place);
@@ -337,7 +340,7 @@ impl Tail {
         }
     }
 
-    fn drop_record(&mut self, place: (u64, u64)) {
+    fn drop_record(&mut self, place: Place) {
         if let Some(record) = self.records.remove(&place) {
             self.bytes -= record.len();
         }

@@ -30,13 +30,16 @@ pub(super) async fn known_links(
     for chunk in runs(&hashes) {
         let room = chunk.len() * fan_out;
         let found = joined_links(pool, pk, chunk, room).await?;
-        // A popular weak link may take the room of others: rare, and then each is cut at the fan-out.
-        let found = if found.len() < room {
-            found
+        if found.len() < room {
+            raw.extend(
+                found
+                    .chunk_by(|a, b| a.0 == b.0)
+                    .flat_map(|same| same.iter().take(fan_out)),
+            );
         } else {
-            cut_links(pool, pk, chunk, fan_out).await?
-        };
-        raw.extend(found);
+            // A popular weak link may have taken the room of others: rare, and then each is cut at the fan-out.
+            raw.extend(cut_links(pool, pk, chunk, fan_out).await?);
+        }
     }
     let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
     let survivors = survivors(pool, &subjects).await?;
@@ -51,7 +54,7 @@ pub(super) async fn known_links(
     Ok(raw.into_iter().filter_map(known).collect())
 }
 
-/// The links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the few.
+/// The links of these hashes, at most `limit`, those of one hash together and in the order of their subjects. The CROSS JOIN keeps SQLite from walking all links in search of the few.
 async fn joined_links(
     pool: &SqlitePool,
     pk: i64,
