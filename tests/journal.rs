@@ -16,6 +16,8 @@ use conduit_actors::ports::{BacklogListener, Durable, Journal as _, JournalError
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+mod model;
+
 struct Deaf;
 
 impl BacklogListener for Deaf {

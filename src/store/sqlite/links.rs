@@ -54,7 +54,8 @@ pub(super) async fn known_links(
     Ok(raw.into_iter().filter_map(known).collect())
 }
 
-/// The links of these hashes, at most `limit`, those of one hash together and in the order of their subjects. The CROSS JOIN keeps SQLite from walking all links in search of the few.
+/// The links of these hashes, at most `limit`, those of one hash together and in the order of their subjects. The CROSS
+/// JOIN keeps SQLite from walking all links in search of the few.
 async fn joined_links(
     pool: &SqlitePool,
     pk: i64,
