@@ -88,6 +88,18 @@ impl DedupWindows {
         }
     }
 
+    /// Whether a Redis that is configured does not answer.
+    #[must_use]
+    pub fn is_redis_away(&self) -> bool {
+        matches!(self.place(), DedupPlace::InProcessUntilRedisIsBack(_))
+    }
+
+    /// How often Redis went away since the start.
+    #[must_use]
+    pub fn redis_departures(&self) -> u64 {
+        self.redis.as_ref().map_or(0, |redis| redis.departures())
+    }
+
     /// How full the in-process window is, which mirrors Redis where there is one.
     #[must_use]
     pub fn report(&self) -> MemoryWindowReport {

@@ -35,6 +35,7 @@
 
 mod codec;
 mod index;
+mod report;
 mod segments;
 mod writer;
 
@@ -49,12 +50,12 @@ use conduit_actors::event_ids::EventIds;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{AppendReply, BacklogListener, Journal, JournalError, StreamPosition};
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::keys::{Epoch, Keyring};
 use codec::Batch;
 use index::{Index, Run};
+pub use report::{JournalMeters, JournalReport};
 use segments::Segments;
 
 /// How the journal is tuned.
@@ -105,34 +106,13 @@ pub enum OpenError {
     },
 }
 
-/// The journal's figures.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JournalReport {
-    /// Segments on disk.
-    pub segments: usize,
-    /// Bytes on disk.
-    pub disk_bytes: u64,
-    /// Bytes of events in flight.
-    pub in_flight_bytes: u64,
-    /// Events in flight.
-    pub in_flight_events: u64,
-    /// Commit batches since start.
-    pub batches: u64,
-    /// Events since start.
-    pub events: u64,
-    /// How long the last fdatasync took, in microseconds.
-    pub last_sync_micros: u64,
-    /// Set while the disk refuses writes.
-    pub refusing: bool,
-}
-
 /// What the writer's thread and the readers share.
 struct Shared {
     options: JournalOptions,
     keyring: Arc<Keyring>,
     index: Mutex<Index>,
     segments: Segments,
+    meters: JournalMeters,
     batches: AtomicU64,
     events: AtomicU64,
     last_sync_micros: AtomicU64,
@@ -180,6 +160,7 @@ impl WalJournal {
             index: Mutex::new(index),
             segments,
             keyring,
+            meters: JournalMeters::default(),
             batches: AtomicU64::new(0),
             events: AtomicU64::new(0),
             last_sync_micros: AtomicU64::new(0),
@@ -227,6 +208,12 @@ impl WalJournal {
             last_sync_micros: self.shared.last_sync_micros.load(Ordering::Relaxed),
             refusing: self.shared.refusing.load(Ordering::Relaxed),
         }
+    }
+
+    /// What is counted of its writes.
+    #[must_use]
+    pub fn meters(&self) -> &JournalMeters {
+        &self.shared.meters
     }
 
     /// When the oldest event in flight was received.

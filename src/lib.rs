@@ -9,6 +9,7 @@ pub mod http;
 pub mod journal;
 pub mod keys;
 pub mod logging;
+pub mod metrics;
 pub mod priority;
 pub mod secrets;
 pub mod serve;

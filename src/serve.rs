@@ -29,6 +29,7 @@ use crate::directory::LiveDirectory;
 use crate::http::{self, App};
 use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
+use crate::metrics::{Measured, Meters};
 use crate::priority;
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
@@ -94,11 +95,12 @@ pub async fn start(config: Config) -> Result<Running> {
     let journal = open_journal(&config, &*store, &keyring, &backlogs).await?;
     warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
     let dedup = open_dedup(&config, memory).await?;
+    let meters = Meters::default();
     let ports = Ports {
         directory: directory.clone(),
         journal: journal.clone(),
         dedup: dedup.port(),
-        store: store.clone(),
+        store: Arc::new(Measured::new(store.clone(), meters.clone())),
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, backlogs).await);
 
@@ -118,6 +120,7 @@ pub async fn start(config: Config) -> Result<Running> {
         journal,
         dedup,
         shards,
+        meters,
         config,
     }));
     let server = http::run(Arc::clone(&app), listener)?;

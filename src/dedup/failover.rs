@@ -104,6 +104,12 @@ impl FailoverWindow {
     pub fn away(&self) -> Option<RedisAway> {
         self.shared.state.lock().away.clone()
     }
+
+    /// How often Redis went away.
+    #[must_use]
+    pub fn departures(&self) -> u64 {
+        self.shared.state.lock().departures
+    }
 }
 
 impl Drop for FailoverWindow {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::state::App;
 use crate::dedup::DedupPlace;
+use crate::metrics;
 
 /// How long the database may take to answer a probe.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,6 +29,13 @@ struct Readiness {
 /// `GET /livez`: the process answers.
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
+}
+
+/// `GET /metrics`: in the text format of Prometheus.
+pub(super) async fn metrics(app: Data<App>) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(metrics::MEDIA_TYPE)
+        .body(app.metrics.text())
 }
 
 /// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.

@@ -6,11 +6,13 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
+use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::problem::Problem;
+use super::state::App;
 
 /// The address of the event endpoint.
 pub(super) const EVENT_PATH: &str = "/api/v1/integrations/custom/event";
@@ -66,6 +68,11 @@ fn explain(response: ServiceResponse<BoxBody>, id: RequestId) -> ServiceResponse
     };
     let status = response.status().as_u16();
     tracing::info!(request_id = %id, code = problem.code(), status, "refused");
+    let request = response.request();
+    if let Some(app) = request.app_data::<Data<App>>() {
+        let endpoint = if request.path() == EVENT_PATH { "event" } else { "api" };
+        app.meters.refused(endpoint, problem.code());
+    }
     response.map_body(|_, _| BoxBody::new(problem.body(&id.to_string())))
 }
 

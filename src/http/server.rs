@@ -108,6 +108,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(only("/api/v1/stats", "GET").route(get().to(stats::stats)))
         .service(only("/api/v1/supervision", "GET").route(get().to(stats::supervision)))
         .service(only("/api/v1/taxonomy", "GET").route(get().to(stats::taxonomy)))
+        .service(only("/metrics", "GET").route(get().to(probes::metrics)))
         .service(
             only("/livez", "GET, HEAD")
                 .route(get().to(probes::live))

@@ -14,6 +14,7 @@ use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
 use crate::keys::Keyring;
+use crate::metrics::{Meters, Metrics, Reports};
 use crate::store::Store;
 
 /// The parts of a running Conduit, as handlers need them.
@@ -36,6 +37,10 @@ pub struct App {
     pub dedup: DedupWindows,
     /// The pipeline.
     pub shards: Arc<Shards>,
+    /// What is counted as it happens.
+    pub meters: Meters,
+    /// What is shown at `/metrics`.
+    pub metrics: Metrics,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     stopping: AtomicBool,
@@ -53,6 +58,7 @@ pub struct Parts {
     pub journal: Arc<WalJournal>,
     pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
+    pub meters: Meters,
 }
 
 impl App {
@@ -72,7 +78,15 @@ impl App {
             journal,
             dedup,
             shards,
+            meters,
         } = parts;
+        let reports = Reports {
+            journal: Arc::clone(&journal),
+            shards: Arc::clone(&shards),
+            dedup: dedup.clone(),
+            directory: Arc::clone(&directory),
+        };
+        let metrics = Metrics::new(&meters, journal.meters(), reports);
         Self {
             config,
             public_url,
@@ -83,6 +97,8 @@ impl App {
             journal,
             dedup,
             shards,
+            meters,
+            metrics,
             failures,
             in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),

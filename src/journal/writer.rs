@@ -194,7 +194,9 @@ impl Writer {
             .append(record.finish(), self.shared.options.tail_bytes)
         {
             Ok((segment, lsn)) => {
-                let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+                let took = started.elapsed();
+                self.shared.meters.sync_seconds.observe(took.as_secs_f64());
+                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.shared.last_sync_micros.store(micros, Ordering::Relaxed);
                 self.acknowledge(segment, lsn, journaled_at, runs, replies);
             }
@@ -242,6 +244,8 @@ impl Writer {
             tracing::info!("the journal's disk takes writes again");
         }
         self.shared.batches.fetch_add(1, Ordering::Relaxed);
+        #[allow(clippy::cast_precision_loss)] // A batch has no more events than fit.
+        self.shared.meters.batch_events.observe(replies.len() as f64);
         self.shared.events.fetch_add(replies.len() as u64, Ordering::Relaxed);
         for (reply, event, sequence) in replies {
             reply.send(Ok(Durable {

@@ -1,0 +1,59 @@
+//! The store as the pipeline sees it, with its commits counted.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use conduit_actors::event::LinkHash;
+use conduit_actors::ids::{ControllerId, Sequence, SubjectId};
+use conduit_actors::ports::{BatchEffects, ChainHead, KnownLink, PipelineStore, StoreError};
+
+use super::Meters;
+use crate::store::Store;
+
+/// See the module's docs.
+pub struct Measured {
+    store: Arc<dyn Store>,
+    meters: Meters,
+}
+
+impl Measured {
+    /// Counts what is committed to this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, meters: Meters) -> Self {
+        Self { store, meters }
+    }
+}
+
+#[async_trait]
+impl PipelineStore for Measured {
+    async fn links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        self.store.links(controller, hashes, fan_out).await
+    }
+
+    async fn strong_link_counts(
+        &self,
+        controller: ControllerId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+        self.store.strong_link_counts(controller, subjects).await
+    }
+
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+        self.store.chain_head(controller).await
+    }
+
+    async fn commit(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+        self.store.commit(effects).await?;
+        self.meters.committed(&effects.outcomes);
+        Ok(())
+    }
+
+    async fn checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
+        self.store.checkpoint(controller).await
+    }
+}

@@ -1,0 +1,226 @@
+//! What the parts of a running Conduit know of themselves, asked for at each scrape.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use conduit_actors::ids::Timestamp;
+use conduit_actors::shard::{ShardReport, Shards};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::seconds;
+use crate::dedup::DedupWindows;
+use crate::directory::LiveDirectory;
+use crate::journal::WalJournal;
+
+/// Whom to ask.
+pub struct Reports {
+    /// Where events are durable.
+    pub journal: Arc<WalJournal>,
+    /// The pipeline.
+    pub shards: Arc<Shards>,
+    /// The dedup windows.
+    pub dedup: DedupWindows,
+    /// Controllers and integrations.
+    pub directory: Arc<LiveDirectory>,
+}
+
+impl fmt::Debug for Reports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reports")
+    }
+}
+
+/// Writes metrics of reports.
+struct Writer<'a>(DescriptorEncoder<'a>);
+
+impl Writer<'_> {
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(value).encode(metric)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        let metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(value).encode(metric)
+    }
+
+    fn gauges<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = ([(&'static str, String); N], f64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        series
+            .into_iter()
+            .try_for_each(|(labels, value)| ConstGauge::new(value).encode(metric.encode_family(&labels)?))
+    }
+
+    fn counters<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = ([(&'static str, String); N], u64)>,
+    ) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        series
+            .into_iter()
+            .try_for_each(|(labels, value)| ConstCounter::new(value).encode(metric.encode_family(&labels)?))
+    }
+}
+
+impl Collector for Reports {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut writer = Writer(encoder);
+        self.journal(&mut writer)?;
+        self.dedup(&mut writer)?;
+        let shards = self.shards.report();
+        dispatchers(&mut writer, &shards)?;
+        actors(&mut writer, &shards)?;
+        writer.gauge("controllers", "Data controllers", count(self.directory.len() as u64))?;
+        let version = [([("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];
+        writer.gauges("build", "Always 1; the version is in the label", version)
+    }
+}
+
+impl Reports {
+    fn journal(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let report = self.journal.report();
+        writer.counter(
+            "accepted",
+            "Events accepted: on stable storage and answered 200",
+            report.events,
+        )?;
+        let age = self.journal.oldest_in_flight();
+        let age = age.map_or(0.0, |received_at| seconds(received_at, Timestamp::now()));
+        let gauges = [
+            (
+                "journal_in_flight_events",
+                "Events accepted and without outcome yet",
+                count(report.in_flight_events),
+            ),
+            (
+                "journal_in_flight_bytes",
+                "Bytes of these in the journal",
+                count(report.in_flight_bytes),
+            ),
+            (
+                "journal_disk_bytes",
+                "Bytes of the journal on disk",
+                count(report.disk_bytes),
+            ),
+            (
+                "journal_segments",
+                "Segments of the journal on disk",
+                count(report.segments as u64),
+            ),
+            (
+                "journal_oldest_in_flight_seconds",
+                "Age of the oldest event without outcome; 0 if there is none",
+                age,
+            ),
+            (
+                "journal_refusing",
+                "1 while the journal's disk refuses writes",
+                flag(report.refusing),
+            ),
+        ];
+        gauges
+            .into_iter()
+            .try_for_each(|(name, help, value)| writer.gauge(name, help, value))
+    }
+
+    fn dedup(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let (report, departures) = (self.dedup.report(), self.dedup.redis_departures());
+        writer.gauge(
+            "dedup_claims",
+            "Claims in the in-process dedup window",
+            count(report.claims as u64),
+        )?;
+        writer.gauge(
+            "dedup_window_full",
+            "1 if claims were not kept for want of room in the in-process dedup window",
+            flag(report.full),
+        )?;
+        writer.gauge(
+            "dedup_redis_away",
+            "1 while Redis is configured and does not answer: claims are decided in process",
+            flag(self.dedup.is_redis_away()),
+        )?;
+        writer.counter("dedup_redis_departures", "Times that Redis went away", departures)
+    }
+}
+
+fn dispatchers(writer: &mut Writer<'_>, shards: &[ShardReport]) -> fmt::Result {
+    let each = |value: fn(&ShardReport) -> f64| {
+        let series = |shard: &ShardReport| ([("shard", shard.shard.to_string())], value(shard));
+        shards.iter().map(series).collect::<Vec<_>>()
+    };
+    let batches = shards
+        .iter()
+        .map(|shard| ([("shard", shard.shard.to_string())], shard.dispatcher.batches));
+    writer.counters("shard_batches", "Batches committed", batches)?;
+    writer.gauges(
+        "shard_backlog_events",
+        "Events that wait for this shard",
+        each(|shard| count(shard.dispatcher.backlog)),
+    )?;
+    writer.gauges(
+        "shard_suspects",
+        "Controllers whose events are being bisected in search of a poison event",
+        each(|shard| count(shard.dispatcher.suspects)),
+    )?;
+    writer.gauges(
+        "shard_waiting",
+        "1 while the shard waits for the database or the dedup window",
+        each(|shard| flag(shard.dispatcher.waiting.is_some())),
+    )?;
+    writer.gauges(
+        "shard_healthy",
+        "1 while all actors of the shard are within their restart budgets",
+        each(|shard| flag(shard.healthy)),
+    )
+}
+
+/// Several pairs at the edge may be reported with one shard: they count together.
+#[derive(Default)]
+struct Actor {
+    restarts: u64,
+    handled: u64,
+    mailbox_depth: u64,
+}
+
+fn actors(writer: &mut Writer<'_>, shards: &[ShardReport]) -> fmt::Result {
+    let mut actors: BTreeMap<(usize, &'static str), Actor> = BTreeMap::new();
+    for shard in shards {
+        for report in &shard.actors {
+            let actor = actors.entry((shard.shard, report.actor)).or_default();
+            actor.restarts += report.restarts;
+            actor.handled += report.handled;
+            actor.mailbox_depth += report.mailbox_depth as u64;
+        }
+    }
+    let labels = |key: &(usize, &'static str)| [("shard", key.0.to_string()), ("actor", key.1.to_owned())];
+    let restarts = actors.iter().map(|(key, actor)| (labels(key), actor.restarts));
+    writer.counters("actor_restarts", "Restarts after a panic", restarts)?;
+    let handled = actors.iter().map(|(key, actor)| (labels(key), actor.handled));
+    writer.counters("actor_jobs", "Jobs done", handled)?;
+    let depth = actors
+        .iter()
+        .map(|(key, actor)| (labels(key), count(actor.mailbox_depth)));
+    writer.gauges("actor_mailbox_depth", "Jobs that wait in the mailbox", depth)
+}
+
+#[allow(clippy::cast_precision_loss)] // Exact up to 2^53.
+fn count(value: u64) -> f64 {
+    value as f64
+}
+
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
