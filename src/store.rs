@@ -8,6 +8,7 @@ mod payloads;
 mod postgres;
 mod rows;
 mod sqlite;
+mod survivors;
 mod values;
 
 use async_trait::async_trait;

@@ -57,12 +57,7 @@ impl PostgresStore {
     async fn with_merges_followed(&self, found: &[PgRow]) -> Result<Vec<EventRow>, StoreError> {
         let mut events: Vec<EventRow> = found.iter().map(rows::event_row).collect::<Result<_, _>>()?;
         let subjects: Vec<SubjectId> = events.iter().filter_map(|event| event.subject).collect();
-        let survivors = self.survivors(&subjects).await?;
-        for subject in events.iter_mut().filter_map(|event| event.subject.as_mut()) {
-            if let Some((survivor, _)) = survivors.get(subject) {
-                *subject = *survivor;
-            }
-        }
+        self.survivors(&subjects).await?.rename(&mut events);
         Ok(events)
     }
 

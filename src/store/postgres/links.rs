@@ -1,13 +1,13 @@
 //! Links, as the resolver reads them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
-use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{KnownLink, StoreError};
 use uuid::Uuid;
 
+use super::super::survivors::{Survivors, stored_link};
 use super::{OrStoreError as _, PostgresStore, rows};
 
 impl PostgresStore {
@@ -29,34 +29,18 @@ impl PostgresStore {
         .fetch_all(&self.pool)
         .await
         .or_store_error()?;
-        let mut raw: Vec<(LinkHash, SubjectId)> = Vec::with_capacity(found.len());
-        for row in &found {
-            let hash = LinkHash(rows::bytes(row, "hash")?);
-            raw.push((hash, SubjectId::from_uuid(rows::uuid(row, "subject")?)));
-        }
+        let raw: Vec<_> = found.iter().map(stored_link).collect::<Result<_, _>>()?;
         let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
-        let survivors = self.survivors(&subjects).await?;
-        let known = |(hash, subject): (LinkHash, SubjectId)| {
-            let (subject, subject_first_seen_at) = *survivors.get(&subject)?;
-            Some(KnownLink {
-                hash,
-                subject,
-                subject_first_seen_at,
-            })
-        };
-        Ok(raw.into_iter().filter_map(known).collect())
+        Ok(self.survivors(&subjects).await?.lead(raw))
     }
 
     /// Which subject each of these is read as, merges followed, and when that one was first seen.
-    pub(super) async fn survivors(
-        &self,
-        subjects: &[SubjectId],
-    ) -> Result<HashMap<SubjectId, (SubjectId, Timestamp)>, StoreError> {
+    pub(super) async fn survivors(&self, subjects: &[SubjectId]) -> Result<Survivors, StoreError> {
         let mut asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
         asked.sort_unstable();
         asked.dedup();
         if asked.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Survivors::default());
         }
         let found = sqlx::query(
             "WITH RECURSIVE chain (start, id, first_seen_at, merged_into) AS (\
@@ -69,12 +53,8 @@ impl PostgresStore {
         .fetch_all(&self.pool)
         .await
         .or_store_error()?;
-        let mut survivors = HashMap::with_capacity(found.len());
-        for row in &found {
-            let start = SubjectId::from_uuid(rows::uuid(row, "start")?);
-            let end = SubjectId::from_uuid(rows::uuid(row, "id")?);
-            survivors.insert(start, (end, rows::time(row, "first_seen_at")?));
-        }
+        let mut survivors = Survivors::default();
+        found.iter().try_for_each(|row| survivors.add(row))?;
         Ok(survivors)
     }
 

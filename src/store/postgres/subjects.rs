@@ -76,8 +76,7 @@ impl PostgresStore {
             return Ok(None);
         };
         let id = SubjectId::from_uuid(rows::uuid(&row, "id")?);
-        let survivors = self.survivors(&[id]).await?;
-        let survivor = survivors.get(&id).map_or(id, |(survivor, _)| *survivor);
+        let survivor = self.survivors(&[id]).await?.of(id);
         Ok(self.load_subjects(vec![survivor.as_uuid()]).await?.pop())
     }
 

@@ -1,6 +1,5 @@
 //! What became of events, and the sums of it.
 
-use std::collections::HashMap;
 
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
@@ -68,12 +67,7 @@ impl SqliteStore {
 
     async fn follow_merges(&self, events: &mut [EventRow]) -> Result<(), StoreError> {
         let subjects: Vec<SubjectId> = events.iter().filter_map(|event| event.subject).collect();
-        let survivors: HashMap<_, _> = links::survivors(&self.readers, &subjects).await?;
-        for subject in events.iter_mut().filter_map(|event| event.subject.as_mut()) {
-            if let Some((survivor, _)) = survivors.get(subject) {
-                *subject = *survivor;
-            }
-        }
+        links::survivors(&self.readers, &subjects).await?.rename(events);
         Ok(())
     }
 

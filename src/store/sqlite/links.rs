@@ -3,15 +3,14 @@
 //! The resolver reads over the connection that writes: its pages are in memory, and every commit empties the caches of
 //! all others. What the API asks for goes over theirs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
-use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{KnownLink, StoreError};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
 
+use super::super::survivors::{StoredLink, Survivors, stored_link};
 use super::{OrStoreError as _, rows, runs};
 
 /// Asked for in the order of their hashes, so that neighbours in the index are read one after the other.
@@ -21,7 +20,7 @@ pub(super) async fn known_links(
     hashes: &[LinkHash],
     fan_out: usize,
 ) -> Result<Vec<KnownLink>, StoreError> {
-    let mut raw: Vec<(LinkHash, SubjectId)> = Vec::new();
+    let mut raw: Vec<StoredLink> = Vec::new();
     let Some(pk) = pk_of(pool, controller).await? else {
         return Ok(Vec::new());
     };
@@ -42,16 +41,7 @@ pub(super) async fn known_links(
         }
     }
     let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
-    let survivors = survivors(pool, &subjects).await?;
-    let known = |(hash, subject): (LinkHash, SubjectId)| {
-        let (subject, subject_first_seen_at) = *survivors.get(&subject)?;
-        Some(KnownLink {
-            hash,
-            subject,
-            subject_first_seen_at,
-        })
-    };
-    Ok(raw.into_iter().filter_map(known).collect())
+    Ok(survivors(pool, &subjects).await?.lead(raw))
 }
 
 /// The links of these hashes, at most `limit`, those of one hash together and in the order of their subjects. The CROSS
@@ -61,7 +51,7 @@ async fn joined_links(
     pk: i64,
     hashes: &[LinkHash],
     limit: usize,
-) -> Result<Vec<(LinkHash, SubjectId)>, StoreError> {
+) -> Result<Vec<StoredLink>, StoreError> {
     let mut query = QueryBuilder::new("SELECT l.hash, l.subject FROM (");
     query.push_values(hashes, |mut row, hash| {
         row.push_bind(hash.0.to_vec());
@@ -80,7 +70,7 @@ async fn cut_links(
     pk: i64,
     hashes: &[LinkHash],
     fan_out: usize,
-) -> Result<Vec<(LinkHash, SubjectId)>, StoreError> {
+) -> Result<Vec<StoredLink>, StoreError> {
     let mut query = QueryBuilder::new("");
     for (index, hash) in hashes.iter().enumerate() {
         query.push(if index == 0 {
@@ -97,16 +87,9 @@ async fn cut_links(
     fetch_links(pool, &mut query).await
 }
 
-async fn fetch_links(
-    pool: &SqlitePool,
-    query: &mut QueryBuilder<Sqlite>,
-) -> Result<Vec<(LinkHash, SubjectId)>, StoreError> {
-    let read = |row: &SqliteRow| {
-        let subject = SubjectId::from_uuid(rows::uuid(row, "subject")?);
-        Ok((LinkHash(rows::bytes(row, "hash")?), subject))
-    };
+async fn fetch_links(pool: &SqlitePool, query: &mut QueryBuilder<Sqlite>) -> Result<Vec<StoredLink>, StoreError> {
     let rows = query.build().fetch_all(pool).await.or_store_error()?;
-    rows.iter().map(read).collect()
+    rows.iter().map(stored_link).collect()
 }
 
 async fn pk_of(pool: &SqlitePool, controller: ControllerId) -> Result<Option<i64>, StoreError> {
@@ -118,11 +101,8 @@ async fn pk_of(pool: &SqlitePool, controller: ControllerId) -> Result<Option<i64
 }
 
 /// Which subject each of these is read as, merges followed, and when that one was first seen.
-pub(super) async fn survivors(
-    pool: &SqlitePool,
-    subjects: &[SubjectId],
-) -> Result<HashMap<SubjectId, (SubjectId, Timestamp)>, StoreError> {
-    let mut survivors = HashMap::new();
+pub(super) async fn survivors(pool: &SqlitePool, subjects: &[SubjectId]) -> Result<Survivors, StoreError> {
+    let mut survivors = Survivors::default();
     let mut asked: Vec<SubjectId> = subjects.to_vec();
     asked.sort_unstable();
     asked.dedup();
@@ -140,10 +120,8 @@ pub(super) async fn survivors(
              FROM chain c JOIN subjects s ON s.id = c.merged_into) \
              SELECT start, id, first_seen_at FROM chain WHERE merged_into IS NULL",
         );
-        for row in query.build().fetch_all(pool).await.or_store_error()? {
-            let start = SubjectId::from_uuid(rows::uuid(&row, "start")?);
-            let end = SubjectId::from_uuid(rows::uuid(&row, "id")?);
-            survivors.insert(start, (end, rows::time(&row, "first_seen_at")?));
+        for row in &query.build().fetch_all(pool).await.or_store_error()? {
+            survivors.add(row)?;
         }
     }
     Ok(survivors)

@@ -47,10 +47,7 @@ impl SqliteStore {
             return Ok(None);
         };
         let id = subject_id(&row)?;
-        let survivor = links::survivors(&self.readers, &[id])
-            .await?
-            .get(&id)
-            .map_or(id, |(survivor, _)| *survivor);
+        let survivor = links::survivors(&self.readers, &[id]).await?.of(id);
         Ok(self.load_subjects(vec![survivor]).await?.pop())
     }
 
