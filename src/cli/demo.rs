@@ -260,12 +260,19 @@ impl Story {
             .call("GET", &format!("/api/v1/subjects/{}", text(&merged, "subject")?), None)
             .await?;
         let merge = &subject["merges"][0];
+        let evidence: Vec<&str> = merge["evidence"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         println!("\nThe data subject {}", text(&subject, "did")?);
         println!(
             "  has {} activities; merged on the evidence of {}.",
-            subject["activityCount"], merge["evidence"]
+            subject["activityCount"],
+            evidence.join(" and ")
         );
-        ensure!(subject["activityCount"] == 3 && merge["evidence"].as_array().is_some_and(|found| found.len() == 2));
+        ensure!(subject["activityCount"] == 3 && evidence.len() == 2);
 
         let stats = self.call("GET", "/api/v1/stats", None).await?;
         println!("\nThe sum is always true: {stats}");

@@ -1,6 +1,5 @@
 //! What became of events, and the sums of it.
 
-
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
