@@ -19,6 +19,7 @@ mod fuzz;
 mod identity;
 mod journal;
 mod management;
+mod nodes;
 mod postgres;
 mod store;
 mod supervision;

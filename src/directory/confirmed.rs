@@ -52,7 +52,10 @@ mod tests {
         confirmed.at(ago(hour / 2));
         assert!(confirmed.is_recent());
         confirmed.at(ago(2 * hour));
-        assert!(confirmed.is_recent(), "an earlier look that ends later takes nothing back");
+        assert!(
+            confirmed.is_recent(),
+            "an earlier look that ends later takes nothing back"
+        );
         confirmed.valid_for = None;
         confirmed.last = AtomicU64::new(0);
         assert!(confirmed.is_recent());

@@ -36,7 +36,13 @@ pub(super) async fn live() -> HttpResponse {
 
 /// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
 pub(super) async fn ready(app: Data<App>) -> HttpResponse {
-    let mut checks = vec![shards(&app), journal(&app), dedup(&app), directory(&app), database(&app).await];
+    let mut checks = vec![
+        shards(&app),
+        journal(&app),
+        dedup(&app),
+        directory(&app),
+        database(&app).await,
+    ];
     if app.is_stopping() {
         checks.push(Check {
             name: "process",

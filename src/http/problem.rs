@@ -14,7 +14,8 @@ use crate::store::ChangeError;
 const RETRY_AFTER: u64 = 2;
 
 /// Whether a credential was revoked on another node is not known.
-const UNCONFIRMED: &str = "credentials cannot be confirmed, since the database is away for too long: send it again later";
+const UNCONFIRMED: &str =
+    "credentials cannot be confirmed, since the database is away for too long: send it again later";
 
 /// An error, ready to be shown. Holds nothing of a payload and no credential.
 #[derive(Debug, Clone)]

@@ -98,7 +98,10 @@ impl App {
 
     /// Drops what there is of controllers that are deleted, on this node or another.
     pub(super) fn forget_gone(&self) {
-        self.directory.take_gone().into_iter().for_each(|controller| self.forget(controller));
+        self.directory
+            .take_gone()
+            .into_iter()
+            .for_each(|controller| self.forget(controller));
     }
 
     /// Drops a deleted controller's stream and claims.

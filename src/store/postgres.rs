@@ -39,8 +39,8 @@ use tokio::sync::Notify;
 
 use super::payloads::Payloads;
 use super::{
-    ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow, OutcomeCounts,
-    Page, Store, StoredClaim, SubjectRow, rows, values,
+    ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
+    OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
 };
 use driver::Driver;
 use faults::{OrStoreError, change_error};

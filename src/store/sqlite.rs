@@ -29,8 +29,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 
 use super::payloads::Payloads;
 use super::{
-    ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow, OutcomeCounts,
-    Page, Store, StoredClaim, SubjectRow, rows, values,
+    ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
+    OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
 };
 use crate::keys::Keyring;
 use crate::priority;
