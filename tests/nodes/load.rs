@@ -284,7 +284,9 @@ fn spread(count: usize, events: usize) {
         senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
     });
     assert_eq!(accepted.len(), events);
+    let sent = Instant::now();
     let stats = settled(&nodes.nodes);
+    let behind = sent.elapsed();
     let contents = tenants.len() * 2 * (events / tenants.len() / 5);
     let database = nodes.on_database(read);
     assert_eq!(database.events.len() as u64, stats.accepted);
@@ -297,7 +299,16 @@ fn spread(count: usize, events: usize) {
     let conflicts = |node: &Conduit| node.log_lines("resolving the batch again").len();
     let conflicts: Vec<usize> = nodes.nodes.iter().map(conflicts).collect();
     assert!(conflicts.iter().sum::<usize>() > 0, "{conflicts:?}");
-    eprintln!("{events} events on {count} nodes: {stats:?}, batches resolved again: {conflicts:?}");
+    let batches = |node: &Conduit| {
+        let shards = node.admin("GET", "/api/v1/supervision", None).json()["shards"].clone();
+        let batches = |shard: &Value| shard["dispatcher"]["batches"].as_u64();
+        shards.as_array().unwrap().iter().filter_map(batches).sum::<u64>()
+    };
+    let batches: Vec<u64> = nodes.nodes.iter().map(batches).collect();
+    eprintln!(
+        "{events} events on {count} nodes: {stats:?}; batches {batches:?}, resolved again {conflicts:?}; all done \
+         {behind:?} after the last was sent"
+    );
 }
 
 #[test]
