@@ -2,6 +2,7 @@
 
 mod changes;
 mod load;
+mod verdict;
 
 use std::sync::Arc;
 
@@ -19,7 +20,12 @@ pub struct Nodes {
 impl Nodes {
     /// Starts so many. The first makes the master key, and the others take it.
     pub fn start(count: usize) -> Self {
-        let (postgres, redis) = (Postgres::shared(), Redis::start());
+        Self::over(Postgres::shared(), count)
+    }
+
+    /// The same on a server that may be stopped.
+    pub fn over(postgres: Arc<Postgres>, count: usize) -> Self {
+        let redis = Redis::start();
         let database = postgres.database();
         let mut nodes: Vec<Conduit> = Vec::new();
         for _ in 0..count {
