@@ -91,6 +91,7 @@ section! {
         data_dir: PathBuf,
         database_url: String,
         max_connections: u32,
+        credentials_valid_seconds: u64,
         master_key_file: PathBuf,
         admin_token: String,
     }
@@ -252,6 +253,12 @@ impl Config {
             u64::from(self.storage.max_connections),
             2,
             200,
+        );
+        range(
+            "storage.credentials_valid_seconds",
+            self.storage.credentials_valid_seconds,
+            0,
+            31_536_000,
         );
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);

@@ -1,9 +1,17 @@
 //! The directory: controllers and integrations in memory, as authentication and extraction look them up.
 //!
 //! The store is the truth; a change made there is read again by [`LiveDirectory::refresh`] before its
-//! request is answered, so it holds from the next request on.
+//! request is answered, so it holds from the next request on. What other nodes change is read by [`follow`], within a
+//! second. While that fails, what is here is relied on for a limited time only: a credential that was revoked elsewhere
+//! could not be told.
+//!
+//! One reading at a time: of two, the one that began later is the one that stays.
+
+mod confirmed;
+mod follow;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId};
 use conduit_actors::links::LinkKey;
@@ -12,9 +20,12 @@ use conduit_actors::personal::Secret;
 use conduit_actors::ports::{Controller, Directory, Integration, StoreError};
 use conduit_actors::taxonomy::Taxonomy;
 use dashmap::DashMap;
+use parking_lot::Mutex;
 
 use crate::keys::Keyring;
-use crate::store::{ControllerRow, IntegrationRow, Store};
+use crate::store::{ChangeFeed, Changed, ControllerRow, DirectoryVersion, IntegrationRow, Store};
+use confirmed::Confirmed;
+pub use follow::follow;
 
 /// One controller with its integrations.
 struct Tenant {
@@ -32,12 +43,22 @@ pub struct LiveDirectory {
     integrations: DashMap<IntegrationId, Arc<Integration>>,
     /// Hashes of management tokens.
     tokens: DashMap<[u8; 32], ControllerDid>,
+    /// The version that was read last; whoever reads holds it.
+    reading: tokio::sync::Mutex<DirectoryVersion>,
+    confirmed: Confirmed,
+    gone: Mutex<Vec<ControllerId>>,
 }
 
 impl LiveDirectory {
-    /// An empty directory; mappings are compiled against this taxonomy.
+    /// An empty directory; mappings are compiled against this taxonomy. What was read is relied on for `valid_for` without
+    /// being confirmed; none: for ever.
     #[must_use]
-    pub fn new(keyring: Arc<Keyring>, taxonomy: Arc<Taxonomy>, defaults: DedupDefaults) -> Self {
+    pub fn new(
+        keyring: Arc<Keyring>,
+        taxonomy: Arc<Taxonomy>,
+        defaults: DedupDefaults,
+        valid_for: Option<Duration>,
+    ) -> Self {
         Self {
             keyring,
             taxonomy,
@@ -46,6 +67,9 @@ impl LiveDirectory {
             dids: DashMap::new(),
             integrations: DashMap::new(),
             tokens: DashMap::new(),
+            reading: tokio::sync::Mutex::default(),
+            confirmed: Confirmed::now(valid_for),
+            gone: Mutex::default(),
         }
     }
 
@@ -66,6 +90,12 @@ impl LiveDirectory {
     /// # Errors
     /// [`StoreError::Failed`] if a data key does not open under the master key, or a mapping no longer compiles.
     pub async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let mut version = self.reading.lock().await;
+        let began = Instant::now();
+        if let Some(feed) = store.change_feed() {
+            // Before what it counts: a change in between is read twice rather than not at all.
+            *version = feed.version().await?;
+        }
         let mut integrations = store.integrations(None).await?;
         for row in store.controllers().await? {
             let own = integrations
@@ -73,6 +103,7 @@ impl LiveDirectory {
                 .collect();
             self.install(&row, own)?;
         }
+        self.confirmed.at(began);
         Ok(())
     }
 
@@ -81,16 +112,64 @@ impl LiveDirectory {
     /// # Errors
     /// As [`LiveDirectory::load`].
     pub async fn refresh(&self, store: &dyn Store, did: &ControllerDid) -> Result<(), StoreError> {
-        match store.controller(did).await? {
-            Some(row) => {
-                let integrations = store.integrations(Some(row.id)).await?;
-                self.install(&row, integrations)
-            }
+        let _reading = self.reading.lock().await;
+        match fetch(store, did).await? {
+            Some((row, integrations)) => self.install(&row, integrations),
             None => {
                 self.remove(did);
                 Ok(())
             }
         }
+    }
+
+    /// Reads again what was changed since it was read last, by whichever node. A controller that cannot be used, because its
+    /// mapping or its data key is not what this node takes, is closed to events; the others are none the worse for it.
+    ///
+    /// # Errors
+    /// [`StoreError`]: not all was read; it is read again the next time.
+    pub async fn catch_up(&self, store: &dyn Store, feed: &dyn ChangeFeed) -> Result<(), StoreError> {
+        let mut version = self.reading.lock().await;
+        let began = Instant::now();
+        let changes = feed.changes(*version).await?;
+        let dids = match changes.changed {
+            Changed::Controllers(dids) => dids,
+            Changed::Unknown => self.everyone(store).await?,
+        };
+        for did in &dids {
+            match fetch(store, did).await? {
+                None => self.remove(did),
+                Some((row, integrations)) => {
+                    if let Err(error) = self.install(&row, integrations) {
+                        tracing::error!(did = did.as_str(), %error, "a controller cannot be used: it is closed to events");
+                        self.close(did);
+                    }
+                }
+            }
+        }
+        *version = changes.version;
+        self.confirmed.at(began);
+        Ok(())
+    }
+
+    /// Who is here, and who should be.
+    async fn everyone(&self, store: &dyn Store) -> Result<Vec<ControllerDid>, StoreError> {
+        let stored = store.controllers().await?.into_iter().map(|row| row.did);
+        let here = self.tenants.iter().map(|tenant| tenant.key().clone());
+        let mut dids: Vec<ControllerDid> = stored.chain(here).collect();
+        dids.sort_unstable();
+        dids.dedup();
+        Ok(dids)
+    }
+
+    /// Controllers that were found to be deleted since this was asked last: what else there is of them can go.
+    pub fn take_gone(&self) -> Vec<ControllerId> {
+        std::mem::take(&mut self.gone.lock())
+    }
+
+    /// How long ago this was what the database has.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.confirmed.age()
     }
 
     fn install(&self, row: &ControllerRow, integrations: Vec<IntegrationRow>) -> Result<(), StoreError> {
@@ -121,6 +200,12 @@ impl LiveDirectory {
         });
         if let Some(before) = self.tenants.insert(row.did.clone(), Arc::clone(&tenant)) {
             self.drop_stale(&before, &tenant);
+            if before.controller.id != row.id {
+                // Deleted, and made anew under the same name.
+                self.forget(before.controller.id);
+                self.tokens
+                    .retain(|hash, owner| *owner != row.did || hash == row.management_token.as_bytes());
+            }
         }
         Ok(())
     }
@@ -155,12 +240,27 @@ impl LiveDirectory {
 
     fn remove(&self, did: &ControllerDid) {
         if let Some((_, tenant)) = self.tenants.remove(did) {
-            self.dids.remove(&tenant.controller.id);
             for integration in &tenant.by_processor {
                 self.integrations.remove(&integration.id);
             }
             self.tokens.retain(|_, owner| owner != did);
-            self.keyring.forget(tenant.controller.id);
+            self.forget(tenant.controller.id);
+        }
+    }
+
+    fn forget(&self, controller: ControllerId) {
+        self.dids.remove(&controller);
+        self.keyring.forget(controller);
+        self.gone.lock().push(controller);
+    }
+
+    /// Lets no event of a controller in, but those that are in find their integrations.
+    fn close(&self, did: &ControllerDid) {
+        if let Some(mut tenant) = self.tenants.get_mut(did) {
+            *tenant = Arc::new(Tenant {
+                controller: Arc::clone(&tenant.controller),
+                by_processor: Vec::new(),
+            });
         }
     }
 
@@ -196,7 +296,22 @@ impl LiveDirectory {
     }
 }
 
+async fn fetch(
+    store: &dyn Store,
+    did: &ControllerDid,
+) -> Result<Option<(ControllerRow, Vec<IntegrationRow>)>, StoreError> {
+    let Some(row) = store.controller(did).await? else {
+        return Ok(None);
+    };
+    let integrations = store.integrations(Some(row.id)).await?;
+    Ok(Some((row, integrations)))
+}
+
 impl Directory for LiveDirectory {
+    fn is_reliable(&self) -> bool {
+        self.confirmed.is_recent()
+    }
+
     fn by_url(&self, did: &ControllerDid, processor: &ProcessorId) -> Option<Arc<Integration>> {
         let tenant = self.tenants.get(did)?;
         tenant

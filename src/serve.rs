@@ -6,7 +6,8 @@
 //! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
-//! 7. The server listens: from here on events are accepted.
+//! 7. The directory follows what other nodes change.
+//! 8. The server listens: from here on events are accepted.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
 use crate::dedup::{DedupWindows, MemoryWindow, RedisWindow};
-use crate::directory::LiveDirectory;
+use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
 use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
@@ -47,6 +48,7 @@ pub struct Running {
     store: Arc<dyn Store>,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
+    following: JoinHandle<()>,
     _lock: File,
 }
 
@@ -123,6 +125,10 @@ pub async fn start(config: Config) -> Result<Running> {
         meters,
         config,
     }));
+    let following = tokio::task::spawn_local(follow(store.clone(), app.directory.clone(), {
+        let app = Arc::clone(&app);
+        move |controller| app.forget(controller)
+    }));
     let server = http::run(Arc::clone(&app), listener)?;
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
@@ -134,6 +140,7 @@ pub async fn start(config: Config) -> Result<Running> {
         store,
         server: handle,
         serving,
+        following,
         _lock: lock,
     })
 }
@@ -149,7 +156,13 @@ async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyrin
     let defaults = DedupDefaults {
         window_seconds: config.dedup.window_seconds,
     };
-    let directory = Arc::new(LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults));
+    // Where nobody else changes anything, what is here is right.
+    let valid_for = store.change_feed().and(match config.storage.credentials_valid_seconds {
+        0 => None,
+        seconds => Some(Duration::from_secs(seconds)),
+    });
+    let directory = LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults, valid_for);
+    let directory = Arc::new(directory);
     directory.load(store).await?;
     Ok(directory)
 }
@@ -264,6 +277,7 @@ impl Running {
     pub async fn stop(self) {
         self.app.begin_stop();
         self.server.stop(true).await;
+        self.following.abort();
         self.app.shards.stop().await;
         self.app.journal.close();
         self.store.close().await;

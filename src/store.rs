@@ -4,6 +4,8 @@
 //! that it needs, `conduit_actors::ports::PipelineStore`; the rest serves management and queries.
 //! Times are milliseconds since 1970-01-01; lists are newest first and paged by the last id seen.
 
+mod chains;
+mod changes;
 mod payloads;
 mod postgres;
 mod rows;
@@ -18,8 +20,9 @@ use conduit_actors::ids::{
 };
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
-use conduit_actors::ports::{Credential, PipelineStore, StoreError};
+use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
+pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::SqliteStore;
 
@@ -259,9 +262,13 @@ pub trait Store: PipelineStore {
     /// The claims of first events received at or after `since`, oldest first, by page.
     async fn claims_since(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError>;
 
+    /// The end of a controller's audit chain.
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError>;
     /// A stretch of one controller's chain, oldest first, from behind `after`.
     async fn chain(&self, controller: ControllerId, after: Sequence, limit: usize)
     -> Result<Vec<Activity>, StoreError>;
+    /// Where to learn what other nodes changed; none if there can be no others.
+    fn change_feed(&self) -> Option<&dyn ChangeFeed>;
     /// Whether the store answers a trivial statement; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
     /// Closes all connections.

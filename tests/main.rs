@@ -20,6 +20,7 @@ mod identity;
 mod journal;
 mod management;
 mod metrics;
+mod nodes;
 mod postgres;
 mod store;
 mod supervision;

@@ -34,6 +34,7 @@ conformance! {
         payloads_of_rejected_and_failed_events_are_kept_sealed,
         events_of_a_deleted_controller_leave_nothing,
         a_large_batch_of_many_controllers_goes_in_whole,
+        activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
     subjects:
         a_taken_strong_link_is_a_conflict,

@@ -59,6 +59,8 @@ pub struct Receipt {
 pub enum Refusal {
     /// The credentials are not right; the cause is for the operator's log alone.
     Unauthorized(AuthFailure),
+    /// Whether the credentials are right cannot be told: a revocation would not have been heard of.
+    CredentialsUnconfirmed,
     /// The body did not arrive as it should.
     Body(BodyFault),
     /// The envelope is not right.

@@ -9,5 +9,5 @@ pub use dedup::{Claim, DedupError, DedupWindow, Verdict};
 pub use directory::{Controller, Credential, Directory, Integration};
 pub use journal::{AppendReply, BacklogListener, Durable, Journal, JournalError, StreamPosition};
 pub use store::{
-    BatchEffects, ChainAdvance, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
+    BatchEffects, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
 };

@@ -45,6 +45,17 @@ CREATE TABLE integrations (
     UNIQUE (controller, processor)
 );
 
+-- Counts the changes to controllers and integrations, and says whose they were: how nodes learn of each other's.
+CREATE TABLE directory (version bigint NOT NULL);
+INSERT INTO directory (version) VALUES (0);
+CREATE TABLE directory_changes (
+    version bigint PRIMARY KEY,
+    did     text   COLLATE "C" NOT NULL
+);
+
+-- Controllers that are deleted, while there is something left of what they owned.
+CREATE TABLE deletions (controller uuid PRIMARY KEY);
+
 -- What became of every event. The receive time is in the id. No value of a payload is here.
 CREATE TABLE events (
     id           uuid   PRIMARY KEY,

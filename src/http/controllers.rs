@@ -4,7 +4,7 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::personal::{CredentialHash, Secret};
-use conduit_actors::ports::{Credential, Journal as _};
+use conduit_actors::ports::Credential;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -116,6 +116,7 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) ->
         return Err(error.into());
     }
     app.directory.refresh(&*app.store, &row.did).await?;
+    app.forget_gone();
     tracing::info!(did = row.did.as_str(), "controller created");
     let mut answer = shown(&row);
     answer["webhookSecret"] = shown_once(&secret);
@@ -172,8 +173,7 @@ pub(super) async fn delete(principal: Principal, app: Data<App>, did: Path<Strin
     let row = load(&principal, &app, &did).await?;
     app.store.delete_controller(row.id).await?;
     app.directory.refresh(&*app.store, &row.did).await?;
-    app.journal.forget(row.id);
-    app.dedup.port().forget(row.id);
+    app.forget_gone();
     tracing::info!(did = row.did.as_str(), "controller deleted with all that it owned");
     Ok(HttpResponse::NoContent().finish())
 }

@@ -39,6 +39,9 @@ fn authenticate(request: &HttpRequest) -> Result<Principal, Problem> {
     if bool::from(token.hash().ct_eq(&app.admin)) {
         return Ok(Principal::Operator);
     }
+    if !app.directory.is_reliable() {
+        return Err(Problem::unconfirmed());
+    }
     app.directory
         .by_token(&token)
         .map(Principal::Controller)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
+use conduit_actors::ports::Directory as _;
 use serde::Serialize;
 
 use super::state::App;
@@ -12,6 +13,9 @@ use crate::metrics;
 
 /// How long the database may take to answer a probe.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Other nodes' changes are seen sooner than this, unless something is wrong.
+const UNREAD: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Serialize)]
 struct Check {
@@ -40,7 +44,13 @@ pub(super) async fn metrics(app: Data<App>) -> HttpResponse {
 
 /// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
 pub(super) async fn ready(app: Data<App>) -> HttpResponse {
-    let mut checks = vec![shards(&app), journal(&app), dedup(&app), database(&app).await];
+    let mut checks = vec![
+        shards(&app),
+        journal(&app),
+        dedup(&app),
+        directory(&app),
+        database(&app).await,
+    ];
     if app.is_stopping() {
         checks.push(Check {
             name: "process",
@@ -118,6 +128,18 @@ fn dedup(app: &App) -> Check {
     let is_well = !report.full && !matches!(place, DedupPlace::InProcessUntilRedisIsBack(_));
     let detail = format!("{place}; in memory {} of {} claims", report.claims, report.max_claims);
     check("dedup", if is_well { "ready" } else { "degraded" }, detail)
+}
+
+fn directory(app: &App) -> Check {
+    let (age, count) = (app.directory.age(), app.directory.len());
+    if !app.directory.is_reliable() {
+        let detail = format!("not read for {} s: too long to rely on it", age.as_secs());
+        return check("directory", "unavailable", detail);
+    }
+    if app.store.change_feed().is_some() && age > UNREAD {
+        return check("directory", "degraded", format!("not read for {} s", age.as_secs()));
+    }
+    check("directory", "ready", format!("{count} controllers"))
 }
 
 async fn database(app: &App) -> Check {

@@ -13,6 +13,10 @@ use crate::store::ChangeError;
 /// Seconds after which a refused request is worth another try.
 const RETRY_AFTER: u64 = 2;
 
+/// Whether a credential was revoked on another node is not known.
+const UNCONFIRMED: &str =
+    "credentials cannot be confirmed, since the database is away for too long: send it again later";
+
 /// An error, ready to be shown. Holds nothing of a payload and no credential.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -130,6 +134,11 @@ impl Problem {
         }
     }
 
+    /// As [`Refusal::CredentialsUnconfirmed`], for management.
+    pub(super) fn unconfirmed() -> Self {
+        Self::unavailable("credentials_unconfirmed", UNCONFIRMED)
+    }
+
     fn internal() -> Self {
         let detail = "something is wrong inside; the log has more under this request's id";
         Self::new(
@@ -206,6 +215,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Unauthorized(_) => Self::authentication_failed(),
+            Refusal::CredentialsUnconfirmed => Self::try_again("credentials_unconfirmed", UNCONFIRMED),
             Refusal::Body(fault) => fault.into(),
             Refusal::Envelope(fault) => {
                 let first = fault.0.first().map(|notice| notice.message.clone()).unwrap_or_default();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::HttpRequest;
+use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
+use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::Shards;
 
 use super::failures::Failures;
@@ -108,6 +110,20 @@ impl App {
     /// Readiness says no from now on.
     pub fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Drops what there is of controllers that are deleted, on this node or another.
+    pub(super) fn forget_gone(&self) {
+        self.directory
+            .take_gone()
+            .into_iter()
+            .for_each(|controller| self.forget(controller));
+    }
+
+    /// Drops a deleted controller's stream and claims.
+    pub fn forget(&self, controller: ControllerId) {
+        self.journal.forget(controller);
+        self.dedup.port().forget(controller);
     }
 
     pub(super) fn is_stopping(&self) -> bool {

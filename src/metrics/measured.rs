@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, Sequence, SubjectId};
-use conduit_actors::ports::{BatchEffects, ChainHead, KnownLink, PipelineStore, StoreError};
+use conduit_actors::ports::{BatchEffects, KnownLink, PipelineStore, StoreError};
 
 use super::Meters;
 use crate::store::Store;
@@ -43,11 +43,7 @@ impl PipelineStore for Measured {
         self.store.strong_link_counts(controller, subjects).await
     }
 
-    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
-        self.store.chain_head(controller).await
-    }
-
-    async fn commit(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+    async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         self.store.commit(effects).await?;
         self.meters.committed(&effects.outcomes);
         Ok(())

@@ -9,9 +9,11 @@
 //! [`StoreError::Unavailable`].
 
 mod activities;
+mod changes;
 mod columns;
 mod commit;
 mod connect;
+mod deletions;
 mod driver;
 mod effects;
 mod events;
@@ -33,11 +35,12 @@ use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
 use sqlx::PgPool;
+use tokio::sync::Notify;
 
 use super::payloads::Payloads;
 use super::{
-    ActivityCursor, ActivityFilter, ChangeError, ControllerRow, EventFilter, EventRow, IntegrationRow, OutcomeCounts,
-    Page, Store, StoredClaim, SubjectRow, rows, values,
+    ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
+    OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
 };
 use driver::Driver;
 use faults::{OrStoreError, change_error};
@@ -45,7 +48,7 @@ use faults::{OrStoreError, change_error};
 /// How to connect; the defaults are the configuration's.
 #[derive(Debug, Clone, Copy)]
 pub struct PostgresOptions {
-    /// Connections of this node, at most.
+    /// Connections of this node, at most; beside two by which it hears of other nodes' changes.
     pub max_connections: u32,
     /// How long to wait for a connection: one that is made, or one that becomes free.
     pub connect_timeout: Duration,
@@ -69,6 +72,9 @@ impl Default for PostgresOptions {
 /// See the module's docs.
 pub struct PostgresStore {
     pool: PgPool,
+    /// Two connections apart, to hear of changes by and to look for them, however busy the others are.
+    looks: PgPool,
+    heard: Arc<Notify>,
     node: String,
     payloads: Payloads,
     driver: Driver,
@@ -103,11 +109,7 @@ impl PipelineStore for PostgresStore {
             .await
     }
 
-    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
-        self.driver.run_in_time(self.read_chain_head(controller)).await
-    }
-
-    async fn commit(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+    async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         self.driver.run_in_time(self.commit_effects(effects)).await
     }
 
@@ -243,7 +245,16 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+        self.driver.run_in_time(self.read_chain_head(controller)).await
+    }
+
+    fn change_feed(&self) -> Option<&dyn ChangeFeed> {
+        Some(self)
+    }
+
     async fn close(&self) {
+        self.driver.run(self.looks.close()).await;
         self.driver.run(self.pool.close()).await;
     }
 

@@ -3,7 +3,7 @@
 use conduit_actors::event::{Activity, AuditHash, DedupKey, LegalBasis, Notice, Status};
 use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use conduit_actors::personal::CredentialHash;
-use conduit_actors::ports::{Credential, StoreError};
+use conduit_actors::ports::{ChainHead, Credential, StoreError};
 use uuid::Uuid;
 
 use super::{ControllerRow, EventRow, IntegrationRow, StoredClaim, SubjectLink, SubjectMerge};
@@ -42,6 +42,14 @@ pub(super) fn bytes<const N: usize>(row: &impl Columns, column: &str) -> Result<
 
 pub(super) fn hash(row: &impl Columns, column: &str) -> Result<AuditHash, StoreError> {
     bytes(row, column).map(AuditHash)
+}
+
+/// The end of a controller's chain, out of its row.
+pub(super) fn chain_head(row: &impl Columns) -> Result<ChainHead, StoreError> {
+    Ok(ChainHead {
+        sequence: Sequence(count(row, "chain_sequence")?),
+        hash: hash(row, "chain_hash")?,
+    })
 }
 
 fn integer(row: &impl Columns, column: &str) -> Result<i64, StoreError> {

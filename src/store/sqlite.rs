@@ -29,8 +29,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 
 use super::payloads::Payloads;
 use super::{
-    ActivityCursor, ActivityFilter, ChangeError, ControllerRow, EventFilter, EventRow, IntegrationRow, OutcomeCounts,
-    Page, Store, StoredClaim, SubjectRow, rows, values,
+    ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
+    OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
 };
 use crate::keys::Keyring;
 use crate::priority;
@@ -186,11 +186,7 @@ impl PipelineStore for SqliteStore {
         links::count_strong_links(&self.writer, controller, subjects).await
     }
 
-    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
-        self.read_chain_head(controller).await
-    }
-
-    async fn commit(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+    async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         self.commit_effects(effects).await
     }
 
@@ -311,6 +307,14 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Activity>, StoreError> {
         self.select_chain(controller, after, limit).await
+    }
+
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+        self.read_chain_head(controller).await
+    }
+
+    fn change_feed(&self) -> Option<&dyn ChangeFeed> {
+        None
     }
 
     async fn close(&self) {

@@ -76,9 +76,14 @@ impl Tenant {
     }
 
     pub fn webhook_url(&self, conduit: &Conduit) -> String {
+        self.webhook_url_at(&conduit.url)
+    }
+
+    /// The same at any node's address.
+    pub fn webhook_url_at(&self, base: &str) -> String {
         format!(
-            "{}/api/v1/integrations/custom/event?did={}&dpid={}",
-            conduit.url, self.did, self.processor
+            "{base}/api/v1/integrations/custom/event?did={}&dpid={}",
+            self.did, self.processor
         )
     }
 

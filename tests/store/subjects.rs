@@ -1,6 +1,6 @@
 //! Subjects, links and merges.
 
-use conduit::store::{ActivityFilter, Page};
+use conduit::store::{ActivityFilter, Page, Store};
 use conduit_actors::ids::SubjectId;
 use conduit_actors::ports::StoreError;
 
@@ -16,8 +16,8 @@ pub async fn a_taken_strong_link_is_a_conflict(world: World) {
 
     let mut late = Batch::of(shop.id);
     let bob = late.subject(&[2, 1], 2);
-    let late = late.ready(store).await;
-    assert_eq!(store.commit(&late).await, Err(StoreError::Conflict));
+    let mut late = late.ready(store).await;
+    assert_eq!(store.commit(&mut late).await, Err(StoreError::Conflict));
     assert!(store.subject(&bob.did()).await.unwrap().is_none());
     assert_eq!(store.links(shop.id, &[hash(2)], 9).await.unwrap(), []);
     // The holder's own again is none, nor is another controller's.
@@ -34,13 +34,13 @@ pub async fn of_two_nodes_with_one_new_link_one_is_first(world: World) {
     let shop = world.controller("did:web:shop.example").await;
     let node = world.node("node-2").await;
     for link in 1..=20 {
-        let mut prepared = Vec::new();
-        for store in [&world.store, &node] {
+        let prepared = async |store: &dyn Store| {
             let mut batch = Batch::of(shop.id);
             batch.subject(&[link], 1);
-            prepared.push(batch.ready(&**store).await);
-        }
-        let (one, two) = tokio::join!(world.store.commit(&prepared[0]), node.commit(&prepared[1]));
+            batch.ready(store).await
+        };
+        let (mut by_one, mut by_two) = (prepared(&*world.store).await, prepared(&*node).await);
+        let (one, two) = tokio::join!(world.store.commit(&mut by_one), node.commit(&mut by_two));
         assert!(
             matches!(
                 (&one, &two),
@@ -106,15 +106,15 @@ pub async fn a_merge_of_what_is_merged_is_a_conflict(world: World) {
     for (from, into) in [(two, three), (three, two), (nobody, one), (three, nobody)] {
         let mut stale = Batch::of(shop.id);
         stale.merge(from, into);
-        let stale = stale.ready(store).await;
-        assert_eq!(store.commit(&stale).await, Err(StoreError::Conflict));
+        let mut stale = stale.ready(store).await;
+        assert_eq!(store.commit(&mut stale).await, Err(StoreError::Conflict));
     }
     // Within one batch as well.
     let mut twice = Batch::of(shop.id);
     twice.merge(three, one);
     twice.merge(three, one);
-    let twice = twice.ready(store).await;
-    assert_eq!(store.commit(&twice).await, Err(StoreError::Conflict));
+    let mut twice = twice.ready(store).await;
+    assert_eq!(store.commit(&mut twice).await, Err(StoreError::Conflict));
     let mut good = Batch::of(shop.id);
     good.merge(three, one);
     good.commit(store).await;

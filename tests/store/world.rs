@@ -7,14 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use conduit::keys::Keyring;
 use conduit::store::{ControllerRow, IntegrationRow, PostgresOptions, PostgresStore, SqliteStore, Store};
-use conduit_actors::audit;
 use conduit_actors::event::{
     AcceptedEvent, Activity, AuditHash, DedupKey, LegalBasis, LinkHash, Notice, Outcome, OutcomeRecord, StageTimes,
 };
 use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::{CredentialHash, Personal};
-use conduit_actors::ports::{BatchEffects, ChainAdvance, Checkpoint, Credential, Merge, NewLink, NewSubject};
+use conduit_actors::ports::{BatchEffects, Checkpoint, Credential, Merge, NewLink, NewSubject};
 
 use crate::common::Postgres;
 
@@ -238,17 +237,8 @@ impl Batch {
         self.event(outcome, seconds)
     }
 
-    /// Chains the activities and moves the checkpoint, behind what `store` says.
+    /// Moves the checkpoint, behind what `store` says.
     pub async fn ready(mut self, store: &dyn Store) -> BatchEffects {
-        let from = store.chain_head(self.controller).await.unwrap();
-        if !self.effects.activities.is_empty() {
-            let to = audit::append(from, &mut self.effects.activities);
-            self.effects.chains.push(ChainAdvance {
-                controller: self.controller,
-                from,
-                to,
-            });
-        }
         let checkpoint = store.checkpoint(self.controller).await.unwrap();
         self.effects.checkpoints.push(Checkpoint {
             controller: self.controller,
@@ -260,8 +250,8 @@ impl Batch {
 
     /// Commits it.
     pub async fn commit(self, store: &dyn Store) {
-        let effects = self.ready(store).await;
-        store.commit(&effects).await.unwrap();
+        let mut effects = self.ready(store).await;
+        store.commit(&mut effects).await.unwrap();
     }
 }
 

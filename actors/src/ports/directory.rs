@@ -63,8 +63,13 @@ pub struct Integration {
     pub mapping: Arc<Mapping>,
 }
 
-/// Looks up integrations in memory; a change made through the management API shows at the next call.
+/// Looks up integrations in memory; a change made through this node's management API shows at the next call, one made
+/// through another node's within a second.
 pub trait Directory: Send + Sync + 'static {
+    /// Whether what is here may be relied on to let anyone in: false once it is not known for too long whether another
+    /// node revoked a credential.
+    fn is_reliable(&self) -> bool;
+
     /// By what the webhook URL names.
     fn by_url(&self, did: &ControllerDid, processor: &ProcessorId) -> Option<Arc<Integration>>;
 

@@ -98,17 +98,6 @@ impl ChainHead {
     };
 }
 
-/// Moves a chain's head. The commit is a [`StoreError::Conflict`] unless the head is `from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChainAdvance {
-    /// Whose chain.
-    pub controller: ControllerId,
-    /// Where the head must stand.
-    pub from: ChainHead,
-    /// Where it goes.
-    pub to: ChainHead,
-}
-
 /// Moves a stream's checkpoint. The commit is a [`StoreError::Conflict`] unless it stands at `from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -129,12 +118,11 @@ pub struct BatchEffects {
     pub links: Vec<NewLink>,
     /// Merges found. One whose `from` or `into` is merged already is a conflict.
     pub merges: Vec<Merge>,
-    /// Audit records, in chain order within each controller.
+    /// Audit records, in the order in which each controller's are to be chained. Their places in the chain are the
+    /// store's to fill in: it alone knows what they come behind.
     pub activities: Vec<Activity>,
     /// One per event of the batch.
     pub outcomes: Vec<OutcomeRecord>,
-    /// One per controller with activities in the batch.
-    pub chains: Vec<ChainAdvance>,
     /// One per controller in the batch.
     pub checkpoints: Vec<Checkpoint>,
 }
@@ -164,18 +152,16 @@ pub trait PipelineStore: Send + Sync + 'static {
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError>;
 
-    /// The head of a controller's audit chain.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError>;
-
     /// Commits a batch, all or nothing, fully synced. Events of controllers that are deleted by now leave nothing.
+    ///
+    /// Chains the activities, each controller's behind the head that is there once no other writer can move it, so that
+    /// writers of one chain are no conflict: sequences and hashes in `effects` are filled in, and mean something only if
+    /// this succeeds.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was written, but for [`StoreError::Unavailable`] when the commit's own
     /// answer was lost: then the checkpoint tells, and a second try is a [`StoreError::Conflict`].
-    async fn commit(&self, effects: &BatchEffects) -> Result<(), StoreError>;
+    async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError>;
 
     /// The committed checkpoint of a controller's stream.
     ///

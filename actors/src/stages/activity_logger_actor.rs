@@ -1,85 +1,52 @@
 //! The fifth actor: writes the audit log, and with it everything else that the batch changes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::audit;
 use crate::event::{Activity, AuditHash, Outcome, OutcomeRecord, StageTimes};
-use crate::ids::{ActivityId, ControllerId, Sequence, Timestamp};
-use crate::ports::{BatchEffects, ChainAdvance, ChainHead, PipelineStore};
+use crate::ids::{ActivityId, Sequence, Timestamp};
+use crate::ports::{BatchEffects, PipelineStore};
 use crate::stages::{Finding, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
 
 /// Commits a batch in one transaction.
 pub type ActivityLoggerActor = Supervised<ActivityLogger>;
 
-/// Controllers whose chain heads are kept in memory.
-const CACHED_HEADS: usize = 10_000;
-
-/// The actor's state: the store, and the heads of the chains that it wrote last.
+/// The actor's state: the store.
 pub struct ActivityLogger {
     store: Arc<dyn PipelineStore>,
-    heads: HashMap<ControllerId, ChainHead>,
 }
 
 impl ActivityLogger {
     /// Commits to this store.
     #[must_use]
     pub fn new(store: Arc<dyn PipelineStore>) -> Self {
-        Self {
-            store,
-            heads: HashMap::new(),
-        }
+        Self { store }
     }
 
-    async fn commit(&mut self, batch: ResolvedBatch) -> Result<(), StageError> {
+    async fn commit(&self, batch: ResolvedBatch) -> Result<(), StageError> {
         let logged_at = Timestamp::now();
-        let mut per_controller: HashMap<ControllerId, Vec<Activity>> = HashMap::new();
-        for event in &batch.events {
-            if let Some(activity) = activity(event, logged_at) {
-                per_controller.entry(activity.controller).or_default().push(activity);
-            }
-        }
         let mut effects = BatchEffects {
             subjects: batch.subjects,
             links: batch.links,
             merges: batch.merges,
             checkpoints: batch.checkpoints,
+            activities: batch
+                .events
+                .iter()
+                .filter_map(|event| activity(event, logged_at))
+                .collect(),
             ..BatchEffects::default()
         };
-        for (controller, mut activities) in per_controller {
-            let from = self.head(controller).await?;
-            let to = audit::append(from, &mut activities);
-            effects.chains.push(ChainAdvance { controller, from, to });
-            effects.activities.append(&mut activities);
-        }
         effects.outcomes = batch
             .events
             .into_iter()
             .map(|event| outcome_record(event, logged_at))
             .collect();
-
-        let committed = self.store.commit(&effects).await;
-        if committed.is_err() || self.heads.len() > CACHED_HEADS {
-            // What the store has is the truth; it is read again.
-            self.heads.clear();
-        }
-        if committed.is_ok() {
-            self.heads
-                .extend(effects.chains.iter().map(|chain| (chain.controller, chain.to)));
-        }
-        Ok(committed?)
-    }
-
-    async fn head(&self, controller: ControllerId) -> Result<ChainHead, StageError> {
-        match self.heads.get(&controller) {
-            Some(head) => Ok(*head),
-            None => Ok(self.store.chain_head(controller).await?),
-        }
+        Ok(self.store.commit(&mut effects).await?)
     }
 }
 
-/// The audit record of an event that was processed, not chained yet.
+/// The audit record of an event that was processed; the store chains it.
 fn activity(event: &ResolvedEvent, logged_at: Timestamp) -> Option<Activity> {
     let (Outcome::Processed { subject }, Finding::Fits(fitting)) = (&event.outcome, &event.extracted.finding) else {
         return None;

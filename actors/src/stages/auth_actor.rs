@@ -55,6 +55,7 @@ impl Authenticator {
 
 /// The actor's state: the decision, and whom to hand on to.
 pub struct Auth {
+    directory: Arc<dyn Directory>,
     authenticator: Authenticator,
     validator: ActorRef<Validator>,
 }
@@ -64,7 +65,8 @@ impl Auth {
     #[must_use]
     pub fn new(directory: Arc<dyn Directory>, validator: ActorRef<Validator>) -> Self {
         Self {
-            authenticator: Authenticator::new(directory),
+            authenticator: Authenticator::new(Arc::clone(&directory)),
+            directory,
             validator,
         }
     }
@@ -77,6 +79,10 @@ impl Stage for Auth {
 
     async fn handle(&mut self, submission: Submission) {
         fail::fail_point!("AuthActor");
+        if !self.directory.is_reliable() {
+            // The same for all, whatever they present.
+            return submission.refuse(Refusal::CredentialsUnconfirmed);
+        }
         let integration = match self.authenticator.authenticate(&submission, Timestamp::now()) {
             Ok(integration) => integration,
             Err(cause) => return submission.refuse(Refusal::Unauthorized(cause)),

@@ -1,6 +1,6 @@
 //! The audit log, by time and by chain.
 
-use conduit_actors::event::{Activity, AuditHash};
+use conduit_actors::event::Activity;
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{Postgres, QueryBuilder};
@@ -60,13 +60,7 @@ impl PostgresStore {
             .fetch_optional(&self.pool)
             .await
             .or_store_error()?;
-        let Some(row) = found else {
-            return Ok(ChainHead::EMPTY);
-        };
-        Ok(ChainHead {
-            sequence: Sequence(rows::count(&row, "chain_sequence")?),
-            hash: AuditHash(rows::bytes(&row, "chain_hash")?),
-        })
+        found.map_or(Ok(ChainHead::EMPTY), |row| rows::chain_head(&row))
     }
 }
 

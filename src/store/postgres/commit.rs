@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use conduit_actors::event::AuditHash;
-use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::{BatchEffects, ChainHead, Checkpoint, Merge, StoreError};
+use futures_util::future::join;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::super::chains::{self, Heads};
 use super::{OrStoreError as _, PostgresStore, rows, values};
 
 /// Rows in one statement, at most.
@@ -18,20 +19,22 @@ const PAYLOAD_BYTES: usize = 8 << 20;
 
 /// The controllers of a batch, locked, with the ends of their chains. Those that are deleted are not in it, and leave
 /// nothing.
-pub(super) type Locked = HashMap<ControllerId, ChainHead>;
+pub(super) type Locked = Heads;
 
 impl PostgresStore {
-    pub(super) async fn commit_effects(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+    pub(super) async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin().await.or_store_error()?;
         let connection = &mut *transaction;
         let locked = lock_controllers(connection, &effects.checkpoints).await?;
         self.move_checkpoints(connection, &locked, &effects.checkpoints).await?;
-        move_heads_and_counts(connection, &locked, effects).await?;
         super::effects::insert_subjects(connection, &locked, &effects.subjects).await?;
         super::effects::insert_links(connection, &locked, &effects.links).await?;
         insert_merges(connection, &locked, &effects.merges).await?;
+        let events = super::effects::insert_events(connection, &locked, &effects.outcomes);
+        let (inserted, ends) = join(events, chains::append(&locked, &mut effects.activities)).await;
+        inserted?;
         super::effects::insert_activities(connection, &locked, &effects.activities).await?;
-        super::effects::insert_events(connection, &locked, &effects.outcomes).await?;
+        move_heads_and_counts(connection, &ends, effects).await?;
         self.insert_payloads(connection, &locked, effects).await?;
         transaction.commit().await.or_store_error()
     }
@@ -123,11 +126,7 @@ async fn lock_controllers(connection: &mut PgConnection, checkpoints: &[Checkpoi
     .or_store_error()?;
     let mut locked = Locked::with_capacity(found.len());
     for row in &found {
-        let head = ChainHead {
-            sequence: Sequence(rows::count(row, "chain_sequence")?),
-            hash: AuditHash(rows::bytes(row, "chain_hash")?),
-        };
-        locked.insert(ControllerId::from_uuid(rows::uuid(row, "id")?), head);
+        locked.insert(ControllerId::from_uuid(rows::uuid(row, "id")?), rows::chain_head(row)?);
     }
     Ok(locked)
 }
@@ -135,19 +134,11 @@ async fn lock_controllers(connection: &mut PgConnection, checkpoints: &[Checkpoi
 /// One new version of each controller's row: the end of its chain, and its sums.
 async fn move_heads_and_counts(
     connection: &mut PgConnection,
-    locked: &Locked,
+    ends: &Heads,
     effects: &BatchEffects,
 ) -> Result<(), StoreError> {
     let mut changed: HashMap<ControllerId, (ChainHead, [i64; 4])> =
-        locked.iter().map(|(id, head)| (*id, (*head, [0; 4]))).collect();
-    for chain in &effects.chains {
-        if let Some((head, _)) = changed.get_mut(&chain.controller) {
-            if *head != chain.from {
-                return Err(StoreError::Conflict);
-            }
-            *head = chain.to;
-        }
-    }
+        ends.iter().map(|(id, end)| (*id, (*end, [0; 4]))).collect();
     for record in &effects.outcomes {
         if let Some((_, counts)) = changed.get_mut(&record.event.controller) {
             counts[values::counted_as(&record.outcome)] += 1;

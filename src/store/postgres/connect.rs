@@ -7,8 +7,9 @@ use std::time::Duration;
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use tokio::sync::Notify;
 
-use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, partitions};
+use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, changes, deletions, partitions};
 use crate::keys::Keyring;
 
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
@@ -28,10 +29,15 @@ impl PostgresStore {
         options: PostgresOptions,
     ) -> Result<Self, StoreError> {
         let driver = Driver::start()?;
-        let pool = driver.run(open_pool(url, options)).await?;
+        let (pool, looks) = driver.run(open_pools(url, options)).await?;
         driver.spawn(partitions::keep_ahead(pool.clone()));
+        driver.spawn(deletions::keep_finishing(pool.clone()));
+        let heard = Arc::new(Notify::new());
+        driver.spawn(changes::listen(looks.clone(), Arc::clone(&heard)));
         Ok(Self {
             pool,
+            looks,
+            heard,
             node: node.to_owned(),
             payloads: Payloads::new(keyring),
             driver,
@@ -39,18 +45,24 @@ impl PostgresStore {
     }
 }
 
-async fn open_pool(url: &str, options: PostgresOptions) -> Result<PgPool, StoreError> {
+/// The connections for work, and those for changes.
+async fn open_pools(url: &str, options: PostgresOptions) -> Result<(PgPool, PgPool), StoreError> {
     let connect = connect_options(url)?;
     migrate(&connect, options).await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections)
-        .acquire_timeout(options.connect_timeout)
+    let connect = connect.options(limits(options.statement_timeout, options.lock_timeout));
+    let pool = |connections| {
+        PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(options.connect_timeout)
+    };
+    let work = pool(options.max_connections)
         .idle_timeout(Duration::from_secs(600))
-        .connect_with(connect.options(limits(options.statement_timeout, options.lock_timeout)))
+        .connect_with(connect.clone())
         .await
         .or_store_error()?;
-    warn_unless_synced(&pool).await?;
-    Ok(pool)
+    warn_unless_synced(&work).await?;
+    let looks = pool(2).idle_timeout(None).max_lifetime(None);
+    Ok((work, looks.connect_lazy_with(connect)))
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {

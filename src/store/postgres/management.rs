@@ -3,34 +3,16 @@
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::ports::{Credential, StoreError};
-use sqlx::postgres::PgQueryResult;
-use sqlx::{AssertSqlSafe, QueryBuilder};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Postgres, QueryBuilder};
 
 use super::super::{ChangeError, ControllerRow, IntegrationRow};
-use super::{OrStoreError as _, PostgresStore, change_error, rows, values};
-
-/// Everything that belongs to a controller.
-const OWNED: [&str; 8] = [
-    "journal_checkpoints",
-    "integrations",
-    "events",
-    "payloads",
-    "subjects",
-    "links",
-    "merges",
-    "activities",
-];
-
-fn one(changed: &PgQueryResult) -> Result<(), ChangeError> {
-    if changed.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(ChangeError::NotFound)
-    }
-}
+use super::{OrStoreError as _, PostgresStore, change_error, changes, deletions, rows, values};
 
 impl PostgresStore {
     pub(super) async fn insert_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
+        let mut transaction = self.pool.begin().await.or_store_error()?;
         let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
@@ -46,10 +28,22 @@ impl PostgresStore {
         .bind(&row.management_token.as_bytes()[..])
         .bind(&row.wrapped_data_key)
         .bind(i64::from(row.link_key_version))
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(change_error)?;
-        Ok(())
+        changes::record(&mut transaction, row.did.as_str()).await?;
+        Ok(transaction.commit().await.or_store_error()?)
+    }
+
+    /// Carries out a change that gives the DID of the controller whose change it is, and records that; nothing if there is
+    /// nothing to change.
+    async fn change(&self, change: Query<'_, Postgres, PgArguments>) -> Result<PgRow, ChangeError> {
+        let mut transaction = self.pool.begin().await.or_store_error()?;
+        let changed = change.fetch_optional(&mut *transaction).await.map_err(change_error)?;
+        let changed = changed.ok_or(ChangeError::NotFound)?;
+        changes::record(&mut transaction, rows::str(&changed, "did")?).await?;
+        transaction.commit().await.or_store_error()?;
+        Ok(changed)
     }
 
     pub(super) async fn select_controllers(
@@ -67,68 +61,52 @@ impl PostgresStore {
 
     pub(super) async fn update_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
         let (current, previous, until) = values::credential(secret);
-        let changed = sqlx::query(
-            "UPDATE controllers SET secret_hash = $1, secret_previous = $2, secret_previous_until = $3 WHERE id = $4",
+        let update = sqlx::query(
+            "UPDATE controllers SET secret_hash = $1, secret_previous = $2, secret_previous_until = $3 WHERE id = $4 \
+             RETURNING did",
         )
         .bind(current)
         .bind(previous)
         .bind(until)
-        .bind(controller.as_uuid())
-        .execute(&self.pool)
-        .await
-        .map_err(change_error)?;
-        one(&changed)
+        .bind(controller.as_uuid());
+        self.change(update).await.map(drop)
     }
 
-    /// The row goes first, so that its lock keeps batches of other nodes from adding to what is being deleted: when they
-    /// have the lock, the controller is gone, and they leave nothing.
+    /// The row goes first, with its credentials: from then on no batch adds to what it owned, since a batch that finds
+    /// no row to lock leaves nothing. What it owned goes afterwards, in steps that lock nothing that anybody else needs; a
+    /// deletion that is interrupted is taken up again by [`deletions::keep_finishing`].
     pub(super) async fn remove_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
-        let mut transaction = self.pool.begin().await.or_store_error()?;
-        // A large tenant takes longer than other statements may.
-        sqlx::query("SET LOCAL statement_timeout = '600s'")
-            .execute(&mut *transaction)
-            .await
-            .or_store_error()?;
-        let deleted = sqlx::query("DELETE FROM controllers WHERE id = $1")
-            .bind(controller.as_uuid())
-            .execute(&mut *transaction)
-            .await
-            .or_store_error()?;
-        for table in OWNED {
-            // The names are the constants above.
-            sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE controller = $1")))
-                .bind(controller.as_uuid())
-                .execute(&mut *transaction)
-                .await
-                .or_store_error()?;
-        }
-        transaction.commit().await.or_store_error()?;
-        one(&deleted)
+        let delete = sqlx::query(
+            "WITH gone AS (DELETE FROM controllers WHERE id = $1 RETURNING id, did), \
+             noted AS (INSERT INTO deletions (controller) SELECT id FROM gone) SELECT did FROM gone",
+        )
+        .bind(controller.as_uuid());
+        self.change(delete).await?;
+        Ok(deletions::finish(&self.pool, controller.as_uuid()).await?)
     }
 
     pub(super) async fn insert_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
         let (current, previous, until) = values::credential(&row.api_key);
+        let spec = values::spec_json(&row.spec)?;
         // The lock keeps the controller from being deleted meanwhile; it does not wait for batches, nor they for it.
-        let inserted = sqlx::query(
-            "WITH owner AS (SELECT id FROM controllers WHERE id = $2 FOR KEY SHARE) \
-             INSERT INTO integrations (id, controller, processor, spec, version, key_hash, key_previous, \
+        let insert = sqlx::query(
+            "WITH owner AS (SELECT id, did FROM controllers WHERE id = $2 FOR KEY SHARE), \
+             made AS (INSERT INTO integrations (id, controller, processor, spec, version, key_hash, key_previous, \
              key_previous_until, created_at, updated_at) \
-             SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM owner",
+             SELECT $1, id, $3, $4, $5, $6, $7, $8, $9, $10 FROM owner) \
+             SELECT did FROM owner",
         )
         .bind(row.id.as_uuid())
         .bind(row.controller.as_uuid())
         .bind(row.processor.as_str())
-        .bind(values::spec_json(&row.spec)?)
+        .bind(spec)
         .bind(row.version.cast_signed())
         .bind(current)
         .bind(previous)
         .bind(until)
         .bind(row.created_at.as_millis())
-        .bind(row.updated_at.as_millis())
-        .execute(&self.pool)
-        .await
-        .map_err(change_error)?;
-        one(&inserted)
+        .bind(row.updated_at.as_millis());
+        self.change(insert).await.map(drop)
     }
 
     pub(super) async fn select_integrations(
@@ -155,19 +133,18 @@ impl PostgresStore {
         spec: &IntegrationSpec,
         now: Timestamp,
     ) -> Result<IntegrationRow, ChangeError> {
-        let changed = sqlx::query(
-            "UPDATE integrations SET spec = $1, version = version + 1, updated_at = $2 \
-             WHERE id = $3 AND ($4::bigint IS NULL OR version = $4) RETURNING *",
+        let update = sqlx::query(
+            "UPDATE integrations i SET spec = $1, version = i.version + 1, updated_at = $2 FROM controllers c \
+             WHERE i.id = $3 AND ($4::bigint IS NULL OR i.version = $4) AND c.id = i.controller RETURNING i.*, c.did",
         )
         .bind(values::spec_json(spec)?)
         .bind(now.as_millis())
         .bind(id.as_uuid())
-        .bind(expected.map(u64::cast_signed))
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(change_error)?;
-        if let Some(row) = changed {
-            return Ok(rows::integration_row(&row)?);
+        .bind(expected.map(u64::cast_signed));
+        match self.change(update).await {
+            Ok(row) => return Ok(rows::integration_row(&row)?),
+            Err(ChangeError::NotFound) => {}
+            Err(error) => return Err(error),
         }
         let found = self.select_integrations(None, Some(id)).await?.pop();
         let current = found.ok_or(ChangeError::NotFound)?.version;
@@ -176,25 +153,22 @@ impl PostgresStore {
 
     pub(super) async fn update_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
         let (current, previous, until) = values::credential(key);
-        let changed = sqlx::query(
-            "UPDATE integrations SET key_hash = $1, key_previous = $2, key_previous_until = $3 WHERE id = $4",
+        let update = sqlx::query(
+            "UPDATE integrations i SET key_hash = $1, key_previous = $2, key_previous_until = $3 FROM controllers c \
+             WHERE i.id = $4 AND c.id = i.controller RETURNING c.did",
         )
         .bind(current)
         .bind(previous)
         .bind(until)
-        .bind(id.as_uuid())
-        .execute(&self.pool)
-        .await
-        .map_err(change_error)?;
-        one(&changed)
+        .bind(id.as_uuid());
+        self.change(update).await.map(drop)
     }
 
     pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        let deleted = sqlx::query("DELETE FROM integrations WHERE id = $1")
-            .bind(id.as_uuid())
-            .execute(&self.pool)
-            .await
-            .map_err(change_error)?;
-        one(&deleted)
+        let delete = sqlx::query(
+            "DELETE FROM integrations i USING controllers c WHERE i.id = $1 AND c.id = i.controller RETURNING c.did",
+        )
+        .bind(id.as_uuid());
+        self.change(delete).await.map(drop)
     }
 }

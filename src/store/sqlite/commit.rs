@@ -2,37 +2,37 @@
 
 use std::collections::HashMap;
 
-use conduit_actors::event::OutcomeRecord;
+use conduit_actors::event::{Activity, OutcomeRecord};
 use conduit_actors::ids::{ControllerId, SubjectId};
-use conduit_actors::ports::{BatchEffects, ChainAdvance, Checkpoint, Merge, NewLink, StoreError};
+use conduit_actors::ports::{BatchEffects, Checkpoint, Merge, NewLink, StoreError};
 use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
+use super::super::chains::{self, Heads};
 use super::{OrStoreError as _, SqliteStore, rows, runs, values};
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
 type Pks = HashMap<ControllerId, i64>;
 
 impl SqliteStore {
-    pub(super) async fn commit_effects(&self, effects: &BatchEffects) -> Result<(), StoreError> {
+    pub(super) async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let connection = &mut *transaction;
-        let pks = pks(connection, effects).await?;
+        let (pks, heads) = controllers(connection, &effects.checkpoints).await?;
         for checkpoint in &effects.checkpoints {
             self.move_checkpoint(connection, &pks, checkpoint).await?;
-        }
-        for chain in &effects.chains {
-            move_chain(connection, &pks, chain).await?;
         }
         insert_subjects(connection, &pks, effects).await?;
         insert_links(connection, &pks, &effects.links).await?;
         for merge in &effects.merges {
             insert_merge(connection, &pks, merge).await?;
         }
-        insert_activities(connection, &pks, effects).await?;
-        insert_events(connection, &pks, &effects.outcomes).await?;
+        let events = insert_events(connection, &pks, &effects.outcomes);
+        let (inserted, ends) = join(events, chains::append(&heads, &mut effects.activities)).await;
+        inserted?;
+        insert_activities(connection, &pks, &effects.activities).await?;
         self.insert_payloads(connection, &pks, &effects.outcomes).await?;
-        add_counts(connection, &pks, &effects.outcomes).await?;
+        move_heads_and_counts(connection, &pks, &ends, &effects.outcomes).await?;
         transaction.commit().await.or_store_error()
     }
 
@@ -112,46 +112,26 @@ async fn insert_runs<T>(
     Ok(())
 }
 
-async fn pks(connection: &mut SqliteConnection, effects: &BatchEffects) -> Result<Pks, StoreError> {
-    let mut pks = Pks::new();
-    for chunk in runs(&effects.checkpoints) {
-        let mut query = QueryBuilder::new("SELECT pk, id FROM controllers WHERE id IN (");
+/// The batch's controllers that are there, and the ends of their chains: nobody moves them before this transaction ends.
+async fn controllers(
+    connection: &mut SqliteConnection,
+    checkpoints: &[Checkpoint],
+) -> Result<(Pks, Heads), StoreError> {
+    let (mut pks, mut heads) = (Pks::new(), Heads::new());
+    for chunk in runs(checkpoints) {
+        let mut query = QueryBuilder::new("SELECT pk, id, chain_sequence, chain_hash FROM controllers WHERE id IN (");
         let mut ids = query.separated(", ");
         for checkpoint in chunk {
             ids.push_bind(checkpoint.controller.as_bytes().to_vec());
         }
         query.push(")");
         for row in query.build().fetch_all(&mut *connection).await.or_store_error()? {
-            pks.insert(
-                ControllerId::from_uuid(rows::uuid(&row, "id")?),
-                row.try_get("pk").or_store_error()?,
-            );
+            let controller = ControllerId::from_uuid(rows::uuid(&row, "id")?);
+            pks.insert(controller, row.try_get("pk").or_store_error()?);
+            heads.insert(controller, rows::chain_head(&row)?);
         }
     }
-    Ok(pks)
-}
-
-async fn move_chain(connection: &mut SqliteConnection, pks: &Pks, chain: &ChainAdvance) -> Result<(), StoreError> {
-    let Some(pk) = pks.get(&chain.controller) else {
-        return Ok(());
-    };
-    let moved = sqlx::query(
-        "UPDATE controllers SET chain_sequence = ?1, chain_hash = ?2 \
-         WHERE pk = ?3 AND chain_sequence = ?4 AND chain_hash = ?5",
-    )
-    .bind(chain.to.sequence.0.cast_signed())
-    .bind(&chain.to.hash.0[..])
-    .bind(pk)
-    .bind(chain.from.sequence.0.cast_signed())
-    .bind(&chain.from.hash.0[..])
-    .execute(connection)
-    .await
-    .or_store_error()?;
-    if moved.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict)
-    }
+    Ok((pks, heads))
 }
 
 async fn insert_subjects(
@@ -261,10 +241,9 @@ async fn insert_merge(connection: &mut SqliteConnection, pks: &Pks, merge: &Merg
 async fn insert_activities(
     connection: &mut SqliteConnection,
     pks: &Pks,
-    effects: &BatchEffects,
+    activities: &[Activity],
 ) -> Result<(), StoreError> {
-    let found: Vec<_> = effects
-        .activities
+    let found: Vec<_> = activities
         .iter()
         .filter_map(|a| Some((pks.get(&a.controller)?, a)))
         .collect();
@@ -340,28 +319,29 @@ async fn insert_events(
     .await
 }
 
-async fn add_counts(
+async fn move_heads_and_counts(
     connection: &mut SqliteConnection,
     pks: &Pks,
+    ends: &Heads,
     outcomes: &[OutcomeRecord],
 ) -> Result<(), StoreError> {
-    let mut counts: HashMap<i64, [i64; 4]> = HashMap::new();
+    let mut counts: HashMap<ControllerId, [i64; 4]> = HashMap::new();
     for record in outcomes {
-        let Some(pk) = pks.get(&record.event.controller) else {
-            continue;
-        };
-        counts.entry(*pk).or_default()[values::counted_as(&record.outcome)] += 1;
+        counts.entry(record.event.controller).or_default()[values::counted_as(&record.outcome)] += 1;
     }
-    for (pk, [processed, duplicate, rejected, failed]) in counts {
+    for (controller, end) in ends {
+        let [processed, duplicate, rejected, failed] = counts.remove(controller).unwrap_or_default();
         sqlx::query(
             "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
-             rejected = rejected + ?3, failed = failed + ?4 WHERE pk = ?5",
+             rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6 WHERE pk = ?7",
         )
         .bind(processed)
         .bind(duplicate)
         .bind(rejected)
         .bind(failed)
-        .bind(pk)
+        .bind(end.sequence.0.cast_signed())
+        .bind(&end.hash.0[..])
+        .bind(pks.get(controller))
         .execute(&mut *connection)
         .await
         .or_store_error()?;
