@@ -273,3 +273,6 @@ impl Stage for SubjectResolver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
