@@ -1,6 +1,7 @@
 //! Several nodes over one PostgreSQL and one Redis: each hears of the others' changes, and each event counts once.
 
 mod changes;
+mod directory;
 mod load;
 mod verdict;
 
