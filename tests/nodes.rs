@@ -1,6 +1,7 @@
 //! Several nodes over one PostgreSQL and one Redis: each hears of the others' changes, and each event counts once.
 
 mod changes;
+mod directory;
 mod load;
 mod verdict;
 
@@ -38,6 +39,7 @@ impl Nodes {
                 // Slow machines are not what is tested: Redis must not count as away.
                 ("CONDUIT__DEDUP__REDIS_TIMEOUT_MS", "10000"),
                 ("CONDUIT__DEDUP__WINDOW_SECONDS", "3600"),
+                ("CONDUIT__PIPELINE__RETRY_MAX_MS", "100"),
                 ("CONDUIT_LOG", "info,conduit::supervision=debug"),
             ]));
         }

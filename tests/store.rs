@@ -3,7 +3,7 @@
 mod events;
 mod management;
 mod subjects;
-mod world;
+pub mod world;
 
 use world::{on_postgres, on_sqlite};
 

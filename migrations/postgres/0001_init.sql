@@ -133,7 +133,7 @@ CREATE INDEX merges_by_into ON merges (into_subject);
 CREATE INDEX merges_by_controller ON merges (controller);
 
 -- The audit log: a hash chain per controller. A unique index of a partitioned table must have the id in it, so the
--- sequence has none: the chain's head, checked and moved under the controller's lock, keeps it unique.
+-- sequence has none: the chain's head, read and moved under the controller's lock, keeps it unique.
 CREATE TABLE activities (
     id            uuid   PRIMARY KEY,
     controller    uuid   NOT NULL,

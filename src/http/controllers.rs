@@ -4,7 +4,7 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::personal::{CredentialHash, Secret};
-use conduit_actors::ports::Credential;
+use conduit_actors::ports::{Credential, Directory as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -112,7 +112,10 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) ->
         link_key_version: 1,
     };
     if let Err(error) = app.store.create_controller(&row).await {
-        app.keyring.forget(id);
+        // Unless it was made after all, and only the answer was lost.
+        if app.directory.controller(id).is_none() {
+            app.keyring.forget(id);
+        }
         return Err(error.into());
     }
     app.directory.refresh(&*app.store, &row.did).await?;

@@ -137,8 +137,9 @@ fn settled(nodes: &[Conduit]) -> Stats {
     }
 }
 
-/// Waits until all is done, and holds every promise to what there is then.
-pub(super) fn assert_each_counted_once(nodes: &Nodes, accepted: &[Accepted], contents: usize) {
+/// Waits until all is done, and holds every promise to what there is then. How many batches were resolved again, because
+/// another node was first.
+pub(super) fn assert_each_counted_once(nodes: &Nodes, accepted: &[Accepted], contents: usize) -> usize {
     let sent = Instant::now();
     let stats = settled(&nodes.nodes);
     let behind = sent.elapsed();
@@ -150,10 +151,8 @@ pub(super) fn assert_each_counted_once(nodes: &Nodes, accepted: &[Accepted], con
     assert_outcomes(&database, accepted, contents);
     assert_subjects(&database, accepted, contents / KINDS);
     nodes.nodes.last().unwrap().assert_audit_verifies();
-    // What this is about did happen: nodes found the same new persons at once.
     let conflicts = |node: &Conduit| node.log_lines("resolving the batch again").len();
     let conflicts: Vec<usize> = nodes.nodes.iter().map(conflicts).collect();
-    assert!(conflicts.iter().sum::<usize>() > 0, "{conflicts:?}");
     let batches: Vec<u64> = nodes.nodes.iter().map(batches).collect();
     eprintln!(
         "{} events on {} nodes: {stats:?}; batches {batches:?}, resolved again {conflicts:?}; all done {behind:?} after \
@@ -161,6 +160,7 @@ pub(super) fn assert_each_counted_once(nodes: &Nodes, accepted: &[Accepted], con
         accepted.len(),
         nodes.nodes.len()
     );
+    conflicts.iter().sum()
 }
 
 /// Batches that a node committed since it was started.

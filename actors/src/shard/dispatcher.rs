@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | a panic, or a store that calls the data faulty | one of the events may be poison | [`Isolation`] |
 //! | store or dedup window away | nobody's fault in the batch | the same events again, after a backoff |
-//! | conflict | another node, or a commit whose answer was lost | checkpoints are read again, then at once, in smaller batches |
+//! | conflict | another node, or a commit whose answer was lost | checkpoints are read again, then at once |
 //! | journal unreadable | one stream cannot go on | it waits; the others go on |
 //!
 //! While a batch is being committed, the next one is read and extracted: *ahead*. It builds on checkpoints that are not
@@ -15,7 +15,6 @@
 
 mod batch;
 mod compose;
-mod contention;
 mod courtesy;
 mod progress;
 mod settle;
@@ -28,7 +27,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use batch::Work;
-use contention::Contention;
 use courtesy::Courtesy;
 pub(super) use progress::Progress;
 pub use progress::{DispatcherReport, Waiting};
@@ -55,7 +53,6 @@ pub(super) struct Dispatcher {
     progress: Arc<Progress>,
     senders: Arc<AtomicUsize>,
     courtesy: Courtesy,
-    contention: Contention,
     turns: Turns,
     isolation: Isolation,
     causes: HashMap<ControllerId, String>,
@@ -88,7 +85,6 @@ impl Dispatcher {
             progress,
             senders,
             courtesy: Courtesy::new(options.core_wait, options.senders_tolerated),
-            contention: Contention::new(options.batch_events),
             turns: Turns::default(),
             isolation: Isolation::new(options.max_attempts),
             causes: HashMap::new(),

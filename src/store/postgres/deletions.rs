@@ -39,17 +39,7 @@ pub(super) async fn finish(pool: &PgPool, controller: Uuid) -> Result<(), StoreE
             "DELETE FROM {table} WHERE {key} = ANY \
              (ARRAY(SELECT {key} FROM {table} WHERE controller = $1 LIMIT $2)::{kind}[])"
         );
-        loop {
-            let removed = sqlx::query(AssertSqlSafe(step.clone()))
-                .bind(controller)
-                .bind(STEP)
-                .execute(pool)
-                .await
-                .or_store_error()?;
-            if removed.rows_affected() == 0 {
-                break;
-            }
-        }
+        while take_step(pool, &step, controller).await? > 0 {}
     }
     sqlx::query("DELETE FROM deletions WHERE controller = $1")
         .bind(controller)
@@ -57,6 +47,24 @@ pub(super) async fn finish(pool: &PgPool, controller: Uuid) -> Result<(), StoreE
         .await
         .or_store_error()
         .map(drop)
+}
+
+/// Removes some rows; how many.
+async fn take_step(pool: &PgPool, step: &str, controller: Uuid) -> Result<u64, StoreError> {
+    let mut transaction = pool.begin().await.or_store_error()?;
+    // An index leaves out what earlier steps removed. Going through the table would meet all of that again in each step.
+    sqlx::query("SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)")
+        .execute(&mut *transaction)
+        .await
+        .or_store_error()?;
+    let removed = sqlx::query(AssertSqlSafe(step.to_owned()))
+        .bind(controller)
+        .bind(STEP)
+        .execute(&mut *transaction)
+        .await
+        .or_store_error()?;
+    transaction.commit().await.or_store_error()?;
+    Ok(removed.rows_affected())
 }
 
 /// Takes up deletions that were interrupted, now and again and again.

@@ -58,8 +58,7 @@ impl Dispatcher {
     /// The next batch of those that are not suspects, behind what is being committed.
     pub(super) fn compose_shared(&mut self) -> Work {
         let mut groups: Vec<Group> = Vec::new();
-        let mut events_left = self.contention.batch_events();
-        let mut cost_left = self.options.batch_bytes as i64;
+        let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
         // A controller may take several turns within a batch, until there is no room, or nobody has more to give.
         let mut in_vain = 0;
         while events_left > 0 && cost_left >= EVENT_COST && in_vain < self.turns.len() {

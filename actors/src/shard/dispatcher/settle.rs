@@ -88,17 +88,13 @@ impl Dispatcher {
                 match failure {
                     Failure::Poison(cause) => self.suspect(&tried, &cause),
                     Failure::Away(cause) => self.wait(&cause, stopping).await,
-                    Failure::Conflict => {
-                        self.contention.conflict();
-                        self.read_checkpoints_again(&tried, stopping).await;
-                    }
+                    Failure::Conflict => self.read_checkpoints_again(&tried, stopping).await,
                 }
             }
         }
     }
 
     fn committed(&mut self, tried: &Tried) {
-        self.contention.committed();
         for checkpoint in &tried.checkpoints {
             self.pass(checkpoint.controller, checkpoint.through);
         }
