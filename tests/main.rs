@@ -19,6 +19,7 @@ mod fuzz;
 mod identity;
 mod journal;
 mod management;
+mod outages;
 mod postgres;
 mod store;
 mod supervision;
