@@ -151,7 +151,8 @@ fn event(number: u64, did: &str) -> (String, Fate) {
         9 => (body("unheard_of", json!({"n": number})), Fate::Rejected),
         8 => (body("account_created", json!({"n": number})), Fate::Rejected),
         5..=7 => {
-            let email = format!("u{}@shop.example", number % 300);
+            // A new person each time but the third, so that there are always links to make.
+            let email = format!("u{}@shop.example", number - number % 10 + number % 2);
             (body("unwatched", json!({"email": email, "n": number})), Fate::Processed)
         }
         _ => {

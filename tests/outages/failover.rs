@@ -87,13 +87,10 @@ fn the_primary_lives_on_read_only_and_the_address_moves() {
     });
     pair.load.assert_outcomes(&pair.conduit);
     assert_quiet(&pair.conduit, 1);
-    assert_eq!(
-        pair.primary
-            .sql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'conduit'")
-            .trim(),
-        "0",
-        "connections to the old primary are held on to"
-    );
+    wait_for("connections to the old primary to be let go", || {
+        let there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'conduit'";
+        (pair.primary.sql(there).trim() == "0").then_some(())
+    });
 }
 
 /// Nothing tells that the machine is gone: no answer, no end of the connection.
