@@ -58,7 +58,7 @@ fn redis_slow_full_read_only_and_busy_under_load() {
             || text(&["CLIENT", "UNPAUSE"]),
         ),
         dedup(
-            "OOM",
+            AWAY,
             || text(&["CONFIG", "SET", "maxmemory", "1"]),
             || {
                 text(&["CONFIG", "SET", "maxmemory", "0"]);
