@@ -21,6 +21,7 @@ mod journal;
 mod management;
 mod metrics;
 mod nodes;
+mod outages;
 mod postgres;
 mod store;
 mod supervision;

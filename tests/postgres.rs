@@ -1,4 +1,4 @@
-//! PostgreSQL below: the same promises, also while it is away.
+//! PostgreSQL below: the same promises. While it is away: `outages/postgres.rs`.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use conduit_actors::ports::StoreError;
 use serde_json::json;
 
 use crate::common::postgres::PASSWORD;
-use crate::common::{Conduit, Postgres, Tenant, tenant, wait_for};
+use crate::common::{Conduit, Postgres, Tenant};
 
 #[test]
 fn events_end_in_their_outcomes_and_the_audit_log_verifies() {
@@ -63,38 +63,6 @@ fn events_end_in_their_outcomes_and_the_audit_log_verifies() {
     conduit.spawn();
     assert_eq!(conduit.wait(), Some(1));
     assert!(conduit.logs().contains("master key"), "{}", conduit.logs());
-}
-
-#[test]
-fn while_the_database_is_away_events_are_accepted_and_afterwards_all_are_processed() {
-    let server = Postgres::start();
-    let conduit = Conduit::with(&[
-        ("CONDUIT_DATABASE_URL", &server.database()),
-        ("CONDUIT__PIPELINE__RETRY_MAX_MS", "200"),
-    ]);
-    let shop = Tenant::create(&conduit, "did:web:shop.example");
-    let send = |number: usize| shop.send(&conduit, "contact", json!({"email": format!("c{number}@shop.example")}));
-    (0..50).for_each(|number| drop(send(number)));
-    // Once as in a crash, once as an operator stops it.
-    for (round, signal) in ["QUIT", "INT"].into_iter().enumerate() {
-        server.stop(signal);
-        (0..50).for_each(|number| drop(send(100 * (round + 1) + number)));
-        wait_for("readiness to tell", || {
-            (conduit.get("/readyz").json()["status"] == "degraded").then_some(())
-        });
-        let answer = conduit.admin("GET", "/api/v1/subjects", None).expect(503);
-        assert_eq!(answer.json()["code"], "database_unavailable");
-        let body = tenant::body("contact", json!({"email": "late@shop.example"}));
-        shop.try_send(&conduit, body.as_bytes()).unwrap().expect(200);
-        server.launch();
-        let stats = conduit.settled();
-        assert_eq!(stats.processed + stats.duplicate, 50 + 51 * (round as u64 + 1));
-        wait_for("readiness to return", || {
-            (conduit.get("/readyz").json()["status"] == "ready").then_some(())
-        });
-    }
-    assert_eq!(conduit.settled().failed, 0);
-    conduit.assert_audit_verifies();
 }
 
 fn keyring() -> Arc<Keyring> {

@@ -259,7 +259,13 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        let ping = async { sqlx::query("SELECT 1").execute(&self.pool).await.or_store_error() };
-        self.driver.run_in_time(ping).await.map(drop)
+        let ping = async {
+            let mut connection = self.pool.acquire().await.or_store_error()?;
+            if connect::is_read_only(&mut connection).await.or_store_error()? {
+                return Err(StoreError::Unavailable("it is read-only".to_owned()));
+            }
+            Ok(())
+        };
+        self.driver.run_in_time(ping).await
     }
 }

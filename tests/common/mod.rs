@@ -2,10 +2,13 @@
 
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod forwarder;
+pub mod load;
 pub mod postgres;
 pub mod redis;
 pub mod tenant;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -297,6 +300,19 @@ impl Conduit {
         request(&self.client, "GET", &format!("{}{path}", self.url), &[], b"").expect("an answer")
     }
 
+    /// What readiness says in all, and of each part: its status and the detail.
+    pub fn readiness(&self) -> Readiness {
+        let json = self.get("/readyz").json();
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let checks = json["checks"].as_array().expect("checks").iter();
+        Readiness {
+            status: text(&json["status"]),
+            checks: checks
+                .map(|check| (text(&check["name"]), (text(&check["status"]), text(&check["detail"]))))
+                .collect(),
+        }
+    }
+
     /// The operator's sums.
     pub fn stats(&self) -> Stats {
         let json = self.admin("GET", "/api/v1/stats", None).expect(200).json();
@@ -351,6 +367,21 @@ fn listening(log: &Path) -> Option<String> {
         let fields = line.get("fields").unwrap_or(&line);
         (fields["message"] == "listening").then(|| format!("http://{}", fields["address"].as_str().unwrap_or_default()))
     })
+}
+
+#[derive(Debug)]
+pub struct Readiness {
+    pub status: String,
+    /// By the part's name.
+    pub checks: HashMap<String, (String, String)>,
+}
+
+impl Readiness {
+    /// Whether a part is degraded for a reason that has `reason` in it.
+    pub fn is_degraded(&self, part: &str, reason: &str) -> bool {
+        let (status, detail) = &self.checks[part];
+        self.status == "degraded" && status == "degraded" && detail.contains(reason)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -17,7 +17,7 @@ pub const PASSWORD: &str = "tide-and-time";
 /// A server, which ends with its last user.
 pub struct Postgres {
     dir: TempDir,
-    port: u16,
+    pub port: u16,
     child: Mutex<Option<Child>>,
     databases: AtomicUsize,
 }
@@ -48,7 +48,7 @@ fn unprivileged(name: &str) -> Command {
     command
 }
 
-fn run(command: &mut Command) {
+fn run(command: &mut Command) -> Output {
     let output = command.output().expect("the program starts");
     assert!(
         output.status.success(),
@@ -56,6 +56,16 @@ fn run(command: &mut Command) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    output
+}
+
+fn signal(signal: &str, pid: u32) {
+    // A process that has just ended is none to worry about.
+    let _ = Command::new("kill")
+        .arg(format!("-{signal}"))
+        .arg(pid.to_string())
+        .stderr(Stdio::null())
+        .status();
 }
 
 impl Postgres {
@@ -70,34 +80,83 @@ impl Postgres {
         })
     }
 
-    pub fn start() -> Self {
+    /// A directory and a port, and no server yet.
+    fn nowhere() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|free| free.local_addr())
             .expect("a free port")
             .port();
-        let password = dir.path().join("password");
-        fs::write(&password, PASSWORD).expect("a file");
-        let data = dir.path().join("data");
-        let mut initdb = unprivileged("initdb");
-        if initdb.get_program() == "setpriv" {
+        if unprivileged("postgres").get_program() == "setpriv" {
             run(Command::new("chown").args(["-R", "postgres:postgres"]).arg(dir.path()));
         }
-        run(initdb
-            .args(["--username=conduit", "--auth-local=trust", "--auth-host=scram-sha-256"])
-            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
-            .arg(&data)
-            .arg("--pwfile")
-            .arg(password)
-            .current_dir("/"));
-        let server = Self {
+        Self {
             dir,
             port,
             child: Mutex::new(None),
             databases: AtomicUsize::new(0),
-        };
+        }
+    }
+
+    pub fn start() -> Self {
+        let server = Self::nowhere();
+        let password = server.dir.path().join("password");
+        fs::write(&password, PASSWORD).expect("a file");
+        run(unprivileged("initdb")
+            .args(["--username=conduit", "--auth-local=trust", "--auth-host=scram-sha-256"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-D"])
+            .arg(server.dir.path().join("data"))
+            .arg("--pwfile")
+            .arg(password)
+            .current_dir("/"));
         server.launch();
         server
+    }
+
+    /// A second server that follows this one. Commits wait for it from now on if it is `synchronous`.
+    pub fn replica(&self, synchronous: bool) -> Self {
+        let replica = Self::nowhere();
+        run(unprivileged("pg_basebackup")
+            .arg("-h")
+            .arg(self.dir.path())
+            .args(["-p", &self.port.to_string(), "-U", "conduit"])
+            .args([
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--write-recovery-conf",
+                "--no-sync",
+                "-D",
+            ])
+            .arg(replica.dir.path().join("data"))
+            .current_dir("/"));
+        replica.launch();
+        if synchronous {
+            self.set("synchronous_standby_names", "*");
+        }
+        let state = if synchronous { "sync" } else { "async" };
+        wait_for("the replica to follow", || {
+            let states = self.sql("SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'");
+            (states.trim() == state).then_some(())
+        });
+        replica
+    }
+
+    /// Makes a replica a server of its own.
+    pub fn promote(&self) {
+        assert_eq!(self.sql("SELECT pg_promote()").trim(), "t");
+    }
+
+    /// Changes a setting of the running server.
+    pub fn set(&self, name: &str, value: &str) {
+        self.sql(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        self.sql("SELECT pg_reload_conf()");
+    }
+
+    /// What a statement gives, by the superuser in the database `postgres`.
+    pub fn sql(&self, statement: &str) -> String {
+        let mut psql = self.client("psql");
+        let output = run(psql.args(["-d", "postgres", "-Atqc", statement]));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Starts it again after [`Self::stop`], and waits until it answers.
@@ -154,11 +213,31 @@ impl Postgres {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .take();
         if let Some(mut child) = taken {
-            let _ = Command::new("kill")
-                .arg(format!("-{signal}"))
-                .arg(child.id().to_string())
-                .status();
+            self::signal(signal, child.id());
             wait_for("PostgreSQL to end", || child.try_wait().ok().flatten());
+        }
+    }
+
+    /// Stops all its processes where they are: it takes connections, and answers nothing.
+    pub fn hang(&self) {
+        // Itself first: from then on it makes no further ones.
+        self.signal_all("STOP");
+    }
+
+    /// Lets them go on.
+    pub fn go_on(&self) {
+        self.signal_all("CONT");
+    }
+
+    fn signal_all(&self, name: &str) {
+        let child = self.child.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(server) = child.as_ref().map(Child::id) else {
+            return;
+        };
+        signal(name, server);
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).expect("its processes");
+        for pid in children.split_whitespace() {
+            signal(name, pid.parse().expect("a number"));
         }
     }
 
@@ -172,6 +251,8 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        // One that hangs cannot end.
+        self.signal_all("CONT");
         self.stop("QUIT");
     }
 }

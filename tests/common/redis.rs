@@ -71,6 +71,12 @@ impl Redis {
 
     /// Starts it (again) on its port, empty, and waits until it answers.
     pub fn launch(&mut self) {
+        self.spawn(&[]);
+        self.wait_until("PONG");
+    }
+
+    /// Starts it, with further settings, and waits for nothing.
+    fn spawn(&mut self, args: &[&str]) {
         assert!(self.child.is_none(), "it runs already");
         let log = fs::File::create(self.dir.path().join("log")).expect("a log file");
         if !self.config().exists() {
@@ -82,17 +88,47 @@ impl Redis {
             .args(["--dir", self.dir.path().to_str().expect("a path of text")])
             .args(["--save", "", "--appendonly", "no"])
             .args(&self.args)
+            .args(args)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
             .stderr(log)
             .spawn()
             .expect("redis-server starts");
         self.child = Some(child);
+    }
+
+    /// Waits until it answers a ping so.
+    fn wait_until(&mut self, answer: &str) {
         wait_for("Redis to answer", || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             assert!(ended.is_none(), "redis-server ended: {}", self.log());
-            (self.text(&["PING"]).trim() == "PONG").then_some(())
+            self.text(&["PING"]).trim().starts_with(answer).then_some(())
         });
+    }
+
+    /// Starts it again with what it has now, and so slowly that it is loading until [`Self::end_loading`].
+    pub fn restart_loading(&mut self) {
+        // Some of it is there for the delay alone.
+        let ballast = "for i = 1, 1000 do redis.call('SET', 'ballast:' .. i, string.rep('x', 1000)) end return 'OK'";
+        assert_eq!(self.text(&["EVAL", ballast, "0"]).trim(), "OK");
+        assert_eq!(self.text(&["CONFIG", "SET", "rdbcompression", "no"]).trim(), "OK");
+        assert_eq!(self.text(&["SAVE"]).trim(), "OK");
+        self.kill();
+        // Microseconds for each key, and how often it looks at its clients meanwhile.
+        let slowly = [
+            "--key-load-delay",
+            "100000",
+            "--loading-process-events-interval-bytes",
+            "1024",
+        ];
+        self.spawn(&slowly);
+        self.wait_until("LOADING");
+    }
+
+    /// Lets it load the rest at once.
+    pub fn end_loading(&mut self) {
+        assert_eq!(self.text(&["CONFIG", "SET", "key-load-delay", "0"]).trim(), "OK");
+        self.wait_until("PONG");
     }
 
     fn log(&self) -> String {

@@ -8,6 +8,7 @@
 //! | a panic, or a store that calls the data faulty | one of the events may be poison | [`Isolation`] |
 //! | store or dedup window away | nobody's fault in the batch | the same events again, after a backoff |
 //! | conflict | another node, or a commit whose answer was lost | checkpoints are read again, then at once |
+//! | conflict, checkpoint before ours | the store lost commits | it waits: only a start reads the journal anew |
 //! | journal unreadable | one stream cannot go on | it waits; the others go on |
 //!
 //! While a batch is being committed, the next one is read and extracted: *ahead*. It builds on checkpoints that are not

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::sync::Notify;
 
 use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, changes, deletions, partitions};
@@ -14,6 +14,9 @@ use crate::keys::Keyring;
 
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
 const MIGRATION: Duration = Duration::from_secs(600);
+
+/// How long a connection that goes back to the pool may take to show that it is fit to be used again.
+const RELEASE: Duration = Duration::from_secs(5);
 
 impl PostgresStore {
     /// Connects, brings the schema up to date and makes the partitions of this month and the next. `node` names this
@@ -54,6 +57,7 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<(PgPool, PgPo
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(options.connect_timeout)
+            .after_release(|connection, _| Box::pin(is_fit(connection)))
     };
     let work = pool(options.max_connections)
         .idle_timeout(Duration::from_secs(600))
@@ -63,6 +67,23 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<(PgPool, PgPo
     warn_unless_synced(&work).await?;
     let looks = pool(2).idle_timeout(None).max_lifetime(None);
     Ok((work, looks.connect_lazy_with(connect)))
+}
+
+/// Whether a connection may be used again. A server that is gone without a word would keep it, and its place in the
+/// pool, until TCP gives up. One that is read-only may be the primary of before a fail-over, and the address may lead to
+/// another server by now: only a new connection finds out.
+async fn is_fit(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE, is_read_only(connection)).await {
+        Ok(answer) => answer.map(|read_only| !read_only),
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}
+
+/// Whether the server takes no writes: a replica, or a primary that was fenced.
+pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool")
+        .fetch_one(connection)
+        .await
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {

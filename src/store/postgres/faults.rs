@@ -50,9 +50,9 @@ fn meaning(code: &str) -> Meaning {
     match code {
         // Serialization failure, deadlock: rolled back, to be tried again on what is there now.
         "40001" | "40P01" => Meaning::Conflict,
-        // Lock not available, statement cancelled (by its time limit, or by hand), idle too long in a transaction, a
-        // standby that was not promoted yet, and credentials, which an operator may be changing just now.
-        "55P03" | "57014" | "25P03" | "25006" | "28000" | "28P01" | "3D000" => Meaning::Passing,
+        // Lock not available, statement cancelled (by its time limit, or by hand), idle or at work too long in a
+        // transaction, a standby that was not promoted yet, and credentials, which an operator may be changing just now.
+        "55P03" | "57014" | "25P03" | "25P04" | "25006" | "28000" | "28P01" | "3D000" => Meaning::Passing,
         _ => match code.get(..2) {
             // Connection, resources (connections, disk, memory), operator intervention (shutdown, start), the system's
             // own trouble (I/O).
@@ -79,7 +79,8 @@ mod tests {
             assert_eq!(meaning(code), Meaning::Conflict, "{code}");
         }
         for code in [
-            "55P03", "57014", "57P01", "57P02", "57P03", "53100", "53200", "53300", "08006", "58030",
+            "55P03", "57014", "25P03", "25P04", "25006", "57P01", "57P02", "57P03", "53100", "53200", "53300", "08006",
+            "58030",
         ] {
             assert_eq!(meaning(code), Meaning::Passing, "{code}");
         }

@@ -12,6 +12,12 @@ use crate::ports::{Directory, StoreError};
 use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
 use crate::supervisor::{Fault, RestartPolicy};
 
+/// The store forgot what it had confirmed. To go on from where it stands would skip the events between: they are released
+/// here, and only a start reads them from the journal again.
+const BEHIND: &str = "the database is behind the journal: it lacks commits that it had confirmed, as after a fail-over to \
+                      a replica that was not synchronous; start this node again, and it takes up what the journal still \
+                      has, or restore a newer database";
+
 pub(super) enum Failure {
     Poison(String),
     Away(String),
@@ -152,12 +158,19 @@ impl Dispatcher {
 
     /// Another writer was there first; the store knows how far the streams are.
     async fn read_checkpoints_again(&mut self, tried: &Tried, stopping: &mut watch::Receiver<bool>) {
+        let mut is_behind = false;
         for checkpoint in &tried.checkpoints {
             match self.ports.store.checkpoint(checkpoint.controller).await {
                 Ok(committed) if committed > checkpoint.from => self.pass(checkpoint.controller, committed),
-                Ok(_) => {}
+                Ok(committed) => {
+                    let exists = self.ports.directory.controller(checkpoint.controller).is_some();
+                    is_behind |= committed < checkpoint.from && exists;
+                }
                 Err(error) => return self.wait(&error.to_string(), stopping).await,
             }
+        }
+        if is_behind {
+            return self.wait(BEHIND, stopping).await;
         }
         tracing::debug!(target: "conduit::supervision", shard = self.shard, "conflict: resolving the batch again");
     }

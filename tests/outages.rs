@@ -1,0 +1,83 @@
+//! PostgreSQL and Redis go away, in every way that they can, while events come in; and come back.
+//!
+//! During each outage all events are answered 200, and readiness says what is wrong. Afterwards every event has the
+//! outcome that it would have had without, once.
+
+mod failover;
+mod postgres;
+mod redis;
+
+use std::collections::HashMap;
+
+use crate::common::load::Load;
+use crate::common::{Conduit, wait_for};
+
+/// Something that goes wrong, and how it is mended.
+struct Outage<'a> {
+    /// The part of readiness that feels it.
+    part: &'a str,
+    /// What it says of the reason.
+    reason: &'a str,
+    /// A query of the API that cannot be answered meanwhile.
+    unanswered: Option<&'a str>,
+    begin: Box<dyn Fn() + 'a>,
+    end: Box<dyn Fn() + 'a>,
+}
+
+impl Outage<'_> {
+    /// Goes through it, under a load that takes nothing but 200 for an answer.
+    fn ride_out(&self, conduit: &Conduit, load: &Load) {
+        load.more(30);
+        (self.begin)();
+        wait_for(&format!("{} to be degraded: {}", self.part, self.reason), || {
+            conduit.readiness().is_degraded(self.part, self.reason).then_some(())
+        });
+        load.more(60);
+        if let Some(path) = self.unanswered {
+            assert_unanswered(conduit, path);
+        }
+        (self.end)();
+        wait_until_ready(conduit);
+        load.more(60);
+    }
+}
+
+fn wait_until_ready(conduit: &Conduit) {
+    wait_for("readiness to return", || {
+        (conduit.readiness().status == "ready").then_some(())
+    });
+}
+
+/// A query that needs the database says so, and that it is worth another try.
+fn assert_unanswered(conduit: &Conduit, path: &str) {
+    let answer = conduit.admin("GET", path, None).expect(503);
+    assert_eq!(answer.json()["code"], "database_unavailable");
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+}
+
+/// The log has lines for changes, not for events: each message a few times at most, and the pipeline of each shard
+/// went on as often as it had to wait.
+fn assert_quiet(conduit: &Conduit, outages: usize) {
+    let mut waits: HashMap<u64, isize> = HashMap::new();
+    for (message, step) in [("the pipeline waits", 1), ("the pipeline goes on", -1)] {
+        for line in conduit.log_lines(message) {
+            let shard = line["fields"]["shard"].as_u64().expect("a shard");
+            *waits.entry(shard).or_default() += step;
+        }
+    }
+    assert!(waits.values().all(|open| *open == 0), "{waits:?}");
+
+    let mut messages: HashMap<String, usize> = HashMap::new();
+    for line in conduit.log_lines("\"level\":") {
+        let message = line["fields"]["message"].as_str().unwrap_or_default();
+        assert_ne!(line["level"], "ERROR", "{line}");
+        // What a query of this test met is its own affair.
+        if line["level"] == "WARN" && message != "a query found the database unavailable" {
+            *messages.entry(message.to_owned()).or_default() += 1;
+        }
+    }
+    // A line for each shard, or for each connection.
+    let loud: Vec<_> = messages.iter().filter(|(_, count)| **count > 8 * outages).collect();
+    assert!(loud.is_empty(), "{loud:?}");
+}
