@@ -22,3 +22,4 @@ mod management;
 mod postgres;
 mod store;
 mod supervision;
+mod tls;

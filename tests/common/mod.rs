@@ -5,6 +5,7 @@
 pub mod postgres;
 pub mod redis;
 pub mod tenant;
+pub mod tls;
 
 use std::fs;
 use std::io::Read as _;
