@@ -322,7 +322,7 @@ mod tests {
             "redis://a/hunter2",
             "redis+sentinel://a/main?password=hunter2",
         ] {
-            let error = parse(wrong).unwrap_err().to_string();
+            let error = parse(wrong).err().unwrap().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }
