@@ -85,7 +85,9 @@ mod tests {
         let file = file.to_str().unwrap();
         let named = ("CONDUIT_DATABASE_URL_FILE", file);
         for contents in [None, Some(" \n")] {
-            contents.map(|text| std::fs::write(file, text).unwrap());
+            if let Some(text) = contents {
+                std::fs::write(file, text).unwrap();
+            }
             let error = load(&[named]).unwrap_err();
             assert!(
                 error.contains("CONDUIT_DATABASE_URL_FILE") && error.contains(file),
