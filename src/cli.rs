@@ -1,6 +1,7 @@
 //! The commands. Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
 mod demo;
+mod health;
 mod send;
 
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ enum Command {
     Demo(demo::Demo),
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
+    /// Ask the server that runs with this configuration whether it answers; 1 if not.
+    Health(health::Health),
     /// Work with the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -84,7 +87,7 @@ pub fn main() -> ExitCode {
         }
     };
     let command = cli.command.unwrap_or(Command::Serve);
-    let quiet = matches!(command, Command::Demo(_) | Command::Audit(_));
+    let quiet = matches!(command, Command::Demo(_) | Command::Audit(_) | Command::Health(_));
     let mut log = config.logging.clone();
     if quiet && log.filter == "info" {
         log.filter = "warn".to_owned();
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
     finish(match command {
         Command::Serve => system.block_on(run_server(config)),
         Command::Demo(demo) => system.block_on(demo.run(config)),
+        Command::Health(health) => system.block_on(health.run(&config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
         // Handled above: it needs no configuration.

@@ -3,31 +3,20 @@
 //! `config/default.toml` documents every key. Unknown keys are errors.
 
 mod database;
+mod environment;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::dedup::{InvalidRedisUrl, RedisServer, redacted};
+use crate::dedup::{RedisServer, redacted};
+use crate::tls::authorities;
 pub use database::Database;
-use database::{is_postgres, is_well_formed, without_password};
+use database::{is_postgres, is_well_formed, root_certificates, without_password};
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
-
-/// The short names of the most used keys.
-const SHORT: [(&str, &str); 9] = [
-    ("CONDUIT_LISTEN", "server.listen"),
-    ("CONDUIT_PUBLIC_URL", "server.public_url"),
-    ("CONDUIT_DATA_DIR", "storage.data_dir"),
-    ("CONDUIT_DATABASE_URL", "storage.database_url"),
-    ("CONDUIT_REDIS_URL", "dedup.redis_url"),
-    ("CONDUIT_MASTER_KEY_FILE", "storage.master_key_file"),
-    ("CONDUIT_ADMIN_TOKEN", "storage.admin_token"),
-    ("CONDUIT_LOG", "logging.filter"),
-    ("CONDUIT_LOG_FORMAT", "logging.format"),
-];
 
 /// What is shown in place of a credential.
 const REDACTED: &str = "(redacted)";
@@ -131,6 +120,7 @@ section! {
         window_seconds: u32,
         max_entries: usize,
         redis_url: String,
+        redis_ca_file: PathBuf,
         redis_timeout_ms: u64,
         max_backlog_seconds: u64,
     }
@@ -168,12 +158,8 @@ impl Config {
                 .with_list_parse_key("server.trusted_proxies")
                 .ignore_empty(true),
         );
-        for (name, key) in SHORT {
-            if let Ok(value) = std::env::var(name)
-                && !value.is_empty()
-            {
-                builder = builder.set_override(key, value).map_err(invalid)?;
-            }
+        for (key, value) in environment::short(|name| std::env::var(name).ok())? {
+            builder = builder.set_override(key, value).map_err(invalid)?;
         }
         let config: Self = builder
             .build()
@@ -263,7 +249,7 @@ impl Config {
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
         if let Err(error) = self.dedup.redis_server() {
-            wrong.push(format!("dedup.redis_url: {error}"));
+            wrong.push(error);
         }
         let token = &self.storage.admin_token;
         if !token.is_empty() && token.len() < 16 {
@@ -279,6 +265,9 @@ impl Config {
         // Never shown with what is wrong with it: it may have a password in it.
         if is_postgres(url) && !is_well_formed(url) {
             wrong.push("storage.database_url is not a well-formed URL".to_owned());
+        }
+        if let Some(Err(error)) = root_certificates(url).map(|file| authorities(&file)) {
+            wrong.push(format!("sslrootcert in storage.database_url: {error}"));
         }
         if wrong.is_empty() {
             Ok(())
@@ -322,12 +311,20 @@ impl DedupConfig {
     /// The Redis to keep windows in, if one is configured.
     ///
     /// # Errors
-    /// The URL names none.
-    pub fn redis_server(&self) -> Result<Option<RedisServer>, InvalidRedisUrl> {
-        match self.redis_url.as_str() {
-            "" => Ok(None),
-            url => url.parse().map(Some),
+    /// Which setting is wrong, and how: the URL names none, or the authorities cannot be used.
+    pub fn redis_server(&self) -> Result<Option<RedisServer>, String> {
+        if self.redis_url.is_empty() {
+            return Ok(None);
         }
+        let parsed = self.redis_url.parse::<RedisServer>();
+        let server = parsed.map_err(|error| format!("dedup.redis_url: {error}"))?;
+        if self.redis_ca_file.as_os_str().is_empty() {
+            return Ok(Some(server));
+        }
+        let trusting = authorities(&self.redis_ca_file).and_then(|pem| server.trusting(pem));
+        trusting
+            .map(Some)
+            .map_err(|error| format!("dedup.redis_ca_file: {error}"))
     }
 }
 

@@ -225,7 +225,7 @@ async fn warm_dedup(store: &dyn Store, dedup: &MemoryWindow, oldest: Option<Time
 
 /// The warmed window alone, or behind Redis. A Redis that does not answer is no reason not to start.
 async fn open_dedup(config: &Config, memory: Arc<MemoryWindow>) -> Result<DedupWindows> {
-    let Some(server) = config.dedup.redis_server().context("dedup.redis_url")? else {
+    let Some(server) = config.dedup.redis_server().map_err(anyhow::Error::msg)? else {
         return Ok(DedupWindows::in_process(memory));
     };
     let timeout = Duration::from_millis(config.dedup.redis_timeout_ms);

@@ -25,3 +25,4 @@ mod outages;
 mod postgres;
 mod store;
 mod supervision;
+mod tls;

@@ -39,6 +39,13 @@ pub(super) fn is_well_formed(url: &str) -> bool {
     Url::parse(url).is_ok()
 }
 
+/// The file of authorities that the URL names.
+pub(super) fn root_certificates(url: &str) -> Option<PathBuf> {
+    let url = Url::parse(url).ok().filter(|url| is_postgres(url.as_str()))?;
+    let found = url.query_pairs().find(|(key, _)| key == "sslrootcert");
+    found.map(|(_, file)| PathBuf::from(file.into_owned()))
+}
+
 /// The URL, with a stand-in for its password, wherever PostgreSQL takes one.
 pub(super) fn without_password(url: &str) -> String {
     if !is_postgres(url) {

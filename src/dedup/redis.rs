@@ -35,6 +35,7 @@ use redis::{Pipeline, RedisError, Script};
 use tokio::runtime::{Handle, Runtime};
 
 use super::server::{Connection, RedisServer};
+use crate::tls::with_advice;
 
 /// Claims in a script: about a millisecond of Redis' time.
 const CLAIMS_PER_SCRIPT: usize = 256;
@@ -198,7 +199,10 @@ impl RedisWindow {
         let bounded = self.handle.spawn(tokio::time::timeout(limit, work));
         match bounded.await {
             Ok(Ok(Ok(done))) => Ok(done),
-            Ok(Ok(Err(error))) => Err(DedupError(format!("Redis: {error}"))),
+            Ok(Ok(Err(error))) => {
+                let text = with_advice(&format!("Redis: {error}"), "dedup.redis_ca_file");
+                Err(DedupError(text))
+            }
             Ok(Err(_)) => Err(DedupError(format!(
                 "Redis does not answer within {} ms",
                 limit.as_millis()

@@ -6,8 +6,9 @@
 //! | `redis+cluster://[user:password@]host[:port],host[:port],…` | a cluster; some of its nodes |
 //! | `redis+sentinel://[user:password@]host[:port],…/name[/db]` | the primary that these sentinels know by this name |
 //!
-//! `rediss` instead of `redis`: over TLS, with the certificates that the system trusts. Credentials are those of the
-//! servers; sentinels are asked without. A URL with a password is shown by [`redacted`] only.
+//! `rediss` instead of `redis`: over TLS, with the authorities that the system trusts, or those of
+//! [`RedisServer::trusting`]. Credentials are those of the servers; those of sentinels may follow as
+//! `?sentinel_username=…&sentinel_password=…`. A URL with a password is shown by [`redacted`] only.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,41 +16,53 @@ use std::time::Duration;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
+use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, IntoConnectionInfo as _, Pipeline, RedisError, RedisFuture,
-    TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, Pipeline, RedisError,
+    RedisFuture, TlsCertificates, TlsMode, Value,
 };
+use url::form_urlencoded;
 
 /// Why a URL names no Redis. The message does not repeat the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRedisUrl(String);
 
-/// A server, a cluster, or the primary behind sentinels.
+/// A server, a cluster, or the primary behind sentinels, and whom to trust in it.
 #[derive(Clone)]
-pub enum RedisServer {
+pub struct RedisServer {
+    place: Place,
+    /// In place of the system's.
+    authorities: Option<Vec<u8>>,
+}
+
+#[derive(Clone)]
+enum Place {
     /// One server.
     Single(ConnectionInfo),
     /// Some nodes of a cluster.
     Cluster(Vec<ConnectionInfo>),
-    /// The primary of a set, by the name that its sentinels know.
-    Sentinel {
-        /// The sentinels.
-        sentinels: Vec<ConnectionInfo>,
-        /// The set's name.
-        name: String,
-        /// How to talk to the primary.
-        primary: ConnectionInfo,
-    },
+    /// The primary of a set.
+    Sentinel(Sentinels),
+}
+
+#[derive(Clone)]
+struct Sentinels {
+    addresses: Vec<ConnectionAddr>,
+    /// User and password, where the sentinels want any.
+    credentials: [Option<String>; 2],
+    /// By which they know the set.
+    name: String,
+    /// How to talk to the primary.
+    primary: ConnectionInfo,
 }
 
 impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Single(_) => "RedisServer::Single",
-            Self::Cluster(_) => "RedisServer::Cluster",
-            Self::Sentinel { .. } => "RedisServer::Sentinel",
+        f.write_str(match self.place {
+            Place::Single(_) => "RedisServer(single)",
+            Place::Cluster(_) => "RedisServer(cluster)",
+            Place::Sentinel(_) => "RedisServer(sentinel)",
         })
     }
 }
@@ -74,14 +87,15 @@ impl std::str::FromStr for RedisServer {
             let parsed = format!("{tls}://{credentials}{at}{host}/{db}").into_connection_info();
             parsed.map_err(|_| wrong("must be redis://[user:password@]host[:port][/db]"))
         };
-        match kind {
-            "" => Ok(Self::Single(node(credentials, hosts, path)?)),
+        let place = match kind {
+            "" => Place::Single(node(credentials, hosts, path)?),
             "cluster" if path.is_empty() => {
                 let nodes = hosts.split(',').map(|host| node(credentials, host, ""));
-                Ok(Self::Cluster(nodes.collect::<Result<_, _>>()?))
+                Place::Cluster(nodes.collect::<Result<_, _>>()?)
             }
-            "cluster" => Err(wrong("a cluster has no numbered databases")),
+            "cluster" => return Err(wrong("a cluster has no numbered databases")),
             "sentinel" => {
+                let (path, query) = path.split_once('?').unwrap_or((path, ""));
                 let (name, db) = path.split_once('/').unwrap_or((path, ""));
                 if name.is_empty() {
                     return Err(wrong("needs the primary's name: redis+sentinel://host:port,…/name"));
@@ -90,54 +104,125 @@ impl std::str::FromStr for RedisServer {
                     let has_port = host.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok());
                     format!("{host}{}", if has_port { "" } else { ":26379" })
                 };
-                let sentinels = hosts.split(',').map(|host| node("", &with_port(host), ""));
-                Ok(Self::Sentinel {
-                    sentinels: sentinels.collect::<Result<_, _>>()?,
+                let address = |host| node("", &with_port(host), "").map(|node| node.addr().clone());
+                Place::Sentinel(Sentinels {
+                    addresses: hosts.split(',').map(address).collect::<Result<_, _>>()?,
+                    credentials: sentinel_credentials(query)?,
                     name: name.to_owned(),
                     primary: node(credentials, "unused", db)?,
                 })
             }
-            _ => Err(wrong("must be redis://, redis+cluster:// or redis+sentinel://")),
-        }
+            _ => return Err(wrong("must be redis://, redis+cluster:// or redis+sentinel://")),
+        };
+        Ok(Self {
+            place,
+            authorities: None,
+        })
     }
 }
 
+/// User and password for the sentinels. What is wrong with them is said without quoting them.
+fn sentinel_credentials(query: &str) -> Result<[Option<String>; 2], InvalidRedisUrl> {
+    let mut credentials = [None, None];
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "sentinel_username" => credentials[0] = Some(value.into_owned()),
+            "sentinel_password" => credentials[1] = Some(value.into_owned()),
+            _ => {
+                let text = "after the primary's name, only sentinel_username and sentinel_password may follow";
+                return Err(InvalidRedisUrl(text.to_owned()));
+            }
+        }
+    }
+    Ok(credentials)
+}
+
 impl RedisServer {
+    /// Trusts these authorities (PEM) in place of the system's.
+    ///
+    /// # Errors
+    /// The connection is not encrypted.
+    pub fn trusting(self, authorities: Vec<u8>) -> Result<Self, String> {
+        let encrypted = match &self.place {
+            Place::Single(server) => is_encrypted(server.addr()),
+            Place::Cluster(nodes) => nodes.iter().all(|node| is_encrypted(node.addr())),
+            Place::Sentinel(sentinels) => is_encrypted(sentinels.primary.addr()),
+        };
+        if !encrypted {
+            return Err("is of use with a rediss URL only".to_owned());
+        }
+        Ok(Self {
+            place: self.place,
+            authorities: Some(authorities),
+        })
+    }
+
     /// A new connection, on the current runtime. Each of its calls is bounded by `timeout`.
     pub(super) async fn connect(&self, timeout: Duration) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))
             .set_response_timeout(Some(timeout));
-        let client = match self {
-            Self::Single(server) => Client::open(server.clone())?,
-            Self::Sentinel {
-                sentinels,
-                name,
-                primary,
-            } => {
-                let encrypted = matches!(primary.addr(), redis::ConnectionAddr::TcpTls { .. });
-                let mut node =
-                    SentinelNodeConnectionInfo::default().set_redis_connection_info(primary.redis_settings().clone());
-                if encrypted {
-                    node = node.set_tls_mode(TlsMode::Secure);
-                }
-                SentinelClient::build(sentinels.clone(), name, Some(node), SentinelServerType::Master)?
-                    .async_get_client()
-                    .await?
-            }
-            Self::Cluster(nodes) => {
-                let client = ClusterClient::builder(nodes.clone())
+        let certificates = self.authorities.clone().map(|authorities| TlsCertificates {
+            client_tls: None,
+            root_cert: Some(authorities),
+        });
+        let client = match &self.place {
+            Place::Single(server) => match certificates {
+                Some(certificates) => Client::build_with_tls(server.clone(), certificates)?,
+                None => Client::open(server.clone())?,
+            },
+            Place::Sentinel(sentinels) => sentinels.client(certificates)?.build()?.async_get_client().await?,
+            Place::Cluster(nodes) => {
+                let mut builder = ClusterClient::builder(nodes.clone())
                     .connection_timeout(timeout)
                     .response_timeout(timeout)
                     .retries(1)
-                    .max_retry_wait(50)
-                    .build()?;
-                return Ok(Connection::Cluster(client.get_async_connection().await?));
+                    .max_retry_wait(50);
+                if let Some(certificates) = certificates {
+                    builder = builder.certs(certificates);
+                }
+                let connection = builder.build()?.get_async_connection().await?;
+                return Ok(Connection::Cluster(connection));
             }
         };
         let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         Ok(Connection::Single(connection))
     }
+}
+
+impl Sentinels {
+    fn client(&self, certificates: Option<TlsCertificates>) -> Result<SentinelClientBuilder, RedisError> {
+        let kind = SentinelServerType::Master;
+        let mut client = SentinelClientBuilder::new(self.addresses.clone(), &self.name, kind)?;
+        let server = self.primary.redis_settings();
+        client = client.set_client_to_redis_db(server.db());
+        if let Some(user) = server.username() {
+            client = client.set_client_to_redis_username(user);
+        }
+        if let Some(password) = server.password() {
+            client = client.set_client_to_redis_password(password);
+        }
+        let [user, password] = &self.credentials;
+        if let Some(user) = user {
+            client = client.set_client_to_sentinel_username(user);
+        }
+        if let Some(password) = password {
+            client = client.set_client_to_sentinel_password(password);
+        }
+        if is_encrypted(self.primary.addr()) {
+            client = client.set_client_to_redis_tls_mode(TlsMode::Secure);
+        }
+        if let Some(certificates) = certificates {
+            client = client
+                .set_client_to_redis_certificates(certificates.clone())
+                .set_client_to_sentinel_certificates(certificates);
+        }
+        Ok(client)
+    }
+}
+
+fn is_encrypted(address: &ConnectionAddr) -> bool {
+    matches!(address, ConnectionAddr::TcpTls { .. })
 }
 
 /// A connection that many calls may share.
@@ -175,16 +260,26 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// A URL to show: without its password, if it has one.
+/// A URL to show: without its passwords, if it has any.
 #[must_use]
 pub fn redacted(url: &str) -> String {
+    const SENTINELS: &str = "sentinel_password=";
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    match rest.rsplit_once('@') {
+    let shown = match rest.rsplit_once('@') {
+        // An @ that should have been written as %40: what is a password cannot be told.
+        Some((credentials, _)) if credentials.contains(SENTINELS) => return format!("{scheme}://(redacted)"),
         Some((credentials, rest)) => {
             let user = credentials.split(':').next().unwrap_or_default();
             format!("{scheme}://{user}:(redacted)@{rest}")
         }
         None => url.to_owned(),
+    };
+    match shown.split_once(SENTINELS) {
+        Some((before, after)) => {
+            let rest = after.find('&').map_or("", |end| &after[end..]);
+            format!("{before}{SENTINELS}(redacted){rest}")
+        }
+        None => shown,
     }
 }
 
@@ -194,25 +289,30 @@ mod tests {
 
     #[test]
     fn urls_name_one_server_a_cluster_or_sentinels() {
-        let parse = |url: &str| url.parse::<RedisServer>();
+        let parse = |url: &str| url.parse::<RedisServer>().map(|server| server.place);
         assert!(matches!(
             parse("redis://:secret@localhost:7000/2"),
-            Ok(RedisServer::Single(server)) if server.redis_settings().db() == 2
+            Ok(Place::Single(server)) if server.redis_settings().db() == 2
                 && server.redis_settings().password() == Some("secret")
         ));
         assert!(matches!(
             parse("rediss+cluster://a:7000,b:7001"),
-            Ok(RedisServer::Cluster(nodes)) if nodes.len() == 2
+            Ok(Place::Cluster(nodes)) if nodes.len() == 2
         ));
-        assert!(matches!(
-            parse("redis+sentinel://conduit:secret@a,b:7001/main/3"),
-            Ok(RedisServer::Sentinel { sentinels, name, primary }) if name == "main"
-                && sentinels[0].addr().to_string() == "a:26379"
-                && sentinels[1].addr().to_string() == "b:7001"
-                && sentinels[0].redis_settings().password().is_none()
-                && primary.redis_settings().username() == Some("conduit")
-                && primary.redis_settings().db() == 3
-        ));
+        let Ok(Place::Sentinel(set)) =
+            parse("redis+sentinel://conduit:secret@a,b:7001/main/3?sentinel_username=watch&sentinel_password=p%26%40")
+        else {
+            panic!("a set behind sentinels")
+        };
+        let addresses: Vec<String> = set.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["a:26379", "b:7001"]);
+        assert_eq!(set.name, "main");
+        assert_eq!(set.credentials, ["watch", "p&@"].map(|text| Some(text.to_owned())));
+        let server = set.primary.redis_settings();
+        assert_eq!(
+            (server.username(), server.password(), server.db()),
+            (Some("conduit"), Some("secret"), 3)
+        );
         for wrong in [
             "localhost",
             "http://localhost",
@@ -220,8 +320,9 @@ mod tests {
             "redis+ring://a",
             "redis+cluster://a/1",
             "redis://a/hunter2",
+            "redis+sentinel://a/main?password=hunter2",
         ] {
-            let error = parse(wrong).unwrap_err().to_string();
+            let error = parse(wrong).err().unwrap().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
     }
@@ -234,5 +335,9 @@ mod tests {
             "rediss+cluster://:(redacted)@a,b"
         );
         assert_eq!(redacted("redis://host"), "redis://host");
+        let sentinel = "redis+sentinel://ada:secret@a/main?sentinel_password=secret&sentinel_username=w";
+        let shown = "redis+sentinel://ada:(redacted)@a/main?sentinel_password=(redacted)&sentinel_username=w";
+        assert_eq!(redacted(sentinel), shown);
+        assert!(!redacted("redis+sentinel://a/main?sentinel_password=sec@ret").contains("sec"));
     }
 }

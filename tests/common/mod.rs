@@ -7,6 +7,7 @@ pub mod load;
 pub mod postgres;
 pub mod redis;
 pub mod tenant;
+pub mod tls;
 
 use std::collections::HashMap;
 use std::fs;

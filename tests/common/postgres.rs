@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tempfile::TempDir;
 
+use super::tls::Certificate;
 use super::wait_for;
 
 /// The password of the one user, `conduit`.
@@ -239,6 +240,30 @@ impl Postgres {
         for pid in children.split_whitespace() {
             signal(name, pid.parse().expect("a number"));
         }
+    }
+
+    /// From its next [`Self::launch`] on, it offers TLS with this certificate.
+    pub fn encrypt(&self, certificate: &Certificate) {
+        let data = self.dir.path().join("data");
+        fs::copy(&certificate.file, data.join("server.crt")).expect("a certificate");
+        fs::copy(&certificate.key, data.join("server.key")).expect("its key");
+        // It refuses a key that others can read. Who has the directory is to have what is in it.
+        let mut chmod = Command::new("chmod");
+        run(chmod.arg("0600").args(["server.key", "server.crt"]).current_dir(&data));
+        let mut chown = Command::new("chown");
+        run(chown
+            .args(["--reference=.", "server.key", "server.crt"])
+            .current_dir(&data));
+        let settings = data.join("postgresql.auto.conf");
+        fs::write(settings, "ssl = on\n").expect("a file");
+    }
+
+    /// What a query gives.
+    pub fn query(&self, sql: &str) -> String {
+        let output = self.client("psql").args(["-d", "postgres", "-Atc", sql]).output();
+        let output = output.expect("psql runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
     /// Makes an empty database; its URL.

@@ -18,7 +18,7 @@ pub struct Redis {
 }
 
 /// A port that nobody listens on.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     // A cluster's nodes use the port 10,000 above theirs as well: both must exist and be free.
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -49,6 +49,11 @@ impl Redis {
 
     /// Starts a sentinel that watches over this server under the name `main`.
     pub fn sentinel(watched: &Self) -> Self {
+        Self::sentinel_of(watched.port, "")
+    }
+
+    /// Starts one that watches over the server at this port, with further settings.
+    pub fn sentinel_of(port: u16, settings: &str) -> Self {
         let mut redis = Self {
             child: None,
             dir: tempfile::tempdir().expect("a temporary directory"),
@@ -56,9 +61,8 @@ impl Redis {
             port: free_port(),
         };
         let config = format!(
-            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500\n\
-             sentinel failover-timeout main 5000\n",
-            watched.port
+            "sentinel monitor main 127.0.0.1 {port} 1\nsentinel down-after-milliseconds main 500\n\
+             sentinel failover-timeout main 5000\n{settings}"
         );
         fs::write(redis.config(), config).expect("a configuration file");
         redis.launch();

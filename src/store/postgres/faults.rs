@@ -3,6 +3,7 @@
 use conduit_actors::ports::StoreError;
 
 use super::ChangeError;
+use crate::tls::with_advice;
 
 pub(super) trait OrStoreError<T> {
     fn or_store_error(self) -> Result<T, StoreError>;
@@ -27,11 +28,14 @@ pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
                 Meaning::Fault => StoreError::Failed(text),
             }
         }
-        sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::WorkerCrashed => StoreError::Unavailable(error.to_string()),
+        // A certificate that is refused is an outage too: whoever runs the servers may be about to renew it.
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
+            let setting = "sslrootcert in storage.database_url";
+            StoreError::Unavailable(with_advice(&error.to_string(), setting))
+        }
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            StoreError::Unavailable(error.to_string())
+        }
         // A connection that was cut in the middle of a message.
         sqlx::Error::Protocol(text) => StoreError::Unavailable(text.clone()),
         other => StoreError::Failed(other.to_string()),

@@ -1,0 +1,87 @@
+//! TLS to the servers that Conduit is a client of: authorities to trust, and what to do about a refusal.
+
+use std::path::Path;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+/// Reads a file of certificates of authorities, as PEM.
+///
+/// # Errors
+/// It cannot be read, or holds no certificate.
+pub fn authorities(file: &Path) -> Result<Vec<u8>, String> {
+    let name = file.display();
+    let pem = std::fs::read(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        certificate.map_err(|error| format!("{name} is no file of certificates in PEM: {error}"))?;
+        count += 1;
+    }
+    if count == 0 {
+        return Err(format!("{name} holds no certificate in PEM"));
+    }
+    Ok(pem)
+}
+
+/// An error's text, with what to do about it where a certificate is at fault. `setting` names the authorities that are
+/// trusted. The error's type is lost on its way through the clients, so it is told by rustls' words; `tests/tls.rs`
+/// notices when these change.
+pub(crate) fn with_advice(text: &str, setting: &str) -> String {
+    let Some((_, cause)) = text.split_once("invalid peer certificate: ") else {
+        return text.to_owned();
+    };
+    // A bad signature is that of another authority of the same name: one that was made anew, mostly.
+    let advice = if ["UnknownIssuer", "BadSignature"]
+        .iter()
+        .any(|what| cause.contains(what))
+    {
+        format!("the server's certificate is of an authority that is not trusted: name that authority's in {setting}")
+    } else if cause.contains("not valid for") || cause.contains("NotValidForName") {
+        "the server's certificate is for another name: use a name in the URL that it has, or have one made for this"
+            .to_owned()
+    } else if cause.contains("expired") || cause.contains("Expired") {
+        "the server's certificate has expired: renew it, or mend this machine's clock".to_owned()
+    } else {
+        format!("the server's certificate is not accepted: see {setting}")
+    };
+    format!("{text}; {advice}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_certificate_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        assert!(authorities(&file).unwrap_err().contains("cannot read"));
+        for (text, expected) in [
+            ("", "holds no certificate"),
+            ("-----BEGIN CERTIFICATE-----\n!", "no file of certificates"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let error = authorities(&file).unwrap_err();
+            assert!(error.contains(expected) && error.contains("ca.pem"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_to_do_is_said() {
+        use rustls::CertificateError::{BadSignature, Expired, NotValidForName, UnknownIssuer};
+        for (cause, expected) in [
+            (BadSignature, "that authority's in the setting"),
+            (UnknownIssuer, "that authority's in the setting"),
+            (NotValidForName, "another name"),
+            (Expired, "has expired: renew it"),
+        ] {
+            let text = with_advice(&rustls::Error::InvalidCertificate(cause).to_string(), "the setting");
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_errors_are_left_as_they_are() {
+        assert_eq!(with_advice("connection refused", "x"), "connection refused");
+    }
+}
