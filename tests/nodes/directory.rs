@@ -77,7 +77,7 @@ fn a_controller_that_cannot_be_used_is_closed_and_the_others_go_on() {
         world.store.set_webhook_secret(good.id, &credential(9)).await.unwrap();
         catch_up(&directory, &*world.store).await;
         assert!(!is_open(&directory, &bad) && is_open(&directory, &good));
-        let current = directory.controller(good.id).unwrap().webhook_secret.current.clone();
+        let current = directory.controller(good.id).unwrap().webhook_secret.current;
         assert_eq!(current.as_bytes(), &[9; 32]);
         // What is in flight still finds its controller.
         assert!(directory.controller(bad.id).is_some());
