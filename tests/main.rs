@@ -16,6 +16,7 @@ mod demo;
 mod disk_faults;
 mod fairness;
 mod fuzz;
+mod health;
 mod identity;
 mod journal;
 mod management;
