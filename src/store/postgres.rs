@@ -72,8 +72,10 @@ impl Default for PostgresOptions {
 /// See the module's docs.
 pub struct PostgresStore {
     pool: PgPool,
-    /// Two connections apart, to hear of changes by and to look for them, however busy the others are.
+    /// A connection to look for changes by, however busy the others are.
     looks: PgPool,
+    /// A connection to hear of changes by.
+    listens: PgPool,
     heard: Arc<Notify>,
     node: String,
     payloads: Payloads,
@@ -254,6 +256,7 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        self.driver.run(self.listens.close()).await;
         self.driver.run(self.looks.close()).await;
         self.driver.run(self.pool.close()).await;
     }

@@ -23,6 +23,10 @@ const CHANNEL: &str = "conduit_directory";
 /// How often to look, heard of something or not; how long to wait before listening again.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// How long one connection listens. Then it goes back to the pool, where it must show that it is fit to go on: the address
+/// may lead to another server by now, and nothing would be heard from the old one.
+const LISTENS: Duration = Duration::from_secs(10);
+
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -61,10 +65,13 @@ async fn pass_on(connections: &PgPool, heard: &Notify) -> Result<(), sqlx::Error
     let mut listener = PgListener::connect_with(connections).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
-    while listener.try_recv().await?.is_some() {
-        heard.notify_one();
-    }
-    Ok(())
+    let listening = async {
+        while listener.try_recv().await?.is_some() {
+            heard.notify_one();
+        }
+        Ok(())
+    };
+    tokio::time::timeout(LISTENS, listening).await.unwrap_or(Ok(()))
 }
 
 impl PostgresStore {

@@ -32,14 +32,15 @@ impl PostgresStore {
         options: PostgresOptions,
     ) -> Result<Self, StoreError> {
         let driver = Driver::start()?;
-        let (pool, looks) = driver.run(open_pools(url, options)).await?;
+        let Pools { pool, looks, listens } = driver.run(open_pools(url, options)).await?;
         driver.spawn(partitions::keep_ahead(pool.clone()));
         driver.spawn(deletions::keep_finishing(pool.clone()));
         let heard = Arc::new(Notify::new());
-        driver.spawn(changes::listen(looks.clone(), Arc::clone(&heard)));
+        driver.spawn(changes::listen(listens.clone(), Arc::clone(&heard)));
         Ok(Self {
             pool,
             looks,
+            listens,
             heard,
             node: node.to_owned(),
             payloads: Payloads::new(keyring),
@@ -48,8 +49,15 @@ impl PostgresStore {
     }
 }
 
-/// The connections for work, and those for changes.
-async fn open_pools(url: &str, options: PostgresOptions) -> Result<(PgPool, PgPool), StoreError> {
+/// The connections for work, the one that looks for changes, and the one that hears of them: apart, so that one which has
+/// no answer keeps nobody else waiting.
+struct Pools {
+    pool: PgPool,
+    looks: PgPool,
+    listens: PgPool,
+}
+
+async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, StoreError> {
     let connect = connect_options(url)?;
     migrate(&connect, options).await?;
     let connect = connect.options(limits(options.statement_timeout, options.lock_timeout));
@@ -65,8 +73,12 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<(PgPool, PgPo
         .await
         .or_store_error()?;
     warn_unless_synced(&work).await?;
-    let looks = pool(2).idle_timeout(None).max_lifetime(None);
-    Ok((work, looks.connect_lazy_with(connect)))
+    let lasting = |connections| pool(connections).idle_timeout(None).max_lifetime(None);
+    Ok(Pools {
+        pool: work,
+        looks: lasting(1).connect_lazy_with(connect.clone()),
+        listens: lasting(1).connect_lazy_with(connect),
+    })
 }
 
 /// Whether a connection may be used again. A server that is gone without a word would keep it, and its place in the
