@@ -86,7 +86,8 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, StoreE
 /// another server by now: only a new connection finds out.
 async fn is_fit(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     match tokio::time::timeout(RELEASE, is_read_only(connection)).await {
-        Ok(answer) => answer.map(|read_only| !read_only),
+        // A broken one is closed without a word: whoever used it has said what it met.
+        Ok(answer) => Ok(answer.is_ok_and(|read_only| !read_only)),
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }
