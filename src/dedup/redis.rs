@@ -2,7 +2,7 @@
 //!
 //! ## Format
 //! One key per dedup key, `conduit:{<controller id>}:d:<16 bytes>`; its value is the claims that may still matter,
-//! 20 bytes each. A key each costs more memory than a hash per controller and stretch of time would (about 180 bytes
+//! 20 bytes each. A key each costs more memory than a hash per controller and stretch of time would (about 210 bytes
 //! a claim against 100), but it takes one look-up whatever the windows are, expires with its own claim, and goes
 //! alone: a hash of some 100,000 fields that expires at once stops Redis for longer than a call may take.
 //! Nothing in it is personal data: keys are keyed digests, values event ids.
