@@ -29,6 +29,9 @@ const STAGE_SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0,
 ];
 
+/// What may become of an event.
+const OUTCOMES: [Status; 4] = [Status::Processed, Status::Duplicate, Status::Rejected, Status::Failed];
+
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// What is counted as it happens. Clones count together.
@@ -47,8 +50,8 @@ impl Default for Meters {
             stages: Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
         };
         // A series that is there from the start begins at zero, so that its first step is seen.
-        for status in [Status::Processed, Status::Duplicate, Status::Rejected, Status::Failed] {
-            let _ = meters.outcomes.get_or_create(&[("outcome", status.as_str())]);
+        for status in OUTCOMES {
+            meters.outcome(status);
         }
         meters
     }
@@ -60,6 +63,10 @@ impl Meters {
         self.refusals
             .get_or_create(&[("endpoint", endpoint), ("code", code)])
             .inc();
+    }
+
+    fn outcome(&self, status: Status) -> Counter {
+        self.outcomes.get_or_create_owned(&[("outcome", status.as_str())])
     }
 
     /// These outcomes are committed.
@@ -88,9 +95,13 @@ impl Meters {
                 }
             }
             total.observe(seconds(received_at, logged_at));
-            self.outcomes
-                .get_or_create(&[("outcome", record.outcome.status().as_str())])
-                .inc();
+        }
+        for status in OUTCOMES {
+            let count = outcomes
+                .iter()
+                .filter(|record| record.outcome.status() == status)
+                .count();
+            self.outcome(status).inc_by(count as u64);
         }
     }
 }
