@@ -9,7 +9,7 @@
 use std::time::{Duration, Instant};
 
 /// A rest is so many times as long as the batch was.
-const REST: u32 = 4;
+const REST: u32 = 8;
 /// But no longer than this.
 const LONGEST: Duration = Duration::from_millis(500);
 /// Cores are short if the thread waited for one for more than this part of the batch: one in so many.
@@ -72,7 +72,7 @@ mod tests {
     fn rests_are_for_when_cores_are_short_and_are_bounded() {
         assert_eq!(rest(ms(40), ms(0)), None);
         assert_eq!(rest(ms(40), ms(2)), None);
-        assert_eq!(rest(ms(40), ms(20)), Some(ms(160)));
+        assert_eq!(rest(ms(40), ms(20)), Some(ms(320)));
         assert_eq!(rest(ms(40_000), ms(20_000)), Some(LONGEST));
     }
 
