@@ -5,6 +5,7 @@
 mod common;
 
 mod audit;
+mod authorization;
 mod canary;
 mod contract;
 mod crash;

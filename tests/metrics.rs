@@ -115,6 +115,46 @@ fn metrics_tell_what_was_accepted_refused_and_done() {
     assert_eq!(tenant, None, "nothing in a scrape tells of a tenant");
 }
 
+/// The metrics that a text of queries names.
+fn named(text: &str) -> HashSet<&str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| word.starts_with("conduit_"))
+        .collect()
+}
+
+#[test]
+fn dashboard_and_alert_rules_name_metrics_that_are_there() {
+    let conduit = Conduit::start();
+    // A histogram by stage has its series once there is a first outcome, refusals once there is one.
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    shop.try_send(&conduit, b"{}").unwrap().expect(400);
+    conduit.settled();
+    let series = scrape(&conduit);
+    let there: HashSet<&str> = series.keys().filter_map(|name| name.split('{').next()).collect();
+
+    let dashboard = include_str!("../deploy/grafana-dashboard.json");
+    let parsed: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let panels = parsed["panels"].as_array().unwrap();
+    for panel in panels.iter().filter(|panel| panel["type"] != "row") {
+        let described = panel["description"].as_str().is_some_and(|text| !text.is_empty());
+        assert!(described && !panel["targets"].as_array().unwrap().is_empty(), "{panel}");
+    }
+    let rules = include_str!("../deploy/alerts.yaml");
+    for (file, names) in [("the dashboard", named(dashboard)), ("the alert rules", named(rules))] {
+        assert!(names.len() > 5, "{file}: {names:?}");
+        let unknown: Vec<_> = names.difference(&there).collect();
+        assert!(
+            unknown.is_empty(),
+            "{file} asks for what /metrics does not have: {unknown:?}"
+        );
+    }
+    let alerts = rules.matches("- alert: ").count();
+    for part in ["expr: ", "labels: { severity: ", "summary: ", "action: "] {
+        assert_eq!(rules.matches(part).count(), alerts, "each alert has its {part}");
+    }
+}
+
 #[test]
 fn metrics_tell_that_redis_is_away() {
     let mut redis = Redis::start();

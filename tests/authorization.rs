@@ -1,0 +1,157 @@
+//! Who may call what: every route, by every kind of caller.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use crate::common::{Conduit, Tenant, tenant};
+
+/// What a call on something of a tenant's answers to another tenant, to the tenant itself, and to the operator. To callers
+/// without a known token it is always 401.
+struct Row {
+    method: &'static str,
+    route: &'static str,
+    /// Said in the query, for routes that name nothing of the tenant in their path.
+    query: &'static str,
+    body: Option<Value>,
+    answers: [u16; 3],
+}
+
+fn row(method: &'static str, route: &'static str, query: &'static str, answers: [u16; 3]) -> Row {
+    Row {
+        method,
+        route,
+        query,
+        body: None,
+        answers,
+    }
+}
+
+fn with(body: Value, row: Row) -> Row {
+    Row {
+        body: Some(body),
+        ..row
+    }
+}
+
+/// Another tenant's is 404, as if it were not there; what is the operator's alone is 403, which tells nothing.
+fn table() -> Vec<Row> {
+    let (controllers, integrations) = ("/api/v1/controllers", "/api/v1/integrations/custom");
+    let (controller, integration) = ("/api/v1/controllers/{did}", "/api/v1/integrations/custom/{id}");
+    let rotate_secret = "/api/v1/controllers/{did}/webhook-secret/rotate";
+    let rotate_key = "/api/v1/integrations/custom/{id}/api-key/rotate";
+    let look_up = json!({"category": "user.contact.email", "value": "ada@shop.example"});
+    let mut more = tenant::shop();
+    more["name"] = json!("Another");
+    vec![
+        with(json!({"name": "New"}), row("POST", controllers, "", [403, 403, 201])),
+        row("GET", controllers, "", [200, 200, 200]),
+        row("GET", controller, "", [404, 200, 200]),
+        row("DELETE", controller, "", [403, 403, 204]),
+        with(
+            json!({"gracePeriodSeconds": 1}),
+            row("POST", rotate_secret, "", [404, 200, 200]),
+        ),
+        with(more.clone(), row("POST", integrations, "?did={did}", [404, 201, 201])),
+        row("GET", integrations, "?did={did}", [404, 200, 200]),
+        row("GET", integration, "", [404, 200, 200]),
+        with(more, row("PUT", integration, "", [404, 200, 200])),
+        row("DELETE", integration, "", [404, 204, 204]),
+        with(
+            json!({"gracePeriodSeconds": 1}),
+            row("POST", rotate_key, "", [404, 200, 200]),
+        ),
+        row("GET", "/api/v1/events", "?did={did}", [404, 200, 200]),
+        row("GET", "/api/v1/events/{id}", "", [404, 200, 200]),
+        row("GET", "/api/v1/activities", "?did={did}", [404, 200, 200]),
+        row("GET", "/api/v1/subjects", "?did={did}", [404, 200, 200]),
+        with(
+            look_up,
+            row("POST", "/api/v1/subjects/lookup", "?did={did}", [404, 200, 200]),
+        ),
+        row("GET", "/api/v1/subjects/{did}", "", [404, 200, 200]),
+        row("GET", "/api/v1/stats", "?did={did}", [404, 200, 200]),
+        row("GET", "/api/v1/supervision", "", [403, 403, 200]),
+        row("GET", "/api/v1/taxonomy", "", [200, 200, 200]),
+    ]
+}
+
+/// A tenant for one call, so that none meets what another left; with the path of the call on what it has.
+fn tenant_for(conduit: &Conduit, number: usize, row: &Row) -> (Tenant, String) {
+    let shop = Tenant::create(conduit, &format!("did:web:shop{number}.example"));
+    let event = shop.send(conduit, "contact", json!({"email": "ada@shop.example"}));
+    let subject = shop.outcome(conduit, &event)["subject"].as_str().unwrap().to_owned();
+    let did = if row.route.starts_with("/api/v1/subjects/") && row.query.is_empty() {
+        &subject
+    } else {
+        &shop.did
+    };
+    let id = if row.route.starts_with("/api/v1/events/") {
+        &event
+    } else {
+        &shop.integration
+    };
+    let path = format!("{}{}", row.route, row.query)
+        .replace("{did}", did)
+        .replace("{id}", id);
+    (shop, path)
+}
+
+#[test]
+fn each_caller_gets_from_each_route_what_is_theirs() {
+    let conduit = Conduit::start();
+    let other = Tenant::create(&conduit, "did:web:other.example");
+    let operator = conduit.admin_token();
+    let mut number = 0;
+    for row in table() {
+        let [to_other, to_own, to_operator] = row.answers;
+        for (caller, expected) in [
+            ("nobody", 401),
+            ("a stranger", 401),
+            ("another tenant", to_other),
+            ("the tenant", to_own),
+            ("the operator", to_operator),
+        ] {
+            number += 1;
+            let (shop, path) = tenant_for(&conduit, number, &row);
+            let token = match caller {
+                "nobody" => "",
+                "a stranger" => "cdt_mgt_0000000000000000000000000000000000000000000",
+                "another tenant" => &other.token,
+                "the tenant" => &shop.token,
+                _ => &operator,
+            };
+            let answer = conduit.call(token, row.method, &path, row.body.clone());
+            assert_eq!(
+                answer.status, expected,
+                "{caller}: {} {path}: {}",
+                row.method, answer.text
+            );
+            if expected >= 400 || caller == "another tenant" {
+                assert!(!answer.text.contains(&shop.did), "{caller}: {}", answer.text);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_has_every_route_there_is() {
+    let open = ["/livez", "/readyz", "/metrics"];
+    let server = include_str!("../src/http/server.rs");
+    let resources = server.split("only(").skip(1).filter_map(|text| {
+        let (route, rest) = text.trim_start().strip_prefix('"')?.split_once('"')?;
+        let methods = rest
+            .trim_start_matches([',', ' '])
+            .strip_prefix('"')?
+            .split_once('"')?
+            .0;
+        Some((route, methods))
+    });
+    let routes: HashSet<_> = resources
+        .filter(|(route, _)| !open.contains(route))
+        .flat_map(|(route, methods)| methods.split(", ").map(move |method| (method, route)))
+        .collect();
+    let rows: HashSet<_> = table().iter().map(|row| (row.method, row.route)).collect();
+    assert!(routes.len() > 15, "{routes:?}");
+    assert_eq!(rows, routes);
+}
