@@ -16,7 +16,8 @@ mod server;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conduit_actors::ports::DedupWindow;
+use conduit_actors::ids::{ControllerId, EventId};
+use conduit_actors::ports::{Claim, DedupWindow};
 
 pub use failover::{FailoverWindow, RedisAway};
 pub use memory::{MemoryWindow, MemoryWindowReport};
@@ -76,6 +77,12 @@ impl DedupWindows {
             Some(redis) => Arc::clone(redis) as Arc<dyn DedupWindow>,
             None => Arc::clone(&self.memory) as Arc<dyn DedupWindow>,
         }
+    }
+
+    /// The event that a claim would be a repeat of, as far as this node knows; nothing is claimed.
+    #[must_use]
+    pub fn first(&self, controller: ControllerId, claim: &Claim) -> Option<EventId> {
+        self.memory.first(controller, claim)
     }
 
     /// Where claims are decided.

@@ -5,6 +5,7 @@
 
 mod activities;
 mod controllers;
+mod dry_run;
 mod events;
 mod failures;
 mod guard;

@@ -61,6 +61,10 @@ fn table() -> Vec<Row> {
             json!({"gracePeriodSeconds": 1}),
             row("POST", rotate_key, "", [404, 200, 200]),
         ),
+        with(
+            json!({"event": "contact", "triggeredAt": "2026-04-06T10:30:00Z"}),
+            row("POST", "/api/v1/integrations/custom/{id}/test", "", [404, 200, 200]),
+        ),
         row("GET", "/api/v1/events", "?did={did}", [404, 200, 200]),
         row("GET", "/api/v1/events/{id}", "", [404, 200, 200]),
         row("GET", "/api/v1/activities", "?did={did}", [404, 200, 200]),

@@ -15,6 +15,7 @@ mod dedup_redis;
 mod dedup_window;
 mod demo;
 mod disk_faults;
+mod dry_run;
 mod fairness;
 mod fuzz;
 mod health;

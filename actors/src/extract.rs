@@ -41,6 +41,23 @@ pub struct MappedField {
     pub value: String,
 }
 
+/// One field of a mapping, and what an event has for it.
+#[derive(Debug)]
+pub struct FieldTrace {
+    /// Its path in the mapping.
+    pub path: String,
+    /// The type that its values must have.
+    pub field_type: FieldType,
+    /// Whether an event without it is rejected.
+    pub required: bool,
+    /// What it is, if it is personal data.
+    pub category: Option<Arc<Category>>,
+    /// Places of the event at which the path finds a value, right or wrong.
+    pub places: usize,
+    /// What an event with this field alone would give.
+    pub extraction: Extraction,
+}
+
 /// What was found in an event.
 #[derive(Debug, Default)]
 pub struct Extraction {
@@ -78,6 +95,30 @@ impl EventMapping {
         }
         extractor.finish()
     }
+
+    /// Extracts each field by itself, to show which gives what. Nothing, for a body that is not JSON.
+    #[must_use]
+    pub fn trace(&self, body: &[u8], context: &ExtractContext<'_>) -> Vec<FieldTrace> {
+        let root = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let trace = |field: &FieldMapping| {
+            let mut extractor = Extractor {
+                mapping: self,
+                context,
+                found: Extraction::default(),
+                values: 0,
+            };
+            let places = extractor.field(field, &root);
+            FieldTrace {
+                path: field.path.to_string(),
+                field_type: field.field_type,
+                required: field.required,
+                category: field.category.clone(),
+                places,
+                extraction: extractor.finish(),
+            }
+        };
+        self.fields.iter().map(trace).collect()
+    }
 }
 
 struct Extractor<'a> {
@@ -88,7 +129,8 @@ struct Extractor<'a> {
 }
 
 impl Extractor<'_> {
-    fn field(&mut self, field: &FieldMapping, root: &Value) {
+    /// How many values it has, right or wrong.
+    fn field(&mut self, field: &FieldMapping, root: &Value) -> usize {
         let mut found = 0;
         self.walk(field, field.path.steps(), root, &mut String::new(), &mut found);
         if found == 0 && field.required {
@@ -98,6 +140,7 @@ impl Extractor<'_> {
                 .reasons
                 .push(Notice::new(pointer, "required_missing", message));
         }
+        found
     }
 
     /// Visits every place that the path leads to. `found` counts those with a value, right or wrong.

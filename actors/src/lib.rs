@@ -18,6 +18,7 @@
 
 pub mod audit;
 pub mod dedup_key;
+pub mod dry_run;
 pub mod edge;
 pub mod envelope;
 pub mod event;

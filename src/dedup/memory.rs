@@ -195,6 +195,16 @@ impl MemoryWindow {
         verdicts
     }
 
+    /// The event that a claim would be a repeat of; nothing is claimed.
+    #[must_use]
+    pub fn first(&self, controller: ControllerId, claim: &Claim) -> Option<EventId> {
+        let claims = Arc::clone(self.controllers.get(&controller)?.value());
+        match claims.lock().verdict(claim)? {
+            Verdict::DuplicateOf(first) => Some(first),
+            Verdict::First => None,
+        }
+    }
+
     /// Takes in what another window decided: the claims that hold, whatever this one knows.
     pub(super) fn mirror(&self, controller: ControllerId, claims: &[Claim], verdicts: &[Verdict]) {
         let window = self.claims(controller);

@@ -37,7 +37,7 @@ const SHOWN_ONLY: [&str; 6] = [
     "apiKeyPreviousUntil",
 ];
 
-fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
+pub(super) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
     let mut sent: Sent = paging::json(body)?;
     SHOWN_ONLY.iter().for_each(|name| drop(sent.rest.remove(*name)));
     // Read again as a whole, so that unknown fields are refused at every depth.
@@ -136,7 +136,11 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     }))
 }
 
-async fn load(principal: &Principal, app: &App, id: &str) -> Result<(ControllerDid, IntegrationRow), Problem> {
+pub(super) async fn load(
+    principal: &Principal,
+    app: &App,
+    id: &str,
+) -> Result<(ControllerDid, IntegrationRow), Problem> {
     let missing = || Problem::not_found("integration");
     let id: IntegrationId = id.parse().map_err(|_| missing())?;
     let row = app

@@ -51,6 +51,12 @@ impl PiiExtractor {
             );
             return rejected(journaled, None, shown, vec![reason]);
         };
+        Self::extract_under(integration, journaled)
+    }
+
+    /// Extracts one event under this integration, whatever the directory says.
+    #[must_use]
+    pub fn extract_under(integration: Arc<Integration>, journaled: JournaledEvent) -> ExtractedEvent {
         let Some(mapping) = integration.mapping.event(&journaled.event.event_type) else {
             let shown = shown_if_harmless(&journaled.event.event_type);
             let reason = Notice::new(

@@ -1,0 +1,169 @@
+//! The dry run of an event under an integration's mapping, or under a draft of one.
+
+use std::sync::Arc;
+
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use conduit_actors::dry_run::{DryRun, Resolution, dry_run};
+use conduit_actors::envelope::Envelope;
+use conduit_actors::event::{AcceptedEvent, Notice, Status};
+use conduit_actors::extract::FieldTrace;
+use conduit_actors::ids::{EventId, SubjectId, Timestamp};
+use conduit_actors::ingest::{BodyFault, Refusal};
+use conduit_actors::mapping::{FieldType, Mapping};
+use conduit_actors::personal::Personal;
+use conduit_actors::ports::{Directory as _, Integration};
+use conduit_actors::stages::Finding;
+use conduit_actors::taxonomy::Class;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::guard::Principal;
+use super::integrations::{load, read};
+use super::paging::{self, Query};
+use super::problem::Problem;
+use super::state::App;
+
+/// What is sent with `draft=true`: the integration as it would be saved, and the event.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Draft {
+    integration: Value,
+    event: Value,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Field {
+    path: String,
+    #[serde(rename = "type")]
+    field_type: FieldType,
+    required: bool,
+    /// Whether the event has a value for it, right or wrong.
+    found: bool,
+    /// Whether every value found is right.
+    validated: bool,
+    /// The values as they would be hashed, masked; none of a category that is never stored.
+    normalised: Vec<String>,
+    category: Option<String>,
+    class: Option<Class>,
+    /// Whether a value of it may link the event to a data subject.
+    links: bool,
+    reasons: Vec<Notice>,
+    warnings: Vec<Notice>,
+}
+
+impl From<FieldTrace> for Field {
+    fn from(trace: FieldTrace) -> Self {
+        let found = trace.extraction;
+        Self {
+            path: trace.path,
+            field_type: trace.field_type,
+            required: trace.required,
+            found: trace.places > 0,
+            validated: trace.places > 0 && found.mapped.expose().len() == trace.places,
+            normalised: found.values.iter().map(|value| masked(value.value.expose())).collect(),
+            category: trace.category.as_ref().map(|category| category.key.to_string()),
+            class: trace.category.map(|category| category.class),
+            links: found.values.iter().any(|value| value.linkable),
+            reasons: found.reasons,
+            warnings: found.warnings,
+        }
+    }
+}
+
+/// Enough to recognise a value that one knows, and too little to learn one that one does not.
+fn masked(value: &str) -> String {
+    let shown = if value.chars().nth(3).is_some() { 1 } else { 0 };
+    value.chars().take(shown).chain("…".chars()).collect()
+}
+
+/// `POST /api/v1/integrations/custom/{id}/test`: stores nothing.
+pub(super) async fn test(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let query = Query::read(&request, &["did", "draft"])?;
+    let (_, row) = load(&principal, &app, &id).await?;
+    let saved = app
+        .directory
+        .by_id(row.id)
+        .ok_or_else(|| Problem::not_found("integration"))?;
+    let (integration, body) = match query.get("draft") {
+        None | Some("false") => (saved, body),
+        Some("true") => draft(&app, &saved, &body)?,
+        Some(_) => {
+            let detail = "draft must be true or false";
+            return Err(Problem::bad_request("parameter_invalid", detail));
+        }
+    };
+    if body.len() > app.config.server.max_body_bytes {
+        return Err(BodyFault::TooLarge.into());
+    }
+    let envelope = Envelope::parse(&body, Timestamp::now()).map_err(Refusal::Envelope)?;
+    let event = AcceptedEvent {
+        id: EventId::generate(),
+        controller: integration.controller.id,
+        integration: integration.id,
+        event_type: envelope.event_type,
+        triggered_at: envelope.triggered_at,
+        body: Personal::new(body),
+    };
+    let controller = event.controller;
+    let first = |claim: &_| app.dedup.first(controller, claim);
+    let run = dry_run(&integration, event, first, &*app.store).await?;
+    Ok(HttpResponse::Ok().json(shown(run)))
+}
+
+/// The integration as its draft would make it, and the event that came with the draft.
+fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration>, Bytes), Problem> {
+    let draft: Draft = paging::json(body)?;
+    let (spec, _) = read(&serde_json::to_vec(&draft.integration).unwrap_or_default())?;
+    let mapping = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+    let integration = Integration {
+        id: saved.id,
+        controller: Arc::clone(&saved.controller),
+        processor: saved.processor.clone(),
+        api_key: saved.api_key.clone(),
+        mapping: Arc::new(mapping),
+    };
+    let event = serde_json::to_vec(&draft.event).unwrap_or_default();
+    Ok((Arc::new(integration), event.into()))
+}
+
+fn shown(run: DryRun) -> Value {
+    let extracted = run.extracted;
+    let (status, reasons) = match extracted.finding {
+        Finding::Rejected(reasons) => (Status::Rejected, reasons),
+        Finding::Failed(reasons) => (Status::Failed, reasons),
+        Finding::Fits(_) if run.duplicate_of.is_some() => (Status::Duplicate, Vec::new()),
+        Finding::Fits(_) => (Status::Processed, Vec::new()),
+    };
+    let fields: Vec<Field> = run.fields.into_iter().map(Field::from).collect();
+    json!({
+        "status": status,
+        "event": extracted.shown_event_type.as_str(),
+        "fields": fields,
+        "reasons": reasons,
+        "warnings": extracted.warnings,
+        "categories": extracted.categories,
+        "duplicateOf": run.duplicate_of,
+        "subject": run.resolution.map(subject),
+    })
+}
+
+fn subject(resolution: Resolution) -> Value {
+    let did = |subject: &SubjectId| SubjectId::did(subject).to_string();
+    match resolution {
+        Resolution::Nobody => json!({"resolution": "nobody", "did": null, "merged": []}),
+        Resolution::New => json!({"resolution": "new", "did": null, "merged": []}),
+        Resolution::Known(known) => json!({"resolution": "known", "did": did(&known), "merged": []}),
+        Resolution::Merged { into, from } => {
+            let merged: Vec<_> = from.iter().map(did).collect();
+            json!({"resolution": "merged", "did": did(&into), "merged": merged})
+        }
+    }
+}
