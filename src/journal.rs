@@ -37,6 +37,7 @@
 
 mod codec;
 mod contents;
+mod error;
 mod index;
 mod keeper;
 mod past;
@@ -62,6 +63,7 @@ use tokio::sync::mpsc;
 use crate::keys::{Epoch, Keyring};
 use codec::Batch;
 use contents::Contents;
+pub use error::OpenError;
 use index::{Index, Run};
 use keeper::Keeper;
 pub use past::{Past, PastFilter, Step};
@@ -95,30 +97,6 @@ pub struct JournalOptions {
 
 /// Called when a sync failed, with what happened. Must not return control to the journal.
 pub type Fatal = Box<dyn Fn(&str) + Send + Sync>;
-
-/// Why a journal cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The disk refused.
-    #[error("the journal in {dir} cannot be read: {cause}")]
-    Disk {
-        /// Where.
-        dir: PathBuf,
-        /// Why.
-        cause: String,
-    },
-    /// Something is not as it was written.
-    #[error(
-        "the journal is damaged at {place}: {what}. Nothing was changed. Restore the segment from a copy; or, \
-             to go on without the events in it, move the journal's directory away"
-    )]
-    Damaged {
-        /// Segment and offset.
-        place: String,
-        /// What is wrong.
-        what: String,
-    },
-}
 
 /// What the writer's thread and the readers share.
 struct Shared {

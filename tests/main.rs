@@ -29,3 +29,4 @@ mod postgres;
 mod store;
 mod supervision;
 mod tls;
+mod trial;

@@ -7,6 +7,7 @@
 
 mod comparison;
 mod judged;
+mod tally;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub use comparison::{
     CategoryRow, Changes, Comparison, EventRow, FieldRow, NoticeRow, Sample, SampleSide, Statuses, Subjects,
 };
 use judged::{Judged, Side};
+use tally::Tally;
 
 use crate::dry_run::{Resolution, resolution};
 use crate::event::{AcceptedEvent, JournaledEvent};
@@ -26,7 +28,7 @@ use crate::ports::{Integration, KnownLink, PipelineStore, StoreError};
 pub struct Trial {
     live: Arc<Integration>,
     draft: Arc<Integration>,
-    tally: comparison::Tally,
+    tally: Tally,
 }
 
 impl Trial {
@@ -36,7 +38,7 @@ impl Trial {
         Self {
             live,
             draft,
-            tally: comparison::Tally::default(),
+            tally: Tally::default(),
         }
     }
 
@@ -45,6 +47,7 @@ impl Trial {
     /// # Errors
     /// [`StoreError`], if links cannot be looked up: the trial is of no use then.
     pub async fn examine(&mut self, events: Vec<JournaledEvent>, store: &dyn PipelineStore) -> Result<(), StoreError> {
+        fail::fail_point!("trial::examine");
         let judge = |journaled: JournaledEvent| Judged {
             live: Side::of(&self.live, &journaled),
             draft: Side::of(&self.draft, &journaled),

@@ -271,3 +271,24 @@ fn no_thread(error: &std::io::Error) -> Problem {
     tracing::error!(%error, "a trial cannot be started");
     Problem::unavailable("trials_busy", "the trial cannot be started: try again later")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_for_each_controller_and_a_few_in_all() {
+        let trials = Arc::new(Trials::default());
+        let [one, other, third] = [(); 3].map(|()| ControllerId::generate());
+        let code = |controller| trials.begin(controller).err().map(|problem| problem.code());
+        let first = trials.begin(one).ok();
+        assert_eq!(code(one), Some("trial_running"));
+        let second = trials.begin(other).ok();
+        assert!(first.is_some() && second.is_some());
+        assert_eq!(code(third), Some("trials_busy"));
+        drop(first);
+        assert_eq!(code(third), None);
+        assert_eq!(code(one), None);
+        assert_eq!(code(other), Some("trial_running"));
+    }
+}
