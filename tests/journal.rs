@@ -72,6 +72,7 @@ impl World {
         let mut found: Vec<_> = fs::read_dir(self.dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
             .collect();
         found.sort();
         found

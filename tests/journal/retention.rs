@@ -11,9 +11,9 @@ use conduit_actors::ports::{Journal as _, JournalError};
 use super::{World, append, fill};
 use crate::common::wait_for;
 
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
+pub const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-fn keeping(world: &World, keep: Duration, max_bytes: u64) -> JournalOptions {
+pub fn keeping(world: &World, keep: Duration, max_bytes: u64) -> JournalOptions {
     JournalOptions {
         retention: Retention {
             keep,
@@ -29,7 +29,7 @@ fn open(world: &World, options: JournalOptions, released: u64) -> WalJournal {
     world.open_with(options, &at).unwrap()
 }
 
-fn all_of(controller: ControllerId) -> PastFilter {
+pub fn all_of(controller: ControllerId) -> PastFilter {
     PastFilter {
         controller,
         integration: None,
