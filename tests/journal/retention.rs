@@ -301,3 +301,25 @@ fn a_reading_stops_when_its_time_is_up_and_can_go_on() {
     assert_eq!(some.len(), 1, "no more once there are so many bytes");
     assert_eq!(rest(&mut past, 10).unwrap(), bodies[1..]);
 }
+
+#[test]
+fn retained_segments_can_be_moved_back_for_a_database_of_before() {
+    let world = World::new();
+    let [one, _] = world.controllers;
+    let journal = open(&world, keeping(&world, WEEK, 1 << 30), 0);
+    let bodies = fill(&journal, one, 0..60);
+    journal.release(one, Sequence(60));
+    drop(journal);
+    let refused = world.open_with(keeping(&world, WEEK, 1 << 30), &[(one, Sequence(20))]);
+    assert!(refused.err().unwrap().to_string().contains("are missing"));
+    for file in retained(&world) {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let number = name.split_once('-').unwrap().0;
+        fs::rename(&file, world.dir.path().join(format!("{number}.wal"))).unwrap();
+    }
+    let journal = world
+        .open_with(keeping(&world, WEEK, 1 << 30), &[(one, Sequence(20))])
+        .unwrap();
+    assert_eq!(super::bodies(&journal, one), bodies[20..]);
+    assert_eq!(read(&journal, one), reversed(bodies));
+}
