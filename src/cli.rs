@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 use conduit_actors::ids::ControllerDid;
 
 use crate::config::{Config, Database};
-use crate::{audit, logging, serve};
+use crate::{audit, http, logging, serve};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
 #[derive(Debug, Parser)]
@@ -39,6 +39,8 @@ enum Command {
     Send(send::Send),
     /// Ask the server that runs with this configuration whether it answers; 1 if not.
     Health(health::Health),
+    /// Print the OpenAPI 3.1 document of the HTTP API.
+    Openapi,
     /// Work with the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -79,6 +81,9 @@ pub fn main() -> ExitCode {
     if let Some(Command::Send(send)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(send.run()));
     }
+    if let Some(Command::Openapi) = &cli.command {
+        return finish(print(http::openapi::text()));
+    }
     let config = match Config::load(cli.config.as_deref()) {
         Ok(config) => config,
         Err(error) => {
@@ -103,8 +108,8 @@ pub fn main() -> ExitCode {
         Command::Health(health) => system.block_on(health.run(&config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
-        // Handled above: it needs no configuration.
-        Command::Send(_) => Ok(true),
+        // Handled above: they need no configuration.
+        Command::Send(_) | Command::Openapi => Ok(true),
     })
 }
 
@@ -175,12 +180,13 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
 fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
     match command {
         ConfigCommand::Check => println!("The configuration is valid."),
-        ConfigCommand::Print => {
-            use std::io::Write as _;
-            std::io::stdout()
-                .write_all(config.shown().as_bytes())
-                .context("cannot print")?;
-        }
+        ConfigCommand::Print => return print(&config.shown()),
     }
+    Ok(true)
+}
+
+fn print(text: &str) -> Result<bool> {
+    use std::io::Write as _;
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")?;
     Ok(true)
 }

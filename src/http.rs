@@ -5,12 +5,14 @@
 
 mod activities;
 mod controllers;
+mod docs;
 mod dry_run;
 mod events;
 mod failures;
 mod guard;
 mod ingest;
 mod integrations;
+pub mod openapi;
 mod paging;
 mod probes;
 mod problem;

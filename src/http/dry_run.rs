@@ -8,15 +8,16 @@ use conduit_actors::dry_run::{DryRun, Resolution, dry_run};
 use conduit_actors::envelope::Envelope;
 use conduit_actors::event::{AcceptedEvent, Notice, Status};
 use conduit_actors::extract::FieldTrace;
-use conduit_actors::ids::{EventId, SubjectId, Timestamp};
+use conduit_actors::ids::{EventId, SubjectDid, SubjectId, Timestamp};
 use conduit_actors::ingest::{BodyFault, Refusal};
 use conduit_actors::mapping::{FieldType, Mapping};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::stages::Finding;
 use conduit_actors::taxonomy::Class;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::guard::Principal;
 use super::integrations::{load, read};
@@ -32,12 +33,67 @@ struct Draft {
     event: Value,
 }
 
-#[derive(Serialize)]
+/// What would become of an event.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DryRun")]
+pub(super) struct Shown {
+    /// Its status then.
+    status: Status,
+    /// Its type, if that may be shown.
+    event: String,
+    /// The fields of its mapping, in the mapping's order.
+    fields: Vec<Field>,
+    /// Why it would be rejected, or fail.
+    reasons: Vec<Notice>,
+    /// What would be dropped, and the like.
+    warnings: Vec<Notice>,
+    /// The categories of personal data in it, sorted, each once.
+    categories: Vec<Arc<str>>,
+    /// The event that it would repeat, as far as this node knows.
+    duplicate_of: Option<EventId>,
+    /// Whom it would concern; null if it would not come so far.
+    subject: Option<Subject>,
+}
+
+/// Whom an event would concern.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DryRunSubject")]
+struct Subject {
+    /// How the data subject would be found.
+    resolution: Found,
+    /// The data subject; null if there is none yet.
+    did: Option<SubjectDid>,
+    /// Those that would be merged into it.
+    merged: Vec<SubjectDid>,
+}
+
+/// How a data subject would be found.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "DryRunResolution")]
+enum Found {
+    /// The event identifies nobody.
+    Nobody,
+    /// It would be made.
+    New,
+    /// It is there.
+    Known,
+    /// It would be made of several that are there.
+    Merged,
+}
+
+/// What a dry run says of one field.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "DryRunField")]
 struct Field {
+    /// Its path in the mapping.
     path: String,
+    /// Its type in the mapping.
     #[serde(rename = "type")]
     field_type: FieldType,
+    /// Whether an event without it is rejected.
     required: bool,
     /// Whether the event has a value for it, right or wrong.
     found: bool,
@@ -45,11 +101,15 @@ struct Field {
     validated: bool,
     /// The values as they would be hashed, masked; none of a category that is never stored.
     normalised: Vec<String>,
+    /// Its category of personal data; null if it is none.
     category: Option<String>,
+    /// What the category says about identity.
     class: Option<Class>,
     /// Whether a value of it may link the event to a data subject.
     links: bool,
+    /// Why it would have the event rejected.
     reasons: Vec<Notice>,
+    /// Why its value would be dropped, and the like.
     warnings: Vec<Notice>,
 }
 
@@ -134,7 +194,7 @@ fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration
     Ok((Arc::new(integration), event.into()))
 }
 
-fn shown(run: DryRun) -> Value {
+fn shown(run: DryRun) -> Shown {
     let extracted = run.extracted;
     let (status, reasons) = match extracted.finding {
         Finding::Rejected(reasons) => (Status::Rejected, reasons),
@@ -142,28 +202,28 @@ fn shown(run: DryRun) -> Value {
         Finding::Fits(_) if run.duplicate_of.is_some() => (Status::Duplicate, Vec::new()),
         Finding::Fits(_) => (Status::Processed, Vec::new()),
     };
-    let fields: Vec<Field> = run.fields.into_iter().map(Field::from).collect();
-    json!({
-        "status": status,
-        "event": extracted.shown_event_type.as_str(),
-        "fields": fields,
-        "reasons": reasons,
-        "warnings": extracted.warnings,
-        "categories": extracted.categories,
-        "duplicateOf": run.duplicate_of,
-        "subject": run.resolution.map(subject),
-    })
+    Shown {
+        status,
+        event: extracted.shown_event_type.to_string(),
+        fields: run.fields.into_iter().map(Field::from).collect(),
+        reasons,
+        warnings: extracted.warnings,
+        categories: extracted.categories,
+        duplicate_of: run.duplicate_of,
+        subject: run.resolution.map(subject),
+    }
 }
 
-fn subject(resolution: Resolution) -> Value {
-    let did = |subject: &SubjectId| SubjectId::did(subject).to_string();
-    match resolution {
-        Resolution::Nobody => json!({"resolution": "nobody", "did": null, "merged": []}),
-        Resolution::New => json!({"resolution": "new", "did": null, "merged": []}),
-        Resolution::Known(known) => json!({"resolution": "known", "did": did(&known), "merged": []}),
-        Resolution::Merged { into, from } => {
-            let merged: Vec<_> = from.iter().map(did).collect();
-            json!({"resolution": "merged", "did": did(&into), "merged": merged})
-        }
+fn subject(resolution: Resolution) -> Subject {
+    let (resolution, subject, merged) = match resolution {
+        Resolution::Nobody => (Found::Nobody, None, Vec::new()),
+        Resolution::New => (Found::New, None, Vec::new()),
+        Resolution::Known(known) => (Found::Known, Some(known), Vec::new()),
+        Resolution::Merged { into, from } => (Found::Merged, Some(into), from),
+    };
+    Subject {
+        resolution,
+        did: subject.as_ref().map(SubjectId::did),
+        merged: merged.iter().map(SubjectId::did).collect(),
     }
 }

@@ -2,18 +2,21 @@
 
 use actix_web::HttpRequest;
 use conduit_actors::ids::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
+pub(super) const DEFAULT_LIMIT: usize = 50;
+pub(super) const MAX_LIMIT: usize = 200;
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "{T}Page")]
 pub(super) struct Items<T> {
+    /// In the list's order.
     pub(super) items: Vec<T>,
     /// Give it back as `cursor` for the next page; none: this is the last one.
     pub(super) next_cursor: Option<String>,

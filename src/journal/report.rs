@@ -1,10 +1,11 @@
 //! What the journal tells of itself.
 
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The journal's figures.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JournalReport {
     /// Segments on disk.
