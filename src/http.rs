@@ -12,6 +12,7 @@ mod failures;
 mod guard;
 mod ingest;
 mod integrations;
+mod objects;
 pub mod openapi;
 mod paging;
 mod probes;

@@ -24,6 +24,7 @@ mod journal;
 mod management;
 mod metrics;
 mod nodes;
+mod openapi;
 mod outages;
 mod postgres;
 mod store;

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::personal::{CredentialHash, Secret};
 use conduit_actors::ports::{Credential, Directory as _};
+use conduit_actors::whole;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,7 @@ pub(super) struct NewSecret {
 pub(super) struct Rotation {
     /// For how long the credential before is taken as well, in seconds: 0 to 2,592,000 (30 days); a day if it is left
     /// out.
+    #[serde(default, deserialize_with = "whole::optional")]
     #[schemars(range(max = MAX_GRACE_SECONDS))]
     grace_period_seconds: Option<u32>,
 }

@@ -134,8 +134,9 @@ mod tests {
     #[test]
     fn every_link_within_the_page_leads_somewhere_and_none_leads_out() {
         let attribute = |name: &str| -> Vec<&str> {
-            let marks = PAGE.split(&format!(" {name}=\"")).skip(1);
-            marks.map(|rest| rest.split('"').next().unwrap_or_default()).collect()
+            let mark = format!(" {name}=\"");
+            let marked = PAGE.split(mark.as_str()).skip(1);
+            marked.map(|rest| rest.split('"').next().unwrap_or_default()).collect()
         };
         let ids = attribute("id");
         let targets: HashSet<&str> = ids.iter().copied().collect();

@@ -147,7 +147,11 @@ pub(super) async fn test(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "draft"])?;
+    let named = principal.some(&app, query.get("did"))?;
     let (_, row) = load(&principal, &app, &id).await?;
+    if named.is_some_and(|(_, controller)| controller != row.controller) {
+        return Err(Problem::not_found("integration"));
+    }
     let saved = app
         .directory
         .by_id(row.id)

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, IntegrationId, ProcessorId, Timestamp};
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use conduit_actors::ports::Credential;
+use conduit_actors::whole;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +24,7 @@ use crate::store::IntegrationRow;
 /// An integration as it is sent: its spec, and the version that a replacement is meant for.
 #[derive(Deserialize)]
 struct Sent {
+    #[serde(default, deserialize_with = "whole::optional")]
     version: Option<u64>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::objects;
 use super::problem::Problem;
 
 pub(super) const DEFAULT_LIMIT: usize = 50;
@@ -101,7 +102,7 @@ impl Query {
 
 /// Reads a JSON body; the fault says where, and never repeats the body.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    objects::read(body).map_err(|error| {
         let detail = match error.classify() {
             // These name fields and types of the API; a value of the wrong type may be shown, so it is cut off.
             serde_json::error::Category::Data => {

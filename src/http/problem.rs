@@ -122,6 +122,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
     }
 
+    /// As [`BodyFault::TooLarge`], for management.
+    pub(super) fn too_large() -> Self {
+        let detail = "the body is longer than 4 MiB: send less";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
+    }
+
     pub(super) fn too_many_failures(retry_after: u64) -> Self {
         let detail = "too many failed authentications from this address: mend the credentials, then wait";
         let status = StatusCode::TOO_MANY_REQUESTS;

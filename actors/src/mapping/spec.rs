@@ -52,11 +52,16 @@ pub struct EventSpec {
     pub fields: Vec<FieldSpec>,
 }
 
+/// What [`Path::parse`](super::Path::parse) takes, but for the number of steps.
+const PATH_PATTERN: &str =
+    r"^[^.\[\]\u0000-\u001f\u007f-\u009f]+(?:\[\])*(?:\.[^.\[\]\u0000-\u001f\u007f-\u009f]+(?:\[\])*)*$";
+
 /// One field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FieldSpec {
     /// Where it is: names divided by dots; `[]` after a name stands for each element of an array.
+    #[schemars(length(max = 256), regex(pattern = PATH_PATTERN))]
     pub path: String,
     /// What JSON value it must be.
     #[serde(rename = "type", default)]
@@ -94,7 +99,11 @@ pub struct DedupSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<DedupKeyKind>,
     /// For how long after the first, in seconds: 0 (off) to 86,400.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::whole::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(range(max = 86_400))]
     pub window_seconds: Option<u32>,
 }

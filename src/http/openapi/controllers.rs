@@ -22,7 +22,9 @@ fn created() -> Value {
 }
 
 fn named(operation: Operation) -> Operation {
-    operation.path::<ControllerDid>("did", "The controller.", "did:web:shop.example")
+    operation
+        .path::<ControllerDid>("did", "The controller.", "did:web:shop.example")
+        .problems(400, &["did_invalid"])
 }
 
 pub(super) fn group() -> Group {
@@ -33,7 +35,8 @@ pub(super) fn group() -> Group {
             200,
             "A page of controllers.",
             json!({"items": [example()], "nextCursor": null}),
-        );
+        )
+        .leads_to("getController", &[("did", "$response.body#/items/0/did")]);
     let create = Operation::post("/api/v1/controllers", "createController", "Create a controller")
         .about("Makes a tenant. Its webhook secret and its management token are in this answer and never again.")
         .operator_only()

@@ -53,6 +53,7 @@ pub(super) fn group() -> Group {
             "A page of events.",
             json!({"items": [event()], "nextCursor": null}),
         )
+        .leads_to("getEvent", &[("id", "$response.body#/items/0/eventId")])
         .problems(500, &["journal_unavailable"]);
     let get = Operation::get("/api/v1/events/{id}", "getEvent", "Get an event")
         .about(
@@ -79,6 +80,8 @@ pub(super) fn group() -> Group {
             json!({"items": [activity()], "nextCursor": null}),
         )
         .or_gives::<Text>("text/csv", json!("activityId,sequence,eventId,…\r\n"))
+        .leads_to("getEvent", &[("id", "$response.body#/items/0/eventId")])
+        .leads_to("getSubject", &[("did", "$response.body#/items/0/subject")])
         .problems(400, &["did_missing"])
         .problems(404, &["not_found"]);
     Group {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use conduit_actors::ids::IntegrationId;
+use conduit_actors::ids::{ControllerDid, IntegrationId};
 use conduit_actors::mapping::IntegrationSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
@@ -122,6 +122,7 @@ fn tried() -> Value {
 }
 
 pub(super) fn group() -> Group {
+    let first = [("id", "$response.body#/items/0/id")];
     let list = Operation::get(ALL, "listIntegrations", "List integrations")
         .of_some_controller()
         .in_pages::<IntegrationId>(ID)
@@ -129,7 +130,10 @@ pub(super) fn group() -> Group {
             200,
             "A page of integrations.",
             json!({"items": [example()], "nextCursor": null}),
-        );
+        )
+        .leads_to("getIntegration", &first)
+        .leads_to("replaceIntegration", &first)
+        .leads_to("testIntegration", &first);
     let id = [("id", "$response.body#/id")];
     let create = Operation::post(ALL, "createIntegration", "Create an integration")
         .about(
@@ -141,7 +145,9 @@ pub(super) fn group() -> Group {
         .gives::<CreatedIntegration>(201, "The integration, with its API key.", created())
         .leads_to("getIntegration", &id)
         .leads_to("deleteIntegration", &id)
+        .leads_to("replaceIntegration", &id)
         .leads_to("rotateApiKey", &id)
+        .leads_to("testIntegration", &id)
         .problems(400, &["data_processor_id_invalid", "mapping_invalid"])
         .problems(409, &["already_exists"]);
     let get = named(Operation::get(ONE, "getIntegration", "Get an integration"))
@@ -193,7 +199,12 @@ pub(super) fn group() -> Group {
         "Whether the body has a draft of the integration with the event.",
         "false",
     )
-    .of_one_controller()
+    .query::<ControllerDid>(
+        "did",
+        "The integration's controller; the id says it already.",
+        "did:web:shop.example",
+    )
+    .problems(400, &["did_invalid"])
     .takes::<DryRunBody>("An event or, with draft=true, a draft and an event.", event.clone())
     .or_takes("draft", json!({"integration": spec(), "event": event}))
     .gives::<dry_run::Shown>(200, "What would become of it.", tried())

@@ -22,6 +22,7 @@ fn example() -> Value {
 }
 
 pub(super) fn group() -> Group {
+    let first = [("did", "$response.body#/items/0/did")];
     let list = Operation::get("/api/v1/subjects", "listSubjects", "List data subjects")
         .of_some_controller()
         .in_pages::<SubjectId>("019d6242-3aff-7590-a1c4-7e8f2d6b0934")
@@ -29,7 +30,8 @@ pub(super) fn group() -> Group {
             200,
             "A page of data subjects.",
             json!({"items": [example()], "nextCursor": null}),
-        );
+        )
+        .leads_to("getSubject", &first);
     let look_up = Operation::post("/api/v1/subjects/lookup", "lookUpSubject", "Look up a data subject")
         .about("By an identifier, which is hashed as those of events are, and neither stored nor logged.")
         .of_one_controller()
@@ -42,6 +44,7 @@ pub(super) fn group() -> Group {
             "Who it is: nobody, or one, or several if the identifier is a weak one.",
             json!({"items": [example()], "nextCursor": null}),
         )
+        .leads_to("getSubject", &first)
         .problems(400, &["lookup_invalid"]);
     let get = Operation::get("/api/v1/subjects/{did}", "getSubject", "Get a data subject")
         .about("One that was merged answers as the one that it was merged into.")
