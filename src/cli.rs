@@ -1,5 +1,6 @@
 //! The commands. Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
+mod bench;
 mod demo;
 mod health;
 mod send;
@@ -37,6 +38,8 @@ enum Command {
     Demo(demo::Demo),
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
+    /// Load a server of its own, or a running one, and show what it does; sweep over settings.
+    Bench(bench::Bench),
     /// Ask the server that runs with this configuration whether it answers; 1 if not.
     Health(health::Health),
     /// Print the OpenAPI 3.1 document of the HTTP API.
@@ -81,6 +84,9 @@ pub fn main() -> ExitCode {
     if let Some(Command::Send(send)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(send.run()));
     }
+    if let Some(Command::Bench(bench)) = &cli.command {
+        return bench.run();
+    }
     if let Some(Command::Openapi) = &cli.command {
         return finish(print(http::openapi::text()));
     }
@@ -109,7 +115,7 @@ pub fn main() -> ExitCode {
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
         // Handled above: they need no configuration.
-        Command::Send(_) | Command::Openapi => Ok(true),
+        Command::Send(_) | Command::Bench(_) | Command::Openapi => Ok(true),
     })
 }
 

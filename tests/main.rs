@@ -6,6 +6,7 @@ mod common;
 
 mod audit;
 mod authorization;
+mod bench;
 mod canary;
 mod contract;
 mod crash;

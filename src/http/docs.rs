@@ -12,7 +12,7 @@ use actix_web::HttpResponse;
 use serde_json::Value;
 
 use super::openapi::document;
-use html::{Html, members, prose, text};
+use html::{Html, inline, members, prose, text};
 
 /// Its own style, and nothing else.
 const POLICY: &str =
@@ -67,7 +67,10 @@ fn navigation(page: &mut Html, document: &Value) {
         page.raw("<h2>");
         page.link(&format!("#{}", operations::anchor(name)), name);
         page.raw("</h2>\n<ul>\n");
-        for (_, _, operation) in operations::of(document, name) {
+        let listed = operations::of(document, name)
+            .into_iter()
+            .filter(|(method, ..)| *method != "head");
+        for (_, _, operation) in listed {
             page.raw("<li>");
             page.link(
                 &format!("#{}", text(&operation["operationId"])),
@@ -97,7 +100,7 @@ fn credentials(page: &mut Html, document: &Value) {
         page.raw("<dd><code>");
         page.text(place);
         page.raw("</code> ");
-        page.text(text(&scheme["description"]));
+        inline(page, text(&scheme["description"]));
         page.raw("</dd>\n");
     }
     page.raw("</dl>\n");

@@ -133,13 +133,13 @@ fn components() -> Value {
         },
         "securitySchemes": {
             "apiKey": {"type": "http", "scheme": "bearer",
-                       "description": "An integration's API key: its `webhookAuth`."},
+                       "description": "For sending events: what an integration's `webhookAuth` has."},
             "controllerToken": {"type": "http", "scheme": "bearer",
-                                "description": "A controller's management token: what is its own."},
+                                "description": "For managing what is the controller's own: its `managementToken`."},
             "operatorToken": {"type": "http", "scheme": "bearer",
-                              "description": "The operator's token: everything."},
+                              "description": "For managing everything: in the file `admin.token` of the data directory, unless the operator chose one."},
             "webhookSecret": {"type": "apiKey", "in": "header", "name": "x-webhook-secret",
-                              "description": "The webhook secret of the integration's controller."},
+                              "description": "For sending events: the `webhookSecret` of the integration's controller."},
         },
     })
 }
