@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use conduit_actors::ids::ControllerDid;
 
-use crate::config::{Config, Database};
+use crate::config::{self, Config, Database};
 use crate::{audit, http, logging, serve};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
@@ -68,6 +68,8 @@ enum ConfigCommand {
     Check,
     /// Print what is in force; credentials are not shown.
     Print,
+    /// Print what every setting means, as Markdown: docs/configuration.md.
+    Reference,
 }
 
 /// Runs the command line.
@@ -86,6 +88,9 @@ pub fn main() -> ExitCode {
     }
     if let Some(Command::Bench(bench)) = &cli.command {
         return bench.run();
+    }
+    if let Some(Command::Config(ConfigCommand::Reference)) = &cli.command {
+        return finish(print(&config::reference()));
     }
     if let Some(Command::Openapi) = &cli.command {
         return finish(print(http::openapi::text()));
@@ -186,6 +191,8 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
 fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
     match command {
         ConfigCommand::Check => println!("The configuration is valid."),
+        // Handled before there is a configuration.
+        ConfigCommand::Reference => {}
         ConfigCommand::Print => return print(&config.shown()),
     }
     Ok(true)

@@ -4,6 +4,7 @@
 
 mod database;
 mod environment;
+mod reference;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use reference::reference;
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");

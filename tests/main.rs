@@ -16,6 +16,7 @@ mod dedup_redis;
 mod dedup_window;
 mod demo;
 mod disk_faults;
+mod docs;
 mod dry_run;
 mod fairness;
 mod fuzz;
