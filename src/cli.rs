@@ -1,5 +1,6 @@
 //! The commands. Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
+mod bench;
 mod demo;
 mod health;
 mod send;
@@ -11,8 +12,8 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use conduit_actors::ids::ControllerDid;
 
-use crate::config::{Config, Database};
-use crate::{audit, logging, serve};
+use crate::config::{self, Config, Database};
+use crate::{audit, http, logging, serve};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
 #[derive(Debug, Parser)]
@@ -37,8 +38,12 @@ enum Command {
     Demo(demo::Demo),
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
+    /// Load a server of its own, or a running one, and show what it does; sweep over settings.
+    Bench(bench::Bench),
     /// Ask the server that runs with this configuration whether it answers; 1 if not.
     Health(health::Health),
+    /// Print the OpenAPI 3.1 document of the HTTP API.
+    Openapi,
     /// Work with the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -63,6 +68,8 @@ enum ConfigCommand {
     Check,
     /// Print what is in force; credentials are not shown.
     Print,
+    /// Print what every setting means, as Markdown: docs/configuration.md.
+    Reference,
 }
 
 /// Runs the command line.
@@ -78,6 +85,15 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(Command::Send(send)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(send.run()));
+    }
+    if let Some(Command::Bench(bench)) = &cli.command {
+        return bench.run();
+    }
+    if let Some(Command::Config(ConfigCommand::Reference)) = &cli.command {
+        return finish(print(&config::reference()));
+    }
+    if let Some(Command::Openapi) = &cli.command {
+        return finish(print(http::openapi::text()));
     }
     let config = match Config::load(cli.config.as_deref()) {
         Ok(config) => config,
@@ -103,8 +119,8 @@ pub fn main() -> ExitCode {
         Command::Health(health) => system.block_on(health.run(&config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
-        // Handled above: it needs no configuration.
-        Command::Send(_) => Ok(true),
+        // Handled above: they need no configuration.
+        Command::Send(_) | Command::Bench(_) | Command::Openapi => Ok(true),
     })
 }
 
@@ -175,12 +191,15 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
 fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
     match command {
         ConfigCommand::Check => println!("The configuration is valid."),
-        ConfigCommand::Print => {
-            use std::io::Write as _;
-            std::io::stdout()
-                .write_all(config.shown().as_bytes())
-                .context("cannot print")?;
-        }
+        // Handled before there is a configuration.
+        ConfigCommand::Reference => {}
+        ConfigCommand::Print => return print(&config.shown()),
     }
+    Ok(true)
+}
+
+fn print(text: &str) -> Result<bool> {
+    use std::io::Write as _;
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")?;
     Ok(true)
 }

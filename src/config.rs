@@ -4,6 +4,7 @@
 
 mod database;
 mod environment;
+mod reference;
 mod retention;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,7 @@ use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use reference::reference;
 pub use retention::RetentionConfig;
 
 /// The defaults, and the documentation of every key.

@@ -5,6 +5,7 @@
 
 mod activities;
 mod controllers;
+mod docs;
 mod draft;
 mod dry_run;
 mod events;
@@ -12,6 +13,8 @@ mod failures;
 mod guard;
 mod ingest;
 mod integrations;
+mod objects;
+pub mod openapi;
 mod paging;
 mod probes;
 mod problem;

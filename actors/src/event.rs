@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
@@ -54,7 +55,7 @@ pub struct JournaledEvent {
 }
 
 /// How far an event has come, in the API's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Accepted, not processed yet.
@@ -84,7 +85,7 @@ impl Status {
 }
 
 /// Something to say about one field of an event. Never holds the field's value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
     /// JSON Pointer (RFC 6901) to the field; empty for the whole event.
     pub field: String,
@@ -201,7 +202,7 @@ impl std::fmt::Display for AuditHash {
 }
 
 /// Why the processing is lawful (GDPR, article 6(1)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LegalBasis {
     /// Article 6(1)(a).

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
@@ -127,7 +128,7 @@ impl Actors {
 }
 
 /// A shard as the supervision report shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShardReport {
     /// Its number, from 0.

@@ -23,6 +23,11 @@ const SHORT: [(&str, &str); 9] = [
 /// Those that may be read from a file.
 const CREDENTIALS: [&str; 3] = ["CONDUIT_DATABASE_URL", "CONDUIT_REDIS_URL", "CONDUIT_ADMIN_TOKEN"];
 
+/// The short name of a key, if it has one.
+pub(super) fn variable_for(key: &str) -> Option<&'static str> {
+    SHORT.iter().find(|(_, named)| *named == key).map(|(name, _)| *name)
+}
+
 /// What the short names set: keys and values. `variable` looks one up.
 pub(super) fn short(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<(&'static str, String)>, ConfigError> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());

@@ -10,6 +10,7 @@ use conduit_actors::ids::{
     ActivityId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectDid, Timestamp,
 };
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -19,22 +20,38 @@ use super::problem::Problem;
 use super::state::App;
 use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 
-#[derive(Debug, Serialize)]
+/// A processing activity: one record of the audit log, chained to the one before it.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+#[schemars(rename = "Activity")]
+pub(super) struct Shown {
+    /// Its id.
     activity_id: ActivityId,
+    /// Its place in the controller's chain.
     sequence: Sequence,
+    /// The event that it records.
     event_id: EventId,
+    /// The data subject that it concerns, pseudonymous; null if the event identified nobody.
     subject: Option<String>,
+    /// The integration that the event came by.
     integration_id: IntegrationId,
+    /// The processor that the event came from.
     data_processor_id: ProcessorId,
+    /// The event's type.
     event: EventType,
+    /// What the data is processed for.
     purpose: Option<Arc<str>>,
+    /// Why that is lawful.
     legal_basis: Option<LegalBasis>,
+    /// The categories of personal data in the event, sorted, each once.
     categories: Vec<Arc<str>>,
+    /// When it happened, as the event's sender says.
     triggered_at: Timestamp,
+    /// When it was recorded.
     logged_at: Timestamp,
+    /// SHA3-256 of the record and of `previousHash`, in hexadecimal.
     hash: String,
+    /// The hash of the record before; zeros for the first.
     previous_hash: String,
 }
 
@@ -158,7 +175,12 @@ async fn read_filter(principal: &Principal, app: &App, query: &Query) -> Result<
         controller,
         subject,
         integration: query.parsed("integration", "an integration's id")?,
-        event_type: query.get("event").map(str::to_owned),
+        event_type: query
+            .parsed::<EventType>(
+                "event",
+                "an event type's name: 1 to 128 characters, no control characters",
+            )?
+            .map(|name| name.to_string()),
         from: query.time("from")?,
         to: query.time("to")?,
         order,

@@ -5,8 +5,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::personal::{CredentialHash, Secret};
 use conduit_actors::ports::{Credential, Directory as _};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use conduit_actors::whole;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
@@ -19,17 +20,60 @@ const MAX_NAME_CHARS: usize = 200;
 const DEFAULT_GRACE_SECONDS: u32 = 86_400;
 const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewController {
+pub(super) struct NewController {
+    /// For people: 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200))]
     name: String,
+    /// Its DID; one is made if it is left out.
     did: Option<ControllerDid>,
 }
 
-/// The body of a rotation.
-#[derive(Deserialize, Default)]
+/// A data controller: a tenant.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Controller {
+    /// Its DID.
+    did: ControllerDid,
+    /// For people.
+    name: String,
+    /// When it was made.
+    created_at: Timestamp,
+    /// Until when the webhook secret before the present one is taken; null: it is not.
+    webhook_secret_previous_until: Option<Timestamp>,
+}
+
+/// A data controller with its credentials, which are shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreatedController {
+    #[serde(flatten)]
+    controller: Controller,
+    /// What senders put into `x-webhook-secret`.
+    webhook_secret: String,
+    /// The controller's own token for the management API.
+    management_token: String,
+}
+
+/// A new webhook secret, shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewSecret {
+    /// What senders put into `x-webhook-secret` from now on.
+    webhook_secret: String,
+    /// Until when the one before is taken as well.
+    previous_valid_until: Timestamp,
+}
+
+/// How a credential is rotated.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Rotation {
+    /// For how long the credential before is taken as well, in seconds: 0 to 2,592,000 (30 days); a day if it is left
+    /// out.
+    #[serde(default, deserialize_with = "whole::optional")]
+    #[schemars(range(max = MAX_GRACE_SECONDS))]
     grace_period_seconds: Option<u32>,
 }
 
@@ -64,13 +108,13 @@ pub(super) fn previous_until(credential: &Credential) -> Option<Timestamp> {
         .filter(|until| *until > Timestamp::now())
 }
 
-fn shown(row: &ControllerRow) -> Value {
-    json!({
-        "did": row.did,
-        "name": row.name,
-        "createdAt": row.created_at,
-        "webhookSecretPreviousUntil": previous_until(&row.webhook_secret),
-    })
+fn shown(row: &ControllerRow) -> Controller {
+    Controller {
+        did: row.did.clone(),
+        name: row.name.clone(),
+        created_at: row.created_at,
+        webhook_secret_previous_until: previous_until(&row.webhook_secret),
+    }
 }
 
 /// `POST /api/v1/controllers`
@@ -121,15 +165,16 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) ->
     app.directory.refresh(&*app.store, &row.did).await?;
     app.forget_gone();
     tracing::info!(did = row.did.as_str(), "controller created");
-    let mut answer = shown(&row);
-    answer["webhookSecret"] = shown_once(&secret);
-    answer["managementToken"] = shown_once(&token);
-    Ok(HttpResponse::Created().json(answer))
+    Ok(HttpResponse::Created().json(CreatedController {
+        controller: shown(&row),
+        webhook_secret: shown_once(&secret),
+        management_token: shown_once(&token),
+    }))
 }
 
 /// A credential in the one answer that shows it.
-pub(super) fn shown_once(secret: &Secret) -> Value {
-    Value::from(secret.expose())
+fn shown_once(secret: &Secret) -> String {
+    secret.expose().to_owned()
 }
 
 /// `GET /api/v1/controllers`
@@ -194,5 +239,8 @@ pub(super) async fn rotate_secret(
     app.store.set_webhook_secret(row.id, &credential).await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     tracing::info!(did = row.did.as_str(), previous_until = %until, "webhook secret rotated");
-    Ok(HttpResponse::Ok().json(json!({"webhookSecret": secret.expose(), "previousValidUntil": until})))
+    Ok(HttpResponse::Ok().json(NewSecret {
+        webhook_secret: shown_once(&secret),
+        previous_valid_until: until,
+    }))
 }

@@ -3,9 +3,12 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
-use conduit_actors::ids::{ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, SubjectId, Timestamp};
+use conduit_actors::ids::{
+    ControllerDid, ControllerId, EventId, EventType, IntegrationId, ProcessorId, SubjectId, Timestamp,
+};
 use conduit_actors::ports::{Directory as _, Journal as _};
 use conduit_actors::stages::shown_if_harmless;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::guard::Principal;
@@ -14,31 +17,52 @@ use super::problem::Problem;
 use super::state::App;
 use crate::store::{EventFilter, EventRow, Page};
 
-#[derive(Debug, Serialize)]
+/// An event and what became of it. Its payload is not kept.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+#[schemars(rename = "Event")]
+pub(super) struct Shown {
+    /// Its id.
     event_id: EventId,
+    /// The controller that it belongs to.
     did: ControllerDid,
+    /// The integration that it came by.
     integration_id: IntegrationId,
+    /// The processor that it came from; null if its integration is gone.
     data_processor_id: Option<ProcessorId>,
+    /// Its type; one that the mapping does not know is shown only if it looks like a type's name.
     event: String,
+    /// When it happened, as its sender says.
     triggered_at: Timestamp,
+    /// When it was accepted.
     received_at: Timestamp,
+    /// How far it has come.
     status: Status,
+    /// Why it was rejected, or failed.
     reasons: Vec<Notice>,
+    /// What was dropped, and the like.
     warnings: Vec<Notice>,
+    /// The event that it repeats.
     duplicate_of: Option<EventId>,
+    /// The data subject that it concerns.
     subject: Option<String>,
+    /// The categories of personal data in it, sorted, each once.
     categories: Vec<String>,
+    /// When it passed each stage.
     stages: Stages,
 }
 
-#[derive(Debug, Serialize)]
+/// When an event passed each stage; null: not yet, or not at all.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Stages {
+    /// On stable storage.
     journaled_at: Timestamp,
+    /// Personal data extracted.
     extracted_at: Option<Timestamp>,
+    /// Data subject resolved.
     resolved_at: Option<Timestamp>,
+    /// Outcome written.
     logged_at: Option<Timestamp>,
 }
 
@@ -123,7 +147,12 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
         controller: principal.some(&app, query.get("did"))?.map(|(_, id)| id),
         status: query.get("status").map(read_status).transpose()?,
         integration: query.parsed("integration", "an integration's id")?,
-        event_type: query.get("event").map(str::to_owned),
+        event_type: query
+            .parsed::<EventType>(
+                "event",
+                "an event type's name: 1 to 128 characters, no control characters",
+            )?
+            .map(|name| name.to_string()),
         from: query.time("from")?,
         to: query.time("to")?,
     };

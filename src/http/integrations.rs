@@ -6,8 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, IntegrationId, ProcessorId, Timestamp};
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use conduit_actors::ports::Credential;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use conduit_actors::whole;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
@@ -22,13 +24,56 @@ use crate::store::IntegrationRow;
 /// An integration as it is sent: its spec, and the version that a replacement is meant for.
 #[derive(Deserialize)]
 struct Sent {
+    #[serde(default, deserialize_with = "whole::optional")]
     version: Option<u64>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
 }
 
+/// A custom integration: one processor's events and field mappings at one controller.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Integration {
+    /// Its id.
+    id: IntegrationId,
+    /// The controller that it belongs to.
+    did: ControllerDid,
+    #[serde(flatten)]
+    spec: IntegrationSpec,
+    /// Where its events are sent.
+    webhook_url: String,
+    /// Counts changes, from 1.
+    version: u64,
+    /// When it was made.
+    created_at: Timestamp,
+    /// When it was replaced last.
+    updated_at: Timestamp,
+    /// Until when the API key before the present one is taken; null: it is not.
+    api_key_previous_until: Option<Timestamp>,
+}
+
+/// A custom integration with its API key, which is shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CreatedIntegration {
+    #[serde(flatten)]
+    integration: Integration,
+    /// What senders put into `Authorization`, `Bearer` included.
+    webhook_auth: String,
+}
+
+/// A new API key, shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewKey {
+    /// What senders put into `Authorization` from now on, `Bearer` included.
+    webhook_auth: String,
+    /// Until when the one before is taken as well.
+    previous_valid_until: Timestamp,
+}
+
 /// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
-const SHOWN_ONLY: [&str; 6] = [
+pub(super) const SHOWN_ONLY: [&str; 6] = [
     "id",
     "did",
     "webhookUrl",
@@ -50,7 +95,7 @@ fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
     Ok(())
 }
 
-fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
+fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Integration {
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     let url = format!(
         "{}/api/v1/integrations/custom/event?did={}&dpid={}",
@@ -59,16 +104,18 @@ fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
         encode(did.as_str()).replace("%3A", ":"),
         encode(row.processor.as_str()).replace("%3A", ":")
     );
-    let mut shown = serde_json::to_value(&row.spec).unwrap_or_default();
-    shown["id"] = json!(row.id);
-    shown["did"] = json!(did);
-    shown["dataProcessorId"] = json!(row.processor);
-    shown["webhookUrl"] = json!(url);
-    shown["version"] = json!(row.version);
-    shown["createdAt"] = json!(row.created_at);
-    shown["updatedAt"] = json!(row.updated_at);
-    shown["apiKeyPreviousUntil"] = json!(previous_until(&row.api_key));
-    shown
+    let mut spec = row.spec.clone();
+    spec.data_processor_id = Some(row.processor.to_string());
+    Integration {
+        id: row.id,
+        did: did.clone(),
+        spec,
+        webhook_url: url,
+        version: row.version,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        api_key_previous_until: previous_until(&row.api_key),
+    }
 }
 
 /// `POST /api/v1/integrations/custom`
@@ -107,9 +154,10 @@ pub(super) async fn create(
     app.store.create_integration(&row).await?;
     app.directory.refresh(&*app.store, &did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, "integration created");
-    let mut answer = shown(&app, &did, &row);
-    answer["webhookAuth"] = json!(format!("Bearer {}", key.expose()));
-    Ok(HttpResponse::Created().json(answer))
+    Ok(HttpResponse::Created().json(CreatedIntegration {
+        integration: shown(&app, &did, &row),
+        webhook_auth: format!("Bearer {}", key.expose()),
+    }))
 }
 
 /// `GET /api/v1/integrations/custom`
@@ -227,6 +275,8 @@ pub(super) async fn rotate_key(
     app.store.set_api_key(row.id, &credential).await?;
     app.directory.refresh(&*app.store, &did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
-    let auth = format!("Bearer {}", key.expose());
-    Ok(HttpResponse::Ok().json(json!({"webhookAuth": auth, "previousValidUntil": until})))
+    Ok(HttpResponse::Ok().json(NewKey {
+        webhook_auth: format!("Bearer {}", key.expose()),
+        previous_valid_until: until,
+    }))
 }

@@ -2,18 +2,22 @@
 
 use actix_web::HttpRequest;
 use conduit_actors::ids::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::objects;
 use super::problem::Problem;
 
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
+pub(super) const DEFAULT_LIMIT: usize = 50;
+pub(super) const MAX_LIMIT: usize = 200;
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "{T}Page")]
 pub(super) struct Items<T> {
+    /// In the list's order.
     pub(super) items: Vec<T>,
     /// Give it back as `cursor` for the next page; none: this is the last one.
     pub(super) next_cursor: Option<String>,
@@ -98,7 +102,7 @@ impl Query {
 
 /// Reads a JSON body; the fault says where, and never repeats the body.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    objects::read(body).map_err(|error| {
         let detail = match error.classify() {
             // These name fields and types of the API; a value of the wrong type may be shown, so it is cut off.
             serde_json::error::Category::Data => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use conduit_actors::ports::Directory as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::state::App;
@@ -17,22 +18,36 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Other nodes' changes are seen sooner than this, unless something is wrong.
 const UNREAD: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Serialize)]
-struct Check {
+/// One part's readiness.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Check {
+    /// The part.
     name: &'static str,
+    /// `ready`, `degraded` or `unavailable`.
     status: &'static str,
+    /// What it is at, or why it is not ready.
     detail: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Readiness {
+/// Whether events may be sent here.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Readiness {
+    /// The worst of the checks: `ready`, `degraded` or `unavailable`.
     status: &'static str,
+    /// The parts.
     checks: Vec<Check>,
+}
+
+/// The process answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Alive {
+    /// `alive`.
+    status: &'static str,
 }
 
 /// `GET /livez`: the process answers.
 pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
+    HttpResponse::Ok().json(Alive { status: "alive" })
 }
 
 /// `GET /metrics`: in the text format of Prometheus.

@@ -6,6 +6,7 @@ use conduit_actors::event::Notice;
 use conduit_actors::ingest::{BodyFault, Refusal};
 use conduit_actors::mapping::MappingFault;
 use conduit_actors::ports::{JournalError, StoreError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::store::ChangeError;
@@ -29,24 +30,38 @@ pub struct Problem {
     allow: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+/// What is wrong with a request, as problem details (RFC 9457).
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+#[schemars(rename = "Problem")]
+pub(super) struct Shown<'a> {
+    /// `urn:conduit:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
+    /// What kind of problem it is, for people.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// Stable, for programs.
     code: &'a str,
+    /// What is wrong and what to do, for people.
     detail: &'a str,
+    /// What is wrong with each part of the request, where parts are at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ShownError<'a>>,
+    /// This request's id, as in the header `x-request-id` and in the log.
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
+/// What is wrong with one part of a request.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProblemPart")]
 struct ShownError<'a> {
+    /// JSON Pointer (RFC 6901) into the body; empty for the whole, and for what is not in the body.
     pointer: &'a str,
+    /// Stable, for programs.
     code: &'a str,
+    /// What is wrong and what to do, for people.
     message: &'a str,
 }
 
@@ -105,6 +120,12 @@ impl Problem {
 
     pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
+    }
+
+    /// As [`BodyFault::TooLarge`], for management.
+    pub(super) fn too_large() -> Self {
+        let detail = "the body is longer than 4 MiB: send less";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
     }
 
     pub(super) fn too_many_failures(retry_after: u64) -> Self {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -82,8 +83,11 @@ fn problem_if_foreign(response: ServiceResponse<impl MessageBody + 'static>) -> 
     match response.response().error().filter(|error| foreign(error)) {
         None => response.map_into_boxed_body(),
         Some(error) => {
-            let problem = if error.as_response_error().status_code().is_client_error() {
-                Problem::bad_request("request_invalid", "the request is malformed, or its body is too long")
+            let status = error.as_response_error().status_code();
+            let problem = if status == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::too_large()
+            } else if status.is_client_error() {
+                Problem::bad_request("request_invalid", "the request is malformed")
             } else {
                 let detail = "something is wrong inside; the log has more under this request's id";
                 Problem::try_again("internal_error", detail)

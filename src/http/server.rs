@@ -12,7 +12,9 @@ use actix_web::{App as WebApp, HttpResponse, HttpServer, Resource};
 use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
-use super::{activities, controllers, dry_run, events, ingest, integrations, probes, stats, subjects, trial};
+use super::{
+    activities, controllers, docs, dry_run, events, ingest, integrations, openapi, probes, stats, subjects, trial,
+};
 use crate::config::or_cores;
 
 /// Longest body of a management call: a large mapping fits.
@@ -110,6 +112,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(only("/api/v1/stats", "GET").route(get().to(stats::stats)))
         .service(only("/api/v1/supervision", "GET").route(get().to(stats::supervision)))
         .service(only("/api/v1/taxonomy", "GET").route(get().to(stats::taxonomy)))
+        .service(only("/api/v1/openapi.json", "GET").route(get().to(openapi::get)))
+        .service(only("/api/docs", "GET").route(get().to(docs::get)))
+        .service(only("/api/docs/style.css", "GET").route(get().to(docs::style)))
         .service(only("/metrics", "GET").route(get().to(probes::metrics)))
         .service(
             only("/livez", "GET, HEAD")

@@ -4,14 +4,53 @@ use std::collections::HashMap;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
 use conduit_actors::ports::Journal as _;
-use serde_json::json;
+use conduit_actors::shard::ShardReport;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::guard::Principal;
 use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
+use crate::journal::JournalReport;
+
+/// Events by what became of them. `accepted` is the sum of the others, at every moment.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Stats {
+    /// Answered 200.
+    accepted: u64,
+    /// In the audit log.
+    processed: u64,
+    /// Repeats within the dedup window.
+    duplicate: u64,
+    /// That the mapping does not fit.
+    rejected: u64,
+    /// Dead letters.
+    failed: u64,
+    /// Accepted by this node and not processed yet.
+    in_flight: u64,
+}
+
+/// The state of this node's parts.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Supervision {
+    /// The shards and their actors.
+    shards: Vec<ShardReport>,
+    /// Where events are durable.
+    journal: JournalReport,
+    /// When the oldest event without outcome was accepted; null: none is in flight.
+    oldest_in_flight_received_at: Option<Timestamp>,
+    /// Where the dedup windows are.
+    dedup: String,
+    /// Claims on dedup windows in memory.
+    dedup_claims: usize,
+    /// Data controllers.
+    controllers: usize,
+}
 
 /// `GET /api/v1/stats`
 ///
@@ -34,27 +73,27 @@ pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpReq
         in_flight += app.journal.position(id).last.0.saturating_sub(checkpoint.0);
     }
     let done = counts.processed + counts.duplicate + counts.rejected + counts.failed;
-    Ok(HttpResponse::Ok().json(json!({
-        "accepted": done + in_flight,
-        "processed": counts.processed,
-        "duplicate": counts.duplicate,
-        "rejected": counts.rejected,
-        "failed": counts.failed,
-        "inFlight": in_flight,
-    })))
+    Ok(HttpResponse::Ok().json(Stats {
+        accepted: done + in_flight,
+        processed: counts.processed,
+        duplicate: counts.duplicate,
+        rejected: counts.rejected,
+        failed: counts.failed,
+        in_flight,
+    }))
 }
 
 /// `GET /api/v1/supervision`
 pub(super) async fn supervision(principal: Principal, app: Data<App>) -> Result<HttpResponse, Problem> {
     principal.operator()?;
-    Ok(HttpResponse::Ok().json(json!({
-        "shards": app.shards.report(),
-        "journal": app.journal.report(),
-        "oldestInFlightReceivedAt": app.journal.oldest_in_flight(),
-        "dedup": app.dedup.place().to_string(),
-        "dedupClaims": app.dedup.report().claims,
-        "controllers": app.directory.len(),
-    })))
+    Ok(HttpResponse::Ok().json(Supervision {
+        shards: app.shards.report(),
+        journal: app.journal.report(),
+        oldest_in_flight_received_at: app.journal.oldest_in_flight(),
+        dedup: app.dedup.place().to_string(),
+        dedup_claims: app.dedup.report().claims,
+        controllers: app.directory.len(),
+    }))
 }
 
 /// `GET /api/v1/taxonomy`

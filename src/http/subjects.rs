@@ -6,6 +6,7 @@ use conduit_actors::ids::{EventId, SubjectDid, SubjectId, Timestamp};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::Directory as _;
 use conduit_actors::taxonomy::NormaliseContext;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Principal;
@@ -16,33 +17,52 @@ use crate::store::{Page, SubjectRow};
 
 const MAX_FOUND: usize = 50;
 
-#[derive(Debug, Serialize)]
+/// A data subject.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+#[schemars(rename = "Subject")]
+pub(super) struct Shown {
+    /// Its DID, pseudonymous.
     did: SubjectDid,
+    /// `triggeredAt` of its earliest event.
     first_seen_at: Timestamp,
+    /// `triggeredAt` of its latest event.
     last_seen_at: Timestamp,
+    /// Activities that concern it, those of merged ones included.
     activity_count: u64,
+    /// The identifiers that are linked to it, as keyed hashes; these are not shown.
     links: Vec<ShownLink>,
+    /// What was merged into it, and why.
     merges: Vec<ShownMerge>,
     #[serde(skip)]
     id: SubjectId,
 }
 
-#[derive(Debug, Serialize)]
+/// A keyed hash of one identifier of a data subject.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Link")]
 struct ShownLink {
+    /// The category of the identifier.
     category: String,
+    /// The version of the key that it is hashed with.
     key_version: u32,
+    /// When it was seen first.
     first_seen_at: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
+/// A data subject that turned out to be another one.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Merge")]
 struct ShownMerge {
+    /// The one that was merged.
     from: SubjectDid,
+    /// When.
     at: Timestamp,
+    /// The event that showed that they are one.
     event_id: EventId,
+    /// The categories of the identifiers that they share.
     evidence: Vec<String>,
 }
 
@@ -103,13 +123,18 @@ pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>)
     Ok(HttpResponse::Ok().json(Shown::from(row)))
 }
 
-#[derive(Deserialize)]
+/// Whom to look up.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LookUp {
+pub(super) struct LookUp {
+    /// A category whose values are linked: see `GET /api/v1/taxonomy`.
     category: String,
+    /// The identifier. It is hashed, and neither stored nor logged.
+    #[schemars(with = "String")]
     value: Personal<String>,
-    /// For categories whose values count within a processor only.
+    /// For categories whose values count within a processor only: which.
     data_processor_id: Option<String>,
+    /// Region (ISO 3166-1 alpha-2) for a telephone number without a country code.
     default_region: Option<String>,
 }
 

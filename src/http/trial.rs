@@ -11,6 +11,7 @@ use conduit_actors::mapping::Mapping;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::trial::{Comparison, Trial};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -90,8 +91,9 @@ impl Drop for Turn {
 }
 
 /// What ended a trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "TrialEndedBy")]
 enum EndedBy {
     /// As many events as asked for were examined.
     Limit,
@@ -105,15 +107,20 @@ enum EndedBy {
     Unreadable,
 }
 
-#[derive(Serialize)]
+/// What a trial found.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+#[schemars(rename = "Trial")]
+pub(super) struct Answer {
+    /// The version of the live mapping: save the draft with it, and nobody's change in between is lost.
     compared_with_version: u64,
     /// What is examined is what this node accepted.
     scope: &'static str,
+    /// Days for which accepted events are kept.
     retention_days: u64,
-    /// Receive times of the oldest and the newest event examined.
+    /// Receive time of the oldest event examined.
     from: Option<Timestamp>,
+    /// And of the newest.
     to: Option<Timestamp>,
     /// Whether nothing that was asked for is missing, but for what is not kept any more.
     complete: bool,

@@ -293,6 +293,7 @@ impl Writer {
     fn refuse(&self, replies: Vec<(AppendReply, EventId, Sequence)>, cause: &str) {
         if !self.shared.refusing.swap(true, Ordering::Relaxed) {
             tracing::error!(
+                target: "conduit::supervision",
                 cause,
                 "the journal's disk refuses writes: events are answered 500 until it takes them"
             );
