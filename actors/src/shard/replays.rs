@@ -1,0 +1,332 @@
+//! Whose replay is next, when, and how many events of it: replays are to delay nobody's live events, and yet to end.
+//!
+//! - Live events first: a batch of a replay runs when there are none, or when they have had [`SHARE`] times as long as the
+//!   last batch of a replay took. So with live events without end, replays still have a fifth of the time.
+//! - Batches are small: half as many events after one that took long, twice as many after one that did not. So what a live
+//!   event waits for is short, however slow the database is.
+//! - Controllers take turns; one controller's replays run one after the other, a batch at a time.
+//! - A batch that brings an actor down is bisected, as one of live events is. An event that failed before, and
+//!   brings it down again alone, is given up at once. Between two such falls is a pause, which the other
+//!   replays do not share: dead letters that are replayed before their cause is mended must not spend the restart budget.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::event::Status;
+use crate::ids::{ControllerId, EventId, ReplayId};
+use crate::ports::ReplayJob;
+
+/// Live events get so many times as much time as replays, if they want it.
+const SHARE: u32 = 4;
+/// A batch that took longer is followed by a smaller one.
+const LONG: Duration = Duration::from_millis(200);
+/// A batch that took less is followed by a larger one.
+const SHORT: Duration = Duration::from_millis(60);
+
+/// A stretch of a replay with a poison event somewhere in it.
+#[derive(Debug, Default)]
+struct Suspicion {
+    /// Events of the stretch that were not committed since.
+    left: usize,
+    /// The event that failed alone, and how often.
+    alone: Option<(EventId, u32)>,
+    cause: String,
+    not_before: Option<Instant>,
+}
+
+/// The replays of one shard.
+#[derive(Debug)]
+pub(super) struct Replays {
+    jobs: HashMap<ControllerId, VecDeque<ReplayId>>,
+    queue: VecDeque<ControllerId>,
+    suspicions: HashMap<ReplayId, Suspicion>,
+    /// Events in a batch: at most, and now.
+    most: usize,
+    size: usize,
+    max_attempts: u32,
+    pause: Duration,
+    /// What the last batch of a replay took, and live events since.
+    last: Duration,
+    live: Duration,
+}
+
+impl Replays {
+    /// At most `most` events in a batch; `pause` after a fall; an event falls `max_attempts` times alone before it is
+    /// given up.
+    pub(super) fn new(most: usize, max_attempts: u32, pause: Duration) -> Self {
+        Self {
+            jobs: HashMap::new(),
+            queue: VecDeque::new(),
+            suspicions: HashMap::new(),
+            most: most.max(1),
+            size: most.max(1),
+            max_attempts: max_attempts.max(1),
+            pause,
+            last: Duration::ZERO,
+            live: Duration::ZERO,
+        }
+    }
+
+    /// Takes up a replay; whether it is new here.
+    pub(super) fn add(&mut self, job: ReplayJob) -> bool {
+        let own = self.jobs.entry(job.controller).or_default();
+        if own.contains(&job.replay) {
+            return false;
+        }
+        if own.is_empty() {
+            self.queue.push_back(job.controller);
+        }
+        own.push_back(job.replay);
+        true
+    }
+
+    /// A replay has ended, or is not this node's any more.
+    pub(super) fn end(&mut self, job: ReplayJob) {
+        self.suspicions.remove(&job.replay);
+        let Some(own) = self.jobs.get_mut(&job.controller) else {
+            return;
+        };
+        own.retain(|replay| *replay != job.replay);
+        if own.is_empty() {
+            self.jobs.remove(&job.controller);
+            self.queue.retain(|controller| *controller != job.controller);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.jobs.values().map(VecDeque::len).sum()
+    }
+
+    /// Whether live events have had their share of the time, and a replay is to run before them.
+    pub(super) fn is_overdue(&self) -> bool {
+        !self.queue.is_empty() && self.live >= self.last * SHARE && self.wait(Instant::now()) == Some(Duration::ZERO)
+    }
+
+    /// How long until one may run; none if there is none.
+    pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
+        let waits = self.jobs.values().flatten().map(|replay| self.rest(*replay, now));
+        waits.min()
+    }
+
+    fn rest(&self, replay: ReplayId, now: Instant) -> Duration {
+        let until = self.suspicions.get(&replay).and_then(|found| found.not_before);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+
+    /// The next replay that may run, and how many events of it. It goes to the end of its controller's, and that to
+    /// the end of all.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(ReplayJob, usize)> {
+        for _ in 0..self.queue.len() {
+            let controller = self.queue.pop_front()?;
+            self.queue.push_back(controller);
+            let own = self.jobs.get(&controller)?;
+            let Some(index) = own.iter().position(|replay| self.rest(*replay, now).is_zero()) else {
+                continue;
+            };
+            let own = self.jobs.get_mut(&controller)?;
+            let replay = own.remove(index)?;
+            own.push_back(replay);
+            let limit = match self.suspicions.get(&replay) {
+                Some(Suspicion { alone: Some(_), .. }) => 1,
+                Some(suspicion) => suspicion.left.div_ceil(2).clamp(1, self.size),
+                None => self.size,
+            };
+            return Some((ReplayJob { replay, controller }, limit));
+        }
+        None
+    }
+
+    /// Whether this event, next in its replay, is poison; and the last cause.
+    pub(super) fn gives_up(&self, replay: ReplayId, event: EventId, before: Status) -> Option<(u32, String)> {
+        let suspicion = self.suspicions.get(&replay)?;
+        let (suspect, attempts) = suspicion.alone?;
+        let enough = suspect == event && attempts >= self.attempts(before);
+        enough.then(|| (attempts, suspicion.cause.clone()))
+    }
+
+    /// What it was before counts: a dead letter failed often enough.
+    const fn attempts(&self, before: Status) -> u32 {
+        match before {
+            Status::Failed => 1,
+            _ => self.max_attempts,
+        }
+    }
+
+    /// A batch of these events brought an actor down.
+    pub(super) fn failed(&mut self, replay: ReplayId, events: &[(EventId, Status)], cause: &str, now: Instant) {
+        let max_attempts = self.attempts(events.first().map_or(Status::Rejected, |(_, before)| *before));
+        let suspicion = self.suspicions.entry(replay).or_default();
+        suspicion.left = events.len();
+        cause.clone_into(&mut suspicion.cause);
+        suspicion.not_before = Some(now + self.pause);
+        suspicion.alone = match (events, suspicion.alone) {
+            ([(event, _)], Some((known, attempts))) if known == *event => Some((*event, attempts + 1)),
+            ([(event, _)], _) => Some((*event, 1)),
+            _ => None,
+        };
+        if suspicion.alone.is_some_and(|(_, attempts)| attempts >= max_attempts) {
+            // What comes next brings nothing down.
+            suspicion.not_before = None;
+        }
+    }
+
+    /// A batch of so many events was committed, and took so long.
+    pub(super) fn committed(&mut self, replay: ReplayId, events: usize, took: Duration) {
+        if took > LONG {
+            self.size = (self.size / 2).max(1);
+        } else if took < SHORT {
+            self.size = (self.size * 2).min(self.most);
+        }
+        if let Some(suspicion) = self.suspicions.get_mut(&replay) {
+            suspicion.alone = None;
+            suspicion.left = suspicion.left.saturating_sub(events);
+            if suspicion.left == 0 {
+                self.suspicions.remove(&replay);
+            }
+        }
+    }
+
+    /// A batch of a replay took so long, whatever came of it.
+    pub(super) const fn ran(&mut self, took: Duration) {
+        self.last = took;
+        self.live = Duration::ZERO;
+    }
+
+    /// Live events took so long.
+    pub(super) const fn lived(&mut self, took: Duration) {
+        self.live = self.live.saturating_add(took);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn job(controller: ControllerId) -> ReplayJob {
+        ReplayJob {
+            replay: ReplayId::generate(),
+            controller,
+        }
+    }
+
+    fn replays() -> Replays {
+        Replays::new(64, 3, ms(1000))
+    }
+
+    #[test]
+    fn live_events_go_first_and_replays_get_their_share() {
+        let mut replays = replays();
+        assert!(!replays.is_overdue(), "there is none");
+        replays.add(job(ControllerId::generate()));
+        assert!(replays.is_overdue());
+        replays.ran(ms(10));
+        assert!(!replays.is_overdue());
+        replays.lived(ms(39));
+        assert!(!replays.is_overdue());
+        replays.lived(ms(1));
+        assert!(replays.is_overdue());
+    }
+
+    #[test]
+    fn controllers_take_turns_and_each_takes_turns_among_its_own() {
+        let (mut replays, now) = (replays(), Instant::now());
+        let (many, one) = (ControllerId::generate(), ControllerId::generate());
+        let jobs = [job(many), job(many), job(many), job(one)];
+        for job in jobs {
+            assert!(replays.add(job));
+            assert!(!replays.add(job), "it is here already");
+        }
+        let mut order = || replays.next(now).unwrap().0;
+        let found: Vec<_> = (0..6).map(|_| order()).collect();
+        assert_eq!(found, [jobs[0], jobs[3], jobs[1], jobs[3], jobs[2], jobs[3]]);
+        replays.end(jobs[3]);
+        assert_eq!((replays.len(), replays.next(now).unwrap().0), (3, jobs[0]));
+        for job in jobs {
+            replays.end(job);
+        }
+        assert_eq!((replays.len(), replays.next(now)), (0, None));
+        assert!(replays.wait(now).is_none());
+    }
+
+    #[test]
+    fn batches_become_smaller_while_they_take_long() {
+        let (mut replays, now) = (replays(), Instant::now());
+        let only = job(ControllerId::generate());
+        replays.add(only);
+        let size = |replays: &mut Replays| replays.next(now).unwrap().1;
+        for expected in [64, 32, 16, 8, 4, 2, 1, 1] {
+            assert_eq!(size(&mut replays), expected);
+            replays.committed(only.replay, expected, ms(500));
+        }
+        replays.committed(only.replay, 1, ms(100));
+        assert_eq!(size(&mut replays), 1);
+        for expected in [2, 4, 8, 16, 32, 64, 64] {
+            replays.committed(only.replay, 1, ms(1));
+            assert_eq!(size(&mut replays), expected);
+        }
+    }
+
+    /// Runs a replay of events, some of them poison; which were given up, and how many batches fell.
+    fn run(length: usize, poison: &[usize], before: Status) -> (Vec<usize>, usize) {
+        let (mut replays, mut now) = (replays(), Instant::now());
+        let only = job(ControllerId::generate());
+        replays.add(only);
+        let events: Vec<EventId> = (0..length).map(|_| EventId::generate()).collect();
+        let (mut at, mut dead, mut falls) = (0, Vec::new(), 0);
+        while at < length {
+            now += replays.wait(now).unwrap();
+            let (_, limit) = replays.next(now).unwrap();
+            let end = (at + limit).min(length);
+            if replays.gives_up(only.replay, events[at], before).is_some() {
+                dead.push(at);
+                at += 1;
+                replays.committed(only.replay, 1, ms(1));
+            } else if poison.iter().any(|event| (at..end).contains(event)) {
+                falls += 1;
+                let batch: Vec<_> = events[at..end].iter().map(|event| (*event, before)).collect();
+                replays.failed(only.replay, &batch, "cause", now);
+            } else {
+                replays.committed(only.replay, end - at, ms(1));
+                at = end;
+            }
+        }
+        (dead, falls)
+    }
+
+    #[test]
+    fn poison_is_found_by_bisection_and_its_neighbours_pass() {
+        for poison in [0, 1, 40, 63, 64, 99] {
+            let (dead, falls) = run(100, &[poison], Status::Rejected);
+            assert_eq!(dead, [poison]);
+            assert!(falls <= 1 + 6 + 3, "{poison}: {falls}");
+            let (dead, again) = run(100, &[poison], Status::Failed);
+            assert_eq!((dead, again), (vec![poison], falls - 2), "a dead letter has one more try");
+        }
+        assert_eq!(run(200, &[3, 4, 150, 199], Status::Rejected).0, [3, 4, 150, 199]);
+        assert_eq!(run(5, &[0, 1, 2, 3, 4], Status::Failed).0, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_fall_is_followed_by_a_pause_that_others_do_not_share() {
+        let (mut replays, now) = (replays(), Instant::now());
+        let (falls, stands) = (job(ControllerId::generate()), job(ControllerId::generate()));
+        replays.add(falls);
+        let event = (EventId::generate(), Status::Rejected);
+        replays.failed(falls.replay, &[event], "cause", now);
+        assert_eq!(replays.wait(now), Some(ms(1000)));
+        assert_eq!(replays.next(now), None);
+        replays.add(stands);
+        assert_eq!(replays.next(now).map(|next| next.0), Some(stands));
+        assert_eq!(replays.next(now).map(|next| next.0), Some(stands));
+        replays.failed(falls.replay, &[event], "cause", now);
+        assert_eq!(replays.gives_up(falls.replay, event.0, event.1), None);
+        replays.failed(falls.replay, &[event], "the last", now);
+        let given_up = replays.gives_up(falls.replay, event.0, event.1);
+        assert_eq!(given_up, Some((3, "the last".to_owned())));
+        assert_eq!(replays.wait(now), Some(Duration::ZERO), "to bury it brings nothing down");
+    }
+}
