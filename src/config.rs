@@ -4,6 +4,7 @@
 
 mod database;
 mod environment;
+mod replay;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use database::Database;
+pub use replay::ReplayConfig;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 
 /// The defaults, and the documentation of every key.
@@ -50,6 +52,7 @@ section! {
         storage: StorageConfig,
         journal: JournalConfig,
         pipeline: PipelineConfig,
+        replay: ReplayConfig,
         dedup: DedupConfig,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
@@ -233,6 +236,7 @@ impl Config {
             600_000,
         );
         range("pipeline.retry_max_ms", pipeline.retry_max_ms, 10, 600_000);
+        self.replay.check(&mut range);
         range("dedup.window_seconds", u64::from(self.dedup.window_seconds), 0, 86_400);
         range(
             "storage.max_connections",

@@ -14,6 +14,7 @@ mod integrations;
 mod paging;
 mod probes;
 mod problem;
+mod replays;
 mod request_id;
 mod server;
 mod state;

@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
-use conduit_actors::ids::{ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp};
 use conduit_actors::ports::{Directory as _, Journal as _};
 use conduit_actors::stages::shown_if_harmless;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::guard::Principal;
 use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
-use crate::store::{EventFilter, EventRow, Page};
+use crate::store::{EventFilter, EventRow, Page, PastOutcome};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,6 +31,33 @@ struct Shown {
     subject: Option<String>,
     categories: Vec<String>,
     stages: Stages,
+    /// Of one event, not of those in a list: all its outcomes, oldest first; none while it is in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<ShownOutcome>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownOutcome {
+    at: Timestamp,
+    status: Status,
+    reasons: Vec<Notice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapping_version: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay_id: Option<ReplayId>,
+}
+
+impl From<PastOutcome> for ShownOutcome {
+    fn from(outcome: PastOutcome) -> Self {
+        Self {
+            at: outcome.at,
+            status: outcome.status,
+            reasons: outcome.reasons,
+            mapping_version: outcome.mapping_version,
+            replay_id: outcome.replay,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +90,7 @@ fn stored(app: &App, row: EventRow) -> Option<Shown> {
             resolved_at: row.resolved_at,
             logged_at: Some(row.logged_at),
         },
+        history: None,
     })
 }
 
@@ -97,6 +125,7 @@ fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
             resolved_at: None,
             logged_at: None,
         },
+        history: None,
     })
 }
 
@@ -197,9 +226,39 @@ pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) 
         if !principal.sees(&app, row.controller) {
             return Err(missing());
         }
-        return Ok(HttpResponse::Ok().json(stored(&app, row).ok_or_else(missing)?));
+        let (row, history) = with_history(&app, row).await?;
+        let mut shown = stored(&app, row).ok_or_else(missing)?;
+        shown.history = Some(history);
+        return Ok(HttpResponse::Ok().json(shown));
     }
-    Ok(HttpResponse::Ok().json(pending.ok_or_else(missing)?))
+    let mut shown = pending.ok_or_else(missing)?;
+    shown.history = Some(Vec::new());
+    Ok(HttpResponse::Ok().json(shown))
+}
+
+/// An event with all its outcomes, the last of which is the one in its row.
+async fn with_history(app: &App, mut row: EventRow) -> Result<(EventRow, Vec<ShownOutcome>), Problem> {
+    let past = app.store.past_outcomes(row.id).await?;
+    let Some(last) = past.last() else {
+        let only = PastOutcome {
+            at: row.logged_at,
+            status: row.status,
+            reasons: row.reasons.clone(),
+            mapping_version: None,
+            replay: None,
+        };
+        return Ok((row, vec![only.into()]));
+    };
+    if (last.at, last.status) != (row.logged_at, row.status) {
+        // It was replayed between the two readings.
+        row = app.store.event(row.id).await?.unwrap_or(row);
+    }
+    Ok((row, past.into_iter().map(ShownOutcome::from).collect()))
+}
+
+/// Whether an event that the caller may see is in flight here.
+pub(super) fn is_pending(principal: &Principal, app: &App, id: EventId) -> Result<bool, Problem> {
+    Ok(find_pending(principal, app, id)?.is_some())
 }
 
 fn find_pending(principal: &Principal, app: &App, id: EventId) -> Result<Option<Shown>, Problem> {

@@ -10,6 +10,8 @@ mod commit;
 mod events;
 mod links;
 mod management;
+mod replay_port;
+mod replays;
 mod subjects;
 
 use std::path::Path;
