@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use database::Database;
-pub use replay::ReplayConfig;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use replay::ReplayConfig;
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");

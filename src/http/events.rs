@@ -3,7 +3,9 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
-use conduit_actors::ids::{ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp};
+use conduit_actors::ids::{
+    ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp,
+};
 use conduit_actors::ports::{Directory as _, Journal as _};
 use conduit_actors::stages::shown_if_harmless;
 use serde::Serialize;

@@ -312,7 +312,9 @@ impl From<ChangeError> for Problem {
             ),
             ChangeError::TooManyReplays => Self::conflict(
                 "too_many_replays",
-                format!("{MAX_RUNNING} replays are running: wait for one to end, cancel one, or name several events in one"),
+                format!(
+                    "{MAX_RUNNING} replays are running: wait for one to end, cancel one, or name several events in one"
+                ),
             ),
             ChangeError::Store(error) => error.into(),
         }

@@ -9,11 +9,11 @@ use conduit_actors::ports::ReplayJob;
 use serde::Serialize;
 use serde_json::json;
 
+use super::events;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
 use super::state::App;
-use super::events;
 use crate::replays;
 use crate::store::{NewReplay, Page, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus};
 
@@ -129,9 +129,7 @@ async fn begin(
     }
     let location = format!("/api/v1/replays/{}", row.id);
     let shown = shown(app, row).ok_or_else(|| Problem::not_found("controller"))?;
-    Ok(HttpResponse::Accepted()
-        .insert_header((LOCATION, location))
-        .json(shown))
+    Ok(HttpResponse::Accepted().insert_header((LOCATION, location)).json(shown))
 }
 
 /// `POST /api/v1/events/{eventId}/replay`

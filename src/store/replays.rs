@@ -193,12 +193,7 @@ pub trait Replays: Send + Sync {
     /// Lets other nodes take this node's replays at once.
     async fn release_replays(&self) -> Result<(), StoreError>;
     /// The next events of a replay, see `conduit_actors::ports::ReplaySource::next`.
-    async fn replay_batch(
-        &self,
-        id: ReplayId,
-        max_events: usize,
-        max_bytes: usize,
-    ) -> Result<NextBatch, StoreError>;
+    async fn replay_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError>;
     /// Which claims repeat an event that was processed, see `conduit_actors::ports::ReplaySource::repeats`.
     async fn repeats(
         &self,

@@ -35,7 +35,9 @@ fn failed() -> Outcome {
 /// A controller's events, of these outcomes.
 async fn events(store: &dyn Store, controller: ControllerId, outcomes: Vec<Outcome>) -> Vec<EventId> {
     let mut batch = Batch::of(controller);
-    let ids = (1..).zip(outcomes).map(|(second, outcome)| batch.event(outcome, second));
+    let ids = (1..)
+        .zip(outcomes)
+        .map(|(second, outcome)| batch.event(outcome, second));
     let ids = ids.collect();
     batch.commit(store).await;
     ids
@@ -171,7 +173,10 @@ pub async fn a_step_changes_outcomes_sums_and_history_at_once(world: World) {
     let shop = world.controller("did:web:shop.example").await.id;
     let ids = events(store, shop, vec![rejected(), failed(), rejected(), failed(), NOBODY]).await;
     let replay = begin(store, shop, ReplayFilter::default()).await;
-    assert_eq!((replay.status, replay.matching, replay.done()), (ReplayStatus::Running, 4, 0));
+    assert_eq!(
+        (replay.status, replay.matching, replay.done()),
+        (ReplayStatus::Running, 4, 0)
+    );
 
     let batch = next(store, replay.id, 10).await;
     let found: Vec<_> = batch.events.iter().map(|e| (e.journaled.event.id, e.status)).collect();
@@ -223,7 +228,13 @@ pub async fn a_step_changes_outcomes_sums_and_history_at_once(world: World) {
 
     let replay = store.replay(replay.id).await.unwrap().unwrap();
     assert_eq!(
-        (replay.processed, replay.duplicate, replay.rejected, replay.failed, replay.skipped),
+        (
+            replay.processed,
+            replay.duplicate,
+            replay.rejected,
+            replay.failed,
+            replay.skipped
+        ),
         (1, 1, 1, 1, 0)
     );
     assert!(matches!(
@@ -279,7 +290,12 @@ pub async fn a_step_out_of_date_is_a_conflict_and_changes_nothing(world: World) 
 pub async fn steps_are_limited_and_pass_what_cannot_be_replayed(world: World) {
     let store = &*world.store;
     let shop = world.controller("did:web:shop.example").await.id;
-    let ids = events(store, shop, vec![rejected(), failed(), rejected(), failed(), rejected()]).await;
+    let ids = events(
+        store,
+        shop,
+        vec![rejected(), failed(), rejected(), failed(), rejected()],
+    )
+    .await;
     let replay = begin(store, shop, ReplayFilter::default()).await;
     // What comes later is not this replay's.
     let late = events(store, shop, vec![rejected()]).await;
@@ -344,7 +360,10 @@ pub async fn replays_are_listed_and_end_once(world: World) {
     assert!(store.end_replay(one.id, ReplayStatus::Cancelled, at(7)).await.unwrap());
     assert!(!store.end_replay(one.id, ReplayStatus::Done, at(8)).await.unwrap());
     let row = store.replay(one.id).await.unwrap().unwrap();
-    assert_eq!((row.status, row.ended_at, row.skipped), (ReplayStatus::Cancelled, Some(at(7)), 0));
+    assert_eq!(
+        (row.status, row.ended_at, row.skipped),
+        (ReplayStatus::Cancelled, Some(at(7)), 0)
+    );
     let nobody = ReplayId::generate();
     assert!(!store.end_replay(nobody, ReplayStatus::Done, at(8)).await.unwrap());
     assert!(store.replay(nobody).await.unwrap().is_none());
@@ -415,7 +434,10 @@ pub async fn a_deleted_controller_takes_its_replays_along(world: World) {
         subject: Some(SubjectId::generate()),
     });
     assert_eq!(store.commit(&mut late).await, Err(StoreError::Conflict));
-    assert!(matches!(store.replay_batch(replay.id, 1, 1).await, Ok(NextBatch::NotOurs)));
+    assert!(matches!(
+        store.replay_batch(replay.id, 1, 1).await,
+        Ok(NextBatch::NotOurs)
+    ));
     assert!(store.replay(replay.id).await.unwrap().is_none());
     assert_eq!(store.lease_replays(LEASE).await.unwrap(), []);
     assert_eq!(store.past_outcomes(ids[0]).await.unwrap(), []);
@@ -433,14 +455,20 @@ pub async fn a_replay_is_run_by_one_node_at_a_time(world: World) {
     let node = world.node("node-2").await;
     let theirs = async || node.lease_replays(LEASE).await.unwrap();
     assert_eq!(theirs().await, []);
-    assert!(matches!(node.replay_batch(replay.id, 1, 1).await, Ok(NextBatch::NotOurs)));
+    assert!(matches!(
+        node.replay_batch(replay.id, 1, 1).await,
+        Ok(NextBatch::NotOurs)
+    ));
     assert_eq!(store.lease_replays(LEASE).await.unwrap(), [job]);
     let read_before = next(store, replay.id, 2).await;
 
     store.release_replays().await.unwrap();
     assert_eq!(theirs().await, [job]);
     assert_eq!(store.lease_replays(LEASE).await.unwrap(), []);
-    assert!(matches!(store.replay_batch(replay.id, 1, 1).await, Ok(NextBatch::NotOurs)));
+    assert!(matches!(
+        store.replay_batch(replay.id, 1, 1).await,
+        Ok(NextBatch::NotOurs)
+    ));
     assert_eq!(
         store.commit(&mut step(&read_before, |_| NOBODY)).await,
         Err(StoreError::Conflict)

@@ -33,10 +33,10 @@ use courtesy::Courtesy;
 pub(super) use progress::Progress;
 pub use progress::{DispatcherReport, Waiting};
 
+use super::backlog::News;
 use super::isolation::Isolation;
 use super::replays::Replays;
 use super::turns::Turns;
-use super::backlog::News;
 use super::{Actors, Backlogs, PipelineOptions, Ports};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 
@@ -136,8 +136,11 @@ impl Dispatcher {
             if let Some(rest) = self.courtesy.rest(self.senders.load(Ordering::Relaxed)) {
                 pause(rest, stopping).await;
             }
-            self.progress
-                .backlog(self.turns.backlog(), self.isolation.suspects().count(), self.replays.len());
+            self.progress.backlog(
+                self.turns.backlog(),
+                self.isolation.suspects().count(),
+                self.replays.len(),
+            );
         }
         self.actors.stop();
     }

@@ -304,7 +304,11 @@ mod tests {
             assert_eq!(dead, [poison]);
             assert!(falls <= 1 + 6 + 3, "{poison}: {falls}");
             let (dead, again) = run(100, &[poison], Status::Failed);
-            assert_eq!((dead, again), (vec![poison], falls - 2), "a dead letter has one more try");
+            assert_eq!(
+                (dead, again),
+                (vec![poison], falls - 2),
+                "a dead letter has one more try"
+            );
         }
         assert_eq!(run(200, &[3, 4, 150, 199], Status::Rejected).0, [3, 4, 150, 199]);
         assert_eq!(run(5, &[0, 1, 2, 3, 4], Status::Failed).0, [0, 1, 2, 3, 4]);
@@ -327,6 +331,10 @@ mod tests {
         replays.failed(falls.replay, &[event], "the last", now);
         let given_up = replays.gives_up(falls.replay, event.0, event.1);
         assert_eq!(given_up, Some((3, "the last".to_owned())));
-        assert_eq!(replays.wait(now), Some(Duration::ZERO), "to bury it brings nothing down");
+        assert_eq!(
+            replays.wait(now),
+            Some(Duration::ZERO),
+            "to bury it brings nothing down"
+        );
     }
 }

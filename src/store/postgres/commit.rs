@@ -35,7 +35,8 @@ impl PostgresStore {
         super::effects::insert_subjects(connection, &locked, &effects.subjects).await?;
         super::effects::insert_links(connection, &locked, &effects.links).await?;
         insert_merges(connection, &locked, &effects.merges).await?;
-        let events = super::effects::insert_events(connection, &locked, &effects.outcomes, super::effects::INSERT_EVENTS);
+        let events =
+            super::effects::insert_events(connection, &locked, &effects.outcomes, super::effects::INSERT_EVENTS);
         let (inserted, ends) = join(events, chains::append(&locked, &mut effects.activities)).await;
         inserted?;
         super::effects::insert_activities(connection, &locked, &effects.activities).await?;

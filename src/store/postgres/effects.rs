@@ -192,29 +192,29 @@ pub(super) async fn insert_events(
         } = Outcomes::of(chunk);
         let keys = column(chunk, |o| o.dedup.map(|(key, _)| key.0.to_vec()));
         sqlx::query(statement)
-        .bind(column(chunk, |o| o.event.controller.as_uuid()))
-        .bind(column(chunk, |o| o.event.id.as_uuid()))
-        .bind(column(chunk, |o| o.event.integration.as_uuid()))
-        .bind(column(chunk, |o| {
-            o.processor.as_ref().map(|processor| processor.as_str())
-        }))
-        .bind(column(chunk, |o| o.shown_event_type.as_str()))
-        .bind(column(chunk, |o| o.event.triggered_at.as_millis()))
-        .bind(column(chunk, |o| o.outcome.status().as_str()))
-        .bind(reasons)
-        .bind(column(chunk, |o| values::notices(&o.warnings)))
-        .bind(column(chunk, |o| o.categories.join("\n")))
-        .bind(duplicate_of)
-        .bind(subject)
-        .bind(keys)
-        .bind(column(chunk, |o| o.dedup.map(|(_, window)| i64::from(window))))
-        .bind(column(chunk, |o| o.stages.journaled_at.as_millis()))
-        .bind(column(chunk, |o| o.stages.extracted_at.map(|time| time.as_millis())))
-        .bind(column(chunk, |o| o.stages.resolved_at.map(|time| time.as_millis())))
-        .bind(column(chunk, |o| o.stages.logged_at.as_millis()))
-        .execute(&mut *connection)
-        .await
-        .or_store_error()?;
+            .bind(column(chunk, |o| o.event.controller.as_uuid()))
+            .bind(column(chunk, |o| o.event.id.as_uuid()))
+            .bind(column(chunk, |o| o.event.integration.as_uuid()))
+            .bind(column(chunk, |o| {
+                o.processor.as_ref().map(|processor| processor.as_str())
+            }))
+            .bind(column(chunk, |o| o.shown_event_type.as_str()))
+            .bind(column(chunk, |o| o.event.triggered_at.as_millis()))
+            .bind(column(chunk, |o| o.outcome.status().as_str()))
+            .bind(reasons)
+            .bind(column(chunk, |o| values::notices(&o.warnings)))
+            .bind(column(chunk, |o| o.categories.join("\n")))
+            .bind(duplicate_of)
+            .bind(subject)
+            .bind(keys)
+            .bind(column(chunk, |o| o.dedup.map(|(_, window)| i64::from(window))))
+            .bind(column(chunk, |o| o.stages.journaled_at.as_millis()))
+            .bind(column(chunk, |o| o.stages.extracted_at.map(|time| time.as_millis())))
+            .bind(column(chunk, |o| o.stages.resolved_at.map(|time| time.as_millis())))
+            .bind(column(chunk, |o| o.stages.logged_at.as_millis()))
+            .execute(&mut *connection)
+            .await
+            .or_store_error()?;
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use conduit_actors::ids::{ControllerId, EventId, ReplayId, Timestamp};
 use conduit_actors::ports::{Claim, ReplayJob, StoreError};
 
 use super::super::{
-    ChangeError, NewReplay, NextBatch, Page, PastOutcome, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus, Replays,
+    ChangeError, NewReplay, NextBatch, Page, PastOutcome, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
+    Replays,
 };
 use super::PostgresStore;
 
@@ -50,13 +51,10 @@ impl Replays for PostgresStore {
         self.driver.run_in_time(self.end_leases()).await
     }
 
-    async fn replay_batch(
-        &self,
-        id: ReplayId,
-        max_events: usize,
-        max_bytes: usize,
-    ) -> Result<NextBatch, StoreError> {
-        self.driver.run_in_time(self.next_batch(id, max_events, max_bytes)).await
+    async fn replay_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError> {
+        self.driver
+            .run_in_time(self.next_batch(id, max_events, max_bytes))
+            .await
     }
 
     async fn repeats(

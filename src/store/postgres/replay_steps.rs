@@ -72,7 +72,11 @@ impl PostgresStore {
 }
 
 fn ids(effects: &BatchEffects) -> Vec<Uuid> {
-    effects.outcomes.iter().map(|record| record.event.id.as_uuid()).collect()
+    effects
+        .outcomes
+        .iter()
+        .map(|record| record.event.id.as_uuid())
+        .collect()
 }
 
 /// What the events are before the step: each rejected or failed, or it is a conflict. Nobody changes them before the end of
@@ -109,7 +113,9 @@ async fn insert_outcomes(
     effects: &BatchEffects,
 ) -> Result<(), StoreError> {
     let records = &effects.outcomes;
-    let versions = records.iter().map(|record| record.mapping_version.map(u64::cast_signed));
+    let versions = records
+        .iter()
+        .map(|record| record.mapping_version.map(u64::cast_signed));
     sqlx::query(
         "INSERT INTO event_outcomes (event_id, controller, at, status, reasons, mapping_version, replay) \
          SELECT o.*, $7 FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bigint[]) \
@@ -117,9 +123,19 @@ async fn insert_outcomes(
     )
     .bind(ids(effects))
     .bind(records.iter().map(|r| r.event.controller.as_uuid()).collect::<Vec<_>>())
-    .bind(records.iter().map(|r| r.stages.logged_at.as_millis()).collect::<Vec<_>>())
+    .bind(
+        records
+            .iter()
+            .map(|r| r.stages.logged_at.as_millis())
+            .collect::<Vec<_>>(),
+    )
     .bind(records.iter().map(|r| r.outcome.status().as_str()).collect::<Vec<_>>())
-    .bind(records.iter().map(|r| values::outcome(&r.outcome).0).collect::<Vec<_>>())
+    .bind(
+        records
+            .iter()
+            .map(|r| values::outcome(&r.outcome).0)
+            .collect::<Vec<_>>(),
+    )
     .bind(versions.collect::<Vec<_>>())
     .bind(replay.as_uuid())
     .execute(connection)

@@ -22,7 +22,11 @@ impl SqliteStore {
         }
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let connection = &mut *transaction;
-        let asked: Vec<ControllerId> = effects.checkpoints.iter().map(|checkpoint| checkpoint.controller).collect();
+        let asked: Vec<ControllerId> = effects
+            .checkpoints
+            .iter()
+            .map(|checkpoint| checkpoint.controller)
+            .collect();
         let (pks, heads) = controllers(connection, &asked).await?;
         for checkpoint in &effects.checkpoints {
             self.move_checkpoint(connection, &pks, checkpoint).await?;
@@ -163,7 +167,11 @@ pub(super) async fn insert_subjects(
 }
 
 /// In the order of their hashes, so that neighbours in the index are written one after the other.
-pub(super) async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[NewLink]) -> Result<(), StoreError> {
+pub(super) async fn insert_links(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    links: &[NewLink],
+) -> Result<(), StoreError> {
     let mut found: Vec<_> = links
         .iter()
         .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
@@ -211,7 +219,11 @@ async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i6
     if taken == 0 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-pub(super) async fn insert_merge(connection: &mut SqliteConnection, pks: &Pks, merge: &Merge) -> Result<(), StoreError> {
+pub(super) async fn insert_merge(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    merge: &Merge,
+) -> Result<(), StoreError> {
     let Some(pk) = pks.get(&merge.controller) else {
         return Ok(());
     };

@@ -8,7 +8,8 @@ use conduit_actors::ids::{ControllerId, EventId, ReplayId, Timestamp};
 use conduit_actors::ports::{Claim, ReplayJob, StoreError};
 
 use super::super::{
-    ChangeError, NewReplay, NextBatch, Page, PastOutcome, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus, Replays,
+    ChangeError, NewReplay, NextBatch, Page, PastOutcome, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
+    Replays,
 };
 use super::SqliteStore;
 
@@ -50,12 +51,7 @@ impl Replays for SqliteStore {
         Ok(())
     }
 
-    async fn replay_batch(
-        &self,
-        id: ReplayId,
-        max_events: usize,
-        max_bytes: usize,
-    ) -> Result<NextBatch, StoreError> {
+    async fn replay_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError> {
         self.next_batch(id, max_events, max_bytes).await
     }
 

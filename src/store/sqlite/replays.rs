@@ -17,7 +17,8 @@ use super::super::{ChangeError, Page, chains};
 use super::commit::{self, Pks};
 use super::{OrStoreError as _, SqliteStore, rows, values};
 
-const SELECT: &str = "SELECT r.*, c.id AS controller FROM replays r JOIN controllers c ON c.pk = r.controller_pk WHERE 1";
+const SELECT: &str =
+    "SELECT r.*, c.id AS controller FROM replays r JOIN controllers c ON c.pk = r.controller_pk WHERE 1";
 
 /// What an event that was committed before is changed into.
 const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
@@ -44,10 +45,14 @@ fn push_matching(query: &mut QueryBuilder<Sqlite>, controller: ControllerId, sta
         query.push(" AND e.event_type = ").push_bind(event_type.clone());
     }
     if let Some(from) = filter.from {
-        query.push(" AND e.id >= ").push_bind(EventId::first_at(from).as_bytes().to_vec());
+        query
+            .push(" AND e.id >= ")
+            .push_bind(EventId::first_at(from).as_bytes().to_vec());
     }
     if let Some(to) = filter.to {
-        query.push(" AND e.id < ").push_bind(EventId::first_at(to).as_bytes().to_vec());
+        query
+            .push(" AND e.id < ")
+            .push_bind(EventId::first_at(to).as_bytes().to_vec());
     }
     if let Some(ids) = &filter.event_ids {
         query.push(" AND e.id IN (");
@@ -186,7 +191,9 @@ impl SqliteStore {
         let mut transaction = self.readers.begin().await.or_store_error()?;
         let connection = &mut *transaction;
         let mut query = QueryBuilder::new(SELECT);
-        query.push(" AND r.status = 'running' AND r.id = ").push_bind(id.as_bytes().to_vec());
+        query
+            .push(" AND r.status = 'running' AND r.id = ")
+            .push_bind(id.as_bytes().to_vec());
         let found = query.build().fetch_optional(&mut *connection).await.or_store_error()?;
         let Some(standing) = found.as_ref().map(Standing::read).transpose()? else {
             return Ok(NextBatch::NotOurs);
