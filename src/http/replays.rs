@@ -85,6 +85,11 @@ pub(super) async fn create(
 fn read(body: &[u8]) -> Result<ReplayFilter, Problem> {
     let filter: ReplayFilter = match body {
         [] => ReplayFilter::default(),
+        // A list would be taken for the fields in their order.
+        body if body.trim_ascii_start().starts_with(b"[") => {
+            let detail = "the body must be a JSON object with a filter";
+            return Err(Problem::bad_request("body_invalid", detail));
+        }
         body => paging::json(body)?,
     };
     let mut faults = Vec::new();

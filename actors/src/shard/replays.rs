@@ -6,8 +6,8 @@
 //!   event waits for is short, however slow the database is.
 //! - Controllers take turns; one controller's replays run one after the other, a batch at a time.
 //! - A batch that brings an actor down is bisected, as one of live events is. An event that failed before, and
-//!   brings it down again alone, is given up at once. Between two such falls is a pause, which the other
-//!   replays do not share: dead letters that are replayed before their cause is mended must not spend the restart budget.
+//!   brings it down again alone, is given up at once. A fall is followed by a pause for its controller's replays, which
+//!   others do not share: dead letters that are replayed before their cause is mended must not spend the restart budget.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -30,8 +30,9 @@ struct Suspicion {
     left: usize,
     /// The event that failed alone, and how often.
     alone: Option<(EventId, u32)>,
+    /// It failed often enough: what comes next makes it a dead letter, which brings nothing down.
+    is_doomed: bool,
     cause: String,
-    not_before: Option<Instant>,
 }
 
 /// The replays of one shard.
@@ -40,6 +41,8 @@ pub(super) struct Replays {
     jobs: HashMap<ControllerId, VecDeque<ReplayId>>,
     queue: VecDeque<ControllerId>,
     suspicions: HashMap<ReplayId, Suspicion>,
+    /// Until when controllers whose replays brought an actor down have to wait, whatever they begin meanwhile.
+    pauses: HashMap<ControllerId, Instant>,
     /// Events in a batch: at most, and now.
     most: usize,
     size: usize,
@@ -58,6 +61,7 @@ impl Replays {
             jobs: HashMap::new(),
             queue: VecDeque::new(),
             suspicions: HashMap::new(),
+            pauses: HashMap::new(),
             most: most.max(1),
             size: most.max(1),
             max_attempts: max_attempts.max(1),
@@ -104,23 +108,35 @@ impl Replays {
 
     /// How long until one may run; none if there is none.
     pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        let waits = self.jobs.values().flatten().map(|replay| self.rest(*replay, now));
+        let waits = self.jobs.iter().flat_map(|(controller, own)| {
+            own.iter().map(|replay| {
+                let (replay, controller) = (*replay, *controller);
+                self.rest(ReplayJob { replay, controller }, now)
+            })
+        });
         waits.min()
     }
 
-    fn rest(&self, replay: ReplayId, now: Instant) -> Duration {
-        let until = self.suspicions.get(&replay).and_then(|found| found.not_before);
+    fn rest(&self, job: ReplayJob, now: Instant) -> Duration {
+        if self.suspicions.get(&job.replay).is_some_and(|found| found.is_doomed) {
+            return Duration::ZERO;
+        }
+        let until = self.pauses.get(&job.controller);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// The next replay that may run, and how many events of it. It goes to the end of its controller's, and that to
     /// the end of all.
     pub(super) fn next(&mut self, now: Instant) -> Option<(ReplayJob, usize)> {
+        self.pauses.retain(|_, until| *until > now);
         for _ in 0..self.queue.len() {
             let controller = self.queue.pop_front()?;
             self.queue.push_back(controller);
             let own = self.jobs.get(&controller)?;
-            let Some(index) = own.iter().position(|replay| self.rest(*replay, now).is_zero()) else {
+            let Some(index) = own.iter().position(|replay| {
+                let replay = *replay;
+                self.rest(ReplayJob { replay, controller }, now).is_zero()
+            }) else {
                 continue;
             };
             let own = self.jobs.get_mut(&controller)?;
@@ -136,12 +152,11 @@ impl Replays {
         None
     }
 
-    /// Whether this event, next in its replay, is poison; and the last cause.
-    pub(super) fn gives_up(&self, replay: ReplayId, event: EventId, before: Status) -> Option<(u32, String)> {
-        let suspicion = self.suspicions.get(&replay)?;
+    /// Whether this event, next in its replay, is poison: how often it failed, and the last cause.
+    pub(super) fn gives_up(&self, replay: ReplayId, event: EventId) -> Option<(u32, String)> {
+        let suspicion = self.suspicions.get(&replay).filter(|found| found.is_doomed)?;
         let (suspect, attempts) = suspicion.alone?;
-        let enough = suspect == event && attempts >= self.attempts(before);
-        enough.then(|| (attempts, suspicion.cause.clone()))
+        (suspect == event).then(|| (attempts, suspicion.cause.clone()))
     }
 
     /// What it was before counts: a dead letter failed often enough.
@@ -153,21 +168,18 @@ impl Replays {
     }
 
     /// A batch of these events brought an actor down.
-    pub(super) fn failed(&mut self, replay: ReplayId, events: &[(EventId, Status)], cause: &str, now: Instant) {
-        let max_attempts = self.attempts(events.first().map_or(Status::Rejected, |(_, before)| *before));
-        let suspicion = self.suspicions.entry(replay).or_default();
+    pub(super) fn failed(&mut self, job: ReplayJob, events: &[(EventId, Status)], cause: &str, now: Instant) {
+        let enough = self.attempts(events.first().map_or(Status::Rejected, |(_, before)| *before));
+        self.pauses.insert(job.controller, now + self.pause);
+        let suspicion = self.suspicions.entry(job.replay).or_default();
         suspicion.left = events.len();
         cause.clone_into(&mut suspicion.cause);
-        suspicion.not_before = Some(now + self.pause);
         suspicion.alone = match (events, suspicion.alone) {
             ([(event, _)], Some((known, attempts))) if known == *event => Some((*event, attempts + 1)),
             ([(event, _)], _) => Some((*event, 1)),
             _ => None,
         };
-        if suspicion.alone.is_some_and(|(_, attempts)| attempts >= max_attempts) {
-            // What comes next brings nothing down.
-            suspicion.not_before = None;
-        }
+        suspicion.is_doomed = suspicion.alone.is_some_and(|(_, attempts)| attempts >= enough);
     }
 
     /// A batch of so many events was committed, and took so long.
@@ -179,6 +191,7 @@ impl Replays {
         }
         if let Some(suspicion) = self.suspicions.get_mut(&replay) {
             suspicion.alone = None;
+            suspicion.is_doomed = false;
             suspicion.left = suspicion.left.saturating_sub(events);
             if suspicion.left == 0 {
                 self.suspicions.remove(&replay);
@@ -281,14 +294,14 @@ mod tests {
             now += replays.wait(now).unwrap();
             let (_, limit) = replays.next(now).unwrap();
             let end = (at + limit).min(length);
-            if replays.gives_up(only.replay, events[at], before).is_some() {
+            if replays.gives_up(only.replay, events[at]).is_some() {
                 dead.push(at);
                 at += 1;
                 replays.committed(only.replay, 1, ms(1));
             } else if poison.iter().any(|event| (at..end).contains(event)) {
                 falls += 1;
                 let batch: Vec<_> = events[at..end].iter().map(|event| (*event, before)).collect();
-                replays.failed(only.replay, &batch, "cause", now);
+                replays.failed(only, &batch, "cause", now);
             } else {
                 replays.committed(only.replay, end - at, ms(1));
                 at = end;
@@ -320,16 +333,16 @@ mod tests {
         let (falls, stands) = (job(ControllerId::generate()), job(ControllerId::generate()));
         replays.add(falls);
         let event = (EventId::generate(), Status::Rejected);
-        replays.failed(falls.replay, &[event], "cause", now);
+        replays.failed(falls, &[event], "cause", now);
         assert_eq!(replays.wait(now), Some(ms(1000)));
         assert_eq!(replays.next(now), None);
         replays.add(stands);
         assert_eq!(replays.next(now).map(|next| next.0), Some(stands));
         assert_eq!(replays.next(now).map(|next| next.0), Some(stands));
-        replays.failed(falls.replay, &[event], "cause", now);
-        assert_eq!(replays.gives_up(falls.replay, event.0, event.1), None);
-        replays.failed(falls.replay, &[event], "the last", now);
-        let given_up = replays.gives_up(falls.replay, event.0, event.1);
+        replays.failed(falls, &[event], "cause", now);
+        assert_eq!(replays.gives_up(falls.replay, event.0), None);
+        replays.failed(falls, &[event], "the last", now);
+        let given_up = replays.gives_up(falls.replay, event.0);
         assert_eq!(given_up, Some((3, "the last".to_owned())));
         assert_eq!(
             replays.wait(now),

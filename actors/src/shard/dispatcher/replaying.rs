@@ -75,7 +75,7 @@ impl Dispatcher {
             .map(|event| (event.journaled.event.id, event.status))
             .collect();
         let poison = match tried[..] {
-            [(event, before)] => self.replays.gives_up(replay, event, before),
+            [(event, _)] => self.replays.gives_up(replay, event),
             _ => None,
         };
         let ReplayBatch { step, events } = batch;
@@ -150,7 +150,7 @@ impl Dispatcher {
             shard = self.shard, replay_id = %step.job.replay, through = %step.through, events = tried.len(), cause,
             "a batch of a replay failed: bisecting these events"
         );
-        self.replays.failed(step.job.replay, tried, cause, Instant::now());
+        self.replays.failed(step.job, tried, cause, Instant::now());
     }
 
     /// Waits until there is something to do, but no longer than `nap`.
