@@ -11,6 +11,7 @@ mod events;
 mod links;
 mod management;
 mod replay_port;
+mod replay_steps;
 mod replays;
 mod subjects;
 

@@ -118,7 +118,7 @@ impl Dispatcher {
                 self.replay(stopping).await;
             }
             let work = ahead.take().map_or_else(|| self.compose(), Work::Ahead);
-            let began = Instant::now();
+            let (began, is_live) = (Instant::now(), !matches!(work, Work::Nothing));
             match work {
                 Work::Batch { groups, isolated } => {
                     let extracted = self.extract(groups, isolated).await;
@@ -132,7 +132,9 @@ impl Dispatcher {
                     }
                 }
             }
-            self.replays.lived(began.elapsed());
+            if is_live {
+                self.replays.lived(began.elapsed());
+            }
             if let Some(rest) = self.courtesy.rest(self.senders.load(Ordering::Relaxed)) {
                 pause(rest, stopping).await;
             }

@@ -9,7 +9,7 @@
 //!   brings it down again alone, is given up at once. A fall is followed by a pause for its controller's replays, which
 //!   others do not share: dead letters that are replayed before their cause is mended must not spend the restart budget.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::event::Status;
@@ -40,6 +40,8 @@ struct Suspicion {
 pub(super) struct Replays {
     jobs: HashMap<ControllerId, VecDeque<ReplayId>>,
     queue: VecDeque<ControllerId>,
+    /// Those that had a batch here.
+    begun: HashSet<ReplayId>,
     suspicions: HashMap<ReplayId, Suspicion>,
     /// Until when controllers whose replays brought an actor down have to wait, whatever they begin meanwhile.
     pauses: HashMap<ControllerId, Instant>,
@@ -60,6 +62,7 @@ impl Replays {
         Self {
             jobs: HashMap::new(),
             queue: VecDeque::new(),
+            begun: HashSet::new(),
             suspicions: HashMap::new(),
             pauses: HashMap::new(),
             most: most.max(1),
@@ -71,22 +74,27 @@ impl Replays {
         }
     }
 
-    /// Takes up a replay; whether it is new here.
-    pub(super) fn add(&mut self, job: ReplayJob) -> bool {
+    /// Takes up a replay, unless it is here already.
+    pub(super) fn add(&mut self, job: ReplayJob) {
         let own = self.jobs.entry(job.controller).or_default();
         if own.contains(&job.replay) {
-            return false;
+            return;
         }
         if own.is_empty() {
             self.queue.push_back(job.controller);
         }
         own.push_back(job.replay);
-        true
+    }
+
+    /// A replay has a batch; whether that is its first here.
+    pub(super) fn begins(&mut self, replay: ReplayId) -> bool {
+        self.begun.insert(replay)
     }
 
     /// A replay has ended, or is not this node's any more.
     pub(super) fn end(&mut self, job: ReplayJob) {
         self.suspicions.remove(&job.replay);
+        self.begun.remove(&job.replay);
         let Some(own) = self.jobs.get_mut(&job.controller) else {
             return;
         };
@@ -250,8 +258,8 @@ mod tests {
         let (many, one) = (ControllerId::generate(), ControllerId::generate());
         let jobs = [job(many), job(many), job(many), job(one)];
         for job in jobs {
-            assert!(replays.add(job));
-            assert!(!replays.add(job), "it is here already");
+            replays.add(job);
+            replays.add(job);
         }
         let mut order = || replays.next(now).unwrap().0;
         let found: Vec<_> = (0..6).map(|_| order()).collect();

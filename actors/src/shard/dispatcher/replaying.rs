@@ -23,13 +23,7 @@ const BYTES_PART: usize = 8;
 impl Dispatcher {
     pub(super) fn take_replays(&mut self, jobs: Vec<ReplayJob>) {
         for job in jobs {
-            if self.replays.add(job) {
-                tracing::info!(
-                    target: "conduit::supervision",
-                    shard = self.shard, replay_id = %job.replay, controller = %job.controller,
-                    "a replay begins, or goes on"
-                );
-            }
+            self.replays.add(job);
         }
     }
 
@@ -48,7 +42,16 @@ impl Dispatcher {
             Ok(None)
         };
         match next {
-            Ok(Some(batch)) => self.replay_batch(batch, began, stopping).await,
+            Ok(Some(batch)) => {
+                if self.replays.begins(job.replay) {
+                    tracing::info!(
+                        target: "conduit::supervision",
+                        shard = self.shard, replay_id = %job.replay, controller = %job.controller,
+                        from = batch.step.from.map(tracing::field::display), "a replay begins, or goes on"
+                    );
+                }
+                self.replay_batch(batch, began, stopping).await;
+            }
             Ok(None) => self.replays.end(job),
             Err(error) => self.cannot_read(job, error, stopping).await,
         }
