@@ -1,6 +1,7 @@
 //! Rejected and failed events run again under the mapping as it stands now, and count once.
 
 mod asked;
+mod damaged;
 mod interrupted;
 mod poison;
 mod verdict;
@@ -14,7 +15,7 @@ use crate::common::{Answer, Conduit, Postgres, Tenant, client, tenant, tenant::b
 /// A slow database, as it were: each batch takes so long at least.
 pub const SLOW: (&str, &str) = ("FAILPOINTS", "ActivityLoggerActor=sleep(20)");
 /// Small steps, so that there is time to look between them.
-pub const SMALL_STEPS: (&str, &str) = ("CONDUIT__REPLAY__BATCH_EVENTS", "4");
+pub const SMALL_STEPS: (&str, &str) = ("CONDUIT__REPLAY__BATCH_EVENTS", "2");
 pub const ONE_SHARD: (&str, &str) = ("CONDUIT__PIPELINE__SHARDS", "1");
 
 /// Sends an event that the mapping rejects until it is [`mend`]ed: the address is in another field than it says.
@@ -228,7 +229,7 @@ fn an_event_in_flight_is_not_replayable() {
 #[test]
 fn a_replay_of_thousands_shows_its_progress_and_can_be_cancelled() {
     const COUNT: u64 = 2_000;
-    let conduit = Conduit::with(&[SLOW, ("CONDUIT__REPLAY__BATCH_EVENTS", "8")]);
+    let mut conduit = Conduit::with(&[SLOW, SMALL_STEPS]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     misfits(&conduit, &shop, COUNT as usize);
     mend(&conduit, &shop);
@@ -262,6 +263,10 @@ fn a_replay_of_thousands_shows_its_progress_and_can_be_cancelled() {
     assert_eq!(activities(&conduit, &shop).len() as u64, done);
 
     // Another one takes what is left.
+    conduit.kill();
+    conduit.unset(SLOW.0);
+    conduit.unset(SMALL_STEPS.0);
+    conduit.launch();
     let id = begin(&conduit, &shop, json!({"status": "rejected"}));
     let rest = ended(&conduit, &shop, &id);
     assert_eq!(
@@ -274,7 +279,7 @@ fn a_replay_of_thousands_shows_its_progress_and_can_be_cancelled() {
 
 #[test]
 fn live_events_do_not_wait_for_a_replay_nor_a_replay_for_their_end() {
-    let conduit = Conduit::with(&[SLOW, SMALL_STEPS, ONE_SHARD]);
+    let conduit = Conduit::with(&[SLOW, ("CONDUIT__REPLAY__BATCH_EVENTS", "1"), ONE_SHARD]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let other = Tenant::create(&conduit, "did:web:other.example");
     misfits(&conduit, &shop, 1_500);
@@ -308,11 +313,11 @@ fn live_events_do_not_wait_for_a_replay_nor_a_replay_for_their_end() {
             }
             number
         });
-        let some = event_ids(&conduit, &shop, 60);
+        let some = event_ids(&conduit, &shop, 30);
         let id = begin(&conduit, &shop, json!({"eventIds": some}));
         let done = ended(&conduit, &shop, &id);
         flooding.store(false, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!((&done["status"], &done["processed"]), (&json!("done"), &json!(60)));
+        assert_eq!((&done["status"], &done["processed"]), (&json!("done"), &json!(30)));
         assert!(flood.join().unwrap() > 0);
     });
     conduit.settled();

@@ -4,7 +4,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{Notice, Status};
-use conduit_actors::ids::{ControllerDid, ControllerId, EventId, ReplayId, Timestamp};
+use conduit_actors::ids::{ControllerDid, ControllerId, EventId, EventType, ReplayId, Timestamp};
 use conduit_actors::ports::ReplayJob;
 use serde::Serialize;
 use serde_json::json;
@@ -97,6 +97,9 @@ fn read(body: &[u8]) -> Result<ReplayFilter, Problem> {
         let message = "must be rejected or failed: other events are not replayed";
         faults.push(Notice::new("/status", "filter_invalid", message));
     }
+    if let Some(Err(error)) = filter.event.as_ref().map(|event| event.parse::<EventType>()) {
+        faults.push(Notice::new("/event", "filter_invalid", error.to_string()));
+    }
     if filter.event_ids.as_ref().is_some_and(|ids| ids.len() > MAX_EVENT_IDS) {
         let message = format!("must name no more than {MAX_EVENT_IDS} events: replay the others by another call");
         faults.push(Notice::new("/eventIds", "filter_invalid", message));
@@ -145,13 +148,14 @@ pub(super) async fn create_for_event(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let missing = || Problem::not_found("event");
-    Query::read(&request, &["did"])?;
+    let query = Query::read(&request, &["did"])?;
+    let named = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
     let id: EventId = id.parse().map_err(|_| missing())?;
     let pending = events::is_pending(&principal, &app, id)?;
     let Some(row) = app.store.event(id).await? else {
         return Err(if pending { in_flight() } else { missing() });
     };
-    if !principal.sees(&app, row.controller) {
+    if named.is_some_and(|controller| controller != row.controller) {
         return Err(missing());
     }
     if !REPLAYABLE.contains(&row.status) {

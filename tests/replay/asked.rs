@@ -113,6 +113,7 @@ fn what_cannot_be_asked_for_is_refused_and_names_the_fault() {
             json!({"eventIds": vec![shop.integration.clone(); 1001]}),
             "filter_invalid",
         ),
+        (json!({"event": "x".repeat(129)}), "filter_invalid"),
         (json!({"eventIds": ["x"]}), "body_invalid"),
         (json!({"status": "lost"}), "body_invalid"),
         (json!({"unheard": 1}), "body_invalid"),
@@ -160,6 +161,8 @@ fn what_cannot_be_asked_for_is_refused_and_names_the_fault() {
         conduit.admin("GET", &path, None).expect(200).json()["did"],
         json!(shop.did)
     );
+    let elsewhere = format!("/api/v1/events/{id}/replay?did={}", other.did);
+    assert_eq!(code(operator(&elsewhere), 404).0, "not_found");
     let by_operator = operator(&format!("/api/v1/events/replay?did={}", shop.did)).expect(202);
     assert_eq!(by_operator.json()["matching"], 1);
 }

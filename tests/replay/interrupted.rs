@@ -40,7 +40,8 @@ fn a_replay_that_is_killed_over_and_over_goes_on_and_changes_nothing_twice() {
         under_way(&conduit, &shop, &id, 50 * kill);
         conduit.kill();
         if kill == 4 {
-            conduit.unset("FAILPOINTS");
+            conduit.unset(SLOW.0);
+            conduit.unset(SMALL_STEPS.0);
         }
         conduit.launch();
         let stats = conduit.stats();
@@ -80,7 +81,7 @@ fn another_node_takes_up_the_replay_of_one_that_is_killed() {
 
     // One that is stopped in order gives up its replays at once.
     let lost = Tenant::create(&first, "did:web:lost.example");
-    misfits(&first, &lost, 20);
+    misfits(&first, &lost, 300);
     first.set("FAILPOINTS", SLOW.1);
     first.set("CONDUIT__REPLAY__LEASE_SECONDS", "3600");
     first.set("CONDUIT__REPLAY__BATCH_EVENTS", "1");
@@ -90,7 +91,7 @@ fn another_node_takes_up_the_replay_of_one_that_is_killed() {
     under_way(&first, &lost, &id, 0);
     assert_eq!(first.stop(), Some(0));
     let done = ended(&second, &lost, &id);
-    assert_eq!((&done["status"], &done["rejected"]), (&json!("done"), &json!(20)));
+    assert_eq!((&done["status"], &done["rejected"]), (&json!("done"), &json!(300)));
 }
 
 #[test]
@@ -122,7 +123,7 @@ fn a_controller_that_is_deleted_takes_its_replay_along() {
 fn events_of_an_integration_that_is_deleted_meanwhile_are_rejected_for_that() {
     let conduit = Conduit::with(&[SLOW, SMALL_STEPS]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
-    misfits(&conduit, &shop, 300);
+    misfits(&conduit, &shop, 600);
     mend(&conduit, &shop);
     let id = begin(&conduit, &shop, json!({"integration": shop.integration}));
     under_way(&conduit, &shop, &id, 0);
@@ -130,7 +131,7 @@ fn events_of_an_integration_that_is_deleted_meanwhile_are_rejected_for_that() {
     shop.call(&conduit, "DELETE", &path, None).expect(204);
     let done = ended(&conduit, &shop, &id);
     let count = |part: &str| done[part].as_u64().unwrap();
-    assert_eq!((&done["status"], count("done")), (&json!("done"), 300));
+    assert_eq!((&done["status"], count("done")), (&json!("done"), 600));
     assert!(count("processed") > 0 && count("rejected") > 0, "{done}");
     let left = event(&conduit, &shop, &event_ids(&conduit, &shop, 1)[0]);
     assert_eq!(left["reasons"][0]["code"], "integration_deleted");

@@ -17,6 +17,7 @@
 mod batch;
 mod compose;
 mod courtesy;
+mod preparing;
 mod progress;
 mod replaying;
 mod settle;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 
 use batch::Work;
 use courtesy::Courtesy;
+use preparing::Preparing;
 pub(super) use progress::Progress;
 pub use progress::{DispatcherReport, Waiting};
 
@@ -60,6 +62,8 @@ pub(super) struct Dispatcher {
     turns: Turns,
     isolation: Isolation,
     replays: Replays,
+    /// The next batch of a replay.
+    preparing: Option<Preparing>,
     causes: HashMap<ControllerId, String>,
     stalled: HashMap<ControllerId, Instant>,
     /// Controllers whose dedup claims may still have to expire.
@@ -98,6 +102,7 @@ impl Dispatcher {
                 // By themselves they spend half of the restart budget at most.
                 2 * options.restart.window / u32::try_from(options.restart.budget.max(1)).unwrap_or(u32::MAX),
             ),
+            preparing: None,
             causes: HashMap::new(),
             stalled: HashMap::new(),
             recent: HashMap::new(),
@@ -114,8 +119,10 @@ impl Dispatcher {
         while !*stopping.borrow() {
             self.take_backlog();
             self.courtesy.begin();
-            if self.replays.is_overdue() {
+            self.prepare_replay();
+            if self.is_replay_ready() && self.replays.is_overdue() {
                 self.replay(stopping).await;
+                self.prepare_replay();
             }
             let work = ahead.take().map_or_else(|| self.compose(), Work::Ahead);
             let (began, is_live) = (Instant::now(), !matches!(work, Work::Nothing));
@@ -126,11 +133,8 @@ impl Dispatcher {
                 }
                 Work::Ahead(extracted) => ahead = self.process(extracted, stopping).await,
                 Work::DeadLetter(group) => self.bury(group, stopping).await,
-                Work::Nothing => {
-                    if !self.replay(stopping).await {
-                        self.idle(stopping).await;
-                    }
-                }
+                Work::Nothing if self.is_replay_ready() => self.replay(stopping).await,
+                Work::Nothing => self.idle(stopping).await,
             }
             if is_live {
                 self.replays.lived(began.elapsed());
@@ -144,6 +148,7 @@ impl Dispatcher {
                 self.replays.len(),
             );
         }
+        self.preparing = None;
         self.actors.stop();
     }
 

@@ -1,7 +1,7 @@
 //! Whose replay is next, when, and how many events of it: replays are to delay nobody's live events, and yet to end.
 //!
-//! - Live events first: a batch of a replay runs when there are none, or when they have had [`SHARE`] times as long as the
-//!   last batch of a replay took. So with live events without end, replays still have a fifth of the time.
+//! - Live events first: a batch of a replay has its turn when there are none, or when they have had [`SHARE`] times as long
+//!   as the last turn of a replay took. So with live events without end, replays still have a fifth of the time.
 //! - Batches are small: half as many events after one that took long, twice as many after one that did not. So what a live
 //!   event waits for is short, however slow the database is.
 //! - Controllers take turns; one controller's replays run one after the other, a batch at a time.
@@ -22,6 +22,9 @@ const SHARE: u32 = 4;
 const LONG: Duration = Duration::from_millis(200);
 /// A batch that took less is followed by a larger one.
 const SHORT: Duration = Duration::from_millis(60);
+
+/// An event of a batch, and what it was before.
+pub(super) type Tried = (EventId, Status);
 
 /// A stretch of a replay with a poison event somewhere in it.
 #[derive(Debug, Default)]
@@ -109,9 +112,13 @@ impl Replays {
         self.jobs.values().map(VecDeque::len).sum()
     }
 
-    /// Whether live events have had their share of the time, and a replay is to run before them.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether live events have had their share of the time, and a replay goes before them.
     pub(super) fn is_overdue(&self) -> bool {
-        !self.queue.is_empty() && self.live >= self.last * SHARE && self.wait(Instant::now()) == Some(Duration::ZERO)
+        self.live >= self.last * SHARE
     }
 
     /// How long until one may run; none if there is none.
@@ -160,11 +167,22 @@ impl Replays {
         None
     }
 
-    /// Whether this event, next in its replay, is poison: how often it failed, and the last cause.
-    pub(super) fn gives_up(&self, replay: ReplayId, event: EventId) -> Option<(u32, String)> {
+    /// The event that is poison, which is to come next.
+    pub(super) fn doomed(&self, replay: ReplayId) -> Option<EventId> {
         let suspicion = self.suspicions.get(&replay).filter(|found| found.is_doomed)?;
-        let (suspect, attempts) = suspicion.alone?;
-        (suspect == event).then(|| (attempts, suspicion.cause.clone()))
+        suspicion.alone.map(|(event, _)| event)
+    }
+
+    /// How often the event that was tried last failed alone, and the last cause.
+    pub(super) fn falls(&self, replay: ReplayId) -> (u32, String) {
+        let found = self.suspicions.get(&replay);
+        let attempts = found.and_then(|found| found.alone).map_or(0, |(_, attempts)| attempts);
+        (attempts, found.map(|found| found.cause.clone()).unwrap_or_default())
+    }
+
+    /// A controller's replays rest for so long.
+    pub(super) fn rest_for(&mut self, controller: ControllerId, length: Duration, now: Instant) {
+        self.pauses.insert(controller, now + length);
     }
 
     /// What it was before counts: a dead letter failed often enough.
@@ -176,9 +194,9 @@ impl Replays {
     }
 
     /// A batch of these events brought an actor down.
-    pub(super) fn failed(&mut self, job: ReplayJob, events: &[(EventId, Status)], cause: &str, now: Instant) {
+    pub(super) fn failed(&mut self, job: ReplayJob, events: &[Tried], cause: &str, now: Instant) {
         let enough = self.attempts(events.first().map_or(Status::Rejected, |(_, before)| *before));
-        self.pauses.insert(job.controller, now + self.pause);
+        self.rest_for(job.controller, self.pause, now);
         let suspicion = self.suspicions.entry(job.replay).or_default();
         suspicion.left = events.len();
         cause.clone_into(&mut suspicion.cause);
@@ -241,8 +259,9 @@ mod tests {
     #[test]
     fn live_events_go_first_and_replays_get_their_share() {
         let mut replays = replays();
-        assert!(!replays.is_overdue(), "there is none");
+        assert!(replays.is_empty());
         replays.add(job(ControllerId::generate()));
+        assert!(!replays.is_empty());
         assert!(replays.is_overdue());
         replays.ran(ms(10));
         assert!(!replays.is_overdue());
@@ -302,7 +321,7 @@ mod tests {
             now += replays.wait(now).unwrap();
             let (_, limit) = replays.next(now).unwrap();
             let end = (at + limit).min(length);
-            if replays.gives_up(only.replay, events[at]).is_some() {
+            if replays.doomed(only.replay) == Some(events[at]) {
                 dead.push(at);
                 at += 1;
                 replays.committed(only.replay, 1, ms(1));
@@ -348,10 +367,10 @@ mod tests {
         assert_eq!(replays.next(now).map(|next| next.0), Some(stands));
         assert_eq!(replays.next(now).map(|next| next.0), Some(stands));
         replays.failed(falls, &[event], "cause", now);
-        assert_eq!(replays.gives_up(falls.replay, event.0), None);
+        assert_eq!(replays.doomed(falls.replay), None);
         replays.failed(falls, &[event], "the last", now);
-        let given_up = replays.gives_up(falls.replay, event.0);
-        assert_eq!(given_up, Some((3, "the last".to_owned())));
+        assert_eq!(replays.doomed(falls.replay), Some(event.0));
+        assert_eq!(replays.falls(falls.replay), (3, "the last".to_owned()));
         assert_eq!(
             replays.wait(now),
             Some(Duration::ZERO),

@@ -54,10 +54,10 @@ impl PostgresStore {
         controller: ControllerId,
         filter: &ReplayFilter,
     ) -> Result<ReplayEstimate, StoreError> {
-        // The smallest and the largest: PostgreSQL has no min and max of UUIDs before version 18.
+        // PostgreSQL has no min and max of UUIDs before version 18; their texts have the same order.
         let mut query = QueryBuilder::new(
             "SELECT count(*) AS matching, count(payload) AS replayable, \
-             (array_agg(id ORDER BY id))[1] AS oldest, (array_agg(id ORDER BY id DESC))[1] AS newest FROM (",
+             min(id::text COLLATE \"C\")::uuid AS oldest, max(id::text COLLATE \"C\")::uuid AS newest FROM (",
         );
         for (index, status) in filter.statuses().enumerate() {
             query.push(if index == 0 { "" } else { " UNION ALL " });
