@@ -5,6 +5,7 @@
 
 mod activities;
 mod controllers;
+mod draft;
 mod dry_run;
 mod events;
 mod failures;
@@ -20,6 +21,7 @@ mod server;
 mod state;
 mod stats;
 mod subjects;
+mod trial;
 
 pub use server::{bind, run};
 pub use state::{App, Parts};

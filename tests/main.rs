@@ -30,3 +30,4 @@ mod replay;
 mod store;
 mod supervision;
 mod tls;
+mod trial;
