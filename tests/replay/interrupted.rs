@@ -95,6 +95,43 @@ fn another_node_takes_up_the_replay_of_one_that_is_killed() {
 }
 
 #[test]
+fn a_replay_goes_on_when_the_database_is_back() {
+    let server = Postgres::start();
+    let conduit = Conduit::with(&[
+        SLOW,
+        SMALL_STEPS,
+        ("CONDUIT_DATABASE_URL", &server.database()),
+        ("CONDUIT__PIPELINE__RETRY_MAX_MS", "200"),
+    ]);
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    misfits(&conduit, &shop, 400);
+    mend(&conduit, &shop);
+    let id = begin(&conduit, &shop, json!({}));
+    under_way(&conduit, &shop, &id, 20);
+    server.stop("QUIT");
+    let live = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    wait_for("the outage to be noticed", || {
+        conduit.readiness().is_degraded("shards", "unavailable").then_some(())
+    });
+    server.launch();
+    wait_for("the database to be back", || {
+        let path = format!("/api/v1/replays/{id}");
+        (shop.call(&conduit, "GET", &path, None).status == 200).then_some(())
+    });
+    let done = ended(&conduit, &shop, &id);
+    assert_eq!(
+        (&done["status"], &done["processed"]),
+        (&json!("done"), &json!(400)),
+        "{done}"
+    );
+    assert_eq!(shop.outcome(&conduit, &live)["status"], "processed");
+    let stats = conduit.settled();
+    assert_eq!((stats.accepted, stats.processed), (401, 401));
+    assert_eq!(activities(&conduit, &shop).len(), 401);
+    conduit.assert_audit_verifies();
+}
+
+#[test]
 fn a_controller_that_is_deleted_takes_its_replay_along() {
     let conduit = Conduit::with(&[SLOW, SMALL_STEPS, ONE_SHARD]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
