@@ -5,6 +5,7 @@
 mod database;
 mod environment;
 mod reference;
+mod replay;
 mod retention;
 
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,7 @@ use crate::tls::authorities;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 pub use reference::reference;
+pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
 
 /// The defaults, and the documentation of every key.
@@ -55,6 +57,7 @@ section! {
         journal: JournalConfig,
         retention: RetentionConfig,
         pipeline: PipelineConfig,
+        replay: ReplayConfig,
         dedup: DedupConfig,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
@@ -239,6 +242,7 @@ impl Config {
             600_000,
         );
         range("pipeline.retry_max_ms", pipeline.retry_max_ms, 10, 600_000);
+        self.replay.check(&mut range);
         range("dedup.window_seconds", u64::from(self.dedup.window_seconds), 0, 86_400);
         range(
             "storage.max_connections",

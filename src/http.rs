@@ -18,6 +18,7 @@ pub mod openapi;
 mod paging;
 mod probes;
 mod problem;
+mod replays;
 mod request_id;
 mod server;
 mod state;

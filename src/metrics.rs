@@ -39,6 +39,7 @@ type Labels<const N: usize> = [(&'static str, &'static str); N];
 pub struct Meters {
     refusals: Family<Labels<2>, Counter>,
     outcomes: Family<Labels<1>, Counter>,
+    replayed: Family<Labels<1>, Counter>,
     stages: Family<Labels<1>, Histogram, fn() -> Histogram>,
 }
 
@@ -47,11 +48,13 @@ impl Default for Meters {
         let meters = Self {
             refusals: Family::default(),
             outcomes: Family::default(),
+            replayed: Family::default(),
             stages: Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
         };
         // A series that is there from the start begins at zero, so that its first step is seen.
         for status in OUTCOMES {
             meters.outcome(status);
+            meters.replayed.get_or_create_owned(&[("outcome", status.as_str())]);
         }
         meters
     }
@@ -97,13 +100,22 @@ impl Meters {
             total.observe(seconds(received_at, logged_at));
         }
         for status in OUTCOMES {
-            let count = outcomes
-                .iter()
-                .filter(|record| record.outcome.status() == status)
-                .count();
-            self.outcome(status).inc_by(count as u64);
+            self.outcome(status).inc_by(count(outcomes, status));
         }
     }
+
+    /// These outcomes of a replay are committed. Their events are counted among the others as they were first.
+    fn replayed(&self, outcomes: &[OutcomeRecord]) {
+        for status in OUTCOMES {
+            let counter = self.replayed.get_or_create_owned(&[("outcome", status.as_str())]);
+            counter.inc_by(count(outcomes, status));
+        }
+    }
+}
+
+fn count(outcomes: &[OutcomeRecord], status: Status) -> u64 {
+    let same = |record: &&OutcomeRecord| record.outcome.status() == status;
+    outcomes.iter().filter(same).count() as u64
 }
 
 /// From one time to another; 0 if the clock was set back meanwhile.
@@ -128,6 +140,11 @@ impl Metrics {
             meters.refusals.clone(),
         );
         registry.register("outcomes", "Events committed, by outcome", meters.outcomes.clone());
+        registry.register(
+            "replayed_events",
+            "Rejected and failed events that a replay gave a new outcome, by that outcome",
+            meters.replayed.clone(),
+        );
         registry.register(
             "stage_seconds",
             "Time from the stage before (journaled: from the receive time); total: from the receive time to the outcome",

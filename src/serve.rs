@@ -6,7 +6,7 @@
 //! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
-//! 7. The directory follows what other nodes change.
+//! 7. The directory follows what other nodes change, and replays that were interrupted are taken up.
 //! 8. The server listens: from here on events are accepted.
 
 use std::fs::File;
@@ -32,6 +32,7 @@ use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
+use crate::replays::{self, StoredReplays};
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
 
@@ -49,6 +50,7 @@ pub struct Running {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     following: JoinHandle<()>,
+    replaying: JoinHandle<()>,
     _lock: File,
 }
 
@@ -103,8 +105,9 @@ pub async fn start(config: Config) -> Result<Running> {
         journal: journal.clone(),
         dedup: dedup.port(),
         store: Arc::new(Measured::new(store.clone(), meters.clone())),
+        replays: Arc::new(StoredReplays::new(store.clone())),
     };
-    let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, backlogs).await);
+    let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
     let listen = config.server.listen;
     let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
@@ -122,9 +125,12 @@ pub async fn start(config: Config) -> Result<Running> {
         journal,
         dedup,
         shards,
+        backlogs,
         meters,
         config,
     }));
+    let replaying = replays::keep(store.clone(), app.backlogs.clone(), app.config.replay.lease());
+    let replaying = tokio::task::spawn_local(replaying);
     let following = tokio::task::spawn_local(follow(store.clone(), app.directory.clone(), {
         let app = Arc::clone(&app);
         move |controller| app.forget(controller)
@@ -141,6 +147,7 @@ pub async fn start(config: Config) -> Result<Running> {
         server: handle,
         serving,
         following,
+        replaying,
         _lock: lock,
     })
 }
@@ -242,6 +249,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
         shards,
         batch_events: pipeline.batch_events,
         batch_bytes: pipeline.batch_bytes,
+        replay_events: config.replay.batch_events,
         mailbox_capacity: pipeline.mailbox_capacity,
         cached_links: pipeline.cached_links,
         restart: RestartPolicy {
@@ -280,7 +288,11 @@ impl Running {
         self.app.begin_stop();
         self.server.stop(true).await;
         self.following.abort();
+        self.replaying.abort();
         self.app.shards.stop().await;
+        if let Err(error) = self.store.release_replays().await {
+            tracing::debug!(%error, "other nodes take up the replays when their leases end");
+        }
         self.app.journal.close();
         self.store.close().await;
         tracing::info!("stopped");

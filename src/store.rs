@@ -8,6 +8,7 @@ mod chains;
 mod changes;
 mod payloads;
 mod postgres;
+mod replays;
 mod rows;
 mod sqlite;
 mod survivors;
@@ -24,6 +25,10 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use replays::{
+    MAX_RUNNING, NewReplay, NextBatch, PastOutcome, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
+    Replays,
+};
 pub use sqlite::SqliteStore;
 
 /// A controller's row.
@@ -69,6 +74,9 @@ pub enum ChangeError {
     /// The integration has another version than the change was made for.
     #[error("the integration is at version {current}")]
     VersionMismatch { current: u64 },
+    /// The controller has [`MAX_RUNNING`] replays under way.
+    #[error("too many replays are running")]
+    TooManyReplays,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -204,7 +212,7 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore {
+pub trait Store: PipelineStore + Replays {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

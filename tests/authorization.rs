@@ -71,6 +71,11 @@ fn table() -> Vec<Row> {
         ),
         row("GET", "/api/v1/events", "?did={did}", [404, 200, 200]),
         row("GET", "/api/v1/events/{id}", "", [404, 200, 200]),
+        row("POST", "/api/v1/events/replay", "?did={did}", [404, 202, 202]),
+        row("POST", "/api/v1/events/{id}/replay", "", [404, 202, 202]),
+        row("GET", "/api/v1/replays", "?did={did}", [404, 200, 200]),
+        row("GET", "/api/v1/replays/{id}", "", [404, 200, 200]),
+        row("POST", "/api/v1/replays/{id}/cancel", "", [404, 200, 200]),
         row("GET", "/api/v1/activities", "?did={did}", [404, 200, 200]),
         row("GET", "/api/v1/subjects", "?did={did}", [404, 200, 200]),
         with(
@@ -94,14 +99,22 @@ fn tenant_for(conduit: &Conduit, number: usize, row: &Row) -> (Tenant, String) {
     } else {
         &shop.did
     };
-    let id = if row.route.starts_with("/api/v1/events/") {
-        &event
-    } else {
-        &shop.integration
+    let id = match row.route {
+        "/api/v1/events/{id}/replay" => {
+            let rejected = shop.send(conduit, "account_created", json!({}));
+            shop.outcome(conduit, &rejected);
+            rejected
+        }
+        route if route.starts_with("/api/v1/events/") => event,
+        route if route.starts_with("/api/v1/replays/") => {
+            let replay = shop.call(conduit, "POST", "/api/v1/events/replay", None).expect(202);
+            replay.json()["replayId"].as_str().unwrap().to_owned()
+        }
+        _ => shop.integration.clone(),
     };
     let path = format!("{}{}", row.route, row.query)
         .replace("{did}", did)
-        .replace("{id}", id);
+        .replace("{id}", &id);
     (shop, path)
 }
 

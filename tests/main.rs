@@ -29,6 +29,7 @@ mod nodes;
 mod openapi;
 mod outages;
 mod postgres;
+mod replay;
 mod store;
 mod supervision;
 mod tls;

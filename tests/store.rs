@@ -2,6 +2,8 @@
 
 mod events;
 mod management;
+mod replay_jobs;
+mod replays;
 mod subjects;
 pub mod world;
 
@@ -44,4 +46,18 @@ conformance! {
         the_earliest_sight_of_a_link_is_kept,
         weak_links_lead_to_many_within_the_limit,
         subjects_are_paged_and_belong_to_one_controller;
+    replays:
+        what_is_to_be_replayed_is_filtered_and_counted,
+        a_step_changes_outcomes_sums_and_history_at_once,
+        a_step_out_of_date_is_a_conflict_and_changes_nothing,
+        steps_are_limited_and_pass_what_cannot_be_replayed;
+    replay_jobs:
+        replays_are_listed_and_end_once,
+        what_was_processed_is_found_by_its_claim_however_long_ago,
+        a_deleted_controller_takes_its_replays_along;
+}
+
+#[test]
+fn a_replay_is_run_by_one_node_at_a_time() {
+    on_postgres(replay_jobs::a_replay_is_run_by_one_node_at_a_time);
 }

@@ -178,6 +178,8 @@ pub struct OutcomeRecord {
     pub categories: Vec<Arc<str>>,
     /// The claim that it made on the dedup window, key and length in seconds; none where no window applies.
     pub dedup: Option<(DedupKey, u32)>,
+    /// The version of the integration whose mapping decided; none if that is gone.
+    pub mapping_version: Option<u64>,
     /// When it passed each stage.
     pub stages: StageTimes,
 }

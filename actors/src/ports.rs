@@ -3,11 +3,13 @@
 mod dedup;
 mod directory;
 mod journal;
+mod replays;
 mod store;
 
 pub use dedup::{Claim, DedupError, DedupWindow, Verdict};
 pub use directory::{Controller, Credential, Directory, Integration};
 pub use journal::{AppendReply, BacklogListener, Durable, Journal, JournalError, StreamPosition};
+pub use replays::{ReplayBatch, ReplayJob, ReplaySource, ReplayStep, ReplayedEvent};
 pub use store::{
     BatchEffects, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
 };

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::ids::{
-    ActivityId, ControllerDid, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectDid, SubjectId,
+    ActivityId, ControllerDid, EventId, EventType, IntegrationId, ProcessorId, ReplayId, Sequence, SubjectDid, SubjectId,
     Timestamp,
 };
 
@@ -72,6 +72,12 @@ schema!(ActivityId, {
     "type": "string",
     "format": "uuid",
     "examples": ["019d6242-3b02-7d11-b6a8-94f0c3e7d215"],
+});
+schema!(ReplayId, {
+    "description": "A replay's id, a UUIDv7.",
+    "type": "string",
+    "format": "uuid",
+    "examples": ["019d6243-0c1d-7e44-8b5a-2f6d9e0c7a31"],
 });
 schema!(SubjectId, {
     "description": "A data subject's id within lists, a UUIDv7.",

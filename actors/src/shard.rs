@@ -18,6 +18,7 @@
 mod backlog;
 mod dispatcher;
 mod isolation;
+mod replays;
 mod turns;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -36,7 +37,7 @@ pub use dispatcher::{DispatcherReport, Waiting};
 
 use crate::edge::Edge;
 use crate::ids::ControllerDid;
-use crate::ports::{DedupWindow, Directory, Journal, PipelineStore};
+use crate::ports::{DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
 use crate::stages::{ActivityLogger, PiiExtractor, SubjectResolver};
 use crate::supervisor::{ActorRef, ActorReport, Monitor, RestartPolicy, Stage};
 
@@ -49,6 +50,8 @@ pub struct PipelineOptions {
     pub batch_events: usize,
     /// Bytes of bodies in a batch at most, about.
     pub batch_bytes: usize,
+    /// Events in a batch of a replay at most.
+    pub replay_events: usize,
     /// Requests that may wait for an actor of the edge; beyond, they are refused.
     pub mailbox_capacity: usize,
     /// Strong links that each shard keeps in memory.
@@ -78,6 +81,8 @@ pub struct Ports {
     pub dedup: Arc<dyn DedupWindow>,
     /// Where effects go.
     pub store: Arc<dyn PipelineStore>,
+    /// What is to run again.
+    pub replays: Arc<dyn ReplaySource>,
 }
 
 /// The actors behind the answer.

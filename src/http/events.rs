@@ -4,7 +4,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
 use conduit_actors::ids::{
-    ControllerDid, ControllerId, EventId, EventType, IntegrationId, ProcessorId, SubjectId, Timestamp,
+    ControllerDid, ControllerId, EventId, EventType, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp,
 };
 use conduit_actors::ports::{Directory as _, Journal as _};
 use conduit_actors::stages::shown_if_harmless;
@@ -15,7 +15,7 @@ use super::guard::Principal;
 use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
-use crate::store::{EventFilter, EventRow, Page};
+use crate::store::{EventFilter, EventRow, Page, PastOutcome};
 
 /// An event and what became of it. Its payload is not kept.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -50,6 +50,40 @@ pub(super) struct Shown {
     categories: Vec<String>,
     /// When it passed each stage.
     stages: Stages,
+    /// Of one event, not of those in a list: all its outcomes, oldest first; none while it is in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<ShownOutcome>>,
+}
+
+/// One of an event's outcomes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Outcome")]
+struct ShownOutcome {
+    /// When it was written.
+    at: Timestamp,
+    /// What became of the event.
+    status: Status,
+    /// Why, if it was rejected or failed.
+    reasons: Vec<Notice>,
+    /// The version of the mapping that a replay ran it under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapping_version: Option<u64>,
+    /// The replay that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay_id: Option<ReplayId>,
+}
+
+impl From<PastOutcome> for ShownOutcome {
+    fn from(outcome: PastOutcome) -> Self {
+        Self {
+            at: outcome.at,
+            status: outcome.status,
+            reasons: outcome.reasons,
+            mapping_version: outcome.mapping_version,
+            replay_id: outcome.replay,
+        }
+    }
 }
 
 /// When an event passed each stage; null: not yet, or not at all.
@@ -87,6 +121,7 @@ fn stored(app: &App, row: EventRow) -> Option<Shown> {
             resolved_at: row.resolved_at,
             logged_at: Some(row.logged_at),
         },
+        history: None,
     })
 }
 
@@ -121,6 +156,7 @@ fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
             resolved_at: None,
             logged_at: None,
         },
+        history: None,
     })
 }
 
@@ -226,9 +262,39 @@ pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) 
         if !principal.sees(&app, row.controller) {
             return Err(missing());
         }
-        return Ok(HttpResponse::Ok().json(stored(&app, row).ok_or_else(missing)?));
+        let (row, history) = with_history(&app, row).await?;
+        let mut shown = stored(&app, row).ok_or_else(missing)?;
+        shown.history = Some(history);
+        return Ok(HttpResponse::Ok().json(shown));
     }
-    Ok(HttpResponse::Ok().json(pending.ok_or_else(missing)?))
+    let mut shown = pending.ok_or_else(missing)?;
+    shown.history = Some(Vec::new());
+    Ok(HttpResponse::Ok().json(shown))
+}
+
+/// An event with all its outcomes, the last of which is the one in its row.
+async fn with_history(app: &App, mut row: EventRow) -> Result<(EventRow, Vec<ShownOutcome>), Problem> {
+    let past = app.store.past_outcomes(row.id).await?;
+    let Some(last) = past.last() else {
+        let only = PastOutcome {
+            at: row.logged_at,
+            status: row.status,
+            reasons: row.reasons.clone(),
+            mapping_version: None,
+            replay: None,
+        };
+        return Ok((row, vec![only.into()]));
+    };
+    if (last.at, last.status) != (row.logged_at, row.status) {
+        // It was replayed between the two readings.
+        row = app.store.event(row.id).await?.unwrap_or(row);
+    }
+    Ok((row, past.into_iter().map(ShownOutcome::from).collect()))
+}
+
+/// Whether an event that the caller may see is in flight here.
+pub(super) fn is_pending(principal: &Principal, app: &App, id: EventId) -> Result<bool, Problem> {
+    Ok(find_pending(principal, app, id)?.is_some())
 }
 
 fn find_pending(principal: &Principal, app: &App, id: EventId) -> Result<Option<Shown>, Problem> {

@@ -84,6 +84,11 @@ impl Query {
             .transpose()
     }
 
+    /// `true` or `false`; false if it is not there.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.parsed(name, "true or false")?.unwrap_or(false))
+    }
+
     pub(super) fn limit(&self) -> Result<usize, Problem> {
         let limit = self.parsed("limit", "a number from 1 to 200")?.unwrap_or(DEFAULT_LIMIT);
         if (1..=MAX_LIMIT).contains(&limit) {

@@ -9,7 +9,7 @@ use conduit_actors::ports::{JournalError, StoreError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::store::ChangeError;
+use crate::store::{ChangeError, MAX_RUNNING};
 
 /// Seconds after which a refused request is worth another try.
 const RETRY_AFTER: u64 = 2;
@@ -344,6 +344,12 @@ impl From<ChangeError> for Problem {
             ChangeError::VersionMismatch { current } => Self::conflict(
                 "version_mismatch",
                 format!("it was changed meanwhile and is at version {current}: read it again, then change that"),
+            ),
+            ChangeError::TooManyReplays => Self::conflict(
+                "too_many_replays",
+                format!(
+                    "{MAX_RUNNING} replays are running: wait for one to end, cancel one, or name several events in one"
+                ),
             ),
             ChangeError::Store(error) => error.into(),
         }

@@ -13,7 +13,8 @@ use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
 use super::{
-    activities, controllers, docs, dry_run, events, ingest, integrations, openapi, probes, stats, subjects, trial,
+    activities, controllers, docs, dry_run, events, ingest, integrations, openapi, probes, replays, stats, subjects,
+    trial,
 };
 use crate::config::or_cores;
 
@@ -104,7 +105,12 @@ fn routes(config: &mut ServiceConfig) {
         .service(only("/api/v1/integrations/custom/{id}/test", "POST").route(post().to(dry_run::test)))
         .service(only("/api/v1/integrations/custom/{id}/trial", "POST").route(post().to(trial::run)))
         .service(only("/api/v1/events", "GET").route(get().to(events::list)))
+        .service(only("/api/v1/events/replay", "POST").route(post().to(replays::create)))
         .service(only("/api/v1/events/{id}", "GET").route(get().to(events::get)))
+        .service(only("/api/v1/events/{id}/replay", "POST").route(post().to(replays::create_for_event)))
+        .service(only("/api/v1/replays", "GET").route(get().to(replays::list)))
+        .service(only("/api/v1/replays/{id}", "GET").route(get().to(replays::get)))
+        .service(only("/api/v1/replays/{id}/cancel", "POST").route(post().to(replays::cancel)))
         .service(only("/api/v1/activities", "GET").route(get().to(activities::list)))
         .service(only("/api/v1/subjects", "GET").route(get().to(subjects::list)))
         .service(only("/api/v1/subjects/lookup", "POST").route(post().to(subjects::look_up)))

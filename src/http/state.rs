@@ -8,7 +8,7 @@ use actix_web::HttpRequest;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::Journal as _;
-use conduit_actors::shard::Shards;
+use conduit_actors::shard::{Backlogs, Shards};
 
 use super::failures::Failures;
 use super::trial::Trials;
@@ -40,6 +40,8 @@ pub struct App {
     pub dedup: DedupWindows,
     /// The pipeline.
     pub shards: Arc<Shards>,
+    /// Where the pipeline hears of replays.
+    pub backlogs: Arc<Backlogs>,
     /// What is counted as it happens.
     pub meters: Meters,
     /// What is shown at `/metrics`.
@@ -62,6 +64,7 @@ pub struct Parts {
     pub journal: Arc<WalJournal>,
     pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
+    pub backlogs: Arc<Backlogs>,
     pub meters: Meters,
 }
 
@@ -82,6 +85,7 @@ impl App {
             journal,
             dedup,
             shards,
+            backlogs,
             meters,
         } = parts;
         let reports = Reports {
@@ -101,6 +105,7 @@ impl App {
             journal,
             dedup,
             shards,
+            backlogs,
             meters,
             metrics,
             failures,

@@ -81,6 +81,8 @@ impl Collector for Reports {
         self.dedup(&mut writer)?;
         let shards = self.shards.report();
         dispatchers(&mut writer, &shards)?;
+        let replays = shards.iter().map(|shard| shard.dispatcher.replays).sum();
+        writer.gauge("replays_running", "Replays that this node runs", count(replays))?;
         actors(&mut writer, &shards)?;
         writer.gauge("controllers", "Data controllers", count(self.directory.len() as u64))?;
         let version = [([("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];

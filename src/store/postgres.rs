@@ -21,6 +21,9 @@ mod faults;
 mod links;
 mod management;
 mod partitions;
+mod replay_port;
+mod replay_steps;
+mod replays;
 mod subjects;
 
 use std::sync::Arc;

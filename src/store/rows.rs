@@ -69,6 +69,12 @@ pub(super) fn count<T: TryFrom<i64>>(row: &impl Columns, column: &str) -> Result
     T::try_from(integer(row, column)?).map_err(|_| unreadable(column))
 }
 
+pub(super) fn optional_count<T: TryFrom<i64>>(row: &impl Columns, column: &str) -> Result<Option<T>, StoreError> {
+    row.optional_integer(column)?
+        .map(|value| T::try_from(value).map_err(|_| unreadable(column)))
+        .transpose()
+}
+
 pub(super) fn str<'r>(row: &'r impl Columns, column: &str) -> Result<&'r str, StoreError> {
     row.optional_str(column)?.ok_or_else(|| unreadable(column))
 }

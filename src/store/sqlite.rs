@@ -10,6 +10,9 @@ mod commit;
 mod events;
 mod links;
 mod management;
+mod replay_port;
+mod replay_steps;
+mod replays;
 mod subjects;
 
 use std::path::Path;

@@ -209,6 +209,11 @@ impl Batch {
             triggered_at: at(seconds),
             body: Personal::new(Bytes::from_static(b"{\"email\":\"ada@shop.example\"}")),
         };
+        self.outcome(event, outcome, seconds)
+    }
+
+    /// What becomes of an event, now or in a replay.
+    pub fn outcome(&mut self, event: AcceptedEvent, outcome: Outcome, seconds: i64) -> EventId {
         let id = event.id;
         if let Outcome::Processed { subject } = outcome {
             self.effects.activities.push(activity(&event, subject));
@@ -222,6 +227,7 @@ impl Batch {
             warnings: vec![Notice::new("/phone", "invalid_phone", "is not a number")],
             categories: vec!["user.contact.email".into(), "user.name".into()],
             dedup: Some((DedupKey([4; 16]), 60)),
+            mapping_version: Some(7),
             stages: StageTimes {
                 journaled_at: at(seconds + 1),
                 extracted_at: Some(at(seconds + 2)),

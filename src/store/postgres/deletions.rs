@@ -20,9 +20,11 @@ const INTERVAL: Duration = Duration::from_secs(600);
 
 /// Everything that belongs to a controller, and what a row is found by. A place in the table is
 /// the quickest, but says nothing in one that has partitions.
-const OWNED: [(&str, &str, &str); 8] = [
+const OWNED: [(&str, &str, &str); 10] = [
     ("integrations", "ctid", "tid"),
     ("journal_checkpoints", "ctid", "tid"),
+    ("replays", "ctid", "tid"),
+    ("event_outcomes", "ctid", "tid"),
     ("payloads", "ctid", "tid"),
     ("links", "ctid", "tid"),
     ("merges", "ctid", "tid"),

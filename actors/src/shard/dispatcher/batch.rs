@@ -120,6 +120,7 @@ impl Dispatcher {
         let job = ResolveJob {
             groups,
             cache_is_valid: std::mem::replace(&mut self.cache_is_valid, true),
+            replayed: None,
         };
         Ok(self.actors.resolver.ask(ResolverJob::Resolve(job)).await??)
     }

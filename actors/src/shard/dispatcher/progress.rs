@@ -32,6 +32,8 @@ pub struct DispatcherReport {
     pub backlog: u64,
     /// Controllers whose events are being bisected.
     pub suspects: u64,
+    /// Replays that this dispatcher runs.
+    pub replays: u64,
     /// Set while the store or the dedup window is away.
     pub waiting: Option<Waiting>,
 }
@@ -44,6 +46,7 @@ pub(in crate::shard) struct Progress {
     events: AtomicU64,
     backlog: AtomicU64,
     suspects: AtomicU64,
+    replays: AtomicU64,
     waiting: Mutex<Option<Waiting>>,
 }
 
@@ -59,6 +62,11 @@ impl Progress {
     pub(super) fn committed(&self, events: usize) {
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.events.fetch_add(events as u64, Ordering::Relaxed);
+        self.going_on();
+    }
+
+    /// It waits no more.
+    pub(super) fn going_on(&self) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -71,7 +79,8 @@ impl Progress {
         });
     }
 
-    pub(super) fn backlog(&self, events: u64, suspects: usize) {
+    pub(super) fn backlog(&self, events: u64, suspects: usize, replays: usize) {
+        self.replays.store(replays as u64, Ordering::Relaxed);
         self.backlog.store(events, Ordering::Relaxed);
         self.suspects.store(suspects as u64, Ordering::Relaxed);
     }
@@ -83,6 +92,7 @@ impl Progress {
             events: self.events.load(Ordering::Relaxed),
             backlog: self.backlog.load(Ordering::Relaxed),
             suspects: self.suspects.load(Ordering::Relaxed),
+            replays: self.replays.load(Ordering::Relaxed),
             waiting: self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

@@ -33,6 +33,12 @@ impl From<Fault> for Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        StageError::from(error).into()
+    }
+}
+
 impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
         match error {
@@ -108,10 +114,16 @@ impl Dispatcher {
             self.ports.dedup.advance(*controller, *received_at);
             self.recent.insert(*controller, ());
         }
+        self.progress.committed(tried.events);
+        self.go_on();
+    }
+
+    /// What was away is back.
+    pub(super) fn go_on(&mut self) {
         if std::mem::take(&mut self.tries_in_vain) > 0 {
             tracing::info!(target: "conduit::supervision", shard = self.shard, "the pipeline goes on");
+            self.progress.going_on();
         }
-        self.progress.committed(tried.events);
     }
 
     fn pass(&mut self, controller: ControllerId, through: Sequence) {
@@ -138,7 +150,7 @@ impl Dispatcher {
         }
     }
 
-    async fn wait(&mut self, cause: &str, stopping: &mut watch::Receiver<bool>) {
+    pub(super) async fn wait(&mut self, cause: &str, stopping: &mut watch::Receiver<bool>) {
         if self.tries_in_vain == 0 {
             tracing::warn!(
                 target: "conduit::supervision",
@@ -176,7 +188,12 @@ impl Dispatcher {
     }
 }
 
-fn dead_letter(journaled: JournaledEvent, directory: &dyn Directory, attempts: u32, cause: &str) -> ResolvedEvent {
+pub(super) fn dead_letter(
+    journaled: JournaledEvent,
+    directory: &dyn Directory,
+    attempts: u32,
+    cause: &str,
+) -> ResolvedEvent {
     let message = format!("processing failed {attempts} times; the last cause was: {cause}");
     let reasons = vec![Notice::new("", "processing_failed", message)];
     let integration = directory.by_id(journaled.event.integration);
