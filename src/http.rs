@@ -5,12 +5,14 @@
 
 mod activities;
 mod controllers;
+mod credentials;
 mod dry_run;
 mod events;
 mod failures;
 mod guard;
 mod ingest;
 mod integrations;
+mod limits;
 mod paging;
 mod probes;
 mod problem;

@@ -6,7 +6,7 @@
 //! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
-//! 7. The directory follows what other nodes change.
+//! 7. The directory follows what other nodes change; the use of credentials is stored from time to time.
 //! 8. The server listens: from here on events are accepted.
 
 use std::fs::File;
@@ -25,6 +25,7 @@ use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
+use crate::credentials;
 use crate::dedup::{DedupWindows, MemoryWindow, RedisWindow};
 use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
@@ -49,6 +50,7 @@ pub struct Running {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     following: JoinHandle<()>,
+    noting: JoinHandle<()>,
     _lock: File,
 }
 
@@ -129,6 +131,11 @@ pub async fn start(config: Config) -> Result<Running> {
         let app = Arc::clone(&app);
         move |controller| app.forget(controller)
     }));
+    let noting = tokio::task::spawn_local(credentials::keep(
+        store.clone(),
+        app.shards.clone(),
+        Duration::from_secs(app.config.auth.usage_seconds),
+    ));
     let server = http::run(Arc::clone(&app), listener)?;
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
@@ -141,6 +148,7 @@ pub async fn start(config: Config) -> Result<Running> {
         server: handle,
         serving,
         following,
+        noting,
         _lock: lock,
     })
 }
@@ -162,7 +170,7 @@ async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyrin
         seconds => Some(Duration::from_secs(seconds)),
     });
     let directory = LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults, valid_for);
-    let directory = Arc::new(directory);
+    let directory = Arc::new(directory.with_limits(config.limits));
     directory.load(store).await?;
     Ok(directory)
 }
@@ -280,6 +288,10 @@ impl Running {
         self.following.abort();
         self.app.shards.stop().await;
         self.app.journal.close();
+        self.noting.abort();
+        if let Err(error) = credentials::store_uses(&*self.store, self.app.shards.usage()).await {
+            tracing::warn!(%error, "which credentials were used last could not be stored");
+        }
         self.store.close().await;
         tracing::info!("stopped");
     }

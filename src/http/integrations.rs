@@ -152,7 +152,7 @@ pub(super) async fn load(
     Ok((app.directory.did(row.controller).ok_or_else(missing)?, row))
 }
 
-fn etag(version: u64) -> (&'static str, String) {
+pub(super) fn etag(version: u64) -> (&'static str, String) {
     ("etag", format!("\"{version}\""))
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) 
 }
 
 /// The version that a change is meant for: `If-Match` or, without it, the body's.
-fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
+pub(super) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
     let Some(header) = request.headers().get(IF_MATCH) else {
         return Ok(sent);
     };

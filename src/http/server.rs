@@ -12,7 +12,9 @@ use actix_web::{App as WebApp, HttpResponse, HttpServer, Resource};
 use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
-use super::{activities, controllers, dry_run, events, ingest, integrations, probes, stats, subjects};
+use super::{
+    activities, controllers, credentials, dry_run, events, ingest, integrations, limits, probes, stats, subjects,
+};
 use crate::config::or_cores;
 
 /// Longest body of a management call: a large mapping fits.
@@ -77,9 +79,20 @@ fn routes(config: &mut ServiceConfig) {
                 .route(post().to(controllers::create)),
         )
         .service(
-            only("/api/v1/controllers/{did}", "GET, DELETE")
+            only("/api/v1/controllers/{did}", "GET, PUT, DELETE")
                 .route(get().to(controllers::get))
+                .route(web::put().to(controllers::rename))
                 .route(web::delete().to(controllers::delete)),
+        )
+        .service(
+            only("/api/v1/controllers/{did}/limits", "GET, PUT")
+                .route(get().to(limits::get))
+                .route(web::put().to(limits::put)),
+        )
+        .service(only("/api/v1/controllers/{did}/webhook-secret", "GET").route(get().to(credentials::secret)))
+        .service(
+            only("/api/v1/controllers/{did}/webhook-secret/revoke", "POST")
+                .route(post().to(credentials::revoke_secret)),
         )
         .service(
             only("/api/v1/controllers/{did}/webhook-secret/rotate", "POST")
@@ -95,6 +108,10 @@ fn routes(config: &mut ServiceConfig) {
                 .route(get().to(integrations::get))
                 .route(web::put().to(integrations::replace))
                 .route(web::delete().to(integrations::delete)),
+        )
+        .service(only("/api/v1/integrations/custom/{id}/api-key", "GET").route(get().to(credentials::key)))
+        .service(
+            only("/api/v1/integrations/custom/{id}/api-key/revoke", "POST").route(post().to(credentials::revoke_key)),
         )
         .service(
             only("/api/v1/integrations/custom/{id}/api-key/rotate", "POST").route(post().to(integrations::rotate_key)),

@@ -9,6 +9,7 @@ use conduit_actors::ports::Journal as _;
 use serde_json::json;
 
 use super::guard::Principal;
+use super::limits;
 use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -16,7 +17,8 @@ use super::state::App;
 /// `GET /api/v1/stats`
 ///
 /// One reading of the store gives the four outcomes and the checkpoints that go with them; the journal, read after it,
-/// can only be ahead. What lies between is in flight, so the sum is true at every moment.
+/// can only be ahead. What lies between is in flight, so the sum is true at every moment. With `did`, what that controller
+/// may send, and what this node refused of it by these limits since it was started.
 pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
@@ -34,14 +36,23 @@ pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpReq
         in_flight += app.journal.position(id).last.0.saturating_sub(checkpoint.0);
     }
     let done = counts.processed + counts.duplicate + counts.rejected + counts.failed;
-    Ok(HttpResponse::Ok().json(json!({
+    let mut answer = json!({
         "accepted": done + in_flight,
         "processed": counts.processed,
         "duplicate": counts.duplicate,
         "rejected": counts.rejected,
         "failed": counts.failed,
         "inFlight": in_flight,
-    })))
+    });
+    if let Some(gate) = controller.and_then(|id| app.directory.gate(id)) {
+        let refused = gate.refused();
+        answer["limits"] = limits::shown(gate.limits());
+        answer["refused"] = json!({
+            "rate_limit_exceeded": refused.by_rate(),
+            "backlog_limit_exceeded": refused.by_backlog(),
+        });
+    }
+    Ok(HttpResponse::Ok().json(answer))
 }
 
 /// `GET /api/v1/supervision`
