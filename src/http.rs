@@ -18,6 +18,7 @@ mod probes;
 mod problem;
 mod request_id;
 mod server;
+mod snippets;
 mod state;
 mod stats;
 mod subjects;

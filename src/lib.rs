@@ -14,5 +14,6 @@ pub mod metrics;
 pub mod priority;
 pub mod secrets;
 pub mod serve;
+pub mod snippets;
 pub mod store;
 pub mod tls;

@@ -28,6 +28,7 @@ mod metrics;
 mod nodes;
 mod outages;
 mod postgres;
+mod snippets;
 mod store;
 mod supervision;
 mod tls;

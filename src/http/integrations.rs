@@ -50,20 +50,24 @@ fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
     Ok(())
 }
 
-fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
+/// Where its events are sent to.
+pub(super) fn webhook_url(app: &App, did: &ControllerDid, row: &IntegrationRow) -> String {
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let url = format!(
+    format!(
         "{}/api/v1/integrations/custom/event?did={}&dpid={}",
         app.public_url,
         // Colons need no escape in a query, and DIDs read better with them.
         encode(did.as_str()).replace("%3A", ":"),
         encode(row.processor.as_str()).replace("%3A", ":")
-    );
+    )
+}
+
+fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
     let mut shown = serde_json::to_value(&row.spec).unwrap_or_default();
     shown["id"] = json!(row.id);
     shown["did"] = json!(did);
     shown["dataProcessorId"] = json!(row.processor);
-    shown["webhookUrl"] = json!(url);
+    shown["webhookUrl"] = json!(webhook_url(app, did, row));
     shown["version"] = json!(row.version);
     shown["createdAt"] = json!(row.created_at);
     shown["updatedAt"] = json!(row.updated_at);

@@ -13,7 +13,8 @@ use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
 use super::{
-    activities, controllers, credentials, dry_run, events, ingest, integrations, limits, probes, stats, subjects,
+    activities, controllers, credentials, dry_run, events, ingest, integrations, limits, probes, snippets, stats,
+    subjects,
 };
 use crate::config::or_cores;
 
@@ -116,6 +117,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(
             only("/api/v1/integrations/custom/{id}/api-key/rotate", "POST").route(post().to(integrations::rotate_key)),
         )
+        .service(only("/api/v1/integrations/custom/{id}/snippets", "GET").route(get().to(snippets::list)))
         .service(only("/api/v1/integrations/custom/{id}/test", "POST").route(post().to(dry_run::test)))
         .service(only("/api/v1/events", "GET").route(get().to(events::list)))
         .service(only("/api/v1/events/{id}", "GET").route(get().to(events::get)))
