@@ -1,5 +1,6 @@
 //! The commands. Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
+mod apply;
 mod demo;
 mod health;
 mod send;
@@ -37,6 +38,10 @@ enum Command {
     Demo(demo::Demo),
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
+    /// Make controllers and integrations what a file says: shows what differs, asks, does it.
+    Apply(apply::Apply),
+    /// Write controllers and integrations as a file that apply takes; without credentials.
+    Export(apply::Export),
     /// Ask the server that runs with this configuration whether it answers; 1 if not.
     Health(health::Health),
     /// Work with the audit log.
@@ -65,6 +70,11 @@ enum ConfigCommand {
     Print,
 }
 
+/// Wrong usage: an argument or a file is not what it must be. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
 /// Runs the command line.
 #[must_use]
 #[allow(clippy::print_stderr)]
@@ -76,8 +86,15 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // clap ends with 2 itself on wrong usage.
     let cli = Cli::parse();
-    if let Some(Command::Send(send)) = &cli.command {
-        return finish(actix_web::rt::System::new().block_on(send.run()));
+    // Clients of a server need no configuration.
+    let client = match &cli.command {
+        Some(Command::Send(send)) => Some(actix_web::rt::System::new().block_on(send.run())),
+        Some(Command::Apply(apply)) => Some(actix_web::rt::System::new().block_on(apply.run())),
+        Some(Command::Export(export)) => Some(actix_web::rt::System::new().block_on(export.run())),
+        _ => None,
+    };
+    if let Some(result) = client {
+        return finish(result);
     }
     let config = match Config::load(cli.config.as_deref()) {
         Ok(config) => config,
@@ -103,8 +120,8 @@ pub fn main() -> ExitCode {
         Command::Health(health) => system.block_on(health.run(&config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
-        // Handled above: it needs no configuration.
-        Command::Send(_) => Ok(true),
+        // Handled above.
+        Command::Send(_) | Command::Apply(_) | Command::Export(_) => Ok(true),
     })
 }
 
@@ -116,7 +133,11 @@ fn finish(result: Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("conduit: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

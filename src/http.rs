@@ -23,5 +23,6 @@ mod state;
 mod stats;
 mod subjects;
 
+pub(crate) use integrations::spec_of;
 pub use server::{bind, run};
 pub use state::{App, Parts};

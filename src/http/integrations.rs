@@ -37,6 +37,17 @@ const SHOWN_ONLY: [&str; 6] = [
     "apiKeyPreviousUntil",
 ];
 
+/// The spec in an integration as `GET` shows it.
+///
+/// # Errors
+/// What is not known of it.
+pub(crate) fn spec_of(shown: &mut Value) -> Result<IntegrationSpec, serde_json::Error> {
+    if let Some(members) = shown.as_object_mut() {
+        members.retain(|name, _| name != "version" && !SHOWN_ONLY.contains(&name.as_str()));
+    }
+    serde_json::from_value(shown.take())
+}
+
 pub(super) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
     let mut sent: Sent = paging::json(body)?;
     SHOWN_ONLY.iter().for_each(|name| drop(sent.rest.remove(*name)));
