@@ -4,6 +4,7 @@
 //! planned for, so that nothing is overwritten that somebody else changed meanwhile. What was done before a failure stays
 //! done; the next run plans the rest.
 
+mod actual;
 mod api;
 mod credentials;
 mod diff;
@@ -18,10 +19,11 @@ use clap::{Args, ValueEnum};
 use conduit_actors::ids::ControllerDid;
 
 use super::Usage;
+use actual::Actual;
 use api::Api;
 use credentials::Credentials;
 use file::Format;
-use plan::{Actual, Plan};
+use plan::Plan;
 
 /// Where the server is, and by which right.
 #[derive(Debug, Args)]
