@@ -6,6 +6,7 @@
 mod activities;
 mod controllers;
 mod credentials;
+mod draft;
 mod dry_run;
 mod events;
 mod failures;
@@ -22,6 +23,7 @@ mod snippets;
 mod state;
 mod stats;
 mod subjects;
+mod trial;
 
 pub(crate) use integrations::spec_of;
 pub use server::{bind, run};

@@ -33,3 +33,4 @@ mod snippets;
 mod store;
 mod supervision;
 mod tls;
+mod trial;

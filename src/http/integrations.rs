@@ -207,8 +207,7 @@ pub(super) async fn replace(
     let expected = expected_version(&request, version)?;
     check(&app, &spec)?;
     if spec.data_processor_id.get_or_insert_with(|| row.processor.to_string()) != row.processor.as_str() {
-        let problem = Problem::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
-        return Err(problem.with_error("/dataProcessorId", "cannot be changed: make another integration"));
+        return Err(Problem::processor_fixed());
     }
     let row = app
         .store

@@ -14,7 +14,7 @@ use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
 use super::{
     activities, controllers, credentials, dry_run, events, ingest, integrations, limits, probes, snippets, stats,
-    subjects,
+    subjects, trial,
 };
 use crate::config::or_cores;
 
@@ -119,6 +119,7 @@ fn routes(config: &mut ServiceConfig) {
         )
         .service(only("/api/v1/integrations/custom/{id}/snippets", "GET").route(get().to(snippets::list)))
         .service(only("/api/v1/integrations/custom/{id}/test", "POST").route(post().to(dry_run::test)))
+        .service(only("/api/v1/integrations/custom/{id}/trial", "POST").route(post().to(trial::run)))
         .service(only("/api/v1/events", "GET").route(get().to(events::list)))
         .service(only("/api/v1/events/{id}", "GET").route(get().to(events::get)))
         .service(only("/api/v1/activities", "GET").route(get().to(activities::list)))
