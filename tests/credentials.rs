@@ -1,8 +1,15 @@
 //! The rotation cockpit: which version of a credential is used, from how many addresses, and how it ends.
 
+use std::sync::Arc;
+
+use conduit::keys::Keyring;
+use conduit::store::{PostgresOptions, PostgresStore, RetiredBecause, SqliteStore, Store};
+use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::links::MasterKey;
+use conduit_actors::usage::CredentialOwner;
 use serde_json::{Value, json};
 
-use crate::common::{Conduit, Tenant, request, tenant::body, wait_for};
+use crate::common::{Conduit, Postgres, Tenant, request, tenant::body, wait_for};
 use crate::nodes::Nodes;
 
 /// Sends an event as if through a proxy, from this address.
@@ -262,42 +269,67 @@ fn before_versions(mut all: sqlx::migrate::Migrator) -> sqlx::migrate::Migrator 
     all
 }
 
+/// One whose secret was rotated, as the older program left it; `blob` writes bytes of a kind.
+fn rotated_before(blob: fn(&str) -> String, id: &str) -> String {
+    format!(
+        "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
+         token_hash, wrapped_data_key, link_key_version) \
+         VALUES ({id}, 'did:web:shop.example', 'Shop', 1, {}, {}, 1000, {}, {}, 1)",
+        blob("00"),
+        blob("01"),
+        blob("02"),
+        blob("03")
+    )
+}
+
+async fn is_followed_from_now_on(store: &dyn Store) {
+    let owner = CredentialOwner::Controller(ControllerId::from_uuid(uuid::Uuid::nil()));
+    let found = store.credential_versions(owner).await.unwrap();
+    assert!(found.current.issued_at.is_none() && found.previous.unwrap().retired.is_none());
+    let ended = store.remove_ended(Timestamp::from_millis(5_000)).await.unwrap();
+    assert_eq!((ended.len(), ended[0].successor_used), (1, false));
+    let previous = store.credential_versions(owner).await.unwrap().previous.unwrap();
+    let expected = (Timestamp::from_millis(1_000), RetiredBecause::GraceEnded);
+    assert_eq!(previous.retired, Some(expected));
+    store.close().await;
+}
+
+fn keyring() -> Arc<Keyring> {
+    Arc::new(Keyring::new(MasterKey::new([1; 32])))
+}
+
 #[test]
 fn credentials_from_before_an_upgrade_are_followed_from_then_on() {
-    use conduit::store::{CredentialLedger as _, RetiredBecause, SqliteStore};
-    use conduit_actors::ids::{ControllerId, Timestamp};
-    use conduit_actors::usage::CredentialOwner;
-
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("conduit.db");
+    let server = Postgres::shared();
     actix_web::rt::System::new().block_on(async {
-        let url = format!("sqlite://{}?mode=rwc", path.display());
-        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display()))
+            .await
+            .unwrap();
         before_versions(sqlx::migrate!("migrations/sqlite"))
             .run(&pool)
             .await
             .unwrap();
-        sqlx::query(
-            "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
-             token_hash, wrapped_data_key, link_key_version) \
-             VALUES (zeroblob(16), 'did:web:shop.example', 'Shop', 1, zeroblob(32), x'01', 1000, x'02', x'03', 1)",
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
+        let row = rotated_before(|byte| format!("x'{}'", byte.repeat(32)), "zeroblob(16)");
+        sqlx::query(sqlx::AssertSqlSafe(row)).execute(&pool).await.unwrap();
         pool.close().await;
+        let store = SqliteStore::open(&path, "node", keyring()).await.unwrap();
+        is_followed_from_now_on(&store).await;
 
-        let keyring = conduit::keys::Keyring::new(conduit_actors::links::MasterKey::new([1; 32]));
-        let store = SqliteStore::open(&path, "node", std::sync::Arc::new(keyring))
+        let url = server.database();
+        let pool = sqlx::PgPool::connect(&url).await.unwrap();
+        before_versions(sqlx::migrate!("migrations/postgres"))
+            .run(&pool)
             .await
             .unwrap();
-        let owner = CredentialOwner::Controller(ControllerId::from_uuid(uuid::Uuid::nil()));
-        let found = store.credential_versions(owner).await.unwrap();
-        assert!(found.current.issued_at.is_none() && found.previous.unwrap().retired.is_none());
-        let ended = store.remove_ended(Timestamp::from_millis(5_000)).await.unwrap();
-        assert_eq!((ended.len(), ended[0].successor_used), (1, false));
-        let previous = store.credential_versions(owner).await.unwrap().previous.unwrap();
-        let expected = (Timestamp::from_millis(1_000), RetiredBecause::GraceEnded);
-        assert_eq!(previous.retired, Some(expected));
+        let nil = "'00000000-0000-0000-0000-000000000000'";
+        let row = rotated_before(|byte| format!("decode(repeat('{byte}', 32), 'hex')"), nil);
+        sqlx::query(sqlx::AssertSqlSafe(row)).execute(&pool).await.unwrap();
+        pool.close().await;
+        let store = PostgresStore::open(&url, "node", keyring(), PostgresOptions::default())
+            .await
+            .unwrap();
+        is_followed_from_now_on(&store).await;
     });
 }

@@ -199,6 +199,20 @@ fn a_limit_set_on_one_node_holds_on_the_other() {
 }
 
 #[test]
+fn what_is_changed_of_a_controller_gives_it_no_second_burst() {
+    let conduit = Conduit::start();
+    let mut shop = Tenant::create(&conduit, "did:web:shop.example");
+    set(&conduit, &shop, json!({"eventsPerSecond": 1, "burst": 400}));
+    let (_, accepted) = refusal(&conduit, &shop, "rate_limit_exceeded");
+    assert!(accepted >= 400, "{accepted}");
+    let rotate = format!("/api/v1/integrations/custom/{}/api-key/rotate", shop.integration);
+    let rotated = shop.call(&conduit, "POST", &rotate, None).expect(200).json();
+    shop.webhook_auth = rotated["webhookAuth"].as_str().unwrap().to_owned();
+    let (_, accepted) = refusal(&conduit, &shop, "rate_limit_exceeded");
+    assert!(accepted < 200, "{accepted}");
+}
+
+#[test]
 fn bodies_are_not_looked_at_beyond_the_limit() {
     let conduit = Conduit::with(&[
         ("CONDUIT__LIMITS__EVENTS_PER_SECOND", "1"),

@@ -39,24 +39,11 @@ impl AddressSketch {
                 if let Err(place) = hashes.binary_search(&hash) {
                     hashes.insert(place, hash);
                     if hashes.len() > EXACT {
-                        self.spread();
+                        self.0 = Kept::Many(spread(hashes));
                     }
                 }
             }
             Kept::Many(registers) => note(registers, hash),
-        }
-    }
-
-    /// Turns hashes into registers.
-    fn spread(&mut self) -> &mut [u8; REGISTERS] {
-        if let Kept::Few(hashes) = &self.0 {
-            let mut registers = Box::new([0; REGISTERS]);
-            hashes.iter().for_each(|hash| note(&mut registers, *hash));
-            self.0 = Kept::Many(registers);
-        }
-        match &mut self.0 {
-            Kept::Many(registers) => registers,
-            Kept::Few(_) => unreachable!("it was just made many"),
         }
     }
 
@@ -65,10 +52,14 @@ impl AddressSketch {
         match &other.0 {
             Kept::Few(hashes) => hashes.iter().for_each(|hash| self.insert(*hash)),
             Kept::Many(theirs) => {
-                let own = self.spread();
+                let mut own = match std::mem::take(self).0 {
+                    Kept::Few(hashes) => spread(&hashes),
+                    Kept::Many(registers) => registers,
+                };
                 own.iter_mut()
                     .zip(theirs.iter())
                     .for_each(|(own, other)| *own = (*own).max(*other));
+                self.0 = Kept::Many(own);
             }
         }
     }
@@ -123,6 +114,13 @@ impl AddressSketch {
             _ => None,
         }
     }
+}
+
+/// Hashes as registers.
+fn spread(hashes: &[u64]) -> Box<[u8; REGISTERS]> {
+    let mut registers = Box::new([0; REGISTERS]);
+    hashes.iter().for_each(|hash| note(&mut registers, *hash));
+    registers
 }
 
 fn note(registers: &mut [u8; REGISTERS], hash: u64) {
