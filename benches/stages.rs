@@ -51,13 +51,13 @@ fn mapping() -> Mapping {
     .unwrap()
 }
 
-fn integration() -> Integration {
+fn integration() -> Arc<Integration> {
     let id = ControllerId::generate();
     let credential = |byte| Credential {
         current: CredentialHash::from_bytes([byte; 32]),
         previous: None,
     };
-    Integration {
+    Arc::new(Integration {
         id: IntegrationId::generate(),
         controller: Arc::new(Controller {
             id,
@@ -69,7 +69,7 @@ fn integration() -> Integration {
         processor: "shop".parse().unwrap(),
         api_key: credential(2),
         mapping: Arc::new(mapping()),
-    }
+    })
 }
 
 fn edge(criterion: &mut Criterion) {

@@ -1,22 +1,24 @@
 //! Which credentials are used: when last, and from about how many addresses.
 //!
 //! Each thread that authenticates writes into a book of its own, whose lock nobody else wants but the one who collects the
-//! books, twice a minute: so it costs a request next to nothing. An address is hashed under its controller's key as it
-//! comes, once in a while; nothing else of it is kept, and the hash leaves this process only as a part of a sketch.
+//! books, twice a minute: so it costs a request next to nothing. There, an address is counted by a hash under its controller's
+//! key, and forgotten: what leaves this process is the count's sketch.
 
 mod sketch;
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::ids::{ControllerId, IntegrationId, Timestamp};
+use crate::links::LinkKey;
 use crate::personal::{CredentialHash, Personal};
 use crate::ports::Integration;
 pub use sketch::AddressSketch;
 
-/// Hashes that a book keeps, so as not to make them again for each request.
-const KEPT_HASHES: usize = 4_096;
+/// Senders that a book keeps as they are, before it counts them.
+const KEPT: usize = 256;
 
 /// What addresses are hashed as: no category has a space in its name.
 const HASHED_AS: &str = "client address";
@@ -44,39 +46,75 @@ pub struct CredentialUse {
 }
 
 type Key = (CredentialOwner, [u8; 32]);
+type Uses = HashMap<Key, (Timestamp, AddressSketch)>;
 
+/// Who sends: by which credentials, from where.
+#[derive(PartialEq, Eq)]
+struct Sender {
+    integration: IntegrationId,
+    api_key: [u8; 32],
+    webhook_secret: [u8; 32],
+    client: IpAddr,
+}
+
+impl Hash for Sender {
+    /// Credentials are random: a few bytes of each tell them apart.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.integration.hash(state);
+        self.api_key[..4].hash(state);
+        self.webhook_secret[..4].hash(state);
+        self.client.hash(state);
+    }
+}
+
+/// What a thread has seen. A sender that comes again costs one look into a table.
 #[derive(Default)]
 struct Book {
-    uses: HashMap<Key, (Timestamp, AddressSketch)>,
-    hashes: HashMap<(ControllerId, IpAddr), u64>,
+    senders: HashMap<Sender, (Arc<Integration>, Timestamp)>,
+    uses: Uses,
 }
 
 impl Book {
-    fn hash(&mut self, integration: &Integration, client: IpAddr) -> u64 {
-        let controller = &integration.controller;
-        if let Some(hash) = self.hashes.get(&(controller.id, client)) {
-            return *hash;
+    fn note(&mut self, sender: Sender, integration: &Arc<Integration>, at: Timestamp) {
+        if let Some((_, last)) = self.senders.get_mut(&sender) {
+            *last = at.max(*last);
+            return;
         }
-        if self.hashes.len() >= KEPT_HASHES {
-            self.hashes.clear();
+        if self.senders.len() >= KEPT {
+            self.count();
         }
-        let link = controller.link_key.link(HASHED_AS, &client.to_string());
-        let [a, b, c, d, e, f, g, h, ..] = link.0;
-        let hash = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        self.hashes.insert((controller.id, client), hash);
-        hash
+        self.senders.insert(sender, (Arc::clone(integration), at));
     }
 
-    fn add(&mut self, key: Key, at: Timestamp, addresses: impl FnOnce(&mut AddressSketch)) {
-        let (last, sketch) = self.uses.entry(key).or_insert_with(|| (at, AddressSketch::default()));
-        *last = at.max(*last);
-        addresses(sketch);
-    }
-
-    fn merge(&mut self, other: HashMap<Key, (Timestamp, AddressSketch)>) {
-        for (key, (at, addresses)) in other {
-            self.add(key, at, |sketch| sketch.merge(&addresses));
+    /// Counts the senders, and forgets who they were.
+    fn count(&mut self) {
+        for (sender, (integration, at)) in self.senders.drain() {
+            let controller = &integration.controller;
+            let hash = address_hash(&controller.link_key, sender.client);
+            for (owner, credential) in [
+                (CredentialOwner::Integration(integration.id), sender.api_key),
+                (CredentialOwner::Controller(controller.id), sender.webhook_secret),
+            ] {
+                add(&mut self.uses, (owner, credential), at, |sketch| sketch.insert(hash));
+            }
         }
+    }
+}
+
+fn address_hash(key: &LinkKey, client: IpAddr) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = key.link(HASHED_AS, &client.to_string()).0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn add(uses: &mut Uses, key: Key, at: Timestamp, addresses: impl FnOnce(&mut AddressSketch)) {
+    let (last, sketch) = uses.entry(key).or_insert_with(|| (at, AddressSketch::default()));
+    *last = at.max(*last);
+    addresses(sketch);
+}
+
+fn merge(uses: &mut Uses, other: Uses) {
+    for (key, (at, addresses)) in other {
+        add(uses, key, at, |sketch| sketch.merge(&addresses));
     }
 }
 
@@ -92,21 +130,19 @@ impl UsageBook {
     /// Notes that both credentials of an integration were used.
     pub fn note(
         &self,
-        integration: &Integration,
+        integration: &Arc<Integration>,
         api_key: &CredentialHash,
         webhook_secret: &CredentialHash,
         client: &Personal<IpAddr>,
         at: Timestamp,
     ) {
-        let mut book = lock(&self.0);
-        let hash = book.hash(integration, *client.expose());
-        let owners = [
-            (CredentialOwner::Integration(integration.id), api_key),
-            (CredentialOwner::Controller(integration.controller.id), webhook_secret),
-        ];
-        for (owner, credential) in owners {
-            book.add((owner, *credential.as_bytes()), at, |sketch| sketch.insert(hash));
-        }
+        let sender = Sender {
+            integration: integration.id,
+            api_key: *api_key.as_bytes(),
+            webhook_secret: *webhook_secret.as_bytes(),
+            client: *client.expose(),
+        };
+        lock(&self.0).note(sender, integration, at);
     }
 }
 
@@ -132,14 +168,12 @@ impl UsageBooks {
     /// Takes what was noted since this was called last.
     #[must_use]
     pub fn take(&self) -> Vec<CredentialUse> {
-        let mut all = Book::default();
+        let mut all = Uses::new();
         for UsageBook(book) in self.books().iter() {
-            let uses = {
-                let mut book = lock(book);
-                book.hashes.clear();
-                std::mem::take(&mut book.uses)
-            };
-            all.merge(uses);
+            // Counted when the thread has its book again.
+            let mut taken = std::mem::take(&mut *lock(book));
+            taken.count();
+            merge(&mut all, taken.uses);
         }
         let shown = |((owner, hash), (last_used_at, addresses))| CredentialUse {
             owner,
@@ -147,7 +181,7 @@ impl UsageBooks {
             last_used_at,
             addresses,
         };
-        all.uses.into_iter().map(shown).collect()
+        all.into_iter().map(shown).collect()
     }
 
     /// Gives back what could not be kept elsewhere: it is taken again the next time.
@@ -161,7 +195,7 @@ impl UsageBooks {
             let key = (given.owner, *given.hash.as_bytes());
             (key, (given.last_used_at, given.addresses))
         };
-        lock(&book).merge(uses.into_iter().map(entry).collect());
+        merge(&mut lock(&book).uses, uses.into_iter().map(entry).collect());
     }
 }
 

@@ -10,7 +10,7 @@ fn hash(byte: u8) -> CredentialHash {
     CredentialHash::from_bytes([byte; 32])
 }
 
-fn integration() -> Integration {
+fn integration() -> Arc<Integration> {
     let spec = serde_json::from_str(r#"{"name": "Shop", "events": [{"name": "a"}]}"#).unwrap();
     let defaults = DedupDefaults { window_seconds: 60 };
     let credential = |byte| Credential {
@@ -18,7 +18,7 @@ fn integration() -> Integration {
         previous: None,
     };
     let id = ControllerId::generate();
-    Integration {
+    Arc::new(Integration {
         id: IntegrationId::generate(),
         controller: Arc::new(Controller {
             id,
@@ -30,7 +30,7 @@ fn integration() -> Integration {
         processor: "shop".parse().unwrap(),
         api_key: credential(2),
         mapping: Arc::new(Mapping::compile(&spec, &Arc::new(Taxonomy::bundled()), defaults).unwrap()),
-    }
+    })
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -73,15 +73,28 @@ fn what_threads_note_is_taken_together_and_once() {
 #[test]
 fn an_address_is_another_one_at_another_controller() {
     let (shop, rival) = (integration(), integration());
-    let mut book = Book::default();
-    let address = *client(1).expose();
-    let hash = book.hash(&shop, address);
-    assert_eq!(book.hash(&shop, address), hash);
-    assert_ne!(book.hash(&rival, address), hash);
-    for number in 0..2 * KEPT_HASHES {
-        let [a, b] = u16::try_from(number).unwrap().to_be_bytes();
-        book.hash(&shop, IpAddr::from([10, 0, a, b]));
+    let hash = |integration: &Integration, last| address_hash(&integration.controller.link_key, *client(last).expose());
+    assert_eq!(hash(&shop, 1), hash(&shop, 1));
+    assert_ne!(hash(&shop, 1), hash(&shop, 2));
+    assert_ne!(hash(&shop, 1), hash(&rival, 1));
+}
+
+#[test]
+fn a_book_keeps_few_senders_and_counts_all() {
+    let (books, shop) = (UsageBooks::default(), integration());
+    let book = books.book();
+    for _ in 0..2 {
+        for number in 0..u16::try_from(3 * KEPT).unwrap() {
+            let [a, b] = number.to_be_bytes();
+            let client = Personal::new(IpAddr::from([10, 0, a, b]));
+            book.note(&shop, &hash(2), &hash(1), &client, at(i64::from(number)));
+            assert!(lock(&book.0).senders.len() <= KEPT);
+        }
     }
-    assert!(book.hashes.len() <= KEPT_HASHES);
-    assert_eq!(book.hash(&shop, address), hash);
+    let taken = books.take();
+    assert_eq!(taken.len(), 2);
+    for (_, last, count) in seen(&taken) {
+        assert_eq!(last, 767);
+        assert!((600..950).contains(&count), "{count}");
+    }
 }
