@@ -1,5 +1,6 @@
 //! The commands. Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
+mod apply;
 mod bench;
 mod demo;
 mod health;
@@ -40,6 +41,10 @@ enum Command {
     Send(send::Send),
     /// Load a server of its own, or a running one, and show what it does; sweep over settings.
     Bench(bench::Bench),
+    /// Make controllers and integrations what a file says: shows what differs, asks, does it.
+    Apply(apply::Apply),
+    /// Write controllers and integrations as a file that apply takes; without credentials.
+    Export(apply::Export),
     /// Ask the server that runs with this configuration whether it answers; 1 if not.
     Health(health::Health),
     /// Print the OpenAPI 3.1 document of the HTTP API.
@@ -72,6 +77,11 @@ enum ConfigCommand {
     Reference,
 }
 
+/// Wrong usage: an argument or a file is not what it must be. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
 /// Runs the command line.
 #[must_use]
 #[allow(clippy::print_stderr)]
@@ -83,8 +93,15 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // clap ends with 2 itself on wrong usage.
     let cli = Cli::parse();
-    if let Some(Command::Send(send)) = &cli.command {
-        return finish(actix_web::rt::System::new().block_on(send.run()));
+    // Clients of a server need no configuration.
+    let client = match &cli.command {
+        Some(Command::Send(send)) => Some(actix_web::rt::System::new().block_on(send.run())),
+        Some(Command::Apply(apply)) => Some(actix_web::rt::System::new().block_on(apply.run())),
+        Some(Command::Export(export)) => Some(actix_web::rt::System::new().block_on(export.run())),
+        _ => None,
+    };
+    if let Some(result) = client {
+        return finish(result);
     }
     if let Some(Command::Bench(bench)) = &cli.command {
         return bench.run();
@@ -120,7 +137,7 @@ pub fn main() -> ExitCode {
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
         // Handled above: they need no configuration.
-        Command::Send(_) | Command::Bench(_) | Command::Openapi => Ok(true),
+        Command::Send(_) | Command::Apply(_) | Command::Export(_) | Command::Bench(_) | Command::Openapi => Ok(true),
     })
 }
 
@@ -132,7 +149,11 @@ fn finish(result: Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("conduit: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod database;
 mod environment;
+mod limits;
 mod reference;
 mod replay;
 mod retention;
@@ -11,6 +12,7 @@ mod retention;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use conduit_actors::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::dedup::{RedisServer, redacted};
@@ -59,6 +61,7 @@ section! {
         pipeline: PipelineConfig,
         replay: ReplayConfig,
         dedup: DedupConfig,
+        limits: Limits,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
     }
@@ -80,7 +83,12 @@ section! {
 }
 section! {
     /// `[auth]`
-    AuthConfig { max_failures: u32, failure_window_seconds: u64, max_tracked_addresses: usize }
+    AuthConfig {
+        max_failures: u32,
+        failure_window_seconds: u64,
+        max_tracked_addresses: usize,
+        usage_seconds: u64,
+    }
 }
 section! {
     /// `[storage]`
@@ -214,6 +222,7 @@ impl Config {
             1,
             100_000_000,
         );
+        range("auth.usage_seconds", self.auth.usage_seconds, 1, 3_600);
         range("journal.segment_bytes", journal.segment_bytes, 1 << 20, 4 << 30);
         range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
@@ -258,6 +267,7 @@ impl Config {
         );
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
+        wrong.extend(limits::check(&self.limits));
         if let Err(error) = self.dedup.redis_server() {
             wrong.push(error);
         }

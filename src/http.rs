@@ -5,6 +5,7 @@
 
 mod activities;
 mod controllers;
+mod credentials;
 mod docs;
 mod draft;
 mod dry_run;
@@ -13,6 +14,7 @@ mod failures;
 mod guard;
 mod ingest;
 mod integrations;
+mod limits;
 mod objects;
 pub mod openapi;
 mod paging;
@@ -21,10 +23,12 @@ mod problem;
 mod replays;
 mod request_id;
 mod server;
+mod snippets;
 mod state;
 mod stats;
 mod subjects;
 mod trial;
 
+pub(crate) use integrations::spec_of;
 pub use server::{bind, run};
 pub use state::{App, Parts};

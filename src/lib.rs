@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cli;
 pub mod config;
+pub mod credentials;
 pub mod dedup;
 pub mod directory;
 pub mod http;
@@ -14,5 +15,6 @@ pub mod priority;
 pub mod replays;
 pub mod secrets;
 pub mod serve;
+pub mod snippets;
 pub mod store;
 pub mod tls;

@@ -6,7 +6,8 @@
 //! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
-//! 7. The directory follows what other nodes change, and replays that were interrupted are taken up.
+//! 7. The directory follows what other nodes change, replays that were interrupted are taken up, and the use of
+//!    credentials is stored from time to time.
 //! 8. The server listens: from here on events are accepted.
 
 use std::fs::File;
@@ -25,6 +26,7 @@ use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
+use crate::credentials;
 use crate::dedup::{DedupWindows, MemoryWindow, RedisWindow};
 use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
@@ -51,6 +53,7 @@ pub struct Running {
     serving: JoinHandle<std::io::Result<()>>,
     following: JoinHandle<()>,
     replaying: JoinHandle<()>,
+    noting: JoinHandle<()>,
     _lock: File,
 }
 
@@ -135,6 +138,11 @@ pub async fn start(config: Config) -> Result<Running> {
         let app = Arc::clone(&app);
         move |controller| app.forget(controller)
     }));
+    let noting = tokio::task::spawn_local(credentials::keep(
+        store.clone(),
+        app.shards.clone(),
+        Duration::from_secs(app.config.auth.usage_seconds),
+    ));
     let server = http::run(Arc::clone(&app), listener)?;
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
@@ -148,6 +156,7 @@ pub async fn start(config: Config) -> Result<Running> {
         serving,
         following,
         replaying,
+        noting,
         _lock: lock,
     })
 }
@@ -169,7 +178,7 @@ async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyrin
         seconds => Some(Duration::from_secs(seconds)),
     });
     let directory = LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults, valid_for);
-    let directory = Arc::new(directory);
+    let directory = Arc::new(directory.with_limits(config.limits));
     directory.load(store).await?;
     Ok(directory)
 }
@@ -294,6 +303,10 @@ impl Running {
             tracing::debug!(%error, "other nodes take up the replays when their leases end");
         }
         self.app.journal.close();
+        self.noting.abort();
+        if let Err(error) = credentials::store_uses(&*self.store, self.app.shards.usage()).await {
+            tracing::warn!(%error, "which credentials were used last could not be stored");
+        }
         self.store.close().await;
         tracing::info!("stopped");
     }

@@ -6,10 +6,12 @@
 
 mod chains;
 mod changes;
+mod credentials;
 mod payloads;
 mod postgres;
 mod replays;
 mod rows;
+mod settings;
 mod sqlite;
 mod survivors;
 mod values;
@@ -24,11 +26,13 @@ use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
+pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use replays::{
     MAX_RUNNING, NewReplay, NextBatch, PastOutcome, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
     Replays,
 };
+pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
 
 /// A controller's row.
@@ -71,8 +75,8 @@ pub enum ChangeError {
     /// The DID, or the processor id at this controller, is taken.
     #[error("already exists")]
     Exists,
-    /// The integration has another version than the change was made for.
-    #[error("the integration is at version {current}")]
+    /// It has another version than the change was made for.
+    #[error("it is at version {current}")]
     VersionMismatch { current: u64 },
     /// The controller has [`MAX_RUNNING`] replays under way.
     #[error("too many replays are running")]
@@ -212,7 +216,7 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore + Replays {
+pub trait Store: PipelineStore + Replays + CredentialLedger + ControllerSettings {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

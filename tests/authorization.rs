@@ -38,6 +38,11 @@ fn with(body: Value, row: Row) -> Row {
 fn table() -> Vec<Row> {
     let (controllers, integrations) = ("/api/v1/controllers", "/api/v1/integrations/custom");
     let (controller, integration) = ("/api/v1/controllers/{did}", "/api/v1/integrations/custom/{id}");
+    let limits = "/api/v1/controllers/{did}/limits";
+    let (secret, key) = (
+        "/api/v1/controllers/{did}/webhook-secret",
+        "/api/v1/integrations/custom/{id}/api-key",
+    );
     let rotate_secret = "/api/v1/controllers/{did}/webhook-secret/rotate";
     let rotate_key = "/api/v1/integrations/custom/{id}/api-key/rotate";
     let look_up = json!({"category": "user.contact.email", "value": "ada@shop.example"});
@@ -47,10 +52,33 @@ fn table() -> Vec<Row> {
         with(json!({"name": "New"}), row("POST", controllers, "", [403, 403, 201])),
         row("GET", controllers, "", [200, 200, 200]),
         row("GET", controller, "", [404, 200, 200]),
+        with(json!({"name": "Renamed"}), row("PUT", controller, "", [403, 403, 200])),
         row("DELETE", controller, "", [403, 403, 204]),
+        row("GET", limits, "", [404, 200, 200]),
+        with(json!({"burst": 5}), row("PUT", limits, "", [403, 403, 200])),
+        row("GET", secret, "", [404, 200, 200]),
+        with(
+            json!({"which": "current"}),
+            row(
+                "POST",
+                "/api/v1/controllers/{did}/webhook-secret/revoke",
+                "",
+                [404, 200, 200],
+            ),
+        ),
         with(
             json!({"gracePeriodSeconds": 1}),
             row("POST", rotate_secret, "", [404, 200, 200]),
+        ),
+        row("GET", key, "", [404, 200, 200]),
+        with(
+            json!({"which": "current"}),
+            row(
+                "POST",
+                "/api/v1/integrations/custom/{id}/api-key/revoke",
+                "",
+                [404, 200, 200],
+            ),
         ),
         with(more.clone(), row("POST", integrations, "?did={did}", [404, 201, 201])),
         row("GET", integrations, "?did={did}", [404, 200, 200]),
@@ -65,6 +93,7 @@ fn table() -> Vec<Row> {
             json!({"event": "contact", "triggeredAt": "2026-04-06T10:30:00Z"}),
             row("POST", "/api/v1/integrations/custom/{id}/test", "", [404, 200, 200]),
         ),
+        row("GET", "/api/v1/integrations/custom/{id}/snippets", "", [404, 200, 200]),
         with(
             json!({"integration": tenant::shop()}),
             row("POST", "/api/v1/integrations/custom/{id}/trial", "", [404, 200, 200]),

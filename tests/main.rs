@@ -4,12 +4,14 @@
 
 mod common;
 
+mod apply;
 mod audit;
 mod authorization;
 mod bench;
 mod canary;
 mod contract;
 mod crash;
+mod credentials;
 mod dedup;
 mod dedup_failover;
 mod dedup_redis;
@@ -23,6 +25,7 @@ mod fuzz;
 mod health;
 mod identity;
 mod journal;
+mod limits;
 mod management;
 mod metrics;
 mod nodes;
@@ -30,6 +33,7 @@ mod openapi;
 mod outages;
 mod postgres;
 mod replay;
+mod snippets;
 mod store;
 mod supervision;
 mod tls;

@@ -1,9 +1,11 @@
 //! The store's port: what each database must do, and does alike.
 
+mod credentials;
 mod events;
 mod management;
 mod replay_jobs;
 mod replays;
+mod settings;
 mod subjects;
 pub mod world;
 
@@ -22,6 +24,13 @@ macro_rules! conformance {
 }
 
 conformance! {
+    credentials:
+        versions_of_credentials_are_issued_used_and_replaced,
+        credentials_are_revoked,
+        what_has_ended_is_removed_and_told_once;
+    settings:
+        limits_are_set_at_their_version_only,
+        a_controller_is_renamed;
     management:
         controllers_are_made_found_and_changed,
         integrations_are_made_found_and_changed,

@@ -1,10 +1,13 @@
 //! A request to the event endpoint, on its way from the edge to the journal and back.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::envelope::EnvelopeFault;
 use crate::ids::{ControllerDid, EventId, ProcessorId};
+use crate::limits::Exceeded;
 use crate::personal::{Personal, Secret};
 use crate::ports::JournalError;
 
@@ -19,6 +22,8 @@ pub struct Submission {
     pub api_key: Secret,
     /// From `x-webhook-secret`.
     pub webhook_secret: Secret,
+    /// Where it comes from: an address, or the network that counts as one.
+    pub client: Personal<IpAddr>,
     /// The body, or why there is none: which is told to nobody who is not authenticated.
     pub body: Result<Personal<Bytes>, BodyFault>,
     /// Where the answer goes. If it is dropped unanswered, the event is not known to be accepted.
@@ -61,6 +66,8 @@ pub enum Refusal {
     Unauthorized(AuthFailure),
     /// Whether the credentials are right cannot be told: a revocation would not have been heard of.
     CredentialsUnconfirmed,
+    /// The controller sends more than it may.
+    Exceeded(Exceeded),
     /// The body did not arrive as it should.
     Body(BodyFault),
     /// The envelope is not right.

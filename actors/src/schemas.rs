@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::ids::{
-    ActivityId, ControllerDid, EventId, EventType, IntegrationId, ProcessorId, ReplayId, Sequence, SubjectDid, SubjectId,
-    Timestamp,
+    ActivityId, ControllerDid, EventId, EventType, IntegrationId, ProcessorId, ReplayId, Sequence, SubjectDid,
+    SubjectId, Timestamp,
 };
 
 macro_rules! schema {

@@ -40,6 +40,7 @@ use crate::ids::ControllerDid;
 use crate::ports::{DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
 use crate::stages::{ActivityLogger, PiiExtractor, SubjectResolver};
 use crate::supervisor::{ActorRef, ActorReport, Monitor, RestartPolicy, Stage};
+use crate::usage::UsageBooks;
 
 /// How the pipeline is tuned.
 #[derive(Debug, Clone, Copy)]
@@ -166,6 +167,7 @@ pub struct Shards {
     options: PipelineOptions,
     ports: Ports,
     edges: AtomicUsize,
+    usage: UsageBooks,
     senders: Arc<AtomicUsize>,
     shards: Vec<Shard>,
     stopping: watch::Sender<bool>,
@@ -196,6 +198,7 @@ impl Shards {
             options,
             ports,
             edges: AtomicUsize::new(0),
+            usage: UsageBooks::default(),
             senders,
             shards,
             stopping,
@@ -213,10 +216,17 @@ impl Shards {
             self.options.restart,
             directory,
             journal,
+            self.usage.book(),
             Arc::clone(&self.senders),
         );
         self.shards[shard].edge().extend(edge.monitors());
         edge
+    }
+
+    /// Which credentials the edge sees.
+    #[must_use]
+    pub const fn usage(&self) -> &UsageBooks {
+        &self.usage
     }
 
     /// What an operator sees.

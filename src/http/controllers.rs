@@ -66,6 +66,15 @@ pub(super) struct NewSecret {
     previous_valid_until: Timestamp,
 }
 
+/// What can be changed of a controller.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ControllerChange")]
+pub(super) struct Rename {
+    /// For people: 1 to 200 characters.
+    name: String,
+}
+
 /// How a credential is rotated.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,11 +126,8 @@ fn shown(row: &ControllerRow) -> Controller {
     }
 }
 
-/// `POST /api/v1/controllers`
-pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) -> Result<HttpResponse, Problem> {
-    principal.operator()?;
-    let new: NewController = paging::json(&body)?;
-    let name = new.name.trim();
+fn checked_name(name: &str) -> Result<&str, Problem> {
+    let name = name.trim();
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
         let problem = Problem::bad_request("name_invalid", "name must have 1 to 200 characters");
         return Err(problem.with_error("/name", "must have 1 to 200 characters"));
@@ -130,6 +136,14 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) ->
         let problem = Problem::bad_request("name_invalid", "name must not have the character U+0000");
         return Err(problem.with_error("/name", "must not have the character U+0000"));
     }
+    Ok(name)
+}
+
+/// `POST /api/v1/controllers`
+pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) -> Result<HttpResponse, Problem> {
+    principal.operator()?;
+    let new: NewController = paging::json(&body)?;
+    let name = checked_name(&new.name)?;
     let id = ControllerId::generate();
     let did = match new.did {
         Some(did) => did,
@@ -202,7 +216,7 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     Ok(HttpResponse::Ok().json(items))
 }
 
-async fn load(principal: &Principal, app: &App, did: &str) -> Result<ControllerRow, Problem> {
+pub(super) async fn load(principal: &Principal, app: &App, did: &str) -> Result<ControllerRow, Problem> {
     let (did, _) = principal.one(app, Some(did))?;
     app.store
         .controller(&did)
@@ -213,6 +227,22 @@ async fn load(principal: &Principal, app: &App, did: &str) -> Result<ControllerR
 /// `GET /api/v1/controllers/{did}`
 pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(shown(&load(&principal, &app, &did).await?)))
+}
+
+/// `PUT /api/v1/controllers/{did}`: gives it another name, which is all that can be changed.
+pub(super) async fn rename(
+    principal: Principal,
+    app: Data<App>,
+    did: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    principal.operator()?;
+    let mut row = load(&principal, &app, &did).await?;
+    let sent: Rename = paging::json(&body)?;
+    row.name = checked_name(&sent.name)?.to_owned();
+    app.store.rename_controller(row.id, &row.name).await?;
+    tracing::info!(did = row.did.as_str(), "controller renamed");
+    Ok(HttpResponse::Ok().json(shown(&row)))
 }
 
 /// `DELETE /api/v1/controllers/{did}`: with all that it owns.

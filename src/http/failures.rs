@@ -43,7 +43,7 @@ impl Failures {
 
     /// Counts a failure. `Err`: too many; the seconds until the window ends.
     pub(crate) fn count(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
-        let key = key(address);
+        let key = network(address);
         if !self.addresses.contains_key(&key) && self.addresses.len() >= self.max_tracked && !self.sweep(now) {
             return Ok(());
         }
@@ -76,7 +76,8 @@ impl Failures {
     }
 }
 
-fn key(address: IpAddr) -> IpAddr {
+/// What an address counts by.
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

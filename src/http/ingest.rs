@@ -16,6 +16,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::failures;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use super::state::App;
@@ -42,6 +43,7 @@ pub(super) async fn post_event(
         processor,
         api_key,
         webhook_secret,
+        client: Personal::new(failures::network(app.client_address(&request))),
         body,
         reply,
     });

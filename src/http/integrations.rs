@@ -82,6 +82,17 @@ pub(super) const SHOWN_ONLY: [&str; 6] = [
     "apiKeyPreviousUntil",
 ];
 
+/// The spec in an integration as `GET` shows it.
+///
+/// # Errors
+/// What is not known of it.
+pub(crate) fn spec_of(shown: &mut Value) -> Result<IntegrationSpec, serde_json::Error> {
+    if let Some(members) = shown.as_object_mut() {
+        members.retain(|name, _| name != "version" && !SHOWN_ONLY.contains(&name.as_str()));
+    }
+    serde_json::from_value(shown.take())
+}
+
 pub(super) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
     let mut sent: Sent = paging::json(body)?;
     SHOWN_ONLY.iter().for_each(|name| drop(sent.rest.remove(*name)));
@@ -95,22 +106,26 @@ fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
     Ok(())
 }
 
-fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Integration {
+/// Where its events are sent to.
+pub(super) fn webhook_url(app: &App, did: &ControllerDid, row: &IntegrationRow) -> String {
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let url = format!(
+    format!(
         "{}/api/v1/integrations/custom/event?did={}&dpid={}",
         app.public_url,
         // Colons need no escape in a query, and DIDs read better with them.
         encode(did.as_str()).replace("%3A", ":"),
         encode(row.processor.as_str()).replace("%3A", ":")
-    );
+    )
+}
+
+fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Integration {
     let mut spec = row.spec.clone();
     spec.data_processor_id = Some(row.processor.to_string());
     Integration {
         id: row.id,
         did: did.clone(),
         spec,
-        webhook_url: url,
+        webhook_url: webhook_url(app, did, row),
         version: row.version,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -200,7 +215,7 @@ pub(super) async fn load(
     Ok((app.directory.did(row.controller).ok_or_else(missing)?, row))
 }
 
-fn etag(version: u64) -> (&'static str, String) {
+pub(super) fn etag(version: u64) -> (&'static str, String) {
     ("etag", format!("\"{version}\""))
 }
 

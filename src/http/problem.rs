@@ -4,6 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use conduit_actors::event::Notice;
 use conduit_actors::ingest::{BodyFault, Refusal};
+use conduit_actors::limits::Exceeded;
 use conduit_actors::mapping::MappingFault;
 use conduit_actors::ports::{JournalError, StoreError};
 use schemars::JsonSchema;
@@ -251,6 +252,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Unauthorized(_) => Self::authentication_failed(),
             Refusal::CredentialsUnconfirmed => Self::try_again("credentials_unconfirmed", UNCONFIRMED),
+            Refusal::Exceeded(exceeded) => exceeded.into(),
             Refusal::Body(fault) => fault.into(),
             Refusal::Envelope(fault) => {
                 let first = fault.0.first().map(|notice| notice.message.clone()).unwrap_or_default();
@@ -262,6 +264,34 @@ impl From<Refusal> for Problem {
             }
             Refusal::Overloaded => Self::try_again("overloaded", "too many requests wait already: send it again later"),
             Refusal::Journal(error) => error.into(),
+        }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Rate { limits, retry_after } => {
+                let detail = format!(
+                    "this controller may send {} events a second to this node, and {} at once: wait as long as Retry-After \
+                     says, then send more evenly, or ask the operator for a higher limit",
+                    limits.events_per_second, limits.burst
+                );
+                // A whole number of seconds after which one more is taken, not less.
+                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                Self {
+                    retry_after: Some(seconds.max(1)),
+                    ..Self::try_again("rate_limit_exceeded", detail)
+                }
+            }
+            Exceeded::Backlog { limits } => Self::try_again(
+                "backlog_limit_exceeded",
+                format!(
+                    "{} events of this controller are accepted and not processed yet, which is its limit: send it again \
+                     later, or ask the operator for a higher limit",
+                    limits.backlog_events
+                ),
+            ),
         }
     }
 }

@@ -13,8 +13,8 @@ use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
 use super::{
-    activities, controllers, docs, dry_run, events, ingest, integrations, openapi, probes, replays, stats, subjects,
-    trial,
+    activities, controllers, credentials, docs, dry_run, events, ingest, integrations, limits, openapi, probes,
+    replays, snippets, stats, subjects, trial,
 };
 use crate::config::or_cores;
 
@@ -80,9 +80,20 @@ fn routes(config: &mut ServiceConfig) {
                 .route(post().to(controllers::create)),
         )
         .service(
-            only("/api/v1/controllers/{did}", "GET, DELETE")
+            only("/api/v1/controllers/{did}", "GET, PUT, DELETE")
                 .route(get().to(controllers::get))
+                .route(web::put().to(controllers::rename))
                 .route(web::delete().to(controllers::delete)),
+        )
+        .service(
+            only("/api/v1/controllers/{did}/limits", "GET, PUT")
+                .route(get().to(limits::get))
+                .route(web::put().to(limits::put)),
+        )
+        .service(only("/api/v1/controllers/{did}/webhook-secret", "GET").route(get().to(credentials::secret)))
+        .service(
+            only("/api/v1/controllers/{did}/webhook-secret/revoke", "POST")
+                .route(post().to(credentials::revoke_secret)),
         )
         .service(
             only("/api/v1/controllers/{did}/webhook-secret/rotate", "POST")
@@ -99,9 +110,14 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::put().to(integrations::replace))
                 .route(web::delete().to(integrations::delete)),
         )
+        .service(only("/api/v1/integrations/custom/{id}/api-key", "GET").route(get().to(credentials::key)))
+        .service(
+            only("/api/v1/integrations/custom/{id}/api-key/revoke", "POST").route(post().to(credentials::revoke_key)),
+        )
         .service(
             only("/api/v1/integrations/custom/{id}/api-key/rotate", "POST").route(post().to(integrations::rotate_key)),
         )
+        .service(only("/api/v1/integrations/custom/{id}/snippets", "GET").route(get().to(snippets::list)))
         .service(only("/api/v1/integrations/custom/{id}/test", "POST").route(post().to(dry_run::test)))
         .service(only("/api/v1/integrations/custom/{id}/trial", "POST").route(post().to(trial::run)))
         .service(only("/api/v1/events", "GET").route(get().to(events::list)))

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::guard::Principal;
+use super::limits;
 use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -32,6 +33,12 @@ pub(super) struct Stats {
     failed: u64,
     /// Accepted by this node and not processed yet.
     in_flight: u64,
+    /// With `did`: what that controller may send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<limits::InForce>,
+    /// With `did`: events refused by these limits, by this node since its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<limits::Refused>,
 }
 
 /// The state of this node's parts.
@@ -55,7 +62,8 @@ pub(super) struct Supervision {
 /// `GET /api/v1/stats`
 ///
 /// One reading of the store gives the four outcomes and the checkpoints that go with them; the journal, read after it,
-/// can only be ahead. What lies between is in flight, so the sum is true at every moment.
+/// can only be ahead. What lies between is in flight, so the sum is true at every moment. With `did`, what that controller
+/// may send, and what this node refused of it by these limits since it was started.
 pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
@@ -73,6 +81,7 @@ pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpReq
         in_flight += app.journal.position(id).last.0.saturating_sub(checkpoint.0);
     }
     let done = counts.processed + counts.duplicate + counts.rejected + counts.failed;
+    let gate = controller.and_then(|id| app.directory.gate(id));
     Ok(HttpResponse::Ok().json(Stats {
         accepted: done + in_flight,
         processed: counts.processed,
@@ -80,6 +89,8 @@ pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpReq
         rejected: counts.rejected,
         failed: counts.failed,
         in_flight,
+        limits: gate.as_ref().map(|gate| gate.limits().into()),
+        refused: gate.as_ref().map(|gate| (&**gate.refused()).into()),
     }))
 }
 

@@ -7,12 +7,14 @@
 mod activities;
 mod columns;
 mod commit;
+mod credentials;
 mod events;
 mod links;
 mod management;
 mod replay_port;
 mod replay_steps;
 mod replays;
+mod settings;
 mod subjects;
 
 use std::path::Path;
@@ -27,13 +29,14 @@ use conduit_actors::ids::{
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use conduit_actors::usage::CredentialOwner;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
-    OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
+    OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
 };
 use crate::keys::Keyring;
 use crate::priority;
@@ -213,7 +216,8 @@ impl Store for SqliteStore {
     }
 
     async fn set_webhook_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
-        self.update_secret(controller, secret).await
+        let owner = CredentialOwner::Controller(controller);
+        self.replace_credential(owner, secret, RetiredBecause::Replaced).await
     }
 
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
@@ -243,7 +247,8 @@ impl Store for SqliteStore {
     }
 
     async fn set_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
-        self.update_api_key(id, key).await
+        let owner = CredentialOwner::Integration(id);
+        self.replace_credential(owner, key, RetiredBecause::Replaced).await
     }
 
     async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use conduit_actors::event::{Notice, Outcome, OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId, SubjectId};
+use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::ports::{Credential, Merge, StoreError};
 
@@ -15,6 +16,15 @@ pub(super) fn credential(credential: &Credential) -> (&[u8], Option<&[u8]>, Opti
         previous.map(|(hash, _)| &hash.as_bytes()[..]),
         previous.map(|(_, until)| until.as_millis()),
     )
+}
+
+/// The columns of limits: rate, burst, backlog.
+pub(super) fn limits(overrides: &LimitOverrides) -> [Option<i64>; 3] {
+    [
+        overrides.events_per_second.map(i64::from),
+        overrides.burst.map(i64::from),
+        overrides.backlog_events.map(u64::cast_signed),
+    ]
 }
 
 pub(super) fn spec_json(spec: &IntegrationSpec) -> Result<String, StoreError> {

@@ -8,6 +8,7 @@ use crate::envelope::Envelope;
 use crate::event::ValidEvent;
 use crate::ids::Timestamp;
 use crate::ingest::{Receipt, Refusal, Submission};
+use crate::limits::Permit;
 use crate::ports::{AppendReply, Integration, Journal};
 use crate::supervisor::{Stage, Supervised};
 
@@ -21,6 +22,8 @@ pub struct ValidateJob {
     pub submission: Submission,
     /// Whose credentials it has.
     pub integration: Arc<Integration>,
+    /// Counts it as under way, for a controller whose backlog is limited.
+    pub permit: Option<Permit>,
 }
 
 /// The actor's state.
@@ -61,7 +64,7 @@ impl Stage for Validator {
         fail::fail_point!("ValidatorActor");
         match self.validate(&job) {
             Ok(event) => {
-                self.journal.append(event, answer(job.submission.reply));
+                self.journal.append(event, answer(job.submission.reply, job.permit));
             }
             Err(refusal) => job.submission.refuse(refusal),
         }
@@ -69,8 +72,10 @@ impl Stage for Validator {
 }
 
 /// Turns the journal's answer into the sender's.
-fn answer(reply: oneshot::Sender<Result<Receipt, Refusal>>) -> AppendReply {
+fn answer(reply: oneshot::Sender<Result<Receipt, Refusal>>, permit: Option<Permit>) -> AppendReply {
     AppendReply::new(move |result| {
+        // It is in the journal's count by now, or nowhere.
+        drop(permit);
         let answer = result
             .map(|durable| Receipt { event: durable.event })
             .map_err(Refusal::Journal);

@@ -52,6 +52,7 @@ impl World {
             did: "did:web:shop.example".parse().unwrap(),
             webhook_secret: credential(),
             link_key: LinkKey::derive(&MasterKey::new([7; 32]), id, 1),
+            gate: None,
         });
         Self {
             controller,
