@@ -34,6 +34,7 @@ use crate::metrics::{Measured, Meters};
 use crate::priority;
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use crate::tls::ServerCertificate;
 
 /// The longest dedup window there is: claims older than this are of no use to anyone.
 const LONGEST_WINDOW_MS: i64 = 86_400_000;
@@ -110,7 +111,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
     let public_url = match config.server.public_url.trim_end_matches('/') {
-        "" => format!("http://{address}"),
+        "" => format!("{}://{address}", config.server.scheme()),
         url => url.to_owned(),
     };
     let app = Arc::new(App::new(http::Parts {
@@ -129,10 +130,15 @@ pub async fn start(config: Config) -> Result<Running> {
         let app = Arc::clone(&app);
         move |controller| app.forget(controller)
     }));
-    let server = http::run(Arc::clone(&app), listener)?;
+    let certificate = app.config.server.certificate().map(ServerCertificate::open);
+    let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
+    let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
-    tracing::info!(%address, "listening");
+    if let Some(certificate) = certificate {
+        tokio::task::spawn_local(certificate.follow());
+    }
+    tracing::info!(%address, scheme = app.config.server.scheme(), "listening");
     Ok(Running {
         address,
         admin_token,

@@ -26,6 +26,7 @@ mod metrics;
 mod nodes;
 mod outages;
 mod postgres;
+mod server_tls;
 mod store;
 mod supervision;
 mod tls;

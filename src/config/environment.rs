@@ -8,9 +8,11 @@ use std::path::Path;
 use super::ConfigError;
 
 /// The short names of the most used keys.
-const SHORT: [(&str, &str); 9] = [
+const SHORT: [(&str, &str); 11] = [
     ("CONDUIT_LISTEN", "server.listen"),
     ("CONDUIT_PUBLIC_URL", "server.public_url"),
+    ("CONDUIT_TLS_CERT", "server.tls_cert"),
+    ("CONDUIT_TLS_KEY", "server.tls_key"),
     ("CONDUIT_DATA_DIR", "storage.data_dir"),
     ("CONDUIT_DATABASE_URL", "storage.database_url"),
     ("CONDUIT_REDIS_URL", "dedup.redis_url"),

@@ -366,7 +366,8 @@ fn listening(log: &Path) -> Option<String> {
     text.lines().find_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
         let fields = line.get("fields").unwrap_or(&line);
-        (fields["message"] == "listening").then(|| format!("http://{}", fields["address"].as_str().unwrap_or_default()))
+        let text = |key: &str| fields[key].as_str().unwrap_or_default();
+        (fields["message"] == "listening").then(|| format!("{}://{}", text("scheme"), text("address")))
     })
 }
 
