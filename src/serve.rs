@@ -9,6 +9,8 @@
 //! 7. The directory follows what other nodes change.
 //! 8. The server listens: from here on events are accepted.
 
+mod stop;
+
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use crate::priority;
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
 use crate::tls::ServerCertificate;
+use stop::Signals;
 
 /// The longest dedup window there is: claims older than this are of no use to anyone.
 const LONGEST_WINDOW_MS: i64 = 86_400_000;
@@ -50,6 +53,7 @@ pub struct Running {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     following: JoinHandle<()>,
+    signals: Option<Signals>,
     _lock: File,
 }
 
@@ -147,6 +151,7 @@ pub async fn start(config: Config) -> Result<Running> {
         server: handle,
         serving,
         following,
+        signals: None,
         _lock: lock,
     })
 }
@@ -268,25 +273,12 @@ impl Running {
     /// # Errors
     /// The server's.
     pub async fn until_signal(&mut self) -> Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        // Kept for the stop, which a second one makes faster.
+        let signals = self.signals.insert(Signals::listen()?);
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            name = signals.next() => tracing::info!("{name}: stopping"),
             ended = &mut self.serving => ended??,
         }
         Ok(())
-    }
-
-    /// Stops in order: readiness off, connections drained, batches ended, journal closed. What is in flight stays in
-    /// the journal and is taken up by the next start.
-    pub async fn stop(self) {
-        self.app.begin_stop();
-        self.server.stop(true).await;
-        self.following.abort();
-        self.app.shards.stop().await;
-        self.app.journal.close();
-        self.store.close().await;
-        tracing::info!("stopped");
     }
 }

@@ -27,6 +27,7 @@ mod nodes;
 mod outages;
 mod postgres;
 mod server_tls;
+mod shutdown;
 mod store;
 mod supervision;
 mod tls;

@@ -30,6 +30,8 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes of an answer that wait for the client, for each stream.
 const SEND_BUFFER: usize = 64 * 1024;
+/// How long a client may take to hear that the connection ends, once nothing is under way.
+const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are handed over at a time.
 const CHUNK: usize = 16 * 1024;
 
@@ -75,7 +77,7 @@ where
     loop {
         let idle = async {
             under_way.closed().await;
-            tokio::time::sleep(patience.idle).await;
+            tokio::time::sleep(if stopping { LINGER } else { patience.idle }).await;
         };
         tokio::select! {
             accepted = connection.accept() => match accepted {

@@ -256,14 +256,19 @@ impl Conduit {
         wait_for("the process to end", || child.try_wait().expect("it can be waited for")).code()
     }
 
-    /// SIGTERM, and its exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    /// SIGTERM, without waiting for the end.
+    pub fn terminate(&self) {
         let status = Command::new("kill")
             .arg("-TERM")
             .arg(self.pid().to_string())
             .status()
             .expect("kill runs");
         assert!(status.success());
+    }
+
+    /// SIGTERM, and its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.terminate();
         self.wait()
     }
 
