@@ -3,6 +3,7 @@
 mod client;
 mod demo;
 mod health;
+mod receipt;
 mod send;
 
 use std::path::PathBuf;
@@ -40,6 +41,9 @@ enum Command {
     Send(send::Send),
     /// Ask the server that runs with this configuration whether it answers; 1 if not.
     Health(health::Health),
+    /// Work with receipts.
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
     /// Work with the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -80,6 +84,9 @@ pub fn main() -> ExitCode {
     if let Some(Command::Send(send)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(send.run()));
     }
+    if let Some(Command::Receipt(command)) = &cli.command {
+        return finish(actix_web::rt::System::new().block_on(command.run()));
+    }
     let config = match Config::load(cli.config.as_deref()) {
         Ok(config) => config,
         Err(error) => {
@@ -105,7 +112,7 @@ pub fn main() -> ExitCode {
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
         // Handled above: it needs no configuration.
-        Command::Send(_) => Ok(true),
+        Command::Send(_) | Command::Receipt(_) => Ok(true),
     })
 }
 

@@ -4,6 +4,7 @@
 
 mod database;
 mod environment;
+mod receipts;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use receipts::ReceiptsConfig;
 pub use server::ServerConfig;
 
 /// The defaults, and the documentation of every key.
@@ -52,6 +54,7 @@ section! {
         journal: JournalConfig,
         pipeline: PipelineConfig,
         dedup: DedupConfig,
+        receipts: ReceiptsConfig,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
     }
@@ -159,6 +162,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let mut wrong = Vec::new();
         self.server.check(&mut wrong);
+        self.receipts.check(&mut wrong);
         let mut range = |key: &str, value: u64, least: u64, most: u64| range(&mut wrong, key, value, least, most);
         let (journal, pipeline) = (&self.journal, &self.pipeline);
         range(

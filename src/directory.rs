@@ -227,6 +227,7 @@ impl LiveDirectory {
             processor: row.processor,
             api_key: row.api_key,
             mapping: Arc::new(mapping),
+            version: row.version,
         }))
     }
 

@@ -15,6 +15,7 @@ mod integrations;
 mod paging;
 mod probes;
 mod problem;
+mod receipts;
 mod request_id;
 mod secure;
 mod server;

@@ -53,6 +53,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::keys::{Epoch, Keyring};
+use crate::receipts::Notary;
 use codec::Batch;
 use index::{Index, Run};
 pub use report::{JournalMeters, JournalReport};
@@ -77,6 +78,8 @@ pub struct JournalOptions {
     pub gather: Duration,
     /// Bytes of records kept in memory, so that what was just written is not read from the disk.
     pub tail_bytes: usize,
+    /// Attests what is to have a receipt; none: nothing has.
+    pub notary: Option<Notary>,
 }
 
 /// Called when a sync failed, with what happened. Must not return control to the journal.

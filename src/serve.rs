@@ -34,8 +34,9 @@ use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
+use crate::receipts::{Issue, Notary, receipt_key};
 use crate::secrets;
-use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store};
 use crate::tls::ServerCertificate;
 use stop::Signals;
 
@@ -99,7 +100,8 @@ pub async fn start(config: Config) -> Result<Running> {
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
-    let journal = open_journal(&config, &*store, &keyring, &backlogs).await?;
+    let notary = start_notary(&config, &*store).await?;
+    let journal = open_journal(&config, &*store, &keyring, &backlogs, notary).await?;
     warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
@@ -178,11 +180,27 @@ async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyrin
     Ok(directory)
 }
 
+/// The public key is in the database before anything is signed with it.
+async fn start_notary(config: &Config, store: &dyn Store) -> Result<Option<Notary>> {
+    if config.receipts.issue() == Issue::Never {
+        return Ok(None);
+    }
+    let key = receipt_key(&config.receipts.key_file, &config.storage.data_dir)?;
+    let row = ReceiptKeyRow {
+        public_key: *key.public_key(),
+        first_seen_at: Timestamp::now(),
+    };
+    store.add_receipt_key(&row).await?;
+    let notary = Notary::start(key).context("cannot start the thread that signs receipts")?;
+    Ok(Some(notary))
+}
+
 async fn open_journal(
     config: &Config,
     store: &dyn Store,
     keyring: &Arc<Keyring>,
     backlogs: &Arc<Backlogs>,
+    notary: Option<Notary>,
 ) -> Result<Arc<WalJournal>> {
     let checkpoints = store.checkpoints().await?;
     let options = JournalOptions {
@@ -194,6 +212,7 @@ async fn open_journal(
         batch_events: config.journal.batch_events,
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
+        notary,
     };
     let fatal = Box::new(|what: &str| {
         tracing::error!("{what}");

@@ -8,6 +8,7 @@ mod chains;
 mod changes;
 mod payloads;
 mod postgres;
+mod receipt_keys;
 mod rows;
 mod sqlite;
 mod survivors;
@@ -24,6 +25,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use sqlite::SqliteStore;
 
 /// A controller's row.
@@ -204,7 +206,7 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore {
+pub trait Store: PipelineStore + ReceiptKeys {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

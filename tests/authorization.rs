@@ -140,7 +140,12 @@ fn each_caller_gets_from_each_route_what_is_theirs() {
 
 #[test]
 fn the_table_has_every_route_there_is() {
-    let open = ["/livez", "/readyz", "/metrics"];
+    let open = [
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/.well-known/conduit-receipt-keys.json",
+    ];
     let server = include_str!("../src/http/server.rs");
     let resources = server.split("only(").skip(1).filter_map(|text| {
         let (route, rest) = text.trim_start().strip_prefix('"')?.split_once('"')?;

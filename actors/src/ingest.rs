@@ -7,6 +7,7 @@ use crate::envelope::EnvelopeFault;
 use crate::ids::{ControllerDid, EventId, ProcessorId};
 use crate::personal::{Personal, Secret};
 use crate::ports::JournalError;
+use crate::receipt::Attested;
 
 /// One well-formed request: its query and headers are in order, nothing of its body is parsed yet.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Submission {
     pub webhook_secret: Secret,
     /// The body, or why there is none: which is told to nobody who is not authenticated.
     pub body: Result<Personal<Bytes>, BodyFault>,
+    /// Whether the answer is to carry a signed receipt.
+    pub signed: bool,
     /// Where the answer goes. If it is dropped unanswered, the event is not known to be accepted.
     pub reply: oneshot::Sender<Result<Receipt, Refusal>>,
 }
@@ -47,11 +50,13 @@ pub enum BodyFault {
 }
 
 /// The event is on stable storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Receipt {
     /// Its id, which carries the receive time.
     pub event: EventId,
+    /// The signed statement of it, if one was asked for.
+    pub attested: Option<Attested>,
 }
 
 /// The event was not accepted.

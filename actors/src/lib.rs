@@ -31,6 +31,7 @@ pub mod links;
 pub mod mapping;
 pub mod personal;
 pub mod ports;
+pub mod receipt;
 pub mod shard;
 pub mod stages;
 pub mod supervisor;

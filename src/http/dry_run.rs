@@ -129,6 +129,7 @@ fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration
         processor: saved.processor.clone(),
         api_key: saved.api_key.clone(),
         mapping: Arc::new(mapping),
+        version: saved.version,
     };
     let event = serde_json::to_vec(&draft.event).unwrap_or_default();
     Ok((Arc::new(integration), event.into()))

@@ -17,8 +17,10 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::problem::Problem;
+use super::receipts;
 use super::request_id::RequestId;
 use super::state::App;
+use crate::receipts::text;
 
 /// Longer than any credential that Conduit makes.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -43,6 +45,7 @@ pub(super) async fn post_event(
         api_key,
         webhook_secret,
         body,
+        signed: receipts::is_wanted(&app, request.headers()),
         reply,
     });
     match answer.await {
@@ -80,7 +83,14 @@ fn accepted(receipt: Receipt) -> HttpResponse {
     let mut id = Uuid::encode_buffer();
     let id = receipt.event.as_uuid().hyphenated().encode_lower(&mut id);
     let received_at = receipt.event.received_at();
-    let body = format!(r#"{{"status":"accepted","eventId":"{id}","receivedAt":"{received_at}"}}"#);
+    let mut body = format!(r#"{{"status":"accepted","eventId":"{id}","receivedAt":"{received_at}""#);
+    if let Some(attested) = &receipt.attested {
+        // Nothing in a receipt has to be escaped.
+        body.push_str(r#","receipt":""#);
+        body.push_str(&text(attested));
+        body.push('"');
+    }
+    body.push('}');
     HttpResponse::Ok().content_type("application/json").body(body)
 }
 

@@ -14,7 +14,9 @@ use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource};
 use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
-use super::{activities, controllers, dry_run, events, ingest, integrations, probes, secure, stats, subjects};
+use super::{
+    activities, controllers, dry_run, events, ingest, integrations, probes, receipts, secure, stats, subjects,
+};
 use crate::config::or_cores;
 use crate::tls::ServerCertificate;
 
@@ -133,6 +135,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(only("/api/v1/stats", "GET").route(get().to(stats::stats)))
         .service(only("/api/v1/supervision", "GET").route(get().to(stats::supervision)))
         .service(only("/api/v1/taxonomy", "GET").route(get().to(stats::taxonomy)))
+        .service(only("/.well-known/conduit-receipt-keys.json", "GET").route(get().to(receipts::keys)))
         .service(only("/metrics", "GET").route(get().to(probes::metrics)))
         .service(
             only("/livez", "GET, HEAD")

@@ -17,6 +17,7 @@ use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
 use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
+use crate::receipts::PublicKeys;
 use crate::store::Store;
 
 /// The parts of a running Conduit, as handlers need them.
@@ -43,6 +44,8 @@ pub struct App {
     pub meters: Meters,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
+    /// The public keys of receipts.
+    pub receipt_keys: PublicKeys,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     stopping: AtomicBool,
@@ -101,6 +104,7 @@ impl App {
             shards,
             meters,
             metrics,
+            receipt_keys: PublicKeys::default(),
             failures,
             in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),

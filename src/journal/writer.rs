@@ -8,6 +8,7 @@ use std::time::Instant;
 use conduit_actors::event_ids::EventIds;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{AppendReply, BacklogListener, Durable, JournalError};
+use conduit_actors::receipt::{Attested, Statement};
 use tokio::sync::mpsc;
 
 use super::codec::{self, BatchWriter};
@@ -15,6 +16,7 @@ use super::index::Run;
 use super::segments::AppendError;
 use super::{Fatal, Shared, Waiting};
 use crate::keys::{Epoch, EpochKey};
+use crate::receipts::Pending;
 
 /// A record is closed beyond this many bytes of bodies.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -42,7 +44,17 @@ struct Composed {
     record: BatchWriter,
     journaled_at: Timestamp,
     runs: HashMap<ControllerId, Run>,
-    replies: Vec<(AppendReply, EventId, Sequence)>,
+    replies: Vec<Answer>,
+    /// Of those that are to have a receipt, in the order of their answers.
+    statements: Vec<Statement>,
+}
+
+/// One who waits for a batch.
+struct Answer {
+    reply: AppendReply,
+    event: EventId,
+    sequence: Sequence,
+    has_statement: bool,
 }
 
 impl Writer {
@@ -102,9 +114,10 @@ impl Writer {
             journaled_at,
             runs: HashMap::new(),
             replies: Vec::new(),
+            statements: Vec::new(),
         };
         let mut body_bytes = 0;
-        for Waiting { event, reply } in events.by_ref() {
+        for Waiting { mut event, reply } in events.by_ref() {
             body_bytes += event.body.expose().len();
             let controller = event.controller;
             if let Some(full) = self.full(controller, &composed.runs) {
@@ -125,7 +138,14 @@ impl Writer {
                         });
                         run.count += 1;
                         run.bytes += bytes;
-                        composed.replies.push((reply, id, sequence));
+                        let statement = event.receipt.take().map(|draft| draft.about(id));
+                        composed.replies.push(Answer {
+                            reply,
+                            event: id,
+                            sequence,
+                            has_statement: statement.is_some(),
+                        });
+                        composed.statements.extend(statement);
                     }
                     Err(error) => reply.send(Err(JournalError::Disk(error.to_string()))),
                 }
@@ -179,6 +199,7 @@ impl Writer {
             journaled_at,
             runs,
             replies,
+            statements,
         } = composed;
         if replies.is_empty() {
             return;
@@ -187,6 +208,13 @@ impl Writer {
             return self.refuse(replies, &cause);
         }
         let good_end = self.shared.segments.newest_len();
+        // It signs while the disk works; what it signs is given to nobody before the disk has answered.
+        let attesting = self
+            .shared
+            .options
+            .notary
+            .as_ref()
+            .map(|notary| notary.begin(statements));
         let started = Instant::now();
         match self
             .shared
@@ -198,7 +226,8 @@ impl Writer {
                 self.shared.meters.sync_seconds.observe(took.as_secs_f64());
                 let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
                 self.shared.last_sync_micros.store(micros, Ordering::Relaxed);
-                self.acknowledge(segment, lsn, journaled_at, runs, replies);
+                let attested = attesting.map(Pending::finish).unwrap_or_default();
+                self.acknowledge(segment, lsn, journaled_at, runs, replies, attested);
             }
             Err(AppendError::Write(cause)) => {
                 self.broken_at = Some(good_end);
@@ -233,7 +262,8 @@ impl Writer {
         lsn: u64,
         journaled_at: Timestamp,
         runs: HashMap<ControllerId, Run>,
-        replies: Vec<(AppendReply, EventId, Sequence)>,
+        replies: Vec<Answer>,
+        attested: Vec<Attested>,
     ) {
         let mut index = self.shared.index.lock();
         for (controller, run) in &runs {
@@ -247,11 +277,13 @@ impl Writer {
         #[allow(clippy::cast_precision_loss)] // A batch has no more events than fit.
         self.shared.meters.batch_events.observe(replies.len() as f64);
         self.shared.events.fetch_add(replies.len() as u64, Ordering::Relaxed);
-        for (reply, event, sequence) in replies {
-            reply.send(Ok(Durable {
-                event,
-                sequence,
+        let mut attested = attested.into_iter();
+        for answer in replies {
+            answer.reply.send(Ok(Durable {
+                event: answer.event,
+                sequence: answer.sequence,
                 journaled_at,
+                attested: if answer.has_statement { attested.next() } else { None },
             }));
         }
         for (controller, run) in runs {
@@ -259,14 +291,14 @@ impl Writer {
         }
     }
 
-    fn refuse(&self, replies: Vec<(AppendReply, EventId, Sequence)>, cause: &str) {
+    fn refuse(&self, replies: Vec<Answer>, cause: &str) {
         if !self.shared.refusing.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 cause,
                 "the journal's disk refuses writes: events are answered 500 until it takes them"
             );
         }
-        for (reply, ..) in replies {
+        for Answer { reply, .. } in replies {
             reply.send(Err(JournalError::Disk(cause.to_owned())));
         }
     }

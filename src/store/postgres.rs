@@ -21,6 +21,7 @@ mod faults;
 mod links;
 mod management;
 mod partitions;
+mod receipt_keys;
 mod subjects;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ mod commit;
 mod events;
 mod links;
 mod management;
+mod receipt_keys;
 mod subjects;
 
 use std::path::Path;

@@ -61,6 +61,8 @@ pub struct Integration {
     pub api_key: Credential,
     /// What its events mean.
     pub mapping: Arc<Mapping>,
+    /// Counts the changes to what they mean.
+    pub version: u64,
 }
 
 /// Looks up integrations in memory; a change made through this node's management API shows at the next call, one made

@@ -9,6 +9,7 @@ use crate::event::ValidEvent;
 use crate::ids::Timestamp;
 use crate::ingest::{Receipt, Refusal, Submission};
 use crate::ports::{AppendReply, Integration, Journal};
+use crate::receipt::Draft;
 use crate::supervisor::{Stage, Supervised};
 
 /// Checks the body's envelope: JSON, `event`, `triggeredAt`. What the fields mean is the pipeline's matter.
@@ -42,12 +43,16 @@ impl Validator {
     pub fn validate(&self, job: &ValidateJob) -> Result<ValidEvent, Refusal> {
         let body = job.submission.body.as_ref().map_err(|fault| Refusal::Body(*fault))?;
         let envelope = Envelope::parse(body.expose(), Timestamp::now()).map_err(Refusal::Envelope)?;
+        let integration = &job.integration;
+        let (did, processor) = (&job.submission.did, &integration.processor);
+        let draft = || Draft::new(did, processor, integration.version, body.expose());
         Ok(ValidEvent {
-            controller: job.integration.controller.id,
-            integration: job.integration.id,
+            controller: integration.controller.id,
+            integration: integration.id,
             event_type: envelope.event_type,
             triggered_at: envelope.triggered_at,
             body: body.clone(),
+            receipt: job.submission.signed.then(draft),
         })
     }
 }
@@ -72,7 +77,10 @@ impl Stage for Validator {
 fn answer(reply: oneshot::Sender<Result<Receipt, Refusal>>) -> AppendReply {
     AppendReply::new(move |result| {
         let answer = result
-            .map(|durable| Receipt { event: durable.event })
+            .map(|durable| Receipt {
+                event: durable.event,
+                attested: durable.attested,
+            })
             .map_err(Refusal::Journal);
         // The sender may have hung up: the event is accepted all the same.
         let _ = reply.send(answer);
