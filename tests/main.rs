@@ -26,6 +26,7 @@ mod metrics;
 mod nodes;
 mod outages;
 mod postgres;
+mod receipts;
 mod server_tls;
 mod shutdown;
 mod store;

@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::receipts;
 use super::request_id::RequestId;
 use super::state::App;
-use crate::receipts::text;
+use crate::receipts::{Issue, text};
 
 /// Longer than any credential that Conduit makes.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -49,7 +49,7 @@ pub(super) async fn post_event(
         reply,
     });
     match answer.await {
-        Ok(Ok(receipt)) => Ok(accepted(receipt)),
+        Ok(Ok(receipt)) => Ok(accepted(&receipt, app.config.receipts.issue() == Issue::OnRequest)),
         Ok(Err(Refusal::Unauthorized(cause))) => {
             let (did, processor) = read_query(request.query_string())?;
             tracing::info!(
@@ -79,7 +79,7 @@ pub(super) fn failed(request: &HttpRequest, app: &App, problem: Problem) -> Prob
     }
 }
 
-fn accepted(receipt: Receipt) -> HttpResponse {
+fn accepted(receipt: &Receipt, is_applied: bool) -> HttpResponse {
     let mut id = Uuid::encode_buffer();
     let id = receipt.event.as_uuid().hyphenated().encode_lower(&mut id);
     let received_at = receipt.event.received_at();
@@ -91,7 +91,11 @@ fn accepted(receipt: Receipt) -> HttpResponse {
         body.push('"');
     }
     body.push('}');
-    HttpResponse::Ok().content_type("application/json").body(body)
+    let mut response = HttpResponse::Ok();
+    if is_applied && receipt.attested.is_some() {
+        response.insert_header(("preference-applied", "receipt"));
+    }
+    response.content_type("application/json").body(body)
 }
 
 fn read_query(query: &str) -> Result<(ControllerDid, ProcessorId), Problem> {
