@@ -6,6 +6,7 @@ mod database;
 mod environment;
 mod receipts;
 mod server;
+mod telemetry;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 pub use receipts::ReceiptsConfig;
 pub use server::ServerConfig;
+pub use telemetry::{TelemetryConfig, TelemetryEndpoint};
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -57,6 +59,7 @@ section! {
         receipts: ReceiptsConfig,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
+        telemetry: TelemetryConfig,
     }
 }
 section! {
@@ -163,6 +166,7 @@ impl Config {
         let mut wrong = Vec::new();
         self.server.check(&mut wrong);
         self.receipts.check(&mut wrong);
+        self.telemetry.check(&mut wrong);
         let mut range = |key: &str, value: u64, least: u64, most: u64| range(&mut wrong, key, value, least, most);
         let (journal, pipeline) = (&self.journal, &self.pipeline);
         range(

@@ -22,6 +22,7 @@ mod server;
 mod state;
 mod stats;
 mod subjects;
+mod traced;
 
 pub use server::{bind, run};
 pub use state::{App, Parts};

@@ -15,4 +15,5 @@ pub mod receipts;
 pub mod secrets;
 pub mod serve;
 pub mod store;
+pub mod telemetry;
 pub mod tls;

@@ -37,6 +37,7 @@ use crate::priority;
 use crate::receipts::{Issue, Notary, receipt_key};
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store};
+use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use stop::Signals;
 
@@ -105,11 +106,14 @@ pub async fn start(config: Config) -> Result<Running> {
     warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
+    let node = secrets::node_id(&config.storage.data_dir)?;
+    let tracer = Tracer::start(&config.telemetry, &node).map_err(anyhow::Error::msg)?;
     let ports = Ports {
         directory: directory.clone(),
         journal: journal.clone(),
         dedup: dedup.port(),
         store: Arc::new(Measured::new(store.clone(), meters.clone())),
+        traces: tracer.clone().map(|tracer| tracer as _),
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, backlogs).await);
 
@@ -130,6 +134,7 @@ pub async fn start(config: Config) -> Result<Running> {
         dedup,
         shards,
         meters,
+        tracer,
         config,
     }));
     let following = tokio::task::spawn_local(follow(store.clone(), app.directory.clone(), {

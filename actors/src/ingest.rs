@@ -24,8 +24,19 @@ pub struct Submission {
     pub body: Result<Personal<Bytes>, BodyFault>,
     /// Whether the answer is to carry a signed receipt.
     pub signed: bool,
+    /// Whom to tell once the event is durable, before the pipeline can see it.
+    pub on_durable: Option<OnDurable>,
     /// Where the answer goes. If it is dropped unanswered, the event is not known to be accepted.
     pub reply: oneshot::Sender<Result<Receipt, Refusal>>,
+}
+
+/// Called on the journal's thread: must be quick.
+pub struct OnDurable(pub Box<dyn FnOnce(EventId) + Send>);
+
+impl std::fmt::Debug for OnDurable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnDurable")
+    }
 }
 
 impl Submission {

@@ -4,6 +4,7 @@ mod dedup;
 mod directory;
 mod journal;
 mod store;
+mod traces;
 
 pub use dedup::{Claim, DedupError, DedupWindow, Verdict};
 pub use directory::{Controller, Credential, Directory, Integration};
@@ -11,3 +12,4 @@ pub use journal::{AppendReply, BacklogListener, Durable, Journal, JournalError, 
 pub use store::{
     BatchEffects, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
 };
+pub use traces::{BatchTrace, BatchTraces, Stretch, TracedBatch};

@@ -31,11 +31,11 @@ use tokio::sync::{oneshot, watch};
 
 pub use backlog::Backlogs;
 use dispatcher::Dispatcher;
-pub use dispatcher::{DispatcherReport, Waiting};
+pub use dispatcher::{Blocked, DispatcherReport, Waiting};
 
 use crate::edge::Edge;
 use crate::ids::ControllerDid;
-use crate::ports::{DedupWindow, Directory, Journal, PipelineStore};
+use crate::ports::{BatchTraces, DedupWindow, Directory, Journal, PipelineStore};
 use crate::stages::{ActivityLogger, PiiExtractor, SubjectResolver};
 use crate::supervisor::{ActorRef, ActorReport, Monitor, RestartPolicy, Stage};
 
@@ -77,6 +77,8 @@ pub struct Ports {
     pub dedup: Arc<dyn DedupWindow>,
     /// Where effects go.
     pub store: Arc<dyn PipelineStore>,
+    /// Who follows requests past their answers; none: nobody.
+    pub traces: Option<Arc<dyn BatchTraces>>,
 }
 
 /// The actors behind the answer.

@@ -21,7 +21,7 @@ pub use validator_actor::{ValidateJob, Validator, ValidatorActor};
 use crate::event::{JournaledEvent, LegalBasis, LinkHash, Notice, Outcome};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, StoreError};
+use crate::ports::{Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, StoreError, Stretch};
 
 /// Why a stage could not do its part of a batch, short of a panic. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,4 +112,6 @@ pub struct ResolvedBatch {
     pub merges: Vec<Merge>,
     /// How far the batch takes each controller's stream.
     pub checkpoints: Vec<Checkpoint>,
+    /// When the dedup window was asked, if the batch is traced.
+    pub claims: Vec<Stretch>,
 }

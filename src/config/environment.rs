@@ -8,7 +8,7 @@ use std::path::Path;
 use super::ConfigError;
 
 /// The short names of the most used keys.
-const SHORT: [(&str, &str); 11] = [
+const SHORT: [(&str, &str); 13] = [
     ("CONDUIT_LISTEN", "server.listen"),
     ("CONDUIT_PUBLIC_URL", "server.public_url"),
     ("CONDUIT_TLS_CERT", "server.tls_cert"),
@@ -20,6 +20,8 @@ const SHORT: [(&str, &str); 11] = [
     ("CONDUIT_ADMIN_TOKEN", "storage.admin_token"),
     ("CONDUIT_LOG", "logging.filter"),
     ("CONDUIT_LOG_FORMAT", "logging.format"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
 ];
 
 /// Those that may be read from a file.

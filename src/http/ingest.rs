@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::receipts;
 use super::request_id::RequestId;
 use super::state::App;
+use super::traced;
 use crate::receipts::{Issue, text};
 
 /// Longer than any credential that Conduit makes.
@@ -38,6 +39,7 @@ pub(super) async fn post_event(
     let mut room = Room::new(&app);
     let body = read_body(&request, payload, &app, &mut room).await?;
     let _sender = edge.sender();
+    let append = traced::append(&app, &request);
     let (reply, answer) = oneshot::channel();
     edge.submit(Submission {
         did,
@@ -46,9 +48,20 @@ pub(super) async fn post_event(
         webhook_secret,
         body,
         signed: receipts::is_wanted(&app, request.headers()),
+        on_durable: append.as_ref().map(traced::Append::on_durable),
         reply,
     });
-    match answer.await {
+    let answer = answer.await;
+    if let Some(append) = append {
+        append.end(
+            &request,
+            answer
+                .as_ref()
+                .ok()
+                .and_then(|answer| Some(answer.as_ref().ok()?.event)),
+        );
+    }
+    match answer {
         Ok(Ok(receipt)) => Ok(accepted(&receipt, app.config.receipts.issue() == Issue::OnRequest)),
         Ok(Err(Refusal::Unauthorized(cause))) => {
             let (did, processor) = read_query(request.query_string())?;

@@ -19,6 +19,7 @@ use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
 use crate::receipts::PublicKeys;
 use crate::store::Store;
+use crate::telemetry::Tracer;
 
 /// The parts of a running Conduit, as handlers need them.
 pub struct App {
@@ -44,6 +45,8 @@ pub struct App {
     pub meters: Meters,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
+    /// Makes spans; none while tracing is off.
+    pub tracer: Option<Arc<Tracer>>,
     /// The public keys of receipts.
     pub receipt_keys: PublicKeys,
     pub(super) failures: Failures,
@@ -64,6 +67,7 @@ pub struct Parts {
     pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
     pub meters: Meters,
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 impl App {
@@ -84,12 +88,14 @@ impl App {
             dedup,
             shards,
             meters,
+            tracer,
         } = parts;
         let reports = Reports {
             journal: Arc::clone(&journal),
             shards: Arc::clone(&shards),
             dedup: dedup.clone(),
             directory: Arc::clone(&directory),
+            tracer: tracer.clone(),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
         Self {
@@ -104,6 +110,7 @@ impl App {
             shards,
             meters,
             metrics,
+            tracer,
             receipt_keys: PublicKeys::default(),
             failures,
             in_flight: AtomicUsize::new(0),

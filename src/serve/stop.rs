@@ -21,6 +21,9 @@ use super::Running;
 /// What each step still gets after a second signal.
 const HURRY: Duration = Duration::from_millis(500);
 
+/// How long the collector of traces may take for the last of them.
+const TRACES: Duration = Duration::from_secs(2);
+
 /// SIGTERM and SIGINT.
 pub(super) struct Signals {
     terminate: Signal,
@@ -128,6 +131,9 @@ impl Running {
                 "stopping: the journal is closed"
             ),
             None => tracing::warn!("stopping: the journal's disk does not answer; what waited for it was not answered"),
+        }
+        if let Some(tracer) = &self.app.tracer {
+            let _ = remaining.until(limit, tracer.close(TRACES)).await;
         }
         if remaining.until(limit, self.store.close()).await.is_none() {
             tracing::warn!("stopping: the database's connections were left");

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use batch::Work;
 use courtesy::Courtesy;
 pub(super) use progress::Progress;
-pub use progress::{DispatcherReport, Waiting};
+pub use progress::{Blocked, DispatcherReport, Waiting};
 
 use super::isolation::Isolation;
 use super::turns::Turns;

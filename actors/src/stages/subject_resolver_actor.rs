@@ -8,11 +8,12 @@ mod cache;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::event::{LinkHash, Outcome};
 use crate::identity::{IdentityGraph, Sighting, WEAK_FAN_OUT};
 use crate::ids::{ControllerId, Sequence, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, Verdict};
+use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, Stretch, Verdict};
 use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
 use cache::LinkCache;
@@ -36,6 +37,8 @@ pub struct ResolveJob {
     pub groups: Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>,
     /// Whether what was resolved before was committed. If not, the cache may know links that do not exist.
     pub cache_is_valid: bool,
+    /// Whether somebody wants to know when the dedup window was asked.
+    pub traced: bool,
 }
 
 /// The actor's state: the ports, and a bounded cache of strong links.
@@ -107,7 +110,8 @@ impl SubjectResolver {
         }
         let mut batch = ResolvedBatch::default();
         for (controller, checkpoint, events) in job.groups {
-            self.resolve_group(controller, checkpoint, events, &mut batch).await?;
+            self.resolve_group(controller, checkpoint, events, &mut batch, job.traced)
+                .await?;
         }
         self.ahead = LookedUp::default();
         self.unsettled = Unsettled {
@@ -123,11 +127,14 @@ impl SubjectResolver {
         checkpoint: Sequence,
         events: Vec<ExtractedEvent>,
         batch: &mut ResolvedBatch,
+        traced: bool,
     ) -> Result<(), StageError> {
         let Some(last) = events.last().map(|event| event.journaled.sequence) else {
             return Ok(());
         };
+        let began = traced.then(SystemTime::now);
         let verdicts = self.claim(controller, &events).await?;
+        batch.claims.extend(began.map(Stretch::since));
         let firsts: Vec<(&ExtractedEvent, &Fitting)> = events
             .iter()
             .zip(&verdicts)

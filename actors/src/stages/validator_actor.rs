@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::envelope::Envelope;
 use crate::event::ValidEvent;
 use crate::ids::Timestamp;
-use crate::ingest::{Receipt, Refusal, Submission};
+use crate::ingest::{OnDurable, Receipt, Refusal, Submission};
 use crate::ports::{AppendReply, Integration, Journal};
 use crate::receipt::Draft;
 use crate::supervisor::{Stage, Supervised};
@@ -66,7 +66,8 @@ impl Stage for Validator {
         fail::fail_point!("ValidatorActor");
         match self.validate(&job) {
             Ok(event) => {
-                self.journal.append(event, answer(job.submission.reply));
+                let Submission { reply, on_durable, .. } = job.submission;
+                self.journal.append(event, answer(reply, on_durable));
             }
             Err(refusal) => job.submission.refuse(refusal),
         }
@@ -74,8 +75,11 @@ impl Stage for Validator {
 }
 
 /// Turns the journal's answer into the sender's.
-fn answer(reply: oneshot::Sender<Result<Receipt, Refusal>>) -> AppendReply {
+fn answer(reply: oneshot::Sender<Result<Receipt, Refusal>>, on_durable: Option<OnDurable>) -> AppendReply {
     AppendReply::new(move |result| {
+        if let (Some(OnDurable(tell)), Ok(durable)) = (on_durable, &result) {
+            tell(durable.event);
+        }
         let answer = result
             .map(|durable| Receipt {
                 event: durable.event,

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -15,6 +16,17 @@ pub struct Waiting {
     pub cause: String,
     /// Since when.
     pub since: Timestamp,
+}
+
+/// Seconds since start in which a batch was ready and could not go on. One that goes on at once adds nothing, and neither
+/// does a rest that is taken out of courtesy to senders.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    /// The batch before was being committed.
+    pub commit: f64,
+    /// The store or the dedup window was away.
+    pub outage: f64,
 }
 
 /// A dispatcher as the supervision report shows it.
@@ -31,6 +43,8 @@ pub struct DispatcherReport {
     pub backlog: u64,
     /// Controllers whose events are being bisected.
     pub suspects: u64,
+    /// How long batches were blocked.
+    pub blocked_seconds: Blocked,
     /// Set while the store or the dedup window is away.
     pub waiting: Option<Waiting>,
 }
@@ -43,6 +57,8 @@ pub(in crate::shard) struct Progress {
     events: AtomicU64,
     backlog: AtomicU64,
     suspects: AtomicU64,
+    blocked_by_commit_micros: AtomicU64,
+    blocked_by_outage_micros: AtomicU64,
     waiting: Mutex<Option<Waiting>>,
 }
 
@@ -70,6 +86,14 @@ impl Progress {
         });
     }
 
+    pub(super) fn blocked_by_commit(&self, time: Duration) {
+        add(&self.blocked_by_commit_micros, time);
+    }
+
+    pub(super) fn blocked_by_outage(&self, time: Duration) {
+        add(&self.blocked_by_outage_micros, time);
+    }
+
     pub(super) fn backlog(&self, events: u64, suspects: usize) {
         self.backlog.store(events, Ordering::Relaxed);
         self.suspects.store(suspects as u64, Ordering::Relaxed);
@@ -82,7 +106,20 @@ impl Progress {
             events: self.events.load(Ordering::Relaxed),
             backlog: self.backlog.load(Ordering::Relaxed),
             suspects: self.suspects.load(Ordering::Relaxed),
+            blocked_seconds: Blocked {
+                commit: seconds(&self.blocked_by_commit_micros),
+                outage: seconds(&self.blocked_by_outage_micros),
+            },
             waiting: self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
+}
+
+fn add(micros: &AtomicU64, time: Duration) {
+    let more = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    micros.fetch_add(more, Ordering::Relaxed);
+}
+
+fn seconds(micros: &AtomicU64) -> f64 {
+    Duration::from_micros(micros.load(Ordering::Relaxed)).as_secs_f64()
 }
