@@ -32,3 +32,4 @@ mod shutdown;
 mod store;
 mod supervision;
 mod tls;
+mod traces;

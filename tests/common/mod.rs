@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod collector;
 pub mod forwarder;
 pub mod load;
 pub mod postgres;
@@ -190,6 +191,8 @@ impl Conduit {
         }
         command
             .env_remove("FAILPOINTS")
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .env_remove("OTEL_SERVICE_NAME")
             .env("CONDUIT_DATA_DIR", self.data_dir())
             .env("CONDUIT_LISTEN", "127.0.0.1:0")
             .env("CONDUIT_LOG_FORMAT", "json")
