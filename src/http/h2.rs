@@ -183,8 +183,7 @@ async fn answer(
             stream.send_reset(h2::Reason::INTERNAL_ERROR);
             return Ok(());
         };
-        let sent = timeout(patience, send(&mut stream, chunk)).await;
-        if !sent.unwrap_or(Ok(false))? {
+        if !send(&mut stream, chunk, patience).await? {
             stream.send_reset(h2::Reason::CANCEL);
             return Ok(());
         }
@@ -193,12 +192,12 @@ async fn answer(
 }
 
 /// Sends as the client makes room; whether it took all.
-async fn send(stream: &mut SendStream<Bytes>, mut chunk: Bytes) -> Result<bool, h2::Error> {
+async fn send(stream: &mut SendStream<Bytes>, mut chunk: Bytes, patience: Duration) -> Result<bool, h2::Error> {
     while !chunk.is_empty() {
         stream.reserve_capacity(chunk.len().min(CHUNK));
-        match poll_fn(|cx| stream.poll_capacity(cx)).await {
-            None => return Ok(false),
-            Some(room) => {
+        match timeout(patience, poll_fn(|cx| stream.poll_capacity(cx))).await {
+            Err(_) | Ok(None) => return Ok(false),
+            Ok(Some(room)) => {
                 let room = room?.min(chunk.len());
                 stream.send_data(chunk.split_to(room), false)?;
             }
