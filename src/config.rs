@@ -5,6 +5,7 @@
 mod database;
 mod environment;
 mod receipts;
+mod retention;
 mod server;
 mod telemetry;
 
@@ -17,6 +18,7 @@ use crate::tls::authorities;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 pub use receipts::ReceiptsConfig;
+pub use retention::RetentionConfig;
 pub use server::ServerConfig;
 pub use telemetry::{TelemetryConfig, TelemetryEndpoint};
 
@@ -54,6 +56,7 @@ section! {
         auth: AuthConfig,
         storage: StorageConfig,
         journal: JournalConfig,
+        retention: RetentionConfig,
         pipeline: PipelineConfig,
         dedup: DedupConfig,
         receipts: ReceiptsConfig,
@@ -191,6 +194,7 @@ impl Config {
         range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
         range("journal.gather_micros", journal.gather_micros, 0, 100_000);
+        self.retention.check(&mut range);
         range("pipeline.shards", pipeline.shards as u64, 0, 1_024);
         range("pipeline.batch_events", pipeline.batch_events as u64, 1, 100_000);
         range("pipeline.batch_bytes", pipeline.batch_bytes as u64, 1 << 16, 1 << 30);

@@ -5,6 +5,7 @@
 
 mod activities;
 mod controllers;
+mod draft;
 mod dry_run;
 mod events;
 mod failures;
@@ -23,6 +24,7 @@ mod state;
 mod stats;
 mod subjects;
 mod traced;
+mod trial;
 
 pub use server::{bind, run};
 pub use state::{App, Parts};

@@ -33,3 +33,4 @@ mod store;
 mod supervision;
 mod tls;
 mod traces;
+mod trial;
