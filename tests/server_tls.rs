@@ -2,84 +2,16 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::common::tls::{Authority, Certificate};
-use crate::common::{Conduit, Tenant, tenant, wait_for};
-
-const NAMES: &str = "IP:127.0.0.1,DNS:localhost";
-
-/// A server with files of its own, whose names stay while what is in them is replaced.
-struct Secure {
-    conduit: Conduit,
-    authority: Authority,
-    dir: TempDir,
-}
-
-fn copy(certificate: &Certificate, dir: &Path) {
-    for (from, to) in [(&certificate.file, "tls.crt"), (&certificate.key, "tls.key")] {
-        // Beside it and renamed, as whoever renews certificates does.
-        let beside = dir.join("beside");
-        fs::copy(from, &beside).unwrap();
-        fs::rename(beside, dir.join(to)).unwrap();
-    }
-}
-
-fn settings(dir: &Path) -> [(&'static str, String); 2] {
-    let file = |name: &str| dir.join(name).to_str().unwrap().to_owned();
-    [
-        ("CONDUIT_TLS_CERT", file("tls.crt")),
-        ("CONDUIT_TLS_KEY", file("tls.key")),
-    ]
-}
-
-impl Secure {
-    fn start(more: &[(&str, &str)]) -> Self {
-        let (authority, dir) = (Authority::new(), tempfile::tempdir().unwrap());
-        copy(&authority.issue(NAMES), dir.path());
-        let tls = settings(dir.path());
-        let mut all: Vec<(&str, &str)> = tls.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        all.extend(more);
-        let mut conduit = Conduit::with(&all);
-        conduit.client = trusting(&authority);
-        Self {
-            conduit,
-            authority,
-            dir,
-        }
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.conduit.url.strip_prefix("https://").unwrap().parse().unwrap()
-    }
-
-    fn curl(&self, args: &[&str]) -> Output {
-        let ca = self.authority.file();
-        let mut command = Command::new("curl");
-        command
-            .args(["-sS", "--max-time", "60", "--cacert", ca.to_str().unwrap()])
-            .args(args);
-        command.output().unwrap()
-    }
-
-    /// The serial of the certificate that is shown.
-    fn serial(&self) -> String {
-        let connect = format!(
-            "openssl s_client -connect {} </dev/null 2>/dev/null | openssl x509 -noout -serial",
-            self.address()
-        );
-        let output = Command::new("sh").args(["-c", &connect]).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.starts_with("serial="), "{text}");
-        text.trim().to_owned()
-    }
-}
+use crate::common::secure::{NAMES, Secure, copy};
+use crate::common::tls::Authority;
+use crate::common::{Tenant, tenant, wait_for};
 
 fn serial_of(file: &Path) -> String {
     let output = Command::new("openssl")
@@ -88,19 +20,6 @@ fn serial_of(file: &Path) -> String {
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-fn trusting(authority: &Authority) -> ureq::Agent {
-    let root = ureq::tls::Certificate::from_pem(&authority.pem()).unwrap();
-    let tls = ureq::tls::TlsConfig::builder()
-        .root_certs(ureq::tls::RootCerts::new_with_certs(&[root]))
-        .unversioned_rustls_crypto_provider(std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(crate::common::PATIENCE))
-        .tls_config(tls.build())
-        .build()
-        .into()
 }
 
 #[test]
@@ -360,5 +279,40 @@ fn a_wrong_configuration_is_named() {
         let (code, text) = check(cert, key);
         assert_eq!(code, Some(2), "{text}");
         assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn nothing_that_comes_over_tls_is_logged_in_clear() {
+    let mut secure = Secure::start(&[("CONDUIT_LOG", "trace")]);
+    let shop = Tenant::create(&secure.conduit, "did:web:shop.example");
+    let (auth, secret) = (shop.webhook_auth.clone(), shop.webhook_secret.clone());
+    let headers = [format!("Authorization: {auth}"), format!("x-webhook-secret: {secret}")];
+    let (url, body) = (
+        shop.webhook_url(&secure.conduit),
+        tenant::body("contact", json!({"email": "canaryada@shop.example"})),
+    );
+    for version in ["--http2", "--http1.1"] {
+        let args = [
+            version,
+            "-H",
+            &headers[0],
+            "-H",
+            &headers[1],
+            "-d",
+            &body,
+            "-w",
+            " %{http_code}",
+            &url,
+        ];
+        let output = secure.curl(&args);
+        assert!(output.stdout.ends_with(b" 200"), "{output:?}");
+    }
+    secure.conduit.settled();
+    assert_eq!(secure.conduit.stop(), Some(0));
+    let logs = secure.conduit.logs();
+    assert!(logs.contains("\"level\":\"TRACE\""));
+    for canary in [auth.trim_start_matches("Bearer "), &secret, &shop.token, "canaryada"] {
+        assert!(!logs.contains(canary), "{canary} is in the log");
     }
 }

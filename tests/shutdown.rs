@@ -1,5 +1,6 @@
 //! SIGTERM: what was answered is kept, what is under way is answered, and nobody makes it last longer than it may.
 
+use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
+use crate::common::secure::{Secure, trusting};
 use crate::common::tls::Authority;
 use crate::common::{Conduit, PATIENCE, Tenant, client, tenant, wait_for};
 
@@ -209,4 +211,42 @@ fn readiness_goes_first_and_a_second_signal_ends_the_pause() {
     assert_eq!(conduit.log_lines("SIGTERM again").len(), 1);
     assert_eq!(conduit.log_lines(NOT_ACCEPTED).len(), 1);
     assert_eq!(conduit.log_lines("the journal is closed").len(), 1);
+}
+
+#[test]
+fn a_stop_amid_many_streams_answers_200_or_not_at_all() {
+    let mut secure = Secure::start(&[]);
+    let shop = Tenant::create(&secure.conduit, "did:web:shop.example");
+    let url = shop.webhook_url(&secure.conduit);
+    let one = |n: usize| {
+        let body = tenant::body("unwatched", json!({"email": format!("p{n}@shop.example")})).replace('"', "\\\"");
+        format!(
+            "url = \"{url}\"\nheader = \"Authorization: {}\"\nheader = \"x-webhook-secret: {}\"\ndata = \"{body}\"\n\
+             http2\nwrite-out = \"\\n%{{http_version}} %{{http_code}}\\n\"\ncacert = \"{}\"\n",
+            shop.webhook_auth,
+            shop.webhook_secret,
+            secure.authority.file().display()
+        )
+    };
+    let config = secure.dir.path().join("requests");
+    let requests: Vec<String> = (0..3_000).map(one).collect();
+    fs::write(&config, requests.join("next\n")).unwrap();
+    let mut command = Command::new("curl");
+    command.args(["-sS", "-Z", "--parallel-max", "50", "-K"]).arg(&config);
+    let sending = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("some events", || (secure.conduit.stats().accepted > 100).then_some(()));
+    assert_eq!(secure.conduit.stop(), Some(0));
+    let text = String::from_utf8(sending.wait_with_output().unwrap().stdout).unwrap();
+    let answered = text.lines().filter(|line| *line == "2 200").count() as u64;
+    // 0: there was no answer. Whoever accepts nothing more says so by GOAWAY, or by not being there.
+    let others = text
+        .lines()
+        .filter(|line| line.starts_with("2 ") && *line != "2 200" && *line != "2 000");
+    assert_eq!(others.count(), 0, "{text}");
+    assert!(answered > 0 && answered < 3_000, "{answered}");
+    secure.conduit.launch();
+    secure.conduit.client = trusting(&secure.authority);
+    let settled = secure.conduit.settled();
+    assert!(settled.accepted >= answered, "{settled:?} {answered}");
+    assert_eq!(settled.processed, settled.accepted);
 }

@@ -7,6 +7,7 @@ pub mod forwarder;
 pub mod load;
 pub mod postgres;
 pub mod redis;
+pub mod secure;
 pub mod tenant;
 pub mod tls;
 
