@@ -71,6 +71,7 @@ impl World {
             processor: "p".parse().unwrap(),
             api_key: credential(),
             mapping: Arc::new(mapping),
+            version: 1,
         })
     }
 
