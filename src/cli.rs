@@ -2,8 +2,10 @@
 
 mod apply;
 mod bench;
+mod client;
 mod demo;
 mod health;
+mod receipt;
 mod send;
 
 use std::path::PathBuf;
@@ -49,6 +51,9 @@ enum Command {
     Health(health::Health),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
+    /// Work with receipts.
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
     /// Work with the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -112,6 +117,9 @@ pub fn main() -> ExitCode {
     if let Some(Command::Openapi) = &cli.command {
         return finish(print(http::openapi::text()));
     }
+    if let Some(Command::Receipt(command)) = &cli.command {
+        return finish(actix_web::rt::System::new().block_on(command.run()));
+    }
     let config = match Config::load(cli.config.as_deref()) {
         Ok(config) => config,
         Err(error) => {
@@ -137,7 +145,12 @@ pub fn main() -> ExitCode {
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
         // Handled above: they need no configuration.
-        Command::Send(_) | Command::Apply(_) | Command::Export(_) | Command::Bench(_) | Command::Openapi => Ok(true),
+        Command::Send(_)
+        | Command::Apply(_)
+        | Command::Export(_)
+        | Command::Bench(_)
+        | Command::Openapi
+        | Command::Receipt(_) => Ok(true),
     })
 }
 

@@ -5,11 +5,13 @@
 mod database;
 mod environment;
 mod limits;
+mod receipts;
 mod reference;
 mod replay;
 mod retention;
+mod server;
+mod telemetry;
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use conduit_actors::limits::Limits;
@@ -19,9 +21,12 @@ use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use receipts::ReceiptsConfig;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
+pub use server::ServerConfig;
+pub use telemetry::{TelemetryConfig, TelemetryEndpoint};
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -62,23 +67,10 @@ section! {
         replay: ReplayConfig,
         dedup: DedupConfig,
         limits: Limits,
+        receipts: ReceiptsConfig,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
-    }
-}
-section! {
-    /// `[server]`
-    ServerConfig {
-        listen: SocketAddr,
-        public_url: String,
-        workers: usize,
-        max_body_bytes: usize,
-        request_timeout_seconds: u64,
-        max_in_flight_bytes: usize,
-        max_connections: usize,
-        keep_alive_seconds: u64,
-        shutdown_seconds: u64,
-        trusted_proxies: Vec<IpAddr>,
+        telemetry: TelemetryConfig,
     }
 }
 section! {
@@ -188,22 +180,11 @@ impl Config {
     /// Checks ranges; names all that is wrong at once.
     fn check(&self) -> Result<(), ConfigError> {
         let mut wrong = Vec::new();
-        let mut range = |key: &str, value: u64, least: u64, most: u64| {
-            if !(least..=most).contains(&value) {
-                wrong.push(format!("{key} is {value}, but must be {least} to {most}"));
-            }
-        };
-        let (server, journal, pipeline) = (&self.server, &self.journal, &self.pipeline);
-        range("server.max_body_bytes", server.max_body_bytes as u64, 1_024, 16 << 20);
-        range("server.request_timeout_seconds", server.request_timeout_seconds, 1, 300);
-        range(
-            "server.max_in_flight_bytes",
-            server.max_in_flight_bytes as u64,
-            server.max_body_bytes as u64,
-            u64::MAX,
-        );
-        range("server.max_connections", server.max_connections as u64, 1, 1_000_000);
-        range("server.workers", server.workers as u64, 0, 1_024);
+        self.server.check(&mut wrong);
+        self.receipts.check(&mut wrong);
+        self.telemetry.check(&mut wrong);
+        let mut range = |key: &str, value: u64, least: u64, most: u64| range(&mut wrong, key, value, least, most);
+        let (journal, pipeline) = (&self.journal, &self.pipeline);
         range(
             "auth.max_failures",
             u64::from(self.auth.max_failures),
@@ -345,6 +326,13 @@ impl DedupConfig {
         trusting
             .map(Some)
             .map_err(|error| format!("dedup.redis_ca_file: {error}"))
+    }
+}
+
+/// Notes a value that is out of its range.
+fn range(wrong: &mut Vec<String>, key: &str, value: u64, least: u64, most: u64) {
+    if !(least..=most).contains(&value) {
+        wrong.push(format!("{key} is {value}, but must be {least} to {most}"));
     }
 }
 

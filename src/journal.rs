@@ -61,6 +61,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::keys::{Epoch, Keyring};
+use crate::receipts::Notary;
 use codec::Batch;
 use contents::Contents;
 pub use error::OpenError;
@@ -91,6 +92,8 @@ pub struct JournalOptions {
     pub gather: Duration,
     /// Bytes of records kept in memory, so that what was just written is not read from the disk.
     pub tail_bytes: usize,
+    /// Attests what is to have a receipt; none: nothing has.
+    pub notary: Option<Notary>,
     /// What is kept behind the checkpoints.
     pub retention: Retention,
 }

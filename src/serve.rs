@@ -10,6 +10,8 @@
 //!    credentials is stored from time to time.
 //! 8. The server listens: from here on events are accepted.
 
+mod stop;
+
 use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,9 +36,13 @@ use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
+use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
 use crate::secrets;
-use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store};
+use crate::telemetry::Tracer;
+use crate::tls::ServerCertificate;
+use stop::Signals;
 
 /// The longest dedup window there is: claims older than this are of no use to anyone.
 const LONGEST_WINDOW_MS: i64 = 86_400_000;
@@ -54,6 +60,7 @@ pub struct Running {
     following: JoinHandle<()>,
     replaying: JoinHandle<()>,
     noting: JoinHandle<()>,
+    signals: Option<Signals>,
     _lock: File,
 }
 
@@ -99,16 +106,20 @@ pub async fn start(config: Config) -> Result<Running> {
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
-    let journal = open_journal(&config, &*store, &keyring, &backlogs).await?;
+    let notary = start_notary(&config, &*store).await?;
+    let journal = open_journal(&config, &*store, &keyring, &backlogs, notary).await?;
     warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
+    let node = secrets::node_id(&config.storage.data_dir)?;
+    let tracer = Tracer::start(&config.telemetry, &node).map_err(anyhow::Error::msg)?;
     let ports = Ports {
         directory: directory.clone(),
         journal: journal.clone(),
         dedup: dedup.port(),
         store: Arc::new(Measured::new(store.clone(), meters.clone())),
         replays: Arc::new(StoredReplays::new(store.clone())),
+        traces: tracer.clone().map(|tracer| tracer as _),
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
@@ -116,7 +127,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
     let public_url = match config.server.public_url.trim_end_matches('/') {
-        "" => format!("http://{address}"),
+        "" => format!("{}://{address}", config.server.scheme()),
         url => url.to_owned(),
     };
     let app = Arc::new(App::new(http::Parts {
@@ -130,6 +141,7 @@ pub async fn start(config: Config) -> Result<Running> {
         shards,
         backlogs,
         meters,
+        tracer,
         config,
     }));
     let replaying = replays::keep(store.clone(), app.backlogs.clone(), app.config.replay.lease());
@@ -143,10 +155,15 @@ pub async fn start(config: Config) -> Result<Running> {
         app.shards.clone(),
         Duration::from_secs(app.config.auth.usage_seconds),
     ));
-    let server = http::run(Arc::clone(&app), listener)?;
+    let certificate = app.config.server.certificate().map(ServerCertificate::open);
+    let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
+    let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
-    tracing::info!(%address, "listening");
+    if let Some(certificate) = certificate {
+        tokio::task::spawn_local(certificate.follow());
+    }
+    tracing::info!(%address, scheme = app.config.server.scheme(), "listening");
     Ok(Running {
         address,
         admin_token,
@@ -157,6 +174,7 @@ pub async fn start(config: Config) -> Result<Running> {
         following,
         replaying,
         noting,
+        signals: None,
         _lock: lock,
     })
 }
@@ -183,11 +201,27 @@ async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyrin
     Ok(directory)
 }
 
+/// The public key is in the database before anything is signed with it.
+async fn start_notary(config: &Config, store: &dyn Store) -> Result<Option<Notary>> {
+    if config.receipts.issue() == Issue::Never {
+        return Ok(None);
+    }
+    let key = receipt_key(&config.receipts.key_file, &config.storage.data_dir)?;
+    let row = ReceiptKeyRow {
+        public_key: *key.public_key(),
+        first_seen_at: Timestamp::now(),
+    };
+    store.add_receipt_key(&row).await?;
+    let notary = Notary::start(key).context("cannot start the thread that signs receipts")?;
+    Ok(Some(notary))
+}
+
 async fn open_journal(
     config: &Config,
     store: &dyn Store,
     keyring: &Arc<Keyring>,
     backlogs: &Arc<Backlogs>,
+    notary: Option<Notary>,
 ) -> Result<Arc<WalJournal>> {
     let checkpoints = store.checkpoints().await?;
     let options = JournalOptions {
@@ -199,6 +233,7 @@ async fn open_journal(
         batch_events: config.journal.batch_events,
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
+        notary,
         retention: config.retention.of_payloads(),
     };
     let fatal = Box::new(|what: &str| {
@@ -281,33 +316,12 @@ impl Running {
     /// # Errors
     /// The server's.
     pub async fn until_signal(&mut self) -> Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        // Kept for the stop, which a second one makes faster.
+        let signals = self.signals.insert(Signals::listen()?);
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            name = signals.next() => tracing::info!("{name}: stopping"),
             ended = &mut self.serving => ended??,
         }
         Ok(())
-    }
-
-    /// Stops in order: readiness off, connections drained, batches ended, journal closed. What is in flight stays in
-    /// the journal and is taken up by the next start.
-    pub async fn stop(self) {
-        self.app.begin_stop();
-        self.server.stop(true).await;
-        self.following.abort();
-        self.replaying.abort();
-        self.app.shards.stop().await;
-        if let Err(error) = self.store.release_replays().await {
-            tracing::debug!(%error, "other nodes take up the replays when their leases end");
-        }
-        self.app.journal.close();
-        self.noting.abort();
-        if let Err(error) = credentials::store_uses(&*self.store, self.app.shards.usage()).await {
-            tracing::warn!(%error, "which credentials were used last could not be stored");
-        }
-        self.store.close().await;
-        tracing::info!("stopped");
     }
 }

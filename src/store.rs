@@ -9,6 +9,7 @@ mod changes;
 mod credentials;
 mod payloads;
 mod postgres;
+mod receipt_keys;
 mod replays;
 mod rows;
 mod settings;
@@ -28,6 +29,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{
     MAX_RUNNING, NewReplay, NextBatch, PastOutcome, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
     Replays,
@@ -216,7 +218,7 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore + Replays + CredentialLedger + ControllerSettings {
+pub trait Store: PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

@@ -193,6 +193,7 @@ fn the_table_has_every_route_there_is() {
         "/api/v1/openapi.json",
         "/api/docs",
         "/api/docs/style.css",
+        "/.well-known/conduit-receipt-keys.json",
     ];
     let server = include_str!("../src/http/server.rs");
     let resources = server.split("only(").skip(1).filter_map(|text| {

@@ -3,6 +3,7 @@
 mod credentials;
 mod events;
 mod management;
+mod receipts;
 mod replay_jobs;
 mod replays;
 mod settings;
@@ -47,6 +48,8 @@ conformance! {
         a_large_batch_of_many_controllers_goes_in_whole,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
+    receipts:
+        public_keys_of_receipts_are_kept_as_they_came_first;
     subjects:
         a_taken_strong_link_is_a_conflict,
         of_two_nodes_with_one_new_link_one_is_first,

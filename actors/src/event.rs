@@ -10,6 +10,7 @@ use crate::ids::{
     ActivityId, ControllerId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectId, Timestamp,
 };
 use crate::personal::Personal;
+use crate::receipt::Draft;
 
 /// An event that passed authentication and envelope validation, on its way to the journal.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct ValidEvent {
     pub triggered_at: Timestamp,
     /// The request body, byte for byte: a JSON object without duplicate keys.
     pub body: Personal<Bytes>,
+    /// What its receipt is to state, if it is to have one.
+    pub receipt: Option<Draft>,
 }
 
 /// An event that the journal has on stable storage. It ends in exactly one [`Outcome`].

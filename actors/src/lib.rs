@@ -32,6 +32,7 @@ pub mod links;
 pub mod mapping;
 pub mod personal;
 pub mod ports;
+pub mod receipt;
 mod schemas;
 pub mod shard;
 pub mod stages;

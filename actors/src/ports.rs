@@ -5,6 +5,7 @@ mod directory;
 mod journal;
 mod replays;
 mod store;
+mod traces;
 
 pub use dedup::{Claim, DedupError, DedupWindow, Verdict};
 pub use directory::{Controller, Credential, Directory, Integration};
@@ -13,3 +14,4 @@ pub use replays::{ReplayBatch, ReplayJob, ReplaySource, ReplayStep, ReplayedEven
 pub use store::{
     BatchEffects, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
 };
+pub use traces::{BatchTrace, BatchTraces, Stretch, TracedBatch};

@@ -33,11 +33,11 @@ use tokio::sync::{oneshot, watch};
 
 pub use backlog::Backlogs;
 use dispatcher::Dispatcher;
-pub use dispatcher::{DispatcherReport, Waiting};
+pub use dispatcher::{Blocked, DispatcherReport, Waiting};
 
 use crate::edge::Edge;
 use crate::ids::ControllerDid;
-use crate::ports::{DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
+use crate::ports::{BatchTraces, DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
 use crate::stages::{ActivityLogger, PiiExtractor, SubjectResolver};
 use crate::supervisor::{ActorRef, ActorReport, Monitor, RestartPolicy, Stage};
 use crate::usage::UsageBooks;
@@ -84,6 +84,8 @@ pub struct Ports {
     pub store: Arc<dyn PipelineStore>,
     /// What is to run again.
     pub replays: Arc<dyn ReplaySource>,
+    /// Who follows requests past their answers; none: nobody.
+    pub traces: Option<Arc<dyn BatchTraces>>,
 }
 
 /// The actors behind the answer.

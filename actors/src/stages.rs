@@ -21,7 +21,9 @@ pub use validator_actor::{ValidateJob, Validator, ValidatorActor};
 use crate::event::{JournaledEvent, LegalBasis, LinkHash, Notice, Outcome};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, StoreError};
+use crate::ports::{
+    Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, StoreError, Stretch,
+};
 
 /// Why a stage could not do its part of a batch, short of a panic. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,4 +116,6 @@ pub struct ResolvedBatch {
     pub checkpoints: Vec<Checkpoint>,
     /// How far it takes a replay, if it is a batch of one.
     pub replay: Option<ReplayStep>,
+    /// When the dedup window was asked, if the batch is traced.
+    pub claims: Vec<Stretch>,
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 use super::state::App;
+use super::traced;
 
 /// The address of the event endpoint.
 pub(super) const EVENT_PATH: &str = "/api/v1/integrations/custom/event";
@@ -42,6 +43,7 @@ pub(super) async fn with_request_id(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId(Uuid::now_v7());
     request.extensions_mut().insert(id);
+    let traced = traced::begin(&request);
     // A span costs more than all else here. The event endpoint has one place that logs, and names the id itself.
     let span = if request.path() == EVENT_PATH {
         tracing::Span::none()
@@ -51,6 +53,10 @@ pub(super) async fn with_request_id(
     let mut response = problem_if_foreign(next.call(request).instrument(span).await?);
     if !response.status().is_success() {
         response = explain(response, id);
+    }
+    if let Some(traced) = traced {
+        let problem = response.response().extensions().get::<Problem>().map(Problem::code);
+        traced.end(response.request(), response.status(), problem, &id);
     }
     let headers = response.headers_mut();
     let mut buffer = Uuid::encode_buffer();

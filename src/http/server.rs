@@ -1,31 +1,37 @@
 //! The server: routes and limits.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_web::body::BoxBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, get, post, resource};
-use actix_web::{App as WebApp, HttpResponse, HttpServer, Resource};
+use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource};
 
 use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
 use super::{
     activities, controllers, credentials, docs, dry_run, events, ingest, integrations, limits, openapi, probes,
-    replays, snippets, stats, subjects, trial,
+    receipts, replays, secure, snippets, stats, subjects, trial,
 };
 use crate::config::or_cores;
+use crate::tls::ServerCertificate;
 
 /// Longest body of a management call: a large mapping fits.
 const MAX_MANAGEMENT_BYTES: usize = 4 << 20;
+
+/// As many as the server takes.
+const MOST_WORKERS: usize = 512;
 
 /// Takes the address, so that it is known before anything is served.
 ///
 /// # Errors
 /// As the system gives them.
-pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -35,33 +41,51 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Serves until the handle of the server is told to stop.
+/// Serves until the handle of the server is told to stop: by TLS, if there is a certificate, or in clear.
 ///
 /// # Errors
 /// As the system gives them.
-pub fn run(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
+pub fn run(app: Arc<App>, listener: TcpListener, certificate: Option<&Arc<ServerCertificate>>) -> io::Result<Server> {
     let config = app.config.server.clone();
     let data = Data::from(app);
-    let server = HttpServer::new(move || {
-        WebApp::new()
-            .app_data(data.clone())
-            .app_data(Data::new(data.shards.start_edge()))
-            .app_data(PayloadConfig::new(MAX_MANAGEMENT_BYTES))
-            .wrap(from_fn(with_request_id))
-            .configure(routes)
-            .default_service(web::to(|| async {
-                Err::<HttpResponse, _>(Problem::not_found("address"))
-            }))
-    })
-    .workers(or_cores(config.workers))
-    .keep_alive(Duration::from_secs(config.keep_alive_seconds))
-    .client_request_timeout(Duration::from_secs(config.request_timeout_seconds))
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .max_connections(config.max_connections)
-    .shutdown_timeout(config.shutdown_seconds)
-    .disable_signals()
-    .listen(listener)?;
+    let make = move || make_app(&data);
+    if let Some(certificate) = certificate {
+        let tls = certificate.config().map_err(io::Error::other)?;
+        let server = Server::build()
+            .workers(or_cores(config.workers).min(MOST_WORKERS))
+            .max_concurrent_connections(config.max_connections)
+            .shutdown_timeout(config.shutdown_seconds)
+            .disable_signals();
+        return secure::listen(server, listener, tls, &config, make);
+    }
+    let server = HttpServer::new(make)
+        .workers(or_cores(config.workers).min(MOST_WORKERS))
+        .keep_alive(Duration::from_secs(config.keep_alive_seconds))
+        .client_request_timeout(Duration::from_secs(config.request_timeout_seconds))
+        .client_disconnect_timeout(Duration::from_secs(5))
+        .max_connections(config.max_connections)
+        .shutdown_timeout(config.shutdown_seconds)
+        .disable_signals()
+        .listen(listener)?;
     Ok(server.run())
+}
+
+/// All routes, for one worker.
+fn make_app(
+    data: &Data<App>,
+) -> WebApp<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<BoxBody>, Error = Error, InitError = ()>
+    + use<>,
+> {
+    WebApp::new()
+        .app_data(data.clone())
+        .app_data(Data::new(data.shards.start_edge()))
+        .app_data(PayloadConfig::new(MAX_MANAGEMENT_BYTES))
+        .wrap(from_fn(with_request_id))
+        .configure(routes)
+        .default_service(web::to(|| async {
+            Err::<HttpResponse, _>(Problem::not_found("address"))
+        }))
 }
 
 /// A resource that answers other methods with what it allows.
@@ -137,6 +161,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(only("/api/v1/openapi.json", "GET").route(get().to(openapi::get)))
         .service(only("/api/docs", "GET").route(get().to(docs::get)))
         .service(only("/api/docs/style.css", "GET").route(get().to(docs::style)))
+        .service(only("/.well-known/conduit-receipt-keys.json", "GET").route(get().to(receipts::keys)))
         .service(only("/metrics", "GET").route(get().to(probes::metrics)))
         .service(
             only("/livez", "GET, HEAD")

@@ -18,7 +18,9 @@ use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
 use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
+use crate::receipts::PublicKeys;
 use crate::store::Store;
+use crate::telemetry::Tracer;
 
 /// The parts of a running Conduit, as handlers need them.
 pub struct App {
@@ -46,6 +48,10 @@ pub struct App {
     pub meters: Meters,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
+    /// Makes spans; none while tracing is off.
+    pub tracer: Option<Arc<Tracer>>,
+    /// The public keys of receipts.
+    pub receipt_keys: PublicKeys,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     pub(super) trials: Arc<Trials>,
@@ -66,6 +72,7 @@ pub struct Parts {
     pub shards: Arc<Shards>,
     pub backlogs: Arc<Backlogs>,
     pub meters: Meters,
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 impl App {
@@ -87,12 +94,14 @@ impl App {
             shards,
             backlogs,
             meters,
+            tracer,
         } = parts;
         let reports = Reports {
             journal: Arc::clone(&journal),
             shards: Arc::clone(&shards),
             dedup: dedup.clone(),
             directory: Arc::clone(&directory),
+            tracer: tracer.clone(),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
         Self {
@@ -108,6 +117,8 @@ impl App {
             backlogs,
             meters,
             metrics,
+            tracer,
+            receipt_keys: PublicKeys::default(),
             failures,
             in_flight: AtomicUsize::new(0),
             trials: Arc::default(),

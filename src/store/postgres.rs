@@ -22,6 +22,7 @@ mod faults;
 mod links;
 mod management;
 mod partitions;
+mod receipt_keys;
 mod replay_port;
 mod replay_steps;
 mod replays;

@@ -11,6 +11,7 @@ mod credentials;
 mod events;
 mod links;
 mod management;
+mod receipt_keys;
 mod replay_port;
 mod replay_steps;
 mod replays;

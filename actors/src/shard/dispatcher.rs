@@ -33,7 +33,7 @@ use batch::Work;
 use courtesy::Courtesy;
 use preparing::Preparing;
 pub(super) use progress::Progress;
-pub use progress::{DispatcherReport, Waiting};
+pub use progress::{Blocked, DispatcherReport, Waiting};
 
 use super::backlog::News;
 use super::isolation::Isolation;

@@ -9,11 +9,12 @@ mod repeats;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::event::{LinkHash, Outcome};
 use crate::identity::{IdentityGraph, Sighting, WEAK_FAN_OUT};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, Verdict};
+use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, Stretch, Verdict};
 use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
 use cache::LinkCache;
@@ -39,6 +40,8 @@ pub struct ResolveJob {
     pub cache_is_valid: bool,
     /// Set in a batch of a replay, which has one group and moves no checkpoint.
     pub replayed: Option<Replayed>,
+    /// Whether somebody wants to know when the dedup window was asked.
+    pub traced: bool,
 }
 
 /// What a batch of a replay has beside its events.
@@ -123,7 +126,7 @@ impl SubjectResolver {
         };
         let repeats = job.replayed.map(|replayed| replayed.repeats);
         for (controller, checkpoint, events) in job.groups {
-            self.resolve_group(controller, checkpoint, events, repeats.as_ref(), &mut batch)
+            self.resolve_group(controller, checkpoint, events, repeats.as_ref(), &mut batch, job.traced)
                 .await?;
         }
         self.ahead = LookedUp::default();
@@ -141,11 +144,14 @@ impl SubjectResolver {
         events: Vec<ExtractedEvent>,
         repeats: Option<&HashMap<EventId, EventId>>,
         batch: &mut ResolvedBatch,
+        traced: bool,
     ) -> Result<(), StageError> {
         let Some(last) = events.last().map(|event| event.journaled.sequence) else {
             return Ok(());
         };
+        let began = traced.then(SystemTime::now);
         let verdicts = self.claim(controller, &events, repeats).await?;
+        batch.claims.extend(began.map(Stretch::since));
         let firsts: Vec<(&ExtractedEvent, &Fitting)> = events
             .iter()
             .zip(&verdicts)

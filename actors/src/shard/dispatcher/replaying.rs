@@ -119,6 +119,7 @@ impl Dispatcher {
             groups: vec![(replayed.step.job.controller, Sequence(0), extracted)],
             cache_is_valid: std::mem::replace(&mut self.cache_is_valid, true),
             replayed: Some(replayed),
+            traced: false,
         };
         let resolved = self.actors.resolver.ask(ResolverJob::Resolve(job)).await??;
         Ok(self.actors.logger.ask(resolved).await??)

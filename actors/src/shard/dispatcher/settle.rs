@@ -1,6 +1,6 @@
 //! What comes of a batch, and what a failure means.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -8,7 +8,7 @@ use super::batch::{Group, Tried};
 use super::{Dispatcher, pause};
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
-use crate::ports::{Directory, StoreError};
+use crate::ports::{Directory, StoreError, TracedBatch};
 use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
 use crate::supervisor::{Fault, RestartPolicy};
 
@@ -22,6 +22,16 @@ pub(super) enum Failure {
     Poison(String),
     Away(String),
     Conflict,
+}
+
+impl Failure {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Poison(_) => "poison",
+            Self::Away(_) => "outage",
+            Self::Conflict => "conflict",
+        }
+    }
 }
 
 impl From<Fault> for Failure {
@@ -89,10 +99,18 @@ impl Dispatcher {
 
     pub(super) async fn settle(
         &mut self,
-        tried: Tried,
+        mut tried: Tried,
         result: Result<(), Failure>,
         stopping: &mut watch::Receiver<bool>,
     ) {
+        if let (Some(traces), Some(trace)) = (&self.ports.traces, tried.trace.take()) {
+            traces.ended(TracedBatch {
+                shard: self.shard,
+                events: tried.events,
+                trace,
+                failure: result.as_ref().err().map(Failure::word),
+            });
+        }
         match result {
             Ok(()) => self.committed(&tried),
             Err(failure) => {
@@ -165,7 +183,9 @@ impl Dispatcher {
             backoff_max: self.options.retry_max,
             ..self.options.restart
         };
+        let began = Instant::now();
         pause(policy.backoff(self.tries_in_vain), stopping).await;
+        self.progress.blocked_by_outage(began.elapsed());
     }
 
     /// Another writer was there first; the store knows how far the streams are.
