@@ -3,12 +3,18 @@
 //! Handlers know the pipeline by its messages ([`conduit_actors::ingest`]) and the rest by [`App`]. Every error is
 //! a `Problem`; there is one map from each inner error to what is shown.
 
+mod accept;
 mod activities;
 mod controllers;
+mod csv;
+mod cursor;
 mod dry_run;
+mod event_list;
 mod events;
+mod export;
 mod failures;
 mod guard;
+mod identifier;
 mod ingest;
 mod integrations;
 mod paging;

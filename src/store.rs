@@ -9,6 +9,7 @@ mod changes;
 mod payloads;
 mod postgres;
 mod rows;
+mod search;
 mod sqlite;
 mod survivors;
 mod values;
@@ -24,6 +25,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use search::PersonSearch;
 pub use sqlite::SqliteStore;
 
 /// A controller's row.
@@ -89,6 +91,9 @@ pub struct EventFilter {
     pub status: Option<Status>,
     pub integration: Option<IntegrationId>,
     pub event_type: Option<String>,
+    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them. Repeats of their
+    /// events are among them. None: of whomever.
+    pub subjects: Option<Vec<SubjectId>>,
     /// Received at or after.
     pub from: Option<Timestamp>,
     /// Received before.
@@ -204,7 +209,7 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore {
+pub trait Store: PipelineStore + PersonSearch {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

@@ -41,6 +41,7 @@ fn table() -> Vec<Row> {
     let rotate_secret = "/api/v1/controllers/{did}/webhook-secret/rotate";
     let rotate_key = "/api/v1/integrations/custom/{id}/api-key/rotate";
     let look_up = json!({"category": "user.contact.email", "value": "ada@shop.example"});
+    let search = json!({"identifier": look_up.clone()});
     let mut more = tenant::shop();
     more["name"] = json!("Another");
     vec![
@@ -66,6 +67,10 @@ fn table() -> Vec<Row> {
             row("POST", "/api/v1/integrations/custom/{id}/test", "", [404, 200, 200]),
         ),
         row("GET", "/api/v1/events", "?did={did}", [404, 200, 200]),
+        with(
+            search,
+            row("POST", "/api/v1/events/search", "?did={did}", [404, 200, 200]),
+        ),
         row("GET", "/api/v1/events/{id}", "", [404, 200, 200]),
         row("GET", "/api/v1/activities", "?did={did}", [404, 200, 200]),
         row("GET", "/api/v1/subjects", "?did={did}", [404, 200, 200]),

@@ -1,48 +1,47 @@
-//! Events and what became of them.
+//! Events and what became of them. Lists of them: [`super::event_list`].
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
-use conduit_actors::ids::{ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerDid, EventId, IntegrationId, ProcessorId, SubjectId, Timestamp};
 use conduit_actors::ports::{Directory as _, Journal as _};
 use conduit_actors::stages::shown_if_harmless;
 use serde::Serialize;
 
 use super::guard::Principal;
-use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
-use crate::store::{EventFilter, EventRow, Page};
+use crate::store::EventRow;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
-    event_id: EventId,
-    did: ControllerDid,
-    integration_id: IntegrationId,
-    data_processor_id: Option<ProcessorId>,
-    event: String,
-    triggered_at: Timestamp,
-    received_at: Timestamp,
-    status: Status,
-    reasons: Vec<Notice>,
-    warnings: Vec<Notice>,
-    duplicate_of: Option<EventId>,
-    subject: Option<String>,
-    categories: Vec<String>,
-    stages: Stages,
+pub(super) struct Shown {
+    pub(super) event_id: EventId,
+    pub(super) did: ControllerDid,
+    pub(super) integration_id: IntegrationId,
+    pub(super) data_processor_id: Option<ProcessorId>,
+    pub(super) event: String,
+    pub(super) triggered_at: Timestamp,
+    pub(super) received_at: Timestamp,
+    pub(super) status: Status,
+    pub(super) reasons: Vec<Notice>,
+    pub(super) warnings: Vec<Notice>,
+    pub(super) duplicate_of: Option<EventId>,
+    pub(super) subject: Option<String>,
+    pub(super) categories: Vec<String>,
+    pub(super) stages: Stages,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Stages {
-    journaled_at: Timestamp,
-    extracted_at: Option<Timestamp>,
-    resolved_at: Option<Timestamp>,
-    logged_at: Option<Timestamp>,
+pub(super) struct Stages {
+    pub(super) journaled_at: Timestamp,
+    pub(super) extracted_at: Option<Timestamp>,
+    pub(super) resolved_at: Option<Timestamp>,
+    pub(super) logged_at: Option<Timestamp>,
 }
 
-fn stored(app: &App, row: EventRow) -> Option<Shown> {
+pub(super) fn stored(app: &App, row: EventRow) -> Option<Shown> {
     Some(Shown {
         event_id: row.id,
         did: app.directory.did(row.controller)?,
@@ -66,7 +65,7 @@ fn stored(app: &App, row: EventRow) -> Option<Shown> {
     })
 }
 
-fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
+pub(super) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
     let event = journaled.event;
     let integration = app.directory.by_id(event.integration);
     let known = integration
@@ -98,93 +97,6 @@ fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
             logged_at: None,
         },
     })
-}
-
-fn read_status(text: &str) -> Result<Status, Problem> {
-    let all = [
-        Status::Received,
-        Status::Processed,
-        Status::Duplicate,
-        Status::Rejected,
-        Status::Failed,
-    ];
-    all.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
-        let detail = "status must be received, processed, duplicate, rejected or failed";
-        Problem::bad_request("parameter_invalid", detail)
-    })
-}
-
-/// `GET /api/v1/events`, newest first. Those in flight come from the journal, the others from the store; an event that
-/// is committed in between is shown once.
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let known = ["did", "status", "integration", "event", "from", "to", "limit", "cursor"];
-    let query = Query::read(&request, &known)?;
-    let filter = EventFilter {
-        controller: principal.some(&app, query.get("did"))?.map(|(_, id)| id),
-        status: query.get("status").map(read_status).transpose()?,
-        integration: query.parsed("integration", "an integration's id")?,
-        event_type: query.get("event").map(str::to_owned),
-        from: query.time("from")?,
-        to: query.time("to")?,
-    };
-    let (limit, after) = (query.limit()?, query.cursor::<EventId>()?);
-    let mut found = Vec::new();
-    if filter.status.is_none_or(|status| status == Status::Received) {
-        found = pending(&app, &filter, after, limit + 1)?;
-    }
-    if filter.status != Some(Status::Received) {
-        let rows = app
-            .store
-            .events(
-                &filter,
-                Page {
-                    after,
-                    limit: limit + 1,
-                },
-            )
-            .await?;
-        found.extend(rows.into_iter().filter_map(|row| stored(&app, row)));
-    }
-    // A stable sort by id: of an event that is in both, the stored one, which is later, is kept.
-    found.sort_by(|a, b| {
-        b.event_id
-            .cmp(&a.event_id)
-            .then((a.status == Status::Received).cmp(&(b.status == Status::Received)))
-    });
-    found.dedup_by_key(|event| event.event_id);
-    found.truncate(limit + 1);
-    Ok(HttpResponse::Ok().json(Items::page(found, limit, |event| event.event_id.to_string())))
-}
-
-fn pending(app: &App, filter: &EventFilter, after: Option<EventId>, limit: usize) -> Result<Vec<Shown>, Problem> {
-    let controllers: Vec<ControllerId> = match filter.controller {
-        Some(controller) => vec![controller],
-        None => app
-            .journal
-            .backlog()
-            .into_iter()
-            .map(|(controller, _)| controller)
-            .collect(),
-    };
-    let mut found = Vec::new();
-    for controller in controllers {
-        let newest = app.journal.newest(controller, after, limit)?;
-        let matching = newest.into_iter().filter(|journaled| {
-            let event = &journaled.event;
-            let received = event.id.received_at();
-            filter.integration.is_none_or(|id| event.integration == id)
-                && filter
-                    .event_type
-                    .as_ref()
-                    .is_none_or(|name| event.event_type.as_str() == name)
-                && filter.from.is_none_or(|from| received >= from)
-                && filter.to.is_none_or(|to| received < to)
-        });
-        found.extend(matching.filter_map(|event| in_flight(app, event)));
-    }
-    found.sort_by_key(|event| std::cmp::Reverse(event.event_id));
-    found.truncate(limit);
-    Ok(found)
 }
 
 /// `GET /api/v1/events/{eventId}`

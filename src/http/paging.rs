@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
+pub(super) const DEFAULT_LIMIT: usize = 50;
+pub(super) const MAX_LIMIT: usize = 200;
 
 /// A page of a list.
 #[derive(Debug, Serialize)]
@@ -80,20 +80,30 @@ impl Query {
             .transpose()
     }
 
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
-        let limit = self.parsed("limit", "a number from 1 to 200")?.unwrap_or(DEFAULT_LIMIT);
-        if (1..=MAX_LIMIT).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(Problem::bad_request(
-            "parameter_invalid",
-            "limit must be a number from 1 to 200",
-        ))
+    /// All of them.
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.0
     }
 
-    pub(super) fn cursor<T: std::str::FromStr>(&self) -> Result<Option<T>, Problem> {
-        self.parsed("cursor", "the nextCursor of the page before")
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        Ok(self.limit_if_given()?.unwrap_or(DEFAULT_LIMIT))
     }
+
+    pub(super) fn limit_if_given(&self) -> Result<Option<usize>, Problem> {
+        let limit = self.parsed("limit", "a number from 1 to 200")?;
+        limit.map(checked_limit).transpose()
+    }
+}
+
+/// A limit within what there may be.
+pub(super) fn checked_limit(limit: usize) -> Result<usize, Problem> {
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::bad_request(
+        "parameter_invalid",
+        "limit must be a number from 1 to 200",
+    ))
 }
 
 /// Reads a JSON body; the fault says where, and never repeats the body.

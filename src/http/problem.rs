@@ -158,6 +158,12 @@ impl Problem {
         self.with_errors(vec![Notice::new(pointer, code, message)])
     }
 
+    /// The same, found at this JSON Pointer of the body.
+    pub(super) fn at(self, pointer: &str) -> Self {
+        let detail = self.detail.clone();
+        self.with_error(pointer, detail)
+    }
+
     pub(super) fn code(&self) -> &'static str {
         self.code
     }

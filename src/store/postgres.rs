@@ -21,6 +21,7 @@ mod faults;
 mod links;
 mod management;
 mod partitions;
+mod search;
 mod subjects;
 
 use std::sync::Arc;

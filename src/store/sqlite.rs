@@ -10,6 +10,7 @@ mod commit;
 mod events;
 mod links;
 mod management;
+mod search;
 mod subjects;
 
 use std::path::Path;

@@ -7,6 +7,7 @@ use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::search::found_events;
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
 impl PostgresStore {
@@ -15,31 +16,35 @@ impl PostgresStore {
         filter: &EventFilter,
         page: Page<EventId>,
     ) -> Result<Vec<EventRow>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT * FROM events WHERE true");
+        let mut query = match &filter.subjects {
+            None => QueryBuilder::new("SELECT * FROM events e WHERE true"),
+            Some(persons) if persons.is_empty() => return Ok(Vec::new()),
+            Some(persons) => found_events(persons),
+        };
         if let Some(controller) = filter.controller {
-            query.push(" AND controller = ").push_bind(controller.as_uuid());
+            query.push(" AND e.controller = ").push_bind(controller.as_uuid());
         }
         if let Some(status) = filter.status {
             // In the text, not bound, so that the index of those that are not processed can serve.
-            query.push(format_args!(" AND status = '{}'", status.as_str()));
+            query.push(format_args!(" AND e.status = '{}'", status.as_str()));
         }
         if let Some(integration) = filter.integration {
-            query.push(" AND integration = ").push_bind(integration.as_uuid());
+            query.push(" AND e.integration = ").push_bind(integration.as_uuid());
         }
         if let Some(event_type) = &filter.event_type {
-            query.push(" AND event_type = ").push_bind(searchable(event_type));
+            query.push(" AND e.event_type = ").push_bind(searchable(event_type));
         }
         if let Some(from) = filter.from {
-            query.push(" AND id >= ").push_bind(EventId::first_at(from).as_uuid());
+            query.push(" AND e.id >= ").push_bind(EventId::first_at(from).as_uuid());
         }
         if let Some(to) = filter.to {
-            query.push(" AND id < ").push_bind(EventId::first_at(to).as_uuid());
+            query.push(" AND e.id < ").push_bind(EventId::first_at(to).as_uuid());
         }
         if let Some(after) = page.after {
-            query.push(" AND id < ").push_bind(after.as_uuid());
+            query.push(" AND e.id < ").push_bind(after.as_uuid());
         }
         query
-            .push(" ORDER BY id DESC LIMIT ")
+            .push(" ORDER BY e.id DESC LIMIT ")
             .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         self.with_merges_followed(&found).await

@@ -1,15 +1,21 @@
 //! What became of events, and the sums of it.
 
+use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
 use sqlx::QueryBuilder;
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::search::found_events;
 use super::{OrStoreError as _, SqliteStore, links, rows};
 
 const SELECT: &str =
     "SELECT e.*, c.id AS controller FROM events e JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
+
+/// The same of those that were found before.
+const SELECT_FOUND: &str = "SELECT e.*, c.id AS controller FROM found f CROSS JOIN events e ON e.id = f.id \
+     CROSS JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
 
 impl SqliteStore {
     pub(super) async fn select_events(
@@ -17,13 +23,25 @@ impl SqliteStore {
         filter: &EventFilter,
         page: Page<EventId>,
     ) -> Result<Vec<EventRow>, StoreError> {
-        let mut query = QueryBuilder::new(SELECT);
+        let mut query = match &filter.subjects {
+            None => QueryBuilder::new(SELECT),
+            Some(persons) if persons.is_empty() => return Ok(Vec::new()),
+            Some(persons) => {
+                let mut query = found_events(persons);
+                query.push(SELECT_FOUND);
+                query
+            }
+        };
         if let Some(controller) = filter.controller {
             query.push(" AND e.controller_pk = (SELECT pk FROM controllers WHERE id = ");
             query.push_bind(controller.as_bytes().to_vec()).push(")");
         }
         if let Some(status) = filter.status {
             query.push(" AND e.status = ").push_bind(status.as_str());
+            if status != Status::Processed {
+                // As the partial index says it, or it cannot serve.
+                query.push(" AND e.status <> 'processed'");
+            }
         }
         if let Some(integration) = filter.integration {
             query
