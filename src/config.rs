@@ -4,6 +4,7 @@
 
 mod database;
 mod environment;
+mod retention;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use retention::RetentionConfig;
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -51,6 +53,7 @@ section! {
         journal: JournalConfig,
         pipeline: PipelineConfig,
         dedup: DedupConfig,
+        retention: RetentionConfig,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
     }
@@ -248,6 +251,7 @@ impl Config {
         );
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
+        self.retention.check(&mut wrong);
         if let Err(error) = self.dedup.redis_server() {
             wrong.push(error);
         }

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod logging;
 pub mod metrics;
 pub mod priority;
+pub mod retention;
 pub mod secrets;
 pub mod serve;
 pub mod store;

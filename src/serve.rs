@@ -7,7 +7,8 @@
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
 //! 7. The directory follows what other nodes change.
-//! 8. The server listens: from here on events are accepted.
+//! 8. What is old enough is deleted from time to time.
+//! 9. The server listens: from here on events are accepted.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -25,18 +26,16 @@ use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
-use crate::dedup::{DedupWindows, MemoryWindow, RedisWindow};
+use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
 use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
+use crate::retention::Retention;
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
-
-/// The longest dedup window there is: claims older than this are of no use to anyone.
-const LONGEST_WINDOW_MS: i64 = 86_400_000;
 
 /// A running Conduit.
 pub struct Running {
@@ -49,6 +48,7 @@ pub struct Running {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     following: JoinHandle<()>,
+    retaining: JoinHandle<()>,
     _lock: File,
 }
 
@@ -113,6 +113,7 @@ pub async fn start(config: Config) -> Result<Running> {
         "" => format!("http://{address}"),
         url => url.to_owned(),
     };
+    let retention = Retention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let app = Arc::new(App::new(http::Parts {
         public_url,
         admin: admin_token.hash(),
@@ -123,12 +124,17 @@ pub async fn start(config: Config) -> Result<Running> {
         dedup,
         shards,
         meters,
+        retention,
         config,
     }));
     let following = tokio::task::spawn_local(follow(store.clone(), app.directory.clone(), {
         let app = Arc::clone(&app);
         move |controller| app.forget(controller)
     }));
+    let retaining = tokio::task::spawn_local({
+        let app = Arc::clone(&app);
+        async move { app.retention.keep().await }
+    });
     let server = http::run(Arc::clone(&app), listener)?;
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
@@ -141,6 +147,7 @@ pub async fn start(config: Config) -> Result<Running> {
         server: handle,
         serving,
         following,
+        retaining,
         _lock: lock,
     })
 }
@@ -278,6 +285,7 @@ impl Running {
         self.app.begin_stop();
         self.server.stop(true).await;
         self.following.abort();
+        self.retaining.abort();
         self.app.shards.stop().await;
         self.app.journal.close();
         self.store.close().await;

@@ -8,6 +8,7 @@ mod chains;
 mod changes;
 mod payloads;
 mod postgres;
+mod retention;
 mod rows;
 mod search;
 mod sqlite;
@@ -25,6 +26,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
 pub use search::PersonSearch;
 pub use sqlite::SqliteStore;
 
@@ -209,7 +211,7 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore + PersonSearch {
+pub trait Store: PipelineStore + PersonSearch + Retained {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

@@ -27,6 +27,7 @@ mod metrics;
 mod nodes;
 mod outages;
 mod postgres;
+mod retention;
 mod search;
 mod store;
 mod supervision;

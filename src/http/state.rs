@@ -17,6 +17,7 @@ use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
 use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
+use crate::retention::Retention;
 use crate::store::Store;
 
 /// The parts of a running Conduit, as handlers need them.
@@ -41,6 +42,8 @@ pub struct App {
     pub shards: Arc<Shards>,
     /// What is counted as it happens.
     pub meters: Meters,
+    /// What deletes old rows.
+    pub retention: Retention,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
     pub(super) failures: Failures,
@@ -61,6 +64,7 @@ pub struct Parts {
     pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
     pub meters: Meters,
+    pub retention: Retention,
 }
 
 impl App {
@@ -81,6 +85,7 @@ impl App {
             dedup,
             shards,
             meters,
+            retention,
         } = parts;
         let reports = Reports {
             journal: Arc::clone(&journal),
@@ -100,6 +105,7 @@ impl App {
             dedup,
             shards,
             meters,
+            retention,
             metrics,
             failures,
             in_flight: AtomicUsize::new(0),

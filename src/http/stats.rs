@@ -54,6 +54,7 @@ pub(super) async fn supervision(principal: Principal, app: Data<App>) -> Result<
         "dedup": app.dedup.place().to_string(),
         "dedupClaims": app.dedup.report().claims,
         "controllers": app.directory.len(),
+        "retention": app.retention.report(),
     })))
 }
 

@@ -21,8 +21,10 @@ mod faults;
 mod links;
 mod management;
 mod partitions;
+mod retention;
 mod search;
 mod subjects;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +45,7 @@ use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
     OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
 };
+use crate::keys::Keyring;
 use driver::Driver;
 use faults::{OrStoreError, change_error};
 
@@ -80,6 +83,7 @@ pub struct PostgresStore {
     heard: Arc<Notify>,
     node: String,
     payloads: Payloads,
+    keyring: Arc<Keyring>,
     driver: Driver,
 }
 

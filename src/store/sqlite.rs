@@ -10,6 +10,9 @@ mod commit;
 mod events;
 mod links;
 mod management;
+#[cfg(test)]
+mod plans;
+mod retention;
 mod search;
 mod subjects;
 
@@ -63,6 +66,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     node: String,
     payloads: Payloads,
+    keyring: Arc<Keyring>,
 }
 
 impl SqliteStore {
@@ -98,7 +102,8 @@ impl SqliteStore {
             writer,
             readers,
             node: node.to_owned(),
-            payloads: Payloads::new(keyring),
+            payloads: Payloads::new(Arc::clone(&keyring)),
+            keyring,
         })
     }
 }
