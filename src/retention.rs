@@ -146,11 +146,9 @@ impl Retention {
             return Ok(());
         };
         self.begin(now);
-        for what in Expiring::ALL {
-            if let Some(before) = bounds.of(what) {
-                self.expire(&mut *expiry, what, before).await?;
-            }
-        }
+        let expired = self.expire_all(&mut *expiry, &bounds).await;
+        expiry.end().await;
+        expired?;
         let sums = self.report.lock().last_run;
         if sums != Sums::default() {
             tracing::info!(
@@ -160,6 +158,15 @@ impl Retention {
                 partitions = sums.events.partitions + sums.activities.partitions,
                 "old rows were deleted"
             );
+        }
+        Ok(())
+    }
+
+    async fn expire_all(&self, expiry: &mut dyn Expiry, bounds: &Bounds) -> Result<(), StoreError> {
+        for what in Expiring::ALL {
+            if let Some(before) = bounds.of(what) {
+                self.expire(expiry, what, before).await?;
+            }
         }
         Ok(())
     }

@@ -40,6 +40,7 @@ conformance! {
     retention:
         old_payloads_and_events_go_and_the_sums_stay,
         a_chain_loses_its_beginning_and_verifies_from_its_anchor,
+        a_chain_verifies_at_every_moment_while_it_is_shortened,
         a_chain_or_an_anchor_that_was_changed_loses_nothing_more,
         what_is_left_of_subjects_says_when_they_were_first_seen,
         a_deleted_controller_takes_its_anchor_along;

@@ -87,7 +87,7 @@ pub trait Retained: Send + Sync {
     async fn chain_anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError>;
 }
 
-/// A run of deletions. No other node begins one before it is dropped.
+/// A run of deletions. No other node begins one before it is ended or, a little later, dropped.
 #[async_trait]
 pub trait Expiry: Send {
     /// Deletes up to `limit` rows that are older than `before`, oldest first, in one short transaction.
@@ -95,6 +95,9 @@ pub trait Expiry: Send {
     /// # Errors
     /// [`StoreError`]: nothing was deleted by this step.
     async fn step(&mut self, what: Expiring, before: Timestamp, limit: usize) -> Result<Expired, StoreError>;
+
+    /// Lets others begin.
+    async fn end(self: Box<Self>);
 }
 
 /// Reads a row of `chain_anchors`.

@@ -19,6 +19,7 @@ async fn expire(store: &dyn Store, what: Expiring, before: Timestamp, limit: usi
         rows += expired.rows;
         steps += 1;
         if expired.is_done {
+            expiry.end().await;
             return (rows, steps);
         }
     }
@@ -140,6 +141,31 @@ pub async fn a_chain_loses_its_beginning_and_verifies_from_its_anchor(world: Wor
     assert_eq!(verified(store).await[1], (Sequence(11), Sequence(11), None));
 }
 
+pub async fn a_chain_verifies_at_every_moment_while_it_is_shortened(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    log(store, shop.id, 2_500, at(100)).await;
+    let done = std::cell::Cell::new(false);
+    let shorten = async {
+        let (rows, _) = expire(store, Expiring::Activities, at(200), 400).await;
+        assert_eq!(rows, 2_500);
+        done.set(true);
+    };
+    let verify = async {
+        let mut begins = Vec::new();
+        while !done.get() {
+            let [(anchor, head, fault)] = verified(store).await[..] else {
+                panic!("one controller");
+            };
+            assert_eq!((head, fault), (Sequence(2_500), None), "behind {anchor}");
+            begins.push(anchor);
+        }
+        assert!(begins.is_sorted());
+    };
+    tokio::join!(shorten, verify);
+    assert_eq!(verified(store).await, [(Sequence(2_500), Sequence(2_500), None)]);
+}
+
 pub async fn a_chain_or_an_anchor_that_was_changed_loses_nothing_more(world: World) {
     let store = &*world.store;
     let shop = world.controller("did:web:shop.example").await;
@@ -150,7 +176,9 @@ pub async fn a_chain_or_an_anchor_that_was_changed_loses_nothing_more(world: Wor
     };
     let shorten = async |limit: usize| {
         let mut expiry = store.begin_expiry().await.unwrap().unwrap();
-        expiry.step(Expiring::Activities, at(200), limit).await.unwrap().rows
+        let expired = expiry.step(Expiring::Activities, at(200), limit).await.unwrap();
+        expiry.end().await;
+        expired.rows
     };
     assert_eq!(shorten(3).await, 3);
     assert_eq!(verified(store).await, [(Sequence(3), Sequence(9), None)]);

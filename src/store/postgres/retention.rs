@@ -84,6 +84,19 @@ impl Expiry for PostgresExpiry<'_> {
             Err(StoreError::Unavailable(text))
         })
     }
+
+    async fn end(self: Box<Self>) {
+        let Self { store, mut leader, .. } = *self;
+        let free = async {
+            sqlx::query("SELECT pg_advisory_unlock($1)")
+                .bind(LOCK)
+                .execute(&mut leader)
+                .await
+                .or_store_error()
+        };
+        // If it cannot be freed, the server does it when it sees that the connection is closed.
+        let _ = store.driver.run_in_time(free).await;
+    }
 }
 
 impl PostgresExpiry<'_> {

@@ -53,6 +53,8 @@ impl Expiry for SqliteExpiry<'_> {
             Expiring::Activities => self.shorten_chain(before, limit).await,
         }
     }
+
+    async fn end(self: Box<Self>) {}
 }
 
 impl SqliteExpiry<'_> {
