@@ -51,9 +51,9 @@ section! {
         auth: AuthConfig,
         storage: StorageConfig,
         journal: JournalConfig,
+        retention: RetentionConfig,
         pipeline: PipelineConfig,
         dedup: DedupConfig,
-        retention: RetentionConfig,
         taxonomy: TaxonomyConfig,
         logging: LoggingConfig,
     }
@@ -213,6 +213,7 @@ impl Config {
         range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
         range("journal.gather_micros", journal.gather_micros, 0, 100_000);
+        self.retention.check(&mut range);
         range("pipeline.shards", pipeline.shards as u64, 0, 1_024);
         range("pipeline.batch_events", pipeline.batch_events as u64, 1, 100_000);
         range("pipeline.batch_bytes", pipeline.batch_bytes as u64, 1 << 16, 1 << 30);
@@ -251,7 +252,7 @@ impl Config {
         );
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
-        self.retention.check(&mut wrong);
+        self.retention.check_periods(&mut wrong);
         if let Err(error) = self.dedup.redis_server() {
             wrong.push(error);
         }

@@ -8,6 +8,7 @@ mod activities;
 mod controllers;
 mod csv;
 mod cursor;
+mod draft;
 mod dry_run;
 mod event_list;
 mod events;
@@ -25,6 +26,7 @@ mod server;
 mod state;
 mod stats;
 mod subjects;
+mod trial;
 
 pub use server::{bind, run};
 pub use state::{App, Parts};

@@ -164,6 +164,11 @@ impl Metrics {
             journal.batch_events.clone(),
         );
         registry.register(
+            "journal_unreadable",
+            "Times that a retained part of the journal could not be read as it was written",
+            journal.unreadable.clone(),
+        );
+        registry.register(
             "retention_deleted_rows",
             "Rows deleted one by one because of their age, by kind",
             meters.deleted_rows.clone(),

@@ -101,7 +101,7 @@ impl Bounds {
 }
 
 /// See the module's docs.
-pub struct Retention {
+pub struct RowRetention {
     store: Arc<dyn Store>,
     journal: Arc<WalJournal>,
     config: RetentionConfig,
@@ -109,7 +109,7 @@ pub struct Retention {
     report: Mutex<RetentionReport>,
 }
 
-impl Retention {
+impl RowRetention {
     /// Nothing is deleted before [`Self::keep`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>, journal: Arc<WalJournal>, config: RetentionConfig, meters: Meters) -> Self {
@@ -205,14 +205,7 @@ mod tests {
     const NOW: i64 = 1_000 * DAY_MS;
 
     fn bounds(payload: u32, event: u32, activity: u32, oldest_in_flight: Option<i64>) -> [Option<i64>; 3] {
-        let config = RetentionConfig {
-            rejected_payload_days: payload,
-            event_days: event,
-            activity_days: activity,
-            check_seconds: 1,
-            batch_rows: 1,
-            pause_ms: 0,
-        };
+        let config = RetentionConfig::with_days(payload, event, activity);
         let oldest = oldest_in_flight.map(|days| Timestamp::from_millis(NOW - days * DAY_MS));
         let bounds = Bounds::at(Timestamp::from_millis(NOW), &config, oldest);
         // In days before now.

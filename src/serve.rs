@@ -33,7 +33,7 @@ use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
-use crate::retention::Retention;
+use crate::retention::RowRetention;
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
 
@@ -113,7 +113,7 @@ pub async fn start(config: Config) -> Result<Running> {
         "" => format!("http://{address}"),
         url => url.to_owned(),
     };
-    let retention = Retention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
+    let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let app = Arc::new(App::new(http::Parts {
         public_url,
         admin: admin_token.hash(),
@@ -190,6 +190,7 @@ async fn open_journal(
         batch_events: config.journal.batch_events,
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
+        retention: config.retention.of_payloads(),
     };
     let fatal = Box::new(|what: &str| {
         tracing::error!("{what}");
@@ -202,6 +203,7 @@ async fn open_journal(
     tracing::info!(
         segments = report.segments,
         in_flight = report.in_flight_events,
+        retained_segments = report.retained_segments,
         "journal opened"
     );
     Ok(Arc::new(journal))

@@ -32,3 +32,4 @@ mod search;
 mod store;
 mod supervision;
 mod tls;
+mod trial;

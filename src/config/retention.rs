@@ -1,12 +1,22 @@
-//! How long rows are kept.
+//! `[retention]`: how long payloads and rows are kept, and what may be done with them at a time.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::journal::Retention;
 
 /// `[retention]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)] // Each is documented in config/default.toml.
 pub struct RetentionConfig {
+    pub payload_days: u64,
+    pub payload_bytes: u64,
+    pub min_free_bytes: u64,
+    pub trial_events: usize,
+    pub trial_bytes: usize,
+    pub trial_seconds: u64,
     pub rejected_payload_days: u32,
     pub event_days: u32,
     pub activity_days: u32,
@@ -16,28 +26,39 @@ pub struct RetentionConfig {
 }
 
 /// A century: longer is for ever.
-const MOST_DAYS: u32 = 36_500;
+const MOST_DAYS: u64 = 36_500;
 
 impl RetentionConfig {
-    /// What is wrong with it.
-    pub(super) fn check(&self, wrong: &mut Vec<String>) {
-        let mut range = |key: &str, value: u64, least: u64, most: u64| {
-            if !(least..=most).contains(&value) {
-                wrong.push(format!("retention.{key} is {value}, but must be {least} to {most}"));
-            }
-        };
-        let most = u64::from(MOST_DAYS);
-        range("rejected_payload_days", self.rejected_payload_days.into(), 0, most);
-        range("event_days", self.event_days.into(), 0, most);
-        range("activity_days", self.activity_days.into(), 0, most);
-        range("check_seconds", self.check_seconds, 1, 86_400);
-        range("batch_rows", self.batch_rows as u64, 1, 10_000);
-        range("pause_ms", self.pause_ms, 0, 60_000);
+    /// What the journal keeps.
+    #[must_use]
+    pub const fn of_payloads(&self) -> Retention {
+        Retention {
+            keep: Duration::from_secs(self.payload_days * 86_400),
+            max_bytes: self.payload_bytes,
+            min_free_bytes: self.min_free_bytes,
+        }
+    }
+
+    pub(super) fn check(&self, range: &mut impl FnMut(&str, u64, u64, u64)) {
+        range("retention.payload_days", self.payload_days, 0, 3_650);
+        range("retention.trial_events", self.trial_events as u64, 1, 100_000);
+        range("retention.trial_bytes", self.trial_bytes as u64, 1 << 20, 1 << 30);
+        range("retention.trial_seconds", self.trial_seconds, 1, 300);
+        let rejected_payload_days = self.rejected_payload_days.into();
+        range("retention.rejected_payload_days", rejected_payload_days, 0, MOST_DAYS);
+        range("retention.event_days", self.event_days.into(), 0, MOST_DAYS);
+        range("retention.activity_days", self.activity_days.into(), 0, MOST_DAYS);
+        range("retention.check_seconds", self.check_seconds, 1, 86_400);
+        range("retention.batch_rows", self.batch_rows as u64, 1, 10_000);
+        range("retention.pause_ms", self.pause_ms, 0, 60_000);
+    }
+
+    /// What is wrong between the periods.
+    pub(super) fn check_periods(&self, wrong: &mut Vec<String>) {
         if self.event_days == 1 {
             // A window is a day at the most, and its claims are in these rows.
-            wrong.push(
-                "retention.event_days must be 0 or at least 2: repeats are known by the events of a day".to_owned(),
-            );
+            let text = "retention.event_days must be 0 or at least 2: repeats are known by the events of a day";
+            wrong.push(text.to_owned());
         }
         let outlive = self.activity_days == 0 || (self.event_days > 0 && self.activity_days >= self.event_days);
         if !outlive {
@@ -49,30 +70,36 @@ impl RetentionConfig {
 }
 
 #[cfg(test)]
+impl RetentionConfig {
+    /// The defaults with these periods.
+    pub(crate) fn with_days(rejected_payload_days: u32, event_days: u32, activity_days: u32) -> Self {
+        let mut defaults: toml::Table = super::DEFAULTS.parse().unwrap();
+        let section: Self = defaults.remove("retention").unwrap().try_into().unwrap();
+        Self {
+            rejected_payload_days,
+            event_days,
+            activity_days,
+            ..section
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wrong(event_days: u32, activity_days: u32) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let config = RetentionConfig {
-            rejected_payload_days: 30,
-            event_days,
-            activity_days,
-            check_seconds: 3_600,
-            batch_rows: 500,
-            pause_ms: 50,
-        };
-        config.check(&mut wrong);
-        wrong
-    }
-
     #[test]
     fn events_outlive_their_windows_and_activities_their_events() {
-        for (events, activities) in [(0, 0), (2, 0), (400, 400), (400, 4_000), (36_500, 36_500)] {
-            assert_eq!(wrong(events, activities), [""; 0], "{events} {activities}");
+        let wrong = |event_days, activity_days| {
+            let mut wrong = Vec::new();
+            RetentionConfig::with_days(30, event_days, activity_days).check_periods(&mut wrong);
+            wrong.len()
+        };
+        for (events, activities) in [(0, 0), (2, 0), (400, 400), (400, 4_000)] {
+            assert_eq!(wrong(events, activities), 0, "{events} {activities}");
         }
-        for (events, activities) in [(1, 0), (0, 400), (400, 399), (36_501, 0)] {
-            assert_eq!(wrong(events, activities).len(), 1, "{events} {activities}");
+        for (events, activities) in [(1, 0), (0, 400), (400, 399)] {
+            assert_eq!(wrong(events, activities), 1, "{events} {activities}");
         }
     }
 }

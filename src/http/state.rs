@@ -11,13 +11,14 @@ use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::Shards;
 
 use super::failures::Failures;
+use super::trial::Trials;
 use crate::config::Config;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
 use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
-use crate::retention::Retention;
+use crate::retention::RowRetention;
 use crate::store::Store;
 
 /// The parts of a running Conduit, as handlers need them.
@@ -43,11 +44,12 @@ pub struct App {
     /// What is counted as it happens.
     pub meters: Meters,
     /// What deletes old rows.
-    pub retention: Retention,
+    pub retention: RowRetention,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
+    pub(super) trials: Arc<Trials>,
     stopping: AtomicBool,
 }
 
@@ -64,7 +66,7 @@ pub struct Parts {
     pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
     pub meters: Meters,
-    pub retention: Retention,
+    pub retention: RowRetention,
 }
 
 impl App {
@@ -109,6 +111,7 @@ impl App {
             metrics,
             failures,
             in_flight: AtomicUsize::new(0),
+            trials: Arc::default(),
             stopping: AtomicBool::new(false),
         }
     }
