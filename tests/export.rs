@@ -238,7 +238,7 @@ fn fill(conduit: &Conduit, events: u32) {
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
              INSERT INTO events (controller_pk, id, integration, event_type, triggered_at, status, reasons, categories, \
              journaled_at, logged_at) \
-             SELECT controller_pk, unhex(printf('0199%08x7000800000000000%04x', i, 0)), integration, event_type, \
+             SELECT controller_pk, unhex(printf('01a0%08x7000800000000000%04x', i, 0)), integration, event_type, \
              triggered_at, 'rejected', reasons, categories, journaled_at, logged_at FROM n, \
              (SELECT * FROM events LIMIT 1)",
         )
