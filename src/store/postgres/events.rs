@@ -27,7 +27,11 @@ fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
         None => QueryBuilder::new("SELECT * FROM events e WHERE true"),
     };
     push_filter(&mut query, filter, page.after);
-    query.push(" ORDER BY e.id DESC LIMIT ").push_bind(limit);
+    // A person's ids come in this order already: no more events are read than the page has.
+    let ordered_by = if filter.subjects.is_some() { "f.id" } else { "e.id" };
+    query
+        .push(format_args!(" ORDER BY {ordered_by} DESC LIMIT "))
+        .push_bind(limit);
     if is_each {
         query.push(") AS e ORDER BY e.id DESC LIMIT ").push_bind(limit);
     }
