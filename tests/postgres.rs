@@ -123,7 +123,7 @@ fn a_server_that_is_away_is_unavailable_and_one_that_refuses_says_so_without_the
             .unwrap()
             .close()
             .await;
-        sqlx::query("UPDATE _sqlx_migrations SET version = 99991231000000")
+        sqlx::query("UPDATE _sqlx_migrations SET version = 99991231000000 WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
             .execute(&newer)
             .await
             .unwrap();
