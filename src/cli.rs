@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use conduit_actors::ids::ControllerDid;
+use conduit_actors::ids::{ControllerDid, Sequence};
 
 use crate::config::{self, Config, Database};
 use crate::{audit, http, logging, serve};
@@ -200,10 +200,7 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
     let mut good = true;
     for report in &reports {
         match &report.fault {
-            None => println!(
-                "{}: {} records, head {}",
-                report.did, report.head.sequence, report.head.hash
-            ),
+            None => println!("{}: {}", report.did, extent(report)),
             Some(fault) => {
                 good = false;
                 println!("{}: BROKEN behind record {}: {fault}", report.did, report.head.sequence);
@@ -219,6 +216,25 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
         }
     );
     Ok(good)
+}
+
+/// Which records were verified.
+fn extent(report: &audit::ChainReport) -> String {
+    let (anchor, head) = (report.anchor, report.head);
+    if anchor.sequence == Sequence(0) {
+        return format!("{} records, head {}", head.sequence, head.hash);
+    }
+    let verified = if head == anchor {
+        "no records are left".to_owned()
+    } else {
+        let count = head.sequence.0 - anchor.sequence.0;
+        format!("{count} records, from {} on", anchor.sequence.next())
+    };
+    let (last, hash) = (anchor.sequence, anchor.hash);
+    format!(
+        "{verified}, head {} {}; up to {last} they were deleted by their age, the last was {hash}",
+        head.sequence, head.hash
+    )
 }
 
 #[allow(clippy::print_stdout)]

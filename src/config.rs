@@ -249,6 +249,7 @@ impl Config {
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
         wrong.extend(limits::check(&self.limits));
+        self.retention.check_periods(&mut wrong);
         if let Err(error) = self.dedup.redis_server() {
             wrong.push(error);
         }

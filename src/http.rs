@@ -3,16 +3,22 @@
 //! Handlers know the pipeline by its messages ([`conduit_actors::ingest`]) and the rest by [`App`]. Every error is
 //! a `Problem`; there is one map from each inner error to what is shown.
 
+mod accept;
 mod activities;
 mod controllers;
 mod credentials;
+mod csv;
+mod cursor;
 mod docs;
 mod draft;
 mod dry_run;
+mod event_list;
 mod events;
+mod export;
 mod failures;
 mod guard;
 mod h2;
+mod identifier;
 mod ingest;
 mod integrations;
 mod limits;

@@ -378,6 +378,8 @@ impl Journal for WalJournal {
             return Ok(Vec::new());
         }
         let mut events = self.read(controller, Sequence(from), count, usize::MAX)?;
+        // If some were released meanwhile, later ones came in their place.
+        events.retain(|found| before.is_none_or(|before| found.event.id < before));
         events.reverse();
         Ok(events)
     }

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod priority;
 pub mod receipts;
 pub mod replays;
+pub mod retention;
 pub mod secrets;
 pub mod serve;
 pub mod snippets;

@@ -8,7 +8,8 @@
 //! 6. The shards start and take up the journal's backlog.
 //! 7. The directory follows what other nodes change, replays that were interrupted are taken up, and the use of
 //!    credentials is stored from time to time.
-//! 8. The server listens: from here on events are accepted.
+//! 8. What is old enough is deleted from time to time.
+//! 9. The server listens: from here on events are accepted.
 
 mod stop;
 
@@ -29,7 +30,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
 use crate::credentials;
-use crate::dedup::{DedupWindows, MemoryWindow, RedisWindow};
+use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
 use crate::journal::{JournalOptions, WalJournal};
@@ -38,14 +39,12 @@ use crate::metrics::{Measured, Meters};
 use crate::priority;
 use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
+use crate::retention::RowRetention;
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store};
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use stop::Signals;
-
-/// The longest dedup window there is: claims older than this are of no use to anyone.
-const LONGEST_WINDOW_MS: i64 = 86_400_000;
 
 /// A running Conduit.
 pub struct Running {
@@ -61,6 +60,7 @@ pub struct Running {
     replaying: JoinHandle<()>,
     noting: JoinHandle<()>,
     signals: Option<Signals>,
+    retaining: JoinHandle<()>,
     _lock: File,
 }
 
@@ -130,6 +130,7 @@ pub async fn start(config: Config) -> Result<Running> {
         "" => format!("{}://{address}", config.server.scheme()),
         url => url.to_owned(),
     };
+    let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let app = Arc::new(App::new(http::Parts {
         public_url,
         admin: admin_token.hash(),
@@ -142,6 +143,7 @@ pub async fn start(config: Config) -> Result<Running> {
         backlogs,
         meters,
         tracer,
+        retention,
         config,
     }));
     let replaying = replays::keep(store.clone(), app.backlogs.clone(), app.config.replay.lease());
@@ -158,6 +160,10 @@ pub async fn start(config: Config) -> Result<Running> {
     let certificate = app.config.server.certificate().map(ServerCertificate::open);
     let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
+    let retaining = tokio::task::spawn_local({
+        let app = Arc::clone(&app);
+        async move { app.retention.keep().await }
+    });
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
     if let Some(certificate) = certificate {
@@ -175,6 +181,7 @@ pub async fn start(config: Config) -> Result<Running> {
         replaying,
         noting,
         signals: None,
+        retaining,
         _lock: lock,
     })
 }

@@ -11,7 +11,9 @@ mod payloads;
 mod postgres;
 mod receipt_keys;
 mod replays;
+mod retention;
 mod rows;
+mod search;
 mod settings;
 mod sqlite;
 mod survivors;
@@ -34,6 +36,8 @@ pub use replays::{
     MAX_RUNNING, NewReplay, NextBatch, PastOutcome, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
     Replays,
 };
+pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
 
@@ -103,6 +107,9 @@ pub struct EventFilter {
     pub status: Option<Status>,
     pub integration: Option<IntegrationId>,
     pub event_type: Option<String>,
+    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them. Repeats of their
+    /// events are among them. None: of whomever.
+    pub subjects: Option<Vec<SubjectId>>,
     /// Received at or after.
     pub from: Option<Timestamp>,
     /// Received before.
@@ -218,7 +225,9 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys {
+pub trait Store:
+    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained
+{
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

@@ -46,6 +46,7 @@ fn table() -> Vec<Row> {
     let rotate_secret = "/api/v1/controllers/{did}/webhook-secret/rotate";
     let rotate_key = "/api/v1/integrations/custom/{id}/api-key/rotate";
     let look_up = json!({"category": "user.contact.email", "value": "ada@shop.example"});
+    let search = json!({"identifier": look_up.clone()});
     let mut more = tenant::shop();
     more["name"] = json!("Another");
     vec![
@@ -99,6 +100,10 @@ fn table() -> Vec<Row> {
             row("POST", "/api/v1/integrations/custom/{id}/trial", "", [404, 200, 200]),
         ),
         row("GET", "/api/v1/events", "?did={did}", [404, 200, 200]),
+        with(
+            search,
+            row("POST", "/api/v1/events/search", "?did={did}", [404, 200, 200]),
+        ),
         row("GET", "/api/v1/events/{id}", "", [404, 200, 200]),
         row("POST", "/api/v1/events/replay", "?did={did}", [404, 202, 202]),
         row("POST", "/api/v1/events/{id}/replay", "", [404, 202, 202]),

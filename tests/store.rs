@@ -6,6 +6,7 @@ mod management;
 mod receipts;
 mod replay_jobs;
 mod replays;
+mod retention;
 mod settings;
 mod subjects;
 pub mod world;
@@ -48,6 +49,13 @@ conformance! {
         a_large_batch_of_many_controllers_goes_in_whole,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
+    retention:
+        old_payloads_and_events_go_and_the_sums_stay,
+        a_chain_loses_its_beginning_and_verifies_from_its_anchor,
+        a_chain_verifies_at_every_moment_while_it_is_shortened,
+        a_chain_or_an_anchor_that_was_changed_loses_nothing_more,
+        what_is_left_of_subjects_says_when_they_were_first_seen,
+        a_deleted_controller_takes_its_anchor_along;
     receipts:
         public_keys_of_receipts_are_kept_as_they_came_first;
     subjects:
@@ -57,7 +65,8 @@ conformance! {
         a_merge_of_what_is_merged_is_a_conflict,
         the_earliest_sight_of_a_link_is_kept,
         weak_links_lead_to_many_within_the_limit,
-        subjects_are_paged_and_belong_to_one_controller;
+        subjects_are_paged_and_belong_to_one_controller,
+        events_are_found_by_their_persons_with_their_repeats;
     replays:
         what_is_to_be_replayed_is_filtered_and_counted,
         a_step_changes_outcomes_sums_and_history_at_once,

@@ -9,6 +9,7 @@ use conduit_actors::whole;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cursor::Cursors;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
@@ -194,21 +195,17 @@ fn shown_once(secret: &Secret) -> String {
 /// `GET /api/v1/controllers`
 pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["limit", "cursor"])?;
-    let (limit, after) = (query.limit()?, query.cursor::<ControllerDid>()?);
-    let rows = app.store.controllers().await?;
-    let seen = rows.into_iter().filter(|row| match &principal {
+    let cursors = Cursors::of_query("controllers", &query);
+    let (limit, after) = (query.limit()?, cursors.read_from::<ControllerId>(&query)?);
+    let mut rows = app.store.controllers().await?;
+    rows.retain(|row| match &principal {
         Principal::Operator => true,
         Principal::Controller(did) => row.did == *did,
     });
-    let skipped: Vec<ControllerRow> = match after {
-        Some(after) => seen
-            .skip_while(|row| row.did != after)
-            .skip(1)
-            .take(limit + 1)
-            .collect(),
-        None => seen.take(limit + 1).collect(),
-    };
-    let page = Items::page(skipped, limit, |row| row.did.to_string());
+    rows.retain(|row| after.is_none_or(|after| row.id < after));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(limit + 1);
+    let page = Items::page(rows, limit, |row| cursors.write(&row.id));
     let items = Items {
         items: page.items.iter().map(shown).collect(),
         next_cursor: page.next_cursor,

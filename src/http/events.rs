@@ -1,21 +1,18 @@
-//! Events and what became of them.
+//! Events and what became of them. Lists of them: [`super::event_list`].
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
-use conduit_actors::ids::{
-    ControllerDid, ControllerId, EventId, EventType, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp,
-};
+use conduit_actors::ids::{ControllerDid, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp};
 use conduit_actors::ports::{Directory as _, Journal as _};
 use conduit_actors::stages::shown_if_harmless;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::guard::Principal;
-use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
-use crate::store::{EventFilter, EventRow, Page, PastOutcome};
+use crate::store::{EventRow, PastOutcome};
 
 /// An event and what became of it. Its payload is not kept.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -23,43 +20,43 @@ use crate::store::{EventFilter, EventRow, Page, PastOutcome};
 #[schemars(rename = "Event")]
 pub(super) struct Shown {
     /// Its id.
-    event_id: EventId,
+    pub(super) event_id: EventId,
     /// The controller that it belongs to.
-    did: ControllerDid,
+    pub(super) did: ControllerDid,
     /// The integration that it came by.
-    integration_id: IntegrationId,
+    pub(super) integration_id: IntegrationId,
     /// The processor that it came from; null if its integration is gone.
-    data_processor_id: Option<ProcessorId>,
+    pub(super) data_processor_id: Option<ProcessorId>,
     /// Its type; one that the mapping does not know is shown only if it looks like a type's name.
-    event: String,
+    pub(super) event: String,
     /// When it happened, as its sender says.
-    triggered_at: Timestamp,
+    pub(super) triggered_at: Timestamp,
     /// When it was accepted.
-    received_at: Timestamp,
+    pub(super) received_at: Timestamp,
     /// How far it has come.
-    status: Status,
+    pub(super) status: Status,
     /// Why it was rejected, or failed.
-    reasons: Vec<Notice>,
+    pub(super) reasons: Vec<Notice>,
     /// What was dropped, and the like.
-    warnings: Vec<Notice>,
+    pub(super) warnings: Vec<Notice>,
     /// The event that it repeats.
-    duplicate_of: Option<EventId>,
+    pub(super) duplicate_of: Option<EventId>,
     /// The data subject that it concerns.
-    subject: Option<String>,
+    pub(super) subject: Option<String>,
     /// The categories of personal data in it, sorted, each once.
-    categories: Vec<String>,
+    pub(super) categories: Vec<String>,
     /// When it passed each stage.
-    stages: Stages,
+    pub(super) stages: Stages,
     /// Of one event, not of those in a list: all its outcomes, oldest first; none while it is in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<Vec<ShownOutcome>>,
+    pub(super) history: Option<Vec<ShownOutcome>>,
 }
 
 /// One of an event's outcomes.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Outcome")]
-struct ShownOutcome {
+pub(super) struct ShownOutcome {
     /// When it was written.
     at: Timestamp,
     /// What became of the event.
@@ -89,18 +86,18 @@ impl From<PastOutcome> for ShownOutcome {
 /// When an event passed each stage; null: not yet, or not at all.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Stages {
+pub(super) struct Stages {
     /// On stable storage.
-    journaled_at: Timestamp,
+    pub(super) journaled_at: Timestamp,
     /// Personal data extracted.
-    extracted_at: Option<Timestamp>,
+    pub(super) extracted_at: Option<Timestamp>,
     /// Data subject resolved.
-    resolved_at: Option<Timestamp>,
+    pub(super) resolved_at: Option<Timestamp>,
     /// Outcome written.
-    logged_at: Option<Timestamp>,
+    pub(super) logged_at: Option<Timestamp>,
 }
 
-fn stored(app: &App, row: EventRow) -> Option<Shown> {
+pub(super) fn stored(app: &App, row: EventRow) -> Option<Shown> {
     Some(Shown {
         event_id: row.id,
         did: app.directory.did(row.controller)?,
@@ -125,7 +122,7 @@ fn stored(app: &App, row: EventRow) -> Option<Shown> {
     })
 }
 
-fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
+pub(super) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
     let event = journaled.event;
     let integration = app.directory.by_id(event.integration);
     let known = integration
@@ -158,98 +155,6 @@ fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
         },
         history: None,
     })
-}
-
-fn read_status(text: &str) -> Result<Status, Problem> {
-    let all = [
-        Status::Received,
-        Status::Processed,
-        Status::Duplicate,
-        Status::Rejected,
-        Status::Failed,
-    ];
-    all.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
-        let detail = "status must be received, processed, duplicate, rejected or failed";
-        Problem::bad_request("parameter_invalid", detail)
-    })
-}
-
-/// `GET /api/v1/events`, newest first. Those in flight come from the journal, the others from the store; an event that
-/// is committed in between is shown once.
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let known = ["did", "status", "integration", "event", "from", "to", "limit", "cursor"];
-    let query = Query::read(&request, &known)?;
-    let filter = EventFilter {
-        controller: principal.some(&app, query.get("did"))?.map(|(_, id)| id),
-        status: query.get("status").map(read_status).transpose()?,
-        integration: query.parsed("integration", "an integration's id")?,
-        event_type: query
-            .parsed::<EventType>(
-                "event",
-                "an event type's name: 1 to 128 characters, no control characters",
-            )?
-            .map(|name| name.to_string()),
-        from: query.time("from")?,
-        to: query.time("to")?,
-    };
-    let (limit, after) = (query.limit()?, query.cursor::<EventId>()?);
-    let mut found = Vec::new();
-    if filter.status.is_none_or(|status| status == Status::Received) {
-        found = pending(&app, &filter, after, limit + 1)?;
-    }
-    if filter.status != Some(Status::Received) {
-        let rows = app
-            .store
-            .events(
-                &filter,
-                Page {
-                    after,
-                    limit: limit + 1,
-                },
-            )
-            .await?;
-        found.extend(rows.into_iter().filter_map(|row| stored(&app, row)));
-    }
-    // A stable sort by id: of an event that is in both, the stored one, which is later, is kept.
-    found.sort_by(|a, b| {
-        b.event_id
-            .cmp(&a.event_id)
-            .then((a.status == Status::Received).cmp(&(b.status == Status::Received)))
-    });
-    found.dedup_by_key(|event| event.event_id);
-    found.truncate(limit + 1);
-    Ok(HttpResponse::Ok().json(Items::page(found, limit, |event| event.event_id.to_string())))
-}
-
-fn pending(app: &App, filter: &EventFilter, after: Option<EventId>, limit: usize) -> Result<Vec<Shown>, Problem> {
-    let controllers: Vec<ControllerId> = match filter.controller {
-        Some(controller) => vec![controller],
-        None => app
-            .journal
-            .backlog()
-            .into_iter()
-            .map(|(controller, _)| controller)
-            .collect(),
-    };
-    let mut found = Vec::new();
-    for controller in controllers {
-        let newest = app.journal.newest(controller, after, limit)?;
-        let matching = newest.into_iter().filter(|journaled| {
-            let event = &journaled.event;
-            let received = event.id.received_at();
-            filter.integration.is_none_or(|id| event.integration == id)
-                && filter
-                    .event_type
-                    .as_ref()
-                    .is_none_or(|name| event.event_type.as_str() == name)
-                && filter.from.is_none_or(|from| received >= from)
-                && filter.to.is_none_or(|to| received < to)
-        });
-        found.extend(matching.filter_map(|event| in_flight(app, event)));
-    }
-    found.sort_by_key(|event| std::cmp::Reverse(event.event_id));
-    found.truncate(limit);
-    Ok(found)
 }
 
 /// `GET /api/v1/events/{eventId}`

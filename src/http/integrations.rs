@@ -14,6 +14,7 @@ use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
 use super::controllers::{Rotation, previous_until};
+use super::cursor::Cursors;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
@@ -179,18 +180,13 @@ pub(super) async fn create(
 pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "limit", "cursor"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
-    let (limit, after) = (query.limit()?, query.cursor::<IntegrationId>()?);
-    let rows = app.store.integrations(controller).await?;
-    let rows: Vec<_> = match after {
-        Some(after) => rows
-            .into_iter()
-            .skip_while(|row| row.id != after)
-            .skip(1)
-            .take(limit + 1)
-            .collect(),
-        None => rows.into_iter().take(limit + 1).collect(),
-    };
-    let page = Items::page(rows, limit, |row| row.id.to_string());
+    let cursors = Cursors::of_query("integrations", &query);
+    let (limit, after) = (query.limit()?, cursors.read_from::<IntegrationId>(&query)?);
+    let mut rows = app.store.integrations(controller).await?;
+    rows.retain(|row| after.is_none_or(|after| row.id < after));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(limit + 1);
+    let page = Items::page(rows, limit, |row| cursors.write(&row.id));
     let show = |row: &IntegrationRow| Some(shown(&app, &app.directory.did(row.controller)?, row));
     let items = page.items.iter().filter_map(show).collect();
     Ok(HttpResponse::Ok().json(Items {

@@ -89,20 +89,30 @@ impl Query {
         Ok(self.parsed(name, "true or false")?.unwrap_or(false))
     }
 
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
-        let limit = self.parsed("limit", "a number from 1 to 200")?.unwrap_or(DEFAULT_LIMIT);
-        if (1..=MAX_LIMIT).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(Problem::bad_request(
-            "parameter_invalid",
-            "limit must be a number from 1 to 200",
-        ))
+    /// All of them.
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.0
     }
 
-    pub(super) fn cursor<T: std::str::FromStr>(&self) -> Result<Option<T>, Problem> {
-        self.parsed("cursor", "the nextCursor of the page before")
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        Ok(self.limit_if_given()?.unwrap_or(DEFAULT_LIMIT))
     }
+
+    pub(super) fn limit_if_given(&self) -> Result<Option<usize>, Problem> {
+        let limit = self.parsed("limit", "a number from 1 to 200")?;
+        limit.map(checked_limit).transpose()
+    }
+}
+
+/// A limit within what there may be.
+pub(super) fn checked_limit(limit: usize) -> Result<usize, Problem> {
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::bad_request(
+        "parameter_invalid",
+        "limit must be a number from 1 to 200",
+    ))
 }
 
 /// Reads a JSON body; the fault says where, and never repeats the body.

@@ -186,6 +186,12 @@ impl Problem {
         self.with_errors(vec![Notice::new(pointer, code, message)])
     }
 
+    /// The same, found at this JSON Pointer of the body.
+    pub(super) fn at(self, pointer: &str) -> Self {
+        let detail = self.detail.clone();
+        self.with_error(pointer, detail)
+    }
+
     /// With pointers into what is at `place` in the request's body.
     pub(super) fn below(mut self, place: &str) -> Self {
         for error in &mut self.errors {

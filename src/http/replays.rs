@@ -9,6 +9,7 @@ use conduit_actors::ports::ReplayJob;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::cursor::Cursors;
 use super::events;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
@@ -221,14 +222,15 @@ fn payload_gone() -> Problem {
 pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "limit", "cursor"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
-    let (limit, after) = (query.limit()?, query.cursor::<ReplayId>()?);
+    let cursors = Cursors::of_query("replays", &query);
+    let (limit, after) = (query.limit()?, cursors.read_from::<ReplayId>(&query)?);
     let page = Page {
         after,
         limit: limit + 1,
     };
     let rows = app.store.replays(controller, page).await?;
     let found: Vec<Shown> = rows.into_iter().filter_map(|row| shown(&app, row)).collect();
-    Ok(HttpResponse::Ok().json(Items::page(found, limit, |replay| replay.replay_id.to_string())))
+    Ok(HttpResponse::Ok().json(Items::page(found, limit, |replay| cursors.write(&replay.replay_id))))
 }
 
 async fn find(principal: &Principal, app: &App, id: &str) -> Result<ReplayRow, Problem> {

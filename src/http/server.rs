@@ -15,8 +15,8 @@ use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
 use super::{
-    activities, controllers, credentials, docs, dry_run, events, ingest, integrations, limits, openapi, probes,
-    receipts, replays, secure, snippets, stats, subjects, trial,
+    activities, controllers, credentials, docs, dry_run, event_list, events, ingest, integrations, limits, openapi,
+    probes, receipts, replays, secure, snippets, stats, subjects, trial,
 };
 use crate::config::or_cores;
 use crate::tls::ServerCertificate;
@@ -144,7 +144,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(only("/api/v1/integrations/custom/{id}/snippets", "GET").route(get().to(snippets::list)))
         .service(only("/api/v1/integrations/custom/{id}/test", "POST").route(post().to(dry_run::test)))
         .service(only("/api/v1/integrations/custom/{id}/trial", "POST").route(post().to(trial::run)))
-        .service(only("/api/v1/events", "GET").route(get().to(events::list)))
+        .service(only("/api/v1/events", "GET").route(get().to(event_list::list)))
+        // Before the events by id, which it would be one of.
+        .service(only("/api/v1/events/search", "POST").route(post().to(event_list::search)))
         .service(only("/api/v1/events/replay", "POST").route(post().to(replays::create)))
         .service(only("/api/v1/events/{id}", "GET").route(get().to(events::get)))
         .service(only("/api/v1/events/{id}/replay", "POST").route(post().to(replays::create_for_event)))

@@ -19,6 +19,7 @@ use crate::journal::WalJournal;
 use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
 use crate::receipts::PublicKeys;
+use crate::retention::RowRetention;
 use crate::store::Store;
 use crate::telemetry::Tracer;
 
@@ -46,6 +47,8 @@ pub struct App {
     pub backlogs: Arc<Backlogs>,
     /// What is counted as it happens.
     pub meters: Meters,
+    /// What deletes old rows.
+    pub retention: RowRetention,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
     /// Makes spans; none while tracing is off.
@@ -73,6 +76,7 @@ pub struct Parts {
     pub backlogs: Arc<Backlogs>,
     pub meters: Meters,
     pub tracer: Option<Arc<Tracer>>,
+    pub retention: RowRetention,
 }
 
 impl App {
@@ -95,6 +99,7 @@ impl App {
             backlogs,
             meters,
             tracer,
+            retention,
         } = parts;
         let reports = Reports {
             journal: Arc::clone(&journal),
@@ -116,6 +121,7 @@ impl App {
             shards,
             backlogs,
             meters,
+            retention,
             metrics,
             tracer,
             receipt_keys: PublicKeys::default(),

@@ -16,6 +16,7 @@ use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
 use crate::journal::JournalReport;
+use crate::retention::RetentionReport;
 
 /// Events by what became of them. `accepted` is the sum of the others, at every moment.
 #[derive(Serialize, JsonSchema)]
@@ -57,6 +58,8 @@ pub(super) struct Supervision {
     dedup_claims: usize,
     /// Data controllers.
     controllers: usize,
+    /// What old rows were deleted.
+    retention: RetentionReport,
 }
 
 /// `GET /api/v1/stats`
@@ -104,6 +107,7 @@ pub(super) async fn supervision(principal: Principal, app: Data<App>) -> Result<
         dedup: app.dedup.place().to_string(),
         dedup_claims: app.dedup.report().claims,
         controllers: app.directory.len(),
+        retention: app.retention.report(),
     }))
 }
 

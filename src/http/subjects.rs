@@ -2,14 +2,15 @@
 
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::ids::{EventId, SubjectDid, SubjectId, Timestamp};
-use conduit_actors::personal::Personal;
-use conduit_actors::ports::Directory as _;
-use conduit_actors::taxonomy::NormaliseContext;
+use conduit_actors::ids::{ControllerId, EventId, SubjectDid, SubjectId, Timestamp};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::accept::Format;
+use super::event_list::json_cell;
+use super::export::{self, Asked, List, Row};
 use super::guard::Principal;
+use super::identifier::Identifier;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -91,23 +92,56 @@ impl From<SubjectRow> for Shown {
     }
 }
 
+impl Row for Shown {
+    const LIST: &'static str = "subjects";
+    const COLUMNS: &'static [&'static str] = &["did", "firstSeenAt", "lastSeenAt", "activityCount", "links", "merges"];
+    // Each may have a thousand links and merges.
+    const PAGE: usize = 100;
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.did.to_string(),
+            self.first_seen_at.to_string(),
+            self.last_seen_at.to_string(),
+            self.activity_count.to_string(),
+            json_cell(&self.links),
+            json_cell(&self.merges),
+        ]
+    }
+}
+
+/// Subjects of a controller, or of all, newest first.
+struct Subjects {
+    app: Data<App>,
+    controller: Option<ControllerId>,
+}
+
+impl List for Subjects {
+    type Item = Shown;
+    type Place = SubjectId;
+
+    async fn page(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Shown>, Problem> {
+        // Deleted in the middle of an export: what is left must not look like all there was.
+        if let Some(controller) = self.controller
+            && self.app.directory.did(controller).is_none()
+        {
+            return Err(Problem::not_found("controller"));
+        }
+        let found = self.app.store.subjects(self.controller, Page { after, limit }).await?;
+        Ok(found.into_iter().map(Shown::from).collect())
+    }
+
+    fn place(&self, item: &Shown) -> SubjectId {
+        item.id
+    }
+}
+
 /// `GET /api/v1/subjects`
 pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "limit", "cursor"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
-    let (limit, after) = (query.limit()?, query.cursor::<SubjectId>()?);
-    let rows = app
-        .store
-        .subjects(
-            controller,
-            Page {
-                after,
-                limit: limit + 1,
-            },
-        )
-        .await?;
-    let shown = rows.into_iter().map(Shown::from).collect();
-    Ok(HttpResponse::Ok().json(Items::page(shown, limit, |shown: &Shown| shown.id.to_string())))
+    let asked = Asked::read(Format::of(&request), Shown::LIST, &query)?;
+    export::respond(Subjects { app, controller }, asked).await
 }
 
 /// `GET /api/v1/subjects/{did}`: one that was merged answers as the subject that it was merged into.
@@ -123,21 +157,6 @@ pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>)
     Ok(HttpResponse::Ok().json(Shown::from(row)))
 }
 
-/// Whom to look up.
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct LookUp {
-    /// A category whose values are linked: see `GET /api/v1/taxonomy`.
-    category: String,
-    /// The identifier. It is hashed, and neither stored nor logged.
-    #[schemars(with = "String")]
-    value: Personal<String>,
-    /// For categories whose values count within a processor only: which.
-    data_processor_id: Option<String>,
-    /// Region (ISO 3166-1 alpha-2) for a telephone number without a country code.
-    default_region: Option<String>,
-}
-
 /// `POST /api/v1/subjects/lookup`: by hashing the value, which is neither stored nor logged.
 pub(super) async fn look_up(
     principal: Principal,
@@ -147,38 +166,8 @@ pub(super) async fn look_up(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;
-    let look_up: LookUp = paging::json(&body)?;
-    let invalid = |pointer: &str, message: &str| {
-        Problem::bad_request("lookup_invalid", message.to_owned()).with_error(pointer, message.to_owned())
-    };
-    let category = app
-        .directory
-        .taxonomy()
-        .get(&look_up.category)
-        .filter(|category| category.links())
-        .ok_or_else(|| {
-            invalid(
-                "/category",
-                "must be a category whose values are linked: see GET /api/v1/taxonomy",
-            )
-        })?;
-    let context = NormaliseContext {
-        processor: look_up.data_processor_id.as_deref().unwrap_or_default(),
-        default_region: look_up.default_region.as_deref(),
-    };
-    let normalised = category
-        .normalise
-        .normalise(look_up.value.expose(), &context)
-        .map_err(|error| invalid("/value", error.message))?;
-    let owner = app
-        .directory
-        .controller(controller)
-        .ok_or_else(|| Problem::not_found("controller"))?;
-    let hashes: Vec<_> = normalised
-        .value
-        .iter()
-        .map(|value| owner.link_key.link(&category.key, value.expose()))
-        .collect();
+    let identifier: Identifier = paging::json(&body)?;
+    let hashes = identifier.hashes(&app, controller, "")?;
     let rows = app.store.subjects_by_link(controller, &hashes, MAX_FOUND).await?;
     Ok(HttpResponse::Ok().json(Items::all(rows.into_iter().map(Shown::from).collect())))
 }

@@ -114,6 +114,7 @@ impl Running {
         self.serving.abort();
         self.following.abort();
         self.replaying.abort();
+        self.retaining.abort();
 
         if remaining.until(limit, self.app.shards.stop()).await.is_some() {
             tracing::info!("stopping: the batches under way have ended");

@@ -26,8 +26,11 @@ mod receipt_keys;
 mod replay_port;
 mod replay_steps;
 mod replays;
+mod retention;
+mod search;
 mod settings;
 mod subjects;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,7 @@ use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
     OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
 };
+use crate::keys::Keyring;
 use driver::Driver;
 use faults::{OrStoreError, change_error};
 
@@ -86,6 +90,7 @@ pub struct PostgresStore {
     heard: Arc<Notify>,
     node: String,
     payloads: Payloads,
+    keyring: Arc<Keyring>,
     driver: Driver,
 }
 

@@ -11,10 +11,14 @@ mod credentials;
 mod events;
 mod links;
 mod management;
+#[cfg(test)]
+mod plans;
 mod receipt_keys;
 mod replay_port;
 mod replay_steps;
 mod replays;
+mod retention;
+mod search;
 mod settings;
 mod subjects;
 
@@ -69,6 +73,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     node: String,
     payloads: Payloads,
+    keyring: Arc<Keyring>,
 }
 
 impl SqliteStore {
@@ -104,7 +109,8 @@ impl SqliteStore {
             writer,
             readers,
             node: node.to_owned(),
-            payloads: Payloads::new(keyring),
+            payloads: Payloads::new(Arc::clone(&keyring)),
+            keyring,
         })
     }
 }

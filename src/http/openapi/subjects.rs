@@ -7,7 +7,8 @@ use conduit_actors::taxonomy::Category;
 use serde_json::{Value, json};
 
 use super::super::paging::Items;
-use super::super::subjects::{LookUp, Shown};
+use super::super::identifier::Identifier;
+use super::super::subjects::Shown;
 use super::operation::{Group, Operation};
 
 const SUBJECT: &str = "did:conduit:cd7563b1135bc9f1cd9acfb1908e959e680bf1a58b90aad553a598221e9562b0";
@@ -35,7 +36,7 @@ pub(super) fn group() -> Group {
     let look_up = Operation::post("/api/v1/subjects/lookup", "lookUpSubject", "Look up a data subject")
         .about("By an identifier, which is hashed as those of events are, and neither stored nor logged.")
         .of_one_controller()
-        .takes::<LookUp>(
+        .takes::<Identifier>(
             "Whom.",
             json!({"category": "user.contact.email", "value": "ada@shop.example"}),
         )

@@ -10,7 +10,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow, RetiredBecause};
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 12] = [
+const OWNED: [&str; 13] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
@@ -23,6 +23,7 @@ const OWNED: [&str; 12] = [
     "activities",
     "replays",
     "event_outcomes",
+    "chain_anchors",
 ];
 
 pub(super) fn change_error(error: sqlx::Error) -> ChangeError {
