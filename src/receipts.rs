@@ -1,6 +1,6 @@
 //! Signed receipts: proof, for whoever sent an event, that it was received.
 //!
-//! The 200 of the event endpoint carries one, made once the event is durable. What is stated, and the hash tree by which
+//! The 200 of the event endpoint carries one, if it was asked for, made once the event is durable. What is stated, and the hash tree by which
 //! one Ed25519 signature attests a whole commit batch, is in `conduit_actors::receipt`. As text, a receipt is
 //!
 //! ```text

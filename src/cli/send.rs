@@ -26,6 +26,9 @@ pub(super) struct Send {
     /// File with the authorities (PEM) that may have issued the server's certificate, in place of the public ones.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Ask for signed receipts: answers that are printed have them.
+    #[arg(long)]
+    receipts: bool,
     /// Requests under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -86,6 +89,11 @@ impl Send {
             .insert_header(("authorization", format!("Bearer {key}")))
             .insert_header(("x-webhook-secret", self.secret.trim()))
             .insert_header(("content-type", "application/json"));
+        let request = if self.receipts {
+            request.insert_header(("prefer", "receipt"))
+        } else {
+            request
+        };
         match request.send_body(event).await {
             Ok(mut answer) => {
                 let body = answer.body().await.unwrap_or_default();
