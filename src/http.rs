@@ -6,6 +6,7 @@
 mod activities;
 mod controllers;
 mod docs;
+mod draft;
 mod dry_run;
 mod events;
 mod failures;
@@ -22,6 +23,7 @@ mod server;
 mod state;
 mod stats;
 mod subjects;
+mod trial;
 
 pub use server::{bind, run};
 pub use state::{App, Parts};

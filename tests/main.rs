@@ -32,3 +32,4 @@ mod postgres;
 mod store;
 mod supervision;
 mod tls;
+mod trial;

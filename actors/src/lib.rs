@@ -36,4 +36,5 @@ pub mod shard;
 pub mod stages;
 pub mod supervisor;
 pub mod taxonomy;
+pub mod trial;
 pub mod whole;

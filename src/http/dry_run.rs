@@ -8,9 +8,9 @@ use conduit_actors::dry_run::{DryRun, Resolution, dry_run};
 use conduit_actors::envelope::Envelope;
 use conduit_actors::event::{AcceptedEvent, Notice, Status};
 use conduit_actors::extract::FieldTrace;
-use conduit_actors::ids::{EventId, SubjectDid, SubjectId, Timestamp};
+use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::ingest::{BodyFault, Refusal};
-use conduit_actors::mapping::{FieldType, Mapping};
+use conduit_actors::mapping::FieldType;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::stages::Finding;
@@ -19,8 +19,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::draft::Draft;
 use super::guard::Principal;
-use super::integrations::{load, read};
+use super::integrations::load_named;
 use super::paging::{self, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -28,7 +29,7 @@ use super::state::App;
 /// What is sent with `draft=true`: the integration as it would be saved, and the event.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Draft {
+struct Sent {
     integration: Value,
     event: Value,
 }
@@ -53,34 +54,7 @@ pub(super) struct Shown {
     /// The event that it would repeat, as far as this node knows.
     duplicate_of: Option<EventId>,
     /// Whom it would concern; null if it would not come so far.
-    subject: Option<Subject>,
-}
-
-/// Whom an event would concern.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "DryRunSubject")]
-struct Subject {
-    /// How the data subject would be found.
-    resolution: Found,
-    /// The data subject; null if there is none yet.
-    did: Option<SubjectDid>,
-    /// Those that would be merged into it.
-    merged: Vec<SubjectDid>,
-}
-
-/// How a data subject would be found.
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "DryRunResolution")]
-enum Found {
-    /// The event identifies nobody.
-    Nobody,
-    /// It would be made.
-    New,
-    /// It is there.
-    Known,
-    /// It would be made of several that are there.
-    Merged,
+    subject: Option<Resolution>,
 }
 
 /// What a dry run says of one field.
@@ -147,11 +121,7 @@ pub(super) async fn test(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "draft"])?;
-    let named = principal.some(&app, query.get("did"))?;
-    let (_, row) = load(&principal, &app, &id).await?;
-    if named.is_some_and(|(_, controller)| controller != row.controller) {
-        return Err(Problem::not_found("integration"));
-    }
+    let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
     let saved = app
         .directory
         .by_id(row.id)
@@ -184,18 +154,10 @@ pub(super) async fn test(
 
 /// The integration as its draft would make it, and the event that came with the draft.
 fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration>, Bytes), Problem> {
-    let draft: Draft = paging::json(body)?;
-    let (spec, _) = read(&serde_json::to_vec(&draft.integration).unwrap_or_default())?;
-    let mapping = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
-    let integration = Integration {
-        id: saved.id,
-        controller: Arc::clone(&saved.controller),
-        processor: saved.processor.clone(),
-        api_key: saved.api_key.clone(),
-        mapping: Arc::new(mapping),
-    };
-    let event = serde_json::to_vec(&draft.event).unwrap_or_default();
-    Ok((Arc::new(integration), event.into()))
+    let sent: Sent = paging::json(body)?;
+    let draft = Draft::read(app, saved, &sent.integration)?;
+    let event = serde_json::to_vec(&sent.event).unwrap_or_default();
+    Ok((draft.integration, event.into()))
 }
 
 fn shown(run: DryRun) -> Shown {
@@ -214,20 +176,6 @@ fn shown(run: DryRun) -> Shown {
         warnings: extracted.warnings,
         categories: extracted.categories,
         duplicate_of: run.duplicate_of,
-        subject: run.resolution.map(subject),
-    }
-}
-
-fn subject(resolution: Resolution) -> Subject {
-    let (resolution, subject, merged) = match resolution {
-        Resolution::Nobody => (Found::Nobody, None, Vec::new()),
-        Resolution::New => (Found::New, None, Vec::new()),
-        Resolution::Known(known) => (Found::Known, Some(known), Vec::new()),
-        Resolution::Merged { into, from } => (Found::Merged, Some(into), from),
-    };
-    Subject {
-        resolution,
-        did: subject.as_ref().map(SubjectId::did),
-        merged: merged.iter().map(SubjectId::did).collect(),
+        subject: run.resolution,
     }
 }

@@ -200,6 +200,21 @@ pub(super) async fn load(
     Ok((app.directory.did(row.controller).ok_or_else(missing)?, row))
 }
 
+/// The same; `did` may say whose it is, and must be right then.
+pub(super) async fn load_named(
+    principal: &Principal,
+    app: &App,
+    id: &str,
+    did: Option<&str>,
+) -> Result<(ControllerDid, IntegrationRow), Problem> {
+    let named = principal.some(app, did)?;
+    let (did, row) = load(principal, app, id).await?;
+    if named.is_some_and(|(_, controller)| controller != row.controller) {
+        return Err(Problem::not_found("integration"));
+    }
+    Ok((did, row))
+}
+
 fn etag(version: u64) -> (&'static str, String) {
     ("etag", format!("\"{version}\""))
 }
@@ -213,7 +228,7 @@ pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) 
 }
 
 /// The version that a change is meant for: `If-Match` or, without it, the body's.
-fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
+pub(super) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
     let Some(header) = request.headers().get(IF_MATCH) else {
         return Ok(sent);
     };
@@ -240,8 +255,7 @@ pub(super) async fn replace(
     let expected = expected_version(&request, version)?;
     check(&app, &spec)?;
     if spec.data_processor_id.get_or_insert_with(|| row.processor.to_string()) != row.processor.as_str() {
-        let problem = Problem::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
-        return Err(problem.with_error("/dataProcessorId", "cannot be changed: make another integration"));
+        return Err(Problem::processor_fixed());
     }
     let row = app
         .store

@@ -15,6 +15,7 @@ mod parameters;
 mod schemas;
 mod sending;
 mod subjects;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem;
 use codes::CODES;
+pub(super) use integrations::SentIntegration;
 use operation::Group;
 use schemas::Schemas;
 

@@ -11,6 +11,7 @@ use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::Shards;
 
 use super::failures::Failures;
+use super::trial::Trials;
 use crate::config::Config;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
@@ -45,6 +46,7 @@ pub struct App {
     pub metrics: Metrics,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
+    pub(super) trials: Arc<Trials>,
     stopping: AtomicBool,
 }
 
@@ -103,6 +105,7 @@ impl App {
             metrics,
             failures,
             in_flight: AtomicUsize::new(0),
+            trials: Arc::default(),
             stopping: AtomicBool::new(false),
         }
     }
