@@ -5,19 +5,17 @@
 
 use std::sync::Arc;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use crate::event::{AcceptedEvent, JournaledEvent, Notice};
 use crate::extract::{ExtractContext, FieldTrace};
 use crate::identity::{IdentityGraph, Sighting, WEAK_FAN_OUT};
-use crate::ids::{EventId, Sequence, SubjectDid, SubjectId};
+use crate::ids::{EventId, Sequence, SubjectId};
 use crate::ports::{Claim, Integration, PipelineStore, StoreError};
 use crate::stages::{ExtractedEvent, Finding, Fitting, PiiExtractor};
 
 /// Whom an event would concern.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(into = "Shown")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
     /// It has no identifier that may link.
     Nobody,
@@ -34,46 +32,21 @@ pub enum Resolution {
     },
 }
 
-/// As it is shown.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "DryRunSubject")]
-struct Shown {
-    /// How the data subject would be found.
-    resolution: Found,
-    /// The data subject; null if there is none yet.
-    did: Option<SubjectDid>,
-    /// Those that would be merged into it.
-    merged: Vec<SubjectDid>,
-}
-
-/// How a data subject would be found.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "DryRunResolution")]
-enum Found {
-    /// The event identifies nobody.
-    Nobody,
-    /// It would be made.
-    New,
-    /// It is there.
-    Known,
-    /// It would be made of several that are there.
-    Merged,
-}
-
-impl From<Resolution> for Shown {
-    fn from(resolution: Resolution) -> Self {
-        let (resolution, subject, merged) = match resolution {
-            Resolution::Nobody => (Found::Nobody, None, Vec::new()),
-            Resolution::New => (Found::New, None, Vec::new()),
-            Resolution::Known(known) => (Found::Known, Some(known), Vec::new()),
-            Resolution::Merged { into, from } => (Found::Merged, Some(into), from),
+/// As it is shown: `{"resolution", "did", "merged"}`.
+impl Serialize for Resolution {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (resolution, subject, from) = match self {
+            Self::Nobody => ("nobody", None, &[][..]),
+            Self::New => ("new", None, &[][..]),
+            Self::Known(known) => ("known", Some(known), &[][..]),
+            Self::Merged { into, from } => ("merged", Some(into), from.as_slice()),
         };
-        Self {
-            resolution,
-            did: subject.as_ref().map(SubjectId::did),
-            merged: merged.iter().map(SubjectId::did).collect(),
-        }
+        let merged: Vec<_> = from.iter().map(SubjectId::did).collect();
+        let mut shown = serializer.serialize_struct("Resolution", 3)?;
+        shown.serialize_field("resolution", resolution)?;
+        shown.serialize_field("did", &subject.map(SubjectId::did))?;
+        shown.serialize_field("merged", &merged)?;
+        shown.end()
     }
 }
 

@@ -6,10 +6,36 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::dry_run::Resolution;
 use crate::ids::{
     ActivityId, ControllerDid, EventId, EventType, IntegrationId, ProcessorId, ReplayId, Sequence, SubjectDid,
     SubjectId, Timestamp,
 };
+
+/// See its `Serialize`.
+impl JsonSchema for Resolution {
+    fn schema_name() -> Cow<'static, str> {
+        "Resolution".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (one, several) = (
+            generator.subschema_for::<Option<SubjectDid>>(),
+            generator.subschema_for::<Vec<SubjectDid>>(),
+        );
+        json_schema!({
+            "description": "Whom an event would concern: nobody; somebody new; a data subject that is known; or one that \
+                            several would be merged into.",
+            "type": "object",
+            "properties": {
+                "resolution": {"enum": ["nobody", "new", "known", "merged"]},
+                "did": one,
+                "merged": several,
+            },
+            "required": ["resolution", "did", "merged"],
+        })
+    }
+}
 
 macro_rules! schema {
     ($name:ident, $($json:tt)+) => {

@@ -131,16 +131,15 @@ mod tests {
                 setting.key
             );
         }
-        let undescribed: Vec<_> = settings
+        // What shares a comment shares a section with it.
+        for (at, setting) in settings
             .iter()
-            .filter(|setting| setting.comment.is_empty())
-            .map(|setting| setting.key)
-            .collect();
-        assert_eq!(
-            undescribed,
-            ["restart_backoff_max_ms", "restart_window_seconds"],
-            "those share a comment"
-        );
+            .enumerate()
+            .filter(|(_, setting)| setting.comment.is_empty())
+        {
+            let before = at.checked_sub(1).map(|at| settings[at].section);
+            assert_eq!(before, Some(setting.section), "{} is not described", setting.key);
+        }
     }
 
     #[test]

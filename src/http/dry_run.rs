@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::guard::Principal;
-use super::integrations::load;
+use super::integrations::load_named;
 use super::paging::{self, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -121,11 +121,7 @@ pub(super) async fn test(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "draft"])?;
-    let named = principal.some(&app, query.get("did"))?;
-    let (_, row) = load(&principal, &app, &id).await?;
-    if named.is_some_and(|(_, controller)| controller != row.controller) {
-        return Err(Problem::not_found("integration"));
-    }
+    let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
     let saved = app
         .directory
         .by_id(row.id)

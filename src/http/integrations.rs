@@ -211,6 +211,21 @@ pub(super) async fn load(
     Ok((app.directory.did(row.controller).ok_or_else(missing)?, row))
 }
 
+/// The same; `did` may say whose it is, and must be right then.
+pub(super) async fn load_named(
+    principal: &Principal,
+    app: &App,
+    id: &str,
+    did: Option<&str>,
+) -> Result<(ControllerDid, IntegrationRow), Problem> {
+    let named = principal.some(app, did)?;
+    let (did, row) = load(principal, app, id).await?;
+    if named.is_some_and(|(_, controller)| controller != row.controller) {
+        return Err(Problem::not_found("integration"));
+    }
+    Ok((did, row))
+}
+
 pub(super) fn etag(version: u64) -> (&'static str, String) {
     ("etag", format!("\"{version}\""))
 }

@@ -2,8 +2,8 @@
 //!
 //! Each group of operations has a file in `openapi/`, in which each operation is written down once: what it is called, who
 //! may call it, what it takes and gives. Schemas are those of the types that the handlers read and write. To document a new
-//! route, write its [`operation::Operation`] into the group that it belongs to; a code that no other call gave yet goes into
-//! [`codes`] first. `tests/openapi.rs` names what is missing.
+//! route, write its `operation::Operation` into the group that it belongs to; a code that no other call gave yet goes into
+//! `codes` first. `tests/openapi.rs` names what is missing.
 
 mod codes;
 mod controllers;
@@ -15,6 +15,7 @@ mod parameters;
 mod schemas;
 mod sending;
 mod subjects;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -24,6 +25,7 @@ use serde_json::{Map, Value, json};
 
 use super::problem;
 use codes::CODES;
+pub(super) use integrations::SentIntegration;
 use operation::Group;
 use schemas::Schemas;
 

@@ -10,6 +10,7 @@ use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::mapping::Mapping;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::trial::{Comparison, Trial};
+use conduit_actors::whole;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ use tokio::sync::oneshot;
 
 use super::draft::{Draft, with_mapping};
 use super::guard::Principal;
-use super::integrations::{expected_version, load};
+use super::integrations::{expected_version, load_named};
+use super::openapi::SentIntegration;
 use super::paging::{self, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -37,10 +39,16 @@ const PART: (usize, usize) = (64, 4 << 20);
 const AT_ONCE: usize = 2;
 
 /// What is sent: the integration as it would be saved, and how many of its last events to examine.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Sent {
+#[schemars(rename = "TrialBody")]
+pub(super) struct Sent {
+    /// The integration as it would be saved, as `PUT` takes it.
+    #[schemars(with = "SentIntegration")]
     integration: Value,
+    /// How many of its last events to examine: 1,000 if it is left out, `retention.trial_events` at most.
+    #[serde(default, deserialize_with = "whole::optional")]
+    #[schemars(range(min = 1, max = 100_000))]
     limit: Option<usize>,
 }
 
@@ -107,23 +115,24 @@ enum EndedBy {
     Unreadable,
 }
 
-/// What a trial found.
+/// What a draft would change for events that were accepted.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Trial")]
 pub(super) struct Answer {
-    /// The version of the live mapping: save the draft with it, and nobody's change in between is lost.
+    /// The version of the live mapping: give it to `PUT`, and nobody's change in between is lost.
     compared_with_version: u64,
-    /// What is examined is what this node accepted.
+    /// `node`: what is examined is what this node accepted.
     scope: &'static str,
-    /// Days for which accepted events are kept.
+    /// For how many days payloads are kept.
     retention_days: u64,
-    /// Receive time of the oldest event examined.
+    /// Receive time of the oldest event examined; null: there was none.
     from: Option<Timestamp>,
-    /// And of the newest.
+    /// Receive time of the newest event examined.
     to: Option<Timestamp>,
     /// Whether nothing that was asked for is missing, but for what is not kept any more.
     complete: bool,
+    /// What ended it.
     ended_by: EndedBy,
     #[serde(flatten)]
     comparison: Comparison,
@@ -137,8 +146,8 @@ pub(super) async fn run(
     id: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    Query::read(&request, &["did"])?;
-    let (_, row) = load(&principal, &app, &id).await?;
+    let query = Query::read(&request, &["did"])?;
+    let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
     let saved = app.directory.by_id(row.id);
     let saved = saved.ok_or_else(|| Problem::not_found("integration"))?;
     let sent: Sent = paging::json(&body)?;

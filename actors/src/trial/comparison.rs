@@ -41,8 +41,8 @@ pub struct Comparison {
 
 /// Events by what would become of them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[schemars(rename = "TrialStatuses")]
 #[allow(missing_docs)] // As in `Status`.
+#[schemars(rename = "TrialStatuses")]
 pub struct Statuses {
     pub processed: u64,
     pub duplicate: u64,
@@ -53,8 +53,8 @@ pub struct Statuses {
 /// Events by what the draft would make of them, of those of which the live mapping makes something else.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(rename = "TrialChanges")]
 #[allow(missing_docs)] // As in `Status`.
+#[schemars(rename = "TrialChanges")]
 pub struct Changes {
     pub now_processed: u64,
     pub now_duplicate: u64,
@@ -90,7 +90,7 @@ pub struct NoticeRow {
     pub event: EventType,
     /// JSON Pointer to the field, with `*` for each number in it: elements count together.
     pub field: String,
-    /// As in [`Notice`].
+    /// Stable, for programs.
     pub code: String,
     /// Events under the live mapping.
     pub live: u64,
@@ -171,7 +171,7 @@ pub struct Sample {
 /// What one mapping makes of a sample.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(rename = "TrialSampleSide")]
+#[schemars(rename = "TrialSide")]
 pub struct SampleSide {
     /// What would become of it.
     pub status: Status,

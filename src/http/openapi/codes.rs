@@ -48,6 +48,7 @@ pub(super) const CODES: &[Code] = &[
     code(400, "json_invalid", "The body is not valid JSON in UTF-8.", "The detail names line and column."),
     code(400, "json_not_an_object", "The body is JSON, but not an object.", "Send one event at a time, as {…}."),
     code(400, "json_too_deep", "Objects and arrays are nested more than 64 deep.", "Send it flatter."),
+    code(400, "limit_invalid", "limit is out of range.", "Use 1 to what the detail says; the operator sets retention.trial_events."),
     code(400, "lookup_invalid", "The category has no links, or the value is not one of it.", "errors[].pointer says which; see GET /api/v1/taxonomy."),
     code(400, "mapping_invalid", "The mapping has faults.", "errors names all of them, each with a pointer and a code of its own."),
     code(400, "name_invalid", "name is empty, too long, or has the character U+0000.", "Use 1 to 200 characters."),
@@ -67,6 +68,7 @@ pub(super) const CODES: &[Code] = &[
     code(404, "not_found", "There is no such thing, or it is another controller's.", "Check the id or DID, and whose token it is."),
     code(405, "method_not_allowed", "The address does not take this method.", "The header Allow names those that it takes."),
     code(409, "already_exists", "The DID or the data processor id is taken.", "Choose another, or use what is there."),
+    code(409, "trial_running", "A trial of this controller is under way.", "Wait for its answer."),
     code(409, "version_mismatch", "It was changed since it was read.", "Read it again, and change that."),
     code(413, "body_too_large", "The body is longer than 4 MiB.", "Send less."),
     code(429, "too_many_failures", "Too many authentications failed from this address.", "Mend the credentials, then wait as long as Retry-After says."),
@@ -78,6 +80,7 @@ pub(super) const CODES: &[Code] = &[
     code(500, "shutting_down", "This process is stopping.", "Send it again: to another node, or to its successor."),
     code(503, "credentials_unconfirmed", "Whether a token still holds is not known, since the database is away for too long.", "Try again later; the operator brings the database back."),
     code(503, "database_unavailable", "The database does not answer. Events are still accepted.", "Try again as Retry-After says."),
+    code(503, "trials_busy", "As many trials as may run at a time are under way.", "Try again as Retry-After says."),
 ];
 
 impl Code {

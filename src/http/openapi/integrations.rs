@@ -14,13 +14,14 @@ use super::super::paging::Items;
 use super::operation::{Group, Operation};
 use super::parameters::{Flag, IfMatch};
 use super::sending::SentEvent;
+use super::trial;
 
 const ALL: &str = "/api/v1/integrations/custom";
 const ONE: &str = "/api/v1/integrations/custom/{id}";
 const ID: &str = "019d6240-11f0-7a52-8d3c-5b9e2f47a610";
 
 /// An integration as it is sent: what `GET` adds may come back with it.
-struct SentIntegration;
+pub(in crate::http) struct SentIntegration;
 
 impl JsonSchema for SentIntegration {
     fn schema_name() -> Cow<'static, str> {
@@ -75,7 +76,7 @@ impl JsonSchema for DryRunBody {
     }
 }
 
-fn spec() -> Value {
+pub(super) fn spec() -> Value {
     json!({"name": "Web shop", "dataProcessorId": "web-shop", "defaultRegion": "DE", "events": [
         {"name": "account_created", "purpose": "Account registration", "legalBasis": "contract",
          "dedup": {"key": "pii", "windowSeconds": 60}, "fields": [
@@ -109,7 +110,7 @@ fn created() -> Value {
     created
 }
 
-fn named(operation: Operation) -> Operation {
+pub(super) fn named(operation: Operation) -> Operation {
     operation.path::<IntegrationId>("id", "The integration.", ID)
 }
 
@@ -133,7 +134,8 @@ pub(super) fn group() -> Group {
         )
         .leads_to("getIntegration", &first)
         .leads_to("replaceIntegration", &first)
-        .leads_to("testIntegration", &first);
+        .leads_to("testIntegration", &first)
+        .leads_to("tryIntegration", &first);
     let id = [("id", "$response.body#/id")];
     let create = Operation::post(ALL, "createIntegration", "Create an integration")
         .about(
@@ -229,6 +231,6 @@ pub(super) fn group() -> Group {
     Group {
         name: "Integrations",
         about: "Custom integrations: one processor's events and field mappings at one controller.",
-        operations: vec![list, create, get, replace, delete, rotate, test],
+        operations: vec![list, create, get, replace, delete, rotate, test, trial::operation()],
     }
 }

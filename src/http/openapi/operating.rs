@@ -14,7 +14,9 @@ fn supervision() -> Value {
                  "overBudget": false, "lastFailure": null, "lastFailureAt": null, "mailboxDepth": 0, "handled": 12}],
             "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "waiting": null}}],
         "journal": {"segments": 1, "diskBytes": 1_048_576, "inFlightBytes": 0, "inFlightEvents": 0, "batches": 90,
-                    "events": 340, "lastSyncMicros": 410, "refusing": false},
+                    "events": 340, "lastSyncMicros": 410, "refusing": false,
+                    "retainedSegments": 2, "retainedBytes": 134_217_728, "retainedSince": "2026-03-30T10:30:00.000Z",
+                    "givenUpSegments": 0},
         "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1})
 }
 

@@ -6,8 +6,8 @@ use conduit_actors::ids::{SubjectDid, SubjectId};
 use conduit_actors::taxonomy::Category;
 use serde_json::{Value, json};
 
-use super::super::paging::Items;
 use super::super::identifier::Identifier;
+use super::super::paging::Items;
 use super::super::subjects::Shown;
 use super::operation::{Group, Operation};
 
