@@ -129,6 +129,12 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
     }
 
+    /// As [`BodyFault::TimedOut`], for management.
+    pub(super) fn too_slow() -> Self {
+        let detail = "the body did not arrive in time: send it at once";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "Too slow", detail)
+    }
+
     pub(super) fn too_many_failures(retry_after: u64) -> Self {
         let detail = "too many failed authentications from this address: mend the credentials, then wait";
         let status = StatusCode::TOO_MANY_REQUESTS;
@@ -244,6 +250,10 @@ impl ResponseError for Problem {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // The rest of the body may come or not (RFC 9110, 15.5.9).
+            response.force_close();
         }
         if let Some(allow) = self.allow {
             response.insert_header((header::ALLOW, allow));
@@ -380,6 +390,11 @@ impl From<ChangeError> for Problem {
             ChangeError::VersionMismatch { current } => Self::conflict(
                 "version_mismatch",
                 format!("it was changed meanwhile and is at version {current}: read it again, then change that"),
+            ),
+            ChangeError::Rotated => Self::conflict(
+                "rotated_meanwhile",
+                "it was rotated or revoked by somebody else meanwhile, and this call changed nothing: ask who did it, and \
+                 see with GET how both versions stand, before you rotate again",
             ),
             ChangeError::TooManyReplays => Self::conflict(
                 "too_many_replays",

@@ -57,12 +57,16 @@ impl Secure {
     }
 
     pub fn curl(&self, args: &[&str]) -> Output {
+        self.curl_command(args).output().unwrap()
+    }
+
+    pub fn curl_command(&self, args: &[&str]) -> Command {
         let ca = self.authority.file();
         let mut command = Command::new("curl");
         command
             .args(["-sS", "--max-time", "60", "--cacert", ca.to_str().unwrap()])
             .args(args);
-        command.output().unwrap()
+        command
     }
 
     /// The serial of the certificate that is shown.

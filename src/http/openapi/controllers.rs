@@ -77,7 +77,8 @@ pub(super) fn group() -> Group {
         "The new secret, shown this once.",
         json!({"webhookSecret": "cdt_whs_…", "previousValidUntil": "2026-04-06T11:30:00.000Z"}),
     )
-    .problems(400, &["grace_period_invalid"]);
+    .problems(400, &["grace_period_invalid"])
+    .problems(409, &["rotated_meanwhile"]);
     Group {
         name: "Controllers",
         about: "Data controllers: the tenants. Each has a webhook secret, for its senders, and a management token.",

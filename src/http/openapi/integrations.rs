@@ -7,7 +7,7 @@ use conduit_actors::mapping::IntegrationSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::super::controllers::Rotation;
+use super::super::controllers::{NAME_PATTERN, Rotation};
 use super::super::dry_run;
 use super::super::integrations::{CreatedIntegration, Integration, NewKey, SHOWN_ONLY};
 use super::super::paging::Items;
@@ -41,6 +41,10 @@ impl JsonSchema for SentIntegration {
                 "minimum": 0,
             });
             properties.insert("version".to_owned(), version);
+            // Those that were saved before this was checked are shown as they are.
+            if let Some(name) = properties.get_mut("name") {
+                name["pattern"] = json!(NAME_PATTERN);
+            }
             for name in SHOWN_ONLY {
                 let shown = json!({"description": "May come back as it was given; it is not read.", "readOnly": true});
                 properties.insert(name.to_owned(), shown);
@@ -188,7 +192,8 @@ pub(super) fn group() -> Group {
         "The new key, shown this once.",
         json!({"webhookAuth": "Bearer cdt_key_…", "previousValidUntil": "2026-04-06T11:30:00.000Z"}),
     )
-    .problems(400, &["grace_period_invalid"]);
+    .problems(400, &["grace_period_invalid"])
+    .problems(409, &["rotated_meanwhile"]);
     let event = json!({"event": "account_created", "triggeredAt": "2026-04-06T10:30:00Z", "email": "ada@shop.example"});
     let test = named(Operation::post(
         "/api/v1/integrations/custom/{id}/test",

@@ -8,16 +8,24 @@ use super::operation::{Group, Operation};
 use super::parameters::Text;
 use crate::metrics::MEDIA_TYPE;
 
+fn deleted() -> Value {
+    let of = |rows: u64, partitions: u64| json!({"rows": rows, "partitions": partitions});
+    json!({"payloads": of(12, 0), "events": of(0, 1), "replays": of(2, 0), "activities": of(0, 0)})
+}
+
 fn supervision() -> Value {
     json!({"shards": [{"shard": 0, "healthy": true, "actors": [
                 {"actor": "PiiExtractorActor", "state": "running", "generation": 1, "restarts": 0, "restartsInWindow": 0,
                  "overBudget": false, "lastFailure": null, "lastFailureAt": null, "mailboxDepth": 0, "handled": 12}],
-            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "waiting": null}}],
+            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "replays": 1,
+                           "blockedSeconds": {"commit": 0.012, "outage": 0.0}, "waiting": null}}],
         "journal": {"segments": 1, "diskBytes": 1_048_576, "inFlightBytes": 0, "inFlightEvents": 0, "batches": 90,
                     "events": 340, "lastSyncMicros": 410, "refusing": false,
                     "retainedSegments": 2, "retainedBytes": 134_217_728, "retainedSince": "2026-03-30T10:30:00.000Z",
                     "givenUpSegments": 0},
-        "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1})
+        "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1,
+        "retention": {"isRunning": false, "lastRunAt": "2026-04-06T10:00:00.000Z", "lastRun": deleted(), "total": deleted(),
+                      "failure": null}})
 }
 
 fn readiness(status: &str, detail: &str) -> Value {
@@ -35,7 +43,11 @@ pub(super) fn group() -> Group {
         );
     let supervise = Operation::get("/api/v1/supervision", "getSupervision", "State of this node's parts")
         .operator_only()
-        .gives::<Supervision>(200, "Shards, actors, journal, dedup windows.", supervision());
+        .gives::<Supervision>(
+            200,
+            "Shards, actors, running replays, journal, dedup windows, retention.",
+            supervision(),
+        );
     let metrics = Operation::get("/metrics", "getMetrics", "Metrics")
         .about("For Prometheus. Nothing in it names a tenant.")
         .open()
