@@ -21,6 +21,8 @@ fn stranger(conduit: &Conduit, sent: &[u8]) -> Vec<u8> {
 #[test]
 fn no_stranger_raises_an_alarm_and_refusals_have_their_lines() {
     let conduit = Conduit::with(&[("CONDUIT_LOG", "info,conduit::logging=debug")]);
+    // The credentials that are made at the first start are warned of.
+    let start = conduit.logs().len();
     let endless = [b"GET / HTTP/1.1\r\nx: ".as_slice(), &vec![b'a'; 300_000]].concat();
     for (sent, about) in [
         (b"\x16\x03\x01\x02\x00\x01\x00".as_slice(), "TLS"),
@@ -49,6 +51,6 @@ fn no_stranger_raises_an_alarm_and_refusals_have_their_lines() {
         (refused[0]["level"].as_str(), refused[0]["fields"]["message"].as_str()),
         (Some("INFO"), Some("refused"))
     );
-    let logs = conduit.logs();
+    let logs = conduit.logs().split_off(start);
     assert!(!logs.contains("\"ERROR\"") && !logs.contains("\"WARN\""), "{logs}");
 }

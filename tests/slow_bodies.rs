@@ -2,7 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Stdio;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 use crate::common::secure::Secure;
 use crate::common::{Conduit, PATIENCE, Tenant};
@@ -74,25 +78,40 @@ fn a_management_body_that_does_not_come_is_waited_for_for_so_long_only() {
 fn the_same_over_http_2() {
     let secure = Secure::start(&[SHORT]);
     let shop = Tenant::create(&secure.conduit, "did:web:shop.example");
-    let authorization = format!("Authorization: Bearer {}", shop.token);
-    let url = format!("{}/api/v1/subjects/lookup", secure.conduit.url);
-    // The body is what is written to its standard input, as it is written.
-    let arguments = [
-        "-H",
-        &authorization,
-        "-X",
-        "POST",
-        "-T",
-        ".",
-        "-w",
-        "\n%{http_version} %{http_code}",
-    ];
-    let mut command = secure.curl_command(&[&["--http2", url.as_str()][..], &arguments].concat());
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut body = child.stdin.take().unwrap();
-    body.write_all(b"{").unwrap();
-    let output = child.wait_with_output().unwrap();
-    drop(body);
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.ends_with("\n2 408") && text.contains("body_timeout"), "{text}");
+    let pem = secure.authority.pem();
+    let mut roots = rustls::RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(&pem) {
+        roots.add(root.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (status, text) = runtime.unwrap().block_on(async {
+        let stream = tokio::net::TcpStream::connect(secure.address()).await.unwrap();
+        let stream = connector.connect("127.0.0.1".try_into().unwrap(), stream).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let request = http02::Request::post("https://127.0.0.1/api/v1/subjects/lookup")
+            .header("authorization", format!("Bearer {}", shop.token))
+            .body(())
+            .unwrap();
+        let (answer, mut body) = client.send_request(request, false).unwrap();
+        body.send_data(Bytes::from_static(b"{"), false).unwrap();
+        let mut answer = answer.await.unwrap();
+        let mut text = Vec::new();
+        while let Some(Ok(chunk)) = answer.body_mut().data().await {
+            text.extend_from_slice(&chunk);
+        }
+        // The connection is good for other requests.
+        let request = http02::Request::get("https://127.0.0.1/livez").body(()).unwrap();
+        let (alive, _) = client.send_request(request, true).unwrap();
+        assert_eq!(alive.await.unwrap().status(), 200);
+        connection.abort();
+        (answer.status(), String::from_utf8(text).unwrap())
+    });
+    assert_eq!(status, 408);
+    assert!(text.contains("body_timeout"), "{text}");
 }

@@ -57,16 +57,12 @@ impl Secure {
     }
 
     pub fn curl(&self, args: &[&str]) -> Output {
-        self.curl_command(args).output().unwrap()
-    }
-
-    pub fn curl_command(&self, args: &[&str]) -> Command {
         let ca = self.authority.file();
         let mut command = Command::new("curl");
         command
             .args(["-sS", "--max-time", "60", "--cacert", ca.to_str().unwrap()])
             .args(args);
-        command
+        command.output().unwrap()
     }
 
     /// The serial of the certificate that is shown.
