@@ -14,7 +14,8 @@ fn supervision() -> Value {
     json!({"shards": [{"shard": 0, "healthy": true, "actors": [
                 {"actor": "PiiExtractorActor", "state": "running", "generation": 1, "restarts": 0, "restartsInWindow": 0,
                  "overBudget": false, "lastFailure": null, "lastFailureAt": null, "mailboxDepth": 0, "handled": 12}],
-            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "waiting": null}}],
+            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "replays": 0, "waiting": null,
+                           "blockedSeconds": {"commit": 0.42, "outage": 0.0}}}],
         "journal": {"segments": 1, "diskBytes": 1_048_576, "inFlightBytes": 0, "inFlightEvents": 0, "batches": 90,
                     "events": 340, "lastSyncMicros": 410, "refusing": false,
                     "retainedSegments": 2, "retainedBytes": 134_217_728, "retainedSince": "2026-03-30T10:30:00.000Z",
