@@ -91,7 +91,10 @@ fn the_same_over_http_2() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (status, text) = runtime.unwrap().block_on(async {
         let stream = tokio::net::TcpStream::connect(secure.address()).await.unwrap();
-        let stream = connector.connect("127.0.0.1".try_into().unwrap(), stream).await.unwrap();
+        let stream = connector
+            .connect("127.0.0.1".try_into().unwrap(), stream)
+            .await
+            .unwrap();
         let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
         let connection = tokio::spawn(connection);
         let request = http02::Request::post("https://127.0.0.1/api/v1/subjects/lookup")

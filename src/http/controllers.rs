@@ -70,6 +70,15 @@ pub(super) struct NewSecret {
     previous_valid_until: Timestamp,
 }
 
+impl NewSecret {
+    pub(super) fn new(secret: &Secret, previous_valid_until: Timestamp) -> Self {
+        Self {
+            webhook_secret: shown_once(secret),
+            previous_valid_until,
+        }
+    }
+}
+
 /// What can be changed of a controller.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -272,8 +281,5 @@ pub(super) async fn rotate_secret(
         .await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     tracing::info!(did = row.did.as_str(), previous_until = %until, "webhook secret rotated");
-    Ok(HttpResponse::Ok().json(NewSecret {
-        webhook_secret: shown_once(&secret),
-        previous_valid_until: until,
-    }))
+    Ok(HttpResponse::Ok().json(NewSecret::new(&secret, until)))
 }

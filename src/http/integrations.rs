@@ -5,6 +5,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, IntegrationId, ProcessorId, Timestamp};
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
 use conduit_actors::whole;
 use schemars::JsonSchema;
@@ -72,6 +73,15 @@ pub(super) struct NewKey {
     webhook_auth: String,
     /// Until when the one before is taken as well.
     previous_valid_until: Timestamp,
+}
+
+impl NewKey {
+    pub(super) fn new(key: &Secret, previous_valid_until: Timestamp) -> Self {
+        Self {
+            webhook_auth: format!("Bearer {}", key.expose()),
+            previous_valid_until,
+        }
+    }
 }
 
 /// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
@@ -302,8 +312,5 @@ pub(super) async fn rotate_key(
     app.store.set_api_key(row.id, row.api_key.current, &credential).await?;
     app.directory.refresh(&*app.store, &did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
-    Ok(HttpResponse::Ok().json(NewKey {
-        webhook_auth: format!("Bearer {}", key.expose()),
-        previous_valid_until: until,
-    }))
+    Ok(HttpResponse::Ok().json(NewKey::new(&key, until)))
 }
