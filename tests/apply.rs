@@ -220,8 +220,8 @@ fn what_is_exported_is_what_there_is() {
     let dir = tempfile::tempdir().unwrap();
     let file = write(dir.path(), "conduit.toml", FILE);
     ended(&run(&conduit, &["apply", &file, "--yes"]), 0);
-    let odd = json!({"name": "\"odd\" = [x] #\n", "events": [
-        {"name": "it's \"odd\".[a]", "dedup": {"key": "body", "windowSeconds": 5}, "fields": [{"path": "a\"'\\.b[][]"}]},
+    let odd = json!({"name": "\"odd\" = [x] #", "events": [
+        {"name": "it's \"odd\".[a]", "purpose": "two\nlines\u{7}", "dedup": {"key": "body", "windowSeconds": 5}, "fields": [{"path": "a\"'\\.b[][]"}]},
         {"name": "none"}]});
     let shop = Tenant::with(&conduit, "did:web:odd%22.example", odd);
     for (name, format) in [("all.toml", "toml"), ("all.json", "json")] {
