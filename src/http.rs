@@ -5,6 +5,7 @@
 
 mod accept;
 mod activities;
+mod body;
 mod controllers;
 mod credentials;
 mod csv;

@@ -1,5 +1,7 @@
 //! The rotation cockpit: which version of a credential is used, from how many addresses, and how it ends.
 
+mod race;
+
 use std::sync::Arc;
 
 use conduit::keys::Keyring;

@@ -1,7 +1,7 @@
 //! Lists of events: those in flight, from the journal, and those with an outcome, from the store.
 
 use actix_web::http::header::{ACCEPT, VARY};
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, LinkHash, Status};
 use conduit_actors::ids::{
@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::Format;
+use super::body::Body;
 use super::cursor::Cursors;
 use super::events::{Shown, in_flight, stored};
 use super::export::{self, Asked, List, Row};
@@ -314,7 +315,7 @@ pub(super) async fn search(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;

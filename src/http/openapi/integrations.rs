@@ -7,6 +7,7 @@ use conduit_actors::mapping::IntegrationSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::super::controllers::NAME_PATTERN;
 use super::super::dry_run;
 use super::super::integrations::{CreatedIntegration, Integration, SHOWN_ONLY};
 use super::super::paging::Items;
@@ -41,6 +42,10 @@ impl JsonSchema for SentIntegration {
                 "minimum": 0,
             });
             properties.insert("version".to_owned(), version);
+            // Those that were saved before this was checked are shown as they are.
+            if let Some(name) = properties.get_mut("name") {
+                name["pattern"] = json!(NAME_PATTERN);
+            }
             for name in SHOWN_ONLY {
                 let shown = json!({"description": "May come back as it was given; it is not read.", "readOnly": true});
                 properties.insert(name.to_owned(), shown);
