@@ -262,8 +262,8 @@ pub(super) async fn key(
     request: HttpRequest,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    Query::read(&request, &["did"])?;
-    let (_, row) = integrations::load(&principal, &app, &id).await?;
+    let query = Query::read(&request, &["did"])?;
+    let (_, row) = integrations::load_named(&principal, &app, &id, query.get("did")).await?;
     let owner = CredentialOwner::Integration(row.id);
     Ok(HttpResponse::Ok().json(state(&app, owner, &row.api_key).await?))
 }

@@ -4,7 +4,9 @@ use actix_web::http::header::{ACCEPT, VARY};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, LinkHash, Status};
-use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp};
+use conduit_actors::ids::{
+    ControllerId, EventId, EventType, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
+};
 use conduit_actors::ports::Journal as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -259,7 +261,7 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
         controller,
         status: query.get("status").map(read_status).transpose()?,
         integration: query.parsed("integration", "an integration's id")?,
-        event_type: query.get("event").map(str::to_owned),
+        event_type: query.event_type()?,
         subjects,
         from: query.time("from")?,
         to: query.time("to")?,
@@ -282,6 +284,7 @@ pub(super) struct Search {
     #[schemars(with = "Option<IntegrationId>")]
     integration: Option<String>,
     /// Of this type.
+    #[schemars(with = "Option<EventType>")]
     event: Option<String>,
     /// Received at this time or later.
     #[schemars(with = "Option<Timestamp>")]
@@ -339,11 +342,12 @@ pub(super) async fn search(
 impl Search {
     fn filter(&self, controller: ControllerId) -> Result<EventFilter, Problem> {
         let status = self.status.as_deref().map(read_status).transpose();
+        let event = parsed::<EventType>(self.event.as_deref(), "/event", paging::AN_EVENT_TYPE)?;
         Ok(EventFilter {
             controller: Some(controller),
             status: status.map_err(|problem| problem.at("/status"))?,
             integration: parsed(self.integration.as_deref(), "/integration", "an integration's id")?,
-            event_type: self.event.clone(),
+            event_type: event.map(|name| name.to_string()),
             subjects: None,
             from: time(self.from.as_deref(), "/from")?,
             to: time(self.to.as_deref(), "/to")?,

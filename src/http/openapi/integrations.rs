@@ -122,7 +122,9 @@ pub(super) fn named(operation: Operation) -> Operation {
 /// `did`, which may stand beside the id.
 pub(super) fn with_did(operation: Operation) -> Operation {
     let about = "The integration's controller; the id says it already.";
-    operation.query::<ControllerDid>("did", about, "did:web:shop.example")
+    operation
+        .query::<ControllerDid>("did", about, "did:web:shop.example")
+        .problems(400, &["did_invalid"])
 }
 
 fn snippets() -> Operation {
@@ -208,23 +210,17 @@ pub(super) fn group() -> Group {
         .about("What came by it stays.")
         .gives_nothing(204, "It is gone. Its URL answers 401 at once.");
     let event = json!({"event": "account_created", "triggeredAt": "2026-04-06T10:30:00Z", "email": "ada@shop.example"});
-    let test = named(Operation::post(
+    let test = with_did(named(Operation::post(
         "/api/v1/integrations/custom/{id}/test",
         "testIntegration",
         "Dry run of an event",
-    ))
+    )))
     .about("What would become of an event, field by field, with values masked. Stores nothing.")
     .query::<Flag>(
         "draft",
         "Whether the body has a draft of the integration with the event.",
         "false",
     )
-    .query::<ControllerDid>(
-        "did",
-        "The integration's controller; the id says it already.",
-        "did:web:shop.example",
-    )
-    .problems(400, &["did_invalid"])
     .takes::<DryRunBody>("An event or, with draft=true, a draft and an event.", event.clone())
     .or_takes("draft", json!({"integration": spec(), "event": event}))
     .gives::<dry_run::Shown>(200, "What would become of it.", tried())
