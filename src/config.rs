@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` documents every key. Unknown keys are errors.
 
+mod dashboard;
 mod database;
 mod environment;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
+pub use dashboard::DashboardConfig;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 
@@ -52,6 +54,7 @@ section! {
         pipeline: PipelineConfig,
         dedup: DedupConfig,
         taxonomy: TaxonomyConfig,
+        dashboard: DashboardConfig,
         logging: LoggingConfig,
     }
 }
@@ -248,6 +251,7 @@ impl Config {
         );
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
+        self.dashboard.check(&mut range);
         if let Err(error) = self.dedup.redis_server() {
             wrong.push(error);
         }

@@ -3,22 +3,22 @@
 //! Handlers know the pipeline by its messages ([`conduit_actors::ingest`]) and the rest by [`App`]. Every error is
 //! a `Problem`; there is one map from each inner error to what is shown.
 
-mod activities;
-mod controllers;
-mod dry_run;
-mod events;
-mod failures;
-mod guard;
+pub(crate) mod activities;
+pub(crate) mod controllers;
+pub(crate) mod dry_run;
+pub(crate) mod events;
+pub(crate) mod failures;
+pub(crate) mod guard;
 mod ingest;
-mod integrations;
-mod paging;
-mod probes;
-mod problem;
+pub(crate) mod integrations;
+pub(crate) mod paging;
+pub(crate) mod probes;
+pub(crate) mod problem;
 mod request_id;
 mod server;
 mod state;
-mod stats;
-mod subjects;
+pub(crate) mod stats;
+pub(crate) mod subjects;
 
 pub use server::{bind, run};
 pub use state::{App, Parts};

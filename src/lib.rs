@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cli;
 pub mod config;
+mod dashboard;
 pub mod dedup;
 pub mod directory;
 pub mod http;

@@ -33,7 +33,7 @@ use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
 use crate::secrets;
-use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store, keep_pruned};
 
 /// The longest dedup window there is: claims older than this are of no use to anyone.
 const LONGEST_WINDOW_MS: i64 = 86_400_000;
@@ -49,6 +49,7 @@ pub struct Running {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     following: JoinHandle<()>,
+    pruning: JoinHandle<()>,
     _lock: File,
 }
 
@@ -129,6 +130,7 @@ pub async fn start(config: Config) -> Result<Running> {
         let app = Arc::clone(&app);
         move |controller| app.forget(controller)
     }));
+    let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
     let server = http::run(Arc::clone(&app), listener)?;
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
@@ -141,6 +143,7 @@ pub async fn start(config: Config) -> Result<Running> {
         server: handle,
         serving,
         following,
+        pruning,
         _lock: lock,
     })
 }
@@ -278,6 +281,7 @@ impl Running {
         self.app.begin_stop();
         self.server.stop(true).await;
         self.following.abort();
+        self.pruning.abort();
         self.app.shards.stop().await;
         self.app.journal.close();
         self.store.close().await;

@@ -6,6 +6,7 @@
 
 mod chains;
 mod changes;
+mod history;
 mod payloads;
 mod postgres;
 mod rows;
@@ -23,6 +24,7 @@ use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
+pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::SqliteStore;
 
@@ -204,7 +206,7 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore {
+pub trait Store: PipelineStore + History {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

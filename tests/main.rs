@@ -9,6 +9,7 @@ mod authorization;
 mod canary;
 mod contract;
 mod crash;
+mod dashboard;
 mod dedup;
 mod dedup_failover;
 mod dedup_redis;

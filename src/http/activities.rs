@@ -169,7 +169,7 @@ const CSV_HEAD: &str = "activityId,sequence,eventId,subject,integrationId,dataPr
      categories,triggeredAt,loggedAt,hash,previousHash\r\n";
 
 /// The whole list, page by page, as RFC 4180.
-fn csv(app: Data<App>, filter: ActivityFilter) -> HttpResponse {
+pub(crate) fn csv(app: Data<App>, filter: ActivityFilter) -> HttpResponse {
     const PAGE: usize = 1_000;
     let pages = stream::unfold((app, filter, None, true), |(app, filter, after, more)| async move {
         if !more {

@@ -29,11 +29,17 @@ struct NewController {
 /// The body of a rotation.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Rotation {
+pub(crate) struct Rotation {
     grace_period_seconds: Option<u32>,
 }
 
 impl Rotation {
+    pub(crate) const fn with_grace(seconds: u32) -> Self {
+        Self {
+            grace_period_seconds: Some(seconds),
+        }
+    }
+
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
         if body.iter().all(u8::is_ascii_whitespace) {
             Ok(Self::default())
@@ -56,7 +62,7 @@ impl Rotation {
 }
 
 /// When a credential's predecessor ends, if it still serves.
-pub(super) fn previous_until(credential: &Credential) -> Option<Timestamp> {
+pub(crate) fn previous_until(credential: &Credential) -> Option<Timestamp> {
     credential
         .previous
         .as_ref()
@@ -77,7 +83,23 @@ fn shown(row: &ControllerRow) -> Value {
 pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     let new: NewController = paging::json(&body)?;
-    let name = new.name.trim();
+    let made = make(&app, &new.name, new.did).await?;
+    let mut answer = shown(&made.row);
+    answer["webhookSecret"] = shown_once(&made.webhook_secret);
+    answer["managementToken"] = shown_once(&made.management_token);
+    Ok(HttpResponse::Created().json(answer))
+}
+
+/// A new controller, with its credentials, which are known here alone.
+pub(crate) struct Made {
+    pub(crate) row: ControllerRow,
+    pub(crate) webhook_secret: Secret,
+    pub(crate) management_token: Secret,
+}
+
+/// Makes a controller.
+pub(crate) async fn make(app: &App, name: &str, did: Option<ControllerDid>) -> Result<Made, Problem> {
+    let name = name.trim();
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
         let problem = Problem::bad_request("name_invalid", "name must have 1 to 200 characters");
         return Err(problem.with_error("/name", "must have 1 to 200 characters"));
@@ -87,7 +109,7 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) ->
         return Err(problem.with_error("/name", "must not have the character U+0000"));
     }
     let id = ControllerId::generate();
-    let did = match new.did {
+    let did = match did {
         Some(did) => did,
         None => format!("did:conduit:controller:{id}")
             .parse()
@@ -121,10 +143,11 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) ->
     app.directory.refresh(&*app.store, &row.did).await?;
     app.forget_gone();
     tracing::info!(did = row.did.as_str(), "controller created");
-    let mut answer = shown(&row);
-    answer["webhookSecret"] = shown_once(&secret);
-    answer["managementToken"] = shown_once(&token);
-    Ok(HttpResponse::Created().json(answer))
+    Ok(Made {
+        row,
+        webhook_secret: secret,
+        management_token: token,
+    })
 }
 
 /// A credential in the one answer that shows it.
@@ -157,7 +180,7 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     Ok(HttpResponse::Ok().json(items))
 }
 
-async fn load(principal: &Principal, app: &App, did: &str) -> Result<ControllerRow, Problem> {
+pub(crate) async fn load(principal: &Principal, app: &App, did: &str) -> Result<ControllerRow, Problem> {
     let (did, _) = principal.one(app, Some(did))?;
     app.store
         .controller(&did)
@@ -173,12 +196,17 @@ pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>)
 /// `DELETE /api/v1/controllers/{did}`: with all that it owns.
 pub(super) async fn delete(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
     principal.operator()?;
-    let row = load(&principal, &app, &did).await?;
+    remove(&app, &load(&principal, &app, &did).await?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes a controller with all that it owns.
+pub(crate) async fn remove(app: &App, row: &ControllerRow) -> Result<(), Problem> {
     app.store.delete_controller(row.id).await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     app.forget_gone();
     tracing::info!(did = row.did.as_str(), "controller deleted with all that it owned");
-    Ok(HttpResponse::NoContent().finish())
+    Ok(())
 }
 
 /// `POST /api/v1/controllers/{did}/webhook-secret/rotate`
@@ -189,10 +217,20 @@ pub(super) async fn rotate_secret(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let row = load(&principal, &app, &did).await?;
+    let (secret, until) = new_secret(&app, &row, Rotation::read(&body)?).await?;
+    Ok(HttpResponse::Ok().json(json!({"webhookSecret": secret.expose(), "previousValidUntil": until})))
+}
+
+/// Gives a controller a new webhook secret; until when the old one serves beside it.
+pub(crate) async fn new_secret(
+    app: &App,
+    row: &ControllerRow,
+    rotation: Rotation,
+) -> Result<(Secret, Timestamp), Problem> {
     let secret = generate(Purpose::WebhookSecret);
-    let (credential, until) = Rotation::read(&body)?.apply(&row.webhook_secret, secret.hash())?;
+    let (credential, until) = rotation.apply(&row.webhook_secret, secret.hash())?;
     app.store.set_webhook_secret(row.id, &credential).await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     tracing::info!(did = row.did.as_str(), previous_until = %until, "webhook secret rotated");
-    Ok(HttpResponse::Ok().json(json!({"webhookSecret": secret.expose(), "previousValidUntil": until})))
+    Ok((secret, until))
 }

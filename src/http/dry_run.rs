@@ -10,7 +10,7 @@ use conduit_actors::event::{AcceptedEvent, Notice, Status};
 use conduit_actors::extract::FieldTrace;
 use conduit_actors::ids::{EventId, SubjectId, Timestamp};
 use conduit_actors::ingest::{BodyFault, Refusal};
-use conduit_actors::mapping::{FieldType, Mapping};
+use conduit_actors::mapping::{FieldType, IntegrationSpec, Mapping};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::stages::Finding;
@@ -73,7 +73,7 @@ impl From<FieldTrace> for Field {
 }
 
 /// Enough to recognise a value that one knows, and too little to learn one that one does not.
-fn masked(value: &str) -> String {
+pub(crate) fn masked(value: &str) -> String {
     let shown = if value.chars().nth(3).is_some() { 1 } else { 0 };
     value.chars().take(shown).chain("…".chars()).collect()
 }
@@ -100,6 +100,11 @@ pub(super) async fn test(
             return Err(Problem::bad_request("parameter_invalid", detail));
         }
     };
+    Ok(HttpResponse::Ok().json(shown(run(&app, &integration, body).await?)))
+}
+
+/// What would become of an event under an integration.
+pub(crate) async fn run(app: &App, integration: &Arc<Integration>, body: Bytes) -> Result<DryRun, Problem> {
     if body.len() > app.config.server.max_body_bytes {
         return Err(BodyFault::TooLarge.into());
     }
@@ -114,34 +119,43 @@ pub(super) async fn test(
     };
     let controller = event.controller;
     let first = |claim: &_| app.dedup.first(controller, claim);
-    let run = dry_run(&integration, event, first, &*app.store).await?;
-    Ok(HttpResponse::Ok().json(shown(run)))
+    Ok(dry_run(integration, event, first, &*app.store).await?)
 }
 
 /// The integration as its draft would make it, and the event that came with the draft.
 fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration>, Bytes), Problem> {
     let draft: Draft = paging::json(body)?;
     let (spec, _) = read(&serde_json::to_vec(&draft.integration).unwrap_or_default())?;
-    let mapping = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
-    let integration = Integration {
+    let event = serde_json::to_vec(&draft.event).unwrap_or_default();
+    Ok((under(app, saved, &spec)?, event.into()))
+}
+
+/// The integration as it would be with this spec.
+pub(crate) fn under(app: &App, saved: &Integration, spec: &IntegrationSpec) -> Result<Arc<Integration>, Problem> {
+    let mapping = Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+    Ok(Arc::new(Integration {
         id: saved.id,
         controller: Arc::clone(&saved.controller),
         processor: saved.processor.clone(),
         api_key: saved.api_key.clone(),
         mapping: Arc::new(mapping),
-    };
-    let event = serde_json::to_vec(&draft.event).unwrap_or_default();
-    Ok((Arc::new(integration), event.into()))
+    }))
+}
+
+/// The outcome that it would have, and why.
+pub(crate) fn verdict(run: &DryRun) -> (Status, &[Notice]) {
+    match &run.extracted.finding {
+        Finding::Rejected(reasons) => (Status::Rejected, reasons),
+        Finding::Failed(reasons) => (Status::Failed, reasons),
+        Finding::Fits(_) if run.duplicate_of.is_some() => (Status::Duplicate, &[]),
+        Finding::Fits(_) => (Status::Processed, &[]),
+    }
 }
 
 fn shown(run: DryRun) -> Value {
+    let (status, reasons) = verdict(&run);
+    let reasons = reasons.to_vec();
     let extracted = run.extracted;
-    let (status, reasons) = match extracted.finding {
-        Finding::Rejected(reasons) => (Status::Rejected, reasons),
-        Finding::Failed(reasons) => (Status::Failed, reasons),
-        Finding::Fits(_) if run.duplicate_of.is_some() => (Status::Duplicate, Vec::new()),
-        Finding::Fits(_) => (Status::Processed, Vec::new()),
-    };
     let fields: Vec<Field> = run.fields.into_iter().map(Field::from).collect();
     json!({
         "status": status,

@@ -16,30 +16,30 @@ use crate::store::{EventFilter, EventRow, Page};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
-    event_id: EventId,
-    did: ControllerDid,
-    integration_id: IntegrationId,
-    data_processor_id: Option<ProcessorId>,
-    event: String,
-    triggered_at: Timestamp,
-    received_at: Timestamp,
-    status: Status,
-    reasons: Vec<Notice>,
-    warnings: Vec<Notice>,
-    duplicate_of: Option<EventId>,
-    subject: Option<String>,
-    categories: Vec<String>,
-    stages: Stages,
+pub(crate) struct Shown {
+    pub(crate) event_id: EventId,
+    pub(crate) did: ControllerDid,
+    pub(crate) integration_id: IntegrationId,
+    pub(crate) data_processor_id: Option<ProcessorId>,
+    pub(crate) event: String,
+    pub(crate) triggered_at: Timestamp,
+    pub(crate) received_at: Timestamp,
+    pub(crate) status: Status,
+    pub(crate) reasons: Vec<Notice>,
+    pub(crate) warnings: Vec<Notice>,
+    pub(crate) duplicate_of: Option<EventId>,
+    pub(crate) subject: Option<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) stages: Stages,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Stages {
-    journaled_at: Timestamp,
-    extracted_at: Option<Timestamp>,
-    resolved_at: Option<Timestamp>,
-    logged_at: Option<Timestamp>,
+pub(crate) struct Stages {
+    pub(crate) journaled_at: Timestamp,
+    pub(crate) extracted_at: Option<Timestamp>,
+    pub(crate) resolved_at: Option<Timestamp>,
+    pub(crate) logged_at: Option<Timestamp>,
 }
 
 fn stored(app: &App, row: EventRow) -> Option<Shown> {
@@ -100,7 +100,7 @@ fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
     })
 }
 
-fn read_status(text: &str) -> Result<Status, Problem> {
+pub(crate) fn read_status(text: &str) -> Result<Status, Problem> {
     let all = [
         Status::Received,
         Status::Processed,
@@ -114,8 +114,7 @@ fn read_status(text: &str) -> Result<Status, Problem> {
     })
 }
 
-/// `GET /api/v1/events`, newest first. Those in flight come from the journal, the others from the store; an event that
-/// is committed in between is shown once.
+/// `GET /api/v1/events`
 pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let known = ["did", "status", "integration", "event", "from", "to", "limit", "cursor"];
     let query = Query::read(&request, &known)?;
@@ -128,22 +127,25 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
         to: query.time("to")?,
     };
     let (limit, after) = (query.limit()?, query.cursor::<EventId>()?);
+    let found = newest(&app, &filter, after, limit + 1).await?;
+    Ok(HttpResponse::Ok().json(Items::page(found, limit, |event| event.event_id.to_string())))
+}
+
+/// Newest first. Those in flight come from the journal, the others from the store; an event that is committed in between
+/// is shown once.
+pub(crate) async fn newest(
+    app: &App,
+    filter: &EventFilter,
+    after: Option<EventId>,
+    limit: usize,
+) -> Result<Vec<Shown>, Problem> {
     let mut found = Vec::new();
     if filter.status.is_none_or(|status| status == Status::Received) {
-        found = pending(&app, &filter, after, limit + 1)?;
+        found = pending(app, filter, after, limit)?;
     }
     if filter.status != Some(Status::Received) {
-        let rows = app
-            .store
-            .events(
-                &filter,
-                Page {
-                    after,
-                    limit: limit + 1,
-                },
-            )
-            .await?;
-        found.extend(rows.into_iter().filter_map(|row| stored(&app, row)));
+        let rows = app.store.events(filter, Page { after, limit }).await?;
+        found.extend(rows.into_iter().filter_map(|row| stored(app, row)));
     }
     // A stable sort by id: of an event that is in both, the stored one, which is later, is kept.
     found.sort_by(|a, b| {
@@ -152,8 +154,8 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
             .then((a.status == Status::Received).cmp(&(b.status == Status::Received)))
     });
     found.dedup_by_key(|event| event.event_id);
-    found.truncate(limit + 1);
-    Ok(HttpResponse::Ok().json(Items::page(found, limit, |event| event.event_id.to_string())))
+    found.truncate(limit);
+    Ok(found)
 }
 
 fn pending(app: &App, filter: &EventFilter, after: Option<EventId>, limit: usize) -> Result<Vec<Shown>, Problem> {
@@ -189,17 +191,22 @@ fn pending(app: &App, filter: &EventFilter, after: Option<EventId>, limit: usize
 
 /// `GET /api/v1/events/{eventId}`
 pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(find(&principal, &app, &id).await?))
+}
+
+/// One event, wherever it is.
+pub(crate) async fn find(principal: &Principal, app: &App, id: &str) -> Result<Shown, Problem> {
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
     // The journal first, then the store, then the journal no more: an event goes one way only.
-    let pending = find_pending(&principal, &app, id)?;
+    let pending = find_pending(principal, app, id)?;
     if let Some(row) = app.store.event(id).await? {
-        if !principal.sees(&app, row.controller) {
+        if !principal.sees(app, row.controller) {
             return Err(missing());
         }
-        return Ok(HttpResponse::Ok().json(stored(&app, row).ok_or_else(missing)?));
+        return stored(app, row).ok_or_else(missing);
     }
-    Ok(HttpResponse::Ok().json(pending.ok_or_else(missing)?))
+    pending.ok_or_else(missing)
 }
 
 fn find_pending(principal: &Principal, app: &App, id: EventId) -> Result<Option<Shown>, Problem> {

@@ -3,8 +3,9 @@
 use actix_web::http::header::IF_MATCH;
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::ids::{ControllerDid, IntegrationId, ProcessorId, Timestamp};
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,20 +51,24 @@ fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
     Ok(())
 }
 
-fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
+/// Where an integration's events are to be sent.
+pub(crate) fn webhook_url(app: &App, did: &ControllerDid, row: &IntegrationRow) -> String {
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let url = format!(
+    format!(
         "{}/api/v1/integrations/custom/event?did={}&dpid={}",
         app.public_url,
         // Colons need no escape in a query, and DIDs read better with them.
         encode(did.as_str()).replace("%3A", ":"),
         encode(row.processor.as_str()).replace("%3A", ":")
-    );
+    )
+}
+
+fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
     let mut shown = serde_json::to_value(&row.spec).unwrap_or_default();
     shown["id"] = json!(row.id);
     shown["did"] = json!(did);
     shown["dataProcessorId"] = json!(row.processor);
-    shown["webhookUrl"] = json!(url);
+    shown["webhookUrl"] = json!(webhook_url(app, did, row));
     shown["version"] = json!(row.version);
     shown["createdAt"] = json!(row.created_at);
     shown["updatedAt"] = json!(row.updated_at);
@@ -80,8 +85,21 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (did, controller) = principal.one(&app, query.get("did"))?;
-    let (mut spec, _) = read(&body)?;
-    check(&app, &spec)?;
+    let (spec, _) = read(&body)?;
+    let (row, key) = make(&app, &did, controller, spec).await?;
+    let mut answer = shown(&app, &did, &row);
+    answer["webhookAuth"] = json!(format!("Bearer {}", key.expose()));
+    Ok(HttpResponse::Created().json(answer))
+}
+
+/// Makes an integration; its row, and its API key, which is known here alone.
+pub(crate) async fn make(
+    app: &App,
+    did: &ControllerDid,
+    controller: ControllerId,
+    mut spec: IntegrationSpec,
+) -> Result<(IntegrationRow, Secret), Problem> {
+    check(app, &spec)?;
     let processor = spec
         .data_processor_id
         .get_or_insert_with(|| Uuid::now_v7().to_string())
@@ -105,11 +123,9 @@ pub(super) async fn create(
         updated_at: now,
     };
     app.store.create_integration(&row).await?;
-    app.directory.refresh(&*app.store, &did).await?;
+    app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, "integration created");
-    let mut answer = shown(&app, &did, &row);
-    answer["webhookAuth"] = json!(format!("Bearer {}", key.expose()));
-    Ok(HttpResponse::Created().json(answer))
+    Ok((row, key))
 }
 
 /// `GET /api/v1/integrations/custom`
@@ -136,7 +152,7 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     }))
 }
 
-pub(super) async fn load(
+pub(crate) async fn load(
     principal: &Principal,
     app: &App,
     id: &str,
@@ -188,9 +204,23 @@ pub(super) async fn replace(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
-    let (mut spec, version) = read(&body)?;
+    let (spec, version) = read(&body)?;
     let expected = expected_version(&request, version)?;
-    check(&app, &spec)?;
+    let row = change(&app, &did, &row, spec, expected).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header(etag(row.version))
+        .json(shown(&app, &did, &row)))
+}
+
+/// Replaces an integration's spec, if it is still at the version that is expected; the new row.
+pub(crate) async fn change(
+    app: &App,
+    did: &ControllerDid,
+    row: &IntegrationRow,
+    mut spec: IntegrationSpec,
+    expected: Option<u64>,
+) -> Result<IntegrationRow, Problem> {
+    check(app, &spec)?;
     if spec.data_processor_id.get_or_insert_with(|| row.processor.to_string()) != row.processor.as_str() {
         let problem = Problem::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
         return Err(problem.with_error("/dataProcessorId", "cannot be changed: make another integration"));
@@ -199,20 +229,24 @@ pub(super) async fn replace(
         .store
         .replace_integration(row.id, expected, &spec, Timestamp::now())
         .await?;
-    app.directory.refresh(&*app.store, &did).await?;
+    app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, version = row.version, "integration replaced");
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(row.version))
-        .json(shown(&app, &did, &row)))
+    Ok(row)
 }
 
 /// `DELETE /api/v1/integrations/custom/{id}`: its URL answers 401 at once.
 pub(super) async fn delete(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
-    app.store.delete_integration(row.id).await?;
-    app.directory.refresh(&*app.store, &did).await?;
-    tracing::info!(did = did.as_str(), integration = %row.id, "integration deleted");
+    remove(&app, &did, &row).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes an integration.
+pub(crate) async fn remove(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Result<(), Problem> {
+    app.store.delete_integration(row.id).await?;
+    app.directory.refresh(&*app.store, did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, "integration deleted");
+    Ok(())
 }
 
 /// `POST /api/v1/integrations/custom/{id}/api-key/rotate`
@@ -223,11 +257,22 @@ pub(super) async fn rotate_key(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
-    let key = generate(Purpose::ApiKey);
-    let (credential, until) = Rotation::read(&body)?.apply(&row.api_key, key.hash())?;
-    app.store.set_api_key(row.id, &credential).await?;
-    app.directory.refresh(&*app.store, &did).await?;
-    tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
+    let (key, until) = new_key(&app, &did, &row, Rotation::read(&body)?).await?;
     let auth = format!("Bearer {}", key.expose());
     Ok(HttpResponse::Ok().json(json!({"webhookAuth": auth, "previousValidUntil": until})))
+}
+
+/// Gives an integration a new API key; until when the old one serves beside it.
+pub(crate) async fn new_key(
+    app: &App,
+    did: &ControllerDid,
+    row: &IntegrationRow,
+    rotation: Rotation,
+) -> Result<(Secret, Timestamp), Problem> {
+    let key = generate(Purpose::ApiKey);
+    let (credential, until) = rotation.apply(&row.api_key, key.hash())?;
+    app.store.set_api_key(row.id, &credential).await?;
+    app.directory.refresh(&*app.store, did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
+    Ok((key, until))
 }

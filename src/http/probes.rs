@@ -18,16 +18,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const UNREAD: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Serialize)]
-struct Check {
-    name: &'static str,
-    status: &'static str,
-    detail: String,
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) detail: String,
 }
 
+/// What readiness says, in all and of each part.
 #[derive(Debug, Serialize)]
-struct Readiness {
-    status: &'static str,
-    checks: Vec<Check>,
+pub(crate) struct Readiness {
+    pub(crate) status: &'static str,
+    pub(crate) checks: Vec<Check>,
 }
 
 /// `GET /livez`: the process answers.
@@ -44,12 +45,23 @@ pub(super) async fn metrics(app: Data<App>) -> HttpResponse {
 
 /// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
 pub(super) async fn ready(app: Data<App>) -> HttpResponse {
+    let readiness = readiness(&app).await;
+    let mut response = if readiness.status == "unavailable" {
+        HttpResponse::ServiceUnavailable()
+    } else {
+        HttpResponse::Ok()
+    };
+    response.json(readiness)
+}
+
+/// How each part is.
+pub(crate) async fn readiness(app: &App) -> Readiness {
     let mut checks = vec![
-        shards(&app),
-        journal(&app),
-        dedup(&app),
-        directory(&app),
-        database(&app).await,
+        shards(app),
+        journal(app),
+        dedup(app),
+        directory(app),
+        database(app).await,
     ];
     if app.is_stopping() {
         checks.push(Check {
@@ -66,12 +78,7 @@ pub(super) async fn ready(app: Data<App>) -> HttpResponse {
     } else {
         "ready"
     };
-    let mut response = if status == "unavailable" {
-        HttpResponse::ServiceUnavailable()
-    } else {
-        HttpResponse::Ok()
-    };
-    response.json(Readiness { status, checks })
+    Readiness { status, checks }
 }
 
 fn check(name: &'static str, status: &'static str, detail: impl Into<String>) -> Check {

@@ -51,7 +51,7 @@ struct ShownError<'a> {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -63,16 +63,16 @@ impl Problem {
         }
     }
 
-    pub(super) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, "The request is not right", detail)
     }
 
-    pub(super) fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, "Authentication failed", detail)
     }
 
     /// The one answer to wrong credentials, whatever is wrong with them.
-    pub(super) fn authentication_failed() -> Self {
+    pub(crate) fn authentication_failed() -> Self {
         Self::unauthorized(
             "authentication_failed",
             "did, dpid, the API key in Authorization and the webhook secret in x-webhook-secret must belong together: \
@@ -80,12 +80,12 @@ impl Problem {
         )
     }
 
-    pub(super) fn forbidden() -> Self {
+    pub(crate) fn forbidden() -> Self {
         let detail = "this call needs the operator's token";
         Self::new(StatusCode::FORBIDDEN, "operator_only", "Not allowed", detail)
     }
 
-    pub(super) fn not_found(what: &str) -> Self {
+    pub(crate) fn not_found(what: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -94,7 +94,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("this address takes {allow} only");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self {
@@ -103,11 +103,11 @@ impl Problem {
         }
     }
 
-    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
     }
 
-    pub(super) fn too_many_failures(retry_after: u64) -> Self {
+    pub(crate) fn too_many_failures(retry_after: u64) -> Self {
         let detail = "too many failed authentications from this address: mend the credentials, then wait";
         let status = StatusCode::TOO_MANY_REQUESTS;
         let problem = Self::new(status, "too_many_failures", "Too many failed authentications", detail);
@@ -118,7 +118,7 @@ impl Problem {
     }
 
     /// Not accepted, nothing kept: worth another try.
-    pub(super) fn try_again(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn try_again(code: &'static str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "Try again", detail);
         Self {
             retry_after: Some(RETRY_AFTER),
@@ -126,7 +126,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Unavailable", detail);
         Self {
             retry_after: Some(RETRY_AFTER),
@@ -135,7 +135,7 @@ impl Problem {
     }
 
     /// As [`Refusal::CredentialsUnconfirmed`], for management.
-    pub(super) fn unconfirmed() -> Self {
+    pub(crate) fn unconfirmed() -> Self {
         Self::unavailable("credentials_unconfirmed", UNCONFIRMED)
     }
 
@@ -149,21 +149,34 @@ impl Problem {
         )
     }
 
-    pub(super) fn with_errors(self, errors: Vec<Notice>) -> Self {
+    pub(crate) fn with_errors(self, errors: Vec<Notice>) -> Self {
         Self { errors, ..self }
     }
 
-    pub(super) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
         let code = self.code;
         self.with_errors(vec![Notice::new(pointer, code, message)])
     }
 
-    pub(super) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         self.code
     }
 
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What is wrong with which field.
+    pub(crate) fn errors(&self) -> &[Notice] {
+        &self.errors
+    }
+
     /// The body, as JSON.
-    pub(super) fn body(&self, request_id: &str) -> String {
+    pub(crate) fn body(&self, request_id: &str) -> String {
         let errors = self.errors.iter().map(|e| ShownError {
             pointer: &e.field,
             code: &e.code,

@@ -38,6 +38,7 @@ pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 /// As the system gives them.
 pub fn run(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
     let config = app.config.server.clone();
+    let dashboard = app.config.dashboard.enabled;
     let data = Data::from(app);
     let server = HttpServer::new(move || {
         WebApp::new()
@@ -46,6 +47,11 @@ pub fn run(app: Arc<App>, listener: TcpListener) -> std::io::Result<Server> {
             .app_data(PayloadConfig::new(MAX_MANAGEMENT_BYTES))
             .wrap(from_fn(with_request_id))
             .configure(routes)
+            .configure(|pages| {
+                if dashboard {
+                    crate::dashboard::routes(pages);
+                }
+            })
             .default_service(web::to(|| async {
                 Err::<HttpResponse, _>(Problem::not_found("address"))
             }))

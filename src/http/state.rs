@@ -12,6 +12,7 @@ use conduit_actors::shard::Shards;
 
 use super::failures::Failures;
 use crate::config::Config;
+use crate::dashboard;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
@@ -43,6 +44,8 @@ pub struct App {
     pub meters: Meters,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
+    /// Sessions of the dashboard.
+    pub(crate) dashboard: dashboard::State,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     stopping: AtomicBool,
@@ -89,6 +92,7 @@ impl App {
             directory: Arc::clone(&directory),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
+        let dashboard = dashboard::State::new(&config, keyring.master());
         Self {
             config,
             public_url,
@@ -101,6 +105,7 @@ impl App {
             shards,
             meters,
             metrics,
+            dashboard,
             failures,
             in_flight: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
@@ -113,7 +118,7 @@ impl App {
     }
 
     /// Drops what there is of controllers that are deleted, on this node or another.
-    pub(super) fn forget_gone(&self) {
+    pub(crate) fn forget_gone(&self) {
         self.directory
             .take_gone()
             .into_iter()
@@ -126,13 +131,13 @@ impl App {
         self.dedup.port().forget(controller);
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
     /// Whose address a request comes from: the peer's or, behind a trusted proxy, the last one in X-Forwarded-For
     /// that is not a trusted proxy's.
-    pub(super) fn client_address(&self, request: &HttpRequest) -> IpAddr {
+    pub(crate) fn client_address(&self, request: &HttpRequest) -> IpAddr {
         let trusted = &self.config.server.trusted_proxies;
         let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
         if !trusted.contains(&peer) {

@@ -6,6 +6,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::Journal as _;
+use serde::Serialize;
 use serde_json::json;
 
 use super::guard::Principal;
@@ -13,13 +14,28 @@ use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
 
+/// The sums of one controller's events, or of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Sums {
+    pub(crate) accepted: u64,
+    pub(crate) processed: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) rejected: u64,
+    pub(crate) failed: u64,
+    pub(crate) in_flight: u64,
+}
+
 /// `GET /api/v1/stats`
-///
-/// One reading of the store gives the four outcomes and the checkpoints that go with them; the journal, read after it,
-/// can only be ahead. What lies between is in flight, so the sum is true at every moment.
 pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
+    Ok(HttpResponse::Ok().json(sums(&app, controller).await?))
+}
+
+/// One reading of the store gives the four outcomes and the checkpoints that go with them; the journal, read after it,
+/// can only be ahead. What lies between is in flight, so the sum is true at every moment.
+pub(crate) async fn sums(app: &App, controller: Option<ControllerId>) -> Result<Sums, Problem> {
     let counts = app.store.outcome_counts(controller).await?;
     let mut checkpoints: HashMap<ControllerId, Sequence> = counts.checkpoints.iter().copied().collect();
     let mut in_flight = 0;
@@ -34,14 +50,14 @@ pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpReq
         in_flight += app.journal.position(id).last.0.saturating_sub(checkpoint.0);
     }
     let done = counts.processed + counts.duplicate + counts.rejected + counts.failed;
-    Ok(HttpResponse::Ok().json(json!({
-        "accepted": done + in_flight,
-        "processed": counts.processed,
-        "duplicate": counts.duplicate,
-        "rejected": counts.rejected,
-        "failed": counts.failed,
-        "inFlight": in_flight,
-    })))
+    Ok(Sums {
+        accepted: done + in_flight,
+        processed: counts.processed,
+        duplicate: counts.duplicate,
+        rejected: counts.rejected,
+        failed: counts.failed,
+        in_flight,
+    })
 }
 
 /// `GET /api/v1/supervision`

@@ -2,7 +2,7 @@
 
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::ids::{EventId, SubjectDid, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerId, EventId, SubjectDid, SubjectId, Timestamp};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::Directory as _;
 use conduit_actors::taxonomy::NormaliseContext;
@@ -92,25 +92,28 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
 
 /// `GET /api/v1/subjects/{did}`: one that was merged answers as the subject that it was merged into.
 pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(Shown::from(find(&principal, &app, &did).await?)))
+}
+
+/// One subject, merges followed.
+pub(crate) async fn find(principal: &Principal, app: &App, did: &str) -> Result<SubjectRow, Problem> {
     let missing = || Problem::not_found("subject");
     let did: SubjectDid = did.parse().map_err(|_| missing())?;
-    let row = app
-        .store
+    app.store
         .subject(&did)
         .await?
-        .filter(|row| principal.sees(&app, row.controller))
-        .ok_or_else(missing)?;
-    Ok(HttpResponse::Ok().json(Shown::from(row)))
+        .filter(|row| principal.sees(app, row.controller))
+        .ok_or_else(missing)
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LookUp {
-    category: String,
-    value: Personal<String>,
+pub(crate) struct LookUp {
+    pub(crate) category: String,
+    pub(crate) value: Personal<String>,
     /// For categories whose values count within a processor only.
-    data_processor_id: Option<String>,
-    default_region: Option<String>,
+    pub(crate) data_processor_id: Option<String>,
+    pub(crate) default_region: Option<String>,
 }
 
 /// `POST /api/v1/subjects/lookup`: by hashing the value, which is neither stored nor logged.
@@ -122,7 +125,16 @@ pub(super) async fn look_up(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;
-    let look_up: LookUp = paging::json(&body)?;
+    let rows = by_value(&app, controller, &paging::json(&body)?).await?;
+    Ok(HttpResponse::Ok().json(Items::all(rows.into_iter().map(Shown::from).collect())))
+}
+
+/// The subjects that a value is linked to.
+pub(crate) async fn by_value(
+    app: &App,
+    controller: ControllerId,
+    look_up: &LookUp,
+) -> Result<Vec<SubjectRow>, Problem> {
     let invalid = |pointer: &str, message: &str| {
         Problem::bad_request("lookup_invalid", message.to_owned()).with_error(pointer, message.to_owned())
     };
@@ -154,6 +166,5 @@ pub(super) async fn look_up(
         .iter()
         .map(|value| owner.link_key.link(&category.key, value.expose()))
         .collect();
-    let rows = app.store.subjects_by_link(controller, &hashes, MAX_FOUND).await?;
-    Ok(HttpResponse::Ok().json(Items::all(rows.into_iter().map(Shown::from).collect())))
+    Ok(app.store.subjects_by_link(controller, &hashes, MAX_FOUND).await?)
 }

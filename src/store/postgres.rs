@@ -18,6 +18,7 @@ mod driver;
 mod effects;
 mod events;
 mod faults;
+mod history;
 mod links;
 mod management;
 mod partitions;

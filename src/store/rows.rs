@@ -6,7 +6,7 @@ use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{ChainHead, Credential, StoreError};
 use uuid::Uuid;
 
-use super::{ControllerRow, EventRow, IntegrationRow, StoredClaim, SubjectLink, SubjectMerge};
+use super::{ControllerRow, EventRow, HistoryRow, IntegrationRow, StoredClaim, SubjectLink, SubjectMerge};
 
 /// A row of one database: the few kinds of columns that the tables have.
 pub(super) trait Columns {
@@ -232,6 +232,18 @@ pub(super) fn claim_row(row: &impl Columns) -> Result<StoredClaim, StoreError> {
         key: DedupKey(bytes(row, "dedup_key")?),
         event: EventId::from_uuid(uuid(row, "id")?),
         window_seconds: count(row, "dedup_window")?,
+    })
+}
+
+pub(super) fn history_row(row: &impl Columns) -> Result<HistoryRow, StoreError> {
+    Ok(HistoryRow {
+        starts_at: time(row, "starts_at")?,
+        counts: [
+            count(row, "processed")?,
+            count(row, "duplicate")?,
+            count(row, "rejected")?,
+            count(row, "failed")?,
+        ],
     })
 }
 

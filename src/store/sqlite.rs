@@ -8,6 +8,7 @@ mod activities;
 mod columns;
 mod commit;
 mod events;
+mod history;
 mod links;
 mod management;
 mod subjects;

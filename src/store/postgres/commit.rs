@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::chains::{self, Heads};
-use super::{OrStoreError as _, PostgresStore, rows, values};
+use super::{OrStoreError as _, PostgresStore, history, rows, values};
 
 /// Rows in one statement, at most.
 pub(super) const ROWS: usize = 4_096;
@@ -35,6 +35,7 @@ impl PostgresStore {
         inserted?;
         super::effects::insert_activities(connection, &locked, &effects.activities).await?;
         move_heads_and_counts(connection, &ends, effects).await?;
+        history::add(connection, &locked, &effects.outcomes).await?;
         self.insert_payloads(connection, &locked, effects).await?;
         transaction.commit().await.or_store_error()
     }

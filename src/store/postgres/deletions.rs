@@ -20,9 +20,10 @@ const INTERVAL: Duration = Duration::from_secs(600);
 
 /// Everything that belongs to a controller, and what a row is found by. A place in the table is
 /// the quickest, but says nothing in one that has partitions.
-const OWNED: [(&str, &str, &str); 8] = [
+const OWNED: [(&str, &str, &str); 9] = [
     ("integrations", "ctid", "tid"),
     ("journal_checkpoints", "ctid", "tid"),
+    ("outcome_history", "ctid", "tid"),
     ("payloads", "ctid", "tid"),
     ("links", "ctid", "tid"),
     ("merges", "ctid", "tid"),

@@ -9,7 +9,7 @@ use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::super::chains::{self, Heads};
-use super::{OrStoreError as _, SqliteStore, rows, runs, values};
+use super::{OrStoreError as _, SqliteStore, history, rows, runs, values};
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
 type Pks = HashMap<ControllerId, i64>;
@@ -33,6 +33,7 @@ impl SqliteStore {
         insert_activities(connection, &pks, &effects.activities).await?;
         self.insert_payloads(connection, &pks, &effects.outcomes).await?;
         move_heads_and_counts(connection, &pks, &ends, &effects.outcomes).await?;
+        history::add(connection, &pks, &effects.outcomes).await?;
         transaction.commit().await.or_store_error()
     }
 

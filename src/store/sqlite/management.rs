@@ -9,7 +9,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow};
 use super::{OrStoreError as _, SqliteStore, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 8] = [
+const OWNED: [&str; 9] = [
     "journal_checkpoints",
     "integrations",
     "events",
@@ -18,6 +18,7 @@ const OWNED: [&str; 8] = [
     "links",
     "merges",
     "activities",
+    "outcome_history",
 ];
 
 fn change_error(error: sqlx::Error) -> ChangeError {
