@@ -10,19 +10,27 @@
 //! - [`page`]: the frame around each page, and the words and pictures that they share
 //! - one file for each page, with its template in `templates/`
 
+mod activities;
 mod assets;
 mod attention;
 mod chart;
+mod controllers;
+mod credentials;
+mod editor;
 mod event;
 mod events;
 mod fields;
 mod guard;
+mod integration;
+mod integrations;
 mod live;
 mod overview;
 mod page;
 mod routes;
 mod session;
 mod sign_in;
+mod subjects;
+mod supervision;
 mod words;
 
 use std::sync::Arc;
@@ -44,6 +52,7 @@ pub(crate) struct State {
     failures: Failures,
     /// Pages that are kept up to date.
     live: Arc<AtomicUsize>,
+    rates: supervision::Rates,
 }
 
 impl State {
@@ -53,6 +62,7 @@ impl State {
             sessions: Sessions::new(&config.dashboard, master),
             failures: Failures::new(config.dashboard.max_failures, window, config.auth.max_tracked_addresses),
             live: Arc::default(),
+            rates: supervision::Rates::default(),
         }
     }
 }

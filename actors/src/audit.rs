@@ -109,6 +109,12 @@ impl Verifier {
         Self { head: ChainHead::EMPTY }
     }
 
+    /// Behind a record up to which the chain was found good.
+    #[must_use]
+    pub const fn behind(head: ChainHead) -> Self {
+        Self { head }
+    }
+
     /// How far the chain is good.
     #[must_use]
     pub const fn head(&self) -> ChainHead {

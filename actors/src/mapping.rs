@@ -6,6 +6,7 @@
 mod check;
 mod path;
 mod spec;
+pub mod suggest;
 
 use std::collections::HashMap;
 use std::sync::Arc;

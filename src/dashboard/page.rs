@@ -132,6 +132,11 @@ fn links(is_operator: bool, section: Section) -> Vec<Link> {
         .collect()
 }
 
+/// A DID as a part of an address: it may have percent signs of its own.
+pub(super) fn segment(did: &str) -> String {
+    did.replace('%', "%25")
+}
+
 /// A page that was made.
 pub(super) fn render(template: &impl Template) -> Result<HttpResponse, Problem> {
     render_as(HttpResponse::Ok(), template)

@@ -4,7 +4,10 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, get, post, resource};
 use actix_web::{HttpResponse, Resource};
 
-use super::{assets, event, events, guard, live, overview, sign_in};
+use super::{
+    activities, assets, controllers, credentials, editor, event, events, guard, integration, integrations, live,
+    overview, sign_in, subjects, supervision,
+};
 use crate::http::problem::Problem;
 
 /// A page that answers other methods with what it allows.
@@ -31,6 +34,38 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(page("/overview", "GET").route(get().to(overview::get)))
         .service(page("/events", "GET").route(get().to(events::get)))
         .service(page("/events/{id}", "GET").route(get().to(event::get)))
+        .service(page("/integrations", "GET").route(get().to(integrations::get)))
+        .service(
+            page("/integrations/new", "GET, POST")
+                .route(get().to(editor::new))
+                .route(post().to(editor::post_new)),
+        )
+        .service(page("/integrations/{id}", "GET").route(get().to(integration::get)))
+        .service(
+            page("/integrations/{id}/edit", "GET, POST")
+                .route(get().to(editor::edit))
+                .route(post().to(editor::post_edit)),
+        )
+        .service(page("/integrations/{id}/rotate", "POST").route(post().to(credentials::rotate_key)))
+        .service(page("/integrations/{id}/delete", "POST").route(post().to(integration::delete)))
+        .service(
+            page("/subjects", "GET, POST")
+                .route(get().to(subjects::get))
+                .route(post().to(subjects::find)),
+        )
+        .service(page("/subjects/{did}", "GET").route(get().to(subjects::one)))
+        .service(page("/activities", "GET").route(get().to(activities::get)))
+        .service(page("/activities.csv", "GET").route(get().to(activities::csv)))
+        .service(page("/activities/verify", "POST").route(post().to(activities::verify)))
+        .service(page("/supervision", "GET").route(get().to(supervision::get)))
+        .service(
+            page("/controllers", "GET, POST")
+                .route(get().to(controllers::list))
+                .route(post().to(controllers::create)),
+        )
+        .service(page("/controllers/{did}", "GET").route(get().to(controllers::get)))
+        .service(page("/controllers/{did}/rotate", "POST").route(post().to(credentials::rotate_secret)))
+        .service(page("/controllers/{did}/delete", "POST").route(post().to(controllers::delete)))
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("address"))
         }));

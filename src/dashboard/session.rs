@@ -158,6 +158,16 @@ impl Sessions {
         }
     }
 
+    /// A tag by which a text is known to be ours.
+    pub(super) fn sign(&self, text: &str) -> String {
+        BASE64.encode(hmac::sign(&self.forms, text.as_bytes()))
+    }
+
+    pub(super) fn is_signed(&self, text: &str, tag: &str) -> bool {
+        let tag = BASE64.decode(tag).unwrap_or_default();
+        hmac::verify(&self.forms, text.as_bytes(), &tag).is_ok()
+    }
+
     /// What the forms of a session carry, so that nobody else can make its browser send one.
     pub(super) fn form_token(&self, ticket: &Ticket) -> String {
         let tag = hmac::sign(&self.forms, &ticket.id.to_be_bytes());

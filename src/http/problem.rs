@@ -162,6 +162,10 @@ impl Problem {
         self.code
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     pub(crate) fn title(&self) -> &'static str {
         self.title
     }

@@ -136,3 +136,9 @@ addEventListener("DOMContentLoaded", () => {
   const address = document.body.dataset.live;
   if (address) listen(address);
 });
+
+// A long check goes on by itself.
+addEventListener("load", () => {
+  const form = document.querySelector("form[data-auto]");
+  if (form) setTimeout(() => form.requestSubmit(), 300);
+});
