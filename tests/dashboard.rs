@@ -1,7 +1,9 @@
 //! The dashboard, in a real browser.
 
 pub mod browser;
+mod pages;
 mod sessions;
+mod world;
 
 use browser::Browser;
 use serde_json::Value;

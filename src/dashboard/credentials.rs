@@ -122,15 +122,26 @@ pub(super) fn curl(app: &App, did: &ControllerDid, row: &IntegrationRow, authori
 
 /// An event as the first of a mapping's types has it, with values of nobody.
 pub(super) fn sample(spec: &IntegrationSpec, taxonomy: &Taxonomy) -> String {
-    let mut root = Map::new();
     let event = spec.events.first();
-    root.insert("event".to_owned(), json!(event.map_or("", |event| event.name.as_str())));
-    root.insert("triggeredAt".to_owned(), json!(Timestamp::now().to_string()));
-    let mut root = Value::Object(root);
+    let mut root = Value::Object(Map::new());
     for field in event.into_iter().flat_map(|event| &event.fields) {
         put(&mut root, &field.path, example(field, taxonomy));
     }
-    serde_json::to_string_pretty(&root).unwrap_or_default()
+    // The envelope before the fields, as people read it.
+    let name = json!(event.map_or("", |event| event.name.as_str()));
+    let mut lines = vec![
+        format!("  \"event\": {name}"),
+        format!("  \"triggeredAt\": \"{}\"", Timestamp::now()),
+    ];
+    for (name, value) in root.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "event" | "triggeredAt") {
+            let value = serde_json::to_string_pretty(value)
+                .unwrap_or_default()
+                .replace('\n', "\n  ");
+            lines.push(format!("  {}: {value}", json!(name)));
+        }
+    }
+    format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
 fn example(field: &FieldSpec, taxonomy: &Taxonomy) -> Value {

@@ -150,6 +150,15 @@ impl Browser {
         self.run(script, json!([selector])).as_str().unwrap().to_owned()
     }
 
+    /// Waits until a script says yes.
+    #[track_caller]
+    pub fn wait_until(&self, script: &str) {
+        wait_for(script, || {
+            let found = self.try_call("POST", "/execute/sync", Some(json!({"script": script, "args": []})));
+            found.is_ok_and(|found| found == true).then_some(())
+        });
+    }
+
     /// Waits until the page has a text in it.
     #[track_caller]
     pub fn wait_for_text(&self, text: &str) {
@@ -215,10 +224,11 @@ impl Drop for Browser {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let address = self.try_call("GET", "/url", None);
-            let source = self.try_call("GET", "/source", None).unwrap_or_default();
+            let body = json!({"script": "return document.body.innerText", "args": []});
+            let text = self.try_call("POST", "/execute/sync", Some(body)).unwrap_or_default();
             eprintln!(
-                "the browser was at {address:?}:\n{}",
-                source.as_str().unwrap_or_default()
+                "the browser was at {address:?}, which says:\n{}",
+                text.as_str().unwrap_or_default()
             );
         }
         let _ = self.try_call("DELETE", "", None);

@@ -4,14 +4,16 @@
 
 document.documentElement.classList.add("scripted");
 
-const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const parts = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const thisYear = new Intl.DateTimeFormat(undefined, parts);
+const otherYears = new Intl.DateTimeFormat(undefined, { ...parts, year: "numeric" });
 
 function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
-    time.textContent = (time.closest("[data-clock]") ? clock : moments).format(moment);
+    const format = moment.getFullYear() === new Date().getFullYear() ? thisYear : otherYears;
+    time.textContent = format.format(moment);
   }
 }
 
