@@ -1,8 +1,11 @@
 //! The dashboard, in a real browser.
 
+mod access;
 pub mod browser;
+mod hostile;
 mod pages;
 mod sessions;
+mod story;
 mod world;
 
 use browser::Browser;

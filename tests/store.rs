@@ -1,6 +1,7 @@
 //! The store's port: what each database must do, and does alike.
 
 mod events;
+mod history;
 mod management;
 mod subjects;
 pub mod world;
@@ -36,6 +37,9 @@ conformance! {
         a_large_batch_of_many_controllers_goes_in_whole,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
+    history:
+        outcomes_are_counted_by_the_minute_and_hour_of_their_receipt,
+        what_is_older_than_it_is_kept_is_removed;
     subjects:
         a_taken_strong_link_is_a_conflict,
         of_two_nodes_with_one_new_link_one_is_first,

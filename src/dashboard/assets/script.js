@@ -5,6 +5,7 @@
 document.documentElement.classList.add("scripted");
 
 const parts = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const brief = new Intl.DateTimeFormat(undefined, { ...parts, second: undefined });
 const thisYear = new Intl.DateTimeFormat(undefined, parts);
 const otherYears = new Intl.DateTimeFormat(undefined, { ...parts, year: "numeric" });
 
@@ -12,6 +13,10 @@ function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.getTime())) continue;
+    if (time.closest("[data-brief]")) {
+      time.textContent = brief.format(moment);
+      continue;
+    }
     const format = moment.getFullYear() === new Date().getFullYear() ? thisYear : otherYears;
     time.textContent = format.format(moment);
   }
