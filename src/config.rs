@@ -5,6 +5,7 @@
 mod dashboard;
 mod database;
 mod environment;
+mod retention;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::tls::authorities;
 pub use dashboard::DashboardConfig;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use retention::RetentionConfig;
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -51,6 +53,7 @@ section! {
         auth: AuthConfig,
         storage: StorageConfig,
         journal: JournalConfig,
+        retention: RetentionConfig,
         pipeline: PipelineConfig,
         dedup: DedupConfig,
         taxonomy: TaxonomyConfig,
@@ -213,6 +216,7 @@ impl Config {
         range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
         range("journal.gather_micros", journal.gather_micros, 0, 100_000);
+        self.retention.check(&mut range);
         range("pipeline.shards", pipeline.shards as u64, 0, 1_024);
         range("pipeline.batch_events", pipeline.batch_events as u64, 1, 100_000);
         range("pipeline.batch_bytes", pipeline.batch_bytes as u64, 1 << 16, 1 << 30);

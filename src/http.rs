@@ -5,6 +5,7 @@
 
 pub(crate) mod activities;
 pub(crate) mod controllers;
+pub(crate) mod draft;
 pub(crate) mod dry_run;
 pub(crate) mod events;
 pub(crate) mod failures;
@@ -19,6 +20,7 @@ mod server;
 mod state;
 pub(crate) mod stats;
 pub(crate) mod subjects;
+pub(crate) mod trial;
 
 pub use server::{bind, run};
 pub use state::{App, Parts};

@@ -19,9 +19,11 @@
 //! ## Invariants
 //! - Each controller's events form a *stream*: sequences from 1, without gaps, in the order of acceptance.
 //! - An append is answered after the fdatasync that covers it, never before.
-//! - A segment is deleted when every stream is released past it. The checkpoints that release are in the store, in
+//! - A segment leaves the journal when every stream is released past it. The checkpoints that release are in the store, in
 //!   the transaction that carries the effects; the journal keeps none.
 //! - Nothing is rewritten.
+//!
+//! A segment that is released is kept for a time, out of the way: see `retained.rs`. `past.rs` reads it.
 //!
 //! ## Recovery
 //! All segments are read, oldest first. A torn record at the end of the last one was never acknowledged: it is
@@ -34,11 +36,17 @@
 //! reads what is there.
 
 mod codec;
+mod contents;
+mod error;
 mod index;
+mod keeper;
+mod past;
 mod report;
+mod retained;
 mod segments;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,8 +62,14 @@ use tokio::sync::mpsc;
 
 use crate::keys::{Epoch, Keyring};
 use codec::Batch;
+use contents::Contents;
+pub use error::OpenError;
 use index::{Index, Run};
+use keeper::Keeper;
+pub use past::{Past, PastFilter, Step};
 pub use report::{JournalMeters, JournalReport};
+use retained::Retained;
+pub use retained::Retention;
 use segments::Segments;
 
 /// How the journal is tuned.
@@ -77,34 +91,12 @@ pub struct JournalOptions {
     pub gather: Duration,
     /// Bytes of records kept in memory, so that what was just written is not read from the disk.
     pub tail_bytes: usize,
+    /// What is kept behind the checkpoints.
+    pub retention: Retention,
 }
 
 /// Called when a sync failed, with what happened. Must not return control to the journal.
 pub type Fatal = Box<dyn Fn(&str) + Send + Sync>;
-
-/// Why a journal cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The disk refused.
-    #[error("the journal in {dir} cannot be read: {cause}")]
-    Disk {
-        /// Where.
-        dir: PathBuf,
-        /// Why.
-        cause: String,
-    },
-    /// Something is not as it was written.
-    #[error(
-        "the journal is damaged at {place}: {what}. Nothing was changed. Restore the segment from a copy; or, \
-             to go on without the events in it, move the journal's directory away"
-    )]
-    Damaged {
-        /// Segment and offset.
-        place: String,
-        /// What is wrong.
-        what: String,
-    },
-}
 
 /// What the writer's thread and the readers share.
 struct Shared {
@@ -112,6 +104,10 @@ struct Shared {
     keyring: Arc<Keyring>,
     index: Mutex<Index>,
     segments: Segments,
+    /// What the segments in the journal have, by their numbers.
+    contents: Mutex<BTreeMap<u64, Contents>>,
+    /// Locked before `index` and what is in `segments`.
+    retained: Mutex<Retained>,
     meters: JournalMeters,
     batches: AtomicU64,
     events: AtomicU64,
@@ -119,10 +115,12 @@ struct Shared {
     refusing: AtomicBool,
 }
 
-/// An event that waits for the writer.
-struct Waiting {
-    event: ValidEvent,
-    reply: AppendReply,
+/// What waits for the writer.
+enum Waiting {
+    /// An event.
+    Event(ValidEvent, AppendReply),
+    /// The newest segment's age is to be looked at.
+    Look,
 }
 
 /// The journal over `wal-db`.
@@ -130,6 +128,7 @@ pub struct WalJournal {
     shared: Arc<Shared>,
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    keeper: Mutex<Option<Keeper>>,
 }
 
 impl WalJournal {
@@ -148,17 +147,26 @@ impl WalJournal {
         let segments = Segments::open(&options.dir)?;
         let mut index = Index::new(checkpoints);
         let mut newest = None;
+        let mut contents: BTreeMap<u64, Contents> = BTreeMap::new();
         segments.recover(|segment, lsn, record| {
             let batch = Batch::parse(record).map_err(|what| OpenError::Damaged {
                 place: format!("{}, offset {lsn}", segments::file_name(segment)),
                 what: what.to_owned(),
             })?;
             newest = newest.max(batch.events().map(|entry| entry.event).max());
+            let known = contents.entry(segment).or_default();
+            for entry in batch.events() {
+                known.note(entry.event.received_at());
+                known.controllers.insert(entry.controller);
+            }
             index.recover(segment, lsn, &batch, &|controller| knows(&keyring, controller))
         })?;
+        let retained = Retained::open(&options.dir, options.retention)?;
         let shared = Arc::new(Shared {
             index: Mutex::new(index),
             segments,
+            contents: Mutex::new(contents),
+            retained: Mutex::new(retained),
             keyring,
             meters: JournalMeters::default(),
             batches: AtomicU64::new(0),
@@ -171,22 +179,31 @@ impl WalJournal {
         let (queue, waiting) = mpsc::channel(shared.options.max_waiting);
         let ids = EventIds::after(newest);
         let writer = writer::Writer::new(Arc::clone(&shared), listener, fatal, Epoch::generate(), ids);
+        let no_thread = |error: std::io::Error| OpenError::Disk {
+            dir: shared.options.dir.clone(),
+            cause: error.to_string(),
+        };
         let thread = std::thread::Builder::new()
             .name("conduit-journal".to_owned())
             .spawn(move || writer.run(waiting))
-            .map_err(|error| OpenError::Disk {
-                dir: shared.options.dir.clone(),
-                cause: error.to_string(),
-            })?;
+            .map_err(no_thread)?;
+        let keeper = match shared.options.retention.is_on() {
+            true => Some(Keeper::start(&shared, queue.downgrade()).map_err(no_thread)?),
+            false => None,
+        };
         Ok(Self {
             shared,
             queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
+            keeper: Mutex::new(keeper),
         })
     }
 
     /// Takes no more appends, writes those that wait, and ends the writer.
     pub fn close(&self) {
+        if let Some(keeper) = self.keeper.lock().take() {
+            keeper.stop();
+        }
         self.queue.lock().take();
         if let Some(thread) = self.thread.lock().take() {
             // A writer that panicked has logged it; what it had not answered is not accepted.
@@ -197,6 +214,7 @@ impl WalJournal {
     /// The journal's figures.
     #[must_use]
     pub fn report(&self) -> JournalReport {
+        let retained = self.shared.retained.lock();
         let index = self.shared.index.lock();
         JournalReport {
             segments: self.shared.segments.count(),
@@ -207,6 +225,10 @@ impl WalJournal {
             events: self.shared.events.load(Ordering::Relaxed),
             last_sync_micros: self.shared.last_sync_micros.load(Ordering::Relaxed),
             refusing: self.shared.refusing.load(Ordering::Relaxed),
+            retained_segments: retained.count(),
+            retained_bytes: retained.bytes(),
+            retained_since: retained.oldest(),
+            given_up_segments: retained.given_up(),
         }
     }
 
@@ -239,12 +261,6 @@ impl Drop for WalJournal {
 }
 
 impl Shared {
-    /// Deletes the segments that no stream needs any more.
-    fn reclaim(&self) {
-        let oldest_needed = self.index.lock().oldest_segment();
-        self.segments.delete_before(oldest_needed);
-    }
-
     /// Opens the events of one run behind `after`, in order, for as long as `take` takes them.
     fn read_run(
         &self,
@@ -277,12 +293,15 @@ impl Journal for WalJournal {
     fn append(&self, event: ValidEvent, reply: AppendReply) {
         let sent = match self.queue.lock().as_ref() {
             None => return reply.send(Err(JournalError::Closed)),
-            Some(queue) => queue.try_send(Waiting { event, reply }),
+            Some(queue) => queue.try_send(Waiting::Event(event, reply)),
         };
-        match sent {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(waiting)) => waiting.reply.send(Err(JournalError::Busy)),
-            Err(mpsc::error::TrySendError::Closed(waiting)) => waiting.reply.send(Err(JournalError::Closed)),
+        let (unsent, error) = match sent {
+            Ok(()) => return,
+            Err(mpsc::error::TrySendError::Full(unsent)) => (unsent, JournalError::Busy),
+            Err(mpsc::error::TrySendError::Closed(unsent)) => (unsent, JournalError::Closed),
+        };
+        if let Waiting::Event(_, reply) = unsent {
+            reply.send(Err(error));
         }
     }
 

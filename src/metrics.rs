@@ -143,6 +143,11 @@ impl Metrics {
             "Events in one commit batch of the journal",
             journal.batch_events.clone(),
         );
+        registry.register(
+            "journal_unreadable",
+            "Times that a retained part of the journal could not be read as it was written",
+            journal.unreadable.clone(),
+        );
         registry.register_collector(Box::new(reports));
         Self { registry }
     }

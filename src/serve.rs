@@ -186,6 +186,7 @@ async fn open_journal(
         batch_events: config.journal.batch_events,
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
+        retention: config.retention.of_payloads(),
     };
     let fatal = Box::new(|what: &str| {
         tracing::error!("{what}");
@@ -198,6 +199,7 @@ async fn open_journal(
     tracing::info!(
         segments = report.segments,
         in_flight = report.in_flight_events,
+        retained_segments = report.retained_segments,
         "journal opened"
     );
     Ok(Arc::new(journal))

@@ -65,6 +65,10 @@ fn table() -> Vec<Row> {
             json!({"event": "contact", "triggeredAt": "2026-04-06T10:30:00Z"}),
             row("POST", "/api/v1/integrations/custom/{id}/test", "", [404, 200, 200]),
         ),
+        with(
+            json!({"integration": tenant::shop()}),
+            row("POST", "/api/v1/integrations/custom/{id}/trial", "", [404, 200, 200]),
+        ),
         row("GET", "/api/v1/events", "?did={did}", [404, 200, 200]),
         row("GET", "/api/v1/events/{id}", "", [404, 200, 200]),
         row("GET", "/api/v1/activities", "?did={did}", [404, 200, 200]),

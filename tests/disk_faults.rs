@@ -45,11 +45,16 @@ impl Disk {
     }
 
     fn start(&self) -> Conduit {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, more: &[(&str, &str)]) -> Conduit {
         let (library, orders) = (self.dir.path().join("disk_faults.so"), self.orders());
-        Conduit::with(&[
+        let faults = [
             ("LD_PRELOAD", library.to_str().unwrap()),
             ("DISK_FAULTS", orders.to_str().unwrap()),
-        ])
+        ];
+        Conduit::with(&[&faults, more].concat())
     }
 }
 
@@ -101,6 +106,53 @@ fn a_full_disk_refuses_events_and_loses_none_that_were_accepted() {
         "{stats:?}"
     );
     assert!(!conduit.log_lines("the journal's disk refuses writes").is_empty());
+    conduit.assert_audit_verifies();
+}
+
+#[test]
+fn what_is_retained_gives_way_before_an_event_is_refused_on_a_full_disk() {
+    let disk = Disk::new();
+    let conduit = disk.start_with(&[
+        ("CONDUIT__JOURNAL__SEGMENT_BYTES", "1048576"),
+        ("CONDUIT__RETENTION__MIN_FREE_BYTES", "0"),
+    ]);
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let large = |number: u32| {
+        let fields = json!({"email": format!("c{number}@shop.example"), "padding": "x".repeat(220_000)});
+        shop.try_send(&conduit, body("contact", fields).as_bytes()).unwrap()
+    };
+    let mut numbers = 0..;
+    for number in numbers.by_ref().take(17) {
+        large(number).expect(200);
+    }
+    let retained = || {
+        let report = conduit.admin("GET", "/api/v1/supervision", None).expect(200).json();
+        report["journal"]["retainedSegments"].as_u64().unwrap()
+    };
+    let at_first = wait_for("segments to be retained", || {
+        Some(retained()).filter(|retained| *retained >= 3)
+    });
+    // Refusals from before count for nothing.
+    disk.set("full");
+    let mut accepted = 17;
+    wait_for("nothing to be left that could give way", || {
+        match large(numbers.next().unwrap()).status {
+            200 => accepted += 1,
+            status => assert_eq!(status, 500),
+        }
+        (retained() == 0 && large(numbers.next().unwrap()).status == 500).then_some(())
+    });
+    assert!(accepted >= 17 + 3 * at_first, "each that went made room: {accepted}");
+    assert!(
+        !conduit
+            .log_lines("retained segments were deleted before their time")
+            .is_empty()
+    );
+    disk.set("whole");
+    large(numbers.next().unwrap()).expect(200);
+    let stats = conduit.settled();
+    assert_eq!(stats.processed, stats.accepted);
+    assert!(stats.accepted >= accepted, "nothing that was accepted is lost");
     conduit.assert_audit_verifies();
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use conduit::journal::{JournalOptions, OpenError, WalJournal};
+use conduit::journal::{JournalOptions, OpenError, Retention, WalJournal};
 use conduit::keys::Keyring;
 use conduit_actors::event::ValidEvent;
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, Timestamp};
@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 mod model;
+mod retention;
 
 struct Deaf;
 
@@ -54,6 +55,7 @@ impl World {
             batch_events: 100,
             gather: Duration::ZERO,
             tail_bytes: 0,
+            retention: Retention::default(),
         }
     }
 
@@ -70,6 +72,7 @@ impl World {
         let mut found: Vec<_> = fs::read_dir(self.dir.path())
             .unwrap()
             .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
             .collect();
         found.sort();
         found

@@ -30,3 +30,4 @@ mod postgres;
 mod store;
 mod supervision;
 mod tls;
+mod trial;

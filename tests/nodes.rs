@@ -3,6 +3,7 @@
 mod changes;
 mod directory;
 mod load;
+mod trial;
 mod verdict;
 
 use std::sync::Arc;

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+
 use crate::event::{AcceptedEvent, JournaledEvent, Notice};
 use crate::extract::{ExtractContext, FieldTrace};
 use crate::identity::{IdentityGraph, Sighting, WEAK_FAN_OUT};
@@ -28,6 +30,24 @@ pub enum Resolution {
         /// The others.
         from: Vec<SubjectId>,
     },
+}
+
+/// As it is shown: `{"resolution", "did", "merged"}`.
+impl Serialize for Resolution {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (resolution, subject, from) = match self {
+            Self::Nobody => ("nobody", None, &[][..]),
+            Self::New => ("new", None, &[][..]),
+            Self::Known(known) => ("known", Some(known), &[][..]),
+            Self::Merged { into, from } => ("merged", Some(into), from.as_slice()),
+        };
+        let merged: Vec<_> = from.iter().map(SubjectId::did).collect();
+        let mut shown = serializer.serialize_struct("Resolution", 3)?;
+        shown.serialize_field("resolution", resolution)?;
+        shown.serialize_field("did", &subject.map(SubjectId::did))?;
+        shown.serialize_field("merged", &merged)?;
+        shown.end()
+    }
 }
 
 /// What a dry run shows.
@@ -107,7 +127,12 @@ async fn resolve(
     if !growing.is_empty() {
         graph.set_counts(store.strong_link_counts(controller.id, &growing).await?);
     }
-    Ok(match graph.resolve(sighting, warnings) {
+    Ok(resolution(&mut graph, sighting, warnings))
+}
+
+/// Whom one event concerns, in a graph of its own.
+pub(crate) fn resolution(graph: &mut IdentityGraph, sighting: Sighting<'_>, warnings: &mut Vec<Notice>) -> Resolution {
+    match graph.resolve(sighting, warnings) {
         None => Resolution::Nobody,
         Some(_) if !graph.new_subjects.is_empty() => Resolution::New,
         Some(subject) if graph.merges.is_empty() => Resolution::Known(subject),
@@ -115,5 +140,5 @@ async fn resolve(
             into,
             from: graph.merges.iter().map(|merge| merge.from).collect(),
         },
-    })
+    }
 }

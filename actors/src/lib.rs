@@ -35,3 +35,4 @@ pub mod shard;
 pub mod stages;
 pub mod supervisor;
 pub mod taxonomy;
+pub mod trial;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::dry_run::{DryRun, Resolution, dry_run};
+use conduit_actors::dry_run::{DryRun, dry_run};
 use conduit_actors::envelope::Envelope;
 use conduit_actors::event::{AcceptedEvent, Notice, Status};
 use conduit_actors::extract::FieldTrace;
-use conduit_actors::ids::{EventId, SubjectId, Timestamp};
+use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::ingest::{BodyFault, Refusal};
-use conduit_actors::mapping::{FieldType, IntegrationSpec, Mapping};
+use conduit_actors::mapping::FieldType;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::stages::Finding;
@@ -18,8 +18,9 @@ use conduit_actors::taxonomy::Class;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::draft::Draft;
 use super::guard::Principal;
-use super::integrations::{load, read};
+use super::integrations::load;
 use super::paging::{self, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -27,7 +28,7 @@ use super::state::App;
 /// What is sent with `draft=true`: the integration as it would be saved, and the event.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Draft {
+struct Sent {
     integration: Value,
     event: Value,
 }
@@ -124,22 +125,10 @@ pub(crate) async fn run(app: &App, integration: &Arc<Integration>, body: Bytes) 
 
 /// The integration as its draft would make it, and the event that came with the draft.
 fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration>, Bytes), Problem> {
-    let draft: Draft = paging::json(body)?;
-    let (spec, _) = read(&serde_json::to_vec(&draft.integration).unwrap_or_default())?;
-    let event = serde_json::to_vec(&draft.event).unwrap_or_default();
-    Ok((under(app, saved, &spec)?, event.into()))
-}
-
-/// The integration as it would be with this spec.
-pub(crate) fn under(app: &App, saved: &Integration, spec: &IntegrationSpec) -> Result<Arc<Integration>, Problem> {
-    let mapping = Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
-    Ok(Arc::new(Integration {
-        id: saved.id,
-        controller: Arc::clone(&saved.controller),
-        processor: saved.processor.clone(),
-        api_key: saved.api_key.clone(),
-        mapping: Arc::new(mapping),
-    }))
+    let sent: Sent = paging::json(body)?;
+    let draft = Draft::read(app, saved, &sent.integration)?;
+    let event = serde_json::to_vec(&sent.event).unwrap_or_default();
+    Ok((draft.integration, event.into()))
 }
 
 /// The outcome that it would have, and why.
@@ -165,19 +154,6 @@ fn shown(run: DryRun) -> Value {
         "warnings": extracted.warnings,
         "categories": extracted.categories,
         "duplicateOf": run.duplicate_of,
-        "subject": run.resolution.map(subject),
+        "subject": run.resolution,
     })
-}
-
-fn subject(resolution: Resolution) -> Value {
-    let did = |subject: &SubjectId| SubjectId::did(subject).to_string();
-    match resolution {
-        Resolution::Nobody => json!({"resolution": "nobody", "did": null, "merged": []}),
-        Resolution::New => json!({"resolution": "new", "did": null, "merged": []}),
-        Resolution::Known(known) => json!({"resolution": "known", "did": did(&known), "merged": []}),
-        Resolution::Merged { into, from } => {
-            let merged: Vec<_> = from.iter().map(did).collect();
-            json!({"resolution": "merged", "did": did(&into), "merged": merged})
-        }
-    }
 }

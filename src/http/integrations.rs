@@ -181,7 +181,7 @@ pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) 
 }
 
 /// The version that a change is meant for: `If-Match` or, without it, the body's.
-fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
+pub(super) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
     let Some(header) = request.headers().get(IF_MATCH) else {
         return Ok(sent);
     };
@@ -222,8 +222,7 @@ pub(crate) async fn change(
 ) -> Result<IntegrationRow, Problem> {
     check(app, &spec)?;
     if spec.data_processor_id.get_or_insert_with(|| row.processor.to_string()) != row.processor.as_str() {
-        let problem = Problem::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
-        return Err(problem.with_error("/dataProcessorId", "cannot be changed: make another integration"));
+        return Err(Problem::processor_fixed());
     }
     let row = app
         .store

@@ -139,7 +139,13 @@ impl Problem {
         Self::unavailable("credentials_unconfirmed", UNCONFIRMED)
     }
 
-    fn internal() -> Self {
+    /// The data processor of an integration stays.
+    pub(crate) fn processor_fixed() -> Self {
+        let problem = Self::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
+        problem.with_error("/dataProcessorId", "cannot be changed: make another integration")
+    }
+
+    pub(crate) fn internal() -> Self {
         let detail = "something is wrong inside; the log has more under this request's id";
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -156,6 +162,14 @@ impl Problem {
     pub(crate) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
         let code = self.code;
         self.with_errors(vec![Notice::new(pointer, code, message)])
+    }
+
+    /// With pointers into what is at `place` in the request's body.
+    pub(crate) fn below(mut self, place: &str) -> Self {
+        for error in &mut self.errors {
+            error.field.insert_str(0, place);
+        }
+        self
     }
 
     pub(crate) fn code(&self) -> &'static str {

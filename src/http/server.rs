@@ -12,7 +12,7 @@ use actix_web::{App as WebApp, HttpResponse, HttpServer, Resource};
 use super::problem::Problem;
 use super::request_id::{EVENT_PATH, with_request_id};
 use super::state::App;
-use super::{activities, controllers, dry_run, events, ingest, integrations, probes, stats, subjects};
+use super::{activities, controllers, dry_run, events, ingest, integrations, probes, stats, subjects, trial};
 use crate::config::or_cores;
 
 /// Longest body of a management call: a large mapping fits.
@@ -106,6 +106,7 @@ fn routes(config: &mut ServiceConfig) {
             only("/api/v1/integrations/custom/{id}/api-key/rotate", "POST").route(post().to(integrations::rotate_key)),
         )
         .service(only("/api/v1/integrations/custom/{id}/test", "POST").route(post().to(dry_run::test)))
+        .service(only("/api/v1/integrations/custom/{id}/trial", "POST").route(post().to(trial::run)))
         .service(only("/api/v1/events", "GET").route(get().to(events::list)))
         .service(only("/api/v1/events/{id}", "GET").route(get().to(events::get)))
         .service(only("/api/v1/activities", "GET").route(get().to(activities::list)))

@@ -11,6 +11,7 @@ use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::Shards;
 
 use super::failures::Failures;
+use super::trial::Trials;
 use crate::config::Config;
 use crate::dashboard;
 use crate::dedup::DedupWindows;
@@ -48,6 +49,7 @@ pub struct App {
     pub(crate) dashboard: dashboard::State,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
+    pub(super) trials: Arc<Trials>,
     stopping: AtomicBool,
 }
 
@@ -108,6 +110,7 @@ impl App {
             dashboard,
             failures,
             in_flight: AtomicUsize::new(0),
+            trials: Arc::default(),
             stopping: AtomicBool::new(false),
         }
     }

@@ -102,7 +102,7 @@ pub(super) struct Entry<'a> {
     pub(super) controller: ControllerId,
     pub(super) sequence: Sequence,
     pub(super) event: EventId,
-    integration: IntegrationId,
+    pub(super) integration: IntegrationId,
     counter: u64,
     sealed: &'a [u8],
 }

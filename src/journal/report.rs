@@ -1,5 +1,7 @@
 //! What the journal tells of itself.
 
+use conduit_actors::ids::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde::Serialize;
 
@@ -23,15 +25,25 @@ pub struct JournalReport {
     pub last_sync_micros: u64,
     /// Set while the disk refuses writes.
     pub refusing: bool,
+    /// Segments kept behind the checkpoints.
+    pub retained_segments: usize,
+    /// Their bytes on disk, which are not in `disk_bytes`.
+    pub retained_bytes: u64,
+    /// When the oldest event in them was received.
+    pub retained_since: Option<Timestamp>,
+    /// Segments that were deleted before their time since start: for the cap, or for want of space.
+    pub given_up_segments: u64,
 }
 
-/// Histograms over commit batches. Clones count together.
+/// What is counted as it happens; the histograms are over commit batches. Clones count together.
 #[derive(Debug, Clone)]
 pub struct JournalMeters {
     /// Seconds to write and sync one.
     pub sync_seconds: Histogram,
     /// Events in one.
     pub batch_events: Histogram,
+    /// Times that what is retained could not be read as it was written.
+    pub unreadable: Counter,
 }
 
 impl Default for JournalMeters {
@@ -40,6 +52,7 @@ impl Default for JournalMeters {
             // From a tenth of a millisecond to three seconds; from 1 event to 4,096.
             sync_seconds: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
             batch_events: Histogram::new(exponential_buckets(1.0, 2.0, 13)),
+            unreadable: Counter::default(),
         }
     }
 }

@@ -15,6 +15,17 @@ use super::OpenError;
 /// Longer than any record that the writer makes.
 const MAX_RECORD_BYTES: u32 = 256 * 1024 * 1024;
 
+/// What opening a sealed segment with a torn tail fails in.
+const CHANGING: &str = "changing a sealed segment";
+
+/// What to say about it.
+pub(super) const TORN: &str = "the segment ends in a torn record, but is not the last one";
+
+/// Whether a segment that is not the last one ends in a torn record.
+pub(super) fn is_torn(error: &WalError) -> bool {
+    matches!(error, WalError::Io { context: CHANGING, .. })
+}
+
 /// The file's name.
 pub(super) fn file_name(segment: u64) -> String {
     format!("{segment:020}.wal")
@@ -26,7 +37,7 @@ fn number_of(name: &str) -> Option<u64> {
 }
 
 /// A segment's file. Only the newest may be changed: a torn tail in an older one is damage.
-struct SegmentFile {
+pub(super) struct SegmentFile {
     file: FileStore,
     sealed: bool,
 }
@@ -36,7 +47,7 @@ impl SegmentFile {
         if self.sealed {
             let source = io::Error::other("the segment is not the last one");
             return Err(WalError::Io {
-                context: "changing a sealed segment",
+                context: CHANGING,
                 source,
             });
         }
@@ -68,7 +79,19 @@ impl WalStore for SegmentFile {
     }
 }
 
-type Segment = Arc<Wal<SegmentFile>>;
+/// An open segment. What it has can be read for as long as it is held, wherever its file has gone meanwhile.
+pub(super) type Segment = Arc<Wal<SegmentFile>>;
+
+/// Reads a segment's records, all of them, and takes it in if each is whole.
+pub(super) fn open_file(file: FileStore, sealed: bool) -> Result<Segment, WalError> {
+    let config = WalConfig::new()
+        .with_max_record_size(MAX_RECORD_BYTES)
+        .with_open_policy(OpenPolicy::Strict);
+    Ok(Arc::new(Wal::with_store_and_config(
+        SegmentFile { file, sealed },
+        config,
+    )?))
+}
 
 /// A record's segment and offset.
 type Place = (u64, u64);
@@ -92,10 +115,28 @@ pub(super) struct Segments {
 
 /// Where an append failed.
 pub(super) enum AppendError {
-    /// The write: nothing of it counts, and the segment must be repaired.
-    Write(String),
+    /// The write: nothing of it counts, and the segment must be repaired. Whether it was for want of space.
+    Write { cause: String, is_full: bool },
     /// The sync: nobody knows what is on the disk.
     Sync(String),
+}
+
+impl AppendError {
+    pub(super) fn write(error: &io::Error) -> Self {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        Self::Write {
+            cause: error.to_string(),
+            is_full: matches!(error.kind(), StorageFull | QuotaExceeded),
+        }
+    }
+}
+
+/// The system's error, so that its kind is kept.
+fn as_io(error: WalError) -> io::Error {
+    match error {
+        WalError::Io { context, source } => io::Error::new(source.kind(), format!("{context}: {source}")),
+        other => io::Error::other(other),
+    }
 }
 
 impl Segments {
@@ -110,11 +151,11 @@ impl Segments {
         })
     }
 
-    pub(super) fn file_name(&self, segment: u64) -> String {
-        self.dir.join(file_name(segment)).display().to_string()
+    fn file_name(&self, segment: u64) -> String {
+        self.path(segment).display().to_string()
     }
 
-    fn path(&self, segment: u64) -> PathBuf {
+    pub(super) fn path(&self, segment: u64) -> PathBuf {
         self.dir.join(file_name(segment))
     }
 
@@ -167,17 +208,9 @@ impl Segments {
     }
 
     fn open_segment(&self, number: u64, sealed: bool) -> Result<Segment, OpenError> {
-        let open = || -> Result<Segment, WalError> {
-            let file = FileStore::open(self.path(number))?;
-            let config = WalConfig::new()
-                .with_max_record_size(MAX_RECORD_BYTES)
-                .with_open_policy(OpenPolicy::Strict);
-            Ok(Arc::new(Wal::with_store_and_config(
-                SegmentFile { file, sealed },
-                config,
-            )?))
-        };
-        open().map_err(|error| self.damaged(number, &error))
+        FileStore::open(self.path(number))
+            .and_then(|file| open_file(file, sealed))
+            .map_err(|error| self.damaged(number, &error))
     }
 
     fn damaged(&self, number: u64, error: &WalError) -> OpenError {
@@ -186,12 +219,9 @@ impl Segments {
                 place: format!("{}, offset {offset}", self.file_name(number)),
                 what: (*reason).to_owned(),
             },
-            WalError::Io {
-                context: "changing a sealed segment",
-                ..
-            } => OpenError::Damaged {
+            torn if is_torn(torn) => OpenError::Damaged {
                 place: self.file_name(number),
-                what: "the segment ends in a torn record, but is not the last one".to_owned(),
+                what: TORN.to_owned(),
             },
             other => OpenError::Disk {
                 dir: self.path(number),
@@ -202,14 +232,11 @@ impl Segments {
 
     /// Makes a new, empty segment, whose name is on stable storage before anything in it is acknowledged.
     fn begin(&self, number: u64) -> io::Result<()> {
-        let file = FileStore::open(self.path(number)).map_err(io::Error::other)?;
+        let file = FileStore::open(self.path(number)).map_err(as_io)?;
         File::open(self.path(number))?.sync_all()?;
         File::open(&self.dir)?.sync_all()?;
-        let config = WalConfig::new()
-            .with_max_record_size(MAX_RECORD_BYTES)
-            .with_open_policy(OpenPolicy::Strict);
-        let wal = Wal::with_store_and_config(SegmentFile { file, sealed: false }, config).map_err(io::Error::other)?;
-        self.open.lock().insert(number, Arc::new(wal));
+        let segment = open_file(file, false).map_err(as_io)?;
+        self.open.lock().insert(number, segment);
         Ok(())
     }
 
@@ -218,6 +245,11 @@ impl Segments {
             .lock()
             .last_key_value()
             .map(|(number, segment)| (*number, Arc::clone(segment)))
+    }
+
+    /// The number of the one that is written to.
+    pub(super) fn newest_number(&self) -> Option<u64> {
+        self.newest().map(|(number, _)| number)
     }
 
     /// Begins a new segment if the newest is longer than `segment_bytes`.
@@ -229,16 +261,16 @@ impl Segments {
     }
 
     /// Writes a record to the newest segment and syncs it; where it is.
-    pub(super) fn append(&self, record: Vec<u8>, tail_bytes: usize) -> Result<Place, AppendError> {
+    pub(super) fn append(&self, record: &Arc<[u8]>, tail_bytes: usize) -> Result<Place, AppendError> {
         let Some((number, segment)) = self.newest() else {
-            return Err(AppendError::Write("there is no segment".to_owned()));
+            return Err(AppendError::write(&io::Error::other("there is no segment")));
         };
         let lsn = segment
-            .append(&record)
-            .map_err(|error| AppendError::Write(error.to_string()))?
+            .append(record)
+            .map_err(|error| AppendError::write(&as_io(error)))?
             .get();
         segment.sync().map_err(|error| AppendError::Sync(error.to_string()))?;
-        self.tail.lock().keep((number, lsn), record.into(), tail_bytes);
+        self.tail.lock().keep((number, lsn), Arc::clone(record), tail_bytes);
         Ok((number, lsn))
     }
 
@@ -285,30 +317,29 @@ impl Segments {
         Ok(record)
     }
 
-    /// Deletes segments that nothing needs: all before `needed`, but never the newest.
-    pub(super) fn delete_before(&self, needed: Option<u64>) {
+    /// Takes out the segments that nothing needs, oldest first: all before `needed`, but never the newest. Their files are
+    /// the caller's to move or delete.
+    pub(super) fn take_before(&self, needed: Option<u64>) -> Vec<u64> {
         let mut open = self.open.lock();
         let Some(newest) = open.last_key_value().map(|(number, _)| *number) else {
-            return;
+            return Vec::new();
         };
         let keep_from = needed.unwrap_or(newest).min(newest);
         let kept = open.split_off(&keep_from);
         let done = std::mem::replace(&mut *open, kept);
         drop(open);
-        if done.is_empty() {
-            return;
+        if !done.is_empty() {
+            self.tail.lock().forget_before(keep_from);
         }
-        self.tail.lock().forget_before(keep_from);
-        // Oldest first: a crash in between leaves no hole.
-        for number in done.keys() {
-            if let Err(error) = fs::remove_file(self.path(*number)) {
-                tracing::warn!(segment = %self.file_name(*number), %error, "cannot delete a segment; the next start will");
-                return;
-            }
-        }
-        if let Err(error) = File::open(&self.dir).and_then(|dir| dir.sync_all()) {
-            tracing::warn!(%error, "cannot sync the journal's directory after deleting segments");
-        }
+        done.into_keys().collect()
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn all(&self) -> Vec<(u64, Segment)> {
+        let open = self.open.lock();
+        open.iter()
+            .map(|(number, segment)| (*number, Arc::clone(segment)))
+            .collect()
     }
 
     pub(super) fn count(&self) -> usize {

@@ -1,6 +1,7 @@
 //! The writer: one thread that makes all that waits durable at once.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     keys: HashMap<ControllerId, EpochKey>,
     /// Bytes of the newest segment that are durable; set while it must be repaired.
     broken_at: Option<u64>,
+    /// Set when the newest segment's age is to be looked at.
+    look: bool,
 }
 
 /// A batch as it is composed: what goes into the record, and who waits for it.
@@ -63,6 +66,7 @@ impl Writer {
             recent: 0,
             keys: HashMap::new(),
             broken_at: None,
+            look: false,
         }
     }
 
@@ -75,6 +79,10 @@ impl Writer {
             while events.peek().is_some() {
                 let composed = self.compose(&mut events);
                 self.commit(composed);
+            }
+            drop(events);
+            if std::mem::take(&mut self.look) && self.ready().is_ok() {
+                self.shared.reclaim();
             }
         }
     }
@@ -104,7 +112,11 @@ impl Writer {
             replies: Vec::new(),
         };
         let mut body_bytes = 0;
-        for Waiting { event, reply } in events.by_ref() {
+        for waiting in events.by_ref() {
+            let Waiting::Event(event, reply) = waiting else {
+                self.look = true;
+                continue;
+            };
             body_bytes += event.body.expose().len();
             let controller = event.controller;
             if let Some(full) = self.full(controller, &composed.runs) {
@@ -183,27 +195,10 @@ impl Writer {
         if replies.is_empty() {
             return;
         }
-        if let Err(cause) = self.ready() {
-            return self.refuse(replies, &cause);
-        }
-        let good_end = self.shared.segments.newest_len();
-        let started = Instant::now();
-        match self
-            .shared
-            .segments
-            .append(record.finish(), self.shared.options.tail_bytes)
-        {
-            Ok((segment, lsn)) => {
-                let took = started.elapsed();
-                self.shared.meters.sync_seconds.observe(took.as_secs_f64());
-                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-                self.shared.last_sync_micros.store(micros, Ordering::Relaxed);
-                self.acknowledge(segment, lsn, journaled_at, runs, replies);
-            }
-            Err(AppendError::Write(cause)) => {
-                self.broken_at = Some(good_end);
-                self.refuse(replies, &cause);
-            }
+        let record = record.finish().into();
+        match self.write(&record) {
+            Ok((segment, lsn)) => self.acknowledge(segment, lsn, journaled_at, runs, replies),
+            Err(AppendError::Write { cause, .. }) => self.refuse(replies, &cause),
             Err(AppendError::Sync(cause)) => {
                 (self.fatal)(&format!(
                     "fdatasync of the journal failed ({cause}): what is on the disk is unknown, so this process ends \
@@ -215,16 +210,43 @@ impl Writer {
         }
     }
 
+    /// Makes a record durable; where it is. Retained segments give way on a full disk, before an event is refused.
+    fn write(&mut self, record: &Arc<[u8]>) -> Result<(u64, u64), AppendError> {
+        loop {
+            match self.try_write(record) {
+                Err(AppendError::Write { is_full: true, .. }) if self.shared.retained.lock().make_room() => {}
+                written => return written,
+            }
+        }
+    }
+
+    fn try_write(&mut self, record: &Arc<[u8]>) -> Result<(u64, u64), AppendError> {
+        self.ready().map_err(|error| AppendError::write(&error))?;
+        let good_end = self.shared.segments.newest_len();
+        let started = Instant::now();
+        let written = self.shared.segments.append(record, self.shared.options.tail_bytes);
+        match &written {
+            Ok(_) => {
+                let took = started.elapsed();
+                self.shared.meters.sync_seconds.observe(took.as_secs_f64());
+                let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+                self.shared.last_sync_micros.store(micros, Ordering::Relaxed);
+            }
+            Err(AppendError::Write { .. }) => self.broken_at = Some(good_end),
+            Err(AppendError::Sync(_)) => {}
+        }
+        written
+    }
+
     /// Repairs what a failed write left, and begins a new segment when it is time.
-    fn ready(&mut self) -> Result<(), String> {
+    fn ready(&mut self) -> io::Result<()> {
         if let Some(end) = self.broken_at {
-            self.shared.segments.repair(end).map_err(|error| error.to_string())?;
+            self.shared.segments.repair(end)?;
             self.broken_at = None;
         }
-        self.shared
-            .segments
-            .rotate(self.shared.options.segment_bytes)
-            .map_err(|error| error.to_string())
+        let aged = self.shared.is_segment_aged();
+        let longest = if aged { 0 } else { self.shared.options.segment_bytes };
+        self.shared.segments.rotate(longest)
     }
 
     fn acknowledge(
@@ -235,6 +257,15 @@ impl Writer {
         runs: HashMap<ControllerId, Run>,
         replies: Vec<(AppendReply, EventId, Sequence)>,
     ) {
+        let mut contents = self.shared.contents.lock();
+        let known = contents.entry(segment).or_default();
+        // Ids grow within a batch.
+        let ends = [replies.first(), replies.last()];
+        for (_, event, _) in ends.into_iter().flatten() {
+            known.note(event.received_at());
+        }
+        runs.keys().for_each(|controller| known.controllers.insert(*controller));
+        drop(contents);
         let mut index = self.shared.index.lock();
         for (controller, run) in &runs {
             index.add(*controller, Run { segment, lsn, ..*run });

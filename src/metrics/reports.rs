@@ -96,6 +96,11 @@ impl Reports {
             "Events accepted: on stable storage and answered 200",
             report.events,
         )?;
+        writer.counter(
+            "journal_given_up_segments",
+            "Retained segments deleted before their time: for the cap, or for want of space",
+            report.given_up_segments,
+        )?;
         let age = self.journal.oldest_in_flight();
         let age = age.map_or(0.0, |received_at| seconds(received_at, Timestamp::now()));
         let gauges = [
@@ -111,8 +116,18 @@ impl Reports {
             ),
             (
                 "journal_disk_bytes",
-                "Bytes of the journal on disk",
+                "Bytes of the journal on disk, but for retained ones",
                 count(report.disk_bytes),
+            ),
+            (
+                "journal_retained_bytes",
+                "Bytes of segments kept behind the checkpoints",
+                count(report.retained_bytes),
+            ),
+            (
+                "journal_retained_segments",
+                "Segments kept behind the checkpoints",
+                count(report.retained_segments as u64),
             ),
             (
                 "journal_segments",

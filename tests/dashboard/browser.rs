@@ -95,9 +95,17 @@ impl Browser {
     /// Clicks once what is clicked can be: a page that is being replaced is waited for.
     #[track_caller]
     pub fn click(&self, selector: &str) {
+        let refused = std::cell::RefCell::new(Value::Null);
         wait_for(&format!("a click on {selector}"), || {
             let element = self.element(selector);
-            self.try_call("POST", &format!("/element/{element}/click"), Some(json!({})))
+            let clicked = self.try_call("POST", &format!("/element/{element}/click"), Some(json!({})));
+            clicked
+                .map_err(|error| {
+                    if *refused.borrow() != error["message"] {
+                        eprintln!("{selector}: {}", error["message"]);
+                        refused.replace(error["message"].clone());
+                    }
+                })
                 .ok()
         });
     }

@@ -2,6 +2,7 @@
  *
  * The file named by DISK_FAULTS says what to break, and is read at each call, so that a test can change it:
  *   write    positioned writes fail with ENOSPC after half of their bytes
+ *   full     as write, but each journal file that is deleted makes room for three writes
  *   sync     fdatasync fails with EIO
  *   anything else: nothing
  * Only files whose path ends in .wal are touched: the database's disk stays whole.
@@ -33,10 +34,32 @@ static int is_journal(int fd) {
     return length > 4 && memcmp(path + length - 4, ".wal", 4) == 0;
 }
 
+static int room;
+
+int unlink(const char *path) {
+    static int (*real)(const char *);
+    if (!real) real = (int (*)(const char *))dlsym(RTLD_NEXT, "unlink");
+    size_t length = strlen(path);
+    int result = real(path);
+    if (result == 0 && length > 4 && memcmp(path + length - 4, ".wal", 4) == 0) __sync_fetch_and_add(&room, 3);
+    return result;
+}
+
+/* Whether there is room for one more write. */
+static int takes_room(void) {
+    int left = room;
+    while (left > 0) {
+        int seen = __sync_val_compare_and_swap(&room, left, left - 1);
+        if (seen == left) return 1;
+        left = seen;
+    }
+    return 0;
+}
+
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
     static ssize_t (*real)(int, const void *, size_t, off64_t);
     if (!real) real = (ssize_t (*)(int, const void *, size_t, off64_t))dlsym(RTLD_NEXT, "pwrite64");
-    if (is_journal(fd) && fault_is("write")) {
+    if (is_journal(fd) && (fault_is("write") || (fault_is("full") && !takes_room()))) {
         if (count > 1) return real(fd, bytes, count / 2, offset);
         errno = ENOSPC;
         return -1;

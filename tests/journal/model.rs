@@ -1,16 +1,18 @@
-//! The journal against a model of it: any order of appends, reads, releases, torn tails and restarts.
+//! The journal against a model of it: any order of appends, reads, releases, torn tails and restarts, and all that was ever
+//! appended read back, since it is retained.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use conduit::journal::WalJournal;
+use conduit::journal::{JournalOptions, Step as PastStep, WalJournal};
 use conduit_actors::event::JournaledEvent;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::ports::Journal as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
+use super::retention::{WEEK, all_of, keeping};
 use super::{World, append};
 
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ enum Step {
     Release(usize, u64),
     /// An event in flight is looked for by its id, and listed with those before it.
     Find(usize, u64),
+    /// All that a stream ever had is read back, so many events at a time.
+    Past(usize, usize),
     /// The process ends and starts again.
     Restart,
     /// It ends in the middle of a write of so many bytes.
@@ -35,7 +39,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (who.clone(), 0..1500_usize).prop_map(|(who, bytes)| Step::Append(who, bytes)),
         4 => (who.clone(), 0..12_u64, 0..8_usize, 0..4000_usize).prop_map(|(w, from, n, b)| Step::Read(w, from, n, b)),
         3 => (who.clone(), 0..6_u64).prop_map(|(who, events)| Step::Release(who, events)),
-        2 => (who, 0..12_u64).prop_map(|(who, nth)| Step::Find(who, nth)),
+        2 => (who.clone(), 0..12_u64).prop_map(|(who, nth)| Step::Find(who, nth)),
+        2 => (who, 1..9_usize).prop_map(|(who, chunk)| Step::Past(who, chunk)),
         1 => Just(Step::Restart),
         1 => (1..40_usize).prop_map(Step::Tear),
     ];
@@ -58,7 +63,7 @@ struct Model {
 impl Model {
     fn new() -> Self {
         let world = World::new();
-        let journal = Some(world.open());
+        let journal = Some(world.open_with(options(&world), &[]).unwrap());
         Self {
             world,
             journal,
@@ -80,6 +85,7 @@ impl Model {
             Step::Read(who, from, events, bytes) => self.read(who, from, events, bytes),
             Step::Release(who, events) => self.release(who, events),
             Step::Find(who, nth) => self.find(who, nth),
+            Step::Past(who, chunk) => self.past(who, chunk),
             Step::Restart => self.restart(0),
             Step::Tear(bytes) => self.restart(bytes),
         }
@@ -139,6 +145,16 @@ impl Model {
         assert_eq!(content(&newest), before);
     }
 
+    fn past(&self, who: usize, chunk: usize) {
+        let mut past = self.journal().past(all_of(self.id(who)), usize::MAX);
+        let mut read = Vec::new();
+        while let PastStep::Events(events) = past.next(chunk, usize::MAX, None).unwrap() {
+            read.extend(content(&events));
+        }
+        let expected: Vec<_> = self.streams[who].events.iter().rev().cloned().collect();
+        assert_eq!(read, expected);
+    }
+
     /// Opens the journal again, against the checkpoints that a store would have; before that, `torn` bytes of a record
     /// that was never acknowledged are left at its end.
     fn restart(&mut self, torn: usize) {
@@ -155,8 +171,12 @@ impl Model {
             .into_iter()
             .map(|(id, at)| (id, Sequence(at as u64)))
             .collect();
-        self.journal = Some(self.world.open_with(self.world.options(), &at).unwrap());
+        self.journal = Some(self.world.open_with(options(&self.world), &at).unwrap());
     }
+}
+
+fn options(world: &World) -> JournalOptions {
+    keeping(world, WEEK, u64::MAX)
 }
 
 fn content(events: &[JournaledEvent]) -> Vec<(EventId, Vec<u8>)> {

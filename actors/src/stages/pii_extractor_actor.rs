@@ -37,11 +37,6 @@ impl PiiExtractor {
     /// Extracts one event under its integration's mapping as it stands now.
     #[must_use]
     pub fn extract(&self, journaled: JournaledEvent) -> ExtractedEvent {
-        fail::fail_point!(
-            "PiiExtractorActor::event",
-            journaled.event.event_type.as_str() == "poison",
-            |_| { panic!("injected") }
-        );
         let Some(integration) = self.directory.by_id(journaled.event.integration) else {
             let shown = shown_if_harmless(&journaled.event.event_type);
             let reason = Notice::new(
@@ -57,6 +52,11 @@ impl PiiExtractor {
     /// Extracts one event under this integration, whatever the directory says.
     #[must_use]
     pub fn extract_under(integration: Arc<Integration>, journaled: JournaledEvent) -> ExtractedEvent {
+        fail::fail_point!(
+            "PiiExtractorActor::event",
+            journaled.event.event_type.as_str() == "poison",
+            |_| { panic!("injected") }
+        );
         let Some(mapping) = integration.mapping.event(&journaled.event.event_type) else {
             let shown = shown_if_harmless(&journaled.event.event_type);
             let reason = Notice::new(

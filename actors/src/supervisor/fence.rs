@@ -62,7 +62,7 @@ pub(super) async fn fence<T>(work: impl Future<Output = T>) -> Result<T, PanicCa
 }
 
 /// [`fence`] for what is not a future.
-pub(super) fn fence_call<T>(work: impl FnOnce() -> T) -> Result<T, PanicCause> {
+pub(crate) fn fence_call<T>(work: impl FnOnce() -> T) -> Result<T, PanicCause> {
     panic::catch_unwind(AssertUnwindSafe(work))
         .map_err(|payload| PanicCause(describe(LAST_PANIC.take(), payload.as_ref())))
 }

@@ -127,7 +127,11 @@ function replaceRegions(page) {
 
 function listen(address) {
   const source = new EventSource(address);
-  source.addEventListener("open", () => { if (!paused) setState("on", "Live"); });
+  source.addEventListener("open", () => {
+    if (!paused) setState("on", "Live");
+    // What happened before the stream was there is not told by it.
+    refresh();
+  });
   source.addEventListener("changed", refresh);
   source.addEventListener("ended", () => { source.close(); setState("off", "Signed out"); });
   source.addEventListener("error", () => {

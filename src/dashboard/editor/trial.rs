@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::dashboard::words::{Badge, short};
 use crate::http::App;
+use crate::http::draft::with_mapping;
 use crate::http::dry_run::{self, masked};
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
@@ -53,7 +54,7 @@ pub(super) async fn run(
     let body = whole(sample, spec)?;
     let in_force = saved.and_then(|row| app.directory.by_id(row.id));
     let integration = match &in_force {
-        Some(saved) => dry_run::under(app, saved, spec)?,
+        Some(saved) => under(app, saved, spec)?,
         None => Arc::new(unsaved(app, controller, spec)?),
     };
     let run = dry_run::run(app, &integration, body.clone()).await?;
@@ -86,6 +87,12 @@ fn whole(sample: &str, spec: &IntegrationSpec) -> Result<Bytes, Problem> {
     serde_json::to_vec(&members)
         .map(Bytes::from)
         .map_err(|_| invalid("the sample cannot be read".to_owned()))
+}
+
+/// The integration as it would be with this spec.
+pub(super) fn under(app: &App, saved: &Integration, spec: &IntegrationSpec) -> Result<Arc<Integration>, Problem> {
+    let mapping = Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+    Ok(with_mapping(saved, mapping))
 }
 
 /// What an integration would be that is not made yet. It has no key, and nothing asks for one.

@@ -1,0 +1,163 @@
+//! A trial: what a draft of a mapping would change for events that were accepted, against the mapping that is live.
+//!
+//! Each event runs under both, by the pipeline's own steps, as if it arrived now: a subject is whom it would resolve to with
+//! what the store knows, whatever else is examined. Repeats are told among the examined events alone, by their receive
+//! times, so an event at the beginning may be a repeat of one that was not examined. Nothing is stored or claimed, and no
+//! value is kept.
+
+mod comparison;
+mod judged;
+mod tally;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+pub use comparison::{
+    CategoryRow, Changes, Comparison, EventRow, FieldRow, NoticeRow, Sample, SampleSide, Statuses, Subjects,
+};
+use judged::{Judged, Side};
+use tally::Tally;
+
+use crate::dry_run::{Resolution, resolution};
+use crate::event::{AcceptedEvent, JournaledEvent};
+use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT};
+use crate::ports::{Integration, KnownLink, PipelineStore, StoreError};
+
+/// A trial under way.
+#[derive(Debug)]
+pub struct Trial {
+    live: Arc<Integration>,
+    draft: Arc<Integration>,
+    tally: Tally,
+}
+
+impl Trial {
+    /// Of `draft` against `live`: the same integration under two mappings.
+    #[must_use]
+    pub fn new(live: Arc<Integration>, draft: Arc<Integration>) -> Self {
+        Self {
+            live,
+            draft,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes in some more events, newest first, each once.
+    ///
+    /// # Errors
+    /// [`StoreError`], if links cannot be looked up: the trial is of no use then.
+    pub async fn examine(&mut self, events: Vec<JournaledEvent>, store: &dyn PipelineStore) -> Result<(), StoreError> {
+        fail::fail_point!("trial::examine");
+        let judge = |journaled: JournaledEvent| Judged {
+            live: Side::of(&self.live, &journaled),
+            draft: Side::of(&self.draft, &journaled),
+            journaled,
+        };
+        let mut judged: Vec<Judged> = events.into_iter().map(judge).collect();
+        self.resolve(&mut judged, store).await?;
+        judged.into_iter().for_each(|event| self.tally.take(event));
+        Ok(())
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(self) -> Comparison {
+        self.tally.finish()
+    }
+
+    /// Finds each event's subject, with two questions to the store for all of them.
+    async fn resolve(&self, events: &mut [Judged], store: &dyn PipelineStore) -> Result<(), StoreError> {
+        let controller = &self.live.controller;
+        let hashes: HashSet<_> = events
+            .iter()
+            .flat_map(|event| event.live.links.iter().chain(&event.draft.links))
+            .map(|link| link.hash)
+            .collect();
+        let hashes: Vec<_> = hashes.into_iter().collect();
+        let mut known: HashMap<_, Vec<KnownLink>> = HashMap::new();
+        if !hashes.is_empty() {
+            for link in store.links(controller.id, &hashes, WEAK_FAN_OUT + 1).await? {
+                known.entry(link.hash).or_default().push(link);
+            }
+        }
+        let mut open = Vec::new();
+        let mut asked = HashSet::new();
+        for event in events {
+            let accepted = &event.journaled.event;
+            for side in [&mut event.live, &mut event.draft] {
+                if !side.fits() {
+                    continue;
+                }
+                let own = side.links.iter().filter_map(|link| known.get(&link.hash)).flatten();
+                let own: Vec<_> = own.cloned().collect();
+                let graph = IdentityGraph::new(controller.id, controller.link_key.version(), &own);
+                let growing = graph.growing(std::iter::once(sighting(accepted, &side.links)));
+                asked.extend(growing.iter().copied());
+                open.push((accepted, side, graph, growing));
+            }
+        }
+        let mut counts: HashMap<_, Vec<_>> = HashMap::new();
+        if !asked.is_empty() {
+            let asked: Vec<_> = asked.into_iter().collect();
+            for count in store.strong_link_counts(controller.id, &asked).await? {
+                counts.entry(count.0).or_default().push(count);
+            }
+        }
+        for (accepted, side, mut graph, growing) in open {
+            let own = growing.iter().filter_map(|subject| counts.get(subject)).flatten();
+            graph.set_counts(own.cloned().collect());
+            let links = std::mem::take(&mut side.links);
+            let resolved = resolution(&mut graph, sighting(accepted, &links), &mut side.warnings);
+            side.resolution = Some(resolved);
+        }
+        Ok(())
+    }
+}
+
+const fn sighting<'a>(accepted: &AcceptedEvent, links: &'a [LinkCandidate]) -> Sighting<'a> {
+    Sighting {
+        event: accepted.id,
+        triggered_at: accepted.triggered_at,
+        links,
+    }
+}
+
+/// How the subject that an event concerns differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SubjectChange {
+    /// The same under both.
+    Same,
+    /// Another one that is known.
+    Other,
+    /// Somebody new, where the live mapping finds one that is known.
+    New,
+    /// Somebody, where the live mapping finds nobody.
+    Gained,
+    /// Nobody, where the live mapping finds somebody.
+    Lost,
+    /// Several, which would become one.
+    WouldMerge,
+    /// Nobody under both.
+    Nobody,
+}
+
+impl SubjectChange {
+    /// Of an event that fits neither mapping, or one, or both: what does not fit concerns nobody.
+    fn between(live: Option<&Resolution>, draft: Option<&Resolution>) -> Self {
+        use Resolution::{Known, Merged, New, Nobody};
+        let live = live.unwrap_or(&Nobody);
+        match (live, draft.unwrap_or(&Nobody)) {
+            (Nobody, Nobody) => Self::Nobody,
+            (_, Nobody) => Self::Lost,
+            (live, draft) if live == draft => Self::Same,
+            (_, Merged { .. }) => Self::WouldMerge,
+            (Nobody, _) => Self::Gained,
+            (_, New) => Self::New,
+            (Merged { into, .. }, Known(found)) if into == found => Self::Same,
+            (_, Known(_)) => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

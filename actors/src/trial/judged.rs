@@ -1,0 +1,132 @@
+//! One event under both mappings.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::SubjectChange;
+use crate::dry_run::Resolution;
+use crate::event::{JournaledEvent, Notice, Status};
+use crate::extract::ExtractContext;
+use crate::identity::LinkCandidate;
+use crate::ids::EventType;
+use crate::ports::{Claim, Integration};
+use crate::stages::{Finding, PiiExtractor, shown_if_harmless};
+use crate::supervisor::fence_call;
+
+/// A mapped field that an event has a right value for: its path, and its category.
+pub(super) type Field = (Arc<str>, Option<Arc<str>>);
+
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) journaled: JournaledEvent,
+    pub(super) live: Side,
+    pub(super) draft: Side,
+}
+
+impl Judged {
+    /// The event's type, as far as it may be shown.
+    pub(super) fn shown_event_type(&self) -> EventType {
+        let event_type = &self.journaled.event.event_type;
+        if self.live.knows_type || self.draft.knows_type {
+            event_type.clone()
+        } else {
+            shown_if_harmless(event_type)
+        }
+    }
+
+    pub(super) fn subject(&self) -> SubjectChange {
+        SubjectChange::between(self.live.resolution.as_ref(), self.draft.resolution.as_ref())
+    }
+}
+
+/// What one mapping makes of an event.
+#[derive(Debug)]
+pub(super) struct Side {
+    /// Repeats are not told yet: those are still `processed`.
+    pub(super) status: Status,
+    /// Whether the mapping has the event's type.
+    pub(super) knows_type: bool,
+    pub(super) claim: Option<Claim>,
+    pub(super) links: Vec<LinkCandidate>,
+    pub(super) reasons: Vec<Notice>,
+    pub(super) warnings: Vec<Notice>,
+    /// Of an event that fits.
+    pub(super) categories: Vec<Arc<str>>,
+    /// Of an event that fits.
+    pub(super) fields: BTreeSet<Field>,
+    /// Of an event that fits.
+    pub(super) resolution: Option<Resolution>,
+}
+
+impl Side {
+    /// Runs an event under one mapping. What panics there would be a dead letter.
+    pub(super) fn of(integration: &Arc<Integration>, journaled: &JournaledEvent) -> Self {
+        let event_type = &journaled.event.event_type;
+        let knows_type = integration.mapping.event(event_type).is_some();
+        let run = || Self::run(integration, journaled, knows_type);
+        fence_call(run).unwrap_or_else(|cause| {
+            let message = format!("processing would fail: {cause}");
+            Self {
+                status: Status::Failed,
+                knows_type,
+                claim: None,
+                links: Vec::new(),
+                reasons: vec![Notice::new("", "processing_failed", message)],
+                warnings: Vec::new(),
+                categories: Vec::new(),
+                fields: BTreeSet::new(),
+                resolution: None,
+            }
+        })
+    }
+
+    fn run(integration: &Arc<Integration>, journaled: &JournaledEvent, knows_type: bool) -> Self {
+        let extracted = PiiExtractor::extract_under(Arc::clone(integration), journaled.clone());
+        let mut side = Self {
+            status: Status::Processed,
+            knows_type,
+            claim: None,
+            links: Vec::new(),
+            reasons: Vec::new(),
+            warnings: extracted.warnings,
+            categories: Vec::new(),
+            fields: BTreeSet::new(),
+            resolution: None,
+        };
+        match extracted.finding {
+            Finding::Fits(fitting) => {
+                side.claim = fitting.claim;
+                side.links = fitting.links;
+                side.categories = extracted.categories;
+                side.fields = fields(integration, journaled);
+            }
+            Finding::Rejected(reasons) => (side.status, side.reasons) = (Status::Rejected, reasons),
+            Finding::Failed(reasons) => (side.status, side.reasons) = (Status::Failed, reasons),
+        }
+        side
+    }
+
+    pub(super) fn fits(&self) -> bool {
+        self.status == Status::Processed
+    }
+}
+
+/// The fields with a right value.
+fn fields(integration: &Integration, journaled: &JournaledEvent) -> BTreeSet<Field> {
+    let Some(mapping) = integration.mapping.event(&journaled.event.event_type) else {
+        return BTreeSet::new();
+    };
+    let context = ExtractContext {
+        processor: integration.processor.as_str(),
+    };
+    let traces = mapping.trace(journaled.event.body.expose(), &context).into_iter();
+    traces
+        .filter(|trace| !trace.extraction.mapped.expose().is_empty())
+        .map(|trace| {
+            (
+                trace.path.into(),
+                trace.category.map(|category| Arc::clone(&category.key)),
+            )
+        })
+        .collect()
+}

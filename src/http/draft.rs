@@ -1,0 +1,58 @@
+//! A draft of an integration, sent to be tried before it is saved.
+
+use std::sync::Arc;
+
+use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::ports::Integration;
+use serde_json::Value;
+
+use super::integrations::read;
+use super::problem::Problem;
+use super::state::App;
+
+/// Where a draft is in what is sent with it.
+const PLACE: &str = "/integration";
+
+/// A draft whose mapping is right.
+pub(crate) struct Draft {
+    /// The integration as it would be.
+    pub(crate) integration: Arc<Integration>,
+    /// As it was sent.
+    pub(crate) spec: IntegrationSpec,
+    /// The version that the draft is meant to replace, if it says so.
+    pub(crate) version: Option<u64>,
+}
+
+impl Draft {
+    /// Reads what was sent as `integration`, a body for `PUT`. Faults have pointers from where that is.
+    pub(crate) fn read(app: &App, saved: &Integration, sent: &Value) -> Result<Self, Problem> {
+        let (spec, version) = read(&serde_json::to_vec(sent).unwrap_or_default())?;
+        let compiled = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults());
+        let mapping = compiled.map_err(|faults| Problem::from(faults).below(PLACE))?;
+        Ok(Self {
+            integration: with_mapping(saved, mapping),
+            spec,
+            version,
+        })
+    }
+
+    /// Refuses a draft for another data processor, which could not be saved.
+    pub(crate) fn check_processor(&self, saved: &Integration) -> Result<(), Problem> {
+        let named = self.spec.data_processor_id.as_deref();
+        if named.is_some_and(|named| named != saved.processor.as_str()) {
+            return Err(Problem::processor_fixed().below(PLACE));
+        }
+        Ok(())
+    }
+}
+
+/// The same integration under another mapping.
+pub(crate) fn with_mapping(saved: &Integration, mapping: Mapping) -> Arc<Integration> {
+    Arc::new(Integration {
+        id: saved.id,
+        controller: Arc::clone(&saved.controller),
+        processor: saved.processor.clone(),
+        api_key: saved.api_key.clone(),
+        mapping: Arc::new(mapping),
+    })
+}

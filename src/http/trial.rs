@@ -1,0 +1,304 @@
+//! The trial of a draft on events that were accepted: what it would change, against the mapping that is live.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::mapping::Mapping;
+use conduit_actors::ports::{Directory as _, Integration};
+use conduit_actors::trial::{Comparison, Trial};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::draft::{Draft, with_mapping};
+use super::guard::Principal;
+use super::integrations::{expected_version, load};
+use super::paging::{self, Query};
+use super::problem::Problem;
+use super::state::App;
+use crate::config::RetentionConfig;
+use crate::journal::{PastFilter, Step};
+use crate::priority;
+use crate::store::{ChangeError, IntegrationRow};
+
+/// Events examined if the request says nothing.
+const DEFAULT_EVENTS: usize = 1_000;
+
+/// Events, and bytes of bodies, taken at a time: what a trial holds in memory.
+const PART: (usize, usize) = (64, 4 << 20);
+
+/// Trials at a time, each of another controller: they take processor time from the pipeline.
+const AT_ONCE: usize = 2;
+
+/// What is sent: the integration as it would be saved, and how many of its last events to examine.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sent {
+    integration: Value,
+    limit: Option<usize>,
+}
+
+impl Sent {
+    fn limit(&self, most: usize) -> Result<usize, Problem> {
+        let limit = self.limit.unwrap_or(DEFAULT_EVENTS.min(most));
+        if (1..=most).contains(&limit) {
+            return Ok(limit);
+        }
+        let detail = format!("limit must be a number from 1 to {most} (retention.trial_events)");
+        Err(Problem::bad_request("limit_invalid", &detail).with_error("/limit", detail))
+    }
+}
+
+/// Which trials are under way.
+#[derive(Debug, Default)]
+pub(super) struct Trials(Mutex<HashSet<ControllerId>>);
+
+/// The right to run one; given back when it is dropped.
+struct Turn {
+    trials: Arc<Trials>,
+    controller: ControllerId,
+}
+
+impl Trials {
+    fn begin(self: &Arc<Self>, controller: ControllerId) -> Result<Turn, Problem> {
+        let mut running = self.0.lock();
+        if running.contains(&controller) {
+            let detail = "a trial of this controller is under way: wait for its answer";
+            return Err(Problem::conflict("trial_running", detail));
+        }
+        if running.len() >= AT_ONCE {
+            let detail = "as many trials as may run at a time are under way: try again later";
+            return Err(Problem::unavailable("trials_busy", detail));
+        }
+        running.insert(controller);
+        Ok(Turn {
+            trials: Arc::clone(self),
+            controller,
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.trials.0.lock().remove(&self.controller);
+    }
+}
+
+/// What ended a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EndedBy {
+    /// As many events as asked for were examined.
+    Limit,
+    /// All that are still kept were.
+    Retention,
+    /// `retention.trial_bytes`
+    Bytes,
+    /// `retention.trial_seconds`
+    Time,
+    /// What comes next cannot be read as it was written; the log says where.
+    Unreadable,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    pub(crate) compared_with_version: u64,
+    /// What is examined is what this node accepted.
+    pub(crate) scope: &'static str,
+    pub(crate) retention_days: u64,
+    /// Receive times of the oldest and the newest event examined.
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) to: Option<Timestamp>,
+    /// Whether nothing that was asked for is missing, but for what is not kept any more.
+    pub(crate) complete: bool,
+    pub(crate) ended_by: EndedBy,
+    #[serde(flatten)]
+    pub(crate) comparison: Comparison,
+}
+
+/// `POST /api/v1/integrations/custom/{id}/trial`: stores nothing.
+pub(super) async fn run(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    id: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    Query::read(&request, &["did"])?;
+    let (_, row) = load(&principal, &app, &id).await?;
+    let saved = app.directory.by_id(row.id);
+    let saved = saved.ok_or_else(|| Problem::not_found("integration"))?;
+    let sent: Sent = paging::json(&body)?;
+    let limit = sent.limit(app.config.retention.trial_events)?;
+    let draft = Draft::read(&app, &saved, &sent.integration)?;
+    draft.check_processor(&saved)?;
+    if expected_version(&request, draft.version)?.is_some_and(|expected| expected != row.version) {
+        return Err(ChangeError::VersionMismatch { current: row.version }.into());
+    }
+    Ok(HttpResponse::Ok().json(of(app, &saved, &row, draft.integration, limit).await?))
+}
+
+/// Tries a draft on the last events of what is saved.
+pub(crate) async fn of(
+    app: Data<App>,
+    saved: &Integration,
+    row: &IntegrationRow,
+    draft: Arc<Integration>,
+    limit: usize,
+) -> Result<Answer, Problem> {
+    let live = live(&app, saved, row)?;
+    let turn = app.trials.begin(saved.controller.id)?;
+    let work = Work {
+        app: app.into_inner(),
+        live,
+        draft,
+        version: row.version,
+        limit,
+    };
+    work.start(turn)?.await.map_err(|_| Problem::internal())?
+}
+
+/// The integration as it is saved at this version: what is in memory may be of a moment before or behind.
+fn live(app: &App, saved: &Integration, row: &IntegrationRow) -> Result<Arc<Integration>, Problem> {
+    let mapping = Mapping::compile(&row.spec, app.directory.taxonomy(), app.directory.dedup_defaults());
+    let mapping = mapping.map_err(|_| {
+        tracing::error!(integration = %row.id, "the saved mapping no longer compiles");
+        Problem::internal()
+    })?;
+    Ok(with_mapping(saved, mapping))
+}
+
+/// One trial, off the threads that serve.
+struct Work {
+    app: Arc<App>,
+    live: Arc<Integration>,
+    draft: Arc<Integration>,
+    version: u64,
+    limit: usize,
+}
+
+type Outcome = Result<Answer, Problem>;
+
+impl Work {
+    /// Starts it on a thread of its own, of the pipeline's priority. It ends early if nobody waits for the answer any more.
+    fn start(self, turn: Turn) -> Result<oneshot::Receiver<Outcome>, Problem> {
+        let (sender, receiver) = oneshot::channel();
+        let run = move || {
+            priority::lower();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let outcome = match runtime {
+                Ok(runtime) => runtime.block_on(self.examine(&|| sender.is_closed())),
+                Err(error) => Err(no_thread(&error)),
+            };
+            drop(turn);
+            // Whoever asked may have gone.
+            let _ = sender.send(outcome);
+        };
+        let thread = std::thread::Builder::new().name("conduit-trial".to_owned());
+        thread.spawn(run).map_err(|error| no_thread(&error))?;
+        Ok(receiver)
+    }
+
+    async fn examine(self, is_cancelled: &dyn Fn() -> bool) -> Outcome {
+        let retention = &self.app.config.retention;
+        let until = Instant::now() + Duration::from_secs(retention.trial_seconds);
+        let filter = PastFilter {
+            controller: self.live.controller.id,
+            integration: Some(self.live.id),
+            event: None,
+        };
+        let mut past = self.app.journal.past(filter, self.limit);
+        let mut trial = Trial::new(self.live, self.draft);
+        let mut seen = Seen::default();
+        let ended_by = loop {
+            if let Some(ended_by) = seen.reached(self.limit, retention) {
+                break ended_by;
+            }
+            let events = PART.0.min(self.limit - seen.events);
+            let bytes = PART.1.min(retention.trial_bytes - seen.bytes);
+            match past.next(events, bytes, Some(until)) {
+                Ok(Step::Events(events)) => {
+                    for event in &events {
+                        seen.note(event.event.id.received_at(), event.event.body.expose().len());
+                    }
+                    trial.examine(events, &*self.app.store).await?;
+                }
+                Ok(Step::End) => break EndedBy::Retention,
+                Ok(Step::Late) => break EndedBy::Time,
+                Err(_) => break EndedBy::Unreadable,
+            }
+            if is_cancelled() {
+                break EndedBy::Time;
+            }
+        };
+        Ok(Answer {
+            compared_with_version: self.version,
+            scope: "node",
+            retention_days: retention.payload_days,
+            from: seen.span.map(|(from, _)| from),
+            to: seen.span.map(|(_, to)| to),
+            complete: matches!(ended_by, EndedBy::Limit | EndedBy::Retention),
+            ended_by,
+            comparison: trial.finish(),
+        })
+    }
+}
+
+/// How much was examined.
+#[derive(Default)]
+struct Seen {
+    events: usize,
+    bytes: usize,
+    span: Option<(Timestamp, Timestamp)>,
+}
+
+impl Seen {
+    fn note(&mut self, received_at: Timestamp, bytes: usize) {
+        self.events += 1;
+        self.bytes += bytes;
+        let (from, to) = self.span.unwrap_or((received_at, received_at));
+        self.span = Some((from.min(received_at), to.max(received_at)));
+    }
+
+    fn reached(&self, limit: usize, retention: &RetentionConfig) -> Option<EndedBy> {
+        if self.events >= limit {
+            Some(EndedBy::Limit)
+        } else if self.bytes >= retention.trial_bytes {
+            Some(EndedBy::Bytes)
+        } else {
+            None
+        }
+    }
+}
+
+fn no_thread(error: &std::io::Error) -> Problem {
+    tracing::error!(%error, "a trial cannot be started");
+    Problem::unavailable("trials_busy", "the trial cannot be started: try again later")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_for_each_controller_and_a_few_in_all() {
+        let trials = Arc::new(Trials::default());
+        let [one, other, third] = [(); 3].map(|()| ControllerId::generate());
+        let code = |controller| trials.begin(controller).err().map(|problem| problem.code());
+        let first = trials.begin(one).ok();
+        assert_eq!(code(one), Some("trial_running"));
+        let second = trials.begin(other).ok();
+        assert!(first.is_some() && second.is_some());
+        assert_eq!(code(third), Some("trials_busy"));
+        drop(first);
+        assert_eq!(code(third), None);
+        assert_eq!(code(one), None);
+        assert_eq!(code(other), Some("trial_running"));
+    }
+}
