@@ -4,6 +4,7 @@
 //! server alone knows what is right.
 
 pub(super) mod draft;
+mod past;
 mod trial;
 
 use actix_web::web::{Data, Path};
@@ -26,6 +27,7 @@ use crate::http::integrations;
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
 use draft::{Draft, DraftEvent, DraftField, Faults, KINDS};
+use past::Past;
 use trial::Trial;
 
 /// A category as the picker offers it.
@@ -62,6 +64,7 @@ struct Editor {
     faults: Faults,
     said: Said,
     trial: Option<Trial>,
+    past: Option<Past>,
     categories: Vec<Choice>,
     bases: Vec<Basis>,
     kinds: [&'static str; 5],
@@ -144,6 +147,7 @@ impl Place<'_> {
             faults: Faults::default(),
             said: Said::default(),
             trial: None,
+            past: None,
             categories: choices(app),
             bases: bases.into(),
             kinds: KINDS,
@@ -314,7 +318,7 @@ impl Editor {
     }
 
     /// Does what a button says that changes nothing but the form.
-    async fn act(&mut self, app: &App, fields: &Fields, controller: Option<ControllerId>) {
+    async fn act(&mut self, app: &Data<App>, fields: &Fields, controller: Option<ControllerId>) {
         self.sample = fields.get("sample").unwrap_or_default().to_owned();
         let asked = fields.get("do").unwrap_or_default();
         let mut parts = asked.split(':');
@@ -358,6 +362,7 @@ impl Editor {
             }
             "suggest" => self.suggest(app),
             "test" => self.test(app, controller).await,
+            "past" => self.try_on_the_past(app).await,
             _ => {
                 if self.checked(app).is_some() {
                     self.said.good = Some("The mapping is right. It is not saved yet.".to_owned());
@@ -389,6 +394,16 @@ impl Editor {
                     suggestion.fields.len()
                 ));
             }
+        }
+    }
+
+    async fn try_on_the_past(&mut self, app: &Data<App>) {
+        let (Some(spec), Some(row)) = (self.checked(app), self.saved.clone()) else {
+            return;
+        };
+        match past::run(Data::clone(app), &row, &spec).await {
+            Ok(past) => self.past = Some(past),
+            Err(problem) => self.said.bad = Some(format!("The draft was not tried: {}.", problem.detail())),
         }
     }
 

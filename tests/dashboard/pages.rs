@@ -55,6 +55,14 @@ pub fn pages(world: &World) -> Vec<(&'static str, Way)> {
             ),
         ),
         (
+            "editor-past",
+            Way::Send(
+                format!("{integration}/edit#event-0-field-0"),
+                vec![("#e0f0-pii", "user.unique_id")],
+                "button[value='past']",
+            ),
+        ),
+        (
             "editor-faults",
             Way::Send(
                 format!("{integration}/edit#event-0-field-0"),

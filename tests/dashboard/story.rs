@@ -97,6 +97,8 @@ fn from_the_first_sign_in_to_a_verified_log() {
     browser.wait_for_text("Edit the mapping");
     assert!(browser.address().ends_with("#event-0-field-0"));
     browser.click("#event-0-field-0 input[type='checkbox']");
+    browser.click("button[value='past']");
+    browser.wait_for_text("1 would end otherwise");
     browser.click("button.primary[value='save']");
     browser.wait_for_text("Saved as version 2");
     let mended = send(&conduit, &url, &authorization, &secret, &order(3, "not an address"));
