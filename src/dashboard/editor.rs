@@ -279,26 +279,27 @@ impl Editor {
     /// The mapping, if it is right; what is not is shown at its field.
     fn checked(&mut self, app: &App) -> Option<IntegrationSpec> {
         self.draft.without_blanks();
-        let spec = self.draft.spec();
-        let compiled = spec.and_then(|spec| {
-            Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()).map(|_| spec)
-        });
-        match compiled {
-            Ok(spec) => Some(spec),
-            Err(faults) => {
-                let found = faults
-                    .iter()
-                    .map(|fault| (fault.pointer.as_str(), fault.message.as_str()));
-                self.faults = Faults::new(found);
-                let count = self.faults.count();
-                let things = if count == 1 { "One thing is" } else { "Some things are" };
-                self.said.bad = Some(format!("{things} not right yet. Each is named at its field."));
-                if self.draft.events.is_empty() {
-                    self.draft.events.push(DraftEvent::default());
-                }
-                None
-            }
+        let (spec, mut faults) = self.draft.spec();
+        if let Err(more) = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()) {
+            faults.extend(more);
         }
+        if faults.is_empty() {
+            return Some(spec);
+        }
+        let found = faults
+            .iter()
+            .map(|fault| (fault.pointer.as_str(), fault.message.as_str()));
+        self.faults = Faults::new(found);
+        let things = if self.faults.count() == 1 {
+            "One thing is"
+        } else {
+            "Some things are"
+        };
+        self.said.bad = Some(format!("{things} not right yet. Each is named at its field."));
+        if self.draft.events.is_empty() {
+            self.draft.events.push(DraftEvent::default());
+        }
+        None
     }
 
     fn refused(&mut self, problem: &Problem) {

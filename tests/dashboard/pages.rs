@@ -177,6 +177,10 @@ fn every_page_is_accessible_fits_its_window_and_is_quiet() {
             if overflow != 0 {
                 wrong.push(format!("{name} {size}: {overflow} pixels too wide"));
             }
+            browser.run(
+                "if (location.hash) document.querySelector(location.hash)?.scrollIntoView()",
+                json!([]),
+            );
             keep(browser, &format!("{name}-{scheme}-{size}"));
         }
         browser.size(1280, 900);

@@ -22,6 +22,10 @@ impl World {
         ]);
         let shop = Tenant::create(&conduit, "did:web:shop.example");
         let other = Tenant::create(&conduit, "did:web:bookshop.example");
+        tamper(
+            &conduit.data_dir().join("conduit.db"),
+            "UPDATE controllers SET name = CASE did WHEN 'did:web:shop.example' THEN 'Shop' ELSE 'Bookshop' END",
+        );
         let newsletter = json!({"name": "Newsletter", "events": [{"name": "newsletter_subscribed", "purpose": "Newsletter",
             "legalBasis": "consent", "fields": [{"path": "email", "required": true, "pii": "user.contact.email"}]}]});
         shop.call(&conduit, "POST", "/api/v1/integrations/custom", Some(newsletter))

@@ -150,11 +150,8 @@ impl Draft {
         }
     }
 
-    /// As it would be saved.
-    ///
-    /// # Errors
-    /// What is no number, type or legal basis, as faults of the mapping.
-    pub(super) fn spec(&self) -> Result<IntegrationSpec, Vec<MappingFault>> {
+    /// As it would be saved, and what is no number, type or legal basis.
+    pub(super) fn spec(&self) -> (IntegrationSpec, Vec<MappingFault>) {
         let mut faults = Vec::new();
         let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let dedup = dedup_of(&self.dedup_key, &self.dedup_window, "/dedup", &mut faults);
@@ -192,16 +189,14 @@ impl Draft {
                 fields,
             });
         }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        Ok(IntegrationSpec {
+        let spec = IntegrationSpec {
             name: self.name.clone(),
             data_processor_id: optional(&self.processor).or_else(|| optional(&self.spare_processor)),
             default_region: optional(&self.region),
             dedup,
             events,
-        })
+        };
+        (spec, faults)
     }
 
     /// Adds what a sample suggests: to the event of its name, or as a new one. The event's number, and how many fields are
