@@ -286,7 +286,7 @@ mod tests {
             assert_eq!(round_up(value), top);
         }
         let text = Chart::new(Span::Day, Timestamp::from_millis(HOUR), &[row(1, [1_000, 1, 1, 1])]).to_string();
-        for (number, after) in [("y=\"", "\""), ("height=\"", "\"")] {
+        for (number, after) in [(" y=\"", "\""), (" height=\"", "\"")] {
             for part in text.split(number).skip(1) {
                 let value: f64 = part.split(after).next().unwrap().parse().unwrap();
                 assert!((0.0..=100.0).contains(&value), "{value}");

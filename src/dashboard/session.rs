@@ -31,8 +31,8 @@ const NONCE_BYTES: usize = 12;
 const MAX_COOKIE_BYTES: usize = 2_048;
 /// Sessions that signed out, at most.
 const MAX_ENDED: usize = 100_000;
-/// A cookie is sealed anew when it was not for this long.
-const RENEWED_AFTER_MILLIS: i64 = 60_000;
+/// A cookie is sealed anew when it was not for this long: well before the shortest time after which a session is idle.
+const RENEWED_AFTER_MILLIS: i64 = 15_000;
 
 /// One session, as it is sealed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
