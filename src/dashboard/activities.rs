@@ -110,7 +110,11 @@ impl Asked {
             None => None,
             Some(did) => {
                 let found = subjects::find(&session.principal, app, &did).await?;
-                controller = controller.or(Some(found.controller));
+                // It belongs to one controller, which may be seen: the database goes by the subject alone.
+                if controller.is_some_and(|wanted| wanted != found.controller) {
+                    return Err(Problem::not_found("subject"));
+                }
+                controller = None;
                 Some(found.id)
             }
         };
@@ -153,6 +157,7 @@ struct Activities {
     is_first: bool,
     export: String,
     verdict: Option<Verdict>,
+    must_choose: bool,
 }
 
 /// `GET /activities`
@@ -172,7 +177,13 @@ async fn show(
     let filter = asked.filter(app, session).await?;
     let after = fields.text("cursor").and_then(read_cursor);
     let page = Page { after, limit: PAGE + 1 };
-    let mut found = app.store.activities(&filter, page).await?;
+    // Activities are in the order of their times within a controller only: of all, it could not be told without reading all.
+    let must_choose = filter.controller.is_none() && filter.subject.is_none();
+    let mut found = if must_choose {
+        Vec::new()
+    } else {
+        app.store.activities(&filter, page).await?
+    };
     let has_more = found.len() > PAGE;
     found.truncate(PAGE);
     let older = found.last().filter(|_| has_more).map(|last| {
@@ -194,6 +205,7 @@ async fn show(
         is_first: after.is_none(),
         export: format!("/activities.csv?{}", asked.query(None)),
         verdict,
+        must_choose,
         asked,
     })
 }

@@ -1,5 +1,6 @@
 //! What became of events, and the sums of it.
 
+use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
@@ -24,6 +25,14 @@ impl SqliteStore {
         }
         if let Some(status) = filter.status {
             query.push(" AND e.status = ").push_bind(status.as_str());
+            // The index of those that were not processed is of use only where it is seen that they are meant.
+            if status != Status::Processed {
+                query.push(" AND e.status <> 'processed'");
+            }
+            // Dead letters are few: they are looked for in that index, controller by controller.
+            if status == Status::Failed && filter.controller.is_none() {
+                query.push(" AND e.controller_pk IN (SELECT pk FROM controllers)");
+            }
         }
         if let Some(integration) = filter.integration {
             query
