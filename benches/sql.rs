@@ -244,6 +244,7 @@ fn outcome(event: AcceptedEvent, subject: SubjectId, categories: &[Arc<str>]) ->
         warnings: Vec::new(),
         categories: categories.to_vec(),
         dedup: Some((DedupKey(subject.as_uuid().into_bytes()), 60)),
+        mapping_version: Some(1),
         stages: StageTimes {
             journaled_at: at,
             extracted_at: Some(at),

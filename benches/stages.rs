@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::hint::black_box;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use conduit::keys::{Epoch, Keyring};
@@ -15,11 +16,13 @@ use conduit_actors::identity::{IdentityGraph, LinkCandidate, Sighting};
 use conduit_actors::ids::{
     ActivityId, ControllerId, EventId, EventType, IntegrationId, Sequence, SubjectId, Timestamp,
 };
+use conduit_actors::limits::{Gate, Limits};
 use conduit_actors::links::{LinkKey, MasterKey};
 use conduit_actors::mapping::{DedupDefaults, IntegrationSpec, Mapping};
-use conduit_actors::personal::Secret;
-use conduit_actors::ports::ChainHead;
+use conduit_actors::personal::{CredentialHash, Personal, Secret};
+use conduit_actors::ports::{ChainHead, Controller, Credential, Integration};
 use conduit_actors::taxonomy::Taxonomy;
+use conduit_actors::usage::UsageBooks;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::json;
 
@@ -48,6 +51,28 @@ fn mapping() -> Mapping {
     .unwrap()
 }
 
+fn integration() -> Arc<Integration> {
+    let id = ControllerId::generate();
+    let credential = |byte| Credential {
+        current: CredentialHash::from_bytes([byte; 32]),
+        previous: None,
+    };
+    Arc::new(Integration {
+        id: IntegrationId::generate(),
+        controller: Arc::new(Controller {
+            id,
+            did: "did:web:shop.example".parse().unwrap(),
+            webhook_secret: credential(1),
+            link_key: LinkKey::derive(&MasterKey::new([1; 32]), id, 1),
+            gate: None,
+        }),
+        processor: "shop".parse().unwrap(),
+        api_key: credential(2),
+        version: 1,
+        mapping: Arc::new(mapping()),
+    })
+}
+
 fn edge(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("edge");
     group.throughput(Throughput::Elements(1));
@@ -55,6 +80,28 @@ fn edge(criterion: &mut Criterion) {
     let (key, secret) = (Secret::new("k".repeat(72)), Secret::new("s".repeat(72)));
     group.bench_function("AuthActor: hash both credentials", |bencher| {
         bencher.iter(|| (black_box(&key).hash(), black_box(&secret).hash()));
+    });
+    let (books, shop) = (UsageBooks::default(), integration());
+    let (book, hashes) = (books.book(), (key.hash(), secret.hash()));
+    let clients: Vec<_> = (0..8)
+        .map(|last| Personal::new(IpAddr::from([192, 0, 2, last])))
+        .collect();
+    let mut clients = clients.iter().cycle();
+    group.bench_function("AuthActor: note who used both credentials", |bencher| {
+        bencher.iter(|| {
+            clients
+                .next()
+                .map(|client| book.note(&shop, &hashes.0, &hashes.1, black_box(client), now))
+        });
+    });
+    let limits = Limits {
+        events_per_second: 1_000_000,
+        burst: 1_000_000,
+        backlog_events: 1_000,
+    };
+    let gate = Arc::new(Gate::new(limits, Arc::default()));
+    group.bench_function("AuthActor: a rate and a backlog", |bencher| {
+        bencher.iter(|| gate.admit(|| black_box(1)).is_ok());
     });
     group.bench_function("ValidatorActor: envelope of 500 bytes", |bencher| {
         bencher.iter(|| Envelope::parse(black_box(&body), now).unwrap());

@@ -15,6 +15,8 @@ const PAGE: usize = 1_000;
 pub struct ChainReport {
     /// Whose chain.
     pub did: ControllerDid,
+    /// Behind which record it begins: those up to it were deleted when they were old enough. Zero: all are there.
+    pub anchor: ChainHead,
     /// How far it is good: to keep elsewhere.
     pub head: ChainHead,
     /// The first bad record, if there is one.
@@ -24,6 +26,8 @@ pub struct ChainReport {
 /// What came of a part of one controller's chain.
 #[derive(Debug)]
 pub struct ChainStep {
+    /// Behind which record the chain begins.
+    pub anchor: ChainHead,
     /// How far it is good.
     pub head: ChainHead,
     /// Its recorded end.
@@ -44,9 +48,10 @@ pub async fn verify(store: &dyn Store, did: Option<&ControllerDid>) -> Result<Ve
         if did.is_some_and(|did| *did != controller.did) {
             continue;
         }
-        let step = verify_for(store, controller.id, Verifier::new(), Duration::MAX).await?;
+        let step = verify_for(store, controller.id, None, Duration::MAX).await?;
         reports.push(ChainReport {
             did: controller.did,
+            anchor: step.anchor,
             head: step.head,
             fault: step.fault,
         });
@@ -54,35 +59,45 @@ pub async fn verify(store: &dyn Store, did: Option<&ControllerDid>) -> Result<Ve
     Ok(reports)
 }
 
-/// Walks one chain on from where `verifier` stands, for about as long as `time`, but some records at least.
+/// Walks one chain, from its beginning or on `from` a record up to which it was found good, for about as long as `time`, but
+/// some records at least.
 ///
 /// # Errors
 /// [`StoreError`].
 pub async fn verify_for(
     store: &dyn Store,
     controller: ControllerId,
-    mut verifier: Verifier,
+    from: Option<ChainHead>,
     time: Duration,
 ) -> Result<ChainStep, StoreError> {
     let began = Instant::now();
     // The head first: records that come in meanwhile lie behind it.
     let recorded = store.chain_head(controller).await?;
-    let mut fault = None;
+    let mut anchor = store.chain_anchor(controller).await?;
+    let mut verifier = Verifier::behind(from.unwrap_or(anchor.head));
     let mut is_done = true;
-    'walk: while verifier.head().sequence < recorded.sequence {
+    let mut fault = (!anchor.is_genuine).then_some(ChainFault::Anchor(anchor.head.sequence));
+    while fault.is_none() && verifier.head().sequence < recorded.sequence {
         let left = recorded.sequence.0 - verifier.head().sequence.0;
         let limit = PAGE.min(usize::try_from(left).unwrap_or(PAGE));
         let page = store.chain(controller, verifier.head().sequence, limit).await?;
+        if page
+            .first()
+            .is_none_or(|first| first.sequence > verifier.head().sequence.next())
+        {
+            // Records that are deleted in the meantime are no gap: the anchor has moved beyond them.
+            let now = store.chain_anchor(controller).await?;
+            if now.is_genuine && now.head.sequence > verifier.head().sequence {
+                anchor = now;
+                verifier = Verifier::behind(anchor.head);
+                continue;
+            }
+        }
         if page.is_empty() {
             break;
         }
-        for activity in &page {
-            if let Err(found) = verifier.check(activity) {
-                fault = Some(found);
-                break 'walk;
-            }
-        }
-        if verifier.head().sequence < recorded.sequence && began.elapsed() >= time {
+        fault = page.iter().find_map(|activity| verifier.check(activity).err());
+        if fault.is_none() && verifier.head().sequence < recorded.sequence && began.elapsed() >= time {
             is_done = false;
             break;
         }
@@ -91,6 +106,7 @@ pub async fn verify_for(
         fault = fault.or_else(|| verifier.finish(recorded).err());
     }
     Ok(ChainStep {
+        anchor: anchor.head,
         head: verifier.head(),
         recorded,
         fault,

@@ -1,7 +1,11 @@
 //! The commands. Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
+mod apply;
+mod bench;
+mod client;
 mod demo;
 mod health;
+mod receipt;
 mod send;
 
 use std::path::PathBuf;
@@ -9,10 +13,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use conduit_actors::ids::ControllerDid;
+use conduit_actors::ids::{ControllerDid, Sequence};
 
-use crate::config::{Config, Database};
-use crate::{audit, logging, serve};
+use crate::config::{self, Config, Database};
+use crate::{audit, http, logging, serve};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
 #[derive(Debug, Parser)]
@@ -37,8 +41,19 @@ enum Command {
     Demo(demo::Demo),
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
+    /// Load a server of its own, or a running one, and show what it does; sweep over settings.
+    Bench(bench::Bench),
+    /// Make controllers and integrations what a file says: shows what differs, asks, does it.
+    Apply(apply::Apply),
+    /// Write controllers and integrations as a file that apply takes; without credentials.
+    Export(apply::Export),
     /// Ask the server that runs with this configuration whether it answers; 1 if not.
     Health(health::Health),
+    /// Print the OpenAPI 3.1 document of the HTTP API.
+    Openapi,
+    /// Work with receipts.
+    #[command(subcommand)]
+    Receipt(receipt::Receipt),
     /// Work with the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -63,7 +78,14 @@ enum ConfigCommand {
     Check,
     /// Print what is in force; credentials are not shown.
     Print,
+    /// Print what every setting means, as Markdown: docs/configuration.md.
+    Reference,
 }
+
+/// Wrong usage: an argument or a file is not what it must be. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
 
 /// Runs the command line.
 #[must_use]
@@ -76,8 +98,27 @@ pub fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     // clap ends with 2 itself on wrong usage.
     let cli = Cli::parse();
-    if let Some(Command::Send(send)) = &cli.command {
-        return finish(actix_web::rt::System::new().block_on(send.run()));
+    // Clients of a server need no configuration.
+    let client = match &cli.command {
+        Some(Command::Send(send)) => Some(actix_web::rt::System::new().block_on(send.run())),
+        Some(Command::Apply(apply)) => Some(actix_web::rt::System::new().block_on(apply.run())),
+        Some(Command::Export(export)) => Some(actix_web::rt::System::new().block_on(export.run())),
+        _ => None,
+    };
+    if let Some(result) = client {
+        return finish(result);
+    }
+    if let Some(Command::Bench(bench)) = &cli.command {
+        return bench.run();
+    }
+    if let Some(Command::Config(ConfigCommand::Reference)) = &cli.command {
+        return finish(print(&config::reference()));
+    }
+    if let Some(Command::Openapi) = &cli.command {
+        return finish(print(http::openapi::text()));
+    }
+    if let Some(Command::Receipt(command)) = &cli.command {
+        return finish(actix_web::rt::System::new().block_on(command.run()));
     }
     let config = match Config::load(cli.config.as_deref()) {
         Ok(config) => config,
@@ -103,8 +144,13 @@ pub fn main() -> ExitCode {
         Command::Health(health) => system.block_on(health.run(&config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
         Command::Config(command) => print_config(&config, &command),
-        // Handled above: it needs no configuration.
-        Command::Send(_) => Ok(true),
+        // Handled above: they need no configuration.
+        Command::Send(_)
+        | Command::Apply(_)
+        | Command::Export(_)
+        | Command::Bench(_)
+        | Command::Openapi
+        | Command::Receipt(_) => Ok(true),
     })
 }
 
@@ -116,7 +162,11 @@ fn finish(result: Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("conduit: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -150,10 +200,7 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
     let mut good = true;
     for report in &reports {
         match &report.fault {
-            None => println!(
-                "{}: {} records, head {}",
-                report.did, report.head.sequence, report.head.hash
-            ),
+            None => println!("{}: {}", report.did, extent(report)),
             Some(fault) => {
                 good = false;
                 println!("{}: BROKEN behind record {}: {fault}", report.did, report.head.sequence);
@@ -171,16 +218,38 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
     Ok(good)
 }
 
+/// Which records were verified.
+fn extent(report: &audit::ChainReport) -> String {
+    let (anchor, head) = (report.anchor, report.head);
+    if anchor.sequence == Sequence(0) {
+        return format!("{} records, head {}", head.sequence, head.hash);
+    }
+    let verified = if head == anchor {
+        "no records are left".to_owned()
+    } else {
+        let count = head.sequence.0 - anchor.sequence.0;
+        format!("{count} records, from {} on", anchor.sequence.next())
+    };
+    let (last, hash) = (anchor.sequence, anchor.hash);
+    format!(
+        "{verified}, head {} {}; up to {last} they were deleted by their age, the last was {hash}",
+        head.sequence, head.hash
+    )
+}
+
 #[allow(clippy::print_stdout)]
 fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
     match command {
         ConfigCommand::Check => println!("The configuration is valid."),
-        ConfigCommand::Print => {
-            use std::io::Write as _;
-            std::io::stdout()
-                .write_all(config.shown().as_bytes())
-                .context("cannot print")?;
-        }
+        // Handled before there is a configuration.
+        ConfigCommand::Reference => {}
+        ConfigCommand::Print => return print(&config.shown()),
     }
+    Ok(true)
+}
+
+fn print(text: &str) -> Result<bool> {
+    use std::io::Write as _;
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")?;
     Ok(true)
 }

@@ -5,11 +5,17 @@
 mod dashboard;
 mod database;
 mod environment;
+mod limits;
+mod receipts;
+mod reference;
+mod replay;
 mod retention;
+mod server;
+mod telemetry;
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use conduit_actors::limits::Limits;
 use serde::{Deserialize, Serialize};
 
 use crate::dedup::{RedisServer, redacted};
@@ -17,7 +23,12 @@ use crate::tls::authorities;
 pub use dashboard::DashboardConfig;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use receipts::ReceiptsConfig;
+pub use reference::reference;
+pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
+pub use server::ServerConfig;
+pub use telemetry::{TelemetryConfig, TelemetryEndpoint};
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../config/default.toml");
@@ -55,30 +66,24 @@ section! {
         journal: JournalConfig,
         retention: RetentionConfig,
         pipeline: PipelineConfig,
+        replay: ReplayConfig,
         dedup: DedupConfig,
+        limits: Limits,
+        receipts: ReceiptsConfig,
         taxonomy: TaxonomyConfig,
         dashboard: DashboardConfig,
         logging: LoggingConfig,
-    }
-}
-section! {
-    /// `[server]`
-    ServerConfig {
-        listen: SocketAddr,
-        public_url: String,
-        workers: usize,
-        max_body_bytes: usize,
-        request_timeout_seconds: u64,
-        max_in_flight_bytes: usize,
-        max_connections: usize,
-        keep_alive_seconds: u64,
-        shutdown_seconds: u64,
-        trusted_proxies: Vec<IpAddr>,
+        telemetry: TelemetryConfig,
     }
 }
 section! {
     /// `[auth]`
-    AuthConfig { max_failures: u32, failure_window_seconds: u64, max_tracked_addresses: usize }
+    AuthConfig {
+        max_failures: u32,
+        failure_window_seconds: u64,
+        max_tracked_addresses: usize,
+        usage_seconds: u64,
+    }
 }
 section! {
     /// `[storage]`
@@ -178,22 +183,11 @@ impl Config {
     /// Checks ranges; names all that is wrong at once.
     fn check(&self) -> Result<(), ConfigError> {
         let mut wrong = Vec::new();
-        let mut range = |key: &str, value: u64, least: u64, most: u64| {
-            if !(least..=most).contains(&value) {
-                wrong.push(format!("{key} is {value}, but must be {least} to {most}"));
-            }
-        };
-        let (server, journal, pipeline) = (&self.server, &self.journal, &self.pipeline);
-        range("server.max_body_bytes", server.max_body_bytes as u64, 1_024, 16 << 20);
-        range("server.request_timeout_seconds", server.request_timeout_seconds, 1, 300);
-        range(
-            "server.max_in_flight_bytes",
-            server.max_in_flight_bytes as u64,
-            server.max_body_bytes as u64,
-            u64::MAX,
-        );
-        range("server.max_connections", server.max_connections as u64, 1, 1_000_000);
-        range("server.workers", server.workers as u64, 0, 1_024);
+        self.server.check(&mut wrong);
+        self.receipts.check(&mut wrong);
+        self.telemetry.check(&mut wrong);
+        let mut range = |key: &str, value: u64, least: u64, most: u64| range(&mut wrong, key, value, least, most);
+        let (journal, pipeline) = (&self.journal, &self.pipeline);
         range(
             "auth.max_failures",
             u64::from(self.auth.max_failures),
@@ -212,6 +206,7 @@ impl Config {
             1,
             100_000_000,
         );
+        range("auth.usage_seconds", self.auth.usage_seconds, 1, 3_600);
         range("journal.segment_bytes", journal.segment_bytes, 1 << 20, 4 << 30);
         range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
@@ -240,6 +235,7 @@ impl Config {
             600_000,
         );
         range("pipeline.retry_max_ms", pipeline.retry_max_ms, 10, 600_000);
+        self.replay.check(&mut range);
         range("dedup.window_seconds", u64::from(self.dedup.window_seconds), 0, 86_400);
         range(
             "storage.max_connections",
@@ -256,6 +252,8 @@ impl Config {
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
         self.dashboard.check(&mut range);
+        wrong.extend(limits::check(&self.limits));
+        self.retention.check_periods(&mut wrong);
         if let Err(error) = self.dedup.redis_server() {
             wrong.push(error);
         }
@@ -333,6 +331,13 @@ impl DedupConfig {
         trusting
             .map(Some)
             .map_err(|error| format!("dedup.redis_ca_file: {error}"))
+    }
+}
+
+/// Notes a value that is out of its range.
+fn range(wrong: &mut Vec<String>, key: &str, value: u64, least: u64, most: u64) {
+    if !(least..=most).contains(&value) {
+        wrong.push(format!("{key} is {value}, but must be {least} to {most}"));
     }
 }
 

@@ -24,6 +24,10 @@ pub use memory::{MemoryWindow, MemoryWindowReport};
 pub use redis::RedisWindow;
 pub use server::{InvalidRedisUrl, RedisServer, redacted};
 
+/// The longest dedup window there is: claims older than this, before any event that is not processed yet, are of no use to
+/// anyone.
+pub const LONGEST_WINDOW_MS: i64 = 86_400_000;
+
 /// The windows in use, and what there is to report of them.
 #[derive(Clone)]
 pub struct DedupWindows {

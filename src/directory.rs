@@ -10,10 +10,12 @@
 mod confirmed;
 mod follow;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId};
+use conduit_actors::limits::{Gate, LimitOverrides, Limits};
 use conduit_actors::links::LinkKey;
 use conduit_actors::mapping::{DedupDefaults, Mapping};
 use conduit_actors::personal::{CredentialHash, Secret};
@@ -38,11 +40,14 @@ pub struct LiveDirectory {
     keyring: Arc<Keyring>,
     taxonomy: Arc<Taxonomy>,
     defaults: DedupDefaults,
+    limits: Limits,
     tenants: DashMap<ControllerDid, Arc<Tenant>>,
     dids: DashMap<ControllerId, ControllerDid>,
     integrations: DashMap<IntegrationId, Arc<Integration>>,
     /// Hashes of management tokens.
     tokens: DashMap<[u8; 32], ControllerDid>,
+    /// Kept while a controller is read again: they know what was sent.
+    gates: DashMap<ControllerId, Arc<Gate>>,
     /// The version that was read last; whoever reads holds it.
     reading: tokio::sync::Mutex<DirectoryVersion>,
     confirmed: Confirmed,
@@ -63,14 +68,34 @@ impl LiveDirectory {
             keyring,
             taxonomy,
             defaults,
+            limits: Limits::default(),
             tenants: DashMap::new(),
             dids: DashMap::new(),
             integrations: DashMap::new(),
             tokens: DashMap::new(),
+            gates: DashMap::new(),
             reading: tokio::sync::Mutex::default(),
             confirmed: Confirmed::now(valid_for),
             gone: Mutex::default(),
         }
+    }
+
+    /// The same, with limits for controllers that have none of their own.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The limits of controllers that have none of their own.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// A controller's limits, and what was refused by them.
+    #[must_use]
+    pub fn gate(&self, controller: ControllerId) -> Option<Arc<Gate>> {
+        self.gates.get(&controller).map(|gate| Arc::clone(&gate))
     }
 
     /// The taxonomy that mappings are compiled against.
@@ -97,11 +122,22 @@ impl LiveDirectory {
             *version = feed.version().await?;
         }
         let mut integrations = store.integrations(None).await?;
+        let limits: HashMap<_, _> = store
+            .limits(None)
+            .await?
+            .into_iter()
+            .map(|row| (row.controller, row))
+            .collect();
         for row in store.controllers().await? {
             let own = integrations
                 .extract_if(.., |integration| integration.controller == row.id)
                 .collect();
-            self.install(&row, own)?;
+            let overrides = limits.get(&row.id).map(|row| row.overrides).unwrap_or_default();
+            self.install(&Found {
+                row,
+                integrations: own,
+                overrides,
+            })?;
         }
         self.confirmed.at(began);
         Ok(())
@@ -114,7 +150,7 @@ impl LiveDirectory {
     pub async fn refresh(&self, store: &dyn Store, did: &ControllerDid) -> Result<(), StoreError> {
         let _reading = self.reading.lock().await;
         match fetch(store, did).await? {
-            Some((row, integrations)) => self.install(&row, integrations),
+            Some(found) => self.install(&found),
             None => {
                 self.remove(did);
                 Ok(())
@@ -138,8 +174,8 @@ impl LiveDirectory {
         for did in &dids {
             match fetch(store, did).await? {
                 None => self.remove(did),
-                Some((row, integrations)) => {
-                    if let Err(error) = self.install(&row, integrations) {
+                Some(found) => {
+                    if let Err(error) = self.install(&found) {
                         tracing::error!(did = did.as_str(), %error, "a controller cannot be used: it is closed to events");
                         self.close(did);
                     }
@@ -172,7 +208,8 @@ impl LiveDirectory {
         self.confirmed.age()
     }
 
-    fn install(&self, row: &ControllerRow, integrations: Vec<IntegrationRow>) -> Result<(), StoreError> {
+    fn install(&self, found: &Found) -> Result<(), StoreError> {
+        let row = &found.row;
         self.keyring.load(row.id, &row.wrapped_data_key).map_err(|error| {
             StoreError::Failed(format!(
                 "the data key of controller {} does not open: {error}. Is the master key right?",
@@ -184,9 +221,11 @@ impl LiveDirectory {
             did: row.did.clone(),
             webhook_secret: row.webhook_secret.clone(),
             link_key: LinkKey::derive(self.keyring.master(), row.id, row.link_key_version),
+            gate: self.install_gate(row.id, found.overrides),
         });
-        let compiled: Vec<Arc<Integration>> = integrations
-            .into_iter()
+        let compiled: Vec<Arc<Integration>> = found
+            .integrations
+            .iter()
             .map(|row| self.compile(row, &controller))
             .collect::<Result<_, _>>()?;
         for integration in &compiled {
@@ -210,7 +249,23 @@ impl LiveDirectory {
         Ok(())
     }
 
-    fn compile(&self, row: IntegrationRow, controller: &Arc<Controller>) -> Result<Arc<Integration>, StoreError> {
+    /// The gate that there was, unless its limits are others; none, if there is nothing to hold.
+    fn install_gate(&self, controller: ControllerId, overrides: LimitOverrides) -> Option<Arc<Gate>> {
+        let limits = overrides.over(self.limits);
+        let before = self.gate(controller);
+        let gate = match before {
+            Some(gate) if gate.limits() == limits => gate,
+            before => {
+                let refused = before.map(|gate| Arc::clone(gate.refused())).unwrap_or_default();
+                let gate = Arc::new(Gate::new(limits, refused));
+                self.gates.insert(controller, Arc::clone(&gate));
+                gate
+            }
+        };
+        Some(gate).filter(|gate| !gate.is_off())
+    }
+
+    fn compile(&self, row: &IntegrationRow, controller: &Arc<Controller>) -> Result<Arc<Integration>, StoreError> {
         let mapping = Mapping::compile(&row.spec, &self.taxonomy, self.defaults).map_err(|faults| {
             let first = faults
                 .first()
@@ -224,9 +279,10 @@ impl LiveDirectory {
         Ok(Arc::new(Integration {
             id: row.id,
             controller: Arc::clone(controller),
-            processor: row.processor,
-            api_key: row.api_key,
+            processor: row.processor.clone(),
+            api_key: row.api_key.clone(),
             mapping: Arc::new(mapping),
+            version: row.version,
         }))
     }
 
@@ -251,6 +307,7 @@ impl LiveDirectory {
     fn forget(&self, controller: ControllerId) {
         self.dids.remove(&controller);
         self.keyring.forget(controller);
+        self.gates.remove(&controller);
         self.gone.lock().push(controller);
     }
 
@@ -302,15 +359,24 @@ impl LiveDirectory {
     }
 }
 
-async fn fetch(
-    store: &dyn Store,
-    did: &ControllerDid,
-) -> Result<Option<(ControllerRow, Vec<IntegrationRow>)>, StoreError> {
+/// A controller as the store has it.
+struct Found {
+    row: ControllerRow,
+    integrations: Vec<IntegrationRow>,
+    overrides: LimitOverrides,
+}
+
+async fn fetch(store: &dyn Store, did: &ControllerDid) -> Result<Option<Found>, StoreError> {
     let Some(row) = store.controller(did).await? else {
         return Ok(None);
     };
     let integrations = store.integrations(Some(row.id)).await?;
-    Ok(Some((row, integrations)))
+    let limits = store.limits(Some(row.id)).await?.pop();
+    Ok(Some(Found {
+        row,
+        integrations,
+        overrides: limits.map(|row| row.overrides).unwrap_or_default(),
+    }))
 }
 
 impl Directory for LiveDirectory {

@@ -3,24 +3,42 @@
 //! Handlers know the pipeline by its messages ([`conduit_actors::ingest`]) and the rest by [`App`]. Every error is
 //! a `Problem`; there is one map from each inner error to what is shown.
 
+mod accept;
 pub(crate) mod activities;
 pub(crate) mod controllers;
+mod credentials;
+mod csv;
+mod cursor;
+mod docs;
 pub(crate) mod draft;
 pub(crate) mod dry_run;
+pub(crate) mod event_list;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod failures;
 pub(crate) mod guard;
+mod h2;
+pub(crate) mod identifier;
 mod ingest;
 pub(crate) mod integrations;
+mod limits;
+mod objects;
+pub mod openapi;
 pub(crate) mod paging;
 pub(crate) mod probes;
 pub(crate) mod problem;
+mod receipts;
+pub(crate) mod replays;
 mod request_id;
+mod secure;
 mod server;
+mod snippets;
 mod state;
 pub(crate) mod stats;
 pub(crate) mod subjects;
+mod traced;
 pub(crate) mod trial;
 
+pub(crate) use integrations::spec_of;
 pub use server::{bind, run};
 pub use state::{App, Parts};

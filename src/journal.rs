@@ -61,6 +61,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::keys::{Epoch, Keyring};
+use crate::receipts::Notary;
 use codec::Batch;
 use contents::Contents;
 pub use error::OpenError;
@@ -91,6 +92,8 @@ pub struct JournalOptions {
     pub gather: Duration,
     /// Bytes of records kept in memory, so that what was just written is not read from the disk.
     pub tail_bytes: usize,
+    /// Attests what is to have a receipt; none: nothing has.
+    pub notary: Option<Notary>,
     /// What is kept behind the checkpoints.
     pub retention: Retention,
 }
@@ -375,6 +378,8 @@ impl Journal for WalJournal {
             return Ok(Vec::new());
         }
         let mut events = self.read(controller, Sequence(from), count, usize::MAX)?;
+        // If some were released meanwhile, later ones came in their place.
+        events.retain(|found| before.is_none_or(|before| found.event.id < before));
         events.reverse();
         Ok(events)
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use conduit_actors::ids::ControllerId;
 use conduit_actors::links::MasterKey;
+use conduit_actors::ports::ChainHead;
 use dashmap::DashMap;
 use rand::RngCore;
 use zeroize::Zeroizing;
@@ -64,6 +65,13 @@ impl Keyring {
     #[must_use]
     pub const fn master(&self) -> &MasterKey {
         &self.master
+    }
+
+    /// What vouches for the anchor of a controller's audit chain: who has the database alone cannot make one.
+    #[must_use]
+    pub fn vouch(&self, controller: ControllerId, anchor: ChainHead) -> [u8; 32] {
+        let label = format!("audit-anchor/{}/{}", anchor.sequence, anchor.hash);
+        self.master.derive(&label, controller, 1)
     }
 
     /// Makes a data key for a new controller, keeps it, and answers it wrapped, for the store.

@@ -20,6 +20,7 @@ pub use measured::Measured;
 pub use reports::Reports;
 
 use crate::journal::JournalMeters;
+use crate::store::{Expired, Expiring};
 
 /// What [`Metrics::text`] gives, as a media type: the text format of Prometheus.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -39,7 +40,10 @@ type Labels<const N: usize> = [(&'static str, &'static str); N];
 pub struct Meters {
     refusals: Family<Labels<2>, Counter>,
     outcomes: Family<Labels<1>, Counter>,
+    replayed: Family<Labels<1>, Counter>,
     stages: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    deleted_rows: Family<Labels<1>, Counter>,
+    dropped_partitions: Family<Labels<1>, Counter>,
 }
 
 impl Default for Meters {
@@ -47,11 +51,18 @@ impl Default for Meters {
         let meters = Self {
             refusals: Family::default(),
             outcomes: Family::default(),
+            replayed: Family::default(),
             stages: Family::new_with_constructor(|| Histogram::new(STAGE_SECONDS)),
+            deleted_rows: Family::default(),
+            dropped_partitions: Family::default(),
         };
         // A series that is there from the start begins at zero, so that its first step is seen.
         for status in OUTCOMES {
             meters.outcome(status);
+            meters.replayed.get_or_create_owned(&[("outcome", status.as_str())]);
+        }
+        for what in Expiring::ALL {
+            meters.expired(what, Expired::default());
         }
         meters
     }
@@ -63,6 +74,18 @@ impl Meters {
         self.refusals
             .get_or_create(&[("endpoint", endpoint), ("code", code)])
             .inc();
+    }
+
+    /// Rows were deleted because of their age.
+    pub fn expired(&self, what: Expiring, expired: Expired) {
+        let labels = [("kind", what.as_str())];
+        self.deleted_rows.get_or_create(&labels).inc_by(expired.rows);
+        // Payloads have no partitions.
+        if what != Expiring::Payloads {
+            self.dropped_partitions
+                .get_or_create(&labels)
+                .inc_by(expired.partitions);
+        }
     }
 
     fn outcome(&self, status: Status) -> Counter {
@@ -97,13 +120,22 @@ impl Meters {
             total.observe(seconds(received_at, logged_at));
         }
         for status in OUTCOMES {
-            let count = outcomes
-                .iter()
-                .filter(|record| record.outcome.status() == status)
-                .count();
-            self.outcome(status).inc_by(count as u64);
+            self.outcome(status).inc_by(count(outcomes, status));
         }
     }
+
+    /// These outcomes of a replay are committed. Their events are counted among the others as they were first.
+    fn replayed(&self, outcomes: &[OutcomeRecord]) {
+        for status in OUTCOMES {
+            let counter = self.replayed.get_or_create_owned(&[("outcome", status.as_str())]);
+            counter.inc_by(count(outcomes, status));
+        }
+    }
+}
+
+fn count(outcomes: &[OutcomeRecord], status: Status) -> u64 {
+    let same = |record: &&OutcomeRecord| record.outcome.status() == status;
+    outcomes.iter().filter(same).count() as u64
 }
 
 /// From one time to another; 0 if the clock was set back meanwhile.
@@ -129,6 +161,11 @@ impl Metrics {
         );
         registry.register("outcomes", "Events committed, by outcome", meters.outcomes.clone());
         registry.register(
+            "replayed_events",
+            "Rejected and failed events that a replay gave a new outcome, by that outcome",
+            meters.replayed.clone(),
+        );
+        registry.register(
             "stage_seconds",
             "Time from the stage before (journaled: from the receive time); total: from the receive time to the outcome",
             meters.stages.clone(),
@@ -147,6 +184,16 @@ impl Metrics {
             "journal_unreadable",
             "Times that a retained part of the journal could not be read as it was written",
             journal.unreadable.clone(),
+        );
+        registry.register(
+            "retention_deleted_rows",
+            "Rows deleted one by one because of their age, by kind",
+            meters.deleted_rows.clone(),
+        );
+        registry.register(
+            "retention_dropped_partitions",
+            "Months of rows dropped as a whole because of their age, by kind (PostgreSQL)",
+            meters.dropped_partitions.clone(),
         );
         registry.register_collector(Box::new(reports));
         Self { registry }

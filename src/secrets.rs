@@ -60,7 +60,7 @@ pub struct SecretError {
 }
 
 impl SecretError {
-    fn new(path: &Path, what: impl ToString) -> Self {
+    pub(crate) fn new(path: &Path, what: impl ToString) -> Self {
         Self {
             path: path.to_owned(),
             what: what.to_string(),
@@ -179,7 +179,7 @@ pub fn node_id(dir: &Path) -> Result<String, SecretError> {
 }
 
 /// Written beside, synced, then renamed: a crash leaves the old file or the new one.
-fn write_secret(path: &Path, text: &str) -> Result<(), SecretError> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     let write = || -> io::Result<()> {
         let beside = path.with_extension("new");
         let mut file = OpenOptions::new()

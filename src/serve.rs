@@ -6,8 +6,12 @@
 //! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
-//! 7. The directory follows what other nodes change.
-//! 8. The server listens: from here on events are accepted.
+//! 7. The directory follows what other nodes change, replays that were interrupted are taken up, and the use of
+//!    credentials is stored from time to time.
+//! 8. What is old enough is deleted from time to time.
+//! 9. The server listens: from here on events are accepted.
+
+mod stop;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -25,18 +29,22 @@ use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
-use crate::dedup::{DedupWindows, MemoryWindow, RedisWindow};
+use crate::credentials;
+use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
 use crate::journal::{JournalOptions, WalJournal};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
+use crate::receipts::{Issue, Notary, receipt_key};
+use crate::replays::{self, StoredReplays};
+use crate::retention::RowRetention;
 use crate::secrets;
-use crate::store::{PostgresOptions, PostgresStore, SqliteStore, Store, keep_pruned};
-
-/// The longest dedup window there is: claims older than this are of no use to anyone.
-const LONGEST_WINDOW_MS: i64 = 86_400_000;
+use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
+use crate::telemetry::Tracer;
+use crate::tls::ServerCertificate;
+use stop::Signals;
 
 /// A running Conduit.
 pub struct Running {
@@ -49,6 +57,10 @@ pub struct Running {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     following: JoinHandle<()>,
+    replaying: JoinHandle<()>,
+    noting: JoinHandle<()>,
+    signals: Option<Signals>,
+    retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
     _lock: File,
 }
@@ -95,25 +107,31 @@ pub async fn start(config: Config) -> Result<Running> {
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
-    let journal = open_journal(&config, &*store, &keyring, &backlogs).await?;
+    let notary = start_notary(&config, &*store).await?;
+    let journal = open_journal(&config, &*store, &keyring, &backlogs, notary).await?;
     warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
+    let node = secrets::node_id(&config.storage.data_dir)?;
+    let tracer = Tracer::start(&config.telemetry, &node).map_err(anyhow::Error::msg)?;
     let ports = Ports {
         directory: directory.clone(),
         journal: journal.clone(),
         dedup: dedup.port(),
         store: Arc::new(Measured::new(store.clone(), meters.clone())),
+        replays: Arc::new(StoredReplays::new(store.clone())),
+        traces: tracer.clone().map(|tracer| tracer as _),
     };
-    let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, backlogs).await);
+    let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
     let listen = config.server.listen;
     let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
     let public_url = match config.server.public_url.trim_end_matches('/') {
-        "" => format!("http://{address}"),
+        "" => format!("{}://{address}", config.server.scheme()),
         url => url.to_owned(),
     };
+    let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let app = Arc::new(App::new(http::Parts {
         public_url,
         admin: admin_token.hash(),
@@ -123,18 +141,37 @@ pub async fn start(config: Config) -> Result<Running> {
         journal,
         dedup,
         shards,
+        backlogs,
         meters,
+        tracer,
+        retention,
         config,
     }));
+    let replaying = replays::keep(store.clone(), app.backlogs.clone(), app.config.replay.lease());
+    let replaying = tokio::task::spawn_local(replaying);
     let following = tokio::task::spawn_local(follow(store.clone(), app.directory.clone(), {
         let app = Arc::clone(&app);
         move |controller| app.forget(controller)
     }));
+    let noting = tokio::task::spawn_local(credentials::keep(
+        store.clone(),
+        app.shards.clone(),
+        Duration::from_secs(app.config.auth.usage_seconds),
+    ));
+    let certificate = app.config.server.certificate().map(ServerCertificate::open);
+    let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
+    let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
-    let server = http::run(Arc::clone(&app), listener)?;
+    let retaining = tokio::task::spawn_local({
+        let app = Arc::clone(&app);
+        async move { app.retention.keep().await }
+    });
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
-    tracing::info!(%address, "listening");
+    if let Some(certificate) = certificate {
+        tokio::task::spawn_local(certificate.follow());
+    }
+    tracing::info!(%address, scheme = app.config.server.scheme(), "listening");
     Ok(Running {
         address,
         admin_token,
@@ -143,6 +180,10 @@ pub async fn start(config: Config) -> Result<Running> {
         server: handle,
         serving,
         following,
+        replaying,
+        noting,
+        signals: None,
+        retaining,
         pruning,
         _lock: lock,
     })
@@ -165,9 +206,24 @@ async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyrin
         seconds => Some(Duration::from_secs(seconds)),
     });
     let directory = LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults, valid_for);
-    let directory = Arc::new(directory);
+    let directory = Arc::new(directory.with_limits(config.limits));
     directory.load(store).await?;
     Ok(directory)
+}
+
+/// The public key is in the database before anything is signed with it.
+async fn start_notary(config: &Config, store: &dyn Store) -> Result<Option<Notary>> {
+    if config.receipts.issue() == Issue::Never {
+        return Ok(None);
+    }
+    let key = receipt_key(&config.receipts.key_file, &config.storage.data_dir)?;
+    let row = ReceiptKeyRow {
+        public_key: *key.public_key(),
+        first_seen_at: Timestamp::now(),
+    };
+    store.add_receipt_key(&row).await?;
+    let notary = Notary::start(key).context("cannot start the thread that signs receipts")?;
+    Ok(Some(notary))
 }
 
 async fn open_journal(
@@ -175,6 +231,7 @@ async fn open_journal(
     store: &dyn Store,
     keyring: &Arc<Keyring>,
     backlogs: &Arc<Backlogs>,
+    notary: Option<Notary>,
 ) -> Result<Arc<WalJournal>> {
     let checkpoints = store.checkpoints().await?;
     let options = JournalOptions {
@@ -186,6 +243,7 @@ async fn open_journal(
         batch_events: config.journal.batch_events,
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
+        notary,
         retention: config.retention.of_payloads(),
     };
     let fatal = Box::new(|what: &str| {
@@ -245,6 +303,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
         shards,
         batch_events: pipeline.batch_events,
         batch_bytes: pipeline.batch_bytes,
+        replay_events: config.replay.batch_events,
         mailbox_capacity: pipeline.mailbox_capacity,
         cached_links: pipeline.cached_links,
         restart: RestartPolicy {
@@ -267,26 +326,12 @@ impl Running {
     /// # Errors
     /// The server's.
     pub async fn until_signal(&mut self) -> Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        // Kept for the stop, which a second one makes faster.
+        let signals = self.signals.insert(Signals::listen()?);
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            name = signals.next() => tracing::info!("{name}: stopping"),
             ended = &mut self.serving => ended??,
         }
         Ok(())
-    }
-
-    /// Stops in order: readiness off, connections drained, batches ended, journal closed. What is in flight stays in
-    /// the journal and is taken up by the next start.
-    pub async fn stop(self) {
-        self.app.begin_stop();
-        self.server.stop(true).await;
-        self.following.abort();
-        self.pruning.abort();
-        self.app.shards.stop().await;
-        self.app.journal.close();
-        self.store.close().await;
-        tracing::info!("stopped");
     }
 }

@@ -6,10 +6,16 @@
 
 mod chains;
 mod changes;
+mod credentials;
 mod history;
 mod payloads;
 mod postgres;
+mod receipt_keys;
+mod replays;
+mod retention;
 mod rows;
+mod search;
+mod settings;
 mod sqlite;
 mod survivors;
 mod values;
@@ -24,8 +30,17 @@ use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
+pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use postgres::{PostgresOptions, PostgresStore};
+pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
+pub use replays::{
+    MAX_RUNNING, NewReplay, NextBatch, PastOutcome, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
+    Replays,
+};
+pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use search::PersonSearch;
+pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
 
 /// A controller's row.
@@ -68,9 +83,12 @@ pub enum ChangeError {
     /// The DID, or the processor id at this controller, is taken.
     #[error("already exists")]
     Exists,
-    /// The integration has another version than the change was made for.
-    #[error("the integration is at version {current}")]
+    /// It has another version than the change was made for.
+    #[error("it is at version {current}")]
     VersionMismatch { current: u64 },
+    /// The controller has [`MAX_RUNNING`] replays under way.
+    #[error("too many replays are running")]
+    TooManyReplays,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -91,6 +109,9 @@ pub struct EventFilter {
     pub status: Option<Status>,
     pub integration: Option<IntegrationId>,
     pub event_type: Option<String>,
+    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them. Repeats of their
+    /// events are among them. None: of whomever.
+    pub subjects: Option<Vec<SubjectId>>,
     /// Received at or after.
     pub from: Option<Timestamp>,
     /// Received before.
@@ -206,7 +227,9 @@ pub struct StoredClaim {
 
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
-pub trait Store: PipelineStore + History {
+pub trait Store:
+    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained + History
+{
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;

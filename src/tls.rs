@@ -1,9 +1,15 @@
-//! TLS to the servers that Conduit is a client of: authorities to trust, and what to do about a refusal.
+//! TLS: the certificate that Conduit shows; and, to the servers that it is a client of, authorities to trust, and what to
+//! do about a refusal.
+
+pub mod client;
+mod server;
 
 use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+
+pub use server::{CertificateFiles, ServerCertificate};
 
 /// Reads a file of certificates of authorities, as PEM.
 ///

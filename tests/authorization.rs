@@ -38,19 +38,48 @@ fn with(body: Value, row: Row) -> Row {
 fn table() -> Vec<Row> {
     let (controllers, integrations) = ("/api/v1/controllers", "/api/v1/integrations/custom");
     let (controller, integration) = ("/api/v1/controllers/{did}", "/api/v1/integrations/custom/{id}");
+    let limits = "/api/v1/controllers/{did}/limits";
+    let (secret, key) = (
+        "/api/v1/controllers/{did}/webhook-secret",
+        "/api/v1/integrations/custom/{id}/api-key",
+    );
     let rotate_secret = "/api/v1/controllers/{did}/webhook-secret/rotate";
     let rotate_key = "/api/v1/integrations/custom/{id}/api-key/rotate";
     let look_up = json!({"category": "user.contact.email", "value": "ada@shop.example"});
+    let search = json!({"identifier": look_up.clone()});
     let mut more = tenant::shop();
     more["name"] = json!("Another");
     vec![
         with(json!({"name": "New"}), row("POST", controllers, "", [403, 403, 201])),
         row("GET", controllers, "", [200, 200, 200]),
         row("GET", controller, "", [404, 200, 200]),
+        with(json!({"name": "Renamed"}), row("PUT", controller, "", [403, 403, 200])),
         row("DELETE", controller, "", [403, 403, 204]),
+        row("GET", limits, "", [404, 200, 200]),
+        with(json!({"burst": 5}), row("PUT", limits, "", [403, 403, 200])),
+        row("GET", secret, "", [404, 200, 200]),
+        with(
+            json!({"which": "current"}),
+            row(
+                "POST",
+                "/api/v1/controllers/{did}/webhook-secret/revoke",
+                "",
+                [404, 200, 200],
+            ),
+        ),
         with(
             json!({"gracePeriodSeconds": 1}),
             row("POST", rotate_secret, "", [404, 200, 200]),
+        ),
+        row("GET", key, "", [404, 200, 200]),
+        with(
+            json!({"which": "current"}),
+            row(
+                "POST",
+                "/api/v1/integrations/custom/{id}/api-key/revoke",
+                "",
+                [404, 200, 200],
+            ),
         ),
         with(more.clone(), row("POST", integrations, "?did={did}", [404, 201, 201])),
         row("GET", integrations, "?did={did}", [404, 200, 200]),
@@ -65,12 +94,22 @@ fn table() -> Vec<Row> {
             json!({"event": "contact", "triggeredAt": "2026-04-06T10:30:00Z"}),
             row("POST", "/api/v1/integrations/custom/{id}/test", "", [404, 200, 200]),
         ),
+        row("GET", "/api/v1/integrations/custom/{id}/snippets", "", [404, 200, 200]),
         with(
             json!({"integration": tenant::shop()}),
             row("POST", "/api/v1/integrations/custom/{id}/trial", "", [404, 200, 200]),
         ),
         row("GET", "/api/v1/events", "?did={did}", [404, 200, 200]),
+        with(
+            search,
+            row("POST", "/api/v1/events/search", "?did={did}", [404, 200, 200]),
+        ),
         row("GET", "/api/v1/events/{id}", "", [404, 200, 200]),
+        row("POST", "/api/v1/events/replay", "?did={did}", [404, 202, 202]),
+        row("POST", "/api/v1/events/{id}/replay", "", [404, 202, 202]),
+        row("GET", "/api/v1/replays", "?did={did}", [404, 200, 200]),
+        row("GET", "/api/v1/replays/{id}", "", [404, 200, 200]),
+        row("POST", "/api/v1/replays/{id}/cancel", "", [404, 200, 200]),
         row("GET", "/api/v1/activities", "?did={did}", [404, 200, 200]),
         row("GET", "/api/v1/subjects", "?did={did}", [404, 200, 200]),
         with(
@@ -94,14 +133,22 @@ fn tenant_for(conduit: &Conduit, number: usize, row: &Row) -> (Tenant, String) {
     } else {
         &shop.did
     };
-    let id = if row.route.starts_with("/api/v1/events/") {
-        &event
-    } else {
-        &shop.integration
+    let id = match row.route {
+        "/api/v1/events/{id}/replay" => {
+            let rejected = shop.send(conduit, "account_created", json!({}));
+            shop.outcome(conduit, &rejected);
+            rejected
+        }
+        route if route.starts_with("/api/v1/events/") => event,
+        route if route.starts_with("/api/v1/replays/") => {
+            let replay = shop.call(conduit, "POST", "/api/v1/events/replay", None).expect(202);
+            replay.json()["replayId"].as_str().unwrap().to_owned()
+        }
+        _ => shop.integration.clone(),
     };
     let path = format!("{}{}", row.route, row.query)
         .replace("{did}", did)
-        .replace("{id}", id);
+        .replace("{id}", &id);
     (shop, path)
 }
 
@@ -145,7 +192,15 @@ fn each_caller_gets_from_each_route_what_is_theirs() {
 /// Of the API: the dashboard's are in `tests/dashboard/access.rs`.
 #[test]
 fn the_table_has_every_route_there_is() {
-    let open = ["/livez", "/readyz", "/metrics"];
+    let open = [
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/api/v1/openapi.json",
+        "/api/docs",
+        "/api/docs/style.css",
+        "/.well-known/conduit-receipt-keys.json",
+    ];
     let server = include_str!("../src/http/server.rs");
     let resources = server.split("only(").skip(1).filter_map(|text| {
         let (route, rest) = text.trim_start().strip_prefix('"')?.split_once('"')?;

@@ -60,8 +60,15 @@ fn no_value_and_no_credential_is_kept_in_clear() {
         assert!(!answer.text.contains("canary"), "{}", answer.text);
     }
     let look_up = json!({"category": "user.contact.email", "value": canaries[0]});
-    shop.call(&conduit, "POST", "/api/v1/subjects/lookup", Some(look_up))
+    shop.call(&conduit, "POST", "/api/v1/subjects/lookup", Some(look_up.clone()))
         .expect(200);
+    let search = |identifier: serde_json::Value, status| {
+        let body = json!({"identifier": identifier, "limit": 1});
+        let found = shop.call(&conduit, "POST", "/api/v1/events/search", Some(body));
+        assert!(!contains(found.expect(status).text.as_bytes(), "canaryada"));
+    };
+    search(look_up, 200);
+    search(json!({"category": "user.contact.email", "value": "canaryada@"}), 400);
     shop.call(
         &conduit,
         "POST",

@@ -47,6 +47,7 @@ impl World {
 
     fn options(&self) -> JournalOptions {
         JournalOptions {
+            notary: None,
             dir: self.dir.path().to_owned(),
             segment_bytes: 4096,
             max_bytes: 1 << 30,
@@ -86,6 +87,7 @@ fn append(journal: &WalJournal, controller: ControllerId, body: &str) -> Result<
         event_type: "e".parse().unwrap(),
         triggered_at: Timestamp::from_millis(1),
         body: Personal::new(Bytes::from(body.to_owned())),
+        receipt: None,
     };
     let (reply, answer) = oneshot::channel();
     journal.append(event, reply.into());

@@ -80,6 +80,27 @@ fn a_wrong_mapping_names_every_fault_at_once() {
 }
 
 #[test]
+fn a_body_that_is_not_what_the_call_takes_is_refused() {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let rotate = format!("/api/v1/integrations/custom/{}/api-key/rotate", shop.integration);
+    let refused = |body: Value, status: u16, code: &str| {
+        let problem = shop.call(&conduit, "POST", &rotate, Some(body)).expect(status).json();
+        assert_eq!(problem["code"], code, "{problem}");
+    };
+    // A derived type would take the values of its fields in an array.
+    refused(json!([60]), 400, "body_invalid");
+    refused(json!({"gracePeriodSeconds": 60.5}), 400, "body_invalid");
+    refused(
+        json!({"gracePeriodSeconds": "x".repeat(5 << 20)}),
+        413,
+        "body_too_large",
+    );
+    let body = Some(json!({"gracePeriodSeconds": 60.0}));
+    shop.call(&conduit, "POST", &rotate, body).expect(200);
+}
+
+#[test]
 fn credentials_rotate_with_a_grace() {
     let mut conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");

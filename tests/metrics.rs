@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::json;
 
 use crate::common::redis::Redis;
-use crate::common::{Conduit, Tenant, request, wait_for};
+use crate::common::{Conduit, Postgres, Tenant, request, wait_for};
 
 /// All series with their values, by the text format's rules; fails on what breaks them.
 fn scrape(conduit: &Conduit) -> HashMap<String, f64> {
@@ -113,6 +113,56 @@ fn metrics_tell_what_was_accepted_refused_and_done() {
     });
     let tenant = now.keys().find(|name| name.contains("shop"));
     assert_eq!(tenant, None, "nothing in a scrape tells of a tenant");
+}
+
+fn blocked(conduit: &Conduit, on: &str) -> f64 {
+    let series = scrape(conduit);
+    let mine =
+        |name: &str| name.starts_with("conduit_blocked_seconds_total{") && name.contains(&format!("on=\"{on}\""));
+    let found: Vec<f64> = series
+        .iter()
+        .filter(|(name, _)| mine(name))
+        .map(|(_, value)| *value)
+        .collect();
+    assert_eq!(found.len(), 1, "one series for the one shard: {series:?}");
+    found[0]
+}
+
+#[test]
+fn metrics_tell_how_long_batches_were_blocked_and_by_what() {
+    let postgres = Postgres::start();
+    let database = postgres.database();
+    let conduit = Conduit::with(&[
+        ("CONDUIT_DATABASE_URL", &database),
+        ("CONDUIT__PIPELINE__SHARDS", "1"),
+        ("CONDUIT__PIPELINE__BATCH_EVENTS", "1"),
+    ]);
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    assert_eq!((blocked(&conduit, "commit"), blocked(&conduit, "outage")), (0.0, 0.0));
+    // One event, and nothing behind it: nobody waits for its commit.
+    shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    conduit.settled();
+    assert_eq!((blocked(&conduit, "commit"), blocked(&conduit, "outage")), (0.0, 0.0));
+
+    postgres.stop("INT");
+    for n in 0..50 {
+        shop.send(&conduit, "contact", json!({"email": format!("p{n}@shop.example")}));
+    }
+    wait_for("the outage to be counted", || {
+        (blocked(&conduit, "outage") > 0.0).then_some(())
+    });
+    assert_eq!(blocked(&conduit, "commit"), 0.0);
+    postgres.launch();
+    conduit.settled();
+    // Each of the fifty had the next behind it, ready, while it was committed.
+    let (commit, outage) = (blocked(&conduit, "commit"), blocked(&conduit, "outage"));
+    assert!(commit > 0.0 && outage > 0.0, "{commit} {outage}");
+    let supervision = conduit.admin("GET", "/api/v1/supervision", None).expect(200).json();
+    let shown = &supervision["shards"][0]["dispatcher"]["blockedSeconds"];
+    assert_eq!(
+        (shown["commit"].as_f64(), shown["outage"].as_f64()),
+        (Some(commit), Some(outage))
+    );
 }
 
 /// The metrics that a text of queries names.

@@ -1,8 +1,14 @@
 //! The store's port: what each database must do, and does alike.
 
+mod credentials;
 mod events;
 mod history;
 mod management;
+mod receipts;
+mod replay_jobs;
+mod replays;
+mod retention;
+mod settings;
 mod subjects;
 pub mod world;
 
@@ -21,6 +27,13 @@ macro_rules! conformance {
 }
 
 conformance! {
+    credentials:
+        versions_of_credentials_are_issued_used_and_replaced,
+        credentials_are_revoked,
+        what_has_ended_is_removed_and_told_once;
+    settings:
+        limits_are_set_at_their_version_only,
+        a_controller_is_renamed;
     management:
         controllers_are_made_found_and_changed,
         integrations_are_made_found_and_changed,
@@ -40,6 +53,15 @@ conformance! {
     history:
         outcomes_are_counted_by_the_minute_and_hour_of_their_receipt,
         what_is_older_than_it_is_kept_is_removed;
+    retention:
+        old_payloads_and_events_go_and_the_sums_stay,
+        a_chain_loses_its_beginning_and_verifies_from_its_anchor,
+        a_chain_verifies_at_every_moment_while_it_is_shortened,
+        a_chain_or_an_anchor_that_was_changed_loses_nothing_more,
+        what_is_left_of_subjects_says_when_they_were_first_seen,
+        a_deleted_controller_takes_its_anchor_along;
+    receipts:
+        public_keys_of_receipts_are_kept_as_they_came_first;
     subjects:
         a_taken_strong_link_is_a_conflict,
         of_two_nodes_with_one_new_link_one_is_first,
@@ -47,5 +69,20 @@ conformance! {
         a_merge_of_what_is_merged_is_a_conflict,
         the_earliest_sight_of_a_link_is_kept,
         weak_links_lead_to_many_within_the_limit,
-        subjects_are_paged_and_belong_to_one_controller;
+        subjects_are_paged_and_belong_to_one_controller,
+        events_are_found_by_their_persons_with_their_repeats;
+    replays:
+        what_is_to_be_replayed_is_filtered_and_counted,
+        a_step_changes_outcomes_sums_and_history_at_once,
+        a_step_out_of_date_is_a_conflict_and_changes_nothing,
+        steps_are_limited_and_pass_what_cannot_be_replayed;
+    replay_jobs:
+        replays_are_listed_and_end_once,
+        what_was_processed_is_found_by_its_claim_however_long_ago,
+        a_deleted_controller_takes_its_replays_along;
+}
+
+#[test]
+fn a_replay_is_run_by_one_node_at_a_time() {
+    on_postgres(replay_jobs::a_replay_is_run_by_one_node_at_a_time);
 }

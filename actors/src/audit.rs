@@ -86,6 +86,9 @@ pub enum ChainFault {
     /// A record is not what was logged.
     #[error("record {0} was changed: its content does not match its hash")]
     Changed(Sequence),
+    /// What says behind which record the chain begins is not what was written when the older ones were deleted.
+    #[error("the anchor at record {0}, up to which older records were deleted, was changed")]
+    Anchor(Sequence),
     /// Records are missing at the end, or were added behind it.
     #[error("the chain ends at record {found}, but {recorded} was recorded as its end")]
     Head {
@@ -96,7 +99,7 @@ pub enum ChainFault {
     },
 }
 
-/// Walks a chain from its start.
+/// Walks a chain from its start, or from behind its anchor.
 #[derive(Debug, Clone, Copy)]
 pub struct Verifier {
     head: ChainHead,
@@ -106,13 +109,13 @@ impl Verifier {
     /// Before the first record.
     #[must_use]
     pub const fn new() -> Self {
-        Self { head: ChainHead::EMPTY }
+        Self::behind(ChainHead::EMPTY)
     }
 
-    /// Behind a record up to which the chain was found good.
+    /// Before the first record that is left, of a chain whose oldest records, up to this one, were deleted.
     #[must_use]
-    pub const fn behind(head: ChainHead) -> Self {
-        Self { head }
+    pub const fn behind(anchor: ChainHead) -> Self {
+        Self { head: anchor }
     }
 
     /// How far the chain is good.
@@ -236,6 +239,32 @@ mod tests {
             change(&mut activities[2]);
             assert_eq!(verify(&activities, head), Err(ChainFault::Changed(Sequence(3))));
         }
+    }
+
+    #[test]
+    fn a_chain_goes_on_behind_its_anchor_and_behind_no_other() {
+        let (activities, head) = chain(5);
+        let anchor = |index: usize| ChainHead {
+            sequence: activities[index].sequence,
+            hash: activities[index].hash,
+        };
+        let verify = |anchor: ChainHead, left: &[Activity]| {
+            let mut verifier = Verifier::behind(anchor);
+            left.iter().try_for_each(|activity| verifier.check(activity))?;
+            verifier.finish(head)
+        };
+        assert_eq!(verify(anchor(1), &activities[2..]), Ok(()));
+        assert_eq!(verify(anchor(4), &[]), Ok(()));
+        let gap = ChainFault::Gap {
+            expected: Sequence(3),
+            found: Sequence(4),
+        };
+        assert_eq!(verify(anchor(1), &activities[3..]), Err(gap));
+        let forged = ChainHead {
+            hash: anchor(0).hash,
+            ..anchor(1)
+        };
+        assert_eq!(verify(forged, &activities[2..]), Err(ChainFault::Unlinked(Sequence(3))));
     }
 
     #[test]

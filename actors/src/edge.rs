@@ -10,6 +10,7 @@ use crate::ingest::{Refusal, Submission};
 use crate::ports::{Directory, Journal};
 use crate::stages::{Auth, Validator};
 use crate::supervisor::{ActorRef, Monitor, RestartPolicy, Stage as _};
+use crate::usage::UsageBook;
 
 /// An AuthActor and a ValidatorActor.
 pub struct Edge {
@@ -36,15 +37,20 @@ impl Edge {
         restart: RestartPolicy,
         directory: Arc<dyn Directory>,
         journal: Arc<dyn Journal>,
+        usage: UsageBook,
         senders: Arc<AtomicUsize>,
     ) -> Self {
         let monitor = |actor| Arc::new(Monitor::new(shard, actor, restart));
-        let validator = ActorRef::start(monitor(Validator::ACTOR), mailbox_capacity, move || {
-            Validator::new(Arc::clone(&journal))
+        let validator = ActorRef::start(monitor(Validator::ACTOR), mailbox_capacity, {
+            let journal = Arc::clone(&journal);
+            move || Validator::new(Arc::clone(&journal))
         });
         let auth = ActorRef::start(monitor(Auth::ACTOR), mailbox_capacity, {
             let validator = validator.clone();
-            move || Auth::new(Arc::clone(&directory), validator.clone())
+            move || {
+                let (directory, journal) = (Arc::clone(&directory), Arc::clone(&journal));
+                Auth::new(directory, journal, usage.clone(), validator.clone())
+            }
         });
         Self {
             auth,

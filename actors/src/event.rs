@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
     ActivityId, ControllerId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectId, Timestamp,
 };
 use crate::personal::Personal;
+use crate::receipt::Draft;
 
 /// An event that passed authentication and envelope validation, on its way to the journal.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct ValidEvent {
     pub triggered_at: Timestamp,
     /// The request body, byte for byte: a JSON object without duplicate keys.
     pub body: Personal<Bytes>,
+    /// What its receipt is to state, if it is to have one.
+    pub receipt: Option<Draft>,
 }
 
 /// An event that the journal has on stable storage. It ends in exactly one [`Outcome`].
@@ -54,7 +58,7 @@ pub struct JournaledEvent {
 }
 
 /// How far an event has come, in the API's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Accepted, not processed yet.
@@ -84,7 +88,7 @@ impl Status {
 }
 
 /// Something to say about one field of an event. Never holds the field's value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
     /// JSON Pointer (RFC 6901) to the field; empty for the whole event.
     pub field: String,
@@ -177,6 +181,8 @@ pub struct OutcomeRecord {
     pub categories: Vec<Arc<str>>,
     /// The claim that it made on the dedup window, key and length in seconds; none where no window applies.
     pub dedup: Option<(DedupKey, u32)>,
+    /// The version of the integration whose mapping decided; none if that is gone.
+    pub mapping_version: Option<u64>,
     /// When it passed each stage.
     pub stages: StageTimes,
 }
@@ -201,7 +207,7 @@ impl std::fmt::Display for AuditHash {
 }
 
 /// Why the processing is lawful (GDPR, article 6(1)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LegalBasis {
     /// Article 6(1)(a).

@@ -89,6 +89,10 @@ uuid_id! {
     /// One data subject, inside; the world knows it as a [`SubjectDid`].
     SubjectId
 }
+uuid_id! {
+    /// One replay of rejected and failed events.
+    ReplayId
+}
 
 impl EventId {
     /// The receive time, in milliseconds, that the id carries. One source for both: dedup windows

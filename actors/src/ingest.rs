@@ -1,12 +1,16 @@
 //! A request to the event endpoint, on its way from the edge to the journal and back.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::envelope::EnvelopeFault;
 use crate::ids::{ControllerDid, EventId, ProcessorId};
+use crate::limits::Exceeded;
 use crate::personal::{Personal, Secret};
 use crate::ports::JournalError;
+use crate::receipt::Attested;
 
 /// One well-formed request: its query and headers are in order, nothing of its body is parsed yet.
 #[derive(Debug)]
@@ -19,10 +23,25 @@ pub struct Submission {
     pub api_key: Secret,
     /// From `x-webhook-secret`.
     pub webhook_secret: Secret,
+    /// Where it comes from: an address, or the network that counts as one.
+    pub client: Personal<IpAddr>,
     /// The body, or why there is none: which is told to nobody who is not authenticated.
     pub body: Result<Personal<Bytes>, BodyFault>,
+    /// Whether the answer is to carry a signed receipt.
+    pub signed: bool,
+    /// Whom to tell once the event is durable, before the pipeline can see it.
+    pub on_durable: Option<OnDurable>,
     /// Where the answer goes. If it is dropped unanswered, the event is not known to be accepted.
     pub reply: oneshot::Sender<Result<Receipt, Refusal>>,
+}
+
+/// Called on the journal's thread: must be quick.
+pub struct OnDurable(pub Box<dyn FnOnce(EventId) + Send>);
+
+impl std::fmt::Debug for OnDurable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnDurable")
+    }
 }
 
 impl Submission {
@@ -47,11 +66,13 @@ pub enum BodyFault {
 }
 
 /// The event is on stable storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Receipt {
     /// Its id, which carries the receive time.
     pub event: EventId,
+    /// The signed statement of it, if one was asked for.
+    pub attested: Option<Attested>,
 }
 
 /// The event was not accepted.
@@ -61,6 +82,8 @@ pub enum Refusal {
     Unauthorized(AuthFailure),
     /// Whether the credentials are right cannot be told: a revocation would not have been heard of.
     CredentialsUnconfirmed,
+    /// The controller sends more than it may.
+    Exceeded(Exceeded),
     /// The body did not arrive as it should.
     Body(BodyFault),
     /// The envelope is not right.

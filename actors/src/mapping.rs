@@ -5,6 +5,7 @@
 
 mod check;
 mod path;
+mod sample;
 mod spec;
 pub mod suggest;
 

@@ -3,11 +3,15 @@
 mod dedup;
 mod directory;
 mod journal;
+mod replays;
 mod store;
+mod traces;
 
 pub use dedup::{Claim, DedupError, DedupWindow, Verdict};
 pub use directory::{Controller, Credential, Directory, Integration};
 pub use journal::{AppendReply, BacklogListener, Durable, Journal, JournalError, StreamPosition};
+pub use replays::{ReplayBatch, ReplayJob, ReplaySource, ReplayStep, ReplayedEvent};
 pub use store::{
     BatchEffects, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
 };
+pub use traces::{BatchTrace, BatchTraces, Stretch, TracedBatch};

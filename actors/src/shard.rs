@@ -18,6 +18,7 @@
 mod backlog;
 mod dispatcher;
 mod isolation;
+mod replays;
 mod turns;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -26,18 +27,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
 pub use backlog::Backlogs;
 use dispatcher::Dispatcher;
-pub use dispatcher::{DispatcherReport, Waiting};
+pub use dispatcher::{Blocked, DispatcherReport, Waiting};
 
 use crate::edge::Edge;
 use crate::ids::ControllerDid;
-use crate::ports::{DedupWindow, Directory, Journal, PipelineStore};
+use crate::ports::{BatchTraces, DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
 use crate::stages::{ActivityLogger, PiiExtractor, SubjectResolver};
 use crate::supervisor::{ActorRef, ActorReport, Monitor, RestartPolicy, Stage};
+use crate::usage::UsageBooks;
 
 /// How the pipeline is tuned.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +51,8 @@ pub struct PipelineOptions {
     pub batch_events: usize,
     /// Bytes of bodies in a batch at most, about.
     pub batch_bytes: usize,
+    /// Events in a batch of a replay at most.
+    pub replay_events: usize,
     /// Requests that may wait for an actor of the edge; beyond, they are refused.
     pub mailbox_capacity: usize,
     /// Strong links that each shard keeps in memory.
@@ -77,6 +82,10 @@ pub struct Ports {
     pub dedup: Arc<dyn DedupWindow>,
     /// Where effects go.
     pub store: Arc<dyn PipelineStore>,
+    /// What is to run again.
+    pub replays: Arc<dyn ReplaySource>,
+    /// Who follows requests past their answers; none: nobody.
+    pub traces: Option<Arc<dyn BatchTraces>>,
 }
 
 /// The actors behind the answer.
@@ -127,7 +136,7 @@ impl Actors {
 }
 
 /// A shard as the supervision report shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShardReport {
     /// Its number, from 0.
@@ -160,6 +169,7 @@ pub struct Shards {
     options: PipelineOptions,
     ports: Ports,
     edges: AtomicUsize,
+    usage: UsageBooks,
     senders: Arc<AtomicUsize>,
     shards: Vec<Shard>,
     stopping: watch::Sender<bool>,
@@ -190,6 +200,7 @@ impl Shards {
             options,
             ports,
             edges: AtomicUsize::new(0),
+            usage: UsageBooks::default(),
             senders,
             shards,
             stopping,
@@ -207,10 +218,17 @@ impl Shards {
             self.options.restart,
             directory,
             journal,
+            self.usage.book(),
             Arc::clone(&self.senders),
         );
         self.shards[shard].edge().extend(edge.monitors());
         edge
+    }
+
+    /// Which credentials the edge sees.
+    #[must_use]
+    pub const fn usage(&self) -> &UsageBooks {
+        &self.usage
     }
 
     /// What an operator sees.

@@ -15,13 +15,15 @@ use std::sync::Arc;
 pub use activity_logger_actor::{ActivityLogger, ActivityLoggerActor};
 pub use auth_actor::{Auth, AuthActor, Authenticator};
 pub use pii_extractor_actor::{PiiExtractor, PiiExtractorActor, shown_if_harmless};
-pub use subject_resolver_actor::{ResolveJob, ResolverJob, SubjectResolver, SubjectResolverActor};
+pub use subject_resolver_actor::{Replayed, ResolveJob, ResolverJob, SubjectResolver, SubjectResolverActor};
 pub use validator_actor::{ValidateJob, Validator, ValidatorActor};
 
 use crate::event::{JournaledEvent, LegalBasis, LinkHash, Notice, Outcome};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, StoreError};
+use crate::ports::{
+    Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, StoreError, Stretch,
+};
 
 /// Why a stage could not do its part of a batch, short of a panic. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,4 +114,8 @@ pub struct ResolvedBatch {
     pub merges: Vec<Merge>,
     /// How far the batch takes each controller's stream.
     pub checkpoints: Vec<Checkpoint>,
+    /// How far it takes a replay, if it is a batch of one.
+    pub replay: Option<ReplayStep>,
+    /// When the dedup window was asked, if the batch is traced.
+    pub claims: Vec<Stretch>,
 }

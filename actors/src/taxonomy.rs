@@ -10,6 +10,7 @@ pub mod normalise;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use blocklist::Blocklist;
@@ -19,7 +20,7 @@ pub use normalise::{Invalid, NormaliseContext, Normalised, Normaliser};
 pub const BUNDLED: &str = include_str!("../../config/pii-taxonomy.toml");
 
 /// What a value of a category says about identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Identifies one person: may link alone, and merge.
@@ -33,7 +34,7 @@ pub enum Class {
 }
 
 /// Data that the GDPR protects specially.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Special {
     /// Special categories of personal data (article 9).
@@ -43,7 +44,7 @@ pub enum Special {
 }
 
 /// One PII category.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all(serialize = "camelCase"))]
 pub struct Category {
     /// What a mapping's `pii` names.
@@ -73,7 +74,7 @@ pub struct Category {
 }
 
 /// What to say about an event that carries a category.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Warn {
     /// Data about children.

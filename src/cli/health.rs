@@ -1,10 +1,10 @@
 //! `conduit health`: asks the server that runs with this configuration how it is. For where there is no curl.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use awc::Client;
 use clap::Args;
 
 use crate::config::Config;
@@ -15,20 +15,33 @@ pub(super) struct Health {
     /// Ask whether it may be sent events (/readyz), not only whether it answers (/livez).
     #[arg(long)]
     ready: bool,
+    /// Where to ask, in place of the address in the configuration: http://HOST:PORT or https://HOST:PORT.
+    #[arg(long)]
+    url: Option<String>,
+    /// File with the authorities (PEM) that must have issued the server's certificate. Without it, and without --url, any
+    /// certificate will do: its names are not this machine's own address, and the server is told nothing.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Health {
     #[allow(clippy::print_stdout)]
     pub(super) async fn run(&self, config: &Config) -> Result<bool> {
-        let address = reachable(config.server.listen);
-        let url = format!("http://{address}/{}", if self.ready { "readyz" } else { "livez" });
-        let client = Client::builder().timeout(Duration::from_secs(5)).finish();
+        let own = || format!("{}://{}", config.server.scheme(), reachable(config.server.listen));
+        let base = self.url.clone().unwrap_or_else(own);
+        let probe = if self.ready { "readyz" } else { "livez" };
+        let url = format!("{}/{probe}", base.trim_end_matches('/'));
+        let client = if self.url.is_none() && self.ca_file.is_none() {
+            super::client::trusting_any(PATIENCE)?
+        } else {
+            super::client::with(PATIENCE, self.ca_file.as_deref())?
+        };
+        let answer = client.get(&url).send().await;
         // The client's errors may not be sent between threads, which anyhow asks for.
-        let answer = client
-            .get(&url)
-            .send()
-            .await
-            .map_err(|error| anyhow::anyhow!("{error}"));
+        let answer = answer.map_err(|error| anyhow::anyhow!(super::client::explained(&error)));
         let mut answer = answer.with_context(|| format!("no answer from {url}"))?;
         let body = answer.body().await.unwrap_or_default();
         println!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(&body));

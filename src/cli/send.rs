@@ -23,6 +23,12 @@ pub(super) struct Send {
     /// The controller's webhook secret.
     #[arg(long, env = "CONDUIT_SEND_SECRET", hide_env_values = true)]
     secret: String,
+    /// File with the authorities (PEM) that may have issued the server's certificate, in place of the public ones.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Ask for signed receipts: answers that are printed have them.
+    #[arg(long)]
+    receipts: bool,
     /// Requests under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -42,7 +48,7 @@ impl Send {
     pub(super) async fn run(&self) -> Result<bool> {
         let events = self.read()?;
         anyhow::ensure!(!events.is_empty(), "{} holds no event", self.file.display());
-        let client = Client::builder().timeout(Duration::from_secs(60)).finish();
+        let client = super::client::with(Duration::from_secs(60), self.ca_file.as_deref())?;
         let total = events.len();
         let progress = total > 20 && std::io::stderr().is_terminal();
         let numbered = events.into_iter().enumerate().map(|(index, event)| (index + 1, event));
@@ -83,6 +89,11 @@ impl Send {
             .insert_header(("authorization", format!("Bearer {key}")))
             .insert_header(("x-webhook-secret", self.secret.trim()))
             .insert_header(("content-type", "application/json"));
+        let request = if self.receipts {
+            request.insert_header(("prefer", "receipt"))
+        } else {
+            request
+        };
         match request.send_body(event).await {
             Ok(mut answer) => {
                 let body = answer.body().await.unwrap_or_default();
@@ -96,7 +107,7 @@ impl Send {
             Err(error) => Sent {
                 number,
                 accepted: false,
-                line: format!("not sent: {error}"),
+                line: format!("not sent: {}", super::client::explained(&error)),
             },
         }
     }

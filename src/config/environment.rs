@@ -8,9 +8,11 @@ use std::path::Path;
 use super::ConfigError;
 
 /// The short names of the most used keys.
-const SHORT: [(&str, &str); 9] = [
+const SHORT: [(&str, &str); 13] = [
     ("CONDUIT_LISTEN", "server.listen"),
     ("CONDUIT_PUBLIC_URL", "server.public_url"),
+    ("CONDUIT_TLS_CERT", "server.tls_cert"),
+    ("CONDUIT_TLS_KEY", "server.tls_key"),
     ("CONDUIT_DATA_DIR", "storage.data_dir"),
     ("CONDUIT_DATABASE_URL", "storage.database_url"),
     ("CONDUIT_REDIS_URL", "dedup.redis_url"),
@@ -18,10 +20,17 @@ const SHORT: [(&str, &str); 9] = [
     ("CONDUIT_ADMIN_TOKEN", "storage.admin_token"),
     ("CONDUIT_LOG", "logging.filter"),
     ("CONDUIT_LOG_FORMAT", "logging.format"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
 ];
 
 /// Those that may be read from a file.
 const CREDENTIALS: [&str; 3] = ["CONDUIT_DATABASE_URL", "CONDUIT_REDIS_URL", "CONDUIT_ADMIN_TOKEN"];
+
+/// The short name of a key, if it has one.
+pub(super) fn variable_for(key: &str) -> Option<&'static str> {
+    SHORT.iter().find(|(_, named)| *named == key).map(|(name, _)| *name)
+}
 
 /// What the short names set: keys and values. `variable` looks one up.
 pub(super) fn short(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<(&'static str, String)>, ConfigError> {

@@ -16,6 +16,7 @@ use super::page::{self, Section, Shell};
 use super::words::{Icon, Number, Time, basis_word, short};
 use crate::http::App;
 use crate::http::activities as api;
+use crate::http::paging::Query;
 use crate::http::problem::Problem;
 use crate::http::subjects;
 use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, IntegrationRow, Page};
@@ -214,5 +215,6 @@ async fn show(
 pub(super) async fn csv(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let asked = Asked::read(&Fields::read(request.query_string().as_bytes()));
     let filter = asked.filter(&app, &session).await?;
-    Ok(api::csv(app, filter))
+    let query = Query::read(&request, &["did", "subject", "integration", "event", "from", "to"])?;
+    api::csv(app, filter, &query).await
 }

@@ -4,15 +4,17 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::{Notice, Status};
-use conduit_actors::ids::Timestamp;
+use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
 
-use super::guard::Session;
+use super::fields::Fields;
+use super::guard::{Posted, Session};
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, duration, short};
 use crate::http::App;
-use crate::http::events::{self, Shown};
+use crate::http::events::{self, Shown, ShownOutcome};
 use crate::http::problem::Problem;
+use crate::http::replays;
 
 struct Stage {
     word: &'static str,
@@ -21,6 +23,14 @@ struct Stage {
     icon: Icon,
     at: Option<Time>,
     took: String,
+}
+
+/// One of several outcomes.
+struct Earlier {
+    badge: Badge,
+    at: Time,
+    why: String,
+    version: Option<u64>,
 }
 
 struct Reason {
@@ -50,6 +60,9 @@ struct Page {
     triggered: Time,
     received: Time,
     can_edit: bool,
+    can_replay: bool,
+    is_replayed: bool,
+    history: Vec<Earlier>,
 }
 
 /// `GET /events/{id}`
@@ -77,12 +90,15 @@ pub(super) async fn get(
     };
     let shell = Shell::new(&request, &session, Section::Events, event.event.clone());
     page::render(&Page {
-        // What has its outcome changes no more.
-        shell: if event.status == Status::Received {
-            shell.live("/live")
-        } else {
+        // What is processed or a repeat changes no more; the others may be replayed.
+        shell: if matches!(event.status, Status::Processed | Status::Duplicate) {
             shell
+        } else {
+            shell.live("/live")
         },
+        can_replay: matches!(event.status, Status::Rejected | Status::Failed),
+        is_replayed: Fields::read(request.query_string().as_bytes()).get("said") == Some("replayed"),
+        history: history(&event),
         badge: Badge(event.status),
         stages: stages(&event),
         reasons: event.reasons.iter().map(reason).collect(),
@@ -95,6 +111,36 @@ pub(super) async fn get(
         integration: integration.map(|row| row.spec.name),
         event,
     })
+}
+
+/// `POST /events/{id}/replay`: under the mapping as it stands now.
+pub(super) async fn replay(posted: Posted, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    let principal = &posted.session.principal;
+    let own = principal.some(&app, None)?.map(|(_, id)| id);
+    replays::of_event(principal, &app, own, &id).await?;
+    let Ok(id) = id.parse::<EventId>() else {
+        return Err(Problem::not_found("event"));
+    };
+    Ok(page::redirect(&format!("/events/{id}?said=replayed")))
+}
+
+/// Its outcomes, if it was replayed, the latest first.
+fn history(event: &Shown) -> Vec<Earlier> {
+    let all = event.history.as_deref().unwrap_or_default();
+    if all.len() < 2 {
+        return Vec::new();
+    }
+    let earlier = |outcome: &ShownOutcome| Earlier {
+        badge: Badge(outcome.status),
+        at: Time(outcome.at),
+        why: outcome
+            .reasons
+            .first()
+            .map(|reason| reason.message.clone())
+            .unwrap_or_default(),
+        version: outcome.mapping_version,
+    };
+    all.iter().rev().map(earlier).collect()
 }
 
 /// Where in the mapping's editor a pointer into an event is mapped; the event type, if no field is.

@@ -13,7 +13,9 @@ use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, short};
 use crate::http::App;
-use crate::http::events::{self, Shown};
+use crate::http::event_list::{Events as List, read_status};
+use crate::http::events::Shown;
+use crate::http::export::List as _;
 use crate::http::problem::Problem;
 use crate::store::{EventFilter, IntegrationRow};
 
@@ -142,7 +144,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     let controller = session.principal.some(&app, did)?.map(|(_, id)| id);
     let status = match asked.status.as_str() {
         "" => None,
-        text => Some(events::read_status(text)?),
+        text => Some(read_status(text)?),
     };
     let wrong = |_| Problem::bad_request("parameter_invalid", "this is no id of an integration");
     let integration = Some(asked.integration.as_str()).filter(|text| !text.is_empty());
@@ -153,6 +155,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         event_type: Some(asked.event.clone()).filter(|text| !text.is_empty()),
         from: moment(&asked.from)?,
         to: moment(&asked.to)?,
+        ..EventFilter::default()
     };
     let wrong = |_| {
         Problem::bad_request(
@@ -164,7 +167,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         .text("cursor")
         .map(|text| text.parse().map_err(wrong))
         .transpose()?;
-    let mut found = events::newest(&app, &filter, after, PAGE + 1).await?;
+    let mut found = List::new(Data::clone(&app), filter).page(after, PAGE + 1).await?;
     let has_more = found.len() > PAGE;
     found.truncate(PAGE);
     let last = found.last().map(|event| event.event_id);

@@ -34,6 +34,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(page("/overview", "GET").route(get().to(overview::get)))
         .service(page("/events", "GET").route(get().to(events::get)))
         .service(page("/events/{id}", "GET").route(get().to(event::get)))
+        .service(page("/events/{id}/replay", "POST").route(post().to(event::replay)))
         .service(page("/integrations", "GET").route(get().to(integrations::get)))
         .service(
             page("/integrations/new", "GET, POST")

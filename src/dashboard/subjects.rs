@@ -16,8 +16,9 @@ use super::guard::{Posted, Session};
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Number, Time, class_word, short};
 use crate::http::App;
+use crate::http::identifier::Identifier;
 use crate::http::problem::Problem;
-use crate::http::subjects::{self, LookUp};
+use crate::http::subjects;
 use crate::store::{ActivityFilter, Page, SubjectRow};
 
 const PAGE: usize = 25;
@@ -118,14 +119,14 @@ pub(super) async fn find(posted: Posted, app: Data<App>, request: HttpRequest) -
     let (session, fields) = (&posted.session, &posted.fields);
     let text = |name| fields.text(name).unwrap_or_default().to_owned();
     let (did, category, processor) = (text("did"), text("category"), text("processor"));
-    let look_up = LookUp {
+    let identifier = Identifier {
         category: category.clone(),
         value: Personal::new(text("value")),
         data_processor_id: Some(processor.clone()).filter(|text| !text.is_empty()),
         default_region: fields.text("region").map(str::to_uppercase),
     };
     let found = match session.principal.one(&app, (!did.is_empty()).then_some(did.as_str())) {
-        Ok((_, controller)) => subjects::by_value(&app, controller, &look_up).await,
+        Ok((_, controller)) => subjects::by_identifier(&app, controller, &identifier).await,
         Err(problem) if problem.code() == "did_missing" => Err(Problem::bad_request(
             "did_missing",
             "choose the controller whose data subject it is",

@@ -14,7 +14,9 @@ use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Number, Time, bytes, duration};
 use crate::http::App;
-use crate::http::events::{self, Shown};
+use crate::http::event_list::Events;
+use crate::http::events::Shown;
+use crate::http::export::List as _;
 use crate::http::probes::{self, Readiness};
 use crate::http::problem::Problem;
 use crate::store::EventFilter;
@@ -73,7 +75,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         status: Some(Status::Failed),
         ..EventFilter::default()
     };
-    let dead = events::newest(&app, &filter, None, DEAD_LETTERS).await?;
+    let dead = Events::new(Data::clone(&app), filter).page(None, DEAD_LETTERS).await?;
     let is_bad = |name: &str| {
         readiness
             .checks

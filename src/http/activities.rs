@@ -1,40 +1,58 @@
 //! The audit log.
 
-use std::str::FromStr;
+use std::sync::Arc;
 
-use actix_web::http::header::ACCEPT;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{Activity, LegalBasis};
 use conduit_actors::ids::{
     ActivityId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectDid, Timestamp,
 };
-use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Serialize;
-use std::sync::Arc;
 
+use super::accept::Format;
+use super::cursor::Cursors;
+use super::event_list::find_subject;
+use super::export::{self, Asked, List, Row};
 use super::guard::Principal;
-use super::paging::{Items, Query};
+use super::paging::Query;
 use super::problem::Problem;
 use super::state::App;
 use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 
-#[derive(Debug, Serialize)]
+/// A processing activity: one record of the audit log, chained to the one before it.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+#[schemars(rename = "Activity")]
+pub(crate) struct Shown {
+    /// Its id.
     activity_id: ActivityId,
+    /// Its place in the controller's chain.
     sequence: Sequence,
+    /// The event that it records.
     event_id: EventId,
+    /// The data subject that it concerns, pseudonymous; null if the event identified nobody.
     subject: Option<String>,
+    /// The integration that the event came by.
     integration_id: IntegrationId,
+    /// The processor that the event came from.
     data_processor_id: ProcessorId,
+    /// The event's type.
     event: EventType,
+    /// What the data is processed for.
     purpose: Option<Arc<str>>,
+    /// Why that is lawful.
     legal_basis: Option<LegalBasis>,
+    /// The categories of personal data in the event, sorted, each once.
     categories: Vec<Arc<str>>,
+    /// When it happened, as the event's sender says.
     triggered_at: Timestamp,
+    /// When it was recorded.
     logged_at: Timestamp,
+    /// SHA3-256 of the record and of `previousHash`, in hexadecimal.
     hash: String,
+    /// The hash of the record before; zeros for the first.
     previous_hash: String,
 }
 
@@ -59,34 +77,77 @@ impl From<Activity> for Shown {
     }
 }
 
-/// `triggeredAt.eventId.sequence`: stays right while activities come in.
-struct Cursor(ActivityCursor);
+impl Row for Shown {
+    const LIST: &'static str = "activities";
+    const COLUMNS: &'static [&'static str] = &[
+        "activityId",
+        "sequence",
+        "eventId",
+        "subject",
+        "integrationId",
+        "dataProcessorId",
+        "event",
+        "purpose",
+        "legalBasis",
+        "categories",
+        "triggeredAt",
+        "loggedAt",
+        "hash",
+        "previousHash",
+    ];
 
-impl FromStr for Cursor {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let mut parts = text.splitn(3, '.');
-        let mut next = || parts.next().ok_or(());
-        Ok(Self(ActivityCursor {
-            triggered_at: Timestamp::from_millis(next()?.parse().map_err(drop)?),
-            event: next()?.parse().map_err(drop)?,
-            sequence: Sequence(next()?.parse().map_err(drop)?),
-        }))
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.activity_id.to_string(),
+            self.sequence.to_string(),
+            self.event_id.to_string(),
+            self.subject.clone().unwrap_or_default(),
+            self.integration_id.to_string(),
+            self.data_processor_id.to_string(),
+            self.event.to_string(),
+            self.purpose.as_deref().unwrap_or_default().to_owned(),
+            self.legal_basis.map(LegalBasis::as_str).unwrap_or_default().to_owned(),
+            self.categories.join(" "),
+            self.triggered_at.to_string(),
+            self.logged_at.to_string(),
+            self.hash.clone(),
+            self.previous_hash.clone(),
+        ]
     }
 }
 
-fn cursor(shown: &Shown) -> String {
-    format!(
-        "{}.{}.{}",
-        shown.triggered_at.as_millis(),
-        shown.event_id,
-        shown.sequence
-    )
+/// Activities under a filter, newest first.
+struct Activities {
+    app: Data<App>,
+    filter: ActivityFilter,
+}
+
+impl List for Activities {
+    type Item = Shown;
+    type Place = ActivityCursor;
+
+    async fn page(&self, after: Option<ActivityCursor>, limit: usize) -> Result<Vec<Shown>, Problem> {
+        // Deleted in the middle of an export: what is left must not look like all there was.
+        if let Some(controller) = self.filter.controller
+            && self.app.directory.did(controller).is_none()
+        {
+            return Err(Problem::not_found("controller"));
+        }
+        let found = self.app.store.activities(&self.filter, Page { after, limit }).await?;
+        Ok(found.into_iter().map(Shown::from).collect())
+    }
+
+    fn place(&self, item: &Shown) -> ActivityCursor {
+        ActivityCursor {
+            triggered_at: item.triggered_at,
+            event: item.event_id,
+            sequence: item.sequence,
+        }
+    }
 }
 
 /// `GET /api/v1/activities`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let known = [
         "did",
         "subject",
@@ -100,27 +161,19 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     ];
     let query = Query::read(&request, &known)?;
     let filter = read_filter(&principal, &app, &query).await?;
-    let accept = request
-        .headers()
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if accept.split(',').any(|kind| kind.trim().starts_with("text/csv")) {
-        return Ok(csv(app, filter));
-    }
-    let (limit, after) = (query.limit()?, query.cursor::<Cursor>()?.map(|cursor| cursor.0));
-    let found = app
-        .store
-        .activities(
-            &filter,
-            Page {
-                after,
-                limit: limit + 1,
-            },
-        )
-        .await?;
-    let shown = found.into_iter().map(Shown::from).collect();
-    Ok(HttpResponse::Ok().json(Items::page(shown, limit, cursor)))
+    let asked = Asked::read(Format::of(&request), Shown::LIST, &query)?;
+    export::respond(Activities { app, filter }, asked).await
+}
+
+/// All that a filter finds, as CSV.
+pub(crate) async fn csv(app: Data<App>, filter: ActivityFilter, query: &Query) -> Result<HttpResponse, Problem> {
+    let asked = Asked {
+        format: Format::Csv,
+        cursors: Cursors::of_query(Shown::LIST, query),
+        after: None,
+        limit: None,
+    };
+    export::respond(Activities { app, filter }, asked).await
 }
 
 async fn read_filter(principal: &Principal, app: &App, query: &Query) -> Result<ActivityFilter, Problem> {
@@ -138,14 +191,9 @@ async fn read_filter(principal: &Principal, app: &App, query: &Query) -> Result<
     let subject = match query.parsed::<SubjectDid>("subject", "a subject's DID")? {
         None => None,
         Some(did) => {
-            let found = app
-                .store
-                .subject(&did)
-                .await?
-                .filter(|found| principal.sees(app, found.controller));
-            let found = found.ok_or_else(|| Problem::not_found("subject"))?;
-            controller = controller.or(Some(found.controller));
-            Some(found.id)
+            let (subject, owner) = find_subject(principal, app, &did).await?;
+            controller = controller.or(Some(owner));
+            Some(subject)
         }
     };
     if order == ActivityOrder::Sequence && controller.is_none() {
@@ -158,110 +206,14 @@ async fn read_filter(principal: &Principal, app: &App, query: &Query) -> Result<
         controller,
         subject,
         integration: query.parsed("integration", "an integration's id")?,
-        event_type: query.get("event").map(str::to_owned),
+        event_type: query
+            .parsed::<EventType>(
+                "event",
+                "an event type's name: 1 to 128 characters, no control characters",
+            )?
+            .map(|name| name.to_string()),
         from: query.time("from")?,
         to: query.time("to")?,
         order,
     })
-}
-
-const CSV_HEAD: &str = "activityId,sequence,eventId,subject,integrationId,dataProcessorId,event,purpose,legalBasis,\
-     categories,triggeredAt,loggedAt,hash,previousHash\r\n";
-
-/// The whole list, page by page, as RFC 4180.
-pub(crate) fn csv(app: Data<App>, filter: ActivityFilter) -> HttpResponse {
-    const PAGE: usize = 1_000;
-    let pages = stream::unfold((app, filter, None, true), |(app, filter, after, more)| async move {
-        if !more {
-            return None;
-        }
-        let found = match app.store.activities(&filter, Page { after, limit: PAGE }).await {
-            Ok(found) => found,
-            Err(error) => {
-                // The connection breaks off: a half export must not look like a whole one.
-                let broken: Result<Bytes, std::io::Error> = Err(std::io::Error::other(error.to_string()));
-                return Some((broken, (app, filter, None, false)));
-            }
-        };
-        let more = found.len() == PAGE;
-        let mut text = if after.is_none() {
-            CSV_HEAD.to_owned()
-        } else {
-            String::new()
-        };
-        let mut last = after;
-        for activity in found {
-            let shown = Shown::from(activity);
-            last = Some(ActivityCursor {
-                triggered_at: shown.triggered_at,
-                event: shown.event_id,
-                sequence: shown.sequence,
-            });
-            csv_line(&mut text, &shown);
-        }
-        Some((Ok(Bytes::from(text)), (app, filter, last, more)))
-    });
-    HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8; header=present")
-        .insert_header(("content-disposition", "attachment; filename=\"activities.csv\""))
-        .streaming(Box::pin(pages))
-}
-
-fn csv_line(text: &mut String, shown: &Shown) {
-    let fields = [
-        shown.activity_id.to_string(),
-        shown.sequence.to_string(),
-        shown.event_id.to_string(),
-        shown.subject.clone().unwrap_or_default(),
-        shown.integration_id.to_string(),
-        shown.data_processor_id.to_string(),
-        shown.event.to_string(),
-        shown.purpose.as_deref().unwrap_or_default().to_owned(),
-        shown.legal_basis.map(LegalBasis::as_str).unwrap_or_default().to_owned(),
-        shown.categories.join(" "),
-        shown.triggered_at.to_string(),
-        shown.logged_at.to_string(),
-        shown.hash.clone(),
-        shown.previous_hash.clone(),
-    ];
-    let line: Vec<String> = fields.iter().map(|field| csv_field(field)).collect();
-    text.push_str(&line.join(","));
-    text.push_str("\r\n");
-}
-
-/// Quoted where RFC 4180 asks for it; what a spreadsheet would run as a formula is kept from it by an apostrophe.
-fn csv_field(field: &str) -> String {
-    let harmless = if field.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{field}")
-    } else {
-        field.to_owned()
-    };
-    if harmless.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", harmless.replace('"', "\"\""))
-    } else {
-        harmless
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn csv_fields_are_quoted_and_run_nothing() {
-        assert_eq!(csv_field("plain"), "plain");
-        assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(csv_field("=1+1"), "'=1+1");
-    }
-
-    #[test]
-    fn a_cursor_reads_back() {
-        let event = EventId::generate();
-        let Cursor(read) = format!("-5.{event}.7").parse().unwrap();
-        assert_eq!(
-            (read.triggered_at, read.event, read.sequence),
-            (Timestamp::from_millis(-5), event, Sequence(7))
-        );
-        assert!("".parse::<Cursor>().is_err() && "1.2.3".parse::<Cursor>().is_err());
-    }
 }

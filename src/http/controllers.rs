@@ -5,9 +5,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::personal::{CredentialHash, Secret};
 use conduit_actors::ports::{Credential, Directory as _};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use conduit_actors::whole;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::cursor::Cursors;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
@@ -19,17 +21,69 @@ const MAX_NAME_CHARS: usize = 200;
 const DEFAULT_GRACE_SECONDS: u32 = 86_400;
 const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct NewController {
+pub(crate) struct NewController {
+    /// For people: 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200))]
     name: String,
+    /// Its DID; one is made if it is left out.
     did: Option<ControllerDid>,
 }
 
-/// The body of a rotation.
-#[derive(Deserialize, Default)]
+/// A data controller: a tenant.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Controller {
+    /// Its DID.
+    did: ControllerDid,
+    /// For people.
+    name: String,
+    /// When it was made.
+    created_at: Timestamp,
+    /// Until when the webhook secret before the present one is taken; null: it is not.
+    webhook_secret_previous_until: Option<Timestamp>,
+}
+
+/// A data controller with its credentials, which are shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreatedController {
+    #[serde(flatten)]
+    controller: Controller,
+    /// What senders put into `x-webhook-secret`.
+    webhook_secret: String,
+    /// The controller's own token for the management API.
+    management_token: String,
+}
+
+/// A new webhook secret, shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewSecret {
+    /// What senders put into `x-webhook-secret` from now on.
+    webhook_secret: String,
+    /// Until when the one before is taken as well.
+    previous_valid_until: Timestamp,
+}
+
+/// What can be changed of a controller.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ControllerChange")]
+pub(crate) struct Rename {
+    /// For people: 1 to 200 characters.
+    name: String,
+}
+
+/// How a credential is rotated.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Rotation {
+    /// For how long the credential before is taken as well, in seconds: 0 to 2,592,000 (30 days); a day if it is left
+    /// out.
+    #[serde(default, deserialize_with = "whole::optional")]
+    #[schemars(range(max = MAX_GRACE_SECONDS))]
     grace_period_seconds: Option<u32>,
 }
 
@@ -40,7 +94,7 @@ impl Rotation {
         }
     }
 
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, Problem> {
         if body.iter().all(u8::is_ascii_whitespace) {
             Ok(Self::default())
         } else {
@@ -49,7 +103,7 @@ impl Rotation {
     }
 
     /// The credential after the rotation: the new one, and the old one until its grace ends.
-    pub(super) fn apply(&self, before: &Credential, new: CredentialHash) -> Result<(Credential, Timestamp), Problem> {
+    pub(crate) fn apply(&self, before: &Credential, new: CredentialHash) -> Result<(Credential, Timestamp), Problem> {
         let seconds = self.grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECONDS);
         if seconds > MAX_GRACE_SECONDS {
             let problem = Problem::bad_request("grace_period_invalid", "gracePeriodSeconds must be 0 to 2,592,000");
@@ -70,24 +124,38 @@ pub(crate) fn previous_until(credential: &Credential) -> Option<Timestamp> {
         .filter(|until| *until > Timestamp::now())
 }
 
-fn shown(row: &ControllerRow) -> Value {
-    json!({
-        "did": row.did,
-        "name": row.name,
-        "createdAt": row.created_at,
-        "webhookSecretPreviousUntil": previous_until(&row.webhook_secret),
-    })
+fn shown(row: &ControllerRow) -> Controller {
+    Controller {
+        did: row.did.clone(),
+        name: row.name.clone(),
+        created_at: row.created_at,
+        webhook_secret_previous_until: previous_until(&row.webhook_secret),
+    }
+}
+
+fn checked_name(name: &str) -> Result<&str, Problem> {
+    let name = name.trim();
+    if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
+        let problem = Problem::bad_request("name_invalid", "name must have 1 to 200 characters");
+        return Err(problem.with_error("/name", "must have 1 to 200 characters"));
+    }
+    if name.contains('\0') {
+        let problem = Problem::bad_request("name_invalid", "name must not have the character U+0000");
+        return Err(problem.with_error("/name", "must not have the character U+0000"));
+    }
+    Ok(name)
 }
 
 /// `POST /api/v1/controllers`
-pub(super) async fn create(principal: Principal, app: Data<App>, body: Bytes) -> Result<HttpResponse, Problem> {
+pub(crate) async fn create(principal: Principal, app: Data<App>, body: Bytes) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     let new: NewController = paging::json(&body)?;
     let made = make(&app, &new.name, new.did).await?;
-    let mut answer = shown(&made.row);
-    answer["webhookSecret"] = shown_once(&made.webhook_secret);
-    answer["managementToken"] = shown_once(&made.management_token);
-    Ok(HttpResponse::Created().json(answer))
+    Ok(HttpResponse::Created().json(CreatedController {
+        controller: shown(&made.row),
+        webhook_secret: shown_once(&made.webhook_secret),
+        management_token: shown_once(&made.management_token),
+    }))
 }
 
 /// A new controller, with its credentials, which are known here alone.
@@ -99,15 +167,7 @@ pub(crate) struct Made {
 
 /// Makes a controller.
 pub(crate) async fn make(app: &App, name: &str, did: Option<ControllerDid>) -> Result<Made, Problem> {
-    let name = name.trim();
-    if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
-        let problem = Problem::bad_request("name_invalid", "name must have 1 to 200 characters");
-        return Err(problem.with_error("/name", "must have 1 to 200 characters"));
-    }
-    if name.contains('\0') {
-        let problem = Problem::bad_request("name_invalid", "name must not have the character U+0000");
-        return Err(problem.with_error("/name", "must not have the character U+0000"));
-    }
+    let name = checked_name(name)?;
     let id = ControllerId::generate();
     let did = match did {
         Some(did) => did,
@@ -151,28 +211,24 @@ pub(crate) async fn make(app: &App, name: &str, did: Option<ControllerDid>) -> R
 }
 
 /// A credential in the one answer that shows it.
-pub(super) fn shown_once(secret: &Secret) -> Value {
-    Value::from(secret.expose())
+fn shown_once(secret: &Secret) -> String {
+    secret.expose().to_owned()
 }
 
 /// `GET /api/v1/controllers`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["limit", "cursor"])?;
-    let (limit, after) = (query.limit()?, query.cursor::<ControllerDid>()?);
-    let rows = app.store.controllers().await?;
-    let seen = rows.into_iter().filter(|row| match &principal {
+    let cursors = Cursors::of_query("controllers", &query);
+    let (limit, after) = (query.limit()?, cursors.read_from::<ControllerId>(&query)?);
+    let mut rows = app.store.controllers().await?;
+    rows.retain(|row| match &principal {
         Principal::Operator => true,
         Principal::Controller(did) => row.did == *did,
     });
-    let skipped: Vec<ControllerRow> = match after {
-        Some(after) => seen
-            .skip_while(|row| row.did != after)
-            .skip(1)
-            .take(limit + 1)
-            .collect(),
-        None => seen.take(limit + 1).collect(),
-    };
-    let page = Items::page(skipped, limit, |row| row.did.to_string());
+    rows.retain(|row| after.is_none_or(|after| row.id < after));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(limit + 1);
+    let page = Items::page(rows, limit, |row| cursors.write(&row.id));
     let items = Items {
         items: page.items.iter().map(shown).collect(),
         next_cursor: page.next_cursor,
@@ -189,12 +245,28 @@ pub(crate) async fn load(principal: &Principal, app: &App, did: &str) -> Result<
 }
 
 /// `GET /api/v1/controllers/{did}`
-pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(shown(&load(&principal, &app, &did).await?)))
 }
 
+/// `PUT /api/v1/controllers/{did}`: gives it another name, which is all that can be changed.
+pub(crate) async fn rename(
+    principal: Principal,
+    app: Data<App>,
+    did: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    principal.operator()?;
+    let mut row = load(&principal, &app, &did).await?;
+    let sent: Rename = paging::json(&body)?;
+    row.name = checked_name(&sent.name)?.to_owned();
+    app.store.rename_controller(row.id, &row.name).await?;
+    tracing::info!(did = row.did.as_str(), "controller renamed");
+    Ok(HttpResponse::Ok().json(shown(&row)))
+}
+
 /// `DELETE /api/v1/controllers/{did}`: with all that it owns.
-pub(super) async fn delete(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn delete(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     remove(&app, &load(&principal, &app, &did).await?).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -210,7 +282,7 @@ pub(crate) async fn remove(app: &App, row: &ControllerRow) -> Result<(), Problem
 }
 
 /// `POST /api/v1/controllers/{did}/webhook-secret/rotate`
-pub(super) async fn rotate_secret(
+pub(crate) async fn rotate_secret(
     principal: Principal,
     app: Data<App>,
     did: Path<String>,
@@ -218,7 +290,10 @@ pub(super) async fn rotate_secret(
 ) -> Result<HttpResponse, Problem> {
     let row = load(&principal, &app, &did).await?;
     let (secret, until) = new_secret(&app, &row, Rotation::read(&body)?).await?;
-    Ok(HttpResponse::Ok().json(json!({"webhookSecret": secret.expose(), "previousValidUntil": until})))
+    Ok(HttpResponse::Ok().json(NewSecret {
+        webhook_secret: shown_once(&secret),
+        previous_valid_until: until,
+    }))
 }
 
 /// Gives a controller a new webhook secret; until when the old one serves beside it.

@@ -54,5 +54,6 @@ pub(crate) fn with_mapping(saved: &Integration, mapping: Mapping) -> Arc<Integra
         processor: saved.processor.clone(),
         api_key: saved.api_key.clone(),
         mapping: Arc::new(mapping),
+        version: saved.version,
     })
 }

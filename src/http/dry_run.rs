@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::dry_run::{DryRun, dry_run};
+use conduit_actors::dry_run::{DryRun, Resolution, dry_run};
 use conduit_actors::envelope::Envelope;
 use conduit_actors::event::{AcceptedEvent, Notice, Status};
 use conduit_actors::extract::FieldTrace;
@@ -15,12 +15,13 @@ use conduit_actors::personal::Personal;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::stages::Finding;
 use conduit_actors::taxonomy::Class;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::draft::Draft;
 use super::guard::Principal;
-use super::integrations::load;
+use super::integrations::load_named;
 use super::paging::{self, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -33,12 +34,40 @@ struct Sent {
     event: Value,
 }
 
-#[derive(Serialize)]
+/// What would become of an event.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "DryRun")]
+pub(crate) struct Shown {
+    /// Its status then.
+    status: Status,
+    /// Its type, if that may be shown.
+    event: String,
+    /// The fields of its mapping, in the mapping's order.
+    fields: Vec<Field>,
+    /// Why it would be rejected, or fail.
+    reasons: Vec<Notice>,
+    /// What would be dropped, and the like.
+    warnings: Vec<Notice>,
+    /// The categories of personal data in it, sorted, each once.
+    categories: Vec<Arc<str>>,
+    /// The event that it would repeat, as far as this node knows.
+    duplicate_of: Option<EventId>,
+    /// Whom it would concern; null if it would not come so far.
+    subject: Option<Resolution>,
+}
+
+/// What a dry run says of one field.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "DryRunField")]
 struct Field {
+    /// Its path in the mapping.
     path: String,
+    /// Its type in the mapping.
     #[serde(rename = "type")]
     field_type: FieldType,
+    /// Whether an event without it is rejected.
     required: bool,
     /// Whether the event has a value for it, right or wrong.
     found: bool,
@@ -46,11 +75,15 @@ struct Field {
     validated: bool,
     /// The values as they would be hashed, masked; none of a category that is never stored.
     normalised: Vec<String>,
+    /// Its category of personal data; null if it is none.
     category: Option<String>,
+    /// What the category says about identity.
     class: Option<Class>,
     /// Whether a value of it may link the event to a data subject.
     links: bool,
+    /// Why it would have the event rejected.
     reasons: Vec<Notice>,
+    /// Why its value would be dropped, and the like.
     warnings: Vec<Notice>,
 }
 
@@ -80,7 +113,7 @@ pub(crate) fn masked(value: &str) -> String {
 }
 
 /// `POST /api/v1/integrations/custom/{id}/test`: stores nothing.
-pub(super) async fn test(
+pub(crate) async fn test(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -88,7 +121,7 @@ pub(super) async fn test(
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "draft"])?;
-    let (_, row) = load(&principal, &app, &id).await?;
+    let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
     let saved = app
         .directory
         .by_id(row.id)
@@ -141,19 +174,18 @@ pub(crate) fn verdict(run: &DryRun) -> (Status, &[Notice]) {
     }
 }
 
-fn shown(run: DryRun) -> Value {
+fn shown(run: DryRun) -> Shown {
     let (status, reasons) = verdict(&run);
     let reasons = reasons.to_vec();
     let extracted = run.extracted;
-    let fields: Vec<Field> = run.fields.into_iter().map(Field::from).collect();
-    json!({
-        "status": status,
-        "event": extracted.shown_event_type.as_str(),
-        "fields": fields,
-        "reasons": reasons,
-        "warnings": extracted.warnings,
-        "categories": extracted.categories,
-        "duplicateOf": run.duplicate_of,
-        "subject": run.resolution,
-    })
+    Shown {
+        status,
+        event: extracted.shown_event_type.to_string(),
+        fields: run.fields.into_iter().map(Field::from).collect(),
+        reasons,
+        warnings: extracted.warnings,
+        categories: extracted.categories,
+        duplicate_of: run.duplicate_of,
+        subject: run.resolution,
+    }
 }

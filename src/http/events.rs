@@ -1,48 +1,103 @@
-//! Events and what became of them.
+//! Events and what became of them. Lists of them: [`super::event_list`].
 
+use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
-use conduit_actors::ids::{ControllerDid, ControllerId, EventId, IntegrationId, ProcessorId, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerDid, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp};
 use conduit_actors::ports::{Directory as _, Journal as _};
 use conduit_actors::stages::shown_if_harmless;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::guard::Principal;
-use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
-use crate::store::{EventFilter, EventRow, Page};
+use crate::store::{EventRow, PastOutcome};
 
-#[derive(Debug, Serialize)]
+/// An event and what became of it. Its payload is not kept.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Event")]
 pub(crate) struct Shown {
+    /// Its id.
     pub(crate) event_id: EventId,
+    /// The controller that it belongs to.
     pub(crate) did: ControllerDid,
+    /// The integration that it came by.
     pub(crate) integration_id: IntegrationId,
+    /// The processor that it came from; null if its integration is gone.
     pub(crate) data_processor_id: Option<ProcessorId>,
+    /// Its type; one that the mapping does not know is shown only if it looks like a type's name.
     pub(crate) event: String,
+    /// When it happened, as its sender says.
     pub(crate) triggered_at: Timestamp,
+    /// When it was accepted.
     pub(crate) received_at: Timestamp,
+    /// How far it has come.
     pub(crate) status: Status,
+    /// Why it was rejected, or failed.
     pub(crate) reasons: Vec<Notice>,
+    /// What was dropped, and the like.
     pub(crate) warnings: Vec<Notice>,
+    /// The event that it repeats.
     pub(crate) duplicate_of: Option<EventId>,
+    /// The data subject that it concerns.
     pub(crate) subject: Option<String>,
+    /// The categories of personal data in it, sorted, each once.
     pub(crate) categories: Vec<String>,
+    /// When it passed each stage.
     pub(crate) stages: Stages,
+    /// Of one event, not of those in a list: all its outcomes, oldest first; none while it is in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<Vec<ShownOutcome>>,
 }
 
-#[derive(Debug, Serialize)]
+/// One of an event's outcomes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Outcome")]
+pub(crate) struct ShownOutcome {
+    /// When it was written.
+    pub(crate) at: Timestamp,
+    /// What became of the event.
+    pub(crate) status: Status,
+    /// Why, if it was rejected or failed.
+    pub(crate) reasons: Vec<Notice>,
+    /// The version of the mapping that a replay ran it under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mapping_version: Option<u64>,
+    /// The replay that it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay_id: Option<ReplayId>,
+}
+
+impl From<PastOutcome> for ShownOutcome {
+    fn from(outcome: PastOutcome) -> Self {
+        Self {
+            at: outcome.at,
+            status: outcome.status,
+            reasons: outcome.reasons,
+            mapping_version: outcome.mapping_version,
+            replay_id: outcome.replay,
+        }
+    }
+}
+
+/// When an event passed each stage; null: not yet, or not at all.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stages {
+    /// On stable storage.
     pub(crate) journaled_at: Timestamp,
+    /// Personal data extracted.
     pub(crate) extracted_at: Option<Timestamp>,
+    /// Data subject resolved.
     pub(crate) resolved_at: Option<Timestamp>,
+    /// Outcome written.
     pub(crate) logged_at: Option<Timestamp>,
 }
 
-fn stored(app: &App, row: EventRow) -> Option<Shown> {
+pub(crate) fn stored(app: &App, row: EventRow) -> Option<Shown> {
     Some(Shown {
         event_id: row.id,
         did: app.directory.did(row.controller)?,
@@ -63,10 +118,11 @@ fn stored(app: &App, row: EventRow) -> Option<Shown> {
             resolved_at: row.resolved_at,
             logged_at: Some(row.logged_at),
         },
+        history: None,
     })
 }
 
-fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
+pub(crate) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
     let event = journaled.event;
     let integration = app.directory.by_id(event.integration);
     let known = integration
@@ -97,104 +153,16 @@ fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
             resolved_at: None,
             logged_at: None,
         },
+        history: None,
     })
-}
-
-pub(crate) fn read_status(text: &str) -> Result<Status, Problem> {
-    let all = [
-        Status::Received,
-        Status::Processed,
-        Status::Duplicate,
-        Status::Rejected,
-        Status::Failed,
-    ];
-    all.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
-        let detail = "status must be received, processed, duplicate, rejected or failed";
-        Problem::bad_request("parameter_invalid", detail)
-    })
-}
-
-/// `GET /api/v1/events`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let known = ["did", "status", "integration", "event", "from", "to", "limit", "cursor"];
-    let query = Query::read(&request, &known)?;
-    let filter = EventFilter {
-        controller: principal.some(&app, query.get("did"))?.map(|(_, id)| id),
-        status: query.get("status").map(read_status).transpose()?,
-        integration: query.parsed("integration", "an integration's id")?,
-        event_type: query.get("event").map(str::to_owned),
-        from: query.time("from")?,
-        to: query.time("to")?,
-    };
-    let (limit, after) = (query.limit()?, query.cursor::<EventId>()?);
-    let found = newest(&app, &filter, after, limit + 1).await?;
-    Ok(HttpResponse::Ok().json(Items::page(found, limit, |event| event.event_id.to_string())))
-}
-
-/// Newest first. Those in flight come from the journal, the others from the store; an event that is committed in between
-/// is shown once.
-pub(crate) async fn newest(
-    app: &App,
-    filter: &EventFilter,
-    after: Option<EventId>,
-    limit: usize,
-) -> Result<Vec<Shown>, Problem> {
-    let mut found = Vec::new();
-    if filter.status.is_none_or(|status| status == Status::Received) {
-        found = pending(app, filter, after, limit)?;
-    }
-    if filter.status != Some(Status::Received) {
-        let rows = app.store.events(filter, Page { after, limit }).await?;
-        found.extend(rows.into_iter().filter_map(|row| stored(app, row)));
-    }
-    // A stable sort by id: of an event that is in both, the stored one, which is later, is kept.
-    found.sort_by(|a, b| {
-        b.event_id
-            .cmp(&a.event_id)
-            .then((a.status == Status::Received).cmp(&(b.status == Status::Received)))
-    });
-    found.dedup_by_key(|event| event.event_id);
-    found.truncate(limit);
-    Ok(found)
-}
-
-fn pending(app: &App, filter: &EventFilter, after: Option<EventId>, limit: usize) -> Result<Vec<Shown>, Problem> {
-    let controllers: Vec<ControllerId> = match filter.controller {
-        Some(controller) => vec![controller],
-        None => app
-            .journal
-            .backlog()
-            .into_iter()
-            .map(|(controller, _)| controller)
-            .collect(),
-    };
-    let mut found = Vec::new();
-    for controller in controllers {
-        let newest = app.journal.newest(controller, after, limit)?;
-        let matching = newest.into_iter().filter(|journaled| {
-            let event = &journaled.event;
-            let received = event.id.received_at();
-            filter.integration.is_none_or(|id| event.integration == id)
-                && filter
-                    .event_type
-                    .as_ref()
-                    .is_none_or(|name| event.event_type.as_str() == name)
-                && filter.from.is_none_or(|from| received >= from)
-                && filter.to.is_none_or(|to| received < to)
-        });
-        found.extend(matching.filter_map(|event| in_flight(app, event)));
-    }
-    found.sort_by_key(|event| std::cmp::Reverse(event.event_id));
-    found.truncate(limit);
-    Ok(found)
 }
 
 /// `GET /api/v1/events/{eventId}`
-pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(find(&principal, &app, &id).await?))
 }
 
-/// One event, wherever it is.
+/// One event, wherever it is, with all its outcomes.
 pub(crate) async fn find(principal: &Principal, app: &App, id: &str) -> Result<Shown, Problem> {
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
@@ -204,9 +172,39 @@ pub(crate) async fn find(principal: &Principal, app: &App, id: &str) -> Result<S
         if !principal.sees(app, row.controller) {
             return Err(missing());
         }
-        return stored(app, row).ok_or_else(missing);
+        let (row, history) = with_history(app, row).await?;
+        let mut shown = stored(app, row).ok_or_else(missing)?;
+        shown.history = Some(history);
+        return Ok(shown);
     }
-    pending.ok_or_else(missing)
+    let mut shown = pending.ok_or_else(missing)?;
+    shown.history = Some(Vec::new());
+    Ok(shown)
+}
+
+/// An event with all its outcomes, the last of which is the one in its row.
+async fn with_history(app: &App, mut row: EventRow) -> Result<(EventRow, Vec<ShownOutcome>), Problem> {
+    let past = app.store.past_outcomes(row.id).await?;
+    let Some(last) = past.last() else {
+        let only = PastOutcome {
+            at: row.logged_at,
+            status: row.status,
+            reasons: row.reasons.clone(),
+            mapping_version: None,
+            replay: None,
+        };
+        return Ok((row, vec![only.into()]));
+    };
+    if (last.at, last.status) != (row.logged_at, row.status) {
+        // It was replayed between the two readings.
+        row = app.store.event(row.id).await?.unwrap_or(row);
+    }
+    Ok((row, past.into_iter().map(ShownOutcome::from).collect()))
+}
+
+/// Whether an event that the caller may see is in flight here.
+pub(crate) fn is_pending(principal: &Principal, app: &App, id: EventId) -> Result<bool, Problem> {
+    Ok(find_pending(principal, app, id)?.is_some())
 }
 
 fn find_pending(principal: &Principal, app: &App, id: EventId) -> Result<Option<Shown>, Problem> {

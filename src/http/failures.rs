@@ -43,7 +43,7 @@ impl Failures {
 
     /// Counts a failure. `Err`: too many; the seconds until the window ends.
     pub(crate) fn count(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
-        let key = key(address);
+        let key = network(address);
         if !self.addresses.contains_key(&key) && self.addresses.len() >= self.max_tracked && !self.sweep(now) {
             return Ok(());
         }
@@ -67,7 +67,7 @@ impl Failures {
 
     /// Whether an address failed more often than it may: the seconds until its window ends.
     pub(crate) fn refused(&self, address: IpAddr, now: Instant) -> Option<u64> {
-        let window = *self.addresses.get(&key(address))?;
+        let window = *self.addresses.get(&network(address))?;
         let left = self.window.saturating_sub(now.duration_since(window.began));
         (window.failures > self.max_failures && !left.is_zero()).then(|| left.as_secs().max(1))
     }
@@ -83,7 +83,8 @@ impl Failures {
     }
 }
 
-fn key(address: IpAddr) -> IpAddr {
+/// What an address counts by.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

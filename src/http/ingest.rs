@@ -16,9 +16,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::failures;
 use super::problem::Problem;
+use super::receipts;
 use super::request_id::RequestId;
 use super::state::App;
+use super::traced;
+use crate::receipts::{Issue, text};
 
 /// Longer than any credential that Conduit makes.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -36,17 +40,31 @@ pub(super) async fn post_event(
     let mut room = Room::new(&app);
     let body = read_body(&request, payload, &app, &mut room).await?;
     let _sender = edge.sender();
+    let append = traced::append(&app, &request);
     let (reply, answer) = oneshot::channel();
     edge.submit(Submission {
         did,
         processor,
         api_key,
         webhook_secret,
+        client: Personal::new(failures::network(app.client_address(&request))),
         body,
+        signed: receipts::is_wanted(&app, request.headers()),
+        on_durable: append.as_ref().map(traced::Append::on_durable),
         reply,
     });
-    match answer.await {
-        Ok(Ok(receipt)) => Ok(accepted(receipt)),
+    let answer = answer.await;
+    if let Some(append) = append {
+        append.end(
+            &request,
+            answer
+                .as_ref()
+                .ok()
+                .and_then(|answer| Some(answer.as_ref().ok()?.event)),
+        );
+    }
+    match answer {
+        Ok(Ok(receipt)) => Ok(accepted(&receipt, app.config.receipts.issue() == Issue::OnRequest)),
         Ok(Err(Refusal::Unauthorized(cause))) => {
             let (did, processor) = read_query(request.query_string())?;
             tracing::info!(
@@ -76,12 +94,23 @@ pub(super) fn failed(request: &HttpRequest, app: &App, problem: Problem) -> Prob
     }
 }
 
-fn accepted(receipt: Receipt) -> HttpResponse {
+fn accepted(receipt: &Receipt, is_applied: bool) -> HttpResponse {
     let mut id = Uuid::encode_buffer();
     let id = receipt.event.as_uuid().hyphenated().encode_lower(&mut id);
     let received_at = receipt.event.received_at();
-    let body = format!(r#"{{"status":"accepted","eventId":"{id}","receivedAt":"{received_at}"}}"#);
-    HttpResponse::Ok().content_type("application/json").body(body)
+    let mut body = format!(r#"{{"status":"accepted","eventId":"{id}","receivedAt":"{received_at}""#);
+    if let Some(attested) = &receipt.attested {
+        // Nothing in a receipt has to be escaped.
+        body.push_str(r#","receipt":""#);
+        body.push_str(&text(attested));
+        body.push('"');
+    }
+    body.push('}');
+    let mut response = HttpResponse::Ok();
+    if is_applied && receipt.attested.is_some() {
+        response.insert_header(("preference-applied", "receipt"));
+    }
+    response.content_type("application/json").body(body)
 }
 
 fn read_query(query: &str) -> Result<(ControllerDid, ProcessorId), Problem> {

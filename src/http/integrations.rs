@@ -7,12 +7,15 @@ use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorI
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use conduit_actors::whole;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
 use super::controllers::{Rotation, previous_until};
+use super::cursor::Cursors;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
@@ -23,13 +26,56 @@ use crate::store::IntegrationRow;
 /// An integration as it is sent: its spec, and the version that a replacement is meant for.
 #[derive(Deserialize)]
 struct Sent {
+    #[serde(default, deserialize_with = "whole::optional")]
     version: Option<u64>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
 }
 
+/// A custom integration: one processor's events and field mappings at one controller.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Integration {
+    /// Its id.
+    id: IntegrationId,
+    /// The controller that it belongs to.
+    did: ControllerDid,
+    #[serde(flatten)]
+    spec: IntegrationSpec,
+    /// Where its events are sent.
+    webhook_url: String,
+    /// Counts changes, from 1.
+    version: u64,
+    /// When it was made.
+    created_at: Timestamp,
+    /// When it was replaced last.
+    updated_at: Timestamp,
+    /// Until when the API key before the present one is taken; null: it is not.
+    api_key_previous_until: Option<Timestamp>,
+}
+
+/// A custom integration with its API key, which is shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CreatedIntegration {
+    #[serde(flatten)]
+    integration: Integration,
+    /// What senders put into `Authorization`, `Bearer` included.
+    webhook_auth: String,
+}
+
+/// A new API key, shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NewKey {
+    /// What senders put into `Authorization` from now on, `Bearer` included.
+    webhook_auth: String,
+    /// Until when the one before is taken as well.
+    previous_valid_until: Timestamp,
+}
+
 /// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
-const SHOWN_ONLY: [&str; 6] = [
+pub(crate) const SHOWN_ONLY: [&str; 6] = [
     "id",
     "did",
     "webhookUrl",
@@ -38,7 +84,18 @@ const SHOWN_ONLY: [&str; 6] = [
     "apiKeyPreviousUntil",
 ];
 
-pub(super) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
+/// The spec in an integration as `GET` shows it.
+///
+/// # Errors
+/// What is not known of it.
+pub(crate) fn spec_of(shown: &mut Value) -> Result<IntegrationSpec, serde_json::Error> {
+    if let Some(members) = shown.as_object_mut() {
+        members.retain(|name, _| name != "version" && !SHOWN_ONLY.contains(&name.as_str()));
+    }
+    serde_json::from_value(shown.take())
+}
+
+pub(crate) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
     let mut sent: Sent = paging::json(body)?;
     SHOWN_ONLY.iter().for_each(|name| drop(sent.rest.remove(*name)));
     // Read again as a whole, so that unknown fields are refused at every depth.
@@ -51,7 +108,7 @@ fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Where an integration's events are to be sent.
+/// Where its events are sent to.
 pub(crate) fn webhook_url(app: &App, did: &ControllerDid, row: &IntegrationRow) -> String {
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     format!(
@@ -63,21 +120,23 @@ pub(crate) fn webhook_url(app: &App, did: &ControllerDid, row: &IntegrationRow) 
     )
 }
 
-fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Value {
-    let mut shown = serde_json::to_value(&row.spec).unwrap_or_default();
-    shown["id"] = json!(row.id);
-    shown["did"] = json!(did);
-    shown["dataProcessorId"] = json!(row.processor);
-    shown["webhookUrl"] = json!(webhook_url(app, did, row));
-    shown["version"] = json!(row.version);
-    shown["createdAt"] = json!(row.created_at);
-    shown["updatedAt"] = json!(row.updated_at);
-    shown["apiKeyPreviousUntil"] = json!(previous_until(&row.api_key));
-    shown
+fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Integration {
+    let mut spec = row.spec.clone();
+    spec.data_processor_id = Some(row.processor.to_string());
+    Integration {
+        id: row.id,
+        did: did.clone(),
+        spec,
+        webhook_url: webhook_url(app, did, row),
+        version: row.version,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        api_key_previous_until: previous_until(&row.api_key),
+    }
 }
 
 /// `POST /api/v1/integrations/custom`
-pub(super) async fn create(
+pub(crate) async fn create(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -87,9 +146,10 @@ pub(super) async fn create(
     let (did, controller) = principal.one(&app, query.get("did"))?;
     let (spec, _) = read(&body)?;
     let (row, key) = make(&app, &did, controller, spec).await?;
-    let mut answer = shown(&app, &did, &row);
-    answer["webhookAuth"] = json!(format!("Bearer {}", key.expose()));
-    Ok(HttpResponse::Created().json(answer))
+    Ok(HttpResponse::Created().json(CreatedIntegration {
+        integration: shown(&app, &did, &row),
+        webhook_auth: format!("Bearer {}", key.expose()),
+    }))
 }
 
 /// Makes an integration; its row, and its API key, which is known here alone.
@@ -129,21 +189,16 @@ pub(crate) async fn make(
 }
 
 /// `GET /api/v1/integrations/custom`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "limit", "cursor"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
-    let (limit, after) = (query.limit()?, query.cursor::<IntegrationId>()?);
-    let rows = app.store.integrations(controller).await?;
-    let rows: Vec<_> = match after {
-        Some(after) => rows
-            .into_iter()
-            .skip_while(|row| row.id != after)
-            .skip(1)
-            .take(limit + 1)
-            .collect(),
-        None => rows.into_iter().take(limit + 1).collect(),
-    };
-    let page = Items::page(rows, limit, |row| row.id.to_string());
+    let cursors = Cursors::of_query("integrations", &query);
+    let (limit, after) = (query.limit()?, cursors.read_from::<IntegrationId>(&query)?);
+    let mut rows = app.store.integrations(controller).await?;
+    rows.retain(|row| after.is_none_or(|after| row.id < after));
+    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+    rows.truncate(limit + 1);
+    let page = Items::page(rows, limit, |row| cursors.write(&row.id));
     let show = |row: &IntegrationRow| Some(shown(&app, &app.directory.did(row.controller)?, row));
     let items = page.items.iter().filter_map(show).collect();
     Ok(HttpResponse::Ok().json(Items {
@@ -168,12 +223,27 @@ pub(crate) async fn load(
     Ok((app.directory.did(row.controller).ok_or_else(missing)?, row))
 }
 
-fn etag(version: u64) -> (&'static str, String) {
+/// The same; `did` may say whose it is, and must be right then.
+pub(crate) async fn load_named(
+    principal: &Principal,
+    app: &App,
+    id: &str,
+    did: Option<&str>,
+) -> Result<(ControllerDid, IntegrationRow), Problem> {
+    let named = principal.some(app, did)?;
+    let (did, row) = load(principal, app, id).await?;
+    if named.is_some_and(|(_, controller)| controller != row.controller) {
+        return Err(Problem::not_found("integration"));
+    }
+    Ok((did, row))
+}
+
+pub(crate) fn etag(version: u64) -> (&'static str, String) {
     ("etag", format!("\"{version}\""))
 }
 
 /// `GET /api/v1/integrations/custom/{id}`
-pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     Ok(HttpResponse::Ok()
         .insert_header(etag(row.version))
@@ -181,7 +251,7 @@ pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) 
 }
 
 /// The version that a change is meant for: `If-Match` or, without it, the body's.
-pub(super) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
+pub(crate) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
     let Some(header) = request.headers().get(IF_MATCH) else {
         return Ok(sent);
     };
@@ -196,7 +266,7 @@ pub(super) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Resu
 }
 
 /// `PUT /api/v1/integrations/custom/{id}`
-pub(super) async fn replace(
+pub(crate) async fn replace(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -234,7 +304,7 @@ pub(crate) async fn change(
 }
 
 /// `DELETE /api/v1/integrations/custom/{id}`: its URL answers 401 at once.
-pub(super) async fn delete(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn delete(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     remove(&app, &did, &row).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -249,7 +319,7 @@ pub(crate) async fn remove(app: &App, did: &ControllerDid, row: &IntegrationRow)
 }
 
 /// `POST /api/v1/integrations/custom/{id}/api-key/rotate`
-pub(super) async fn rotate_key(
+pub(crate) async fn rotate_key(
     principal: Principal,
     app: Data<App>,
     id: Path<String>,
@@ -257,8 +327,10 @@ pub(super) async fn rotate_key(
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     let (key, until) = new_key(&app, &did, &row, Rotation::read(&body)?).await?;
-    let auth = format!("Bearer {}", key.expose());
-    Ok(HttpResponse::Ok().json(json!({"webhookAuth": auth, "previousValidUntil": until})))
+    Ok(HttpResponse::Ok().json(NewKey {
+        webhook_auth: format!("Bearer {}", key.expose()),
+        previous_valid_until: until,
+    }))
 }
 
 /// Gives an integration a new API key; until when the old one serves beside it.

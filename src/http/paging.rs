@@ -2,26 +2,30 @@
 
 use actix_web::HttpRequest;
 use conduit_actors::ids::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::objects;
 use super::problem::Problem;
 
-const DEFAULT_LIMIT: usize = 50;
-const MAX_LIMIT: usize = 200;
+pub(crate) const DEFAULT_LIMIT: usize = 50;
+pub(crate) const MAX_LIMIT: usize = 200;
 
 /// A page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Items<T> {
-    pub(super) items: Vec<T>,
+#[schemars(rename = "{T}Page")]
+pub(crate) struct Items<T> {
+    /// In the list's order.
+    pub(crate) items: Vec<T>,
     /// Give it back as `cursor` for the next page; none: this is the last one.
-    pub(super) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 impl<T> Items<T> {
     /// A page out of `limit + 1` that were asked for.
-    pub(super) fn page(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
+    pub(crate) fn page(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
         let next_cursor = if more { items.last().map(cursor) } else { None };
@@ -29,7 +33,7 @@ impl<T> Items<T> {
     }
 
     /// All there is.
-    pub(super) fn all(items: Vec<T>) -> Self {
+    pub(crate) fn all(items: Vec<T>) -> Self {
         Self {
             items,
             next_cursor: None,
@@ -38,11 +42,11 @@ impl<T> Items<T> {
 }
 
 /// The query parameters of one request: each known, each once.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads them; `known` are those that the call takes.
-    pub(super) fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
         let mut found: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&&*name) {
@@ -60,7 +64,7 @@ impl Query {
         Ok(Self(found))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(found, _)| found == name)
@@ -68,37 +72,52 @@ impl Query {
     }
 
     /// A parameter of a type.
-    pub(super) fn parsed<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         let invalid = |_| Problem::bad_request("parameter_invalid", format!("{name} must be {expected}"));
         self.get(name).map(|value| value.parse().map_err(invalid)).transpose()
     }
 
-    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let invalid = || Problem::bad_request("parameter_invalid", format!("{name} must be an RFC 3339 date and time"));
         self.get(name)
             .map(|value| Timestamp::parse_rfc3339(value).ok_or_else(invalid))
             .transpose()
     }
 
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
-        let limit = self.parsed("limit", "a number from 1 to 200")?.unwrap_or(DEFAULT_LIMIT);
-        if (1..=MAX_LIMIT).contains(&limit) {
-            return Ok(limit);
-        }
-        Err(Problem::bad_request(
-            "parameter_invalid",
-            "limit must be a number from 1 to 200",
-        ))
+    /// `true` or `false`; false if it is not there.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.parsed(name, "true or false")?.unwrap_or(false))
     }
 
-    pub(super) fn cursor<T: std::str::FromStr>(&self) -> Result<Option<T>, Problem> {
-        self.parsed("cursor", "the nextCursor of the page before")
+    /// All of them.
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    pub(crate) fn limit(&self) -> Result<usize, Problem> {
+        Ok(self.limit_if_given()?.unwrap_or(DEFAULT_LIMIT))
+    }
+
+    pub(crate) fn limit_if_given(&self) -> Result<Option<usize>, Problem> {
+        let limit = self.parsed("limit", "a number from 1 to 200")?;
+        limit.map(checked_limit).transpose()
     }
 }
 
+/// A limit within what there may be.
+pub(crate) fn checked_limit(limit: usize) -> Result<usize, Problem> {
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::bad_request(
+        "parameter_invalid",
+        "limit must be a number from 1 to 200",
+    ))
+}
+
 /// Reads a JSON body; the fault says where, and never repeats the body.
-pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    objects::read(body).map_err(|error| {
         let detail = match error.classify() {
             // These name fields and types of the API; a value of the wrong type may be shown, so it is cut off.
             serde_json::error::Category::Data => {

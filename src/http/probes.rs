@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use conduit_actors::ports::Directory as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::state::App;
@@ -17,34 +18,47 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Other nodes' changes are seen sooner than this, unless something is wrong.
 const UNREAD: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Serialize)]
+/// One part's readiness.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Check {
+    /// The part.
     pub(crate) name: &'static str,
+    /// `ready`, `degraded` or `unavailable`.
     pub(crate) status: &'static str,
+    /// What it is at, or why it is not ready.
     pub(crate) detail: String,
 }
 
-/// What readiness says, in all and of each part.
-#[derive(Debug, Serialize)]
+/// Whether events may be sent here.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Readiness {
+    /// The worst of the checks: `ready`, `degraded` or `unavailable`.
     pub(crate) status: &'static str,
+    /// The parts.
     pub(crate) checks: Vec<Check>,
 }
 
+/// The process answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Alive {
+    /// `alive`.
+    status: &'static str,
+}
+
 /// `GET /livez`: the process answers.
-pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
+pub(crate) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Alive { status: "alive" })
 }
 
 /// `GET /metrics`: in the text format of Prometheus.
-pub(super) async fn metrics(app: Data<App>) -> HttpResponse {
+pub(crate) async fn metrics(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(metrics::MEDIA_TYPE)
         .body(app.metrics.text())
 }
 
 /// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
-pub(super) async fn ready(app: Data<App>) -> HttpResponse {
+pub(crate) async fn ready(app: Data<App>) -> HttpResponse {
     let readiness = readiness(&app).await;
     let mut response = if readiness.status == "unavailable" {
         HttpResponse::ServiceUnavailable()

@@ -4,11 +4,13 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 use conduit_actors::event::Notice;
 use conduit_actors::ingest::{BodyFault, Refusal};
+use conduit_actors::limits::Exceeded;
 use conduit_actors::mapping::MappingFault;
 use conduit_actors::ports::{JournalError, StoreError};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::store::ChangeError;
+use crate::store::{ChangeError, MAX_RUNNING};
 
 /// Seconds after which a refused request is worth another try.
 const RETRY_AFTER: u64 = 2;
@@ -29,24 +31,38 @@ pub struct Problem {
     allow: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+/// What is wrong with a request, as problem details (RFC 9457).
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+#[schemars(rename = "Problem")]
+pub(crate) struct Shown<'a> {
+    /// `urn:conduit:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
+    /// What kind of problem it is, for people.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// Stable, for programs.
     code: &'a str,
+    /// What is wrong and what to do, for people.
     detail: &'a str,
+    /// What is wrong with each part of the request, where parts are at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ShownError<'a>>,
+    /// This request's id, as in the header `x-request-id` and in the log.
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
+/// What is wrong with one part of a request.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProblemPart")]
 struct ShownError<'a> {
+    /// JSON Pointer (RFC 6901) into the body; empty for the whole, and for what is not in the body.
     pointer: &'a str,
+    /// Stable, for programs.
     code: &'a str,
+    /// What is wrong and what to do, for people.
     message: &'a str,
 }
 
@@ -107,6 +123,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
     }
 
+    /// As [`BodyFault::TooLarge`], for management.
+    pub(crate) fn too_large() -> Self {
+        let detail = "the body is longer than 4 MiB: send less";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
+    }
+
     pub(crate) fn too_many_failures(retry_after: u64) -> Self {
         let detail = "too many failed authentications from this address: mend the credentials, then wait";
         let status = StatusCode::TOO_MANY_REQUESTS;
@@ -162,6 +184,12 @@ impl Problem {
     pub(crate) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
         let code = self.code;
         self.with_errors(vec![Notice::new(pointer, code, message)])
+    }
+
+    /// The same, found at this JSON Pointer of the body.
+    pub(crate) fn at(self, pointer: &str) -> Self {
+        let detail = self.detail.clone();
+        self.with_error(pointer, detail)
     }
 
     /// With pointers into what is at `place` in the request's body.
@@ -247,6 +275,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::Unauthorized(_) => Self::authentication_failed(),
             Refusal::CredentialsUnconfirmed => Self::try_again("credentials_unconfirmed", UNCONFIRMED),
+            Refusal::Exceeded(exceeded) => exceeded.into(),
             Refusal::Body(fault) => fault.into(),
             Refusal::Envelope(fault) => {
                 let first = fault.0.first().map(|notice| notice.message.clone()).unwrap_or_default();
@@ -258,6 +287,34 @@ impl From<Refusal> for Problem {
             }
             Refusal::Overloaded => Self::try_again("overloaded", "too many requests wait already: send it again later"),
             Refusal::Journal(error) => error.into(),
+        }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        match exceeded {
+            Exceeded::Rate { limits, retry_after } => {
+                let detail = format!(
+                    "this controller may send {} events a second to this node, and {} at once: wait as long as Retry-After \
+                     says, then send more evenly, or ask the operator for a higher limit",
+                    limits.events_per_second, limits.burst
+                );
+                // A whole number of seconds after which one more is taken, not less.
+                let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                Self {
+                    retry_after: Some(seconds.max(1)),
+                    ..Self::try_again("rate_limit_exceeded", detail)
+                }
+            }
+            Exceeded::Backlog { limits } => Self::try_again(
+                "backlog_limit_exceeded",
+                format!(
+                    "{} events of this controller are accepted and not processed yet, which is its limit: send it again \
+                     later, or ask the operator for a higher limit",
+                    limits.backlog_events
+                ),
+            ),
         }
     }
 }
@@ -340,6 +397,12 @@ impl From<ChangeError> for Problem {
             ChangeError::VersionMismatch { current } => Self::conflict(
                 "version_mismatch",
                 format!("it was changed meanwhile and is at version {current}: read it again, then change that"),
+            ),
+            ChangeError::TooManyReplays => Self::conflict(
+                "too_many_replays",
+                format!(
+                    "{MAX_RUNNING} replays are running: wait for one to end, cancel one, or name several events in one"
+                ),
             ),
             ChangeError::Store(error) => error.into(),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 use super::state::App;
+use super::traced;
 
 /// The address of the event endpoint.
 pub(super) const EVENT_PATH: &str = "/api/v1/integrations/custom/event";
@@ -41,6 +43,7 @@ pub(super) async fn with_request_id(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId(Uuid::now_v7());
     request.extensions_mut().insert(id);
+    let traced = traced::begin(&request);
     // A span costs more than all else here. The event endpoint has one place that logs, and names the id itself.
     let span = if request.path() == EVENT_PATH {
         tracing::Span::none()
@@ -50,6 +53,10 @@ pub(super) async fn with_request_id(
     let mut response = problem_if_foreign(next.call(request).instrument(span).await?);
     if !response.status().is_success() {
         response = explain(response, id);
+    }
+    if let Some(traced) = traced {
+        let problem = response.response().extensions().get::<Problem>().map(Problem::code);
+        traced.end(response.request(), response.status(), problem, &id);
     }
     let headers = response.headers_mut();
     let mut buffer = Uuid::encode_buffer();
@@ -85,8 +92,11 @@ fn problem_if_foreign(response: ServiceResponse<impl MessageBody + 'static>) -> 
     match response.response().error().filter(|error| foreign(error)) {
         None => response.map_into_boxed_body(),
         Some(error) => {
-            let problem = if error.as_response_error().status_code().is_client_error() {
-                Problem::bad_request("request_invalid", "the request is malformed, or its body is too long")
+            let status = error.as_response_error().status_code();
+            let problem = if status == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::too_large()
+            } else if status.is_client_error() {
+                Problem::bad_request("request_invalid", "the request is malformed")
             } else {
                 let detail = "something is wrong inside; the log has more under this request's id";
                 Problem::try_again("internal_error", detail)

@@ -8,7 +8,7 @@ use actix_web::HttpRequest;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::Journal as _;
-use conduit_actors::shard::Shards;
+use conduit_actors::shard::{Backlogs, Shards};
 
 use super::failures::Failures;
 use super::trial::Trials;
@@ -19,7 +19,10 @@ use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
 use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
+use crate::receipts::PublicKeys;
+use crate::retention::RowRetention;
 use crate::store::Store;
+use crate::telemetry::Tracer;
 
 /// The parts of a running Conduit, as handlers need them.
 pub struct App {
@@ -41,10 +44,18 @@ pub struct App {
     pub dedup: DedupWindows,
     /// The pipeline.
     pub shards: Arc<Shards>,
+    /// Where the pipeline hears of replays.
+    pub backlogs: Arc<Backlogs>,
     /// What is counted as it happens.
     pub meters: Meters,
+    /// What deletes old rows.
+    pub retention: RowRetention,
     /// What is shown at `/metrics`.
     pub metrics: Metrics,
+    /// Makes spans; none while tracing is off.
+    pub tracer: Option<Arc<Tracer>>,
+    /// The public keys of receipts.
+    pub receipt_keys: PublicKeys,
     /// Sessions of the dashboard.
     pub(crate) dashboard: dashboard::State,
     pub(super) failures: Failures,
@@ -65,7 +76,10 @@ pub struct Parts {
     pub journal: Arc<WalJournal>,
     pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
+    pub backlogs: Arc<Backlogs>,
     pub meters: Meters,
+    pub tracer: Option<Arc<Tracer>>,
+    pub retention: RowRetention,
 }
 
 impl App {
@@ -85,13 +99,17 @@ impl App {
             journal,
             dedup,
             shards,
+            backlogs,
             meters,
+            tracer,
+            retention,
         } = parts;
         let reports = Reports {
             journal: Arc::clone(&journal),
             shards: Arc::clone(&shards),
             dedup: dedup.clone(),
             directory: Arc::clone(&directory),
+            tracer: tracer.clone(),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
         let dashboard = dashboard::State::new(&config, keyring.master());
@@ -105,8 +123,12 @@ impl App {
             journal,
             dedup,
             shards,
+            backlogs,
             meters,
+            retention,
             metrics,
+            tracer,
+            receipt_keys: PublicKeys::default(),
             dashboard,
             failures,
             in_flight: AtomicUsize::new(0),

@@ -3,12 +3,14 @@
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, EventId, SubjectDid, SubjectId, Timestamp};
-use conduit_actors::personal::Personal;
-use conduit_actors::ports::Directory as _;
-use conduit_actors::taxonomy::NormaliseContext;
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::accept::Format;
+use super::event_list::json_cell;
+use super::export::{self, Asked, List, Row};
 use super::guard::Principal;
+use super::identifier::Identifier;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -16,33 +18,52 @@ use crate::store::{Page, SubjectRow};
 
 const MAX_FOUND: usize = 50;
 
-#[derive(Debug, Serialize)]
+/// A data subject.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+#[schemars(rename = "Subject")]
+pub(crate) struct Shown {
+    /// Its DID, pseudonymous.
     did: SubjectDid,
+    /// `triggeredAt` of its earliest event.
     first_seen_at: Timestamp,
+    /// `triggeredAt` of its latest event.
     last_seen_at: Timestamp,
+    /// Activities that concern it, those of merged ones included.
     activity_count: u64,
+    /// The identifiers that are linked to it, as keyed hashes; these are not shown.
     links: Vec<ShownLink>,
+    /// What was merged into it, and why.
     merges: Vec<ShownMerge>,
     #[serde(skip)]
     id: SubjectId,
 }
 
-#[derive(Debug, Serialize)]
+/// A keyed hash of one identifier of a data subject.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Link")]
 struct ShownLink {
+    /// The category of the identifier.
     category: String,
+    /// The version of the key that it is hashed with.
     key_version: u32,
+    /// When it was seen first.
     first_seen_at: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
+/// A data subject that turned out to be another one.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Merge")]
 struct ShownMerge {
+    /// The one that was merged.
     from: SubjectDid,
+    /// When.
     at: Timestamp,
+    /// The event that showed that they are one.
     event_id: EventId,
+    /// The categories of the identifiers that they share.
     evidence: Vec<String>,
 }
 
@@ -71,27 +92,60 @@ impl From<SubjectRow> for Shown {
     }
 }
 
+impl Row for Shown {
+    const LIST: &'static str = "subjects";
+    const COLUMNS: &'static [&'static str] = &["did", "firstSeenAt", "lastSeenAt", "activityCount", "links", "merges"];
+    // Each may have a thousand links and merges.
+    const PAGE: usize = 100;
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.did.to_string(),
+            self.first_seen_at.to_string(),
+            self.last_seen_at.to_string(),
+            self.activity_count.to_string(),
+            json_cell(&self.links),
+            json_cell(&self.merges),
+        ]
+    }
+}
+
+/// Subjects of a controller, or of all, newest first.
+struct Subjects {
+    app: Data<App>,
+    controller: Option<ControllerId>,
+}
+
+impl List for Subjects {
+    type Item = Shown;
+    type Place = SubjectId;
+
+    async fn page(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Shown>, Problem> {
+        // Deleted in the middle of an export: what is left must not look like all there was.
+        if let Some(controller) = self.controller
+            && self.app.directory.did(controller).is_none()
+        {
+            return Err(Problem::not_found("controller"));
+        }
+        let found = self.app.store.subjects(self.controller, Page { after, limit }).await?;
+        Ok(found.into_iter().map(Shown::from).collect())
+    }
+
+    fn place(&self, item: &Shown) -> SubjectId {
+        item.id
+    }
+}
+
 /// `GET /api/v1/subjects`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "limit", "cursor"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
-    let (limit, after) = (query.limit()?, query.cursor::<SubjectId>()?);
-    let rows = app
-        .store
-        .subjects(
-            controller,
-            Page {
-                after,
-                limit: limit + 1,
-            },
-        )
-        .await?;
-    let shown = rows.into_iter().map(Shown::from).collect();
-    Ok(HttpResponse::Ok().json(Items::page(shown, limit, |shown: &Shown| shown.id.to_string())))
+    let asked = Asked::read(Format::of(&request), Shown::LIST, &query)?;
+    export::respond(Subjects { app, controller }, asked).await
 }
 
 /// `GET /api/v1/subjects/{did}`: one that was merged answers as the subject that it was merged into.
-pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(Shown::from(find(&principal, &app, &did).await?)))
 }
 
@@ -106,18 +160,8 @@ pub(crate) async fn find(principal: &Principal, app: &App, did: &str) -> Result<
         .ok_or_else(missing)
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct LookUp {
-    pub(crate) category: String,
-    pub(crate) value: Personal<String>,
-    /// For categories whose values count within a processor only.
-    pub(crate) data_processor_id: Option<String>,
-    pub(crate) default_region: Option<String>,
-}
-
 /// `POST /api/v1/subjects/lookup`: by hashing the value, which is neither stored nor logged.
-pub(super) async fn look_up(
+pub(crate) async fn look_up(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -125,46 +169,17 @@ pub(super) async fn look_up(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;
-    let rows = by_value(&app, controller, &paging::json(&body)?).await?;
+    let identifier: Identifier = paging::json(&body)?;
+    let rows = by_identifier(&app, controller, &identifier).await?;
     Ok(HttpResponse::Ok().json(Items::all(rows.into_iter().map(Shown::from).collect())))
 }
 
-/// The subjects that a value is linked to.
-pub(crate) async fn by_value(
+/// The subjects that an identifier is linked to.
+pub(crate) async fn by_identifier(
     app: &App,
     controller: ControllerId,
-    look_up: &LookUp,
+    identifier: &Identifier,
 ) -> Result<Vec<SubjectRow>, Problem> {
-    let invalid = |pointer: &str, message: &str| {
-        Problem::bad_request("lookup_invalid", message.to_owned()).with_error(pointer, message.to_owned())
-    };
-    let category = app
-        .directory
-        .taxonomy()
-        .get(&look_up.category)
-        .filter(|category| category.links())
-        .ok_or_else(|| {
-            invalid(
-                "/category",
-                "must be a category whose values are linked: see GET /api/v1/taxonomy",
-            )
-        })?;
-    let context = NormaliseContext {
-        processor: look_up.data_processor_id.as_deref().unwrap_or_default(),
-        default_region: look_up.default_region.as_deref(),
-    };
-    let normalised = category
-        .normalise
-        .normalise(look_up.value.expose(), &context)
-        .map_err(|error| invalid("/value", error.message))?;
-    let owner = app
-        .directory
-        .controller(controller)
-        .ok_or_else(|| Problem::not_found("controller"))?;
-    let hashes: Vec<_> = normalised
-        .value
-        .iter()
-        .map(|value| owner.link_key.link(&category.key, value.expose()))
-        .collect();
+    let hashes = identifier.hashes(app, controller, "")?;
     Ok(app.store.subjects_by_link(controller, &hashes, MAX_FOUND).await?)
 }

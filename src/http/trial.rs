@@ -10,14 +10,17 @@ use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::mapping::Mapping;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::trial::{Comparison, Trial};
+use conduit_actors::whole;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::draft::{Draft, with_mapping};
 use super::guard::Principal;
-use super::integrations::{expected_version, load};
+use super::integrations::{expected_version, load_named};
+use super::openapi::SentIntegration;
 use super::paging::{self, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -36,10 +39,16 @@ const PART: (usize, usize) = (64, 4 << 20);
 const AT_ONCE: usize = 2;
 
 /// What is sent: the integration as it would be saved, and how many of its last events to examine.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Sent {
+#[schemars(rename = "TrialBody")]
+pub(crate) struct Sent {
+    /// The integration as it would be saved, as `PUT` takes it.
+    #[schemars(with = "SentIntegration")]
     integration: Value,
+    /// How many of its last events to examine: 1,000 if it is left out, `retention.trial_events` at most.
+    #[serde(default, deserialize_with = "whole::optional")]
+    #[schemars(range(min = 1, max = 100_000))]
     limit: Option<usize>,
 }
 
@@ -56,7 +65,7 @@ impl Sent {
 
 /// Which trials are under way.
 #[derive(Debug, Default)]
-pub(super) struct Trials(Mutex<HashSet<ControllerId>>);
+pub(crate) struct Trials(Mutex<HashSet<ControllerId>>);
 
 /// The right to run one; given back when it is dropped.
 struct Turn {
@@ -90,8 +99,9 @@ impl Drop for Turn {
 }
 
 /// What ended a trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "TrialEndedBy")]
 pub(crate) enum EndedBy {
     /// As many events as asked for were examined.
     Limit,
@@ -105,33 +115,39 @@ pub(crate) enum EndedBy {
     Unreadable,
 }
 
-#[derive(Serialize)]
+/// What a draft would change for events that were accepted.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "Trial")]
 pub(crate) struct Answer {
-    pub(crate) compared_with_version: u64,
-    /// What is examined is what this node accepted.
-    pub(crate) scope: &'static str,
-    pub(crate) retention_days: u64,
-    /// Receive times of the oldest and the newest event examined.
+    /// The version of the live mapping: give it to `PUT`, and nobody's change in between is lost.
+    compared_with_version: u64,
+    /// `node`: what is examined is what this node accepted.
+    scope: &'static str,
+    /// For how many days payloads are kept.
+    retention_days: u64,
+    /// Receive time of the oldest event examined; null: there was none.
     pub(crate) from: Option<Timestamp>,
+    /// Receive time of the newest event examined.
     pub(crate) to: Option<Timestamp>,
     /// Whether nothing that was asked for is missing, but for what is not kept any more.
-    pub(crate) complete: bool,
+    complete: bool,
+    /// What ended it.
     pub(crate) ended_by: EndedBy,
     #[serde(flatten)]
     pub(crate) comparison: Comparison,
 }
 
 /// `POST /api/v1/integrations/custom/{id}/trial`: stores nothing.
-pub(super) async fn run(
+pub(crate) async fn run(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
     body: Bytes,
 ) -> Result<HttpResponse, Problem> {
-    Query::read(&request, &["did"])?;
-    let (_, row) = load(&principal, &app, &id).await?;
+    let query = Query::read(&request, &["did"])?;
+    let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
     let saved = app.directory.by_id(row.id);
     let saved = saved.ok_or_else(|| Problem::not_found("integration"))?;
     let sent: Sent = paging::json(&body)?;

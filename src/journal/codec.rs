@@ -219,6 +219,7 @@ mod tests {
             event_type: "account_created".parse().unwrap(),
             triggered_at: Timestamp::from_millis(7),
             body: Personal::new(Bytes::from_static(b"{\"email\":\"canary@shop.example\"}")),
+            receipt: None,
         }
     }
 

@@ -197,7 +197,7 @@ impl Past {
             return false;
         };
         if let Err(error) = done {
-            tracing::error!(%error, "what is retained of the journal cannot be read");
+            tracing::error!(target: "conduit::supervision", %error, "what is retained of the journal cannot be read");
             self.shared.meters.unreadable.inc();
             self.sources.clear();
             self.places.clear();

@@ -3,10 +3,11 @@
 use conduit_actors::ids::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The journal's figures.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JournalReport {
     /// Segments on disk.

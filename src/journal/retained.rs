@@ -167,7 +167,7 @@ impl Retained {
         }
         if segments > 0 {
             self.given_up += segments;
-            tracing::warn!(segments, why, "retained segments were deleted before their time");
+            tracing::warn!(target: "conduit::supervision", segments, why, "retained segments were deleted before their time");
         }
     }
 

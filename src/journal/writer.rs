@@ -9,6 +9,7 @@ use std::time::Instant;
 use conduit_actors::event_ids::EventIds;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{AppendReply, BacklogListener, Durable, JournalError};
+use conduit_actors::receipt::{Attested, Statement};
 use tokio::sync::mpsc;
 
 use super::codec::{self, BatchWriter};
@@ -16,6 +17,7 @@ use super::index::Run;
 use super::segments::AppendError;
 use super::{Fatal, Shared, Waiting};
 use crate::keys::{Epoch, EpochKey};
+use crate::receipts::Pending;
 
 /// A record is closed beyond this many bytes of bodies.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -45,7 +47,17 @@ struct Composed {
     record: BatchWriter,
     journaled_at: Timestamp,
     runs: HashMap<ControllerId, Run>,
-    replies: Vec<(AppendReply, EventId, Sequence)>,
+    replies: Vec<Answer>,
+    /// Of those that are to have a receipt, in the order of their answers.
+    statements: Vec<Statement>,
+}
+
+/// One who waits for a batch.
+struct Answer {
+    reply: AppendReply,
+    event: EventId,
+    sequence: Sequence,
+    has_statement: bool,
 }
 
 impl Writer {
@@ -110,10 +122,11 @@ impl Writer {
             journaled_at,
             runs: HashMap::new(),
             replies: Vec::new(),
+            statements: Vec::new(),
         };
         let mut body_bytes = 0;
         for waiting in events.by_ref() {
-            let Waiting::Event(event, reply) = waiting else {
+            let Waiting::Event(mut event, reply) = waiting else {
                 self.look = true;
                 continue;
             };
@@ -137,7 +150,14 @@ impl Writer {
                         });
                         run.count += 1;
                         run.bytes += bytes;
-                        composed.replies.push((reply, id, sequence));
+                        let statement = event.receipt.take().map(|draft| draft.about(id));
+                        composed.replies.push(Answer {
+                            reply,
+                            event: id,
+                            sequence,
+                            has_statement: statement.is_some(),
+                        });
+                        composed.statements.extend(statement);
                     }
                     Err(error) => reply.send(Err(JournalError::Disk(error.to_string()))),
                 }
@@ -191,13 +211,20 @@ impl Writer {
             journaled_at,
             runs,
             replies,
+            statements,
         } = composed;
         if replies.is_empty() {
             return;
         }
+        // It signs while the disk works; what it signs is given to nobody before the disk has answered.
+        let notary = self.shared.options.notary.as_ref();
+        let attesting = notary.map(|notary| notary.begin(statements));
         let record = record.finish().into();
         match self.write(&record) {
-            Ok((segment, lsn)) => self.acknowledge(segment, lsn, journaled_at, runs, replies),
+            Ok((segment, lsn)) => {
+                let attested = attesting.map(Pending::finish).unwrap_or_default();
+                self.acknowledge(segment, lsn, journaled_at, runs, replies, attested);
+            }
             Err(AppendError::Write { cause, .. }) => self.refuse(replies, &cause),
             Err(AppendError::Sync(cause)) => {
                 (self.fatal)(&format!(
@@ -255,14 +282,15 @@ impl Writer {
         lsn: u64,
         journaled_at: Timestamp,
         runs: HashMap<ControllerId, Run>,
-        replies: Vec<(AppendReply, EventId, Sequence)>,
+        replies: Vec<Answer>,
+        attested: Vec<Attested>,
     ) {
         let mut contents = self.shared.contents.lock();
         let known = contents.entry(segment).or_default();
         // Ids grow within a batch.
         let ends = [replies.first(), replies.last()];
-        for (_, event, _) in ends.into_iter().flatten() {
-            known.note(event.received_at());
+        for answer in ends.into_iter().flatten() {
+            known.note(answer.event.received_at());
         }
         runs.keys().for_each(|controller| known.controllers.insert(*controller));
         drop(contents);
@@ -278,11 +306,13 @@ impl Writer {
         #[allow(clippy::cast_precision_loss)] // A batch has no more events than fit.
         self.shared.meters.batch_events.observe(replies.len() as f64);
         self.shared.events.fetch_add(replies.len() as u64, Ordering::Relaxed);
-        for (reply, event, sequence) in replies {
-            reply.send(Ok(Durable {
-                event,
-                sequence,
+        let mut attested = attested.into_iter();
+        for answer in replies {
+            answer.reply.send(Ok(Durable {
+                event: answer.event,
+                sequence: answer.sequence,
                 journaled_at,
+                attested: if answer.has_statement { attested.next() } else { None },
             }));
         }
         for (controller, run) in runs {
@@ -290,14 +320,15 @@ impl Writer {
         }
     }
 
-    fn refuse(&self, replies: Vec<(AppendReply, EventId, Sequence)>, cause: &str) {
+    fn refuse(&self, replies: Vec<Answer>, cause: &str) {
         if !self.shared.refusing.swap(true, Ordering::Relaxed) {
             tracing::error!(
+                target: "conduit::supervision",
                 cause,
                 "the journal's disk refuses writes: events are answered 500 until it takes them"
             );
         }
-        for (reply, ..) in replies {
+        for Answer { reply, .. } in replies {
             reply.send(Err(JournalError::Disk(cause.to_owned())));
         }
     }

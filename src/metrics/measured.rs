@@ -45,7 +45,10 @@ impl PipelineStore for Measured {
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         self.store.commit(effects).await?;
-        self.meters.committed(&effects.outcomes);
+        match effects.replay {
+            Some(_) => self.meters.replayed(&effects.outcomes),
+            None => self.meters.committed(&effects.outcomes),
+        }
         Ok(())
     }
 

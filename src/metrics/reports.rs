@@ -7,7 +7,7 @@ use std::sync::Arc;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::shard::{ShardReport, Shards};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeMetric as _};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -16,6 +16,7 @@ use super::seconds;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
+use crate::telemetry::Tracer;
 
 /// Whom to ask.
 pub struct Reports {
@@ -27,6 +28,8 @@ pub struct Reports {
     pub dedup: DedupWindows,
     /// Controllers and integrations.
     pub directory: Arc<LiveDirectory>,
+    /// Traces; none while they are off.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 impl fmt::Debug for Reports {
@@ -65,7 +68,7 @@ impl Writer<'_> {
         &mut self,
         name: &str,
         help: &str,
-        series: impl IntoIterator<Item = ([(&'static str, String); N], u64)>,
+        series: impl IntoIterator<Item = ([(&'static str, String); N], impl EncodeCounterValue)>,
     ) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
         series
@@ -81,7 +84,16 @@ impl Collector for Reports {
         self.dedup(&mut writer)?;
         let shards = self.shards.report();
         dispatchers(&mut writer, &shards)?;
+        let replays = shards.iter().map(|shard| shard.dispatcher.replays).sum();
+        writer.gauge("replays_running", "Replays that this node runs", count(replays))?;
         actors(&mut writer, &shards)?;
+        let spans = self.tracer.as_ref().map(|tracer| tracer.counts()).unwrap_or_default();
+        let by_result = |result: &str, count: u64| ([("result", result.to_owned())], count);
+        writer.counters(
+            "trace_spans",
+            "Spans exported to the collector of traces, and dropped: it was away or refused them, and the queue was full",
+            [by_result("exported", spans.exported), by_result("dropped", spans.dropped)],
+        )?;
         writer.gauge("controllers", "Data controllers", count(self.directory.len() as u64))?;
         let version = [([("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];
         writer.gauges("build", "Always 1; the version is in the label", version)
@@ -184,6 +196,19 @@ fn dispatchers(writer: &mut Writer<'_>, shards: &[ShardReport]) -> fmt::Result {
         "shard_backlog_events",
         "Events that wait for this shard",
         each(|shard| count(shard.dispatcher.backlog)),
+    )?;
+    let blocked = shards.iter().flat_map(|shard| {
+        let blocked = shard.dispatcher.blocked_seconds;
+        [("commit", blocked.commit), ("outage", blocked.outage)].map(|(on, seconds)| {
+            let labels = [("shard", shard.shard.to_string()), ("on", on.to_owned())];
+            (labels, seconds)
+        })
+    });
+    writer.counters(
+        "blocked_seconds",
+        "Time that a batch was ready and could not go on, since the one before was being committed (commit), or the \
+         database or the dedup window was away (outage); none if it goes on at once. The edge does not block: it refuses",
+        blocked,
     )?;
     writer.gauges(
         "shard_suspects",

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::event::OutcomeRecord;
-use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::event::{OutcomeRecord, Status};
+use conduit_actors::ids::{ControllerId, EventId, Timestamp};
 use conduit_actors::ports::StoreError;
 
 use super::{Store, values};
@@ -96,11 +96,39 @@ pub(super) type Key = (ControllerId, Resolution, Timestamp);
 pub(super) fn of_batch(outcomes: &[OutcomeRecord]) -> BTreeMap<Key, [i64; 4]> {
     let mut added = BTreeMap::new();
     for record in outcomes {
-        for resolution in Resolution::ALL {
-            let start = resolution.start_of(record.event.id.received_at());
-            let counts: &mut [i64; 4] = added.entry((record.event.controller, resolution, start)).or_default();
-            counts[values::counted_as(&record.outcome)] += 1;
-        }
+        count(
+            &mut added,
+            record.event.controller,
+            record.event.id,
+            record.outcome.status(),
+            1,
+        );
     }
     added
+}
+
+/// What a batch of a replay changes, whose events had these statuses before. What is not kept any more is not counted anew.
+pub(super) fn of_replay(
+    outcomes: &[OutcomeRecord],
+    before: &[(EventId, Status)],
+    now: Timestamp,
+) -> BTreeMap<Key, [i64; 4]> {
+    let mut changed = of_batch(outcomes);
+    if let Some(first) = outcomes.first() {
+        for (event, status) in before {
+            count(&mut changed, first.event.controller, *event, *status, -1);
+        }
+    }
+    changed.retain(|(_, resolution, start), _| start.as_millis() >= now.as_millis() - resolution.kept_millis());
+    changed
+}
+
+fn count(counts: &mut BTreeMap<Key, [i64; 4]>, controller: ControllerId, event: EventId, status: Status, by: i64) {
+    let Some(place) = values::counted_as(status) else {
+        return;
+    };
+    for resolution in Resolution::ALL {
+        let start = resolution.start_of(event.received_at());
+        counts.entry((controller, resolution, start)).or_default()[place] += by;
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId};
 use conduit_actors::personal::Personal;
@@ -86,15 +87,32 @@ impl Payloads {
 
     /// Opens a stored payload, from its row with `controller`, `epoch`, `counter` and `sealed`.
     pub(super) fn open(&self, event: EventId, row: &impl Columns) -> Result<Personal<Vec<u8>>, StoreError> {
+        self.unseal(event, row)?.map_err(key_error)
+    }
+
+    /// Opens stored payloads, from their rows. One that does not open is left out, and logged.
+    pub(super) fn open_all(&self, rows: &[impl Columns]) -> Result<HashMap<EventId, Bytes>, StoreError> {
+        let mut opened = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let event = EventId::from_uuid(rows::uuid(row, "event_id")?);
+            match self.unseal(event, row)? {
+                Ok(payload) => drop(opened.insert(event, payload.into_exposed().into())),
+                // Its controller is being deleted: what is read now is out of date.
+                Err(KeyError::Unknown) => return Err(StoreError::Conflict),
+                Err(error) => tracing::warn!(event_id = %event, %error, "a payload does not open: not replayed"),
+            }
+        }
+        Ok(opened)
+    }
+
+    fn unseal(&self, event: EventId, row: &impl Columns) -> Result<Result<Personal<Vec<u8>>, KeyError>, StoreError> {
         let controller = ControllerId::from_uuid(rows::uuid(row, "controller")?);
         let epoch = Epoch(rows::bytes(row, "epoch")?);
         let counter = rows::count(row, "counter")?;
         let mut payload = rows::blob(row, "sealed")?.to_vec();
-        self.keyring
-            .epoch_key(controller, PURPOSE, epoch)
-            .and_then(|key| key.open(counter, event.as_bytes(), &mut payload))
-            .map_err(key_error)?;
-        Ok(Personal::new(payload))
+        let key = self.keyring.epoch_key(controller, PURPOSE, epoch);
+        let opened = key.and_then(|key| key.open(counter, event.as_bytes(), &mut payload));
+        Ok(opened.map(|()| Personal::new(payload)))
     }
 }
 

@@ -13,6 +13,7 @@ mod changes;
 mod columns;
 mod commit;
 mod connect;
+mod credentials;
 mod deletions;
 mod driver;
 mod effects;
@@ -22,7 +23,15 @@ mod history;
 mod links;
 mod management;
 mod partitions;
+mod receipt_keys;
+mod replay_port;
+mod replay_steps;
+mod replays;
+mod retention;
+mod search;
+mod settings;
 mod subjects;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,14 +44,16 @@ use conduit_actors::ids::{
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
-    OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
+    OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
 };
+use crate::keys::Keyring;
 use driver::Driver;
 use faults::{OrStoreError, change_error};
 
@@ -80,6 +91,7 @@ pub struct PostgresStore {
     heard: Arc<Notify>,
     node: String,
     payloads: Payloads,
+    keyring: Arc<Keyring>,
     driver: Driver,
 }
 
@@ -136,7 +148,9 @@ impl Store for PostgresStore {
     }
 
     async fn set_webhook_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
-        self.driver.run_in_time(self.update_secret(controller, secret)).await
+        let owner = CredentialOwner::Controller(controller);
+        let replace = self.replace_credential(owner, secret, RetiredBecause::Replaced);
+        self.driver.run_in_time(replace).await
     }
 
     /// Takes as long as there is to delete.
@@ -175,7 +189,9 @@ impl Store for PostgresStore {
     }
 
     async fn set_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
-        self.driver.run_in_time(self.update_api_key(id, key)).await
+        let owner = CredentialOwner::Integration(id);
+        let replace = self.replace_credential(owner, key, RetiredBecause::Replaced);
+        self.driver.run_in_time(replace).await
     }
 
     async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {

@@ -2,11 +2,16 @@
 
 use conduit_actors::event::{Activity, AuditHash, DedupKey, LegalBasis, Notice, Status};
 use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
+use conduit_actors::limits::LimitOverrides;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{ChainHead, Credential, StoreError};
+use conduit_actors::usage::AddressSketch;
 use uuid::Uuid;
 
-use super::{ControllerRow, EventRow, HistoryRow, IntegrationRow, StoredClaim, SubjectLink, SubjectMerge};
+use super::{
+    ControllerRow, CredentialVersion, CredentialVersions, EventRow, HistoryRow, IntegrationRow, LimitsRow,
+    RetiredBecause, StoredClaim, SubjectLink, SubjectMerge,
+};
 
 /// A row of one database: the few kinds of columns that the tables have.
 pub(super) trait Columns {
@@ -67,6 +72,13 @@ pub(super) fn optional_time(row: &impl Columns, column: &str) -> Result<Option<T
 /// A number that is never negative.
 pub(super) fn count<T: TryFrom<i64>>(row: &impl Columns, column: &str) -> Result<T, StoreError> {
     T::try_from(integer(row, column)?).map_err(|_| unreadable(column))
+}
+
+/// The same, where there may be none.
+pub(super) fn optional_count<T: TryFrom<i64>>(row: &impl Columns, column: &str) -> Result<Option<T>, StoreError> {
+    row.optional_integer(column)?
+        .map(|value| T::try_from(value).map_err(|_| unreadable(column)))
+        .transpose()
 }
 
 pub(super) fn str<'r>(row: &'r impl Columns, column: &str) -> Result<&'r str, StoreError> {
@@ -238,11 +250,12 @@ pub(super) fn claim_row(row: &impl Columns) -> Result<StoredClaim, StoreError> {
 pub(super) fn history_row(row: &impl Columns) -> Result<HistoryRow, StoreError> {
     Ok(HistoryRow {
         starts_at: time(row, "starts_at")?,
+        // A replay may take away what was counted before there was a history.
         counts: [
-            count(row, "processed")?,
-            count(row, "duplicate")?,
-            count(row, "rejected")?,
-            count(row, "failed")?,
+            integer(row, "processed")?.max(0).cast_unsigned(),
+            integer(row, "duplicate")?.max(0).cast_unsigned(),
+            integer(row, "rejected")?.max(0).cast_unsigned(),
+            integer(row, "failed")?.max(0).cast_unsigned(),
         ],
     })
 }
@@ -256,4 +269,57 @@ pub(super) fn checkpoint_row(row: &impl Columns) -> Result<(ControllerId, Sequen
 
 pub(super) fn is_set(row: &impl Columns, column: &str) -> Result<bool, StoreError> {
     Ok(row.optional_integer(column)?.is_some())
+}
+
+/// The addresses that a version was used from.
+pub(super) fn addresses(row: &impl Columns) -> Result<AddressSketch, StoreError> {
+    match row.optional_blob("addresses")? {
+        Some(bytes) => AddressSketch::from_bytes(bytes).ok_or_else(|| unreadable("addresses")),
+        None => Ok(AddressSketch::default()),
+    }
+}
+
+fn credential_version(row: &impl Columns) -> Result<CredentialVersion, StoreError> {
+    let because = || {
+        let text = str(row, "retired_because")?;
+        let found = RetiredBecause::ALL.into_iter().find(|because| because.as_str() == text);
+        found.ok_or_else(|| unreadable("retired_because"))
+    };
+    let retired = optional_time(row, "retired_at")?;
+    Ok(CredentialVersion {
+        issued_at: optional_time(row, "issued_at")?,
+        last_used_at: optional_time(row, "last_used_at")?,
+        addresses: addresses(row)?,
+        retired: retired.map(|at| Ok::<_, StoreError>((at, because()?))).transpose()?,
+    })
+}
+
+/// Both versions of a credential out of what is kept of it, the newest first. `serving` is the hash of the current one: a
+/// program that knows nothing of versions may have replaced it.
+pub(super) fn credential_versions<R: Columns>(found: &[R]) -> Result<CredentialVersions, StoreError> {
+    let is_current = |row: &R| -> Result<bool, StoreError> {
+        let own = row.optional_blob("hash")?;
+        Ok(own.is_some() && own == row.optional_blob("serving")?)
+    };
+    let mut versions = CredentialVersions::default();
+    for row in found {
+        if is_current(row)? {
+            versions.current = credential_version(row)?;
+        } else if versions.previous.is_none() {
+            versions.previous = Some(credential_version(row)?);
+        }
+    }
+    Ok(versions)
+}
+
+pub(super) fn limits_row(row: &impl Columns) -> Result<LimitsRow, StoreError> {
+    Ok(LimitsRow {
+        controller: ControllerId::from_uuid(uuid(row, "controller")?),
+        overrides: LimitOverrides {
+            events_per_second: optional_count(row, "events_per_second")?,
+            burst: optional_count(row, "burst")?,
+            backlog_events: optional_count(row, "backlog_events")?,
+        },
+        version: count(row, "version")?,
+    })
 }

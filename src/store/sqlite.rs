@@ -7,10 +7,20 @@
 mod activities;
 mod columns;
 mod commit;
+mod credentials;
 mod events;
 mod history;
 mod links;
 mod management;
+#[cfg(test)]
+mod plans;
+mod receipt_keys;
+mod replay_port;
+mod replay_steps;
+mod replays;
+mod retention;
+mod search;
+mod settings;
 mod subjects;
 
 use std::path::Path;
@@ -25,13 +35,14 @@ use conduit_actors::ids::{
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use conduit_actors::usage::CredentialOwner;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
-    OutcomeCounts, Page, Store, StoredClaim, SubjectRow, rows, values,
+    OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
 };
 use crate::keys::Keyring;
 use crate::priority;
@@ -63,6 +74,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     node: String,
     payloads: Payloads,
+    keyring: Arc<Keyring>,
 }
 
 impl SqliteStore {
@@ -98,7 +110,8 @@ impl SqliteStore {
             writer,
             readers,
             node: node.to_owned(),
-            payloads: Payloads::new(keyring),
+            payloads: Payloads::new(Arc::clone(&keyring)),
+            keyring,
         })
     }
 }
@@ -211,7 +224,8 @@ impl Store for SqliteStore {
     }
 
     async fn set_webhook_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
-        self.update_secret(controller, secret).await
+        let owner = CredentialOwner::Controller(controller);
+        self.replace_credential(owner, secret, RetiredBecause::Replaced).await
     }
 
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
@@ -241,7 +255,8 @@ impl Store for SqliteStore {
     }
 
     async fn set_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
-        self.update_api_key(id, key).await
+        let owner = CredentialOwner::Integration(id);
+        self.replace_credential(owner, key, RetiredBecause::Replaced).await
     }
 
     async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {

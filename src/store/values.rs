@@ -1,7 +1,10 @@
 //! From types to column values, for every database.
 
-use conduit_actors::event::{Notice, Outcome};
-use conduit_actors::ids::{EventId, SubjectId};
+use std::collections::HashMap;
+
+use conduit_actors::event::{Notice, Outcome, OutcomeRecord, Status};
+use conduit_actors::ids::{ControllerId, EventId, SubjectId};
+use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::ports::{Credential, Merge, StoreError};
 
@@ -13,6 +16,15 @@ pub(super) fn credential(credential: &Credential) -> (&[u8], Option<&[u8]>, Opti
         previous.map(|(hash, _)| &hash.as_bytes()[..]),
         previous.map(|(_, until)| until.as_millis()),
     )
+}
+
+/// The columns of limits: rate, burst, backlog.
+pub(super) fn limits(overrides: &LimitOverrides) -> [Option<i64>; 3] {
+    [
+        overrides.events_per_second.map(i64::from),
+        overrides.burst.map(i64::from),
+        overrides.backlog_events.map(u64::cast_signed),
+    ]
 }
 
 pub(super) fn spec_json(spec: &IntegrationSpec) -> Result<String, StoreError> {
@@ -37,14 +49,49 @@ pub(super) fn outcome(outcome: &Outcome) -> (Option<String>, Option<EventId>, Op
     }
 }
 
-/// Where an outcome is counted: processed, duplicate, rejected, failed.
-pub(super) const fn counted_as(outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Processed { .. } => 0,
-        Outcome::Duplicate { .. } => 1,
-        Outcome::Rejected { .. } => 2,
-        Outcome::Failed { .. } => 3,
+/// How often each outcome occurs, by controller: processed, duplicate, rejected, failed.
+pub(super) type Counts = HashMap<ControllerId, [i64; 4]>;
+
+/// Where a status is counted; none for an event that has no outcome yet.
+pub(super) const fn counted_as(status: Status) -> Option<usize> {
+    match status {
+        Status::Processed => Some(0),
+        Status::Duplicate => Some(1),
+        Status::Rejected => Some(2),
+        Status::Failed => Some(3),
+        Status::Received => None,
     }
+}
+
+/// What a batch adds to the sums.
+pub(super) fn counts(outcomes: &[OutcomeRecord]) -> Counts {
+    let mut counts = Counts::new();
+    for record in outcomes {
+        if let Some(place) = counted_as(record.outcome.status()) {
+            counts.entry(record.event.controller).or_default()[place] += 1;
+        }
+    }
+    counts
+}
+
+/// What a batch of a replay does to the sums of its controller, whose events had these statuses `before`.
+pub(super) fn counts_replaced(
+    controller: ControllerId,
+    outcomes: &[OutcomeRecord],
+    before: &[(EventId, Status)],
+) -> Counts {
+    let mut counts = counts(outcomes);
+    let own = counts.entry(controller).or_default();
+    for place in before.iter().filter_map(|(_, status)| counted_as(*status)) {
+        own[place] -= 1;
+    }
+    counts
+}
+
+/// The events that will not be replayed again: their outcome is for good.
+pub(super) fn needless_payloads(outcomes: &[OutcomeRecord]) -> impl Iterator<Item = EventId> {
+    let is_final = |record: &&OutcomeRecord| !super::REPLAYABLE.contains(&record.outcome.status());
+    outcomes.iter().filter(is_final).map(|record| record.event.id)
 }
 
 /// A merge's evidence as JSON: [[hash in hexadecimal, category], …].

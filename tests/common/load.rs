@@ -104,6 +104,12 @@ impl Load {
         self.accepted.lock().unwrap().len()
     }
 
+    /// The events that were answered 200 so far.
+    pub fn accepted_ids(&self) -> Vec<String> {
+        let accepted = self.accepted.lock().unwrap();
+        accepted.iter().map(|(id, _)| id.clone()).collect()
+    }
+
     /// Waits until so many more were accepted.
     #[track_caller]
     pub fn more(&self, count: usize) {

@@ -2,10 +2,12 @@
 
 #![allow(dead_code)] // Each test file uses its own part.
 
+pub mod collector;
 pub mod forwarder;
 pub mod load;
 pub mod postgres;
 pub mod redis;
+pub mod secure;
 pub mod tenant;
 pub mod tls;
 
@@ -190,6 +192,8 @@ impl Conduit {
         }
         command
             .env_remove("FAILPOINTS")
+            .env_remove("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .env_remove("OTEL_SERVICE_NAME")
             .env("CONDUIT_DATA_DIR", self.data_dir())
             .env("CONDUIT_LISTEN", "127.0.0.1:0")
             .env("CONDUIT_LOG_FORMAT", "json")
@@ -256,14 +260,19 @@ impl Conduit {
         wait_for("the process to end", || child.try_wait().expect("it can be waited for")).code()
     }
 
-    /// SIGTERM, and its exit code.
-    pub fn stop(&mut self) -> Option<i32> {
+    /// SIGTERM, without waiting for the end.
+    pub fn terminate(&self) {
         let status = Command::new("kill")
             .arg("-TERM")
             .arg(self.pid().to_string())
             .status()
             .expect("kill runs");
         assert!(status.success());
+    }
+
+    /// SIGTERM, and its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.terminate();
         self.wait()
     }
 
@@ -366,7 +375,8 @@ fn listening(log: &Path) -> Option<String> {
     text.lines().find_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
         let fields = line.get("fields").unwrap_or(&line);
-        (fields["message"] == "listening").then(|| format!("http://{}", fields["address"].as_str().unwrap_or_default()))
+        let text = |key: &str| fields[key].as_str().unwrap_or_default();
+        (fields["message"] == "listening").then(|| format!("{}://{}", text("scheme"), text("address")))
     })
 }
 

@@ -47,10 +47,12 @@ const LOOK_UP: &[(&str, &str)] = &[
     ("value", "ada@shop.example"),
 ];
 
-const PAGES: [Row; 26] = [
+const PAGES: [Row; 27] = [
     row("GET", "/overview", &[], [200, 200, 200]),
     row("GET", "/events", DID, [404, 200, 200]),
     row("GET", "/events/{id}", &[], [404, 200, 200]),
+    // It is processed: there is nothing to be replayed.
+    row("POST", "/events/{id}/replay", &[], [404, 409, 409]),
     row("GET", "/integrations", DID, [404, 200, 200]),
     row("GET", "/integrations/new", &[], [200, 200, 200]),
     // What is wrong with a form is said on its page.

@@ -106,6 +106,13 @@ fn from_the_first_sign_in_to_a_verified_log() {
     browser.wait_for_text("Processed");
     browser.wait_for_text("Worth a look");
 
+    // The one that was rejected is replayed under the mended mapping.
+    browser.go(&format!("{}/events/{broken}", conduit.url));
+    browser.click("form[action$='/replay'] button");
+    browser.wait_for_text("It was replayed. It is processed now.");
+    browser.wait_for_text("Its outcomes");
+    browser.wait_for_text("version 2");
+
     // The data subject is found by an identifier that is in no address.
     browser.click(".sidebar a[href='/subjects']");
     browser.fill("#value", "Ada@Shop.example");
@@ -122,7 +129,7 @@ fn from_the_first_sign_in_to_a_verified_log() {
     // The log verifies.
     browser.click(".sidebar a[href='/activities']");
     browser.click("form[action='/activities/verify'] button");
-    browser.wait_for_text("The chain holds. All 2 records");
+    browser.wait_for_text("The chain holds. All 3 records");
 
     // A key is rotated: the old one serves beside the new one.
     browser.click(".sidebar a[href='/integrations']");

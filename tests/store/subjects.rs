@@ -1,7 +1,8 @@
 //! Subjects, links and merges.
 
-use conduit::store::{ActivityFilter, Page, Store};
-use conduit_actors::ids::SubjectId;
+use conduit::store::{ActivityFilter, EventFilter, Page, Store};
+use conduit_actors::event::{Outcome, Status};
+use conduit_actors::ids::{EventId, SubjectId};
 use conduit_actors::ports::StoreError;
 
 use super::world::{Batch, World, at, hash};
@@ -196,4 +197,76 @@ pub async fn subjects_are_paged_and_belong_to_one_controller(world: World) {
     assert_eq!(list(None, None, 9).await, [foreign, own[2], own[1], own[0]]);
     let unknown = SubjectId::generate().did();
     assert!(store.subject(&unknown).await.unwrap().is_none());
+}
+
+pub async fn events_are_found_by_their_persons_with_their_repeats(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let rival = world.controller("did:web:rival.example").await;
+    let mut batch = Batch::of(shop.id);
+    let (ada, other, bob) = (batch.subject(&[1], 1), batch.subject(&[2], 1), batch.subject(&[3], 1));
+    let late = batch.processed(ada, 30);
+    let early = batch.processed(other, 10);
+    batch.processed(bob, 20);
+    batch.merge(other, ada);
+    batch.commit(store).await;
+    let mut batch = Batch::of(shop.id);
+    let repeat = batch.event(Outcome::Duplicate { of: early }, 11);
+    batch.event(
+        Outcome::Duplicate {
+            of: EventId::generate(),
+        },
+        12,
+    );
+    batch.event(Outcome::Rejected { reasons: Vec::new() }, 13);
+    let last = batch.processed(other, 14);
+    batch.commit(store).await;
+    let mut batch = Batch::of(rival.id);
+    let theirs = batch.subject(&[1], 1);
+    batch.processed(theirs, 1);
+    batch.commit(store).await;
+
+    assert_eq!(store.subjects_of(shop.id, &[hash(2), hash(9)], 5).await.unwrap(), [ada]);
+    let both = store
+        .subjects_of(shop.id, &[hash(1), hash(2), hash(3)], 5)
+        .await
+        .unwrap();
+    assert_eq!(both, [bob, ada]);
+    assert_eq!(store.subjects_of(shop.id, &[], 5).await.unwrap(), []);
+    let found = async |change: &dyn Fn(&mut EventFilter), after, limit| {
+        let mut filter = EventFilter {
+            controller: Some(shop.id),
+            subjects: Some(vec![ada]),
+            ..EventFilter::default()
+        };
+        change(&mut filter);
+        let found = store.events(&filter, Page { after, limit }).await.unwrap();
+        found.iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&|_| (), None, 9).await, [last, repeat, early, late]);
+    assert_eq!(found(&|_| (), None, 2).await, [last, repeat]);
+    assert_eq!(found(&|_| (), Some(repeat), 9).await, [early, late]);
+    assert_eq!(found(&|f| f.status = Some(Status::Duplicate), None, 9).await, [repeat]);
+    assert_eq!(found(&|f| f.event_type = Some("other".to_owned()), None, 9).await, []);
+    assert_eq!(found(&|f| f.controller = Some(rival.id), None, 9).await, []);
+    assert_eq!(found(&|f| f.subjects = Some(vec![theirs, ada]), None, 9).await.len(), 4);
+    assert_eq!(found(&|f| f.subjects = Some(Vec::new()), None, 9).await, []);
+
+    // Of all controllers, by a status that few have.
+    let of_all = async |status, after, limit| {
+        let filter = EventFilter {
+            status: Some(status),
+            ..EventFilter::default()
+        };
+        let found = store.events(&filter, Page { after, limit }).await.unwrap();
+        found.iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    let mut batch = Batch::of(rival.id);
+    let newest = batch.event(Outcome::Duplicate { of: early }, 20);
+    batch.commit(store).await;
+    let duplicates = of_all(Status::Duplicate, None, 9).await;
+    assert_eq!((duplicates.len(), duplicates[0], duplicates[2]), (3, newest, repeat));
+    assert_eq!(of_all(Status::Duplicate, Some(newest), 1).await, duplicates[1..2]);
+    assert_eq!(of_all(Status::Failed, None, 9).await, []);
+    assert_eq!(of_all(Status::Processed, None, 9).await.len(), 5);
 }

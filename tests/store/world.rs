@@ -1,8 +1,11 @@
 //! A store to try, and batches to try it with.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use conduit::keys::Keyring;
@@ -14,8 +17,14 @@ use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequ
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{BatchEffects, Checkpoint, Credential, Merge, NewLink, NewSubject};
+use uuid::Uuid;
+
+use sqlx::Connection as _;
 
 use crate::common::Postgres;
+
+/// Numbers old ids, which grow.
+static OLD: AtomicU64 = AtomicU64::new(0);
 
 /// Where the nodes' database is.
 #[derive(Clone)]
@@ -77,6 +86,25 @@ impl World {
         open(&self.place, name, &self.keyring).await
     }
 
+    /// Runs SQL, beside the stores.
+    pub async fn sql(&self, sql: &'static str) -> u64 {
+        match &self.place {
+            Place::File(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+                let done = sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected();
+                connection.close().await.unwrap();
+                done
+            }
+            Place::Server(url) => {
+                let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+                let done = sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected();
+                connection.close().await.unwrap();
+                done
+            }
+        }
+    }
+
     /// Makes a controller.
     pub async fn controller(&self, did: &str) -> ControllerRow {
         let row = self.controller_row(did);
@@ -85,17 +113,7 @@ impl World {
     }
 
     pub fn controller_row(&self, did: &str) -> ControllerRow {
-        let id = ControllerId::generate();
-        ControllerRow {
-            id,
-            did: did.parse().unwrap(),
-            name: format!("Ünïcode {did}"),
-            created_at: at(1),
-            webhook_secret: credential(1),
-            management_token: CredentialHash::from_bytes([2; 32]),
-            wrapped_data_key: self.keyring.create(id).unwrap(),
-            link_key_version: 3,
-        }
+        controller_row(&self.keyring, did)
     }
 
     /// Makes an integration.
@@ -125,6 +143,31 @@ pub fn credential(byte: u8) -> Credential {
     Credential {
         current: CredentialHash::from_bytes([byte; 32]),
         previous: None,
+    }
+}
+
+/// Makes controllers of these names.
+pub async fn controllers(store: &dyn Store, keyring: &Keyring, dids: &[&str]) -> Vec<ControllerId> {
+    let mut ids = Vec::new();
+    for did in dids {
+        let row = controller_row(keyring, did);
+        store.create_controller(&row).await.unwrap();
+        ids.push(row.id);
+    }
+    ids
+}
+
+fn controller_row(keyring: &Keyring, did: &str) -> ControllerRow {
+    let id = ControllerId::generate();
+    ControllerRow {
+        id,
+        did: did.parse().unwrap(),
+        name: format!("Ünïcode {did}"),
+        created_at: at(1),
+        webhook_secret: credential(1),
+        management_token: CredentialHash::from_bytes([2; 32]),
+        wrapped_data_key: keyring.create(id).unwrap(),
+        link_key_version: 3,
     }
 }
 
@@ -209,6 +252,11 @@ impl Batch {
             triggered_at: at(seconds),
             body: Personal::new(Bytes::from_static(b"{\"email\":\"ada@shop.example\"}")),
         };
+        self.outcome(event, outcome, seconds)
+    }
+
+    /// What becomes of an event, now or in a replay.
+    pub fn outcome(&mut self, event: AcceptedEvent, outcome: Outcome, seconds: i64) -> EventId {
         let id = event.id;
         if let Outcome::Processed { subject } = outcome {
             self.effects.activities.push(activity(&event, subject));
@@ -222,6 +270,7 @@ impl Batch {
             warnings: vec![Notice::new("/phone", "invalid_phone", "is not a number")],
             categories: vec!["user.contact.email".into(), "user.name".into()],
             dedup: Some((DedupKey([4; 16]), 60)),
+            mapping_version: Some(7),
             stages: StageTimes {
                 journaled_at: at(seconds + 1),
                 extracted_at: Some(at(seconds + 2)),
@@ -235,6 +284,25 @@ impl Batch {
     pub fn processed(&mut self, subject: SubjectId, seconds: i64) -> EventId {
         let outcome = Outcome::Processed { subject: Some(subject) };
         self.event(outcome, seconds)
+    }
+
+    /// As if all of it had been received and logged then; the events keep their order.
+    pub fn back_at(mut self, time: Timestamp) -> Self {
+        let first = EventId::first_at(time).as_uuid().as_u128();
+        let old = || Uuid::from_u128(first | (0x7 << 76) | (0b10 << 62) | u128::from(OLD.fetch_add(1, Relaxed)));
+        let mut ids = HashMap::new();
+        for record in &mut self.effects.outcomes {
+            let id = EventId::from_uuid(old());
+            ids.insert(record.event.id, id);
+            record.event.id = id;
+            record.stages.logged_at = time;
+        }
+        for activity in &mut self.effects.activities {
+            activity.id = ActivityId::from_uuid(old());
+            activity.event = ids[&activity.event];
+            activity.logged_at = time;
+        }
+        self
     }
 
     /// Moves the checkpoint, behind what `store` says.

@@ -1,36 +1,44 @@
 //! An integration as its owner writes it: the JSON of the management API.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::LegalBasis;
+use crate::ids::{EventType, ProcessorId};
 
 /// The body of `POST /api/v1/integrations/custom`, and what `GET` shows of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct IntegrationSpec {
     /// For people: 1–200 characters.
+    #[schemars(length(min = 1, max = 200))]
     pub name: String,
     /// The `dpid` of the webhook URL; made if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<ProcessorId>")]
     pub data_processor_id: Option<String>,
     /// Region (ISO 3166-1 alpha-2) for telephone numbers without a country code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^[A-Z]{2}$"))]
     pub default_region: Option<String>,
     /// Dedup for all events that do not say otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedup: Option<DedupSpec>,
     /// The events that it takes.
+    #[schemars(length(min = 1, max = 200))]
     pub events: Vec<EventSpec>,
 }
 
 /// One event type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventSpec {
     /// The envelope's `event`.
+    #[schemars(with = "EventType")]
     pub name: String,
     /// What the data is processed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 500))]
     pub purpose: Option<String>,
     /// Why that is lawful.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,14 +48,20 @@ pub struct EventSpec {
     pub dedup: Option<DedupSpec>,
     /// The fields that mean something; all others are ignored and never stored.
     #[serde(default)]
+    #[schemars(length(max = 500))]
     pub fields: Vec<FieldSpec>,
 }
 
+/// What [`Path::parse`](super::Path::parse) takes, but for the number of steps.
+const PATH_PATTERN: &str =
+    r"^[^.\[\]\u0000-\u001f\u007f-\u009f]+(?:\[\])*(?:\.[^.\[\]\u0000-\u001f\u007f-\u009f]+(?:\[\])*)*$";
+
 /// One field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FieldSpec {
     /// Where it is: names divided by dots; `[]` after a name stands for each element of an array.
+    #[schemars(length(max = 256), regex(pattern = PATH_PATTERN))]
     pub path: String,
     /// What JSON value it must be.
     #[serde(rename = "type", default)]
@@ -61,7 +75,7 @@ pub struct FieldSpec {
 }
 
 /// The JSON type of a field's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldType {
     /// A string.
@@ -78,19 +92,24 @@ pub enum FieldType {
 }
 
 /// How repeats are recognised. What is left out is taken from the integration, then from the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DedupSpec {
     /// What makes two events repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<DedupKeyKind>,
     /// For how long after the first, in seconds: 0 (off) to 86,400.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::whole::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(range(max = 86_400))]
     pub window_seconds: Option<u32>,
 }
 
 /// What two events must share to be repeats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DedupKeyKind {
     /// All personal data; the whole body if there is none.

@@ -18,6 +18,15 @@ pub struct Claim {
     pub window: Duration,
 }
 
+impl Claim {
+    /// Whether an event falls into this claim's window: received so close to the claiming event, before or after it.
+    #[must_use]
+    pub fn covers(&self, other: EventId) -> bool {
+        let (own, other) = (self.event.received_at(), other.received_at());
+        u128::from(own.as_millis().abs_diff(other.as_millis())) < self.window.as_millis()
+    }
+}
+
 /// The answer to a [`Claim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

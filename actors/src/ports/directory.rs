@@ -5,6 +5,7 @@ use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
+use crate::limits::Gate;
 use crate::links::LinkKey;
 use crate::mapping::Mapping;
 use crate::personal::CredentialHash;
@@ -46,6 +47,8 @@ pub struct Controller {
     pub webhook_secret: Credential,
     /// The key of its links and dedup keys.
     pub link_key: LinkKey,
+    /// What it may send; none: whatever it likes.
+    pub gate: Option<Arc<Gate>>,
 }
 
 /// A custom integration: one processor's events and field mappings at one controller.
@@ -61,6 +64,8 @@ pub struct Integration {
     pub api_key: Credential,
     /// What its events mean.
     pub mapping: Arc<Mapping>,
+    /// Counts the replacements of it, and so of the mapping, from 1.
+    pub version: u64,
 }
 
 /// Looks up integrations in memory; a change made through this node's management API shows at the next call, one made

@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use crate::event::{JournaledEvent, ValidEvent};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
+use crate::receipt::Attested;
 
 /// The answer to an append: sent once the event is on stable storage, or was refused.
 pub struct AppendReply(Box<dyn FnOnce(Result<Durable, JournalError>) + Send>);
@@ -28,7 +29,7 @@ impl From<oneshot::Sender<Result<Durable, JournalError>>> for AppendReply {
 }
 
 /// Proof that an event is on stable storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Durable {
     /// Its id, which carries the receive time. Ids grow with the sequence within a stream.
@@ -37,6 +38,8 @@ pub struct Durable {
     pub sequence: Sequence,
     /// When its commit batch was written.
     pub journaled_at: Timestamp,
+    /// The signed statement of it, if the event was to have one.
+    pub attested: Option<Attested>,
 }
 
 /// Why an event could not be made durable, or read back.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::event::{Activity, AuditHash, LinkHash, OutcomeRecord};
 use crate::ids::{ControllerId, EventId, Sequence, SubjectId, Timestamp};
+use crate::ports::ReplayStep;
 
 /// Why the store did not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -123,8 +124,10 @@ pub struct BatchEffects {
     pub activities: Vec<Activity>,
     /// One per event of the batch.
     pub outcomes: Vec<OutcomeRecord>,
-    /// One per controller in the batch.
+    /// One per controller in the batch; none in a batch of a replay.
     pub checkpoints: Vec<Checkpoint>,
+    /// Set in a batch of a replay: its events have outcomes already, which those of this batch take the place of.
+    pub replay: Option<ReplayStep>,
 }
 
 /// The store behind the pipeline.
@@ -153,6 +156,9 @@ pub trait PipelineStore: Send + Sync + 'static {
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError>;
 
     /// Commits a batch, all or nothing, fully synced. Events of controllers that are deleted by now leave nothing.
+    ///
+    /// A batch of a replay is a [`StoreError::Conflict`] unless the replay stands where the step begins and is this node's
+    /// to run, and each event is still rejected or failed: so its effects happen once, whoever else replays.
     ///
     /// Chains the activities, each controller's behind the head that is there once no other writer can move it, so that
     /// writers of one chain are no conflict: sequences and hashes in `effects` are filled in, and mean something only if

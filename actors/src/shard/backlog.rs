@@ -1,4 +1,5 @@
-//! Which controllers have events in flight: told by the journal, taken up by the dispatchers.
+//! Which controllers have events in flight, and which replays are to run: told by the journal and by whoever asks for a
+//! replay, taken up by the dispatchers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,12 +8,20 @@ use tokio::sync::Notify;
 
 use super::shard_of;
 use crate::ids::{ControllerId, Sequence};
-use crate::ports::{BacklogListener, Directory};
+use crate::ports::{BacklogListener, Directory, ReplayJob};
+
+/// What there is that the dispatcher does not know of yet.
+#[derive(Default)]
+pub(super) struct News {
+    /// How far each stream reaches, if it grew.
+    pub(super) grown: HashMap<ControllerId, Sequence>,
+    /// Replays to run.
+    pub(super) replays: Vec<ReplayJob>,
+}
 
 #[derive(Default)]
 struct Backlog {
-    /// How far each stream reaches, if it grew since the dispatcher last looked.
-    grown: Mutex<HashMap<ControllerId, Sequence>>,
+    news: Mutex<News>,
     wake: Notify,
 }
 
@@ -34,25 +43,32 @@ impl Backlogs {
 
     /// Notes that a stream reaches `last`.
     pub fn note(&self, controller: ControllerId, last: Sequence) {
+        self.tell(controller, |news| {
+            news.grown.insert(controller, last);
+        });
+    }
+
+    /// Notes a replay that is this node's to run. That it is told again does no harm.
+    pub fn note_replay(&self, job: ReplayJob) {
+        self.tell(job.controller, |news| news.replays.push(job));
+    }
+
+    fn tell(&self, controller: ControllerId, add: impl FnOnce(&mut News)) {
         // A controller that is gone takes its events with it.
         let Some(found) = self.directory.controller(controller) else {
             return;
         };
         let shard = &self.shards[shard_of(&found.did, self.shards.len())];
-        shard
-            .grown
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(controller, last);
+        add(&mut shard.news.lock().unwrap_or_else(PoisonError::into_inner));
         shard.wake.notify_one();
     }
 
-    /// Takes what has grown since the last call.
-    pub(super) fn take(&self, shard: usize) -> HashMap<ControllerId, Sequence> {
-        std::mem::take(&mut *self.shards[shard].grown.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes what is new since the last call.
+    pub(super) fn take(&self, shard: usize) -> News {
+        std::mem::take(&mut *self.shards[shard].news.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until something has grown since the last wait.
+    /// Waits until there is something new since the last wait.
     pub(super) async fn changed(&self, shard: usize) {
         self.shards[shard].wake.notified().await;
     }

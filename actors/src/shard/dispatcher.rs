@@ -17,7 +17,9 @@
 mod batch;
 mod compose;
 mod courtesy;
+mod preparing;
 mod progress;
+mod replaying;
 mod settle;
 
 use std::collections::HashMap;
@@ -29,10 +31,13 @@ use tokio::sync::watch;
 
 use batch::Work;
 use courtesy::Courtesy;
+use preparing::Preparing;
 pub(super) use progress::Progress;
-pub use progress::{DispatcherReport, Waiting};
+pub use progress::{Blocked, DispatcherReport, Waiting};
 
+use super::backlog::News;
 use super::isolation::Isolation;
+use super::replays::Replays;
 use super::turns::Turns;
 use super::{Actors, Backlogs, PipelineOptions, Ports};
 use crate::ids::{ControllerId, Sequence, Timestamp};
@@ -56,6 +61,9 @@ pub(super) struct Dispatcher {
     courtesy: Courtesy,
     turns: Turns,
     isolation: Isolation,
+    replays: Replays,
+    /// The next batch of a replay.
+    preparing: Option<Preparing>,
     causes: HashMap<ControllerId, String>,
     stalled: HashMap<ControllerId, Instant>,
     /// Controllers whose dedup claims may still have to expire.
@@ -88,6 +96,13 @@ impl Dispatcher {
             courtesy: Courtesy::new(options.core_wait, options.senders_tolerated),
             turns: Turns::default(),
             isolation: Isolation::new(options.max_attempts),
+            replays: Replays::new(
+                options.replay_events,
+                options.max_attempts,
+                // By themselves they spend half of the restart budget at most.
+                2 * options.restart.window / u32::try_from(options.restart.budget.max(1)).unwrap_or(u32::MAX),
+            ),
+            preparing: None,
             causes: HashMap::new(),
             stalled: HashMap::new(),
             recent: HashMap::new(),
@@ -103,8 +118,14 @@ impl Dispatcher {
         let mut ahead = None;
         while !*stopping.borrow() {
             self.take_backlog();
-            let work = ahead.take().map_or_else(|| self.compose(), Work::Ahead);
             self.courtesy.begin();
+            self.prepare_replay();
+            if self.is_replay_ready() && self.replays.is_overdue() {
+                self.replay(stopping).await;
+                self.prepare_replay();
+            }
+            let work = ahead.take().map_or_else(|| self.compose(), Work::Ahead);
+            let (began, is_live) = (Instant::now(), !matches!(work, Work::Nothing));
             match work {
                 Work::Batch { groups, isolated } => {
                     let extracted = self.extract(groups, isolated).await;
@@ -112,19 +133,29 @@ impl Dispatcher {
                 }
                 Work::Ahead(extracted) => ahead = self.process(extracted, stopping).await,
                 Work::DeadLetter(group) => self.bury(group, stopping).await,
+                Work::Nothing if self.is_replay_ready() => self.replay(stopping).await,
                 Work::Nothing => self.idle(stopping).await,
+            }
+            if is_live {
+                self.replays.lived(began.elapsed());
             }
             if let Some(rest) = self.courtesy.rest(self.senders.load(Ordering::Relaxed)) {
                 pause(rest, stopping).await;
             }
-            self.progress
-                .backlog(self.turns.backlog(), self.isolation.suspects().count());
+            self.progress.backlog(
+                self.turns.backlog(),
+                self.isolation.suspects().count(),
+                self.replays.len(),
+            );
         }
+        self.preparing = None;
         self.actors.stop();
     }
 
     fn take_backlog(&mut self) {
-        for (controller, last) in self.backlogs.take(self.shard) {
+        let News { grown, replays } = self.backlogs.take(self.shard);
+        self.take_replays(replays);
+        for (controller, last) in grown {
             let journal = &self.ports.journal;
             self.turns
                 .grown(controller, last, || journal.position(controller).released);
@@ -138,10 +169,8 @@ impl Dispatcher {
         } else {
             STALLED_FOR
         };
-        tokio::select! {
-            () = self.backlogs.changed(self.shard) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-            () = tokio::time::sleep(nap) => self.expire_claims(),
+        if self.nap(nap, stopping).await {
+            self.expire_claims();
         }
     }
 

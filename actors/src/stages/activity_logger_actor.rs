@@ -30,6 +30,7 @@ impl ActivityLogger {
             links: batch.links,
             merges: batch.merges,
             checkpoints: batch.checkpoints,
+            replay: batch.replay,
             activities: batch
                 .events
                 .iter()
@@ -93,6 +94,7 @@ fn outcome_record(event: ResolvedEvent, logged_at: Timestamp) -> OutcomeRecord {
         warnings: extracted.warnings,
         categories: extracted.categories,
         dedup: claim.map(|claim| (claim.key, u32::try_from(claim.window.as_secs()).unwrap_or(u32::MAX))),
+        mapping_version: extracted.integration.as_ref().map(|integration| integration.version),
         stages: StageTimes {
             journaled_at: extracted.journaled.journaled_at,
             extracted_at: (!gave_up).then_some(extracted.extracted_at),

@@ -7,12 +7,25 @@ use subtle::{Choice, ConstantTimeEq as _};
 use super::validator_actor::{ValidateJob, Validator};
 use crate::ids::Timestamp;
 use crate::ingest::{AuthFailure, Refusal, Submission};
+use crate::limits::Permit;
 use crate::personal::CredentialHash;
-use crate::ports::{Credential, Directory, Integration};
+use crate::ports::{Credential, Directory, Integration, Journal};
 use crate::supervisor::{ActorRef, Stage, Supervised};
+use crate::usage::UsageBook;
 
 /// Checks both credentials of a submission, bound to its DID and processor, and hands it on.
 pub type AuthActor = Supervised<Auth>;
+
+/// An integration, and which of its credentials were presented.
+#[derive(Debug)]
+pub struct Authenticated {
+    /// Whose credentials they are.
+    pub integration: Arc<Integration>,
+    /// The API key that was presented.
+    pub api_key: CredentialHash,
+    /// The webhook secret that was presented.
+    pub webhook_secret: CredentialHash,
+}
 
 /// The decision, without the actor.
 pub struct Authenticator {
@@ -37,15 +50,20 @@ impl Authenticator {
     ///
     /// # Errors
     /// The true cause, for the operator's log alone.
-    pub fn authenticate(&self, submission: &Submission, now: Timestamp) -> Result<Arc<Integration>, AuthFailure> {
+    pub fn authenticate(&self, submission: &Submission, now: Timestamp) -> Result<Authenticated, AuthFailure> {
         let integration = self.directory.by_url(&submission.did, &submission.processor);
         let (api_key, webhook_secret) = integration.as_ref().map_or((&self.nobody, &self.nobody), |found| {
             (&found.api_key, &found.controller.webhook_secret)
         });
-        let key_ok = api_key.accepts(&submission.api_key.hash(), now);
-        let secret_ok = webhook_secret.accepts(&submission.webhook_secret.hash(), now);
+        let presented = (submission.api_key.hash(), submission.webhook_secret.hash());
+        let key_ok = api_key.accepts(&presented.0, now);
+        let secret_ok = webhook_secret.accepts(&presented.1, now);
         match integration {
-            Some(integration) if bool::from(key_ok & secret_ok) => Ok(integration),
+            Some(integration) if bool::from(key_ok & secret_ok) => Ok(Authenticated {
+                integration,
+                api_key: presented.0,
+                webhook_secret: presented.1,
+            }),
             None => Err(AuthFailure::UnknownIntegration),
             Some(_) if bool::from(key_ok.ct_eq(&Choice::from(0))) => Err(AuthFailure::WrongApiKey),
             Some(_) => Err(AuthFailure::WrongWebhookSecret),
@@ -57,18 +75,41 @@ impl Authenticator {
 pub struct Auth {
     directory: Arc<dyn Directory>,
     authenticator: Authenticator,
+    journal: Arc<dyn Journal>,
+    usage: UsageBook,
     validator: ActorRef<Validator>,
 }
 
 impl Auth {
-    /// Hands what it lets through to `validator`.
+    /// Notes in `usage` which credentials are used, holds each controller to its limits against what `journal` has of it,
+    /// and hands what it lets through to `validator`.
     #[must_use]
-    pub fn new(directory: Arc<dyn Directory>, validator: ActorRef<Validator>) -> Self {
+    pub fn new(
+        directory: Arc<dyn Directory>,
+        journal: Arc<dyn Journal>,
+        usage: UsageBook,
+        validator: ActorRef<Validator>,
+    ) -> Self {
         Self {
             authenticator: Authenticator::new(Arc::clone(&directory)),
             directory,
+            journal,
+            usage,
             validator,
         }
+    }
+
+    /// Lets an event through if its controller may send one more.
+    fn admit(&self, integration: &Integration) -> Result<Option<Permit>, Refusal> {
+        let controller = &integration.controller;
+        let Some(gate) = &controller.gate else {
+            return Ok(None);
+        };
+        let backlog = || {
+            let position = self.journal.position(controller.id);
+            position.last.0.saturating_sub(position.released.0)
+        };
+        gate.admit(backlog).map_err(Refusal::Exceeded)
     }
 }
 
@@ -83,13 +124,27 @@ impl Stage for Auth {
             // The same for all, whatever they present.
             return submission.refuse(Refusal::CredentialsUnconfirmed);
         }
-        let integration = match self.authenticator.authenticate(&submission, Timestamp::now()) {
-            Ok(integration) => integration,
+        let now = Timestamp::now();
+        let found = match self.authenticator.authenticate(&submission, now) {
+            Ok(found) => found,
             Err(cause) => return submission.refuse(Refusal::Unauthorized(cause)),
+        };
+        let integration = found.integration;
+        self.usage.note(
+            &integration,
+            &found.api_key,
+            &found.webhook_secret,
+            &submission.client,
+            now,
+        );
+        let permit = match self.admit(&integration) {
+            Ok(permit) => permit,
+            Err(refusal) => return submission.refuse(refusal),
         };
         if let Err((_, job)) = self.validator.tell(ValidateJob {
             submission,
             integration,
+            permit,
         }) {
             job.submission.refuse(Refusal::Overloaded);
         }

@@ -5,14 +5,16 @@
 //! subjects, which changes what any identifier leads to, nothing is asked ahead.
 
 mod cache;
+mod repeats;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::event::{LinkHash, Outcome};
 use crate::identity::{IdentityGraph, Sighting, WEAK_FAN_OUT};
-use crate::ids::{ControllerId, Sequence, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, Verdict};
+use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
+use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, Stretch, Verdict};
 use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
 use cache::LinkCache;
@@ -36,6 +38,19 @@ pub struct ResolveJob {
     pub groups: Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>,
     /// Whether what was resolved before was committed. If not, the cache may know links that do not exist.
     pub cache_is_valid: bool,
+    /// Set in a batch of a replay, which has one group and moves no checkpoint.
+    pub replayed: Option<Replayed>,
+    /// Whether somebody wants to know when the dedup window was asked.
+    pub traced: bool,
+}
+
+/// What a batch of a replay has beside its events.
+#[derive(Debug)]
+pub struct Replayed {
+    /// How far it takes the replay.
+    pub step: ReplayStep,
+    /// Which of its events repeat one that was processed, as the store knows: event to processed one.
+    pub repeats: HashMap<EventId, EventId>,
 }
 
 /// The actor's state: the ports, and a bounded cache of strong links.
@@ -105,9 +120,14 @@ impl SubjectResolver {
             self.cache.clear();
             self.ahead = LookedUp::default();
         }
-        let mut batch = ResolvedBatch::default();
+        let mut batch = ResolvedBatch {
+            replay: job.replayed.as_ref().map(|replayed| replayed.step),
+            ..ResolvedBatch::default()
+        };
+        let repeats = job.replayed.map(|replayed| replayed.repeats);
         for (controller, checkpoint, events) in job.groups {
-            self.resolve_group(controller, checkpoint, events, &mut batch).await?;
+            self.resolve_group(controller, checkpoint, events, repeats.as_ref(), &mut batch, job.traced)
+                .await?;
         }
         self.ahead = LookedUp::default();
         self.unsettled = Unsettled {
@@ -122,12 +142,16 @@ impl SubjectResolver {
         controller: ControllerId,
         checkpoint: Sequence,
         events: Vec<ExtractedEvent>,
+        repeats: Option<&HashMap<EventId, EventId>>,
         batch: &mut ResolvedBatch,
+        traced: bool,
     ) -> Result<(), StageError> {
         let Some(last) = events.last().map(|event| event.journaled.sequence) else {
             return Ok(());
         };
-        let verdicts = self.claim(controller, &events).await?;
+        let began = traced.then(SystemTime::now);
+        let verdicts = self.claim(controller, &events, repeats).await?;
+        batch.claims.extend(began.map(Stretch::since));
         let firsts: Vec<(&ExtractedEvent, &Fitting)> = events
             .iter()
             .zip(&verdicts)
@@ -144,26 +168,43 @@ impl SubjectResolver {
         batch.subjects.append(&mut graph.new_subjects);
         batch.links.append(&mut graph.new_links);
         batch.merges.append(&mut graph.merges);
-        batch.checkpoints.push(Checkpoint {
-            controller,
-            from: checkpoint,
-            through: last,
-        });
+        if batch.replay.is_none() {
+            batch.checkpoints.push(Checkpoint {
+                controller,
+                from: checkpoint,
+                through: last,
+            });
+        }
         Ok(())
     }
 
-    /// One verdict per event; [`Verdict::First`] for those that make no claim.
-    async fn claim(&self, controller: ControllerId, events: &[ExtractedEvent]) -> Result<Vec<Verdict>, StageError> {
-        let claims: Vec<Claim> = events.iter().filter_map(|event| fitting(event)?.claim).collect();
-        if claims.is_empty() {
-            return Ok(vec![Verdict::First; events.len()]);
-        }
-        let mut decided = self.dedup.claim(controller, &claims).await?.into_iter();
-        let verdict = |event: &ExtractedEvent| {
-            let claims = fitting(event).is_some_and(|fitting| fitting.claim.is_some());
-            claims.then(|| decided.next()).flatten().unwrap_or(Verdict::First)
+    /// One verdict per event; [`Verdict::First`] for those that make no claim. Those of a replay that are known as
+    /// `repeats` claim nothing.
+    async fn claim(
+        &self,
+        controller: ControllerId,
+        events: &[ExtractedEvent],
+        repeats: Option<&HashMap<EventId, EventId>>,
+    ) -> Result<Vec<Verdict>, StageError> {
+        let first = |event: &ExtractedEvent| repeats?.get(&event.journaled.event.id).copied();
+        let claim = |event: &ExtractedEvent| fitting(event)?.claim.filter(|_| first(event).is_none());
+        let claims: Vec<Claim> = events.iter().filter_map(claim).collect();
+        let decided = if claims.is_empty() {
+            Vec::new()
+        } else {
+            self.dedup.claim(controller, &claims).await?
         };
-        Ok(events.iter().map(verdict).collect())
+        let mut decided = decided.into_iter();
+        let verdict = |event: &ExtractedEvent| match first(event) {
+            Some(first) => Verdict::DuplicateOf(first),
+            None => claim(event).and_then(|_| decided.next()).unwrap_or(Verdict::First),
+        };
+        let mut verdicts: Vec<Verdict> = events.iter().map(verdict).collect();
+        if repeats.is_some() {
+            let claims = events.iter().map(claim);
+            repeats::settle(claims, &mut verdicts);
+        }
+        Ok(verdicts)
     }
 
     /// What the cache and the store know of these events' identifiers.

@@ -7,8 +7,10 @@ use tokio::sync::oneshot;
 use crate::envelope::Envelope;
 use crate::event::ValidEvent;
 use crate::ids::Timestamp;
-use crate::ingest::{Receipt, Refusal, Submission};
+use crate::ingest::{OnDurable, Receipt, Refusal, Submission};
+use crate::limits::Permit;
 use crate::ports::{AppendReply, Integration, Journal};
+use crate::receipt::Draft;
 use crate::supervisor::{Stage, Supervised};
 
 /// Checks the body's envelope: JSON, `event`, `triggeredAt`. What the fields mean is the pipeline's matter.
@@ -21,6 +23,8 @@ pub struct ValidateJob {
     pub submission: Submission,
     /// Whose credentials it has.
     pub integration: Arc<Integration>,
+    /// Counts it as under way, for a controller whose backlog is limited.
+    pub permit: Option<Permit>,
 }
 
 /// The actor's state.
@@ -42,12 +46,16 @@ impl Validator {
     pub fn validate(&self, job: &ValidateJob) -> Result<ValidEvent, Refusal> {
         let body = job.submission.body.as_ref().map_err(|fault| Refusal::Body(*fault))?;
         let envelope = Envelope::parse(body.expose(), Timestamp::now()).map_err(Refusal::Envelope)?;
+        let integration = &job.integration;
+        let (did, processor) = (&job.submission.did, &integration.processor);
+        let draft = || Draft::new(did, processor, integration.version, body.expose());
         Ok(ValidEvent {
-            controller: job.integration.controller.id,
-            integration: job.integration.id,
+            controller: integration.controller.id,
+            integration: integration.id,
             event_type: envelope.event_type,
             triggered_at: envelope.triggered_at,
             body: body.clone(),
+            receipt: job.submission.signed.then(draft),
         })
     }
 }
@@ -61,7 +69,8 @@ impl Stage for Validator {
         fail::fail_point!("ValidatorActor");
         match self.validate(&job) {
             Ok(event) => {
-                self.journal.append(event, answer(job.submission.reply));
+                let Submission { reply, on_durable, .. } = job.submission;
+                self.journal.append(event, answer(reply, job.permit, on_durable));
             }
             Err(refusal) => job.submission.refuse(refusal),
         }
@@ -69,10 +78,22 @@ impl Stage for Validator {
 }
 
 /// Turns the journal's answer into the sender's.
-fn answer(reply: oneshot::Sender<Result<Receipt, Refusal>>) -> AppendReply {
+fn answer(
+    reply: oneshot::Sender<Result<Receipt, Refusal>>,
+    permit: Option<Permit>,
+    on_durable: Option<OnDurable>,
+) -> AppendReply {
     AppendReply::new(move |result| {
+        // It is in the journal's count by now, or nowhere.
+        drop(permit);
+        if let (Some(OnDurable(tell)), Ok(durable)) = (on_durable, &result) {
+            tell(durable.event);
+        }
         let answer = result
-            .map(|durable| Receipt { event: durable.event })
+            .map(|durable| Receipt {
+                event: durable.event,
+                attested: durable.attested,
+            })
             .map_err(Refusal::Journal);
         // The sender may have hung up: the event is accepted all the same.
         let _ = reply.send(answer);

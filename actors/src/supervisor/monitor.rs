@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ids::Timestamp;
@@ -35,7 +36,7 @@ impl RestartPolicy {
 }
 
 /// Whether an actor works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ActorState {
     /// Takes jobs.
@@ -47,7 +48,7 @@ pub enum ActorState {
 }
 
 /// An actor as the supervision report shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActorReport {
     /// Its name.

@@ -9,6 +9,7 @@ mod place;
 mod technical;
 mod text;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::personal::Personal;
@@ -17,7 +18,7 @@ use crate::personal::Personal;
 const MAX_BYTES: usize = 2048;
 
 /// How a category's values are checked and normalised; the name is the one in the taxonomy file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normaliser {
     /// Address syntax (RFC 5321, 5322), a domain with a dot; lower case; IDNA domain; dots and +tags kept.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::dry_run::Resolution;
@@ -9,7 +10,7 @@ use crate::event::{Notice, Status};
 use crate::ids::{EventId, EventType, Timestamp};
 
 /// The difference between two mappings, over the events that were examined.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Comparison {
     /// Events that were examined.
@@ -39,8 +40,9 @@ pub struct Comparison {
 }
 
 /// Events by what would become of them.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[allow(missing_docs)] // As in `Status`.
+#[schemars(rename = "TrialStatuses")]
 pub struct Statuses {
     pub processed: u64,
     pub duplicate: u64,
@@ -49,9 +51,10 @@ pub struct Statuses {
 }
 
 /// Events by what the draft would make of them, of those of which the live mapping makes something else.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)] // As in `Status`.
+#[schemars(rename = "TrialChanges")]
 pub struct Changes {
     pub now_processed: u64,
     pub now_duplicate: u64,
@@ -61,8 +64,9 @@ pub struct Changes {
 }
 
 /// One event type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TrialEvent")]
 pub struct EventRow {
     /// Its name, as far as it may be shown.
     pub event: EventType,
@@ -79,13 +83,14 @@ pub struct EventRow {
 }
 
 /// A reason or a warning: how many events have it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "TrialNotice")]
 pub struct NoticeRow {
     /// The events' type.
     pub event: EventType,
     /// JSON Pointer to the field, with `*` for each number in it: elements count together.
     pub field: String,
-    /// As in [`Notice`].
+    /// Stable, for programs.
     pub code: String,
     /// Events under the live mapping.
     pub live: u64,
@@ -94,7 +99,8 @@ pub struct NoticeRow {
 }
 
 /// A mapped field: how many events that fit have a right value for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "TrialField")]
 pub struct FieldRow {
     /// The events' type.
     pub event: EventType,
@@ -109,7 +115,8 @@ pub struct FieldRow {
 }
 
 /// A category: how many events that fit have personal data of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "TrialCategory")]
 pub struct CategoryRow {
     /// Its key.
     pub category: Arc<str>,
@@ -120,8 +127,9 @@ pub struct CategoryRow {
 }
 
 /// Events by how the data subject differs that they would concern.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TrialSubjects")]
 pub struct Subjects {
     /// The same under both.
     pub same: u64,
@@ -140,8 +148,9 @@ pub struct Subjects {
 }
 
 /// An event for which something differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TrialSample")]
 pub struct Sample {
     /// Its id.
     pub event_id: EventId,
@@ -160,8 +169,9 @@ pub struct Sample {
 }
 
 /// What one mapping makes of a sample.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "TrialSide")]
 pub struct SampleSide {
     /// What would become of it.
     pub status: Status,

@@ -52,6 +52,7 @@ impl World {
             did: "did:web:shop.example".parse().unwrap(),
             webhook_secret: credential(),
             link_key: LinkKey::derive(&MasterKey::new([7; 32]), id, 1),
+            gate: None,
         });
         Self {
             controller,
@@ -71,6 +72,7 @@ impl World {
             processor: "p".parse().unwrap(),
             api_key: credential(),
             mapping: Arc::new(mapping),
+            version: 1,
         })
     }
 

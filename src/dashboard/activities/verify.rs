@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::audit::Verifier;
 use conduit_actors::event::AuditHash;
 use conduit_actors::ids::Sequence;
 use conduit_actors::ports::ChainHead;
@@ -46,10 +45,10 @@ pub(in crate::dashboard) async fn verify(
         }
     })?;
     let from = match fields.text("rest") {
-        None => Verifier::new(),
+        None => None,
         Some(rest) => {
             let head = opened(&app, did.as_str(), rest);
-            Verifier::behind(head.ok_or_else(|| {
+            Some(head.ok_or_else(|| {
                 Problem::bad_request(
                     "rest_invalid",
                     "this step cannot be gone on from: begin with the first record",

@@ -113,6 +113,7 @@ fn unsaved(app: &App, controller: ControllerId, spec: &IntegrationSpec) -> Resul
             previous: None,
         },
         mapping: Arc::new(mapping),
+        version: 1,
     })
 }
 

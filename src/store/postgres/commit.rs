@@ -1,6 +1,6 @@
 //! One batch, one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::{BatchEffects, ChainHead, Checkpoint, Merge, StoreError};
@@ -9,6 +9,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::chains::{self, Heads};
+use super::super::history::of_batch;
+use super::super::values::Counts;
 use super::{OrStoreError as _, PostgresStore, history, rows, values};
 
 /// Rows in one statement, at most.
@@ -23,19 +25,24 @@ pub(super) type Locked = Heads;
 
 impl PostgresStore {
     pub(super) async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
+        if let Some(step) = effects.replay {
+            return self.commit_replay(step, effects).await;
+        }
         let mut transaction = self.pool.begin().await.or_store_error()?;
         let connection = &mut *transaction;
-        let locked = lock_controllers(connection, &effects.checkpoints).await?;
+        let asked = effects.checkpoints.iter().map(|c| c.controller.as_uuid()).collect();
+        let locked = lock_controllers(connection, asked).await?;
         self.move_checkpoints(connection, &locked, &effects.checkpoints).await?;
         super::effects::insert_subjects(connection, &locked, &effects.subjects).await?;
         super::effects::insert_links(connection, &locked, &effects.links).await?;
         insert_merges(connection, &locked, &effects.merges).await?;
-        let events = super::effects::insert_events(connection, &locked, &effects.outcomes);
+        let events =
+            super::effects::insert_events(connection, &locked, &effects.outcomes, super::effects::INSERT_EVENTS);
         let (inserted, ends) = join(events, chains::append(&locked, &mut effects.activities)).await;
         inserted?;
         super::effects::insert_activities(connection, &locked, &effects.activities).await?;
-        move_heads_and_counts(connection, &ends, effects).await?;
-        history::add(connection, &locked, &effects.outcomes).await?;
+        move_heads_and_counts(connection, &ends, values::counts(&effects.outcomes)).await?;
+        history::add(connection, &locked, &of_batch(&effects.outcomes)).await?;
         self.insert_payloads(connection, &locked, effects).await?;
         transaction.commit().await.or_store_error()
     }
@@ -116,8 +123,7 @@ impl PostgresStore {
 /// Locks the batch's controllers until its end, in the order of their ids, so that no two batches wait for each other.
 /// Each statement that follows sees what was committed before the lock was given. The lock leaves `FOR KEY SHARE` free,
 /// which new integrations take.
-async fn lock_controllers(connection: &mut PgConnection, checkpoints: &[Checkpoint]) -> Result<Locked, StoreError> {
-    let asked: Vec<Uuid> = checkpoints.iter().map(|c| c.controller.as_uuid()).collect();
+pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<Uuid>) -> Result<Locked, StoreError> {
     let found = sqlx::query(
         "SELECT id, chain_sequence, chain_hash FROM controllers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
     )
@@ -133,19 +139,15 @@ async fn lock_controllers(connection: &mut PgConnection, checkpoints: &[Checkpoi
 }
 
 /// One new version of each controller's row: the end of its chain, and its sums.
-async fn move_heads_and_counts(
+pub(super) async fn move_heads_and_counts(
     connection: &mut PgConnection,
     ends: &Heads,
-    effects: &BatchEffects,
+    mut counts: Counts,
 ) -> Result<(), StoreError> {
-    let mut changed: HashMap<ControllerId, (ChainHead, [i64; 4])> =
-        ends.iter().map(|(id, end)| (*id, (*end, [0; 4]))).collect();
-    for record in &effects.outcomes {
-        if let Some((_, counts)) = changed.get_mut(&record.event.controller) {
-            counts[values::counted_as(&record.outcome)] += 1;
-        }
-    }
-    let changed: Vec<_> = changed.into_iter().collect();
+    let changed: Vec<(ControllerId, (ChainHead, [i64; 4]))> = ends
+        .iter()
+        .map(|(id, end)| (*id, (*end, counts.remove(id).unwrap_or_default())))
+        .collect();
     let sums = |column: usize| -> Vec<i64> { changed.iter().map(|(_, (_, counts))| counts[column]).collect() };
     sqlx::query(
         "UPDATE controllers c SET chain_sequence = m.sequence, chain_hash = m.hash, \
@@ -178,7 +180,11 @@ async fn move_heads_and_counts(
 }
 
 /// Merges in turn: each needs both of its subjects to be read as themselves, after those before it.
-async fn insert_merges(connection: &mut PgConnection, locked: &Locked, merges: &[Merge]) -> Result<(), StoreError> {
+pub(super) async fn insert_merges(
+    connection: &mut PgConnection,
+    locked: &Locked,
+    merges: &[Merge],
+) -> Result<(), StoreError> {
     let found: Vec<_> = merges.iter().filter(|m| locked.contains_key(&m.controller)).collect();
     if found.is_empty() {
         return Ok(());

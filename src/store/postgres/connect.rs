@@ -43,7 +43,8 @@ impl PostgresStore {
             listens,
             heard,
             node: node.to_owned(),
-            payloads: Payloads::new(keyring),
+            payloads: Payloads::new(Arc::clone(&keyring)),
+            keyring,
             driver,
         })
     }

@@ -147,10 +147,38 @@ impl Outcomes {
     }
 }
 
+macro_rules! events {
+    ($conflict:literal) => {
+        concat!(
+            "INSERT INTO events AS e (controller, id, integration, processor, event_type, triggered_at, status, \
+             reasons, warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, \
+             extracted_at, resolved_at, logged_at) \
+             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], \
+             $7::text[], $8::text[], $9::text[], $10::text[], $11::uuid[], $12::uuid[], $13::bytea[], \
+             $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])",
+            $conflict
+        )
+    };
+}
+
+/// Adds events.
+pub(super) const INSERT_EVENTS: &str = events!("");
+
+/// Gives events that are there the outcomes of a replay.
+pub(super) const REPLACE_EVENTS: &str = events!(
+    " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, e.processor), \
+     event_type = excluded.event_type, status = excluded.status, reasons = excluded.reasons, \
+     warnings = excluded.warnings, categories = excluded.categories, duplicate_of = excluded.duplicate_of, \
+     subject = excluded.subject, dedup_key = excluded.dedup_key, dedup_window = excluded.dedup_window, \
+     extracted_at = excluded.extracted_at, resolved_at = excluded.resolved_at, logged_at = excluded.logged_at"
+);
+
+/// `statement`: [`INSERT_EVENTS`] or [`REPLACE_EVENTS`].
 pub(super) async fn insert_events(
     connection: &mut PgConnection,
     locked: &Locked,
     outcomes: &[OutcomeRecord],
+    statement: &'static str,
 ) -> Result<(), StoreError> {
     let found: Vec<_> = outcomes
         .iter()
@@ -163,37 +191,30 @@ pub(super) async fn insert_events(
             subject,
         } = Outcomes::of(chunk);
         let keys = column(chunk, |o| o.dedup.map(|(key, _)| key.0.to_vec()));
-        sqlx::query(
-            "INSERT INTO events (controller, id, integration, processor, event_type, triggered_at, status, reasons, \
-             warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, extracted_at, \
-             resolved_at, logged_at) \
-             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], \
-             $7::text[], $8::text[], $9::text[], $10::text[], $11::uuid[], $12::uuid[], $13::bytea[], $14::bigint[], \
-             $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])",
-        )
-        .bind(column(chunk, |o| o.event.controller.as_uuid()))
-        .bind(column(chunk, |o| o.event.id.as_uuid()))
-        .bind(column(chunk, |o| o.event.integration.as_uuid()))
-        .bind(column(chunk, |o| {
-            o.processor.as_ref().map(|processor| processor.as_str())
-        }))
-        .bind(column(chunk, |o| o.shown_event_type.as_str()))
-        .bind(column(chunk, |o| o.event.triggered_at.as_millis()))
-        .bind(column(chunk, |o| o.outcome.status().as_str()))
-        .bind(reasons)
-        .bind(column(chunk, |o| values::notices(&o.warnings)))
-        .bind(column(chunk, |o| o.categories.join("\n")))
-        .bind(duplicate_of)
-        .bind(subject)
-        .bind(keys)
-        .bind(column(chunk, |o| o.dedup.map(|(_, window)| i64::from(window))))
-        .bind(column(chunk, |o| o.stages.journaled_at.as_millis()))
-        .bind(column(chunk, |o| o.stages.extracted_at.map(|time| time.as_millis())))
-        .bind(column(chunk, |o| o.stages.resolved_at.map(|time| time.as_millis())))
-        .bind(column(chunk, |o| o.stages.logged_at.as_millis()))
-        .execute(&mut *connection)
-        .await
-        .or_store_error()?;
+        sqlx::query(statement)
+            .bind(column(chunk, |o| o.event.controller.as_uuid()))
+            .bind(column(chunk, |o| o.event.id.as_uuid()))
+            .bind(column(chunk, |o| o.event.integration.as_uuid()))
+            .bind(column(chunk, |o| {
+                o.processor.as_ref().map(|processor| processor.as_str())
+            }))
+            .bind(column(chunk, |o| o.shown_event_type.as_str()))
+            .bind(column(chunk, |o| o.event.triggered_at.as_millis()))
+            .bind(column(chunk, |o| o.outcome.status().as_str()))
+            .bind(reasons)
+            .bind(column(chunk, |o| values::notices(&o.warnings)))
+            .bind(column(chunk, |o| o.categories.join("\n")))
+            .bind(duplicate_of)
+            .bind(subject)
+            .bind(keys)
+            .bind(column(chunk, |o| o.dedup.map(|(_, window)| i64::from(window))))
+            .bind(column(chunk, |o| o.stages.journaled_at.as_millis()))
+            .bind(column(chunk, |o| o.stages.extracted_at.map(|time| time.as_millis())))
+            .bind(column(chunk, |o| o.stages.resolved_at.map(|time| time.as_millis())))
+            .bind(column(chunk, |o| o.stages.logged_at.as_millis()))
+            .execute(&mut *connection)
+            .await
+            .or_store_error()?;
     }
     Ok(())
 }

@@ -1,13 +1,65 @@
 //! What became of events, and the sums of it.
 
+use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
-use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
+use sqlx::{Postgres, QueryBuilder};
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::search::found_events;
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
+
+/// Each controller's newest events, which the rest of the statement says.
+const SELECT_EACH: &str =
+    "SELECT e.* FROM controllers c CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.controller = c.id";
+
+/// The statement that reads a page of a list.
+fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    // Few have such a status: found by an index that begins with the controller, or by walking all events.
+    let is_rare = filter.status.is_some_and(|status| status != Status::Processed);
+    let is_each = is_rare && filter.controller.is_none() && filter.subjects.is_none();
+    let mut query = match &filter.subjects {
+        Some(persons) => found_events(persons),
+        None if is_each => QueryBuilder::new(SELECT_EACH),
+        None => QueryBuilder::new("SELECT * FROM events e WHERE true"),
+    };
+    push_filter(&mut query, filter, page.after);
+    // A person's ids come in this order already: no more events are read than the page has.
+    let ordered_by = if filter.subjects.is_some() { "f.id" } else { "e.id" };
+    query
+        .push(format_args!(" ORDER BY {ordered_by} DESC LIMIT "))
+        .push_bind(limit);
+    if is_each {
+        query.push(") AS e ORDER BY e.id DESC LIMIT ").push_bind(limit);
+    }
+    query
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: Option<EventId>) {
+    if let Some(controller) = filter.controller {
+        query.push(" AND e.controller = ").push_bind(controller.as_uuid());
+    }
+    if let Some(status) = filter.status {
+        // In the text, not bound, so that the index of those that are not processed can serve.
+        query.push(format_args!(" AND e.status = '{}'", status.as_str()));
+    }
+    if let Some(integration) = filter.integration {
+        query.push(" AND e.integration = ").push_bind(integration.as_uuid());
+    }
+    if let Some(event_type) = &filter.event_type {
+        query.push(" AND e.event_type = ").push_bind(searchable(event_type));
+    }
+    let from = filter.from.map(EventId::first_at);
+    if let Some(from) = from {
+        query.push(" AND e.id >= ").push_bind(from.as_uuid());
+    }
+    for bound in [filter.to.map(EventId::first_at), after].into_iter().flatten() {
+        query.push(" AND e.id < ").push_bind(bound.as_uuid());
+    }
+}
 
 impl PostgresStore {
     pub(super) async fn select_events(
@@ -15,32 +67,10 @@ impl PostgresStore {
         filter: &EventFilter,
         page: Page<EventId>,
     ) -> Result<Vec<EventRow>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT * FROM events WHERE true");
-        if let Some(controller) = filter.controller {
-            query.push(" AND controller = ").push_bind(controller.as_uuid());
+        if filter.subjects.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
         }
-        if let Some(status) = filter.status {
-            // In the text, not bound, so that the index of those that are not processed can serve.
-            query.push(format_args!(" AND status = '{}'", status.as_str()));
-        }
-        if let Some(integration) = filter.integration {
-            query.push(" AND integration = ").push_bind(integration.as_uuid());
-        }
-        if let Some(event_type) = &filter.event_type {
-            query.push(" AND event_type = ").push_bind(searchable(event_type));
-        }
-        if let Some(from) = filter.from {
-            query.push(" AND id >= ").push_bind(EventId::first_at(from).as_uuid());
-        }
-        if let Some(to) = filter.to {
-            query.push(" AND id < ").push_bind(EventId::first_at(to).as_uuid());
-        }
-        if let Some(after) = page.after {
-            query.push(" AND id < ").push_bind(after.as_uuid());
-        }
-        query
-            .push(" ORDER BY id DESC LIMIT ")
-            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let mut query = list(filter, page);
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         self.with_merges_followed(&found).await
     }

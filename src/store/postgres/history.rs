@@ -1,23 +1,23 @@
 //! The history of outcomes.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use conduit_actors::event::OutcomeRecord;
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::ports::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::history::{self, History, HistoryRow, Resolution};
+use super::super::history::{History, HistoryRow, Key, Resolution};
 use super::commit::Locked;
 use super::{OrStoreError as _, PostgresStore, rows};
 
-/// Adds a batch's outcomes. Their controllers are locked, so no other batch changes the same rows.
+/// Adds what a batch counts. Their controllers are locked, so no other batch changes the same rows.
 pub(super) async fn add(
     connection: &mut PgConnection,
     locked: &Locked,
-    outcomes: &[OutcomeRecord],
+    added: &BTreeMap<Key, [i64; 4]>,
 ) -> Result<(), StoreError> {
-    let added = history::of_batch(outcomes);
     let found: Vec<_> = added
         .iter()
         .filter(|((controller, ..), _)| locked.contains_key(controller))

@@ -2,13 +2,14 @@
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::ports::{Credential, StoreError};
+use conduit_actors::ports::StoreError;
+use conduit_actors::usage::CredentialOwner;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::super::{ChangeError, ControllerRow, IntegrationRow};
-use super::{OrStoreError as _, PostgresStore, change_error, changes, deletions, rows, values};
+use super::super::{ChangeError, ControllerRow, IntegrationRow, RetiredBecause};
+use super::{OrStoreError as _, PostgresStore, change_error, changes, credentials, deletions, rows, values};
 
 impl PostgresStore {
     pub(super) async fn insert_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
@@ -31,13 +32,15 @@ impl PostgresStore {
         .execute(&mut *transaction)
         .await
         .map_err(change_error)?;
+        let owner = CredentialOwner::Controller(row.id);
+        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
         changes::record(&mut transaction, row.did.as_str()).await?;
         Ok(transaction.commit().await.or_store_error()?)
     }
 
     /// Carries out a change that gives the DID of the controller whose change it is, and records that; nothing if there is
     /// nothing to change.
-    async fn change(&self, change: Query<'_, Postgres, PgArguments>) -> Result<PgRow, ChangeError> {
+    pub(super) async fn change(&self, change: Query<'_, Postgres, PgArguments>) -> Result<PgRow, ChangeError> {
         let mut transaction = self.pool.begin().await.or_store_error()?;
         let changed = change.fetch_optional(&mut *transaction).await.map_err(change_error)?;
         let changed = changed.ok_or(ChangeError::NotFound)?;
@@ -57,19 +60,6 @@ impl PostgresStore {
         query.push(" ORDER BY id DESC");
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         found.iter().map(rows::controller_row).collect()
-    }
-
-    pub(super) async fn update_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
-        let (current, previous, until) = values::credential(secret);
-        let update = sqlx::query(
-            "UPDATE controllers SET secret_hash = $1, secret_previous = $2, secret_previous_until = $3 WHERE id = $4 \
-             RETURNING did",
-        )
-        .bind(current)
-        .bind(previous)
-        .bind(until)
-        .bind(controller.as_uuid());
-        self.change(update).await.map(drop)
     }
 
     /// The row goes first, with its credentials: from then on no batch adds to what it owned, since a batch that finds
@@ -106,7 +96,13 @@ impl PostgresStore {
         .bind(until)
         .bind(row.created_at.as_millis())
         .bind(row.updated_at.as_millis());
-        self.change(insert).await.map(drop)
+        let mut transaction = self.pool.begin().await.or_store_error()?;
+        let made = insert.fetch_optional(&mut *transaction).await.map_err(change_error)?;
+        let made = made.ok_or(ChangeError::NotFound)?;
+        let owner = CredentialOwner::Integration(row.id);
+        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
+        changes::record(&mut transaction, rows::str(&made, "did")?).await?;
+        Ok(transaction.commit().await.or_store_error()?)
     }
 
     pub(super) async fn select_integrations(
@@ -151,22 +147,10 @@ impl PostgresStore {
         Err(ChangeError::VersionMismatch { current })
     }
 
-    pub(super) async fn update_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
-        let (current, previous, until) = values::credential(key);
-        let update = sqlx::query(
-            "UPDATE integrations i SET key_hash = $1, key_previous = $2, key_previous_until = $3 FROM controllers c \
-             WHERE i.id = $4 AND c.id = i.controller RETURNING c.did",
-        )
-        .bind(current)
-        .bind(previous)
-        .bind(until)
-        .bind(id.as_uuid());
-        self.change(update).await.map(drop)
-    }
-
     pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
         let delete = sqlx::query(
-            "DELETE FROM integrations i USING controllers c WHERE i.id = $1 AND c.id = i.controller RETURNING c.did",
+            "WITH versions AS (DELETE FROM credential_versions WHERE owner = $1) \
+             DELETE FROM integrations i USING controllers c WHERE i.id = $1 AND c.id = i.controller RETURNING c.did",
         )
         .bind(id.as_uuid());
         self.change(delete).await.map(drop)

@@ -38,6 +38,17 @@ impl Month {
         }
     }
 
+    /// The month of a partition that was made here, by its name.
+    fn of_partition(table: &str, name: &str) -> Option<Self> {
+        let (year, month) = name.strip_prefix(table)?.strip_prefix('_')?.split_once('_')?;
+        let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(year, 4) || !is_number(month, 2) {
+            return None;
+        }
+        let (year, month) = (year.parse().ok()?, month.parse().ok()?);
+        (1..=12).contains(&month).then_some(Self { year, month })
+    }
+
     const fn next(self) -> Self {
         if self.month == 12 {
             Self {
@@ -57,6 +68,27 @@ impl Month {
         let text = format!("{:04}-{:02}-01T00:00:00Z", self.year, self.month);
         Timestamp::parse_rfc3339(&text).map(EventId::first_at)
     }
+}
+
+/// The partitions of a table whose months are over before then, oldest first.
+pub(super) async fn before(
+    connection: &mut PgConnection,
+    table: &str,
+    before: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid \
+         WHERE i.inhparent = to_regclass($1) ORDER BY c.relname",
+    )
+    .bind(table)
+    .fetch_all(connection)
+    .await
+    .or_store_error()?;
+    let is_over = |name: &String| {
+        let end = Month::of_partition(table, name).and_then(|month| month.next().first_id());
+        end.is_some_and(|end| end <= EventId::first_at(before))
+    };
+    Ok(names.into_iter().filter(is_over).collect())
 }
 
 /// Makes the partitions of this month and the next, where they are not there yet.
@@ -138,6 +170,17 @@ mod tests {
         ] {
             let time = Timestamp::parse_rfc3339(text).unwrap();
             assert_eq!(Month::of(time), Some(Month { year, month }), "{text}");
+        }
+        let named = |name| Month::of_partition("events", name);
+        assert_eq!(named("events_2026_03"), Some(Month { year: 2026, month: 3 }));
+        for other in [
+            "events_default",
+            "events_2026_13",
+            "events_2026_3",
+            "activities_2026_03",
+            "events_2026_03_x",
+        ] {
+            assert_eq!(named(other), None, "{other}");
         }
         assert_eq!(Month { year: 2026, month: 12 }.next(), Month { year: 2027, month: 1 });
     }

@@ -9,16 +9,26 @@ use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::super::chains::{self, Heads};
+use super::super::history::of_batch;
+use super::super::values::Counts;
 use super::{OrStoreError as _, SqliteStore, history, rows, runs, values};
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
-type Pks = HashMap<ControllerId, i64>;
+pub(super) type Pks = HashMap<ControllerId, i64>;
 
 impl SqliteStore {
     pub(super) async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
+        if let Some(step) = effects.replay {
+            return self.commit_replay(step, effects).await;
+        }
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let connection = &mut *transaction;
-        let (pks, heads) = controllers(connection, &effects.checkpoints).await?;
+        let asked: Vec<ControllerId> = effects
+            .checkpoints
+            .iter()
+            .map(|checkpoint| checkpoint.controller)
+            .collect();
+        let (pks, heads) = controllers(connection, &asked).await?;
         for checkpoint in &effects.checkpoints {
             self.move_checkpoint(connection, &pks, checkpoint).await?;
         }
@@ -27,13 +37,13 @@ impl SqliteStore {
         for merge in &effects.merges {
             insert_merge(connection, &pks, merge).await?;
         }
-        let events = insert_events(connection, &pks, &effects.outcomes);
+        let events = insert_events(connection, &pks, &effects.outcomes, "");
         let (inserted, ends) = join(events, chains::append(&heads, &mut effects.activities)).await;
         inserted?;
         insert_activities(connection, &pks, &effects.activities).await?;
         self.insert_payloads(connection, &pks, &effects.outcomes).await?;
-        move_heads_and_counts(connection, &pks, &ends, &effects.outcomes).await?;
-        history::add(connection, &pks, &effects.outcomes).await?;
+        move_heads_and_counts(connection, &pks, &ends, values::counts(&effects.outcomes)).await?;
+        history::add(connection, &pks, &of_batch(&effects.outcomes)).await?;
         transaction.commit().await.or_store_error()
     }
 
@@ -97,7 +107,7 @@ impl SqliteStore {
 }
 
 /// Runs one statement for each run of rows. The next is written while the database's thread is at work on the one before.
-async fn insert_runs<T>(
+pub(super) async fn insert_runs<T>(
     connection: &mut SqliteConnection,
     rows: &[T],
     statement: impl Fn(&[T]) -> QueryBuilder<Sqlite>,
@@ -114,16 +124,16 @@ async fn insert_runs<T>(
 }
 
 /// The batch's controllers that are there, and the ends of their chains: nobody moves them before this transaction ends.
-async fn controllers(
+pub(super) async fn controllers(
     connection: &mut SqliteConnection,
-    checkpoints: &[Checkpoint],
+    asked: &[ControllerId],
 ) -> Result<(Pks, Heads), StoreError> {
     let (mut pks, mut heads) = (Pks::new(), Heads::new());
-    for chunk in runs(checkpoints) {
+    for chunk in runs(asked) {
         let mut query = QueryBuilder::new("SELECT pk, id, chain_sequence, chain_hash FROM controllers WHERE id IN (");
         let mut ids = query.separated(", ");
-        for checkpoint in chunk {
-            ids.push_bind(checkpoint.controller.as_bytes().to_vec());
+        for controller in chunk {
+            ids.push_bind(controller.as_bytes().to_vec());
         }
         query.push(")");
         for row in query.build().fetch_all(&mut *connection).await.or_store_error()? {
@@ -135,7 +145,7 @@ async fn controllers(
     Ok((pks, heads))
 }
 
-async fn insert_subjects(
+pub(super) async fn insert_subjects(
     connection: &mut SqliteConnection,
     pks: &Pks,
     effects: &BatchEffects,
@@ -159,7 +169,11 @@ async fn insert_subjects(
 }
 
 /// In the order of their hashes, so that neighbours in the index are written one after the other.
-async fn insert_links(connection: &mut SqliteConnection, pks: &Pks, links: &[NewLink]) -> Result<(), StoreError> {
+pub(super) async fn insert_links(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    links: &[NewLink],
+) -> Result<(), StoreError> {
     let mut found: Vec<_> = links
         .iter()
         .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
@@ -207,7 +221,11 @@ async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i6
     if taken == 0 { Ok(()) } else { Err(StoreError::Conflict) }
 }
 
-async fn insert_merge(connection: &mut SqliteConnection, pks: &Pks, merge: &Merge) -> Result<(), StoreError> {
+pub(super) async fn insert_merge(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    merge: &Merge,
+) -> Result<(), StoreError> {
     let Some(pk) = pks.get(&merge.controller) else {
         return Ok(());
     };
@@ -239,7 +257,7 @@ async fn insert_merge(connection: &mut SqliteConnection, pks: &Pks, merge: &Merg
     Ok(())
 }
 
-async fn insert_activities(
+pub(super) async fn insert_activities(
     connection: &mut SqliteConnection,
     pks: &Pks,
     activities: &[Activity],
@@ -279,10 +297,12 @@ fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
     subject.as_bytes().to_vec()
 }
 
-async fn insert_events(
+/// `conflict`: what the statement does about events that are there.
+pub(super) async fn insert_events(
     connection: &mut SqliteConnection,
     pks: &Pks,
     outcomes: &[OutcomeRecord],
+    conflict: &'static str,
 ) -> Result<(), StoreError> {
     let found: Vec<_> = outcomes
         .iter()
@@ -315,21 +335,18 @@ async fn insert_events(
                 .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))
                 .push_bind(record.stages.logged_at.as_millis());
         });
+        query.push(conflict);
         query
     })
     .await
 }
 
-async fn move_heads_and_counts(
+pub(super) async fn move_heads_and_counts(
     connection: &mut SqliteConnection,
     pks: &Pks,
     ends: &Heads,
-    outcomes: &[OutcomeRecord],
+    mut counts: Counts,
 ) -> Result<(), StoreError> {
-    let mut counts: HashMap<ControllerId, [i64; 4]> = HashMap::new();
-    for record in outcomes {
-        counts.entry(record.event.controller).or_default()[values::counted_as(&record.outcome)] += 1;
-    }
     for (controller, end) in ends {
         let [processed, duplicate, rejected, failed] = counts.remove(controller).unwrap_or_default();
         sqlx::query(

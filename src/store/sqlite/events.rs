@@ -4,13 +4,73 @@ use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::search::found_events;
 use super::{OrStoreError as _, SqliteStore, links, rows};
 
 const SELECT: &str =
     "SELECT e.*, c.id AS controller FROM events e JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
+
+/// The same of those that were found before.
+const SELECT_FOUND: &str = "SELECT e.*, c.id AS controller FROM found f CROSS JOIN events e ON e.id = f.id \
+     CROSS JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
+
+/// The same of each controller's newest, which the rest of the statement says.
+const SELECT_EACH: &str = "SELECT e.*, c.id AS controller FROM controllers c CROSS JOIN events e ON e.pk IN \
+     (SELECT e.pk FROM events e WHERE e.controller_pk = c.pk";
+
+/// The statement that reads a page of a list.
+pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sqlite> {
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    // Few have such a status: found by an index that begins with the controller, or by walking all events.
+    let is_rare = filter.status.is_some_and(|status| status != Status::Processed);
+    let is_each = is_rare && filter.controller.is_none() && filter.subjects.is_none();
+    let mut query = match &filter.subjects {
+        Some(persons) => {
+            let mut query = found_events(persons);
+            query.push(SELECT_FOUND);
+            query
+        }
+        None => QueryBuilder::new(if is_each { SELECT_EACH } else { SELECT }),
+    };
+    push_filter(&mut query, filter, page.after);
+    query.push(" ORDER BY e.id DESC LIMIT ").push_bind(limit);
+    if is_each {
+        query.push(") ORDER BY e.id DESC LIMIT ").push_bind(limit);
+    }
+    query
+}
+
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter, after: Option<EventId>) {
+    if let Some(controller) = filter.controller {
+        query.push(" AND e.controller_pk = (SELECT pk FROM controllers WHERE id = ");
+        query.push_bind(controller.as_bytes().to_vec()).push(")");
+    }
+    if let Some(status) = filter.status {
+        query.push(" AND e.status = ").push_bind(status.as_str());
+        if status != Status::Processed {
+            // As the partial index says it, or it cannot serve.
+            query.push(" AND e.status <> 'processed'");
+        }
+    }
+    if let Some(integration) = filter.integration {
+        query
+            .push(" AND e.integration = ")
+            .push_bind(integration.as_bytes().to_vec());
+    }
+    if let Some(event_type) = &filter.event_type {
+        query.push(" AND e.event_type = ").push_bind(event_type.clone());
+    }
+    let from = filter.from.map(EventId::first_at);
+    if let Some(from) = from {
+        query.push(" AND e.id >= ").push_bind(from.as_bytes().to_vec());
+    }
+    for bound in [filter.to.map(EventId::first_at), after].into_iter().flatten() {
+        query.push(" AND e.id < ").push_bind(bound.as_bytes().to_vec());
+    }
+}
 
 impl SqliteStore {
     pub(super) async fn select_events(
@@ -18,46 +78,10 @@ impl SqliteStore {
         filter: &EventFilter,
         page: Page<EventId>,
     ) -> Result<Vec<EventRow>, StoreError> {
-        let mut query = QueryBuilder::new(SELECT);
-        if let Some(controller) = filter.controller {
-            query.push(" AND e.controller_pk = (SELECT pk FROM controllers WHERE id = ");
-            query.push_bind(controller.as_bytes().to_vec()).push(")");
+        if filter.subjects.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
         }
-        if let Some(status) = filter.status {
-            query.push(" AND e.status = ").push_bind(status.as_str());
-            // The index of those that were not processed is of use only where it is seen that they are meant.
-            if status != Status::Processed {
-                query.push(" AND e.status <> 'processed'");
-            }
-            // Dead letters are few: they are looked for in that index, controller by controller.
-            if status == Status::Failed && filter.controller.is_none() {
-                query.push(" AND e.controller_pk IN (SELECT pk FROM controllers)");
-            }
-        }
-        if let Some(integration) = filter.integration {
-            query
-                .push(" AND e.integration = ")
-                .push_bind(integration.as_bytes().to_vec());
-        }
-        if let Some(event_type) = &filter.event_type {
-            query.push(" AND e.event_type = ").push_bind(event_type.clone());
-        }
-        if let Some(from) = filter.from {
-            query
-                .push(" AND e.id >= ")
-                .push_bind(EventId::first_at(from).as_bytes().to_vec());
-        }
-        if let Some(to) = filter.to {
-            query
-                .push(" AND e.id < ")
-                .push_bind(EventId::first_at(to).as_bytes().to_vec());
-        }
-        if let Some(after) = page.after {
-            query.push(" AND e.id < ").push_bind(after.as_bytes().to_vec());
-        }
-        query
-            .push(" ORDER BY e.id DESC LIMIT ")
-            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let mut query = list(filter, page);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         let mut events: Vec<EventRow> = found.iter().map(rows::event_row).collect::<Result<_, _>>()?;
         self.follow_merges(&mut events).await?;

@@ -1,24 +1,22 @@
 //! The history of outcomes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use conduit_actors::event::OutcomeRecord;
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use async_trait::async_trait;
 
-use super::super::history::{self, History, HistoryRow, Resolution};
+use super::super::history::{History, HistoryRow, Key, Resolution};
 use super::{OrStoreError as _, SqliteStore, rows, runs};
 
-/// Adds a batch's outcomes.
+/// Adds what a batch counts.
 pub(super) async fn add(
     connection: &mut SqliteConnection,
     pks: &HashMap<ControllerId, i64>,
-    outcomes: &[OutcomeRecord],
+    added: &BTreeMap<Key, [i64; 4]>,
 ) -> Result<(), StoreError> {
-    let added = history::of_batch(outcomes);
     let found: Vec<_> = added
         .iter()
         .filter_map(|((controller, resolution, start), counts)| {

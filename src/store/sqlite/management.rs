@@ -2,14 +2,17 @@
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::ports::{Credential, StoreError};
+use conduit_actors::ports::StoreError;
+use conduit_actors::usage::CredentialOwner;
 use sqlx::QueryBuilder;
 
-use super::super::{ChangeError, ControllerRow, IntegrationRow};
-use super::{OrStoreError as _, SqliteStore, rows, store_error, values};
+use super::super::{ChangeError, ControllerRow, IntegrationRow, RetiredBecause};
+use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 9] = [
+const OWNED: [&str; 14] = [
+    "credential_versions",
+    "controller_limits",
     "journal_checkpoints",
     "integrations",
     "events",
@@ -19,9 +22,12 @@ const OWNED: [&str; 9] = [
     "merges",
     "activities",
     "outcome_history",
+    "replays",
+    "event_outcomes",
+    "chain_anchors",
 ];
 
-fn change_error(error: sqlx::Error) -> ChangeError {
+pub(super) fn change_error(error: sqlx::Error) -> ChangeError {
     match &error {
         sqlx::Error::Database(database) if database.is_unique_violation() => ChangeError::Exists,
         other => ChangeError::Store(store_error(other)),
@@ -30,6 +36,7 @@ fn change_error(error: sqlx::Error) -> ChangeError {
 
 impl SqliteStore {
     pub(super) async fn insert_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
@@ -45,10 +52,12 @@ impl SqliteStore {
         .bind(&row.management_token.as_bytes()[..])
         .bind(&row.wrapped_data_key)
         .bind(row.link_key_version)
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await
         .map_err(change_error)?;
-        Ok(())
+        let owner = CredentialOwner::Controller(row.id);
+        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
+        Ok(transaction.commit().await.or_store_error()?)
     }
 
     pub(super) async fn select_controllers(
@@ -61,25 +70,6 @@ impl SqliteStore {
             .await
             .or_store_error()?;
         found.iter().map(rows::controller_row).collect()
-    }
-
-    pub(super) async fn update_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
-        let (current, previous, until) = values::credential(secret);
-        let changed = sqlx::query(
-            "UPDATE controllers SET secret_hash = ?1, secret_previous = ?2, secret_previous_until = ?3 WHERE id = ?4",
-        )
-        .bind(current)
-        .bind(previous)
-        .bind(until)
-        .bind(&controller.as_bytes()[..])
-        .execute(&self.writer)
-        .await
-        .map_err(change_error)?;
-        if changed.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(ChangeError::NotFound)
-        }
     }
 
     pub(super) async fn remove_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
@@ -107,6 +97,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn insert_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let (current, previous, until) = values::credential(&row.api_key);
         let inserted = sqlx::query(
             "INSERT INTO integrations (id, controller_pk, processor, spec, version, key_hash, key_previous, \
@@ -123,14 +114,15 @@ impl SqliteStore {
         .bind(until)
         .bind(row.created_at.as_millis())
         .bind(row.updated_at.as_millis())
-        .execute(&self.writer)
+        .execute(&mut *transaction)
         .await
         .map_err(change_error)?;
-        if inserted.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(ChangeError::NotFound)
+        if inserted.rows_affected() != 1 {
+            return Err(ChangeError::NotFound);
         }
+        let owner = CredentialOwner::Integration(row.id);
+        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
+        Ok(transaction.commit().await.or_store_error()?)
     }
 
     pub(super) async fn select_integrations(
@@ -182,31 +174,19 @@ impl SqliteStore {
         }
     }
 
-    pub(super) async fn update_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
-        let (current, previous, until) = values::credential(key);
-        let changed = sqlx::query(
-            "UPDATE integrations SET key_hash = ?1, key_previous = ?2, key_previous_until = ?3 WHERE id = ?4",
-        )
-        .bind(current)
-        .bind(previous)
-        .bind(until)
-        .bind(&id.as_bytes()[..])
-        .execute(&self.writer)
-        .await
-        .map_err(change_error)?;
-        if changed.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(ChangeError::NotFound)
-        }
-    }
-
     pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        sqlx::query("DELETE FROM credential_versions WHERE owner = ?1")
+            .bind(&id.as_bytes()[..])
+            .execute(&mut *transaction)
+            .await
+            .or_store_error()?;
         let deleted = sqlx::query("DELETE FROM integrations WHERE id = ?1")
             .bind(&id.as_bytes()[..])
-            .execute(&self.writer)
+            .execute(&mut *transaction)
             .await
             .map_err(change_error)?;
+        transaction.commit().await.or_store_error()?;
         if deleted.rows_affected() == 1 {
             Ok(())
         } else {

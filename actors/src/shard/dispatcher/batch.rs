@@ -1,12 +1,14 @@
 //! A batch on its way through the stages.
 
+use std::time::{Instant, SystemTime};
+
 use tokio::sync::watch;
 
 use super::Dispatcher;
 use super::settle::Failure;
 use crate::event::JournaledEvent;
 use crate::ids::{ControllerId, Sequence, Timestamp};
-use crate::ports::Checkpoint;
+use crate::ports::{BatchTrace, Checkpoint, Stretch};
 use crate::stages::{ExtractedEvent, ResolveJob, ResolvedBatch, ResolverJob};
 use crate::supervisor::Fault;
 
@@ -37,6 +39,7 @@ pub(super) struct Tried {
     pub(super) last_received: Vec<(ControllerId, Timestamp)>,
     pub(super) events: usize,
     pub(super) isolated: bool,
+    pub(super) trace: Option<BatchTrace>,
 }
 
 impl Tried {
@@ -47,6 +50,14 @@ impl Tried {
             last_received: groups.iter().filter_map(last_received).collect(),
             events: groups.iter().map(|group| group.events.len()).sum(),
             isolated,
+            trace: None,
+        }
+    }
+
+    /// Notes a stage, if the batch is traced.
+    fn note(&mut self, stage: &'static str, stretch: Stretch) {
+        if let Some(trace) = &mut self.trace {
+            trace.stages.push((stage, stretch));
         }
     }
 }
@@ -66,7 +77,9 @@ pub(super) struct Extracted {
 
 impl Dispatcher {
     pub(super) async fn extract(&self, groups: Vec<Group>, isolated: bool) -> Extracted {
-        let tried = Tried::of(&groups, isolated);
+        let mut tried = Tried::of(&groups, isolated);
+        tried.trace = self.begin_trace(&groups);
+        let began = SystemTime::now();
         let shape: Vec<_> = groups
             .iter()
             .map(|g| (g.controller, g.checkpoint, g.events.len()))
@@ -78,7 +91,22 @@ impl Dispatcher {
                 |(controller, checkpoint, length)| (controller, checkpoint, events.by_ref().take(length).collect());
             shape.into_iter().map(group).collect()
         });
+        tried.note("extract", Stretch::since(began));
         Extracted { tried, result }
+    }
+
+    /// A trace, if the request of any event is traced.
+    fn begin_trace(&self, groups: &[Group]) -> Option<BatchTrace> {
+        let mut events = groups
+            .iter()
+            .flat_map(|group| &group.events)
+            .map(|event| event.event.id);
+        let traced = self.ports.traces.as_ref()?.traced(&mut events);
+        (!traced.is_empty()).then(|| BatchTrace {
+            began: SystemTime::now(),
+            traced,
+            stages: Vec::new(),
+        })
     }
 
     /// Takes a batch through the stages behind extraction; the next one, if it was extracted meanwhile.
@@ -87,14 +115,19 @@ impl Dispatcher {
         batch: Extracted,
         stopping: &mut watch::Receiver<bool>,
     ) -> Option<Extracted> {
-        let Extracted { tried, result } = batch;
+        let Extracted { mut tried, result } = batch;
         self.progress.working(tried.events);
         let resolved = match result {
-            Ok(groups) => self.resolve(groups).await,
+            Ok(groups) => self.resolve(groups, &mut tried).await,
             Err(fault) => Err(fault.into()),
         };
         let (committed, ahead) = match resolved {
-            Ok(resolved) => self.commit_and_go_ahead(resolved, &tried).await,
+            Ok(resolved) => {
+                let began = SystemTime::now();
+                let (committed, ended, ahead) = self.commit_and_go_ahead(resolved, &tried).await;
+                tried.note("log", Stretch { began, ended });
+                (committed, ahead)
+            }
             Err(failure) => (Err(failure), None),
         };
         let ahead = ahead.filter(|_| committed.is_ok());
@@ -116,24 +149,38 @@ impl Dispatcher {
     async fn resolve(
         &mut self,
         groups: Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>,
+        tried: &mut Tried,
     ) -> Result<ResolvedBatch, Failure> {
         let job = ResolveJob {
             groups,
             cache_is_valid: std::mem::replace(&mut self.cache_is_valid, true),
+            replayed: None,
+            traced: tried.trace.is_some(),
         };
-        Ok(self.actors.resolver.ask(ResolverJob::Resolve(job)).await??)
+        let began = SystemTime::now();
+        let resolved = self.actors.resolver.ask(ResolverJob::Resolve(job)).await;
+        tried.note("resolve", Stretch::since(began));
+        let resolved = resolved??;
+        for claim in &resolved.claims {
+            tried.note("claim", *claim);
+        }
+        Ok(resolved)
     }
 
     async fn commit_and_go_ahead(
         &mut self,
         resolved: ResolvedBatch,
         tried: &Tried,
-    ) -> (Result<(), Failure>, Option<Extracted>) {
+    ) -> (Result<(), Failure>, SystemTime, Option<Extracted>) {
         let logger = self.actors.logger.clone();
-        let commit = async { Ok(logger.ask(resolved).await??) };
+        let commit = async {
+            let outcome = logger.ask(resolved).await.map_err(Failure::from);
+            outcome.and_then(|done| Ok(done?))
+        };
         if tried.isolated || self.isolation.suspects().next().is_some() {
-            return (commit.await, None);
+            return (commit.await, SystemTime::now(), None);
         }
+        let commit = async { (commit.await, Instant::now(), SystemTime::now()) };
         let reached = |checkpoint: &Checkpoint| (checkpoint.controller, checkpoint.through);
         self.committing = tried.checkpoints.iter().map(reached).collect();
         let go_ahead = async {
@@ -147,8 +194,14 @@ impl Dispatcher {
                 _ => None,
             }
         };
-        let outcome = futures_util::future::join(commit, go_ahead).await;
+        let go_ahead = async { (go_ahead.await, Instant::now()) };
+        let ((outcome, committed, ended), (ahead, ready)) = futures_util::future::join(commit, go_ahead).await;
         self.committing.clear();
-        outcome
+        if ahead.is_some() {
+            // Nothing, if it was the commit that ended first.
+            self.progress
+                .blocked_by_commit(committed.saturating_duration_since(ready));
+        }
+        (outcome, ended, ahead)
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::ids::Timestamp;
 
 /// Why a dispatcher waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// What is away.
@@ -17,8 +19,19 @@ pub struct Waiting {
     pub since: Timestamp,
 }
 
+/// Seconds since start in which a batch was ready and could not go on. One that goes on at once adds nothing, and neither
+/// does a rest that is taken out of courtesy to senders.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    /// The batch before was being committed.
+    pub commit: f64,
+    /// The store or the dedup window was away.
+    pub outage: f64,
+}
+
 /// A dispatcher as the supervision report shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DispatcherReport {
     /// Events in the batch under way; 0 if idle.
@@ -31,6 +44,10 @@ pub struct DispatcherReport {
     pub backlog: u64,
     /// Controllers whose events are being bisected.
     pub suspects: u64,
+    /// Replays that this dispatcher runs.
+    pub replays: u64,
+    /// How long batches were blocked.
+    pub blocked_seconds: Blocked,
     /// Set while the store or the dedup window is away.
     pub waiting: Option<Waiting>,
 }
@@ -43,6 +60,9 @@ pub(in crate::shard) struct Progress {
     events: AtomicU64,
     backlog: AtomicU64,
     suspects: AtomicU64,
+    replays: AtomicU64,
+    blocked_by_commit_micros: AtomicU64,
+    blocked_by_outage_micros: AtomicU64,
     waiting: Mutex<Option<Waiting>>,
 }
 
@@ -58,6 +78,11 @@ impl Progress {
     pub(super) fn committed(&self, events: usize) {
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.events.fetch_add(events as u64, Ordering::Relaxed);
+        self.going_on();
+    }
+
+    /// It waits no more.
+    pub(super) fn going_on(&self) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
@@ -70,7 +95,16 @@ impl Progress {
         });
     }
 
-    pub(super) fn backlog(&self, events: u64, suspects: usize) {
+    pub(super) fn blocked_by_commit(&self, time: Duration) {
+        add(&self.blocked_by_commit_micros, time);
+    }
+
+    pub(super) fn blocked_by_outage(&self, time: Duration) {
+        add(&self.blocked_by_outage_micros, time);
+    }
+
+    pub(super) fn backlog(&self, events: u64, suspects: usize, replays: usize) {
+        self.replays.store(replays as u64, Ordering::Relaxed);
         self.backlog.store(events, Ordering::Relaxed);
         self.suspects.store(suspects as u64, Ordering::Relaxed);
     }
@@ -82,7 +116,21 @@ impl Progress {
             events: self.events.load(Ordering::Relaxed),
             backlog: self.backlog.load(Ordering::Relaxed),
             suspects: self.suspects.load(Ordering::Relaxed),
+            replays: self.replays.load(Ordering::Relaxed),
+            blocked_seconds: Blocked {
+                commit: seconds(&self.blocked_by_commit_micros),
+                outage: seconds(&self.blocked_by_outage_micros),
+            },
             waiting: self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
+}
+
+fn add(micros: &AtomicU64, time: Duration) {
+    let more = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    micros.fetch_add(more, Ordering::Relaxed);
+}
+
+fn seconds(micros: &AtomicU64) -> f64 {
+    Duration::from_micros(micros.load(Ordering::Relaxed)).as_secs_f64()
 }

@@ -1,6 +1,6 @@
 //! What comes of a batch, and what a failure means.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -8,7 +8,7 @@ use super::batch::{Group, Tried};
 use super::{Dispatcher, pause};
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
-use crate::ports::{Directory, StoreError};
+use crate::ports::{Directory, StoreError, TracedBatch};
 use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
 use crate::supervisor::{Fault, RestartPolicy};
 
@@ -24,12 +24,28 @@ pub(super) enum Failure {
     Conflict,
 }
 
+impl Failure {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Poison(_) => "poison",
+            Self::Away(_) => "outage",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Panicked(cause) => Self::Poison(cause),
             Fault::Full | Fault::Gone => Self::Away(fault.to_string()),
         }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        StageError::from(error).into()
     }
 }
 
@@ -83,10 +99,18 @@ impl Dispatcher {
 
     pub(super) async fn settle(
         &mut self,
-        tried: Tried,
+        mut tried: Tried,
         result: Result<(), Failure>,
         stopping: &mut watch::Receiver<bool>,
     ) {
+        if let (Some(traces), Some(trace)) = (&self.ports.traces, tried.trace.take()) {
+            traces.ended(TracedBatch {
+                shard: self.shard,
+                events: tried.events,
+                trace,
+                failure: result.as_ref().err().map(Failure::word),
+            });
+        }
         match result {
             Ok(()) => self.committed(&tried),
             Err(failure) => {
@@ -108,10 +132,16 @@ impl Dispatcher {
             self.ports.dedup.advance(*controller, *received_at);
             self.recent.insert(*controller, ());
         }
+        self.progress.committed(tried.events);
+        self.go_on();
+    }
+
+    /// What was away is back.
+    pub(super) fn go_on(&mut self) {
         if std::mem::take(&mut self.tries_in_vain) > 0 {
             tracing::info!(target: "conduit::supervision", shard = self.shard, "the pipeline goes on");
+            self.progress.going_on();
         }
-        self.progress.committed(tried.events);
     }
 
     fn pass(&mut self, controller: ControllerId, through: Sequence) {
@@ -138,7 +168,7 @@ impl Dispatcher {
         }
     }
 
-    async fn wait(&mut self, cause: &str, stopping: &mut watch::Receiver<bool>) {
+    pub(super) async fn wait(&mut self, cause: &str, stopping: &mut watch::Receiver<bool>) {
         if self.tries_in_vain == 0 {
             tracing::warn!(
                 target: "conduit::supervision",
@@ -153,7 +183,9 @@ impl Dispatcher {
             backoff_max: self.options.retry_max,
             ..self.options.restart
         };
+        let began = Instant::now();
         pause(policy.backoff(self.tries_in_vain), stopping).await;
+        self.progress.blocked_by_outage(began.elapsed());
     }
 
     /// Another writer was there first; the store knows how far the streams are.
@@ -176,7 +208,12 @@ impl Dispatcher {
     }
 }
 
-fn dead_letter(journaled: JournaledEvent, directory: &dyn Directory, attempts: u32, cause: &str) -> ResolvedEvent {
+pub(super) fn dead_letter(
+    journaled: JournaledEvent,
+    directory: &dyn Directory,
+    attempts: u32,
+    cause: &str,
+) -> ResolvedEvent {
     let message = format!("processing failed {attempts} times; the last cause was: {cause}");
     let reasons = vec![Notice::new("", "processing_failed", message)];
     let integration = directory.by_id(journaled.event.integration);

@@ -114,6 +114,8 @@ async fn what_was_asked_ahead_in_vain_is_asked_again() {
     let batch = ResolverJob::Resolve(ResolveJob {
         groups: vec![(controller, Sequence(0), vec![event(controller, hash)])],
         cache_is_valid: true,
+        replayed: None,
+        traced: false,
     });
     let resolved = resolver.handle(batch).await.unwrap();
     assert_eq!(

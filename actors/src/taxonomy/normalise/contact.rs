@@ -3,7 +3,7 @@
 use std::str::FromStr as _;
 
 use email_address::EmailAddress;
-use rlibphonenumber::{PhoneNumber, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
 use url::Url;
 
 use super::Invalid;
@@ -42,6 +42,13 @@ pub(super) fn phone(raw: &str, default_region: Option<&str>) -> Result<String, I
 /// Whether telephone numbers of this region (ISO 3166-1 alpha-2) are known.
 pub(crate) fn is_region(code: &str) -> bool {
     Region::from_code(code).is_ok()
+}
+
+/// A number of this region (ISO 3166-1 alpha-2) that is published as an example, as it is dialled within it.
+pub(crate) fn example_number(code: &str) -> Option<u64> {
+    let region = Region::from_code(code).ok()?;
+    let example = PHONE_NUMBER_UTIL.get_example_number(region).ok()?;
+    Some(example.national_number)
 }
 
 pub(super) fn url(raw: &str) -> Result<String, Invalid> {

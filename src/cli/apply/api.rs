@@ -1,0 +1,112 @@
+//! A client of the management API.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use awc::Client;
+use awc::http::Method;
+use serde_json::Value;
+use url::Url;
+
+use super::super::Usage;
+
+/// Longest answer that is read.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A server, and by which right.
+pub(super) struct Api {
+    client: Client,
+    base: String,
+    token: String,
+}
+
+impl Api {
+    pub(super) fn new(url: &str, token: &str) -> Result<Self, Usage> {
+        let base = url.trim_end_matches('/');
+        let parsed = Url::parse(base).ok();
+        if !parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+            return Err(Usage(format!(
+                "--url {url:?} must be the server's address, as http://127.0.0.1:8080"
+            )));
+        }
+        let token = token.trim();
+        if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(Usage(
+                "--token must be the operator's or a controller's token".to_owned(),
+            ));
+        }
+        Ok(Self {
+            client: Client::builder().timeout(Duration::from_secs(60)).finish(),
+            base: base.to_owned(),
+            token: token.to_owned(),
+        })
+    }
+
+    /// One call; an answer that is no success is an error that says why.
+    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let what = format!("{method} {}{path}", self.base);
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .insert_header(("authorization", format!("Bearer {}", self.token)));
+        let sent = match body {
+            Some(body) => request.send_json(body).await,
+            None => request.send().await,
+        };
+        // The client's errors may not be sent between threads, which anyhow asks for.
+        let mut answer = sent.map_err(|error| anyhow::anyhow!("{what}: no answer: {error}"))?;
+        let text = answer.body().limit(MAX_ANSWER_BYTES).await;
+        let text = text.map_err(|error| anyhow::anyhow!("{what}: {error}"))?;
+        if answer.status().is_success() {
+            if text.is_empty() {
+                return Ok(Value::Null);
+            }
+            return serde_json::from_slice(&text).with_context(|| format!("{what}: the answer is not JSON"));
+        }
+        bail!("{what}: {} {}", answer.status().as_u16(), problem(&text))
+    }
+
+    /// All pages of a list. The path has a query already.
+    pub(super) async fn list(&self, path: &str) -> Result<Vec<Value>> {
+        let mut all = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let mut page = self
+                .call(Method::GET, &format!("{path}limit=200{cursor}"), None)
+                .await?;
+            match page["items"].take() {
+                Value::Array(items) => all.extend(items),
+                _ => bail!("{}{path}: the answer is no list: is this Conduit?", self.base),
+            }
+            match page["nextCursor"].as_str() {
+                Some(next) => {
+                    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+                    cursor = format!("&cursor={next}");
+                }
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// The categories of personal data that the server knows.
+    pub(super) async fn categories(&self) -> Result<HashSet<String>> {
+        let taxonomy = self.call(Method::GET, "/api/v1/taxonomy", None).await?;
+        let items = taxonomy["items"].as_array().into_iter().flatten();
+        let names = items.filter_map(|item| item["category"].as_str());
+        Ok(names.map(ToOwned::to_owned).collect())
+    }
+}
+
+/// What a problem (RFC 9457) says, on a line, and a line for each of its errors.
+fn problem(text: &[u8]) -> String {
+    let Ok(problem) = serde_json::from_slice::<Value>(text) else {
+        return String::from_utf8_lossy(text).chars().take(400).collect();
+    };
+    let part = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
+    let mut shown = format!("{}: {}", part(&problem, "code"), part(&problem, "detail"));
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        shown += &format!("\n  {} {}", part(error, "pointer"), part(error, "message"));
+    }
+    shown
+}

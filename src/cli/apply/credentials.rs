@@ -1,0 +1,57 @@
+//! Where new credentials go: the server shows each only once.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use super::super::Usage;
+
+/// A file that only its owner reads, or the terminal.
+pub(super) enum Credentials {
+    File(PathBuf, File),
+    Printed,
+}
+
+impl Credentials {
+    /// Opens the file before anything is done, if there will be `any`: what cannot be kept must not be made.
+    pub(super) fn open(path: Option<&Path>, any: bool) -> Result<Self, Usage> {
+        let Some(path) = path.filter(|_| any) else {
+            return Ok(Self::Printed);
+        };
+        let open = || {
+            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+            // One that was there may be open to others.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            Ok::<_, std::io::Error>(file)
+        };
+        let file = open().map_err(|error| {
+            Usage(format!(
+                "--credentials-out {}: {error}; nothing was changed",
+                path.display()
+            ))
+        })?;
+        Ok(Self::File(path.to_owned(), file))
+    }
+
+    /// Keeps one. If the file does not take it, it is printed: it would be lost otherwise.
+    #[allow(clippy::print_stdout)]
+    pub(super) fn keep(&mut self, credential: &Value) -> Result<()> {
+        let kept = match self {
+            Self::File(path, file) => writeln!(file, "{credential}")
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("cannot write {}: the credentials are printed instead", path.display())),
+            Self::Printed => {
+                println!("{credential}");
+                return Ok(());
+            }
+        };
+        if kept.is_err() {
+            println!("{credential}");
+        }
+        kept
+    }
+}

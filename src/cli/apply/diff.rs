@@ -1,0 +1,123 @@
+//! What differs between two versions of a thing, field by field, for people.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+/// What names the elements of a list.
+const NAMES: [&str; 2] = ["name", "path"];
+
+/// One line for each difference.
+pub(super) fn diff(before: &Value, after: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    compare("", before, after, &mut lines);
+    lines
+}
+
+fn compare(place: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
+    if before == after {
+        return;
+    }
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for name in names {
+                let (old, new) = (old.get(name), new.get(name));
+                // A list that is left out is an empty one.
+                let none = match old.or(new) {
+                    Some(Value::Array(_)) => Value::Array(Vec::new()),
+                    _ => Value::Null,
+                };
+                compare(&inside(place, name), old.unwrap_or(&none), new.unwrap_or(&none), lines);
+            }
+        }
+        (Value::Array(old), Value::Array(new)) => match (named(old), named(new)) {
+            (Some(old), Some(new)) => compare_lists(place, &old, &new, lines),
+            _ => lines.push(format!("{place}: {} → {}", shown(before), shown(after))),
+        },
+        _ => lines.push(format!("{place}: {} → {}", shown(before), shown(after))),
+    }
+}
+
+type Named<'a> = Vec<(&'a str, &'a Value)>;
+
+/// The elements with their names, if all have one.
+fn named(elements: &[Value]) -> Option<Named<'_>> {
+    let name = |element: &Value| NAMES.iter().find(|name| element.get(name).is_some()).copied();
+    elements
+        .iter()
+        .map(|element| Some((element.get(name(element)?)?.as_str()?, element)))
+        .collect()
+}
+
+fn compare_lists(place: &str, old: &Named<'_>, new: &Named<'_>, lines: &mut Vec<String>) {
+    let find = |list: &Named<'_>, name: &str| list.iter().position(|(known, _)| *known == name);
+    for (name, before) in old {
+        match find(new, name) {
+            Some(at) => compare(&inside(place, name), before, new[at].1, lines),
+            None => lines.push(format!("- {}", inside(place, name))),
+        }
+    }
+    for (name, added) in new.iter().filter(|(name, _)| find(old, name).is_none()) {
+        lines.push(format!("+ {}: {}", inside(place, name), shown(added)));
+    }
+    let kept = |list: &Named<'_>, other: &Named<'_>| -> Vec<String> {
+        let both = list.iter().filter(|(name, _)| find(other, name).is_some());
+        both.map(|(name, _)| (*name).to_owned()).collect()
+    };
+    if kept(old, new) != kept(new, old) {
+        lines.push(format!("{place}: in another order"));
+    }
+}
+
+fn inside(place: &str, name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
+    let name = if name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    };
+    if place.is_empty() {
+        name
+    } else {
+        format!("{place} {name}")
+    }
+}
+
+/// A value on one line. JSON has no control characters in its texts.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "not set".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_difference_has_its_line() {
+        let before = json!({"name": "Shop", "defaultRegion": "DE", "events": [
+            {"name": "a", "fields": [{"path": "x.y", "required": false}, {"path": "z", "type": "string"}]},
+            {"name": "b", "fields": []}, {"name": "c"}, {"name": "d"}]});
+        let after = json!({"name": "Store", "dedup": {"windowSeconds": 5}, "events": [
+            {"name": "a", "fields": [{"path": "x.y", "required": true}]},
+            {"name": "d"}, {"name": "c", "fields": []}, {"name": "e \"\n"}]});
+        let expected = [
+            "dedup: not set → {\"windowSeconds\":5}",
+            "defaultRegion: \"DE\" → not set",
+            "events a fields x.y required: false → true",
+            "- events a fields z",
+            "- events b",
+            "+ events \"e \\\"\\n\": {\"name\":\"e \\\"\\n\"}",
+            "events: in another order",
+            "name: \"Shop\" → \"Store\"",
+        ];
+        assert_eq!(diff(&before, &after), expected);
+        assert!(diff(&before, &before).is_empty());
+        assert!(!diff(&json!({"x": [1, 2]}), &json!({"x": [2, 1]})).is_empty());
+    }
+}

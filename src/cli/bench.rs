@@ -1,0 +1,185 @@
+//! `conduit bench`: load on a server, of its own or a running one, and what came of it; and sweeps over settings.
+//!
+//! Without `--url` it starts a server of its own, this program in another process, with nothing stored and nothing but the
+//! settings that are given: what is set for a server that runs here changes no result, and is not touched.
+
+mod histogram;
+mod interrupt;
+mod load;
+mod measure;
+mod own;
+mod report;
+mod settings;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use load::{Shape, Target};
+use measure::{Watch, measure};
+use own::OwnServer;
+use report::{Report, Run};
+use settings::{Combination, Setting, Sweep};
+
+/// See the module's docs.
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    /// The webhookUrl of an integration on a running server; without it, a server of its own is started.
+    #[arg(long, requires_all = ["api_key", "secret"], conflicts_with_all = ["set", "sweep"])]
+    url: Option<String>,
+    /// The API key; the Bearer of webhookAuth may stay in front.
+    #[arg(long, env = "CONDUIT_SEND_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// The controller's webhook secret.
+    #[arg(long, env = "CONDUIT_SEND_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// With --url: a token that may read the controller's sums, to see the backlog worked off.
+    #[arg(long, env = "CONDUIT_BENCH_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// With --url: the type of the events. They have the fields email, phone, customer.name and order.
+    #[arg(long, default_value = "account_created")]
+    event: String,
+    /// Seconds of load.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    duration: u64,
+    /// Connections, each with one request under way at most.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    connections: u16,
+    /// Threads that send; 0: as many as there are cores, but no more than connections.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
+    threads: u16,
+    /// Events a second, whatever the answers take (open loop). Latencies then count from when an event was due. Without it,
+    /// each connection sends the next one as soon as it has its answer.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
+    /// People that events are about, drawn at random.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    subjects: u32,
+    /// Bytes of an event's body, about: 250 at least.
+    #[arg(long, alias = "event-size", default_value_t = 500, value_parser = clap::value_parser!(u32).range(250..=1_000_000))]
+    events_size: u32,
+    /// Seconds to wait for the backlog to be worked off.
+    #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    patience: u64,
+    /// Where its own server keeps its data, in a directory that is removed afterwards. What is measured is this disk.
+    #[arg(long, default_value = ".", value_name = "DIRECTORY", conflicts_with = "url")]
+    dir: PathBuf,
+    /// A setting of its own server, as pipeline.shards=2. May be given more than once. A database or a Redis must be empty
+    /// and for nothing else.
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Setting>,
+    /// A setting with its values, as pipeline.batch_events=256,1024: one run for each. Given more than once: for each
+    /// combination.
+    #[arg(long, value_name = "KEY=VALUE,VALUE")]
+    sweep: Vec<Sweep>,
+    /// Which run of a sweep is the best.
+    #[arg(long, value_enum, default_value_t = BestBy::Pipeline)]
+    best_by: BestBy,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What makes one run better than another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BestBy {
+    /// Most events accepted a second.
+    Accepted,
+    /// Most events worked off a second, from the first one sent until none is in flight.
+    Pipeline,
+    /// Lowest 99th percentile of latency.
+    P99,
+}
+
+impl Bench {
+    /// 0: done; 1: nothing was accepted, or the backlog was not worked off; 2: a setting is wrong.
+    #[allow(clippy::print_stderr, clippy::print_stdout)]
+    pub(super) fn run(&self) -> ExitCode {
+        let combinations = settings::combinations(&self.set, &self.sweep);
+        if self.url.is_none() {
+            for combination in &combinations {
+                if let Err(error) = own::check(combination) {
+                    eprintln!("conduit: {error:#}");
+                    return ExitCode::from(2);
+                }
+            }
+        }
+        interrupt::watch();
+        match self.report(&combinations) {
+            Ok(report) => {
+                print!("{}", if self.json { report.json() } else { report.text() });
+                if report.is_good() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                }
+            }
+            Err(error) => {
+                eprintln!("conduit: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    #[allow(clippy::print_stderr)]
+    fn report(&self, combinations: &[Combination]) -> Result<Report> {
+        let shape = self.shape();
+        let mut runs = Vec::with_capacity(combinations.len());
+        for (number, combination) in combinations.iter().enumerate() {
+            if !self.json {
+                eprintln!("{}", self.announced(combination, number, combinations.len()));
+            }
+            runs.push(self.run_one(combination, &shape)?);
+            anyhow::ensure!(!interrupt::came(), "interrupted");
+        }
+        Ok(Report::new(runs, &shape, self.best_by))
+    }
+
+    fn run_one(&self, combination: &Combination, shape: &Shape) -> Result<Run> {
+        let patience = Duration::from_secs(self.patience);
+        let (target, watch, _own) = match (&self.url, &self.api_key, &self.secret) {
+            (Some(url), Some(key), Some(secret)) => {
+                let watch = self.token.as_deref().map(|token| Watch::of(url, token)).transpose()?;
+                (Target::new(url, key, secret), watch, None)
+            }
+            _ => {
+                let own = OwnServer::start(&self.dir, combination).context("its own server")?;
+                (own.target(), Some(own.watch()?), Some(own))
+            }
+        };
+        measure(&target, watch.as_ref(), shape, patience, combination)
+    }
+
+    fn shape(&self) -> Shape {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = if self.threads == 0 {
+            cores
+        } else {
+            usize::from(self.threads)
+        };
+        Shape {
+            duration: Duration::from_secs(self.duration),
+            connections: usize::from(self.connections),
+            threads: threads.clamp(1, usize::from(self.connections)),
+            rate: self.rate,
+            subjects: self.subjects,
+            event_bytes: self.events_size as usize,
+            event: self.event.clone(),
+        }
+    }
+
+    fn announced(&self, combination: &Combination, number: usize, of: usize) -> String {
+        let pace = self.rate.map_or_else(
+            || "as fast as the answers come".to_owned(),
+            |rate| format!("{rate} events/s"),
+        );
+        let load = format!("{} s, {} connections, {pace}", self.duration, self.connections);
+        if of == 1 {
+            return load;
+        }
+        format!("{} of {of}: {}: {load}", number + 1, settings::shown(combination))
+    }
+}

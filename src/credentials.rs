@@ -1,0 +1,87 @@
+//! Stores which credentials were used, and removes those whose grace has ended.
+//!
+//! Both are done by every node, every `auth.usage_seconds`. Use that is not stored yet is lost in a crash, and waits while
+//! the database is away. A version whose grace has ended serves nowhere from that moment; it is removed once all nodes have
+//! had the time to store what they saw until then, so that it can be said truly whether its successor was used.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use conduit_actors::ids::Timestamp;
+use conduit_actors::ports::StoreError;
+use conduit_actors::shard::Shards;
+use conduit_actors::usage::{CredentialUse, UsageBooks};
+
+use crate::store::{GraceEnded, Store};
+
+/// What was taken out of the books. It goes back unless it was stored, also if whoever would store it is stopped meanwhile.
+struct Taken<'a> {
+    books: &'a UsageBooks,
+    uses: Vec<CredentialUse>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.books.give_back(std::mem::take(&mut self.uses));
+    }
+}
+
+/// Stores what was seen since this was called last.
+///
+/// # Errors
+/// [`StoreError`]: it is stored the next time.
+pub async fn store_uses(store: &dyn Store, books: &UsageBooks) -> Result<(), StoreError> {
+    let mut taken = Taken {
+        uses: books.take(),
+        books,
+    };
+    if !taken.uses.is_empty() {
+        store.note_uses(&taken.uses).await?;
+        taken.uses.clear();
+    }
+    Ok(())
+}
+
+/// Does both, again and again, for as long as it is polled.
+pub async fn keep(store: Arc<dyn Store>, shards: Arc<Shards>, every: Duration) {
+    let nodes_have_stored = i64::try_from(every.as_millis()).unwrap_or(i64::MAX).saturating_mul(2);
+    loop {
+        tokio::time::sleep(every).await;
+        let before = Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(nodes_have_stored));
+        let done = match store_uses(&*store, shards.usage()).await {
+            Ok(()) => store.remove_ended(before).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(ended) => ended.iter().for_each(report),
+            // That the database is away is said elsewhere, by those whom it keeps waiting.
+            Err(error) => tracing::debug!(%error, "the use of credentials cannot be stored yet"),
+        }
+    }
+}
+
+fn report(ended: &GraceEnded) {
+    let GraceEnded {
+        did,
+        integration,
+        at,
+        successor_used,
+    } = ended;
+    let what = if integration.is_some() {
+        "API key"
+    } else {
+        "webhook secret"
+    };
+    let integration = integration.map(|id| id.to_string()).unwrap_or_default();
+    if *successor_used {
+        tracing::info!(did = did.as_str(), integration, %at, "the grace of the previous {what} ended: it is removed");
+    } else {
+        tracing::warn!(
+            did = did.as_str(),
+            integration,
+            %at,
+            "the grace of the previous {what} ended, and the new one was never used: who still sends with the old one gets \
+             401"
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! The versions of both credentials: when each was issued and used, and their end.
+
+use actix_web::web::{Bytes, Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use conduit_actors::ids::Timestamp;
+use conduit_actors::ports::Credential;
+use conduit_actors::usage::CredentialOwner;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::guard::Principal;
+use super::paging::{self, Query};
+use super::problem::Problem;
+use super::state::App;
+use super::{controllers, integrations};
+use crate::credentials::store_uses;
+use crate::secrets::{Purpose, generate};
+use crate::store::{CredentialVersion, CredentialVersions, RetiredBecause};
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Which {
+    Current,
+    Previous,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    which: Which,
+}
+
+fn shown_version(version: &CredentialVersion) -> Value {
+    json!({
+        "issuedAt": version.issued_at,
+        "lastUsedAt": version.last_used_at,
+        "addresses": version.addresses.count(),
+    })
+}
+
+/// When the version before ended, and why; none: it still serves.
+fn retired(
+    credential: &Credential,
+    previous: &CredentialVersion,
+    now: Timestamp,
+) -> Option<(Timestamp, RetiredBecause)> {
+    let ended = |until| (until <= now).then_some((until, RetiredBecause::GraceEnded));
+    match &credential.previous {
+        // It is removed a little later.
+        Some((_, until)) => ended(*until),
+        None => previous.retired.or_else(|| ended(now)),
+    }
+}
+
+/// What is worth a look before the old one ends, or because it has.
+fn warnings(credential: &Credential, versions: &CredentialVersions, now: Timestamp) -> Vec<Value> {
+    let Some(previous) = &versions.previous else {
+        return Vec::new();
+    };
+    let warning = |code, message: String| json!({"code": code, "message": message});
+    let unused = versions.current.last_used_at.is_none();
+    let serves_until = credential
+        .previous
+        .as_ref()
+        .map(|(_, until)| *until)
+        .filter(|until| *until > now);
+    let mut found = Vec::new();
+    match (serves_until, retired(credential, previous, now)) {
+        (Some(until), _) => {
+            if unused {
+                let message = format!("the new one was not used yet: put it into all senders before {until}");
+                found.push(warning("current_unused", message));
+            }
+            if let Some(last) = previous
+                .last_used_at
+                .filter(|last| Some(*last) > versions.current.issued_at)
+            {
+                let message = format!(
+                    "the previous one was still used, at {last}: it ends at {until}, or as soon as it is revoked"
+                );
+                found.push(warning("previous_in_use", message));
+            }
+        }
+        (None, Some((at, RetiredBecause::GraceEnded))) if unused => {
+            let message = format!(
+                "the grace of the previous one ended at {at}, and the new one was never used: who still sends with the \
+                 old one gets 401"
+            );
+            found.push(warning("current_unused_after_grace", message));
+        }
+        _ => {}
+    }
+    found
+}
+
+fn shown(credential: &Credential, versions: &CredentialVersions, now: Timestamp) -> Value {
+    let unknown = credential.previous.as_ref().map(|_| CredentialVersion::default());
+    let previous = versions.previous.clone().or(unknown).map(|previous| {
+        let mut shown = shown_version(&previous);
+        let retired = retired(credential, &previous, now);
+        let until = credential.previous.as_ref().map(|(_, until)| *until);
+        shown["servesUntil"] = json!(until.filter(|_| retired.is_none()));
+        shown["retiredAt"] = json!(retired.map(|(at, _)| at));
+        shown["retiredBecause"] = json!(retired.map(|(_, because)| because.as_str()));
+        shown
+    });
+    json!({
+        "current": shown_version(&versions.current),
+        "previous": previous,
+        "warnings": warnings(credential, versions, now),
+    })
+}
+
+/// What is known of a credential now, what this node saw last included.
+async fn state(app: &App, owner: CredentialOwner, credential: &Credential) -> Result<Value, Problem> {
+    store_uses(&*app.store, app.shards.usage()).await?;
+    let versions = app.store.credential_versions(owner).await?;
+    Ok(shown(credential, &versions, Timestamp::now()))
+}
+
+fn nothing_to_revoke() -> Problem {
+    let detail = "there is no previous one that still serves; \"which\": \"current\" ends the current one at once";
+    Problem::conflict("nothing_to_revoke", detail)
+}
+
+/// `GET /api/v1/controllers/{did}/webhook-secret`
+pub(super) async fn secret(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    did: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Query::read(&request, &[])?;
+    let row = controllers::load(&principal, &app, &did).await?;
+    let owner = CredentialOwner::Controller(row.id);
+    Ok(HttpResponse::Ok().json(state(&app, owner, &row.webhook_secret).await?))
+}
+
+/// `POST /api/v1/controllers/{did}/webhook-secret/revoke`
+pub(super) async fn revoke_secret(
+    principal: Principal,
+    app: Data<App>,
+    did: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let row = controllers::load(&principal, &app, &did).await?;
+    let (owner, now) = (CredentialOwner::Controller(row.id), Timestamp::now());
+    let Revocation { which } = paging::json(&body)?;
+    let mut credential = row.webhook_secret;
+    let answer = match which {
+        Which::Current => {
+            let secret = generate(Purpose::WebhookSecret);
+            app.store.revoke_all(owner, secret.hash()).await?;
+            json!({"webhookSecret": secret.expose(), "previousValidUntil": now})
+        }
+        Which::Previous => {
+            if !app.store.revoke_previous(owner, now).await? {
+                return Err(nothing_to_revoke());
+            }
+            credential.previous = None;
+            state(&app, owner, &credential).await?
+        }
+    };
+    app.directory.refresh(&*app.store, &row.did).await?;
+    tracing::info!(
+        did = row.did.as_str(),
+        current = which == Which::Current,
+        "webhook secret revoked"
+    );
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// `GET /api/v1/integrations/custom/{id}/api-key`
+pub(super) async fn key(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Query::read(&request, &["did"])?;
+    let (_, row) = integrations::load(&principal, &app, &id).await?;
+    let owner = CredentialOwner::Integration(row.id);
+    Ok(HttpResponse::Ok().json(state(&app, owner, &row.api_key).await?))
+}
+
+/// `POST /api/v1/integrations/custom/{id}/api-key/revoke`
+pub(super) async fn revoke_key(
+    principal: Principal,
+    app: Data<App>,
+    id: Path<String>,
+    body: Bytes,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = integrations::load(&principal, &app, &id).await?;
+    let (owner, now) = (CredentialOwner::Integration(row.id), Timestamp::now());
+    let Revocation { which } = paging::json(&body)?;
+    let mut credential = row.api_key;
+    let answer = match which {
+        Which::Current => {
+            let key = generate(Purpose::ApiKey);
+            app.store.revoke_all(owner, key.hash()).await?;
+            json!({"webhookAuth": format!("Bearer {}", key.expose()), "previousValidUntil": now})
+        }
+        Which::Previous => {
+            if !app.store.revoke_previous(owner, now).await? {
+                return Err(nothing_to_revoke());
+            }
+            credential.previous = None;
+            state(&app, owner, &credential).await?
+        }
+    };
+    app.directory.refresh(&*app.store, &did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, current = which == Which::Current, "API key revoked");
+    Ok(HttpResponse::Ok().json(answer))
+}

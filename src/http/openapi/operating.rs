@@ -1,0 +1,82 @@
+//! Sums, supervision, probes, and this document.
+
+use serde_json::{Value, json};
+
+use super::super::probes::{Alive, Readiness};
+use super::super::stats::{Stats, Supervision};
+use super::operation::{Group, Operation};
+use super::parameters::Text;
+use crate::metrics::MEDIA_TYPE;
+
+fn supervision() -> Value {
+    json!({"shards": [{"shard": 0, "healthy": true, "actors": [
+                {"actor": "PiiExtractorActor", "state": "running", "generation": 1, "restarts": 0, "restartsInWindow": 0,
+                 "overBudget": false, "lastFailure": null, "lastFailureAt": null, "mailboxDepth": 0, "handled": 12}],
+            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "waiting": null}}],
+        "journal": {"segments": 1, "diskBytes": 1_048_576, "inFlightBytes": 0, "inFlightEvents": 0, "batches": 90,
+                    "events": 340, "lastSyncMicros": 410, "refusing": false,
+                    "retainedSegments": 2, "retainedBytes": 134_217_728, "retainedSince": "2026-03-30T10:30:00.000Z",
+                    "givenUpSegments": 0},
+        "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1})
+}
+
+fn readiness(status: &str, detail: &str) -> Value {
+    json!({"status": status, "checks": [{"name": "journal", "status": status, "detail": detail}]})
+}
+
+pub(super) fn group() -> Group {
+    let stats = Operation::get("/api/v1/stats", "getStats", "Sums of events")
+        .about("`accepted` is the sum of the others, at every moment. `inFlight` is this node's.")
+        .of_some_controller()
+        .gives::<Stats>(
+            200,
+            "The sums.",
+            json!({"accepted": 5, "processed": 3, "duplicate": 1, "rejected": 1, "failed": 0, "inFlight": 0}),
+        );
+    let supervise = Operation::get("/api/v1/supervision", "getSupervision", "State of this node's parts")
+        .operator_only()
+        .gives::<Supervision>(200, "Shards, actors, journal, dedup windows.", supervision());
+    let metrics = Operation::get("/metrics", "getMetrics", "Metrics")
+        .about("For Prometheus. Nothing in it names a tenant.")
+        .open()
+        .gives_nothing(200, "Prometheus' text format.")
+        .or_gives::<Text>(MEDIA_TYPE, json!("# HELP conduit_accepted_total …\n"));
+    let live = Operation::get("/livez", "getLiveness", "Liveness")
+        .open()
+        .gives::<Alive>(200, "The process answers.", json!({"status": "alive"}))
+        .also_head("headLiveness");
+    let ready = Operation::get("/readyz", "getReadiness", "Readiness")
+        .about("`degraded` is ready: events are accepted, but something waits.")
+        .open()
+        .gives::<Readiness>(
+            200,
+            "`ready` or `degraded`: send events here.",
+            readiness("ready", "0 events in flight"),
+        )
+        .gives::<Readiness>(
+            503,
+            "`unavailable`: send them elsewhere.",
+            readiness("unavailable", "full: the pipeline is behind"),
+        )
+        .also_head("headReadiness");
+    let document = Operation::get("/api/v1/openapi.json", "getOpenapi", "This document")
+        .open()
+        .gives::<Value>(200, "OpenAPI 3.1.", json!({"openapi": "3.1.1"}));
+    let page = Operation::get("/api/docs", "getDocs", "This document as a page")
+        .open()
+        .gives_nothing(200, "The page; it needs no script, and asks no other host.")
+        .or_gives::<Text>("text/html; charset=utf-8", json!("<!doctype html>…"));
+    let style = Operation::get("/api/docs/style.css", "getDocsStyle", "The style of that page")
+        .open()
+        .gives_nothing(200, "The style.")
+        .or_gives::<Text>("text/css; charset=utf-8", json!("body { … }"));
+    let mut operations = vec![stats, supervise, metrics];
+    operations.extend(live);
+    operations.extend(ready);
+    operations.extend([document, page, style]);
+    Group {
+        name: "Operating",
+        about: "For the operator, and for what watches.",
+        operations,
+    }
+}

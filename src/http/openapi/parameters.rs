@@ -1,0 +1,56 @@
+//! Schemas of query parameters and headers that have no type of their own.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::super::paging::{DEFAULT_LIMIT, MAX_LIMIT};
+
+macro_rules! parameter {
+    ($(#[$doc:meta])* $name:ident, $($json:tt)+) => {
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($($json)+)
+            }
+        }
+    };
+}
+
+parameter!(
+    /// `limit`.
+    Limit, {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+);
+parameter!(
+    /// `order` of activities.
+    Order, {"type": "string", "enum": ["triggeredAt", "sequence"], "default": "triggeredAt"}
+);
+parameter!(
+    /// `cursor` of activities.
+    ActivityCursor, {
+        "type": "string",
+        "pattern": "^-?[0-9]{1,14}\\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[0-9]{1,18}$",
+    }
+);
+parameter!(
+    /// `true` or `false` in a query.
+    Flag, {"type": "string", "enum": ["true", "false"], "default": "false"}
+);
+parameter!(
+    /// `If-Match`: an ETag of ours, or `*`.
+    IfMatch, {"type": "string", "pattern": "^(?:\\*|(?:W/)?\"[0-9]{1,18}\")$"}
+);
+parameter!(
+    /// A text that is not JSON.
+    Text, {"type": "string"}
+);

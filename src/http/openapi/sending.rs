@@ -1,0 +1,120 @@
+//! The event endpoint.
+
+use std::borrow::Cow;
+
+use conduit_actors::ids::{ControllerDid, EventId, EventType, ProcessorId, Timestamp};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::json;
+
+use super::super::request_id::EVENT_PATH;
+use super::operation::{Group, Operation};
+
+/// The body of an event.
+pub(super) struct SentEvent;
+
+impl JsonSchema for SentEvent {
+    fn schema_name() -> Cow<'static, str> {
+        "SentEvent".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An event: two fields of its own, and whatever else; the integration's mapping says what that \
+                            means. I-JSON (RFC 7493): no name twice in an object. At most 64 levels deep.",
+            "type": "object",
+            "properties": {
+                "event": generator.subschema_for::<EventType>(),
+                "triggeredAt": {
+                    "allOf": [generator.subschema_for::<Timestamp>()],
+                    "description": "When it happened, with its offset; at most 24 hours ahead.",
+                },
+            },
+            "required": ["event", "triggeredAt"],
+            "additionalProperties": true,
+        })
+    }
+}
+
+/// The answer to an event that was accepted. Written by hand in `ingest`, where time counts.
+struct Receipt;
+
+impl JsonSchema for Receipt {
+    fn schema_name() -> Cow<'static, str> {
+        "Receipt".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The event is on stable storage.",
+            "type": "object",
+            "properties": {
+                "status": {"const": "accepted"},
+                "eventId": generator.subschema_for::<EventId>(),
+                "receivedAt": generator.subschema_for::<Timestamp>(),
+            },
+            "required": ["status", "eventId", "receivedAt"],
+        })
+    }
+}
+
+pub(super) fn group() -> Group {
+    let body = [
+        "body_empty",
+        "body_incomplete",
+        "body_timeout",
+        "body_too_large",
+        "content_encoding_unsupported",
+        "event_invalid",
+        "event_missing",
+        "json_duplicate_key",
+        "json_invalid",
+        "json_not_an_object",
+        "json_too_deep",
+        "request_invalid",
+        "triggered_at_in_future",
+        "triggered_at_invalid",
+        "triggered_at_missing",
+    ];
+    let here = [
+        "credentials_unconfirmed",
+        "internal_error",
+        "journal_full",
+        "journal_unavailable",
+        "overloaded",
+        "shutting_down",
+    ];
+    let send = Operation::post(EVENT_PATH, "sendEvent", "Send an event")
+        .about(
+            "A 200 means that the event is on stable storage; what becomes of it is asynchronous, see `getEvent`. \
+             Checks come in this order: query (400), credentials (401), body (400), storage (500). A 500 has \
+             `Retry-After`: nothing was kept, send it again. An event that was sent twice is a duplicate within the \
+             dedup window, and does no harm.",
+        )
+        .by_senders()
+        .required_query::<ControllerDid>(
+            "did",
+            "The controller; it is in the webhookUrl.",
+            "did:web:shop.example",
+        )
+        .required_query::<ProcessorId>("dpid", "The data processor; it is in the webhookUrl.", "web-shop")
+        .takes::<SentEvent>(
+            "The event.",
+            json!({"event": "account_created", "triggeredAt": "2026-04-06T10:30:00Z", "email": "ada@shop.example",
+                   "customer": {"name": "Ada"}}),
+        )
+        .gives::<Receipt>(
+            200,
+            "Accepted: on stable storage.",
+            json!({"status": "accepted", "eventId": "019d6242-3a5b-7c30-9f4e-0c2b6a1d8e57",
+                   "receivedAt": "2026-04-06T10:30:00.123Z"}),
+        )
+        .leads_to("getEvent", &[("id", "$response.body#/eventId")])
+        .problems(400, &["did_invalid", "did_missing", "dpid_invalid", "dpid_missing"])
+        .problems(400, &body)
+        .problems(500, &here);
+    Group {
+        name: "Sending",
+        about: "What the systems of a controller call.",
+        operations: vec![send],
+    }
+}

@@ -1,0 +1,140 @@
+//! The spans of requests, by OpenTelemetry's conventions for HTTP servers.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use actix_web::dev::ServiceRequest;
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Data;
+use actix_web::{HttpMessage as _, HttpRequest};
+use conduit_actors::ids::EventId;
+use conduit_actors::ingest::OnDurable;
+
+use super::request_id::RequestId;
+use super::state::App;
+use crate::telemetry::{Kind, Span, SpanContext, Tracer};
+
+/// Asked too often to be of interest.
+const NOT_TRACED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
+
+/// A request that is traced.
+pub(super) struct Traced {
+    tracer: Arc<Tracer>,
+    context: SpanContext,
+    parent: Option<SpanContext>,
+    began: SystemTime,
+}
+
+/// The span of a request, for those below it.
+#[derive(Clone, Copy)]
+struct Current(SpanContext);
+
+/// The event that a request brought.
+#[derive(Clone, Copy)]
+struct Brought(EventId);
+
+/// Begins the span of a request, if it is to have one.
+pub(super) fn begin(request: &ServiceRequest) -> Option<Traced> {
+    let tracer = request.app_data::<Data<App>>()?.tracer.as_ref()?;
+    if NOT_TRACED.contains(&request.path()) {
+        return None;
+    }
+    let mut values = request.headers().get_all("traceparent");
+    // More than one is none.
+    let traceparent = values.next().filter(|_| values.next().is_none());
+    let (context, parent) = tracer.sample(traceparent.and_then(|value| value.to_str().ok()))?;
+    request.extensions_mut().insert(Current(context));
+    Some(Traced {
+        tracer: Arc::clone(tracer),
+        context,
+        parent,
+        began: SystemTime::now(),
+    })
+}
+
+impl Traced {
+    pub(super) fn end(self, request: &HttpRequest, status: StatusCode, problem: Option<&'static str>, id: &RequestId) {
+        let method = match *request.method() {
+            Method::GET => "GET",
+            Method::POST => "POST",
+            Method::PUT => "PUT",
+            Method::DELETE => "DELETE",
+            Method::HEAD => "HEAD",
+            Method::OPTIONS => "OPTIONS",
+            Method::PATCH => "PATCH",
+            // Any text may be a method.
+            _ => "_OTHER",
+        };
+        // As it is declared, with {id} for an id: paths have DIDs in them.
+        let route = request.match_pattern();
+        let name = route
+            .as_ref()
+            .map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
+        let mut attributes = vec![
+            ("http.request.method", method.into()),
+            ("http.response.status_code", i64::from(status.as_u16()).into()),
+            ("conduit.request_id", id.to_string().into()),
+        ];
+        attributes.extend(route.map(|route| ("http.route", route.into())));
+        attributes.extend(problem.map(|code| ("error.type", code.into())));
+        let brought = request.extensions().get::<Brought>().copied();
+        attributes.extend(brought.map(|Brought(event)| ("conduit.event_id", event.to_string().into())));
+        self.tracer.record(Span {
+            context: self.context,
+            parent: self.parent.map(|parent| parent.span),
+            name: name.into(),
+            kind: Kind::Server,
+            began: self.began,
+            ended: SystemTime::now(),
+            attributes,
+            links: Vec::new(),
+            failed: status.is_server_error(),
+        });
+    }
+}
+
+/// An append to the journal, if its request is traced.
+pub(super) struct Append {
+    tracer: Arc<Tracer>,
+    request: SpanContext,
+    began: SystemTime,
+}
+
+/// Begins the span of an append.
+pub(super) fn append(app: &App, request: &HttpRequest) -> Option<Append> {
+    let tracer = app.tracer.as_ref()?;
+    let Current(context) = request.extensions().get::<Current>().copied()?;
+    Some(Append {
+        tracer: Arc::clone(tracer),
+        request: context,
+        began: SystemTime::now(),
+    })
+}
+
+impl Append {
+    /// Notes which request the event came by, before a batch can have it.
+    pub(super) fn on_durable(&self) -> OnDurable {
+        let (tracer, request) = (Arc::clone(&self.tracer), self.request);
+        OnDurable(Box::new(move |event| tracer.note(event, request)))
+    }
+
+    /// The event was accepted, or was not.
+    pub(super) fn end(self, request: &HttpRequest, event: Option<EventId>) {
+        let mut attributes = Vec::new();
+        if let Some(event) = event {
+            request.extensions_mut().insert(Brought(event));
+            attributes.push(("conduit.event_id", event.to_string().into()));
+        }
+        self.tracer.record(Span {
+            context: self.request.child(),
+            parent: Some(self.request.span),
+            name: "journal append".into(),
+            kind: Kind::Internal,
+            began: self.began,
+            ended: SystemTime::now(),
+            attributes,
+            links: Vec::new(),
+            failed: event.is_none(),
+        });
+    }
+}

@@ -1,0 +1,155 @@
+//! The end: in order, within its time, and faster when asked again.
+//!
+//! 1. Readiness says no, and requests are still served for `server.drain_seconds`: load balancers look elsewhere.
+//! 2. Nothing more is accepted. Idle connections are closed, the others after the answer that is under way, which says
+//!    `Connection: close`, or GOAWAY by HTTP/2.
+//! 3. The batches under way end, the journal is written and closed, the database's connections are closed.
+//!
+//! Steps 2 and 3 share `server.shutdown_seconds`. Whatever is cut off there was not answered, or is in the journal.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::Running;
+use crate::credentials;
+
+/// What each step still gets after a second signal.
+const HURRY: Duration = Duration::from_millis(500);
+
+/// How long the collector of traces may take for the last of them.
+const TRACES: Duration = Duration::from_secs(2);
+
+/// SIGTERM and SIGINT.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for either; its name.
+    pub(super) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Time that is left, less once a second signal comes.
+struct Remaining {
+    signals: Option<Signals>,
+    hurried: bool,
+}
+
+impl Remaining {
+    /// What `work` gives, if it ends by `limit`.
+    async fn until<T>(&mut self, limit: Instant, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let limit = if self.hurried {
+                limit.min(Instant::now() + HURRY)
+            } else {
+                limit
+            };
+            let again = async {
+                match self.signals.as_mut() {
+                    Some(signals) => signals.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                done = &mut work => return Some(done),
+                () = sleep_until(limit) => return None,
+                name = again, if !self.hurried => {
+                    tracing::warn!("{name} again: stopping without waiting any longer");
+                    self.hurried = true;
+                }
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Stops in order, see the module's docs. What is in flight stays in the journal and is taken up by the next start.
+    pub async fn stop(self) {
+        let server = &self.app.config.server;
+        let (drain, time) = (
+            Duration::from_secs(server.drain_seconds),
+            Duration::from_secs(server.shutdown_seconds),
+        );
+        let mut remaining = Remaining {
+            signals: self.signals,
+            hurried: false,
+        };
+        self.app.begin_stop();
+        tracing::info!(drain_seconds = drain.as_secs(), "stopping: readiness says no");
+        if !drain.is_zero() {
+            let pause = Instant::now() + drain;
+            // A second signal ends the pause, however long it would have been.
+            let _ = remaining.until(pause, std::future::pending::<()>()).await;
+        }
+
+        let began = Instant::now();
+        let limit = began + time;
+        tracing::info!("stopping: nothing more is accepted, requests under way are answered");
+        // Some of the time is kept for what comes behind: nobody is answered by it, but less is done twice.
+        let answered = remaining.until(began + time * 3 / 4, self.server.stop(true)).await;
+        if answered.is_none() {
+            tracing::warn!("stopping: connections were cut off; what they carried was not answered");
+        }
+        // If it has not ended, this ends it, and all connections with it.
+        self.serving.abort();
+        self.following.abort();
+        self.replaying.abort();
+        self.retaining.abort();
+        self.pruning.abort();
+
+        if remaining.until(limit, self.app.shards.stop()).await.is_some() {
+            tracing::info!("stopping: the batches under way have ended");
+        } else {
+            tracing::warn!("stopping: a batch under way was left; its events are in the journal");
+        }
+        if let Some(Err(error)) = remaining.until(limit, self.store.release_replays()).await {
+            tracing::debug!(%error, "other nodes take up the replays when their leases end");
+        }
+        let journal = Arc::clone(&self.app.journal);
+        // A thread of its own, which a disk that hangs cannot make anyone wait for.
+        let (tell_closed, closed) = oneshot::channel();
+        std::thread::spawn(move || {
+            journal.close();
+            let _ = tell_closed.send(());
+        });
+        match remaining.until(limit, closed).await {
+            Some(_) => tracing::info!(
+                in_flight = self.app.journal.report().in_flight_events,
+                "stopping: the journal is closed"
+            ),
+            None => tracing::warn!("stopping: the journal's disk does not answer; what waited for it was not answered"),
+        }
+        if let Some(tracer) = &self.app.tracer {
+            let _ = remaining.until(limit, tracer.close(TRACES)).await;
+        }
+        self.noting.abort();
+        let uses = credentials::store_uses(&*self.store, self.app.shards.usage());
+        if let Some(Err(error)) = remaining.until(limit, uses).await {
+            tracing::warn!(%error, "which credentials were used last could not be stored");
+        }
+        if remaining.until(limit, self.store.close()).await.is_none() {
+            tracing::warn!("stopping: the database's connections were left");
+        }
+        tracing::info!(seconds = began.elapsed().as_secs_f32(), "stopped");
+    }
+}

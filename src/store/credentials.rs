@@ -1,0 +1,155 @@
+//! The versions of credentials: what is known of each, and how one ends.
+
+use async_trait::async_trait;
+use conduit_actors::ids::{ControllerDid, IntegrationId, Timestamp};
+use conduit_actors::personal::CredentialHash;
+use conduit_actors::ports::{Credential, StoreError};
+use conduit_actors::usage::{AddressSketch, CredentialOwner, CredentialUse};
+
+use super::ChangeError;
+
+/// Why a version serves no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetiredBecause {
+    /// Its grace ended.
+    GraceEnded,
+    /// Somebody revoked it.
+    Revoked,
+    /// A rotation left it no grace.
+    Replaced,
+}
+
+impl RetiredBecause {
+    pub(super) const ALL: [Self; 3] = [Self::GraceEnded, Self::Revoked, Self::Replaced];
+
+    /// Stable, for programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::GraceEnded => "grace_ended",
+            Self::Revoked => "revoked",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// One version of a credential.
+#[derive(Debug, Clone, Default)]
+pub struct CredentialVersion {
+    /// None: before this was recorded.
+    pub issued_at: Option<Timestamp>,
+    /// None: not yet, as far as is known.
+    pub last_used_at: Option<Timestamp>,
+    /// From where it was used.
+    pub addresses: AddressSketch,
+    /// When it ended, and why; none: it has not.
+    pub retired: Option<(Timestamp, RetiredBecause)>,
+}
+
+/// Both versions of a credential.
+#[derive(Debug, Clone, Default)]
+pub struct CredentialVersions {
+    /// The one that serves.
+    pub current: CredentialVersion,
+    /// The one before, whether it still serves or not; none: there was none.
+    pub previous: Option<CredentialVersion>,
+}
+
+/// A version whose grace has ended, and which is now gone.
+#[derive(Debug, Clone)]
+pub struct GraceEnded {
+    /// Whose it was.
+    pub did: ControllerDid,
+    /// The integration whose API key it was; none: it was the controller's webhook secret.
+    pub integration: Option<IntegrationId>,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whether its successor was used by then.
+    pub successor_used: bool,
+}
+
+/// Keeps the versions of credentials. Those that the other methods of the store make and replace are in it.
+#[async_trait]
+pub trait CredentialLedger: Send + Sync {
+    /// What is known of a credential; nothing, if nothing is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn credential_versions(&self, owner: CredentialOwner) -> Result<CredentialVersions, StoreError>;
+
+    /// Adds what was seen: the later time of use, and the addresses of both. Versions that are gone are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a part of it may be kept; adding it again changes nothing.
+    async fn note_uses(&self, uses: &[CredentialUse]) -> Result<(), StoreError>;
+
+    /// Ends the version before the current one, if it still serves at `now`; whether it did.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    async fn revoke_previous(&self, owner: CredentialOwner, now: Timestamp) -> Result<bool, ChangeError>;
+
+    /// Puts a new version in the place of all that there are.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    async fn revoke_all(&self, owner: CredentialOwner, successor: CredentialHash) -> Result<(), ChangeError>;
+
+    /// Removes the versions whose grace ended at `before` or earlier; each is told once, by whichever node removes it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn remove_ended(&self, before: Timestamp) -> Result<Vec<GraceEnded>, StoreError>;
+}
+
+/// A credential with nothing beside it.
+pub(super) const fn alone(current: CredentialHash) -> Credential {
+    Credential {
+        current,
+        previous: None,
+    }
+}
+
+/// The two kinds of credentials, as the tables have them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kind {
+    /// Where they are.
+    pub(super) table: &'static str,
+    /// What their columns' names begin with.
+    pub(super) prefix: &'static str,
+}
+
+impl Kind {
+    pub(super) const SECRET: Self = Self {
+        table: "controllers",
+        prefix: "secret",
+    };
+    pub(super) const KEY: Self = Self {
+        table: "integrations",
+        prefix: "key",
+    };
+
+    pub(super) const fn of(owner: CredentialOwner) -> Self {
+        match owner {
+            CredentialOwner::Controller(_) => Self::SECRET,
+            CredentialOwner::Integration(_) => Self::KEY,
+        }
+    }
+}
+
+/// Rows that are read and written at a time.
+pub(super) const USES: usize = 256;
+
+/// In an order that is everywhere the same, so that nodes that lock them do not wait for each other in a circle.
+pub(super) fn in_order(uses: &[CredentialUse]) -> Vec<&CredentialUse> {
+    let mut uses: Vec<_> = uses.iter().collect();
+    uses.sort_by_key(|seen| (id(seen.owner), *seen.hash.as_bytes()));
+    uses
+}
+
+pub(super) const fn id(owner: CredentialOwner) -> uuid::Uuid {
+    match owner {
+        CredentialOwner::Controller(id) => id.as_uuid(),
+        CredentialOwner::Integration(id) => id.as_uuid(),
+    }
+}

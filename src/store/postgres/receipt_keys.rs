@@ -1,0 +1,36 @@
+//! The public keys that receipts were signed with.
+
+use async_trait::async_trait;
+use conduit_actors::ports::StoreError;
+
+use super::super::receipt_keys::{ReceiptKeyRow, ReceiptKeys, receipt_key_row};
+use super::{OrStoreError as _, PostgresStore};
+
+#[async_trait]
+impl ReceiptKeys for PostgresStore {
+    async fn add_receipt_key(&self, key: &ReceiptKeyRow) -> Result<(), StoreError> {
+        let add = async {
+            sqlx::query("INSERT INTO receipt_keys (public_key, first_seen_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(&key.public_key[..])
+                .bind(key.first_seen_at.as_millis())
+                .execute(&self.pool)
+                .await
+                .or_store_error()
+                .map(drop)
+        };
+        self.driver.run_in_time(add).await
+    }
+
+    async fn receipt_keys(&self) -> Result<Vec<ReceiptKeyRow>, StoreError> {
+        let read = async {
+            let rows = sqlx::query(
+                "SELECT public_key, first_seen_at FROM receipt_keys ORDER BY first_seen_at DESC, public_key",
+            )
+            .fetch_all(&self.pool)
+            .await
+            .or_store_error()?;
+            rows.iter().map(receipt_key_row).collect()
+        };
+        self.driver.run_in_time(read).await
+    }
+}

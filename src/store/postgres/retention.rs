@@ -1,0 +1,334 @@
+//! What goes one day. One node at a time is at it: it holds an advisory lock on a connection of its own, and whoever loses
+//! that connection loses the lock.
+//!
+//! A month of events that are all old enough is dropped with its partition; so is a month of activities, once each of
+//! them was verified and if they are the beginnings of all chains that they belong to. The rest is deleted row by row. A
+//! partition is dropped under a lock that keeps the pipeline waiting, so little time is given to get it: otherwise it is
+//! left to row by row.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use conduit_actors::audit::ChainFault;
+use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::ports::{ChainHead, StoreError};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use uuid::Uuid;
+
+use super::super::retention::{
+    ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
+};
+use super::walk::{Walk, Walked};
+use super::{OrStoreError as _, PostgresStore, partitions};
+
+/// The advisory lock under which rows are deleted: "conduitr" in ASCII.
+const LOCK: i64 = 0x636f_6e64_7569_7472;
+
+/// How long a partition's lock is waited for: so long may the pipeline be held up.
+const DROP_LOCK: Duration = Duration::from_millis(500);
+
+const DELETE_PAYLOADS: &str = "DELETE FROM payloads WHERE event_id = ANY \
+     (ARRAY(SELECT event_id FROM payloads WHERE event_id < $1 ORDER BY event_id LIMIT $2))";
+const DELETE_EVENTS: &str =
+    "DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE id < $1 ORDER BY id LIMIT $2))";
+
+struct PostgresExpiry<'a> {
+    store: &'a PostgresStore,
+    leader: PgConnection,
+    chains: Chains,
+    /// A month of activities on the way to being dropped.
+    walk: Option<Walk>,
+    /// Whether partitions are still tried in this run.
+    drops_events: bool,
+    drops_activities: bool,
+}
+
+#[async_trait]
+impl Retained for PostgresStore {
+    async fn begin_expiry(&self) -> Result<Option<Box<dyn Expiry + '_>>, StoreError> {
+        let Some(leader) = self.driver.run_in_time(self.lead()).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(PostgresExpiry {
+            store: self,
+            leader,
+            chains: Chains::default(),
+            walk: None,
+            drops_events: true,
+            drops_activities: true,
+        })))
+    }
+
+    async fn chain_anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError> {
+        self.driver.run_in_time(self.read_anchor(controller)).await
+    }
+}
+
+#[async_trait]
+impl Expiry for PostgresExpiry<'_> {
+    async fn step(&mut self, what: Expiring, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        let store = self.store;
+        let step = async {
+            // Without this connection, another node may be at it by now.
+            self.leader.ping().await.or_store_error()?;
+            match what {
+                Expiring::Payloads => store.delete_old(DELETE_PAYLOADS, before, limit).await,
+                Expiring::Events => self.expire_events(before, limit).await,
+                Expiring::Activities => self.expire_activities(before, limit).await,
+            }
+        };
+        // Longer than other operations: a month is counted before it is dropped.
+        let timed = async { tokio::time::timeout(super::walk::PATIENCE, step).await };
+        store.driver.run(timed).await.unwrap_or_else(|_| {
+            let text = "the database did not answer in time".to_owned();
+            Err(StoreError::Unavailable(text))
+        })
+    }
+
+    async fn end(self: Box<Self>) {
+        let Self { store, mut leader, .. } = *self;
+        let free = async {
+            sqlx::query("SELECT pg_advisory_unlock($1)")
+                .bind(LOCK)
+                .execute(&mut leader)
+                .await
+                .or_store_error()
+        };
+        // If it cannot be freed, the server does it when it sees that the connection is closed.
+        let _ = store.driver.run_in_time(free).await;
+    }
+}
+
+impl PostgresExpiry<'_> {
+    async fn expire_events(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        if self.drops_events {
+            let old = partitions::before(&mut self.leader, "events", before).await?;
+            if let Some(oldest) = old.first() {
+                self.drops_events = drop_partition(&mut self.leader, oldest, &[], self.store).await?;
+                let partitions = u64::from(self.drops_events);
+                return Ok(Expired {
+                    partitions,
+                    ..Expired::default()
+                });
+            }
+        }
+        self.store.delete_old(DELETE_EVENTS, before, limit).await
+    }
+
+    async fn expire_activities(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        if self.drops_activities
+            && let Some(expired) = self.expire_month(before, limit).await?
+        {
+            return Ok(expired);
+        }
+        self.shorten_chain(before, limit).await
+    }
+
+    /// One step towards dropping the oldest month of activities; none if there is nothing to drop.
+    async fn expire_month(&mut self, before: Timestamp, limit: usize) -> Result<Option<Expired>, StoreError> {
+        let mut walk = match self.walk.take() {
+            Some(walk) => walk,
+            None => {
+                let old = partitions::before(&mut self.leader, "activities", before).await?;
+                let started = match old.into_iter().next() {
+                    Some(oldest) => Walk::start(&mut self.leader, self.store, oldest, before).await?,
+                    None => None,
+                };
+                let Some(walk) = started else {
+                    self.drops_activities = false;
+                    return Ok(None);
+                };
+                walk
+            }
+        };
+        let mut expired = Expired::default();
+        match walk.step(self.store, limit).await? {
+            Walked::On => self.walk = Some(walk),
+            Walked::Broken => self.drops_activities = false,
+            Walked::Through => {
+                self.drops_activities =
+                    drop_partition(&mut self.leader, &walk.partition, walk.anchors(), self.store).await?;
+                expired.partitions = u64::from(self.drops_activities);
+            }
+        }
+        Ok(Some(expired))
+    }
+
+    /// Of the first chain that has old records. Those of the others are looked at only.
+    async fn shorten_chain(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        if !self.chains.are_known() {
+            let controllers = self.store.select_controllers(None).await?;
+            self.chains.set(controllers.into_iter().map(|row| row.id).collect());
+        }
+        while let Some(controller) = self.chains.current() {
+            let anchor = self.store.read_anchor(controller).await?;
+            if !anchor.is_genuine {
+                keep_evidence(controller, ChainFault::Anchor(anchor.head.sequence));
+                self.chains.next();
+                continue;
+            }
+            let oldest = self.store.select_chain(controller, anchor.head.sequence, limit).await?;
+            let prefix = match Prefix::of(anchor.head, &oldest, before) {
+                Ok(prefix) => prefix,
+                Err(fault) => {
+                    keep_evidence(controller, fault);
+                    self.chains.next();
+                    continue;
+                }
+            };
+            if prefix.activities.len() < limit {
+                self.chains.next();
+            }
+            if !prefix.activities.is_empty() {
+                self.store.remove_prefix(controller, &prefix).await?;
+                return Ok(Expired {
+                    rows: prefix.activities.len() as u64,
+                    partitions: 0,
+                    is_done: self.chains.current().is_none(),
+                });
+            }
+        }
+        Ok(Expired {
+            is_done: true,
+            ..Expired::default()
+        })
+    }
+}
+
+impl PostgresStore {
+    /// A connection that holds the lock, unless another does. It is no part of the pool any more: when it is dropped, it
+    /// is closed, and the lock is free.
+    async fn lead(&self) -> Result<Option<PgConnection>, StoreError> {
+        let mut leader = self.pool.acquire().await.or_store_error()?.detach();
+        let leads: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(LOCK)
+            .fetch_one(&mut leader)
+            .await
+            .or_store_error()?;
+        Ok(leads.then_some(leader))
+    }
+
+    pub(super) async fn read_anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError> {
+        let found = sqlx::query("SELECT * FROM chain_anchors WHERE controller = $1")
+            .bind(controller.as_uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .or_store_error()?;
+        found.map_or(Ok(ChainAnchor::NONE), |row| anchor_row(&self.keyring, controller, &row))
+    }
+
+    async fn delete_old(&self, delete: &'static str, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        let deleted = sqlx::query(delete)
+            .bind(EventId::first_at(before).as_uuid())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .execute(&self.pool)
+            .await
+            .or_store_error()?;
+        Ok(Expired {
+            rows: deleted.rows_affected(),
+            partitions: 0,
+            is_done: deleted.rows_affected() < limit as u64,
+        })
+    }
+
+    async fn remove_prefix(&self, controller: ControllerId, prefix: &Prefix) -> Result<(), StoreError> {
+        self.remember_first_seen(prefix).await?;
+        let mut transaction = self.pool.begin().await.or_store_error()?;
+        let connection = &mut *transaction;
+        if !set_anchors(connection, &[(controller, prefix.anchor)], self).await? {
+            // The controller was deleted meanwhile.
+            return Err(StoreError::Conflict);
+        }
+        let ids: Vec<Uuid> = prefix.activities.iter().map(|id| id.as_uuid()).collect();
+        let removed = sqlx::query("DELETE FROM activities WHERE id = ANY($1)")
+            .bind(ids)
+            .execute(&mut *connection)
+            .await
+            .or_store_error()?;
+        if removed.rows_affected() != prefix.activities.len() as u64 {
+            return Err(StoreError::Conflict);
+        }
+        transaction.commit().await.or_store_error()
+    }
+
+    /// True before its activities are gone as well as after: a statement of its own, that holds no other locks.
+    pub(super) async fn remember_first_seen(&self, prefix: &Prefix) -> Result<(), StoreError> {
+        let subjects: Vec<Uuid> = prefix.first_seen.iter().map(|(subject, _)| subject.as_uuid()).collect();
+        let times: Vec<i64> = prefix.first_seen.iter().map(|(_, at)| at.as_millis()).collect();
+        sqlx::query(
+            "UPDATE subjects s SET first_seen_at = seen.at FROM UNNEST($1::uuid[], $2::bigint[]) AS seen (id, at) \
+             WHERE s.id = seen.id AND s.first_seen_at > seen.at",
+        )
+        .bind(subjects)
+        .bind(times)
+        .execute(&self.pool)
+        .await
+        .or_store_error()
+        .map(drop)
+    }
+}
+
+/// Sets the anchors of those controllers that are still there, and keeps them from being deleted meanwhile; whether it is
+/// all of them.
+async fn set_anchors(
+    connection: &mut PgConnection,
+    anchors: &[(ControllerId, ChainHead)],
+    store: &PostgresStore,
+) -> Result<bool, StoreError> {
+    let controllers: Vec<Uuid> = anchors.iter().map(|(controller, _)| controller.as_uuid()).collect();
+    let sequences: Vec<i64> = anchors.iter().map(|(_, head)| head.sequence.0.cast_signed()).collect();
+    let hashes: Vec<&[u8]> = anchors.iter().map(|(_, head)| &head.hash.0[..]).collect();
+    let seals = anchors
+        .iter()
+        .map(|(controller, head)| store.keyring.vouch(*controller, *head));
+    let seals: Vec<[u8; 32]> = seals.collect();
+    let set = sqlx::query(
+        "WITH there AS (SELECT id FROM controllers WHERE id = ANY($1) ORDER BY id FOR KEY SHARE) \
+         INSERT INTO chain_anchors (controller, sequence, hash, seal) \
+         SELECT a.controller, a.sequence, a.hash, a.seal \
+         FROM UNNEST($1::uuid[], $2::bigint[], $3::bytea[], $4::bytea[]) AS a (controller, sequence, hash, seal) \
+         JOIN there ON there.id = a.controller ON CONFLICT (controller) \
+         DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash, seal = excluded.seal",
+    )
+    .bind(controllers)
+    .bind(sequences)
+    .bind(hashes)
+    .bind(seals.iter().map(|seal| &seal[..]).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    Ok(set.rows_affected() == anchors.len() as u64)
+}
+
+/// Drops a partition, and sets the anchors of the chains whose beginnings go with it; false if its lock was not to be had.
+async fn drop_partition(
+    connection: &mut PgConnection,
+    name: &str,
+    anchors: &[(ControllerId, ChainHead)],
+    store: &PostgresStore,
+) -> Result<bool, StoreError> {
+    let mut transaction = connection.begin().await.or_store_error()?;
+    set_anchors(&mut transaction, anchors, store).await?;
+    sqlx::query("SELECT set_config('lock_timeout', $1, true)")
+        .bind(DROP_LOCK.as_millis().to_string())
+        .execute(&mut *transaction)
+        .await
+        .or_store_error()?;
+    // The name is made of a table's and of digits, see `partitions::before`.
+    let dropped = sqlx::query(AssertSqlSafe(format!("DROP TABLE {name}")))
+        .execute(&mut *transaction)
+        .await;
+    match dropped {
+        Ok(_) => {
+            transaction.commit().await.or_store_error()?;
+            tracing::info!(partition = name, "a month that is old enough was dropped");
+            Ok(true)
+        }
+        // Lock not available.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
+            transaction.rollback().await.or_store_error()?;
+            Ok(false)
+        }
+        Err(error) => Err(error).or_store_error(),
+    }
+}

@@ -1,0 +1,185 @@
+//! What is kept for a limited time, and how it goes.
+//!
+//! Rows go oldest first, in steps that are a transaction each: after a crash the rest is still there. The sums of outcomes
+//! are counted with the controllers, and stay. Of an audit chain only the beginning goes, and only what verifies, so that
+//! no deletion hides another. Its *anchor*, the last record that went, is kept in its place, and vouched for with the
+//! master key: who has the database alone cannot cut a chain and move its anchor.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use conduit_actors::audit::{ChainFault, Verifier};
+use conduit_actors::event::Activity;
+use conduit_actors::ids::{ActivityId, ControllerId, SubjectId, Timestamp};
+use conduit_actors::ports::{ChainHead, StoreError};
+use subtle::ConstantTimeEq as _;
+
+use super::rows::{self, Columns};
+use crate::keys::Keyring;
+
+/// What is kept for a limited time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expiring {
+    /// Sealed payloads of rejected and failed events, by the time of receipt.
+    Payloads,
+    /// Events and what became of them, by the time of receipt.
+    Events,
+    /// The beginnings of audit chains, by `loggedAt`.
+    Activities,
+}
+
+impl Expiring {
+    /// All of them, in the order in which they go: a payload before its event.
+    pub const ALL: [Self; 3] = [Self::Payloads, Self::Events, Self::Activities];
+
+    /// Its name in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payloads => "payloads",
+            Self::Events => "events",
+            Self::Activities => "activities",
+        }
+    }
+}
+
+/// What one step deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Expired {
+    /// Rows that were deleted one by one.
+    pub rows: u64,
+    /// Partitions that were dropped with all that was in them.
+    pub partitions: u64,
+    /// Nothing is left that is old enough.
+    pub is_done: bool,
+}
+
+/// Behind which record a chain begins; zero for one that has all its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainAnchor {
+    /// The last record that was deleted.
+    pub head: ChainHead,
+    /// Whether it is what was written when that record was deleted.
+    pub is_genuine: bool,
+}
+
+impl ChainAnchor {
+    /// Of a chain that has all its records.
+    pub const NONE: Self = Self {
+        head: ChainHead::EMPTY,
+        is_genuine: true,
+    };
+}
+
+/// A store whose rows may go one day.
+#[async_trait]
+pub trait Retained: Send + Sync {
+    /// Begins to delete; none if another node is at it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn begin_expiry(&self) -> Result<Option<Box<dyn Expiry + '_>>, StoreError>;
+
+    /// Behind which record a controller's chain begins.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn chain_anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError>;
+}
+
+/// A run of deletions. No other node begins one before it is ended or, a little later, dropped.
+#[async_trait]
+pub trait Expiry: Send {
+    /// Deletes up to `limit` rows that are older than `before`, oldest first, in one short transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`]: nothing was deleted by this step.
+    async fn step(&mut self, what: Expiring, before: Timestamp, limit: usize) -> Result<Expired, StoreError>;
+
+    /// Lets others begin.
+    async fn end(self: Box<Self>);
+}
+
+/// Reads a row of `chain_anchors`.
+pub(super) fn anchor_row(
+    keyring: &Keyring,
+    controller: ControllerId,
+    row: &impl Columns,
+) -> Result<ChainAnchor, StoreError> {
+    let head = ChainHead {
+        sequence: conduit_actors::ids::Sequence(rows::count(row, "sequence")?),
+        hash: rows::hash(row, "hash")?,
+    };
+    let seal = rows::blob(row, "seal")?;
+    let is_genuine = bool::from(keyring.vouch(controller, head)[..].ct_eq(seal));
+    Ok(ChainAnchor { head, is_genuine })
+}
+
+/// The beginning of a chain that may go.
+#[derive(Debug, PartialEq)]
+pub(super) struct Prefix {
+    pub(super) activities: Vec<ActivityId>,
+    /// The chain's anchor, once they are gone.
+    pub(super) anchor: ChainHead,
+    /// When subjects were seen first, by these: it is remembered beyond them.
+    pub(super) first_seen: Vec<(SubjectId, Timestamp)>,
+}
+
+impl Prefix {
+    /// Takes from the chain's oldest records, which begin behind `anchor`, those that were logged before.
+    ///
+    /// # Errors
+    /// A record does not verify: it must stay, and all behind it.
+    pub(super) fn of(anchor: ChainHead, oldest: &[Activity], before: Timestamp) -> Result<Self, ChainFault> {
+        let mut verifier = Verifier::behind(anchor);
+        let (mut activities, mut first_seen) = (Vec::new(), HashMap::new());
+        for activity in oldest.iter().take_while(|activity| activity.logged_at < before) {
+            verifier.check(activity)?;
+            activities.push(activity.id);
+            if let Some(subject) = activity.subject {
+                let seen = first_seen.entry(subject).or_insert(activity.triggered_at);
+                *seen = activity.triggered_at.min(*seen);
+            }
+        }
+        let mut first_seen: Vec<_> = first_seen.into_iter().collect();
+        first_seen.sort_unstable();
+        Ok(Self {
+            activities,
+            anchor: verifier.head(),
+            first_seen,
+        })
+    }
+}
+
+/// The chains that a run goes through, one after the other.
+#[derive(Default)]
+pub(super) struct Chains(Option<Vec<ControllerId>>);
+
+impl Chains {
+    pub(super) const fn are_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(super) fn set(&mut self, controllers: Vec<ControllerId>) {
+        self.0 = Some(controllers);
+    }
+
+    pub(super) fn current(&self) -> Option<ControllerId> {
+        self.0.as_ref()?.last().copied()
+    }
+
+    /// Nothing of the current one is old enough.
+    pub(super) fn next(&mut self) {
+        if let Some(controllers) = &mut self.0 {
+            controllers.pop();
+        }
+    }
+}
+
+/// A chain that does not verify keeps its records: they are evidence.
+pub(super) fn keep_evidence(controller: ControllerId, fault: ChainFault) {
+    tracing::error!(
+        %controller, %fault,
+        "an audit chain does not verify: its records are kept whatever their age; see conduit audit verify"
+    );
+}

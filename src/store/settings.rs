@@ -1,0 +1,46 @@
+//! What may be changed of a controller beside its credentials: its name, and what it may send.
+
+use async_trait::async_trait;
+use conduit_actors::ids::ControllerId;
+use conduit_actors::limits::LimitOverrides;
+use conduit_actors::ports::StoreError;
+
+use super::ChangeError;
+
+/// What is set for one controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitsRow {
+    /// Whose limits.
+    pub controller: ControllerId,
+    /// What differs from the configuration.
+    pub overrides: LimitOverrides,
+    /// Counts from 1; each change adds one. A controller for which nothing was ever set has no row, and version 0.
+    pub version: u64,
+}
+
+/// Settings of controllers. A change shows in the directory, on all nodes.
+#[async_trait]
+pub trait ControllerSettings: Send + Sync {
+    /// Those of one controller, or of all for which something was set.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn limits(&self, controller: Option<ControllerId>) -> Result<Vec<LimitsRow>, StoreError>;
+
+    /// Sets them if the version is still `expected` (any, if none); answers the new version.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    async fn set_limits(
+        &self,
+        controller: ControllerId,
+        expected: Option<u64>,
+        overrides: &LimitOverrides,
+    ) -> Result<u64, ChangeError>;
+
+    /// Gives a controller another name.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    async fn rename_controller(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError>;
+}

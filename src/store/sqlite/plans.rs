@@ -1,0 +1,99 @@
+//! That lists are read by indexes: what SQLite means to do for each.
+
+use std::sync::Arc;
+
+use conduit_actors::event::Status;
+use conduit_actors::ids::{ControllerId, EventId, IntegrationId, SubjectId, Timestamp};
+use conduit_actors::links::MasterKey;
+use sqlx::Row as _;
+
+use super::super::{EventFilter, Page};
+use super::SqliteStore;
+use super::events::list;
+use crate::keys::Keyring;
+
+async fn plan(store: &SqliteStore, filter: EventFilter) -> String {
+    let after = Some(EventId::generate());
+    let sql = list(&filter, Page { after, limit: 50 }).sql().as_str().to_owned();
+    let explain = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
+    let rows = explain.fetch_all(&store.readers).await.unwrap();
+    let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+    steps.join("\n")
+}
+
+#[test]
+fn lists_of_events_are_read_by_indexes() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
+        let path = dir.path().join("conduit.db");
+        let store = SqliteStore::open(&path, "node", keyring).await.unwrap();
+        let all = EventFilter::default;
+        let of_one = || EventFilter {
+            controller: Some(ControllerId::generate()),
+            ..all()
+        };
+        let failed = Some(Status::Failed);
+        let now = Some(Timestamp::now());
+        for (filter, steps) in [
+            (all(), vec!["SEARCH e USING INDEX events_by_id (id<?)"]),
+            (
+                EventFilter {
+                    from: now,
+                    to: now,
+                    ..all()
+                },
+                vec!["SEARCH e USING INDEX events_by_id (id>? AND id<?)"],
+            ),
+            (
+                of_one(),
+                vec!["SEARCH e USING INDEX events_by_controller (controller_pk=? AND id<?)"],
+            ),
+            (
+                EventFilter {
+                    status: failed,
+                    ..of_one()
+                },
+                vec!["SEARCH e USING INDEX events_not_processed (controller_pk=? AND status=? AND id<?)"],
+            ),
+            (
+                EventFilter {
+                    status: failed,
+                    ..all()
+                },
+                vec![
+                    "SCAN c",
+                    "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)",
+                    "SEARCH e USING COVERING INDEX events_not_processed (controller_pk=? AND status=? AND id<?)",
+                ],
+            ),
+            (
+                EventFilter {
+                    integration: Some(IntegrationId::generate()),
+                    ..all()
+                },
+                vec!["SEARCH e USING INDEX events_by_integration (integration=? AND id<?)"],
+            ),
+            (
+                EventFilter {
+                    subjects: Some(vec![SubjectId::generate(); 2]),
+                    ..of_one()
+                },
+                vec![
+                    "SEARCH s USING INDEX subjects_merged (merged_into=?)",
+                    "SEARCH a USING COVERING INDEX activities_by_subject (subject=?)",
+                    "SEARCH d USING COVERING INDEX events_by_first (duplicate_of=?)",
+                    "SEARCH e USING INDEX events_by_controller (controller_pk=? AND id=?)",
+                ],
+            ),
+        ] {
+            let plan = plan(&store, filter).await;
+            for step in steps {
+                assert!(plan.contains(step), "{step}:\n{plan}");
+            }
+            let walks = ["SCAN e", "SCAN a", "SCAN d", "SCAN s ", "SCAN s\n"];
+            assert!(!walks.iter().any(|walk| plan.contains(walk)), "{plan}");
+        }
+        store.readers.close().await;
+    });
+}

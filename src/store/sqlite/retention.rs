@@ -1,0 +1,167 @@
+//! What goes one day. One process has the file, so nobody else is ever at it.
+
+use async_trait::async_trait;
+use conduit_actors::audit::ChainFault;
+use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::ports::{ChainHead, StoreError};
+use sqlx::{QueryBuilder, SqliteConnection};
+
+use super::super::retention::{
+    ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
+};
+use super::{OrStoreError as _, SqliteStore, runs};
+
+struct SqliteExpiry<'a> {
+    store: &'a SqliteStore,
+    chains: Chains,
+}
+
+#[async_trait]
+impl Retained for SqliteStore {
+    async fn begin_expiry(&self) -> Result<Option<Box<dyn Expiry + '_>>, StoreError> {
+        Ok(Some(Box::new(SqliteExpiry {
+            store: self,
+            chains: Chains::default(),
+        })))
+    }
+
+    async fn chain_anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError> {
+        let found =
+            sqlx::query("SELECT a.* FROM chain_anchors a JOIN controllers c ON c.pk = a.controller_pk WHERE c.id = ?1")
+                .bind(&controller.as_bytes()[..])
+                .fetch_optional(&self.readers)
+                .await
+                .or_store_error()?;
+        found.map_or(Ok(ChainAnchor::NONE), |row| anchor_row(&self.keyring, controller, &row))
+    }
+}
+
+#[async_trait]
+impl Expiry for SqliteExpiry<'_> {
+    async fn step(&mut self, what: Expiring, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        match what {
+            Expiring::Payloads => {
+                let delete = "DELETE FROM payloads WHERE pk IN \
+                     (SELECT pk FROM payloads WHERE event_id < ?1 ORDER BY event_id LIMIT ?2)";
+                self.delete(delete, before, limit).await
+            }
+            Expiring::Events => {
+                let delete =
+                    "DELETE FROM events WHERE pk IN (SELECT pk FROM events WHERE id < ?1 ORDER BY id LIMIT ?2)";
+                self.delete(delete, before, limit).await
+            }
+            Expiring::Activities => self.shorten_chain(before, limit).await,
+        }
+    }
+
+    async fn end(self: Box<Self>) {}
+}
+
+impl SqliteExpiry<'_> {
+    async fn delete(&self, delete: &'static str, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        let deleted = sqlx::query(delete)
+            .bind(&EventId::first_at(before).as_bytes()[..])
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .execute(&self.store.writer)
+            .await
+            .or_store_error()?;
+        Ok(Expired {
+            rows: deleted.rows_affected(),
+            partitions: 0,
+            is_done: deleted.rows_affected() < limit as u64,
+        })
+    }
+
+    /// Of the first chain that has old records. Those of the others are looked at only.
+    async fn shorten_chain(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        if !self.chains.are_known() {
+            let controllers = self.store.select_controllers(None).await?;
+            self.chains.set(controllers.into_iter().map(|row| row.id).collect());
+        }
+        while let Some(controller) = self.chains.current() {
+            let anchor = self.store.chain_anchor(controller).await?;
+            if !anchor.is_genuine {
+                keep_evidence(controller, ChainFault::Anchor(anchor.head.sequence));
+                self.chains.next();
+                continue;
+            }
+            // Read beside the pipeline: nobody else changes or removes what is read.
+            let oldest = self.store.select_chain(controller, anchor.head.sequence, limit).await?;
+            let prefix = match Prefix::of(anchor.head, &oldest, before) {
+                Ok(prefix) => prefix,
+                Err(fault) => {
+                    keep_evidence(controller, fault);
+                    self.chains.next();
+                    continue;
+                }
+            };
+            if prefix.activities.len() < limit {
+                self.chains.next();
+            }
+            if !prefix.activities.is_empty() {
+                self.store.remove_prefix(controller, anchor.head, &prefix).await?;
+                return Ok(Expired {
+                    rows: prefix.activities.len() as u64,
+                    partitions: 0,
+                    is_done: self.chains.current().is_none(),
+                });
+            }
+        }
+        Ok(Expired {
+            is_done: true,
+            ..Expired::default()
+        })
+    }
+}
+
+impl SqliteStore {
+    async fn remove_prefix(
+        &self,
+        controller: ControllerId,
+        anchor: ChainHead,
+        prefix: &Prefix,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let connection = &mut *transaction;
+        remember_first_seen(connection, prefix).await?;
+        let removed = sqlx::query(
+            "DELETE FROM activities WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1) \
+             AND sequence > ?2 AND sequence <= ?3",
+        )
+        .bind(&controller.as_bytes()[..])
+        .bind(anchor.sequence.0.cast_signed())
+        .bind(prefix.anchor.sequence.0.cast_signed())
+        .execute(&mut *connection)
+        .await
+        .or_store_error()?;
+        if removed.rows_affected() != prefix.activities.len() as u64 {
+            // The controller was deleted meanwhile.
+            return Err(StoreError::Conflict);
+        }
+        sqlx::query(
+            "INSERT INTO chain_anchors (controller_pk, sequence, hash, seal) \
+             SELECT pk, ?2, ?3, ?4 FROM controllers WHERE id = ?1 \
+             ON CONFLICT DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash, seal = excluded.seal",
+        )
+        .bind(&controller.as_bytes()[..])
+        .bind(prefix.anchor.sequence.0.cast_signed())
+        .bind(&prefix.anchor.hash.0[..])
+        .bind(&self.keyring.vouch(controller, prefix.anchor)[..])
+        .execute(&mut *connection)
+        .await
+        .or_store_error()?;
+        transaction.commit().await.or_store_error()
+    }
+}
+
+async fn remember_first_seen(connection: &mut SqliteConnection, prefix: &Prefix) -> Result<(), StoreError> {
+    for run in runs(&prefix.first_seen) {
+        let mut query = QueryBuilder::new("UPDATE subjects SET first_seen_at = seen.column2 FROM (");
+        query.push_values(run, |mut row, (subject, at)| {
+            row.push_bind(subject.as_bytes().to_vec()).push_bind(at.as_millis());
+        });
+        query.push(") AS seen WHERE subjects.id = seen.column1 AND subjects.first_seen_at > seen.column2");
+        query.build().execute(&mut *connection).await.or_store_error()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Names and limits of controllers.
+
+use async_trait::async_trait;
+use conduit_actors::ids::ControllerId;
+use conduit_actors::limits::LimitOverrides;
+use conduit_actors::ports::StoreError;
+
+use super::super::{ChangeError, ControllerSettings, LimitsRow};
+use super::management::change_error;
+use super::{OrStoreError as _, SqliteStore, rows, values};
+
+#[async_trait]
+impl ControllerSettings for SqliteStore {
+    async fn limits(&self, controller: Option<ControllerId>) -> Result<Vec<LimitsRow>, StoreError> {
+        let found = sqlx::query(
+            "SELECT l.*, c.id AS controller FROM controller_limits l JOIN controllers c ON c.pk = l.controller_pk \
+             WHERE ?1 IS NULL OR c.id = ?1",
+        )
+        .bind(controller.as_ref().map(|id| &id.as_bytes()[..]))
+        .fetch_all(&self.readers)
+        .await
+        .or_store_error()?;
+        found.iter().map(rows::limits_row).collect()
+    }
+
+    async fn set_limits(
+        &self,
+        controller: ControllerId,
+        expected: Option<u64>,
+        overrides: &LimitOverrides,
+    ) -> Result<u64, ChangeError> {
+        let [rate, burst, backlog] = values::limits(overrides);
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let owner: Option<(i64, Option<i64>)> = sqlx::query_as(
+            "SELECT c.pk, l.version FROM controllers c LEFT JOIN controller_limits l ON l.controller_pk = c.pk \
+             WHERE c.id = ?1",
+        )
+        .bind(&controller.as_bytes()[..])
+        .fetch_optional(&mut *transaction)
+        .await
+        .or_store_error()?;
+        let (pk, version) = owner.ok_or(ChangeError::NotFound)?;
+        let current = version.unwrap_or(0).cast_unsigned();
+        if expected.is_some_and(|expected| expected != current) {
+            return Err(ChangeError::VersionMismatch { current });
+        }
+        sqlx::query(
+            "INSERT OR REPLACE INTO controller_limits (controller_pk, version, events_per_second, burst, backlog_events) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+        )
+        .bind(pk)
+        .bind((current + 1).cast_signed())
+        .bind(rate)
+        .bind(burst)
+        .bind(backlog)
+        .execute(&mut *transaction)
+        .await
+        .map_err(change_error)?;
+        transaction.commit().await.or_store_error()?;
+        Ok(current + 1)
+    }
+
+    async fn rename_controller(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError> {
+        let changed = sqlx::query("UPDATE controllers SET name = ?1 WHERE id = ?2")
+            .bind(name)
+            .bind(&controller.as_bytes()[..])
+            .execute(&self.writer)
+            .await
+            .map_err(change_error)?;
+        if changed.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(ChangeError::NotFound)
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The certificate that Conduit shows, read again when its files change.
+//!
+//! The files' contents are looked at every two seconds, not their times: so it does not matter how they are replaced, by
+//! a rename, by a link that is turned (as Kubernetes does for its secrets), or in place. A pair that cannot serve, as while
+//! one of the two is replaced already, is not taken; it is warned of once, at the second look.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use zeroize::Zeroizing;
+
+/// How often the files are looked at.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Two files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, followed by those of intermediate authorities.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// What the files held.
+struct Contents {
+    certificate: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+}
+
+impl CertificateFiles {
+    /// Reads both and sees that they fit together.
+    ///
+    /// # Errors
+    /// Which file is not right, and how. Nothing of the key is shown.
+    pub fn read(&self) -> Result<CertifiedKey, String> {
+        self.parse(&self.contents()?)
+    }
+
+    fn contents(&self) -> Result<Contents, String> {
+        let read = |file: &PathBuf| fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
+        Ok(Contents {
+            certificate: read(&self.certificate)?,
+            key: Zeroizing::new(read(&self.key)?),
+        })
+    }
+
+    fn parse(&self, contents: &Contents) -> Result<CertifiedKey, String> {
+        let (name, key_name) = (self.certificate.display(), self.key.display());
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&contents.certificate).collect();
+        let chain = chain.map_err(|error| format!("{name} is no file of certificates in PEM: {error}"))?;
+        if chain.is_empty() {
+            return Err(format!("{name} holds no certificate in PEM"));
+        }
+        let key = PrivateKeyDer::from_pem_slice(&contents.key)
+            .map_err(|_| format!("{key_name} holds no private key in PEM without a password"))?;
+        CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                format!("{key_name} is not the key of the first certificate in {name}")
+            }
+            error => format!("{name} with {key_name} cannot serve: {error}"),
+        })
+    }
+}
+
+/// See the module's docs.
+pub struct ServerCertificate {
+    files: CertificateFiles,
+    current: RwLock<Arc<CertifiedKey>>,
+}
+
+impl std::fmt::Debug for ServerCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ServerCertificate").field(&self.files).finish()
+    }
+}
+
+impl ResolvesServerCert for ServerCertificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read()))
+    }
+}
+
+/// What the last look at the files gave.
+#[derive(PartialEq, Eq)]
+enum Seen {
+    /// This, which is in force.
+    Good(Vec<Vec<u8>>),
+    /// This fault, for the so-many-th time.
+    Bad(String, u32),
+}
+
+impl ServerCertificate {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// As [`CertificateFiles::read`].
+    pub fn open(files: CertificateFiles) -> Result<Arc<Self>, String> {
+        let current = RwLock::new(Arc::new(files.read()?));
+        Ok(Arc::new(Self { files, current }))
+    }
+
+    /// How connections are to be taken: TLS 1.2 or 1.3, and HTTP/2 before HTTP/1.1.
+    ///
+    /// # Errors
+    /// As rustls gives them.
+    pub fn config(self: &Arc<Self>) -> Result<rustls::ServerConfig, rustls::Error> {
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let mut config = builder
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as _);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        Ok(config)
+    }
+
+    /// Looks at the files for as long as it is polled.
+    pub async fn follow(self: Arc<Self>) {
+        let chain = |key: &CertifiedKey| key.cert.iter().map(|part| part.to_vec()).collect();
+        let mut seen = Seen::Good(chain(&self.current.read()));
+        loop {
+            tokio::time::sleep(INTERVAL).await;
+            // Two small files. A disk that hangs must not hang what runs on this thread.
+            let files = self.files.clone();
+            let Ok(read) = tokio::task::spawn_blocking(move || files.read()).await else {
+                continue;
+            };
+            seen = match (read, seen) {
+                (Ok(key), before) => {
+                    let now = Seen::Good(chain(&key));
+                    if now != before {
+                        *self.current.write() = Arc::new(key);
+                        tracing::info!(file = %self.files.certificate.display(), "TLS certificate read again");
+                    }
+                    now
+                }
+                (Err(error), Seen::Bad(before, times)) if error == before => {
+                    if times == 1 {
+                        tracing::warn!(%error, "the TLS certificate was changed, but cannot serve: the one before goes on");
+                    }
+                    Seen::Bad(before, times.saturating_add(1))
+                }
+                (Err(error), _) => Seen::Bad(error, 1),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_serve_is_named_and_no_key_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = CertificateFiles {
+            certificate: dir.path().join("tls.crt"),
+            key: dir.path().join("tls.key"),
+        };
+        let error = || files.read().unwrap_err();
+        assert!(error().contains("cannot read") && error().contains("tls.crt"));
+        fs::write(&files.certificate, "").unwrap();
+        assert!(error().contains("tls.key"));
+        fs::write(&files.key, "secret").unwrap();
+        assert!(error().contains("no certificate"));
+        fs::write(
+            &files.certificate,
+            "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        )
+        .unwrap();
+        assert!(error().contains("no private key") && !error().contains("secret"));
+    }
+}

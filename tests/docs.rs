@@ -1,0 +1,284 @@
+//! The pages in `docs/` say what is so: codes, metrics, messages and settings are all there, and the guide works as written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::common::{Conduit, Tenant};
+
+const INTEGRATION: &str = include_str!("../docs/integration.md");
+const OPERATIONS: &str = include_str!("../docs/operations.md");
+
+fn printed(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_conduit")).args(args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The part of a page under a heading, up to the next of the same level.
+fn section<'p>(page: &'p str, heading: &str) -> &'p str {
+    let start = format!("\n{heading}\n");
+    let level = heading.split(' ').next().unwrap();
+    let (_, rest) = page.split_once(&start).unwrap_or_else(|| panic!("no {heading}"));
+    rest.split(&format!("\n{level} ")).next().unwrap()
+}
+
+/// The first cells of the rows of tables, as far as they are code.
+fn first_cells(text: &str) -> BTreeSet<&str> {
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    rows.map(|(cell, _)| cell).collect()
+}
+
+/// A file without its unit tests.
+fn source(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]").next().unwrap().to_owned()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_configuration_reference_is_what_the_program_prints() {
+    assert!(
+        printed(&["config", "reference"]) == include_str!("../docs/configuration.md"),
+        "stale: run `conduit config reference >docs/configuration.md`"
+    );
+}
+
+#[test]
+fn the_guide_has_every_error_as_the_api_has_it() {
+    let document: Value = serde_json::from_str(&printed(&["openapi"])).unwrap();
+    let table = section(INTEGRATION, "## Errors");
+    let written: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| 4") || line.starts_with("| 5"))
+        .collect();
+    let examples = document["components"]["examples"].as_object().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let expected: Vec<String> = examples
+        .values()
+        .map(|example| {
+            let (status, code) = (&example["value"]["status"], text(&example["value"]["code"]));
+            format!(
+                "| {status} | `{code}` | {} | {} |",
+                text(&example["summary"]),
+                text(&example["description"])
+            )
+        })
+        .collect();
+    for row in &expected {
+        assert!(
+            written.contains(&row.as_str()),
+            "missing in docs/integration.md, Errors:\n{row}"
+        );
+    }
+    assert_eq!(written, expected, "rows that are no errors, or in another order");
+}
+
+/// The codes in source files: texts in quotation marks that look like one.
+fn codes(files: &[&str]) -> BTreeSet<String> {
+    let is_code =
+        |text: &&str| text.contains('_') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let mut found = BTreeSet::new();
+    for file in files {
+        let mut paths = vec![root().join(file)];
+        if paths[0].is_dir() {
+            let dir = paths.remove(0);
+            rust_files(&dir, &mut paths);
+        }
+        for path in paths.iter().filter(|path| !path.ends_with("tests.rs")) {
+            let source = source(path);
+            let lines = source.lines().filter(|line| !line.trim_start().starts_with("#["));
+            found.extend(
+                lines
+                    .flat_map(|line| line.split('"').filter(is_code))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn the_guide_has_every_code_of_mappings_and_events() {
+    let of_mappings = codes(&["actors/src/mapping/check.rs"]);
+    let of_events = codes(&[
+        "actors/src/extract.rs",
+        "actors/src/stages/pii_extractor_actor.rs",
+        "actors/src/taxonomy/normalise.rs",
+        "actors/src/taxonomy/normalise",
+        "actors/src/shard/dispatcher/settle.rs",
+    ]);
+    assert!(of_mappings.len() > 12 && of_events.len() > 20);
+    for (heading, codes) in [("## Mappings", of_mappings), ("## What becomes of an event", of_events)] {
+        let documented: BTreeSet<String> = first_cells(section(INTEGRATION, heading))
+            .into_iter()
+            .filter(|cell| cell.contains('_') && !["never_store"].contains(cell))
+            .map(str::to_owned)
+            .collect();
+        let missing: Vec<_> = codes.difference(&documented).collect();
+        assert!(
+            missing.is_empty(),
+            "missing in docs/integration.md, {heading}: {missing:?}"
+        );
+        let gone: Vec<_> = documented.difference(&codes).collect();
+        assert!(
+            gone.is_empty(),
+            "in docs/integration.md, {heading}, but nothing gives them: {gone:?}"
+        );
+    }
+}
+
+#[test]
+fn the_guide_has_every_field_of_an_integration() {
+    let document: Value = serde_json::from_str(&printed(&["openapi"])).unwrap();
+    let documented = first_cells(section(INTEGRATION, "## Mappings"));
+    for schema in ["SentIntegration", "EventSpecInput", "FieldSpecInput", "DedupSpec"] {
+        let properties = document["components"]["schemas"][schema]["properties"].as_object();
+        for (name, property) in properties.unwrap_or_else(|| panic!("no {schema}")) {
+            let shown_only = property["readOnly"] == true;
+            assert!(shown_only || documented.contains(name.as_str()), "{schema}: {name}");
+        }
+    }
+    for kind in ["FieldType", "Class"] {
+        for choice in document["components"]["schemas"][kind]["oneOf"].as_array().unwrap() {
+            assert!(
+                documented.contains(choice["const"].as_str().unwrap()),
+                "{kind}: {choice}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let conduit = Conduit::start();
+    // Families have their series once there is a first of each.
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    shop.try_send(&conduit, b"{}").unwrap().expect(400);
+    conduit.settled();
+    let metrics = conduit.get("/metrics").expect(200).text;
+    let there: BTreeSet<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .map(|(name, _)| name)
+        .collect();
+    let documented = first_cells(section(OPERATIONS, "### Metrics"));
+    assert!(there.len() > 20, "{there:?}");
+    assert_eq!(documented, there, "docs/operations.md, Metrics, and /metrics");
+}
+
+/// What is logged under `conduit::supervision`: the start of each message, with its level.
+fn supervision_messages() -> BTreeMap<String, String> {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    rust_files(&root().join("actors/src"), &mut files);
+    let mut messages = BTreeMap::new();
+    for file in files {
+        let source = source(&file);
+        let parts: Vec<&str> = source.split("target: \"conduit::supervision\"").collect();
+        for pair in parts.windows(2) {
+            let level = pair[0].rsplit("tracing::").next().unwrap().split('!').next().unwrap();
+            let message = last_literal(pair[1]);
+            let start = message.split([':', ';']).next().unwrap();
+            messages.insert(start.to_owned(), level.to_owned());
+        }
+    }
+    messages
+}
+
+/// The last text in quotation marks before the call ends, which is its message.
+fn last_literal(call: &str) -> &str {
+    let (mut depth, mut last, mut rest) = (1, "", call);
+    while depth > 0 {
+        let at = rest.find(['"', '(', ')']).expect("a call that ends");
+        let found = rest.as_bytes()[at];
+        rest = &rest[at + 1..];
+        match found {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {
+                let end = rest.find('"').expect("a text that ends");
+                last = &rest[..end];
+                rest = &rest[end + 1..];
+            }
+        }
+    }
+    last
+}
+
+#[test]
+fn every_supervision_message_is_documented() {
+    let logged = supervision_messages();
+    assert!(logged.len() > 14, "{logged:?}");
+    let table = section(OPERATIONS, "## Probes and logs");
+    let rows = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let documented: BTreeMap<String, String> = rows
+        .filter(|(cell, _)| !cell.starts_with('/') && !cell.starts_with("conduit_"))
+        .map(|(message, rest)| (message.to_owned(), rest.split(" |").next().unwrap().to_owned()))
+        .collect();
+    for (message, level) in &logged {
+        assert_eq!(
+            documented.get(message),
+            Some(level),
+            "docs/operations.md, Probes and logs: {message}"
+        );
+    }
+    let gone: Vec<_> = documented
+        .keys()
+        .filter(|message| !logged.contains_key(*message))
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "in docs/operations.md, but nothing logs them: {gone:?}"
+    );
+}
+
+/// What a reader would type, typed.
+#[test]
+fn the_guide_leads_from_zero_to_a_verified_event() {
+    let conduit = Conduit::start();
+    let guide = section(INTEGRATION, "## From zero to a verified event");
+    let commands: Vec<&str> = guide
+        .split("```sh\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap())
+        .collect();
+    assert_eq!(commands.len(), 7, "one block for each step");
+    let script = commands.concat();
+    let here = "URL=http://127.0.0.1:8080\n";
+    assert!(script.contains(here));
+    let script = script.replace(here, &format!("URL={}\n", conduit.url));
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(conduit.data_dir().parent().unwrap())
+        .output()
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{err}");
+    assert_eq!(conduit.settled().processed, 1, "the dry run stored nothing");
+}

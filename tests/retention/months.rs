@@ -1,0 +1,204 @@
+//! Months that go as a whole: partitions of PostgreSQL.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use conduit::keys::Keyring;
+use conduit::store::{Expiring, Expiry, PostgresOptions, PostgresStore, Retained as _, Store};
+use conduit_actors::event::Outcome;
+use conduit_actors::ids::Timestamp;
+use conduit_actors::links::MasterKey;
+
+use crate::common::{PATIENCE, Postgres};
+use crate::store::world::{Batch, controllers};
+
+/// The server frees the lock of the run before once it sees that its connection is closed.
+async fn begin(store: &dyn Store) -> Box<dyn Expiry + '_> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(expiry) = store.begin_expiry().await.unwrap() {
+            return expiry;
+        }
+        assert!(Instant::now() < deadline, "the lock is not freed");
+    }
+}
+
+/// Two stores over one server, and old rows in partitions of their months.
+#[test]
+fn of_several_nodes_one_deletes_and_whole_months_are_dropped() {
+    let server = Postgres::shared();
+    let url = server.database();
+    actix_web::rt::System::new().block_on(async {
+        let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
+        let open = async |node| {
+            let options = PostgresOptions {
+                max_connections: 2,
+                ..PostgresOptions::default()
+            };
+            PostgresStore::open(&url, node, Arc::clone(&keyring), options)
+                .await
+                .unwrap()
+        };
+        let (one, two) = (open("one").await, open("two").await);
+        let pool = sqlx::PgPool::connect(&url).await.unwrap();
+        for (table, name, from, to) in [
+            (
+                "events",
+                "2024_01",
+                "018cc251-f400-0000-0000-000000000000",
+                "018d61f7-1800-0000-0000-000000000000",
+            ),
+            (
+                "activities",
+                "2024_01",
+                "018cc251-f400-0000-0000-000000000000",
+                "018d61f7-1800-0000-0000-000000000000",
+            ),
+            (
+                "activities",
+                "2024_02",
+                "018d61f7-1800-0000-0000-000000000000",
+                "018df74f-8400-0000-0000-000000000000",
+            ),
+        ] {
+            let sql =
+                format!("CREATE TABLE {table}_{name} PARTITION OF {table} FOR VALUES FROM ('{from}') TO ('{to}')");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        }
+        let world = controllers(&one, &keyring, &["did:web:a.example", "did:web:b.example"]).await;
+        let time = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        let log = async |controller, when: &str, count| {
+            let mut batch = Batch::of(controller);
+            let subject = batch.subject(&[], 1);
+            for _ in 0..count {
+                batch.processed(subject, 1);
+            }
+            batch.back_at(time(when)).commit(&one).await;
+        };
+        let [a, b] = [world[0], world[1]];
+        log(a, "2024-01-10T00:00:00Z", 30).await;
+        log(b, "2024-01-20T00:00:00Z", 5).await;
+        log(a, "2024-02-10T00:00:00Z", 10).await;
+        log(b, "2024-02-11T00:00:00Z", 3).await;
+        log(b, "2024-03-05T00:00:00Z", 3).await;
+
+        let mut first = one.begin_expiry().await.unwrap().unwrap();
+        assert!(two.begin_expiry().await.unwrap().is_none(), "one at a time");
+        let before = time("2024-02-11T12:00:00Z");
+        let mut drain = async |what| {
+            let (mut rows, mut partitions) = (0, 0);
+            loop {
+                let expired = first.step(what, before, 4).await.unwrap();
+                rows += expired.rows;
+                partitions += expired.partitions;
+                if expired.is_done {
+                    return (rows, partitions);
+                }
+            }
+        };
+        // January as a whole; of February, and of what is in no month's partition, row by row.
+        assert_eq!(drain(Expiring::Events).await, (13, 1));
+        assert_eq!(drain(Expiring::Activities).await, (13, 1));
+        drop(first);
+        // Emptied meanwhile: it goes with the next.
+        let mut second = begin(&two).await;
+        let expired = second
+            .step(Expiring::Activities, time("2024-03-01T00:00:00Z"), 4)
+            .await
+            .unwrap();
+        assert_eq!((expired.rows, expired.partitions), (0, 1));
+        let partitions: Vec<String> = sqlx::query_scalar(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhrelid::regclass::text LIKE '%2024%'",
+        )
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+        assert_eq!(partitions, [""; 0]);
+        for report in conduit::audit::verify(&two, None).await.unwrap() {
+            let expected = if report.did.as_str() == "did:web:a.example" {
+                (40, 40)
+            } else {
+                (8, 11)
+            };
+            assert_eq!(
+                (report.fault, (report.anchor.sequence.0, report.head.sequence.0)),
+                (None, expected)
+            );
+        }
+        let sums = one.outcome_counts(None).await.unwrap();
+        assert_eq!(sums.processed, 51);
+        pool.close().await;
+        one.close().await;
+        two.close().await;
+    });
+}
+
+#[test]
+fn a_month_whose_records_do_not_verify_or_are_no_beginning_stays() {
+    let server = Postgres::shared();
+    let url = server.database();
+    actix_web::rt::System::new().block_on(async {
+        let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
+        let store = PostgresStore::open(&url, "one", Arc::clone(&keyring), PostgresOptions::default());
+        let store = store.await.unwrap();
+        let pool = sqlx::PgPool::connect(&url).await.unwrap();
+        let partition = "CREATE TABLE activities_2024_01 PARTITION OF activities \
+             FOR VALUES FROM ('018cc251-f400-0000-0000-000000000000') TO ('018d61f7-1800-0000-0000-000000000000')";
+        sqlx::query(partition).execute(&pool).await.unwrap();
+        let world = controllers(&store, &keyring, &["did:web:a.example", "did:web:b.example"]);
+        let [a, b] = world.await[..] else { unreachable!() };
+        let time = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        let log = async |controller, when: &str| {
+            let mut batch = Batch::of(controller);
+            for _ in 0..5 {
+                batch.event(Outcome::Processed { subject: None }, 1);
+            }
+            batch.back_at(time(when)).commit(&store).await;
+        };
+        let expire = async || {
+            let mut expiry = begin(&store).await;
+            let (mut rows, mut partitions) = (0, 0);
+            loop {
+                let expired = expiry
+                    .step(Expiring::Activities, time("2024-02-01T00:00:00Z"), 3)
+                    .await
+                    .unwrap();
+                rows += expired.rows;
+                partitions += expired.partitions;
+                if expired.is_done {
+                    return (rows, partitions);
+                }
+            }
+        };
+        // What is in the month comes behind what is in no partition: row by row.
+        log(a, "2023-12-10T00:00:00Z").await;
+        log(a, "2024-01-10T00:00:00Z").await;
+        log(b, "2024-01-11T00:00:00Z").await;
+        assert_eq!(expire().await, (15, 0));
+        // Changed: what is behind it stays, and the month with it.
+        log(a, "2024-01-12T00:00:00Z").await;
+        log(b, "2024-01-13T00:00:00Z").await;
+        let tampered =
+            sqlx::query("UPDATE activities SET purpose = 'Advertising' WHERE controller = $1 AND sequence = 8")
+                .bind(b.as_uuid())
+                .execute(&pool);
+        assert_eq!(tampered.await.unwrap().rows_affected(), 1);
+        // Those before the changed one, which are in the same page, stay with it.
+        assert_eq!(expire().await, (5, 0));
+        let reports = conduit::audit::verify(&store, None).await.unwrap();
+        let faults = reports
+            .iter()
+            .map(|report| (report.did.as_str(), report.fault.is_some()));
+        assert_eq!(
+            faults.collect::<std::collections::BTreeMap<_, _>>(),
+            [("did:web:a.example", false), ("did:web:b.example", true)].into()
+        );
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM activities_2024_01")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(left, 5);
+        pool.close().await;
+        store.close().await;
+    });
+}
