@@ -23,6 +23,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use conduit_actors::receipt::{Attested, KeyId};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use key::{ReceiptKey, receipt_key};
@@ -71,14 +72,16 @@ pub fn kid(id: KeyId) -> String {
 }
 
 /// Public keys as they are served: a JWK set (RFC 7517) of Ed25519 keys (RFC 8037).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ReceiptKeys")]
 pub struct KeySet {
     /// The keys.
     pub keys: Vec<Jwk>,
 }
 
 /// One public key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ReceiptKey")]
 pub struct Jwk {
     /// `OKP`.
     pub kty: String,

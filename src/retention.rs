@@ -135,7 +135,7 @@ impl RowRetention {
     pub async fn keep(&self) {
         loop {
             if let Err(error) = self.run(Timestamp::now()).await {
-                tracing::warn!(%error, "old rows cannot be deleted at the moment: they will be at one of the next looks");
+                tracing::warn!(target: "conduit::supervision", %error, "old rows cannot be deleted at the moment: they will be at one of the next looks");
                 self.report.lock().failure = Some(error.to_string());
             }
             self.report.lock().is_running = false;

@@ -10,11 +10,12 @@
 mod literal;
 
 use literal::{Language as Literal, json, quoted};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 /// What a program is written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// A POSIX shell with curl 7.76 or newer.
@@ -44,7 +45,7 @@ impl Language {
 }
 
 /// A program.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Snippet {
     /// What it is written for.
     pub language: Language,

@@ -26,6 +26,32 @@ fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     rest.split(&format!("\n{level} ")).next().unwrap()
 }
 
+/// The commands in a part of a page.
+fn commands(part: &str) -> Vec<&str> {
+    let blocks = part.split("```sh\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap()).collect()
+}
+
+/// Types commands into a shell, with this server in the place of the one that they name, and this program as `conduit`.
+fn run(conduit: &Conduit, script: &str) {
+    let here = "URL=http://127.0.0.1:8080\n";
+    assert!(script.contains(here));
+    let script = script.replace(here, &format!("URL={}\n", conduit.url));
+    let programs = Path::new(env!("CARGO_BIN_EXE_conduit")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .env("PATH", path)
+        .current_dir(conduit.data_dir().parent().unwrap())
+        .output()
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}\n{err}");
+}
+
 /// The first cells of the rows of tables, as far as they are code.
 fn first_cells(text: &str) -> BTreeSet<&str> {
     let rows = text
@@ -182,7 +208,7 @@ fn every_metric_is_documented() {
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
         .map(|(name, _)| name)
         .collect();
-    let documented = first_cells(section(OPERATIONS, "### Metrics"));
+    let documented = first_cells(section(OPERATIONS, "## Metrics"));
     assert!(there.len() > 20, "{there:?}");
     assert_eq!(documented, there, "docs/operations.md, Metrics, and /metrics");
 }
@@ -259,26 +285,34 @@ fn every_supervision_message_is_documented() {
 #[test]
 fn the_guide_leads_from_zero_to_a_verified_event() {
     let conduit = Conduit::start();
-    let guide = section(INTEGRATION, "## From zero to a verified event");
-    let commands: Vec<&str> = guide
-        .split("```sh\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap())
-        .collect();
-    assert_eq!(commands.len(), 7, "one block for each step");
-    let script = commands.concat();
-    let here = "URL=http://127.0.0.1:8080\n";
-    assert!(script.contains(here));
-    let script = script.replace(here, &format!("URL={}\n", conduit.url));
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", &script])
-        .current_dir(conduit.data_dir().parent().unwrap())
-        .output()
-        .unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{out}\n{err}");
+    let guide = commands(section(INTEGRATION, "## From zero to a verified event"));
+    assert_eq!(guide.len(), 7, "one block for each step");
+    run(&conduit, &guide.concat());
     assert_eq!(conduit.settled().processed, 1, "the dry run stored nothing");
+}
+
+/// All commands of the page, one behind the other, and what they leave behind.
+#[test]
+fn the_other_commands_of_the_guide_work_too() {
+    let conduit = Conduit::start();
+    let all = commands(INTEGRATION);
+    assert!(all.len() >= 14, "{}", all.len());
+    run(&conduit, &all.concat());
+    let sums = conduit.settled();
+    assert_eq!((sums.processed, sums.rejected), (3, 0), "the rejected one was replayed");
+    let read = |name: &str| fs::read_to_string(conduit.data_dir().parent().unwrap().join(name)).unwrap();
+    let json = |name: &str| serde_json::from_str::<Value>(&read(name)).unwrap();
+    assert_eq!(json("snippets.json")["items"][0]["language"], "python");
+    assert!(json("receipt.json")["receipt"].as_str().unwrap().starts_with("cr1."));
+    let trial = json("trial.json");
+    assert_eq!(trial["draft"]["processed"], 1, "{trial}");
+    assert_eq!(json("estimate.json")["replayable"], 1);
+    let event = json("event.json");
+    assert_eq!(event["status"], "processed", "{event}");
+    assert_eq!(event["history"].as_array().unwrap().len(), 2, "{event}");
+    assert_eq!(json("events.json")["items"], json("found.json")["items"]);
+    assert_eq!(json("activities.json")["items"].as_array().unwrap().len(), 1);
+    assert_eq!(read("activities.csv").lines().count(), 1 + 3);
+    assert_eq!(read("events.ndjson").lines().count(), 3);
+    assert_eq!(json("api-key.json")["previous"]["retiredBecause"], "revoked");
 }

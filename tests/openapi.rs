@@ -97,7 +97,10 @@ fn codes_in_source() -> BTreeMap<String, String> {
         let place = file.strip_prefix(&root).unwrap().display().to_string();
         // The document's own files name codes, they do not give any.
         if !place.starts_with("openapi") {
-            let found = source.split('"').filter(|text| is_code(text) || *text == "overloaded");
+            // Attributes say how something is written, and give no code.
+            let lines = source.lines().filter(|line| !line.trim_start().starts_with("#["));
+            let texts = lines.flat_map(|line| line.split('"'));
+            let found = texts.filter(|text| is_code(text) || *text == "overloaded");
             codes.extend(found.map(|code| (code.to_owned(), place.clone())));
         }
     }
@@ -249,10 +252,11 @@ fn every_query_parameter_is_documented() {
         assert_eq!(problem["code"], "parameter_unknown", "{method} {path}: {problem}");
         let detail = problem["detail"].as_str().unwrap();
         let (_, taken) = detail.split_once("this call takes: ").unwrap();
-        assert_eq!(documented, taken.split(", ").collect(), "{method} {path}");
+        let taken = taken.split(", ").filter(|name| *name != "none").collect();
+        assert_eq!(documented, taken, "{method} {path}");
         checked += 1;
     }
-    assert!(checked >= 9, "{checked}");
+    assert!(checked >= 15, "{checked}");
 }
 
 #[test]

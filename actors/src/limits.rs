@@ -26,7 +26,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LimitOverrides {
-    /// Events per second, in the long run.
+    /// Events per second, in the long run, at each node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events_per_second: Option<u32>,
     /// Events that may come at once, after a pause; 0: as many as in one second.

@@ -67,12 +67,22 @@ pub(crate) struct NewSecret {
     previous_valid_until: Timestamp,
 }
 
+impl NewSecret {
+    pub(super) fn new(secret: &Secret, previous_valid_until: Timestamp) -> Self {
+        Self {
+            webhook_secret: shown_once(secret),
+            previous_valid_until,
+        }
+    }
+}
+
 /// What can be changed of a controller.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ControllerChange")]
 pub(crate) struct Rename {
     /// For people: 1 to 200 characters.
+    #[schemars(length(min = 1, max = 200))]
     name: String,
 }
 
@@ -290,10 +300,7 @@ pub(crate) async fn rotate_secret(
 ) -> Result<HttpResponse, Problem> {
     let row = load(&principal, &app, &did).await?;
     let (secret, until) = new_secret(&app, &row, Rotation::read(&body)?).await?;
-    Ok(HttpResponse::Ok().json(NewSecret {
-        webhook_secret: shown_once(&secret),
-        previous_valid_until: until,
-    }))
+    Ok(HttpResponse::Ok().json(NewSecret::new(&secret, until)))
 }
 
 /// Gives a controller a new webhook secret; until when the old one serves beside it.

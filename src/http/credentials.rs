@@ -5,10 +5,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::Timestamp;
 use conduit_actors::ports::Credential;
 use conduit_actors::usage::CredentialOwner;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::controllers::NewSecret;
 use super::guard::Principal;
+use super::integrations::NewKey;
 use super::paging::{self, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -17,25 +19,106 @@ use crate::credentials::store_uses;
 use crate::secrets::{Purpose, generate};
 use crate::store::{CredentialVersion, CredentialVersions, RetiredBecause};
 
-#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+/// A version of a credential.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Which {
+    /// The one that was issued last.
     Current,
+    /// The one before, until its grace ends.
     Previous,
 }
 
-#[derive(Deserialize)]
+/// Which version of a credential is to end at once.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Revocation {
+pub(super) struct Revocation {
+    /// `current`: with all before it; a new one takes its place.
     which: Which,
 }
 
-fn shown_version(version: &CredentialVersion) -> Value {
-    json!({
-        "issuedAt": version.issued_at,
-        "lastUsedAt": version.last_used_at,
-        "addresses": version.addresses.count(),
-    })
+/// One version of a credential: when it was issued and used. The credential itself is never shown again.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "CredentialVersion")]
+struct Version {
+    /// When it was issued; null: before this was noted.
+    issued_at: Option<Timestamp>,
+    /// When it was used last; null: it was not.
+    last_used_at: Option<Timestamp>,
+    /// From how many addresses it was used: exactly up to 32, about beyond.
+    addresses: u64,
+}
+
+impl From<&CredentialVersion> for Version {
+    fn from(version: &CredentialVersion) -> Self {
+        Self {
+            issued_at: version.issued_at,
+            last_used_at: version.last_used_at,
+            addresses: version.addresses.count(),
+        }
+    }
+}
+
+/// The version before the current one.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "PreviousCredentialVersion")]
+struct Previous {
+    #[serde(flatten)]
+    version: Version,
+    /// Until when it serves; null: it serves no more.
+    serves_until: Option<Timestamp>,
+    /// When it ended; null: it still serves.
+    retired_at: Option<Timestamp>,
+    /// Why it ended.
+    retired_because: Option<RetiredBecause>,
+}
+
+/// What a [`Warning`] is about.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "CredentialWarningCode")]
+enum WarningCode {
+    /// The current version was not used yet, and the previous one still serves.
+    CurrentUnused,
+    /// The previous version was used after the current one was issued.
+    PreviousInUse,
+    /// The grace of the previous version ended, and the current one was never used.
+    CurrentUnusedAfterGrace,
+}
+
+/// What is worth a look before the previous version ends, or because it has.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CredentialWarning")]
+struct Warning {
+    /// Stable, for programs.
+    code: WarningCode,
+    /// What is so and what to do, for people.
+    message: String,
+}
+
+/// The versions of a credential.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Credential")]
+pub(super) struct Shown {
+    /// The one that was issued last.
+    current: Version,
+    /// The one before; null: there was none.
+    previous: Option<Previous>,
+    /// What is worth a look.
+    warnings: Vec<Warning>,
+}
+
+/// What a revocation answers: the credential in place of the current one, or how the versions stand now.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Revoked{New}")]
+pub(super) enum Revoked<New> {
+    /// `current`: the new one, shown this once.
+    Current(New),
+    /// `previous`.
+    Previous(Shown),
 }
 
 /// When the version before ended, and why; none: it still serves.
@@ -53,11 +136,11 @@ fn retired(
 }
 
 /// What is worth a look before the old one ends, or because it has.
-fn warnings(credential: &Credential, versions: &CredentialVersions, now: Timestamp) -> Vec<Value> {
+fn warnings(credential: &Credential, versions: &CredentialVersions, now: Timestamp) -> Vec<Warning> {
     let Some(previous) = &versions.previous else {
         return Vec::new();
     };
-    let warning = |code, message: String| json!({"code": code, "message": message});
+    let warning = |code, message| Warning { code, message };
     let unused = versions.current.last_used_at.is_none();
     let serves_until = credential
         .previous
@@ -69,7 +152,7 @@ fn warnings(credential: &Credential, versions: &CredentialVersions, now: Timesta
         (Some(until), _) => {
             if unused {
                 let message = format!("the new one was not used yet: put it into all senders before {until}");
-                found.push(warning("current_unused", message));
+                found.push(warning(WarningCode::CurrentUnused, message));
             }
             if let Some(last) = previous
                 .last_used_at
@@ -78,7 +161,7 @@ fn warnings(credential: &Credential, versions: &CredentialVersions, now: Timesta
                 let message = format!(
                     "the previous one was still used, at {last}: it ends at {until}, or as soon as it is revoked"
                 );
-                found.push(warning("previous_in_use", message));
+                found.push(warning(WarningCode::PreviousInUse, message));
             }
         }
         (None, Some((at, RetiredBecause::GraceEnded))) if unused => {
@@ -86,33 +169,34 @@ fn warnings(credential: &Credential, versions: &CredentialVersions, now: Timesta
                 "the grace of the previous one ended at {at}, and the new one was never used: who still sends with the \
                  old one gets 401"
             );
-            found.push(warning("current_unused_after_grace", message));
+            found.push(warning(WarningCode::CurrentUnusedAfterGrace, message));
         }
         _ => {}
     }
     found
 }
 
-fn shown(credential: &Credential, versions: &CredentialVersions, now: Timestamp) -> Value {
+fn shown(credential: &Credential, versions: &CredentialVersions, now: Timestamp) -> Shown {
     let unknown = credential.previous.as_ref().map(|_| CredentialVersion::default());
     let previous = versions.previous.clone().or(unknown).map(|previous| {
-        let mut shown = shown_version(&previous);
         let retired = retired(credential, &previous, now);
         let until = credential.previous.as_ref().map(|(_, until)| *until);
-        shown["servesUntil"] = json!(until.filter(|_| retired.is_none()));
-        shown["retiredAt"] = json!(retired.map(|(at, _)| at));
-        shown["retiredBecause"] = json!(retired.map(|(_, because)| because.as_str()));
-        shown
+        Previous {
+            version: (&previous).into(),
+            serves_until: until.filter(|_| retired.is_none()),
+            retired_at: retired.map(|(at, _)| at),
+            retired_because: retired.map(|(_, because)| because),
+        }
     });
-    json!({
-        "current": shown_version(&versions.current),
-        "previous": previous,
-        "warnings": warnings(credential, versions, now),
-    })
+    Shown {
+        current: (&versions.current).into(),
+        previous,
+        warnings: warnings(credential, versions, now),
+    }
 }
 
 /// What is known of a credential now, what this node saw last included.
-async fn state(app: &App, owner: CredentialOwner, credential: &Credential) -> Result<Value, Problem> {
+async fn state(app: &App, owner: CredentialOwner, credential: &Credential) -> Result<Shown, Problem> {
     store_uses(&*app.store, app.shards.usage()).await?;
     let versions = app.store.credential_versions(owner).await?;
     Ok(shown(credential, &versions, Timestamp::now()))
@@ -151,14 +235,14 @@ pub(super) async fn revoke_secret(
         Which::Current => {
             let secret = generate(Purpose::WebhookSecret);
             app.store.revoke_all(owner, secret.hash()).await?;
-            json!({"webhookSecret": secret.expose(), "previousValidUntil": now})
+            Revoked::Current(NewSecret::new(&secret, now))
         }
         Which::Previous => {
             if !app.store.revoke_previous(owner, now).await? {
                 return Err(nothing_to_revoke());
             }
             credential.previous = None;
-            state(&app, owner, &credential).await?
+            Revoked::Previous(state(&app, owner, &credential).await?)
         }
     };
     app.directory.refresh(&*app.store, &row.did).await?;
@@ -198,14 +282,14 @@ pub(super) async fn revoke_key(
         Which::Current => {
             let key = generate(Purpose::ApiKey);
             app.store.revoke_all(owner, key.hash()).await?;
-            json!({"webhookAuth": format!("Bearer {}", key.expose()), "previousValidUntil": now})
+            Revoked::Current(NewKey::new(&key, now))
         }
         Which::Previous => {
             if !app.store.revoke_previous(owner, now).await? {
                 return Err(nothing_to_revoke());
             }
             credential.previous = None;
-            state(&app, owner, &credential).await?
+            Revoked::Previous(state(&app, owner, &credential).await?)
         }
     };
     app.directory.refresh(&*app.store, &did).await?;

@@ -4,8 +4,9 @@ use actix_web::http::header::{ACCEPT, VARY};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, LinkHash, Status};
-use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectDid, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp};
 use conduit_actors::ports::Journal as _;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::Format;
@@ -271,24 +272,40 @@ pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
 }
 
 /// What is searched for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Search {
+#[schemars(rename = "EventSearch")]
+pub(super) struct Search {
+    /// Whose events.
     identifier: Identifier,
+    /// Of this status.
+    #[schemars(with = "Option<Status>")]
     status: Option<String>,
+    /// That came by this integration.
+    #[schemars(with = "Option<IntegrationId>")]
     integration: Option<String>,
+    /// Of this type.
     event: Option<String>,
+    /// Received at this time or later.
+    #[schemars(with = "Option<Timestamp>")]
     from: Option<String>,
+    /// Received before this time.
+    #[schemars(with = "Option<Timestamp>")]
     to: Option<String>,
+    /// How many at most: 50 in a page if it is left out, all in an export.
+    #[schemars(range(min = 1, max = paging::MAX_LIMIT))]
     limit: Option<usize>,
+    /// Where to go on: the `nextCursor` of the page before.
     cursor: Option<String>,
 }
 
 /// A page of what was found, and whom the identifier leads to.
-#[derive(Serialize)]
-struct Found {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "FoundEvents")]
+pub(super) struct Found {
     #[serde(flatten)]
     page: Items<Shown>,
+    /// The data subjects that have the identifier.
     subjects: Vec<SubjectDid>,
 }
 

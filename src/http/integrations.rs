@@ -74,6 +74,15 @@ pub(crate) struct NewKey {
     previous_valid_until: Timestamp,
 }
 
+impl NewKey {
+    pub(super) fn new(key: &Secret, previous_valid_until: Timestamp) -> Self {
+        Self {
+            webhook_auth: format!("Bearer {}", key.expose()),
+            previous_valid_until,
+        }
+    }
+}
+
 /// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
 pub(crate) const SHOWN_ONLY: [&str; 6] = [
     "id",
@@ -327,10 +336,7 @@ pub(crate) async fn rotate_key(
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     let (key, until) = new_key(&app, &did, &row, Rotation::read(&body)?).await?;
-    Ok(HttpResponse::Ok().json(NewKey {
-        webhook_auth: format!("Bearer {}", key.expose()),
-        previous_valid_until: until,
-    }))
+    Ok(HttpResponse::Ok().json(NewKey::new(&key, until)))
 }
 
 /// Gives an integration a new API key; until when the old one serves beside it.

@@ -7,11 +7,13 @@
 
 mod codes;
 mod controllers;
+mod credentials;
 mod events;
 mod integrations;
 mod operating;
 mod operation;
 mod parameters;
+mod replays;
 mod schemas;
 mod sending;
 mod subjects;
@@ -64,12 +66,14 @@ pub(super) async fn get() -> HttpResponse {
 }
 
 /// In the order in which they are read.
-fn groups() -> [Group; 6] {
+fn groups() -> [Group; 8] {
     [
         sending::group(),
         controllers::group(),
         integrations::group(),
+        credentials::group(),
         events::group(),
+        replays::group(),
         subjects::group(),
         operating::group(),
     ]
@@ -121,9 +125,18 @@ fn components() -> Value {
         "examples": examples,
         "headers": {
             "Allow": header("The methods that the address takes.", json!({"type": "string"}), "GET, POST", true),
+            "Content-Disposition": header(
+                "Of an export: the name of its file.", json!({"type": "string"}),
+                "attachment; filename=\"events.csv\"", false),
             "ETag": header("The version, for If-Match.", json!({"type": "string"}), "\"1\"", true),
+            "Location": header(
+                "Where to ask what became of it.", json!({"type": "string", "format": "uri-reference"}),
+                "/api/v1/replays/019d6243-0c11-7e02-a4b9-3f5d8e6c1a20", true),
+            "Preference-Applied": header(
+                "The preference that was heeded (RFC 7240).", json!({"const": "receipt"}), "receipt", false),
             "Retry-After": header(
                 "Seconds to wait before the next try.", json!({"type": "integer", "minimum": 1}), "2", false),
+            "Vary": header("What the answer's form depends on.", json!({"const": "accept"}), "accept", true),
             "WWW-Authenticate": header("How to authenticate.", json!({"const": "Bearer"}), "Bearer", true),
             "x-request-id": header(
                 "This request's id, as in the log.", json!({"type": "string", "format": "uuid"}),

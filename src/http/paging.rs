@@ -50,7 +50,12 @@ impl Query {
         let mut found: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&&*name) {
-                let detail = format!("unknown query parameter; this call takes: {}", known.join(", "));
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                let detail = format!("unknown query parameter; this call takes: {known}");
                 return Err(Problem::bad_request("parameter_unknown", detail));
             }
             if found.iter().any(|(other, _)| *other == name) {

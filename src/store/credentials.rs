@@ -5,11 +5,14 @@ use conduit_actors::ids::{ControllerDid, IntegrationId, Timestamp};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, StoreError};
 use conduit_actors::usage::{AddressSketch, CredentialOwner, CredentialUse};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::ChangeError;
 
 /// Why a version serves no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RetiredBecause {
     /// Its grace ended.
     GraceEnded,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use conduit_actors::event::{Notice, Status};
-use conduit_actors::ids::{ControllerId, EventId, IntegrationId, ReplayId, Timestamp};
+use conduit_actors::ids::{ControllerId, EventId, EventType, IntegrationId, ReplayId, Timestamp};
 use conduit_actors::ports::{Claim, ReplayBatch, ReplayJob, StoreError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,12 +36,14 @@ pub const REPLAYABLE: [Status; 2] = [Status::Rejected, Status::Failed];
 pub struct ReplayFilter {
     /// `rejected` or `failed`; both, if it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["rejected", "failed", null]))]
     pub status: Option<Status>,
     /// That came by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<IntegrationId>,
     /// The type that the event is shown with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<EventType>")]
     pub event: Option<String>,
     /// Received at or after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +53,7 @@ pub struct ReplayFilter {
     pub to: Option<Timestamp>,
     /// These only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1_000))]
     pub event_ids: Option<Vec<EventId>>,
 }
 

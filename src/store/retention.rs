@@ -179,6 +179,7 @@ impl Chains {
 /// A chain that does not verify keeps its records: they are evidence.
 pub(super) fn keep_evidence(controller: ControllerId, fault: ChainFault) {
     tracing::error!(
+        target: "conduit::supervision",
         %controller, %fault,
         "an audit chain does not verify: its records are kept whatever their age; see conduit audit verify"
     );

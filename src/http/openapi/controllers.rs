@@ -3,11 +3,14 @@
 use conduit_actors::ids::ControllerDid;
 use serde_json::{Value, json};
 
-use super::super::controllers::{Controller, CreatedController, NewController, NewSecret, Rotation};
+use super::super::controllers::{Controller, CreatedController, NewController, Rename};
+use super::super::limits;
 use super::super::paging::Items;
 use super::operation::{Group, Operation};
+use super::parameters::IfMatch;
 
 const PATH: &str = "/api/v1/controllers/{did}";
+const LIMITS: &str = "/api/v1/controllers/{did}/limits";
 
 fn example() -> Value {
     json!({"did": "did:web:shop.example", "name": "Shop", "createdAt": "2026-04-01T08:00:00.000Z",
@@ -21,7 +24,7 @@ fn created() -> Value {
     created
 }
 
-fn named(operation: Operation) -> Operation {
+pub(super) fn named(operation: Operation) -> Operation {
     operation
         .path::<ControllerDid>("did", "The controller.", "did:web:shop.example")
         .problems(400, &["did_invalid"])
@@ -30,7 +33,7 @@ fn named(operation: Operation) -> Operation {
 pub(super) fn group() -> Group {
     let list = Operation::get("/api/v1/controllers", "listControllers", "List controllers")
         .about("With the operator's token: all. With a controller's: itself.")
-        .in_pages::<ControllerDid>("did:web:shop.example")
+        .in_pages()
         .gives::<Items<Controller>>(
             200,
             "A page of controllers.",
@@ -47,7 +50,11 @@ pub(super) fn group() -> Group {
         .gives::<CreatedController>(201, "The controller, with its credentials.", created())
         .leads_to("getController", &[("did", "$response.body#/did")])
         .leads_to("deleteController", &[("did", "$response.body#/did")])
+        .leads_to("renameController", &[("did", "$response.body#/did")])
+        .leads_to("setLimits", &[("did", "$response.body#/did")])
+        .leads_to("getWebhookSecret", &[("did", "$response.body#/did")])
         .leads_to("rotateWebhookSecret", &[("did", "$response.body#/did")])
+        .leads_to("revokeWebhookSecret", &[("did", "$response.body#/did")])
         .problems(400, &["name_invalid"])
         .problems(409, &["already_exists"]);
     let get = named(Operation::get(PATH, "getController", "Get a controller")).gives::<Controller>(
@@ -61,26 +68,36 @@ pub(super) fn group() -> Group {
         )
         .operator_only()
         .gives_nothing(204, "It is gone. Its credentials end at once.");
-    let rotate = named(Operation::post(
-        "/api/v1/controllers/{did}/webhook-secret/rotate",
-        "rotateWebhookSecret",
-        "Rotate a controller's webhook secret",
-    ))
-    .about("Makes a new secret; the one before is taken as well until the grace period ends.")
-    .takes::<Rotation>(
-        "The grace period; without a body, a day.",
-        json!({"gracePeriodSeconds": 3600}),
-    )
-    .or_nothing()
-    .gives::<NewSecret>(
-        200,
-        "The new secret, shown this once.",
-        json!({"webhookSecret": "cdt_whs_…", "previousValidUntil": "2026-04-06T11:30:00.000Z"}),
-    )
-    .problems(400, &["grace_period_invalid"]);
+    let rename = named(Operation::put(PATH, "renameController", "Rename a controller"))
+        .about("The name is all that can be changed.")
+        .operator_only()
+        .takes::<Rename>("The new name.", json!({"name": "Shop"}))
+        .gives::<Controller>(200, "The controller, as it is now.", example())
+        .problems(400, &["name_invalid"]);
+    let limits = json!({"eventsPerSecond": 200, "burst": 1000, "backlogEvents": 500_000,
+                        "overrides": {"eventsPerSecond": 200, "burst": 1000}, "version": 1});
+    let get_limits = named(Operation::get(LIMITS, "getLimits", "Get a controller's limits"))
+        .about("Those in force, and which of them are its own: the others are as configured for all. 0 is off.")
+        .gives::<limits::Shown>(200, "The limits.", limits.clone())
+        .with_header("ETag");
+    let set_limits = named(Operation::put(LIMITS, "setLimits", "Set a controller's limits"))
+        .about(
+            "They hold on all nodes within a second; each node counts for itself. Beyond them, senders get 500 with \
+             `rate_limit_exceeded` or `backlog_limit_exceeded`. What is left out or null is as configured for all, 0 is off.",
+        )
+        .operator_only()
+        .header::<IfMatch>("If-Match", "The ETag of a GET: another version is refused.", "\"1\"")
+        .takes::<limits::Sent>(
+            "All limits of its own.",
+            json!({"eventsPerSecond": 200, "burst": 1000}),
+        )
+        .gives::<limits::Shown>(200, "The limits, as they are now.", limits)
+        .with_header("ETag")
+        .problems(400, &["if_match_invalid", "limits_invalid"])
+        .problems(409, &["version_mismatch"]);
     Group {
         name: "Controllers",
         about: "Data controllers: the tenants. Each has a webhook secret, for its senders, and a management token.",
-        operations: vec![list, create, get, delete, rotate],
+        operations: vec![list, create, get, rename, delete, get_limits, set_limits],
     }
 }

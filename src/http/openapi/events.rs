@@ -5,13 +5,15 @@ use conduit_actors::ids::{EventId, EventType, IntegrationId, SubjectDid, Timesta
 use serde_json::{Value, json};
 
 use super::super::paging::Items;
-use super::super::{activities, events};
-use super::operation::{Group, Operation};
-use super::parameters::{ActivityCursor, Order, Text};
+use super::super::{activities, event_list, events};
+use super::operation::{Group, Operation, exported};
+use super::parameters::Order;
 
 const EVENT: &str = "019d6242-3a5b-7c30-9f4e-0c2b6a1d8e57";
 const INTEGRATION: &str = "019d6240-11f0-7a52-8d3c-5b9e2f47a610";
 const SUBJECT: &str = "did:conduit:cd7563b1135bc9f1cd9acfb1908e959e680bf1a58b90aad553a598221e9562b0";
+
+const EVENTS_CSV: &str = "eventId,did,integrationId,…\r\n";
 
 fn event() -> Value {
     json!({"eventId": EVENT, "did": "did:web:shop.example", "integrationId": INTEGRATION,
@@ -20,6 +22,18 @@ fn event() -> Value {
            "duplicateOf": null, "subject": SUBJECT, "categories": ["user.contact.email"],
            "stages": {"journaledAt": "2026-04-06T10:30:00.124Z", "extractedAt": "2026-04-06T10:30:00.130Z",
                       "resolvedAt": "2026-04-06T10:30:00.131Z", "loggedAt": "2026-04-06T10:30:00.140Z"}})
+}
+
+/// One event, with its outcomes.
+fn replayed() -> Value {
+    let mut event = event();
+    event["history"] = json!([
+        {"at": "2026-04-06T10:30:00.140Z", "status": "rejected",
+         "reasons": [{"field": "/mail", "code": "required_missing", "message": "mail is required by the mapping and was not sent"}]},
+        {"at": "2026-04-06T10:31:02.000Z", "status": "processed", "reasons": [], "mappingVersion": 2,
+         "replayId": "019d6243-0c11-7e02-a4b9-3f5d8e6c1a20"}]);
+    event["stages"]["loggedAt"] = json!("2026-04-06T10:31:02.000Z");
+    event
 }
 
 fn activity() -> Value {
@@ -43,28 +57,49 @@ fn filtered(operation: Operation, from: &'static str, to: &'static str) -> Opera
 }
 
 pub(super) fn group() -> Group {
-    let list =
-        Operation::get("/api/v1/events", "listEvents", "List events").about("Newest first, those in flight included.");
+    let list = Operation::get("/api/v1/events", "listEvents", "List events")
+        .about(exported!("Newest first, those in flight included."));
     let list = filtered(list, "Received at this time or later.", "Received before this time.")
         .query::<Status>("status", "Of this status.", "processed")
-        .in_pages::<EventId>(EVENT)
+        .query::<SubjectDid>("subject", "That concern this data subject, repeats included.", SUBJECT)
+        .in_pages()
         .gives::<Items<events::Shown>>(
             200,
             "A page of events.",
             json!({"items": [event()], "nextCursor": null}),
         )
+        .or_exports(EVENTS_CSV, &event())
         .leads_to("getEvent", &[("id", "$response.body#/items/0/eventId")])
+        .leads_to("replayEvent", &[("id", "$response.body#/items/0/eventId")])
         .problems(500, &["journal_unavailable"]);
+    let search = Operation::post("/api/v1/events/search", "searchEvents", "Search a person's events")
+        .about(exported!("By an identifier, which is hashed as those of events are, and neither stored nor logged. Repeats are found too; \
+             events that have no subject are not: rejected and failed ones, and those in flight."))
+        .of_one_controller()
+        .takes::<event_list::Search>(
+            "Whose events, and which of them.",
+            json!({"identifier": {"category": "user.contact.email", "value": "ada@shop.example"}}),
+        )
+        .gives::<event_list::Found>(
+            200,
+            "A page of events, newest first, and whom the identifier leads to.",
+            json!({"items": [event()], "nextCursor": null, "subjects": [SUBJECT]}),
+        )
+        .or_exports(EVENTS_CSV, &event())
+        .leads_to("getEvent", &[("id", "$response.body#/items/0/eventId")])
+        .leads_to("getSubject", &[("did", "$response.body#/subjects/0")])
+        .problems(400, &["cursor_invalid", "identifier_too_common", "lookup_invalid", "parameter_invalid"]);
     let get = Operation::get("/api/v1/events/{id}", "getEvent", "Get an event")
         .about(
             "Its status is `received` until its outcome is written: `processed`, `duplicate`, `rejected` or `failed`, \
-             each for good.",
+             each for good, unless a rejected or failed one is replayed. `history` has all outcomes, oldest first.",
         )
         .path::<EventId>("id", "The event.", EVENT)
-        .gives::<events::Shown>(200, "The event, and what became of it.", event())
+        .gives::<events::Shown>(200, "The event, and what became of it.", replayed())
+        .leads_to("replayEvent", &[("id", "$response.body#/eventId")])
         .problems(500, &["journal_unavailable"]);
     let log = Operation::get("/api/v1/activities", "listActivities", "List processing activities")
-        .about("The audit log. With `Accept: text/csv`, all of it as RFC 4180, whatever `limit` and `cursor` say.");
+        .about(exported!("The audit log, newest first."));
     let log = filtered(log, "Triggered at this time or later.", "Triggered before this time.")
         .query::<SubjectDid>("subject", "That concern this data subject.", SUBJECT)
         .query::<Order>(
@@ -73,13 +108,13 @@ pub(super) fn group() -> Group {
              or a subject.",
             "triggeredAt",
         )
-        .in_pages::<ActivityCursor>("1775471400000.019d6242-3a5b-7c30-9f4e-0c2b6a1d8e57.42")
+        .in_pages()
         .gives::<Items<activities::Shown>>(
             200,
             "A page of activities.",
             json!({"items": [activity()], "nextCursor": null}),
         )
-        .or_gives::<Text>("text/csv", json!("activityId,sequence,eventId,…\r\n"))
+        .or_exports("activityId,sequence,eventId,…\r\n", &activity())
         .leads_to("getEvent", &[("id", "$response.body#/items/0/eventId")])
         .leads_to("getSubject", &[("did", "$response.body#/items/0/subject")])
         .problems(400, &["did_missing"])
@@ -87,6 +122,6 @@ pub(super) fn group() -> Group {
     Group {
         name: "Events and activities",
         about: "What was sent, what became of it, and the tamper-evident log of processing activities.",
-        operations: vec![list, get, log],
+        operations: vec![list, search, get, log],
     }
 }

@@ -2,19 +2,19 @@
 
 use std::borrow::Cow;
 
-use conduit_actors::ids::{ControllerDid, IntegrationId};
+use conduit_actors::ids::{ControllerDid, EventType, IntegrationId};
 use conduit_actors::mapping::IntegrationSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::super::controllers::Rotation;
 use super::super::dry_run;
-use super::super::integrations::{CreatedIntegration, Integration, NewKey, SHOWN_ONLY};
+use super::super::integrations::{CreatedIntegration, Integration, SHOWN_ONLY};
 use super::super::paging::Items;
 use super::operation::{Group, Operation};
-use super::parameters::{Flag, IfMatch};
+use super::parameters::{Flag, IfMatch, SnippetLanguage};
 use super::sending::SentEvent;
 use super::trial;
+use crate::snippets::Snippet;
 
 const ALL: &str = "/api/v1/integrations/custom";
 const ONE: &str = "/api/v1/integrations/custom/{id}";
@@ -114,6 +114,33 @@ pub(super) fn named(operation: Operation) -> Operation {
     operation.path::<IntegrationId>("id", "The integration.", ID)
 }
 
+/// `did`, which may stand beside the id.
+pub(super) fn with_did(operation: Operation) -> Operation {
+    let about = "The integration's controller; the id says it already.";
+    operation.query::<ControllerDid>("did", about, "did:web:shop.example")
+}
+
+fn snippets() -> Operation {
+    let list = Operation::get(
+        "/api/v1/integrations/custom/{id}/snippets",
+        "listSnippets",
+        "Programs that send an event",
+    );
+    with_did(named(list))
+        .about(
+            "In sh with curl, Python, JavaScript and Rust, with the address and a sample event filled in. They take the \
+             credentials from the environment, and try again after a refusal that another try may mend. All in one page.",
+        )
+        .query::<SnippetLanguage>("language", "In this language only.", "python")
+        .query::<EventType>("event", "The event's type; the first of the integration, if it is left out.", "account_created")
+        .gives::<Items<Snippet>>(
+            200,
+            "The programs.",
+            json!({"items": [{"language": "python", "title": "Python 3", "code": "import json, os, …\n"}], "nextCursor": null}),
+        )
+        .problems(400, &["event_unknown"])
+}
+
 fn tried() -> Value {
     json!({"status": "processed", "event": "account_created", "fields": [
         {"path": "email", "type": "string", "required": true, "found": true, "validated": true, "normalised": ["a…"],
@@ -126,7 +153,7 @@ pub(super) fn group() -> Group {
     let first = [("id", "$response.body#/items/0/id")];
     let list = Operation::get(ALL, "listIntegrations", "List integrations")
         .of_some_controller()
-        .in_pages::<IntegrationId>(ID)
+        .in_pages()
         .gives::<Items<Integration>>(
             200,
             "A page of integrations.",
@@ -148,7 +175,10 @@ pub(super) fn group() -> Group {
         .leads_to("getIntegration", &id)
         .leads_to("deleteIntegration", &id)
         .leads_to("replaceIntegration", &id)
+        .leads_to("getApiKey", &id)
         .leads_to("rotateApiKey", &id)
+        .leads_to("revokeApiKey", &id)
+        .leads_to("listSnippets", &id)
         .leads_to("testIntegration", &id)
         .problems(400, &["data_processor_id_invalid", "mapping_invalid"])
         .problems(409, &["already_exists"]);
@@ -172,23 +202,6 @@ pub(super) fn group() -> Group {
     let delete = named(Operation::delete(ONE, "deleteIntegration", "Delete an integration"))
         .about("What came by it stays.")
         .gives_nothing(204, "It is gone. Its URL answers 401 at once.");
-    let rotate = named(Operation::post(
-        "/api/v1/integrations/custom/{id}/api-key/rotate",
-        "rotateApiKey",
-        "Rotate an integration's API key",
-    ))
-    .about("Makes a new key; the one before is taken as well until the grace period ends.")
-    .takes::<Rotation>(
-        "The grace period; without a body, a day.",
-        json!({"gracePeriodSeconds": 3600}),
-    )
-    .or_nothing()
-    .gives::<NewKey>(
-        200,
-        "The new key, shown this once.",
-        json!({"webhookAuth": "Bearer cdt_key_…", "previousValidUntil": "2026-04-06T11:30:00.000Z"}),
-    )
-    .problems(400, &["grace_period_invalid"]);
     let event = json!({"event": "account_created", "triggeredAt": "2026-04-06T10:30:00Z", "email": "ada@shop.example"});
     let test = named(Operation::post(
         "/api/v1/integrations/custom/{id}/test",
@@ -231,6 +244,6 @@ pub(super) fn group() -> Group {
     Group {
         name: "Integrations",
         about: "Custom integrations: one processor's events and field mappings at one controller.",
-        operations: vec![list, create, get, replace, delete, rotate, test, trial::operation()],
+        operations: vec![list, create, get, replace, delete, test, trial::operation(), snippets()],
     }
 }

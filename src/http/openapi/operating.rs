@@ -9,15 +9,20 @@ use super::parameters::Text;
 use crate::metrics::MEDIA_TYPE;
 
 fn supervision() -> Value {
+    let none = json!({"rows": 0, "partitions": 0});
+    let deleted = json!({"payloads": none, "events": {"rows": 120, "partitions": 0}, "activities": none});
     json!({"shards": [{"shard": 0, "healthy": true, "actors": [
                 {"actor": "PiiExtractorActor", "state": "running", "generation": 1, "restarts": 0, "restartsInWindow": 0,
                  "overBudget": false, "lastFailure": null, "lastFailureAt": null, "mailboxDepth": 0, "handled": 12}],
-            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "waiting": null}}],
+            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "replays": 0, "waiting": null,
+                           "blockedSeconds": {"commit": 0.42, "outage": 0.0}}}],
         "journal": {"segments": 1, "diskBytes": 1_048_576, "inFlightBytes": 0, "inFlightEvents": 0, "batches": 90,
                     "events": 340, "lastSyncMicros": 410, "refusing": false,
                     "retainedSegments": 2, "retainedBytes": 134_217_728, "retainedSince": "2026-03-30T10:30:00.000Z",
                     "givenUpSegments": 0},
-        "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1})
+        "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1,
+        "retention": {"isRunning": false, "lastRunAt": "2026-04-06T10:00:00.000Z", "lastRun": deleted, "total": deleted,
+                      "failure": null}})
 }
 
 fn readiness(status: &str, detail: &str) -> Value {
@@ -26,16 +31,21 @@ fn readiness(status: &str, detail: &str) -> Value {
 
 pub(super) fn group() -> Group {
     let stats = Operation::get("/api/v1/stats", "getStats", "Sums of events")
-        .about("`accepted` is the sum of the others, at every moment. `inFlight` is this node's.")
+        .about(
+            "`accepted` is the sum of the others, at every moment. `inFlight` is this node's. With `did` also the \
+             controller's limits, and what this node refused by them since its start.",
+        )
         .of_some_controller()
         .gives::<Stats>(
             200,
             "The sums.",
-            json!({"accepted": 5, "processed": 3, "duplicate": 1, "rejected": 1, "failed": 0, "inFlight": 0}),
+            json!({"accepted": 5, "processed": 3, "duplicate": 1, "rejected": 1, "failed": 0, "inFlight": 0,
+                   "limits": {"eventsPerSecond": 200, "burst": 1000, "backlogEvents": 0},
+                   "refused": {"rate_limit_exceeded": 12, "backlog_limit_exceeded": 0}}),
         );
     let supervise = Operation::get("/api/v1/supervision", "getSupervision", "State of this node's parts")
         .operator_only()
-        .gives::<Supervision>(200, "Shards, actors, journal, dedup windows.", supervision());
+        .gives::<Supervision>(200, "Shards, actors, journal, dedup windows, retention.", supervision());
     let metrics = Operation::get("/metrics", "getMetrics", "Metrics")
         .about("For Prometheus. Nothing in it names a tenant.")
         .open()

@@ -11,10 +11,25 @@ use conduit_actors::ids::ControllerDid;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::parameters::Limit;
+use super::parameters::{Cursor, Limit, Text};
 use super::schemas::{self, SchemaOf};
 
 pub(super) use written::problem;
+
+/// What there is to know about a list that can be exported.
+macro_rules! exported {
+    ($about:literal) => {
+        concat!(
+            $about,
+            " With `Accept: text/csv` or `application/x-ndjson`: all that the filter lets through, in a file; `cursor` begins it \
+             there, `limit` ends it early. One that could not be finished ends without its last chunk."
+        )
+    };
+}
+pub(super) use exported;
+
+/// What a cursor looks like.
+pub(super) const CURSOR: &str = "AWWMXl1CmX2yAZ1iQjpbfDCfTgwrah2OVw";
 
 /// Operations that belong together.
 pub(super) struct Group {
@@ -219,10 +234,20 @@ impl Operation {
     }
 
     /// `limit` and `cursor`.
-    pub(super) fn in_pages<Cursor: JsonSchema>(self, example: &'static str) -> Self {
-        let about = "Where to go on: the nextCursor of the page before.";
+    pub(super) fn in_pages(self) -> Self {
+        let about = "Where to go on: the nextCursor of the page before, with the same filter.";
         self.query::<Limit>("limit", "How many at most.", "20")
-            .query::<Cursor>("cursor", about, example)
+            .query::<Cursor>("cursor", about, CURSOR)
+            .problems(400, &["cursor_invalid"])
+    }
+
+    /// The answer written last, also as all of the list in a file. `csv` is how that begins.
+    pub(super) fn or_exports(self, csv: &'static str, item: &Value) -> Self {
+        let lines = format!("{item}\n");
+        self.or_gives::<Text>("application/x-ndjson", Value::String(lines))
+            .or_gives::<Text>("text/csv", json!(csv))
+            .with_header("Content-Disposition")
+            .with_header("Vary")
     }
 
     /// The body, as JSON.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::super::paging::{DEFAULT_LIMIT, MAX_LIMIT};
+use crate::snippets::Language;
 
 macro_rules! parameter {
     ($(#[$doc:meta])* $name:ident, $($json:tt)+) => {
@@ -36,11 +37,16 @@ parameter!(
     Order, {"type": "string", "enum": ["triggeredAt", "sequence"], "default": "triggeredAt"}
 );
 parameter!(
-    /// `cursor` of activities.
-    ActivityCursor, {
-        "type": "string",
-        "pattern": "^-?[0-9]{1,14}\\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[0-9]{1,18}$",
-    }
+    /// `cursor` of any list: opaque.
+    Cursor, {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
+);
+parameter!(
+    /// `language` of sample programs.
+    SnippetLanguage, {"type": "string", "enum": Language::ALL.map(Language::as_str)}
+);
+parameter!(
+    /// `Prefer` (RFC 7240).
+    Prefer, {"type": "string"}
 );
 parameter!(
     /// `true` or `false` in a query.

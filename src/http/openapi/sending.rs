@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::super::request_id::EVENT_PATH;
 use super::operation::{Group, Operation};
+use super::parameters::Prefer;
+use crate::receipts::{KEYS_PATH, KeySet};
 
 /// The body of an event.
 pub(super) struct SentEvent;
@@ -35,6 +37,9 @@ impl JsonSchema for SentEvent {
     }
 }
 
+/// What `Prefer: receipt` asks for.
+const RECEIPT: &str = "cr1.AQ….AAAAAAAAAAE….qk3v…";
+
 /// The answer to an event that was accepted. Written by hand in `ingest`, where time counts.
 struct Receipt;
 
@@ -51,6 +56,13 @@ impl JsonSchema for Receipt {
                 "status": {"const": "accepted"},
                 "eventId": generator.subschema_for::<EventId>(),
                 "receivedAt": generator.subschema_for::<Timestamp>(),
+                "receipt": {
+                    "description": "Signed proof of which bytes were received when, for whom, under which version of the \
+                                    mapping. There if it was asked for, or as `receipts.on_request` says. \
+                                    `conduit receipt verify` checks it by the public keys, offline.",
+                    "type": "string",
+                    "pattern": "^cr1\\.",
+                },
             },
             "required": ["status", "eventId", "receivedAt"],
         })
@@ -76,11 +88,13 @@ pub(super) fn group() -> Group {
         "triggered_at_missing",
     ];
     let here = [
+        "backlog_limit_exceeded",
         "credentials_unconfirmed",
         "internal_error",
         "journal_full",
         "journal_unavailable",
         "overloaded",
+        "rate_limit_exceeded",
         "shutting_down",
     ];
     let send = Operation::post(EVENT_PATH, "sendEvent", "Send an event")
@@ -97,6 +111,11 @@ pub(super) fn group() -> Group {
             "did:web:shop.example",
         )
         .required_query::<ProcessorId>("dpid", "The data processor; it is in the webhookUrl.", "web-shop")
+        .header::<Prefer>(
+            "Prefer",
+            "`receipt`: the answer is to carry a signed receipt (RFC 7240).",
+            "receipt",
+        )
         .takes::<SentEvent>(
             "The event.",
             json!({"event": "account_created", "triggeredAt": "2026-04-06T10:30:00Z", "email": "ada@shop.example",
@@ -106,15 +125,27 @@ pub(super) fn group() -> Group {
             200,
             "Accepted: on stable storage.",
             json!({"status": "accepted", "eventId": "019d6242-3a5b-7c30-9f4e-0c2b6a1d8e57",
-                   "receivedAt": "2026-04-06T10:30:00.123Z"}),
+                   "receivedAt": "2026-04-06T10:30:00.123Z", "receipt": RECEIPT}),
         )
+        .with_header("Preference-Applied")
         .leads_to("getEvent", &[("id", "$response.body#/eventId")])
         .problems(400, &["did_invalid", "did_missing", "dpid_invalid", "dpid_missing"])
         .problems(400, &body)
         .problems(500, &here);
+    let keys = Operation::get(KEYS_PATH, "listReceiptKeys", "Public keys of receipts")
+        .about("Every key there ever was, of all nodes, as a JWK set (RFC 7517, RFC 8037).")
+        .open()
+        .gives_nothing(200, "The keys.")
+        .or_gives::<KeySet>(
+            "application/jwk-set+json",
+            json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                             "kid": "qk3vR1xJ0bM", "alg": "EdDSA", "use": "sig"}]}),
+        )
+        .problems(500, &["internal_error"])
+        .problems(503, &["database_unavailable"]);
     Group {
         name: "Sending",
         about: "What the systems of a controller call.",
-        operations: vec![send],
+        operations: vec![send, keys],
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use conduit_actors::ids::{SubjectDid, SubjectId};
+use conduit_actors::ids::SubjectDid;
 use conduit_actors::taxonomy::Category;
 use serde_json::{Value, json};
 
 use super::super::identifier::Identifier;
 use super::super::paging::Items;
 use super::super::subjects::Shown;
-use super::operation::{Group, Operation};
+use super::operation::{Group, Operation, exported};
 
 const SUBJECT: &str = "did:conduit:cd7563b1135bc9f1cd9acfb1908e959e680bf1a58b90aad553a598221e9562b0";
 
@@ -25,13 +25,15 @@ fn example() -> Value {
 pub(super) fn group() -> Group {
     let first = [("did", "$response.body#/items/0/did")];
     let list = Operation::get("/api/v1/subjects", "listSubjects", "List data subjects")
+        .about(exported!("Newest first."))
         .of_some_controller()
-        .in_pages::<SubjectId>("019d6242-3aff-7590-a1c4-7e8f2d6b0934")
+        .in_pages()
         .gives::<Items<Shown>>(
             200,
             "A page of data subjects.",
             json!({"items": [example()], "nextCursor": null}),
         )
+        .or_exports("did,firstSeenAt,lastSeenAt,…\r\n", &example())
         .leads_to("getSubject", &first);
     let look_up = Operation::post("/api/v1/subjects/lookup", "lookUpSubject", "Look up a data subject")
         .about("By an identifier, which is hashed as those of events are, and neither stored nor logged.")
