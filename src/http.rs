@@ -5,6 +5,7 @@
 
 mod accept;
 pub(crate) mod activities;
+mod body;
 pub(crate) mod controllers;
 mod credentials;
 mod csv;

@@ -80,8 +80,8 @@ impl Meters {
     pub fn expired(&self, what: Expiring, expired: Expired) {
         let labels = [("kind", what.as_str())];
         self.deleted_rows.get_or_create(&labels).inc_by(expired.rows);
-        // Payloads have no partitions.
-        if what != Expiring::Payloads {
+        // The others have no partitions.
+        if matches!(what, Expiring::Events | Expiring::Activities) {
             self.dropped_partitions
                 .get_or_create(&labels)
                 .inc_by(expired.partitions);

@@ -38,8 +38,10 @@ pub struct Deleted {
 pub struct Sums {
     /// Sealed payloads.
     pub payloads: Deleted,
-    /// Events and what became of them.
+    /// Events and all that became of them.
     pub events: Deleted,
+    /// Replays that had ended.
+    pub replays: Deleted,
     /// Processing activities.
     pub activities: Deleted,
 }
@@ -49,6 +51,7 @@ impl Sums {
         let deleted = match what {
             Expiring::Payloads => &mut self.payloads,
             Expiring::Events => &mut self.events,
+            Expiring::Replays => &mut self.replays,
             Expiring::Activities => &mut self.activities,
         };
         deleted.rows += expired.rows;
@@ -94,10 +97,11 @@ impl Bounds {
         }
     }
 
+    /// A replay is kept as long as the events whose history names it, which it is younger than.
     const fn of(&self, what: Expiring) -> Option<Timestamp> {
         match what {
             Expiring::Payloads => self.payloads,
-            Expiring::Events => self.events,
+            Expiring::Events | Expiring::Replays => self.events,
             Expiring::Activities => self.activities,
         }
     }
@@ -157,6 +161,7 @@ impl RowRetention {
             tracing::info!(
                 payloads = sums.payloads.rows,
                 events = sums.events.rows,
+                replays = sums.replays.rows,
                 activities = sums.activities.rows,
                 partitions = sums.events.partitions + sums.activities.partitions,
                 "old rows were deleted"
@@ -207,7 +212,7 @@ mod tests {
 
     const NOW: i64 = 1_000 * DAY_MS;
 
-    fn bounds(payload: u32, event: u32, activity: u32, oldest_in_flight: Option<i64>) -> [Option<i64>; 3] {
+    fn bounds(payload: u32, event: u32, activity: u32, oldest_in_flight: Option<i64>) -> [Option<i64>; 4] {
         let config = RetentionConfig::with_days(payload, event, activity);
         let oldest = oldest_in_flight.map(|days| Timestamp::from_millis(NOW - days * DAY_MS));
         let bounds = Bounds::at(Timestamp::from_millis(NOW), &config, oldest);
@@ -217,18 +222,21 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_own_age_and_0_is_for_ever() {
-        assert_eq!(bounds(30, 400, 4_000, None), [Some(30), Some(400), Some(4_000)]);
-        assert_eq!(bounds(0, 0, 0, None), [None, None, None]);
-        assert_eq!(bounds(30, 0, 0, None), [Some(30), None, None]);
+        assert_eq!(
+            bounds(30, 400, 4_000, None),
+            [Some(30), Some(400), Some(400), Some(4_000)]
+        );
+        assert_eq!(bounds(0, 0, 0, None), [None; 4]);
+        assert_eq!(bounds(30, 0, 0, None), [Some(30), None, None, None]);
         // No payload outlives its event.
-        assert_eq!(bounds(0, 400, 0, None), [Some(400), Some(400), None]);
-        assert_eq!(bounds(500, 400, 0, None), [Some(400), Some(400), None]);
+        assert_eq!(bounds(0, 400, 0, None), [Some(400), Some(400), Some(400), None]);
+        assert_eq!(bounds(500, 400, 0, None), [Some(400), Some(400), Some(400), None]);
     }
 
     #[test]
     fn what_an_event_in_flight_may_repeat_is_kept() {
-        assert_eq!(bounds(30, 2, 0, Some(0)), [Some(2), Some(2), None]);
-        assert_eq!(bounds(30, 2, 0, Some(7)), [Some(8), Some(8), None]);
-        assert_eq!(bounds(3, 2, 0, Some(7)), [Some(3), Some(8), None]);
+        assert_eq!(bounds(30, 2, 0, Some(0)), [Some(2), Some(2), Some(2), None]);
+        assert_eq!(bounds(30, 2, 0, Some(7)), [Some(8), Some(8), Some(8), None]);
+        assert_eq!(bounds(3, 2, 0, Some(7)), [Some(3), Some(8), Some(8), None]);
     }
 }

@@ -86,6 +86,9 @@ pub enum ChangeError {
     /// It has another version than the change was made for.
     #[error("it is at version {current}")]
     VersionMismatch { current: u64 },
+    /// Its credential is another one by now than the change was made for.
+    #[error("it was rotated meanwhile")]
+    Rotated,
     /// The controller has [`MAX_RUNNING`] replays under way.
     #[error("too many replays are running")]
     TooManyReplays,
@@ -233,7 +236,14 @@ pub trait Store:
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;
-    async fn set_webhook_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError>;
+    /// Replaces the secret that has the hash `before`. If another one is the current one by now, that is
+    /// [`ChangeError::Rotated`]: whoever set it holds a secret that must not be lost.
+    async fn set_webhook_secret(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        secret: &Credential,
+    ) -> Result<(), ChangeError>;
     /// Deletes it with all that it owns.
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError>;
 
@@ -249,7 +259,9 @@ pub trait Store:
         spec: &IntegrationSpec,
         now: Timestamp,
     ) -> Result<IntegrationRow, ChangeError>;
-    async fn set_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError>;
+    /// As [`Self::set_webhook_secret`].
+    async fn set_api_key(&self, id: IntegrationId, before: CredentialHash, key: &Credential)
+    -> Result<(), ChangeError>;
     async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError>;
 
     /// Newest first, by event id.

@@ -1,5 +1,7 @@
 //! The rotation cockpit: which version of a credential is used, from how many addresses, and how it ends.
 
+mod race;
+
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
@@ -136,6 +138,11 @@ fn both_versions_show_their_use_and_a_restart_keeps_it() {
 fn either_version_is_revoked_at_once() {
     let conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let rival = Tenant::create(&conduit, "did:web:rival.example");
+    let [_, (key, _)] = paths(&shop);
+    for (did, status) in [(&*shop.did, 200), (&*rival.did, 404), ("null", 400)] {
+        conduit.admin("GET", &format!("{key}?did={did}"), None).expect(status);
+    }
     let mut newest = shop.clone();
     for (path, field) in paths(&shop) {
         let revoke = format!("{path}/revoke");

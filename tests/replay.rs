@@ -4,6 +4,7 @@ mod asked;
 mod damaged;
 mod interrupted;
 mod poison;
+mod shown;
 mod verdict;
 
 use std::collections::HashSet;

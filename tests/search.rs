@@ -145,6 +145,8 @@ fn what_cannot_be_searched_for_is_named_and_not_repeated() {
     for (field, value, code) in [
         ("status", json!("done"), "parameter_invalid"),
         ("integration", json!("ada"), "parameter_invalid"),
+        ("event", json!(""), "parameter_invalid"),
+        ("event", json!("contact\u{9b}"), "parameter_invalid"),
         ("from", json!("yesterday"), "parameter_invalid"),
         ("to", json!("ada"), "parameter_invalid"),
         ("limit", json!(0), "parameter_invalid"),
@@ -217,6 +219,11 @@ fn a_cursor_serves_the_list_and_the_filter_that_it_came_from() {
         }
         for bad in ["", "x", "AAAA", &cursor[1..], "01a20dd6-ddfc-73ea-917c-69ac75dba012"] {
             assert_problem(&page(list, &format!("cursor={bad}")), "cursor_invalid", None);
+        }
+    }
+    for list in ["/api/v1/events", "/api/v1/activities"] {
+        for bad in ["", "contact%C2%9B"] {
+            assert_problem(&page(list, &format!("event={bad}")), "parameter_invalid", None);
         }
     }
     let search_page = |value: &str, cursor: Option<&str>| {

@@ -272,8 +272,16 @@ fn all_languages_are_shown_for_the_first_event_and_what_is_unknown_is_refused() 
         ("?event=nothing", "event_unknown"),
         ("?event=", "event_unknown"),
         ("?lang=curl", "parameter_unknown"),
+        ("?did=null", "did_invalid"),
     ] {
         let problem = shop.call(&conduit, "GET", &format!("{path}{query}"), None).expect(400);
         assert_eq!(problem.json()["code"], code);
     }
+    let rival = Tenant::create(&conduit, "did:web:rival.example");
+    conduit
+        .admin("GET", &format!("{path}?did={}", shop.did), None)
+        .expect(200);
+    conduit
+        .admin("GET", &format!("{path}?did={}", rival.did), None)
+        .expect(404);
 }

@@ -2,11 +2,12 @@
 
 mod credentials;
 mod events;
+mod histories;
 mod history;
 mod management;
 mod receipts;
 mod replay_jobs;
-mod replays;
+pub mod replays;
 mod retention;
 mod settings;
 mod subjects;
@@ -30,6 +31,7 @@ conformance! {
     credentials:
         versions_of_credentials_are_issued_used_and_replaced,
         credentials_are_revoked,
+        of_two_rotations_of_the_same_version_one_is_refused,
         what_has_ended_is_removed_and_told_once;
     settings:
         limits_are_set_at_their_version_only,
@@ -60,6 +62,10 @@ conformance! {
         a_chain_or_an_anchor_that_was_changed_loses_nothing_more,
         what_is_left_of_subjects_says_when_they_were_first_seen,
         a_deleted_controller_takes_its_anchor_along;
+    histories:
+        histories_go_with_their_events_and_replays_after_their_end,
+        a_running_replay_goes_on_while_what_is_old_is_deleted,
+        of_an_event_that_goes_while_it_is_replayed_nothing_is_left;
     receipts:
         public_keys_of_receipts_are_kept_as_they_came_first;
     subjects:

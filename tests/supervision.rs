@@ -1,6 +1,8 @@
 //! Panics in each actor: service goes on, nothing is lost, the log says what happened.
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use crate::common::{Conduit, Tenant, tenant::body, wait_for};
 
@@ -140,4 +142,60 @@ fn a_spent_restart_budget_trips_readiness_and_events_are_still_accepted() {
     assert!(!conduit.log_lines("restart budget spent").is_empty());
     shop.send(&conduit, "contact", json!({"email": "more@shop.example"}));
     conduit.get("/livez").expect(200);
+}
+
+/// Follows a reference, and takes the schema of what is not null.
+fn followed<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return followed(document, document.pointer(reference.trim_start_matches('#')).unwrap());
+    }
+    let mut either = schema["anyOf"].as_array().into_iter().flatten();
+    match either.find(|one| one["type"] != "null") {
+        Some(one) => followed(document, one),
+        None => schema,
+    }
+}
+
+/// Holds a value to its schema: each field is in both, in camelCase and with a description.
+fn assert_documented(document: &Value, schema: &Value, value: &Value, place: &str) {
+    let schema = followed(document, schema);
+    match value {
+        Value::Object(fields) => {
+            let properties = schema["properties"]
+                .as_object()
+                .unwrap_or_else(|| panic!("{place}: {schema}"));
+            let names = |fields: &serde_json::Map<String, Value>| fields.keys().cloned().collect::<BTreeSet<_>>();
+            assert_eq!(names(fields), names(properties), "{place}");
+            for (name, field) in fields {
+                let place = format!("{place}.{name}");
+                let is_camel = name.starts_with(|first: char| first.is_ascii_lowercase())
+                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                assert!(is_camel, "{place}");
+                let property = &properties[name];
+                assert!(
+                    property["description"].as_str().is_some_and(|text| text.len() > 3),
+                    "{place}"
+                );
+                assert_documented(document, property, field, &place);
+            }
+        }
+        Value::Array(items) => {
+            assert!(!items.is_empty(), "{place}");
+            for item in items {
+                assert_documented(document, &schema["items"], item, place);
+            }
+        }
+        _ => assert!(schema["properties"].is_null() || value.is_null(), "{place}"),
+    }
+}
+
+#[test]
+fn the_report_is_documented_field_by_field() {
+    let conduit = Conduit::start();
+    let document = conduit.get("/api/v1/openapi.json").expect(200).json();
+    let answer = &document["paths"]["/api/v1/supervision"]["get"]["responses"]["200"]["content"]["application/json"];
+    let report = conduit.admin("GET", "/api/v1/supervision", None).expect(200).json();
+    assert_documented(&document, &answer["schema"], &report, "report");
+    // The example has all of it as well.
+    assert_documented(&document, &answer["schema"], &answer["example"], "example");
 }

@@ -67,6 +67,26 @@ impl Mapping {
         check::compile(spec, taxonomy, defaults).map(|events| Self { events })
     }
 
+    /// The same for one that is to be saved: also what was not refused at all times, and may therefore be in those that were
+    /// saved before.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn compile_new(
+        spec: &IntegrationSpec,
+        taxonomy: &Arc<Taxonomy>,
+        defaults: DedupDefaults,
+    ) -> Result<Self, Vec<MappingFault>> {
+        let mut faults = check::new_faults(spec);
+        match Self::compile(spec, taxonomy, defaults) {
+            Ok(mapping) if faults.is_empty() => Ok(mapping),
+            compiled => {
+                faults.extend(compiled.err().unwrap_or_default());
+                Err(faults)
+            }
+        }
+    }
+
     /// What an event type means here.
     #[must_use]
     pub fn event(&self, event_type: &EventType) -> Option<&EventMapping> {

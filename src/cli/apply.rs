@@ -95,6 +95,10 @@ impl Apply {
             .map_err(|faults| Usage(faults.join("\n")))?;
         let actual = Actual::read(&api, desired.dids_with_limits()).await?;
         let plan = Plan::new(&desired, &actual, self.prune);
+        let faults = plan.faults();
+        if !faults.is_empty() {
+            return Err(Usage(faults.join("\n")).into());
+        }
         print!("{plan}");
         if plan.is_empty() || self.dry_run {
             return Ok(true);

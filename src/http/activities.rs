@@ -206,12 +206,7 @@ async fn read_filter(principal: &Principal, app: &App, query: &Query) -> Result<
         controller,
         subject,
         integration: query.parsed("integration", "an integration's id")?,
-        event_type: query
-            .parsed::<EventType>(
-                "event",
-                "an event type's name: 1 to 128 characters, no control characters",
-            )?
-            .map(|name| name.to_string()),
+        event_type: query.event_type()?,
         from: query.time("from")?,
         to: query.time("to")?,
         order,

@@ -1,6 +1,6 @@
 //! Controllers: the tenants.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::personal::{CredentialHash, Secret};
@@ -9,6 +9,7 @@ use conduit_actors::whole;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::body::Body;
 use super::cursor::Cursors;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
@@ -18,14 +19,16 @@ use crate::secrets::{Purpose, generate};
 use crate::store::ControllerRow;
 
 const MAX_NAME_CHARS: usize = 200;
+/// No control character.
+pub(super) const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
 const DEFAULT_GRACE_SECONDS: u32 = 86_400;
 const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewController {
-    /// For people: 1 to 200 characters.
-    #[schemars(length(min = 1, max = 200))]
+    /// For people: 1 to 200 characters, none of them a control character.
+    #[schemars(length(min = 1, max = 200), regex(pattern = NAME_PATTERN))]
     name: String,
     /// Its DID; one is made if it is left out.
     did: Option<ControllerDid>,
@@ -81,8 +84,8 @@ impl NewSecret {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ControllerChange")]
 pub(crate) struct Rename {
-    /// For people: 1 to 200 characters.
-    #[schemars(length(min = 1, max = 200))]
+    /// For people: 1 to 200 characters, none of them a control character.
+    #[schemars(length(min = 1, max = 200), regex(pattern = NAME_PATTERN))]
     name: String,
 }
 
@@ -144,20 +147,20 @@ fn shown(row: &ControllerRow) -> Controller {
 }
 
 fn checked_name(name: &str) -> Result<&str, Problem> {
+    if name.chars().any(char::is_control) {
+        let problem = Problem::bad_request("name_invalid", "name must not have control characters");
+        return Err(problem.with_error("/name", "must not have control characters"));
+    }
     let name = name.trim();
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
         let problem = Problem::bad_request("name_invalid", "name must have 1 to 200 characters");
         return Err(problem.with_error("/name", "must have 1 to 200 characters"));
     }
-    if name.contains('\0') {
-        let problem = Problem::bad_request("name_invalid", "name must not have the character U+0000");
-        return Err(problem.with_error("/name", "must not have the character U+0000"));
-    }
     Ok(name)
 }
 
 /// `POST /api/v1/controllers`
-pub(crate) async fn create(principal: Principal, app: Data<App>, body: Bytes) -> Result<HttpResponse, Problem> {
+pub(crate) async fn create(principal: Principal, app: Data<App>, body: Body) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     let new: NewController = paging::json(&body)?;
     let made = make(&app, &new.name, new.did).await?;
@@ -264,7 +267,7 @@ pub(crate) async fn rename(
     principal: Principal,
     app: Data<App>,
     did: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     let mut row = load(&principal, &app, &did).await?;
@@ -296,7 +299,7 @@ pub(crate) async fn rotate_secret(
     principal: Principal,
     app: Data<App>,
     did: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let row = load(&principal, &app, &did).await?;
     let (secret, until) = new_secret(&app, &row, Rotation::read(&body)?).await?;
@@ -311,7 +314,9 @@ pub(crate) async fn new_secret(
 ) -> Result<(Secret, Timestamp), Problem> {
     let secret = generate(Purpose::WebhookSecret);
     let (credential, until) = rotation.apply(&row.webhook_secret, secret.hash())?;
-    app.store.set_webhook_secret(row.id, &credential).await?;
+    app.store
+        .set_webhook_secret(row.id, row.webhook_secret.current, &credential)
+        .await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     tracing::info!(did = row.did.as_str(), previous_until = %until, "webhook secret rotated");
     Ok((secret, until))

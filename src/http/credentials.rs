@@ -1,6 +1,6 @@
 //! The versions of both credentials: when each was issued and used, and their end.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::Timestamp;
 use conduit_actors::ports::Credential;
@@ -8,6 +8,7 @@ use conduit_actors::usage::CredentialOwner;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::body::Body;
 use super::controllers::NewSecret;
 use super::guard::Principal;
 use super::integrations::NewKey;
@@ -225,7 +226,7 @@ pub(super) async fn revoke_secret(
     principal: Principal,
     app: Data<App>,
     did: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let row = controllers::load(&principal, &app, &did).await?;
     let (owner, now) = (CredentialOwner::Controller(row.id), Timestamp::now());
@@ -261,8 +262,8 @@ pub(super) async fn key(
     request: HttpRequest,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    Query::read(&request, &["did"])?;
-    let (_, row) = integrations::load(&principal, &app, &id).await?;
+    let query = Query::read(&request, &["did"])?;
+    let (_, row) = integrations::load_named(&principal, &app, &id, query.get("did")).await?;
     let owner = CredentialOwner::Integration(row.id);
     Ok(HttpResponse::Ok().json(state(&app, owner, &row.api_key).await?))
 }
@@ -272,7 +273,7 @@ pub(super) async fn revoke_key(
     principal: Principal,
     app: Data<App>,
     id: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = integrations::load(&principal, &app, &id).await?;
     let (owner, now) = (CredentialOwner::Integration(row.id), Timestamp::now());

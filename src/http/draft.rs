@@ -27,7 +27,7 @@ impl Draft {
     /// Reads what was sent as `integration`, a body for `PUT`. Faults have pointers from where that is.
     pub(crate) fn read(app: &App, saved: &Integration, sent: &Value) -> Result<Self, Problem> {
         let (spec, version) = read(&serde_json::to_vec(sent).unwrap_or_default())?;
-        let compiled = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults());
+        let compiled = Mapping::compile_new(&spec, app.directory.taxonomy(), app.directory.dedup_defaults());
         let mapping = compiled.map_err(|faults| Problem::from(faults).below(PLACE))?;
         Ok(Self {
             integration: with_mapping(saved, mapping),

@@ -1,15 +1,18 @@
 //! Lists of events: those in flight, from the journal, and those with an outcome, from the store.
 
 use actix_web::http::header::{ACCEPT, VARY};
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{JournaledEvent, LinkHash, Status};
-use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp};
+use conduit_actors::ids::{
+    ControllerId, EventId, EventType, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
+};
 use conduit_actors::ports::Journal as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accept::Format;
+use super::body::Body;
 use super::cursor::Cursors;
 use super::events::{Shown, in_flight, stored};
 use super::export::{self, Asked, List, Row};
@@ -262,7 +265,7 @@ pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
         controller,
         status: query.get("status").map(read_status).transpose()?,
         integration: query.parsed("integration", "an integration's id")?,
-        event_type: query.get("event").map(str::to_owned),
+        event_type: query.event_type()?,
         subjects,
         from: query.time("from")?,
         to: query.time("to")?,
@@ -285,6 +288,7 @@ pub(super) struct Search {
     #[schemars(with = "Option<IntegrationId>")]
     integration: Option<String>,
     /// Of this type.
+    #[schemars(with = "Option<EventType>")]
     event: Option<String>,
     /// Received at this time or later.
     #[schemars(with = "Option<Timestamp>")]
@@ -315,7 +319,7 @@ pub(crate) async fn search(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;
@@ -342,11 +346,12 @@ pub(crate) async fn search(
 impl Search {
     fn filter(&self, controller: ControllerId) -> Result<EventFilter, Problem> {
         let status = self.status.as_deref().map(read_status).transpose();
+        let event = parsed::<EventType>(self.event.as_deref(), "/event", paging::AN_EVENT_TYPE)?;
         Ok(EventFilter {
             controller: Some(controller),
             status: status.map_err(|problem| problem.at("/status"))?,
             integration: parsed(self.integration.as_deref(), "/integration", "an integration's id")?,
-            event_type: self.event.clone(),
+            event_type: event.map(|name| name.to_string()),
             subjects: None,
             from: time(self.from.as_deref(), "/from")?,
             to: time(self.to.as_deref(), "/to")?,

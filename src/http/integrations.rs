@@ -1,7 +1,7 @@
 //! Custom integrations: one processor's events and field mappings at one controller.
 
 use actix_web::http::header::IF_MATCH;
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
@@ -14,6 +14,7 @@ use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
+use super::body::Body;
 use super::controllers::{Rotation, previous_until};
 use super::cursor::Cursors;
 use super::guard::Principal;
@@ -113,7 +114,7 @@ pub(crate) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Proble
 }
 
 fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
-    Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+    Mapping::compile_new(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
     Ok(())
 }
 
@@ -149,7 +150,7 @@ pub(crate) async fn create(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (did, controller) = principal.one(&app, query.get("did"))?;
@@ -280,7 +281,7 @@ pub(crate) async fn replace(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     let (spec, version) = read(&body)?;
@@ -332,7 +333,7 @@ pub(crate) async fn rotate_key(
     principal: Principal,
     app: Data<App>,
     id: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     let (key, until) = new_key(&app, &did, &row, Rotation::read(&body)?).await?;
@@ -348,7 +349,7 @@ pub(crate) async fn new_key(
 ) -> Result<(Secret, Timestamp), Problem> {
     let key = generate(Purpose::ApiKey);
     let (credential, until) = rotation.apply(&row.api_key, key.hash())?;
-    app.store.set_api_key(row.id, &credential).await?;
+    app.store.set_api_key(row.id, row.api_key.current, &credential).await?;
     app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
     Ok((key, until))

@@ -1,6 +1,6 @@
 //! What a controller may send: set by the operator, shown to the controller.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::Notice;
 use conduit_actors::ids::ControllerId;
@@ -9,6 +9,7 @@ use conduit_actors::whole;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::body::Body;
 use super::guard::Principal;
 use super::integrations::{etag, expected_version};
 use super::paging;
@@ -140,7 +141,7 @@ pub(super) async fn put(
     app: Data<App>,
     request: HttpRequest,
     did: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     let (did, controller) = principal.one(&app, Some(&did))?;

@@ -1,7 +1,7 @@
 //! Query parameters and pages of lists.
 
 use actix_web::HttpRequest;
-use conduit_actors::ids::Timestamp;
+use conduit_actors::ids::{EventType, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +11,9 @@ use super::problem::Problem;
 
 pub(crate) const DEFAULT_LIMIT: usize = 50;
 pub(crate) const MAX_LIMIT: usize = 200;
+
+/// What the filter `event` of a list must be.
+pub(super) const AN_EVENT_TYPE: &str = "an event type's name: 1 to 128 characters, no control characters";
 
 /// A page of a list.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -87,6 +90,12 @@ impl Query {
         self.get(name)
             .map(|value| Timestamp::parse_rfc3339(value).ok_or_else(invalid))
             .transpose()
+    }
+
+    /// `event`: the name of an event's type.
+    pub(super) fn event_type(&self) -> Result<Option<String>, Problem> {
+        let name = self.parsed::<EventType>("event", AN_EVENT_TYPE)?;
+        Ok(name.map(|name| name.to_string()))
     }
 
     /// `true` or `false`; false if it is not there.

@@ -1,7 +1,7 @@
 //! Replays of rejected and failed events under the mapping as it stands now.
 
 use actix_web::http::header::LOCATION;
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{Notice, Status};
 use conduit_actors::ids::{ControllerDid, ControllerId, EventId, EventType, ReplayId, Timestamp};
@@ -9,6 +9,7 @@ use conduit_actors::ports::ReplayJob;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::body::Body;
 use super::cursor::Cursors;
 use super::events;
 use super::guard::Principal;
@@ -94,7 +95,7 @@ pub(super) async fn create(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "estimate"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;

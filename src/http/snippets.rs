@@ -6,7 +6,7 @@ use conduit_actors::ids::{EventType, Timestamp};
 use conduit_actors::ports::Directory as _;
 
 use super::guard::Principal;
-use super::integrations::{load, webhook_url};
+use super::integrations::{load_named, webhook_url};
 use super::paging::{Items, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -20,7 +20,7 @@ pub(super) async fn list(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "language", "event"])?;
-    let (did, row) = load(&principal, &app, &id).await?;
+    let (did, row) = load_named(&principal, &app, &id, query.get("did")).await?;
     let languages = match query.get("language") {
         None => Language::ALL.to_vec(),
         Some(name) => vec![language(name)?],

@@ -1,12 +1,13 @@
 //! Data subjects.
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, EventId, SubjectDid, SubjectId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::accept::Format;
+use super::body::Body;
 use super::event_list::json_cell;
 use super::export::{self, Asked, List, Row};
 use super::guard::Principal;
@@ -165,7 +166,7 @@ pub(crate) async fn look_up(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;

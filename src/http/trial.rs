@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_web::web::{Bytes, Data, Path};
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::mapping::Mapping;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::body::Body;
 use super::draft::{Draft, with_mapping};
 use super::guard::Principal;
 use super::integrations::{expected_version, load_named};
@@ -144,7 +145,7 @@ pub(crate) async fn run(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Bytes,
+    body: Body,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;

@@ -19,6 +19,7 @@ mod driver;
 mod effects;
 mod events;
 mod faults;
+mod histories;
 mod history;
 mod links;
 mod management;
@@ -42,7 +43,7 @@ use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::personal::Personal;
+use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
@@ -147,9 +148,14 @@ impl Store for PostgresStore {
         Ok(self.driver.run_in_time(self.select_controllers(Some(did))).await?.pop())
     }
 
-    async fn set_webhook_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
+    async fn set_webhook_secret(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        secret: &Credential,
+    ) -> Result<(), ChangeError> {
         let owner = CredentialOwner::Controller(controller);
-        let replace = self.replace_credential(owner, secret, RetiredBecause::Replaced);
+        let replace = self.replace_credential(owner, Some(before), secret, RetiredBecause::Replaced);
         self.driver.run_in_time(replace).await
     }
 
@@ -188,9 +194,14 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn set_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
+    async fn set_api_key(
+        &self,
+        id: IntegrationId,
+        before: CredentialHash,
+        key: &Credential,
+    ) -> Result<(), ChangeError> {
         let owner = CredentialOwner::Integration(id);
-        let replace = self.replace_credential(owner, key, RetiredBecause::Replaced);
+        let replace = self.replace_credential(owner, Some(before), key, RetiredBecause::Replaced);
         self.driver.run_in_time(replace).await
     }
 

@@ -22,15 +22,18 @@ use crate::keys::Keyring;
 pub enum Expiring {
     /// Sealed payloads of rejected and failed events, by the time of receipt.
     Payloads,
-    /// Events and what became of them, by the time of receipt.
+    /// Events and all that became of them, by the time of receipt.
     Events,
+    /// Replays that have ended, by their end.
+    Replays,
     /// The beginnings of audit chains, by `loggedAt`.
     Activities,
 }
 
 impl Expiring {
-    /// All of them, in the order in which they go: a payload before its event.
-    pub const ALL: [Self; 3] = [Self::Payloads, Self::Events, Self::Activities];
+    /// All of them, in the order in which they go: a payload before its event, an event before the replay that its history
+    /// names.
+    pub const ALL: [Self; 4] = [Self::Payloads, Self::Events, Self::Replays, Self::Activities];
 
     /// Its name in reports.
     #[must_use]
@@ -38,6 +41,7 @@ impl Expiring {
         match self {
             Self::Payloads => "payloads",
             Self::Events => "events",
+            Self::Replays => "replays",
             Self::Activities => "activities",
         }
     }
@@ -52,6 +56,17 @@ pub struct Expired {
     pub partitions: u64,
     /// Nothing is left that is old enough.
     pub is_done: bool,
+}
+
+impl Expired {
+    /// Of a step that was to delete up to `limit` rows, and deleted these.
+    pub(super) const fn up_to(limit: usize, rows: u64) -> Self {
+        Self {
+            rows,
+            partitions: 0,
+            is_done: rows < limit as u64,
+        }
+    }
 }
 
 /// Behind which record a chain begins; zero for one that has all its records.
@@ -90,7 +105,8 @@ pub trait Retained: Send + Sync {
 /// A run of deletions. No other node begins one before it is ended or, a little later, dropped.
 #[async_trait]
 pub trait Expiry: Send {
-    /// Deletes up to `limit` rows that are older than `before`, oldest first, in one short transaction.
+    /// Deletes up to `limit` rows that are older than `before`, oldest first, in one short transaction. An event takes its
+    /// history along, which is not counted.
     ///
     /// # Errors
     /// [`StoreError`]: nothing was deleted by this step.

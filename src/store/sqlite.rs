@@ -33,7 +33,7 @@ use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::personal::Personal;
+use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::ConnectOptions as _;
@@ -223,9 +223,15 @@ impl Store for SqliteStore {
         Ok(self.select_controllers(Some(did)).await?.pop())
     }
 
-    async fn set_webhook_secret(&self, controller: ControllerId, secret: &Credential) -> Result<(), ChangeError> {
+    async fn set_webhook_secret(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        secret: &Credential,
+    ) -> Result<(), ChangeError> {
         let owner = CredentialOwner::Controller(controller);
-        self.replace_credential(owner, secret, RetiredBecause::Replaced).await
+        self.replace_credential(owner, Some(before), secret, RetiredBecause::Replaced)
+            .await
     }
 
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
@@ -254,9 +260,15 @@ impl Store for SqliteStore {
         self.update_integration(id, expected, spec, now).await
     }
 
-    async fn set_api_key(&self, id: IntegrationId, key: &Credential) -> Result<(), ChangeError> {
+    async fn set_api_key(
+        &self,
+        id: IntegrationId,
+        before: CredentialHash,
+        key: &Credential,
+    ) -> Result<(), ChangeError> {
         let owner = CredentialOwner::Integration(id);
-        self.replace_credential(owner, key, RetiredBecause::Replaced).await
+        self.replace_credential(owner, Some(before), key, RetiredBecause::Replaced)
+            .await
     }
 
     async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {

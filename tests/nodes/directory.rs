@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use conduit::directory::LiveDirectory;
 use conduit::keys::Keyring;
-use conduit::store::{Changed, ControllerRow, IntegrationRow, Store};
+use conduit::store::{ChangeError, Changed, ControllerRow, IntegrationRow, Store};
 use conduit_actors::links::MasterKey;
 use conduit_actors::mapping::DedupDefaults;
 use conduit_actors::ports::Directory as _;
@@ -74,7 +74,9 @@ fn a_controller_that_cannot_be_used_is_closed_and_the_others_go_on() {
         let pii = &mut foreign.spec.events[0].fields[0].pii;
         *pii = Some("user.of_another_taxonomy".to_owned());
         world.store.create_integration(&foreign).await.unwrap();
-        world.store.set_webhook_secret(good.id, &credential(9)).await.unwrap();
+        let before = good.webhook_secret.current;
+        let new = credential(9);
+        world.store.set_webhook_secret(good.id, before, &new).await.unwrap();
         catch_up(&directory, &*world.store).await;
         assert!(!is_open(&directory, &bad) && is_open(&directory, &good));
         let current = directory.controller(good.id).unwrap().webhook_secret.current;
@@ -97,15 +99,20 @@ fn a_change_that_was_not_made_is_not_counted() {
         let before = feed.version().await.unwrap();
         let taken = integration_row(shop.id, "mailer");
         world.store.create_integration(&taken).await.unwrap_err();
-        world.store.set_api_key(taken.id, &credential(1)).await.unwrap_err();
+        let key = integration.api_key.current;
+        let new = credential(1);
+        world.store.set_api_key(taken.id, key, &new).await.unwrap_err();
         let late = world
             .store
             .replace_integration(integration.id, Some(7), &taken.spec, shop.created_at);
         late.await.unwrap_err();
         assert_eq!(feed.version().await.unwrap(), before);
 
-        world.store.set_api_key(integration.id, &credential(1)).await.unwrap();
-        world.store.set_webhook_secret(shop.id, &credential(2)).await.unwrap();
+        world.store.set_api_key(integration.id, key, &new).await.unwrap();
+        let late = world.store.set_api_key(integration.id, key, &new).await;
+        assert_eq!(late, Err(ChangeError::Rotated));
+        let secret = shop.webhook_secret.current;
+        world.store.set_webhook_secret(shop.id, secret, &new).await.unwrap();
         let changes = feed.changes(before).await.unwrap();
         assert_eq!(changes.version.0, before.0 + 2);
         assert_eq!(changes.changed, Changed::Controllers(vec![shop.did]));

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use conduit::keys::Keyring;
-use conduit::store::{Expiring, Expiry, PostgresOptions, PostgresStore, Retained as _, Store};
+use conduit::store::{Expiring, Expiry, PostgresOptions, PostgresStore, ReplayFilter, Retained as _, Store};
 use conduit_actors::event::Outcome;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::links::MasterKey;
+use conduit_actors::ports::PipelineStore as _;
 
 use crate::common::{PATIENCE, Postgres};
+use crate::store::replays::{begin as begin_replay, failed, next, step};
 use crate::store::world::{Batch, controllers};
 
 /// The server frees the lock of the run before once it sees that its connection is closed.
@@ -198,6 +200,73 @@ fn a_month_whose_records_do_not_verify_or_are_no_beginning_stays() {
             .await
             .unwrap();
         assert_eq!(left, 5);
+        pool.close().await;
+        store.close().await;
+    });
+}
+
+#[test]
+fn histories_go_with_a_month_of_events() {
+    let server = Postgres::shared();
+    let url = server.database();
+    actix_web::rt::System::new().block_on(async {
+        let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
+        let store = PostgresStore::open(&url, "one", Arc::clone(&keyring), PostgresOptions::default());
+        let store = store.await.unwrap();
+        let pool = sqlx::PgPool::connect(&url).await.unwrap();
+        let partition = "CREATE TABLE events_2024_01 PARTITION OF events \
+             FOR VALUES FROM ('018cc251-f400-0000-0000-000000000000') TO ('018d61f7-1800-0000-0000-000000000000')";
+        sqlx::query(partition).execute(&pool).await.unwrap();
+        let shop = controllers(&store, &keyring, &["did:web:shop.example"]).await[0];
+        let time = |text: &str| Timestamp::parse_rfc3339(text).unwrap();
+        let fail = async |when: &str, count: usize| {
+            let mut batch = Batch::of(shop);
+            for _ in 0..count {
+                batch.event(failed(), 1);
+            }
+            batch.back_at(time(when)).commit(&store).await;
+        };
+        // Before the month, in the partition of all that is in no month's; in it; behind it.
+        for when in ["2023-12-10T00:00:00Z", "2024-01-10T00:00:00Z", "2024-02-10T00:00:00Z"] {
+            fail(when, 5).await;
+        }
+        let replay = begin_replay(&store, shop, ReplayFilter::default()).await;
+        let batch = next(&store, replay.id, 100).await;
+        store.commit(&mut step(&batch, |_| failed())).await.unwrap();
+        // Never replayed.
+        fail("2024-01-11T00:00:00Z", 7).await;
+        // What a replay adds at the last moment, and what is left of a month that was dropped without its histories.
+        let late = "INSERT INTO event_outcomes (event_id, controller, at, status) VALUES \
+             ('018cc252-0000-7000-8000-000000000000', $1, 1, 'failed'), ('017cc252-0000-7000-8000-000000000000', $1, 1, 'failed')";
+        sqlx::query(late).bind(shop.as_uuid()).execute(&pool).await.unwrap();
+        let counted = async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap() };
+        let in_month = "SELECT count(*) FROM event_outcomes WHERE event_id >= '018cc251-f400-0000-0000-000000000000' \
+             AND event_id < '018d61f7-1800-0000-0000-000000000000'";
+        let lost = "SELECT count(*) FROM event_outcomes o WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = o.event_id)";
+        let all = "SELECT count(*) FROM event_outcomes";
+        assert_eq!((counted(all).await, counted(in_month).await, counted(lost).await), (32, 11, 2));
+
+        let mut expiry = begin(&store).await;
+        let (mut steps, before) = (Vec::new(), time("2024-02-11T00:00:00Z"));
+        loop {
+            let expired = expiry.step(Expiring::Events, before, 3).await.unwrap();
+            steps.push((expired.rows, expired.partitions));
+            let is_dropped = steps.iter().any(|(_, partitions)| *partitions > 0);
+            let left = match (is_dropped, expired.is_done) {
+                (false, _) => (2, true),
+                (true, false) => (1, false),
+                (true, true) => (0, false),
+            };
+            assert_eq!((counted(lost).await, counted(in_month).await > 0), left, "{steps:?}");
+            if expired.is_done {
+                break;
+            }
+        }
+        // Those with histories, then the month with the others, then what is in no month.
+        // One of a lost event takes a place among the first three histories.
+        assert_eq!(steps, [(2, 0), (2, 0), (1, 0), (0, 1), (3, 0), (3, 0), (3, 0), (1, 0)]);
+        assert_eq!((counted(all).await, counted("SELECT count(*) FROM events").await), (0, 0));
+        expiry.end().await;
         pool.close().await;
         store.close().await;
     });

@@ -35,11 +35,17 @@ fn seen(version: &CredentialVersion) -> (Option<Timestamp>, u64) {
     (version.last_used_at, version.addresses.count())
 }
 
-async fn set(store: &dyn Store, owner: CredentialOwner, credential: &Credential) {
+/// Rotates it, if its previous one is the current one so far.
+async fn rotate(store: &dyn Store, owner: CredentialOwner, credential: &Credential) -> Result<(), ChangeError> {
+    let (before, _) = credential.previous.unwrap();
     match owner {
-        CredentialOwner::Controller(id) => store.set_webhook_secret(id, credential).await.unwrap(),
-        CredentialOwner::Integration(id) => store.set_api_key(id, credential).await.unwrap(),
+        CredentialOwner::Controller(id) => store.set_webhook_secret(id, before, credential).await,
+        CredentialOwner::Integration(id) => store.set_api_key(id, before, credential).await,
     }
+}
+
+async fn set(store: &dyn Store, owner: CredentialOwner, credential: &Credential) {
+    rotate(store, owner, credential).await.unwrap();
 }
 
 /// Both kinds of credentials of one controller, each with its first hash.
@@ -121,6 +127,33 @@ pub async fn credentials_are_revoked(world: World) {
     let nobody = CredentialOwner::Controller(ControllerId::generate());
     assert_eq!(store.revoke_all(nobody, hash(1)).await, Err(ChangeError::NotFound));
     assert_eq!(store.revoke_previous(nobody, at(1)).await, Ok(false));
+}
+
+pub async fn of_two_rotations_of_the_same_version_one_is_refused(world: World) {
+    let store = &*world.store;
+    let other = world.node("node-2").await;
+    for (owner, first) in both(&world).await {
+        let (one, two) = (rotated(20, first, at(500)), rotated(21, first, at(500)));
+        let answers = tokio::join!(rotate(store, owner, &one), rotate(&*other, owner, &two));
+        let winner = match answers {
+            (Ok(()), Err(ChangeError::Rotated)) => 20,
+            (Err(ChangeError::Rotated), Ok(())) => 21,
+            other => panic!("{other:?}"),
+        };
+        let versions = store.credential_versions(owner).await.unwrap();
+        assert_eq!(versions.previous.unwrap().retired, None, "the first one serves on");
+        let current = match owner {
+            CredentialOwner::Controller(_) => store.controllers().await.unwrap()[0].webhook_secret.current,
+            CredentialOwner::Integration(id) => store.integration(id).await.unwrap().unwrap().api_key.current,
+        };
+        assert_eq!(current.as_bytes(), &[winner; 32]);
+        // The loser reads it again, and a revocation comes in between.
+        store.revoke_all(owner, hash(22)).await.unwrap();
+        let late = rotated(23, winner, at(600));
+        assert_eq!(rotate(&*other, owner, &late).await, Err(ChangeError::Rotated));
+        set(&*other, owner, &rotated(23, 22, at(600))).await;
+    }
+    other.close().await;
 }
 
 pub async fn what_has_ended_is_removed_and_told_once(world: World) {

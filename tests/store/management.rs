@@ -41,7 +41,8 @@ pub async fn controllers_are_made_found_and_changed(world: World) {
         current: CredentialHash::from_bytes([8; 32]),
         previous: Some((CredentialHash::from_bytes([9; 32]), at(77))),
     };
-    store.set_webhook_secret(shop.id, &rotated).await.unwrap();
+    let before = shop.webhook_secret.current;
+    store.set_webhook_secret(shop.id, before, &rotated).await.unwrap();
     let found = store.controller(&shop.did).await.unwrap().unwrap().webhook_secret;
     let (previous, until) = found.previous.unwrap();
     assert_eq!(
@@ -50,7 +51,7 @@ pub async fn controllers_are_made_found_and_changed(world: World) {
     );
     let nobody = ControllerId::generate();
     assert_eq!(
-        store.set_webhook_secret(nobody, &rotated).await,
+        store.set_webhook_secret(nobody, before, &rotated).await,
         Err(ChangeError::NotFound)
     );
     assert_eq!(store.delete_controller(nobody).await, Err(ChangeError::NotFound));
@@ -79,12 +80,13 @@ pub async fn integrations_are_made_found_and_changed(world: World) {
         (shop.id, "mailer", &one.spec, 1)
     );
 
-    store.set_api_key(one.id, &credential(66)).await.unwrap();
+    let before = one.api_key.current;
+    store.set_api_key(one.id, before, &credential(66)).await.unwrap();
     let found = store.integration(one.id).await.unwrap().unwrap();
     assert_eq!(found.api_key.current.as_bytes(), &[66; 32]);
     let nobody = IntegrationId::generate();
     assert_eq!(
-        store.set_api_key(nobody, &credential(66)).await,
+        store.set_api_key(nobody, before, &credential(66)).await,
         Err(ChangeError::NotFound)
     );
     store.delete_integration(one.id).await.unwrap();

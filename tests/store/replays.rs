@@ -11,26 +11,26 @@ use conduit_actors::ports::{BatchEffects, ReplayBatch, StoreError};
 
 use super::world::{Batch, World, at};
 
-pub(super) const LEASE: Duration = Duration::from_secs(3600);
+pub const LEASE: Duration = Duration::from_secs(3600);
 
 fn reasons(code: &str) -> Vec<Notice> {
     vec![Notice::new("/email", code, "does not fit")]
 }
 
-pub(super) fn rejected() -> Outcome {
+pub fn rejected() -> Outcome {
     Outcome::Rejected {
         reasons: reasons("first"),
     }
 }
 
-pub(super) fn failed() -> Outcome {
+pub fn failed() -> Outcome {
     Outcome::Failed {
         reasons: reasons("first"),
     }
 }
 
 /// A controller's events, of these outcomes.
-pub(super) async fn events(store: &dyn Store, controller: ControllerId, outcomes: Vec<Outcome>) -> Vec<EventId> {
+pub async fn events(store: &dyn Store, controller: ControllerId, outcomes: Vec<Outcome>) -> Vec<EventId> {
     let mut batch = Batch::of(controller);
     let ids = (1..)
         .zip(outcomes)
@@ -40,7 +40,7 @@ pub(super) async fn events(store: &dyn Store, controller: ControllerId, outcomes
     ids
 }
 
-pub(super) async fn begin(store: &dyn Store, controller: ControllerId, filter: ReplayFilter) -> ReplayRow {
+pub async fn begin(store: &dyn Store, controller: ControllerId, filter: ReplayFilter) -> ReplayRow {
     let replay = NewReplay {
         id: ReplayId::generate(),
         controller,
@@ -52,7 +52,7 @@ pub(super) async fn begin(store: &dyn Store, controller: ControllerId, filter: R
     store.create_replay(&replay).await.unwrap()
 }
 
-pub(super) async fn next(store: &dyn Store, replay: ReplayId, events: usize) -> ReplayBatch {
+pub async fn next(store: &dyn Store, replay: ReplayId, events: usize) -> ReplayBatch {
     match store.replay_batch(replay, events, 1 << 20).await.unwrap() {
         NextBatch::Batch(batch) => batch,
         other => panic!("{other:?}"),
@@ -60,7 +60,7 @@ pub(super) async fn next(store: &dyn Store, replay: ReplayId, events: usize) -> 
 }
 
 /// The step, with this outcome for each event.
-pub(super) fn step(batch: &ReplayBatch, outcome: impl Fn(EventId) -> Outcome) -> BatchEffects {
+pub fn step(batch: &ReplayBatch, outcome: impl Fn(EventId) -> Outcome) -> BatchEffects {
     let mut made = Batch::of(batch.step.job.controller);
     for event in &batch.events {
         let event = event.journaled.event.clone();
@@ -71,19 +71,19 @@ pub(super) fn step(batch: &ReplayBatch, outcome: impl Fn(EventId) -> Outcome) ->
     made.effects
 }
 
-pub(super) const NOBODY: Outcome = Outcome::Processed { subject: None };
+pub const NOBODY: Outcome = Outcome::Processed { subject: None };
 
 /// Everything that a step may change.
 #[derive(Debug, PartialEq)]
-pub(super) struct Picture {
+pub struct Picture {
     statuses: Vec<Status>,
     history: Vec<Vec<PastOutcome>>,
-    pub(super) sums: [u64; 4],
+    pub sums: [u64; 4],
     sequence: u64,
     payloads: Vec<bool>,
 }
 
-pub(super) async fn picture(store: &dyn Store, controller: ControllerId, events: &[EventId]) -> Picture {
+pub async fn picture(store: &dyn Store, controller: ControllerId, events: &[EventId]) -> Picture {
     let (mut statuses, mut history, mut payloads) = (Vec::new(), Vec::new(), Vec::new());
     for event in events {
         statuses.push(store.event(*event).await.unwrap().unwrap().status);

@@ -10,7 +10,7 @@ use conduit_actors::ports::ChainHead;
 use super::world::{Batch, World, at, hash};
 
 /// All that is older, in steps of so many rows: how many rows, and the steps that it took.
-async fn expire(store: &dyn Store, what: Expiring, before: Timestamp, limit: usize) -> (u64, usize) {
+pub async fn expire(store: &dyn Store, what: Expiring, before: Timestamp, limit: usize) -> (u64, usize) {
     let mut expiry = store.begin_expiry().await.unwrap().unwrap();
     let (mut rows, mut steps) = (0, 0);
     loop {

@@ -53,6 +53,19 @@ pub(super) fn compile(
     }
 }
 
+/// What is refused of a spec that is to be saved, and not of one that is there.
+pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
+    let mut faults = Vec::new();
+    if spec.name.chars().any(char::is_control) {
+        faults.push(MappingFault {
+            pointer: "/name".to_owned(),
+            code: "name_invalid",
+            message: "must not have control characters".to_owned(),
+        });
+    }
+    faults
+}
+
 impl Checker<'_> {
     fn fault(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
         self.faults.push(MappingFault {

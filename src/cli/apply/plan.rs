@@ -89,6 +89,27 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Names that the server would refuse: told before anything is done. Those that were taken before it did, and that stay as
+    /// they are, are none of a plan's.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for step in &self.steps {
+            let (place, name) = match step {
+                Step::MakeController { did, name } => (did.to_string(), name),
+                Step::Rename { did, after, .. } => (did.to_string(), after),
+                Step::MakeIntegration { did, spec } | Step::Replace { did, after: spec, .. } => {
+                    let processor = spec.data_processor_id.as_deref().unwrap_or_default();
+                    (format!("{did}, integration {processor}"), &spec.name)
+                }
+                Step::SetLimits { .. } | Step::DeleteIntegration { .. } | Step::DeleteController { .. } => continue,
+            };
+            if name.chars().any(char::is_control) {
+                faults.push(format!("{place}: name must not have control characters"));
+            }
+        }
+        faults
+    }
+
     /// Whether a step makes credentials.
     pub(super) fn makes_credentials(&self) -> bool {
         let makes = |step: &Step| matches!(step, Step::MakeController { .. } | Step::MakeIntegration { .. });

@@ -48,6 +48,7 @@ fn rotation<New: JsonSchema>(operation: Operation, new: Value) -> Operation {
         .or_nothing()
         .gives::<New>(200, "The new one, shown this once.", new)
         .problems(400, &["grace_period_invalid"])
+        .problems(409, &["rotated_meanwhile"])
 }
 
 fn revocation<New: JsonSchema>(operation: Operation) -> Operation {

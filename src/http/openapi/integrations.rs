@@ -7,6 +7,7 @@ use conduit_actors::mapping::IntegrationSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
+use super::super::controllers::NAME_PATTERN;
 use super::super::dry_run;
 use super::super::integrations::{CreatedIntegration, Integration, SHOWN_ONLY};
 use super::super::paging::Items;
@@ -41,6 +42,10 @@ impl JsonSchema for SentIntegration {
                 "minimum": 0,
             });
             properties.insert("version".to_owned(), version);
+            // Those that were saved before this was checked are shown as they are.
+            if let Some(name) = properties.get_mut("name") {
+                name["pattern"] = json!(NAME_PATTERN);
+            }
             for name in SHOWN_ONLY {
                 let shown = json!({"description": "May come back as it was given; it is not read.", "readOnly": true});
                 properties.insert(name.to_owned(), shown);
@@ -117,7 +122,9 @@ pub(super) fn named(operation: Operation) -> Operation {
 /// `did`, which may stand beside the id.
 pub(super) fn with_did(operation: Operation) -> Operation {
     let about = "The integration's controller; the id says it already.";
-    operation.query::<ControllerDid>("did", about, "did:web:shop.example")
+    operation
+        .query::<ControllerDid>("did", about, "did:web:shop.example")
+        .problems(400, &["did_invalid"])
 }
 
 fn snippets() -> Operation {
@@ -203,23 +210,17 @@ pub(super) fn group() -> Group {
         .about("What came by it stays.")
         .gives_nothing(204, "It is gone. Its URL answers 401 at once.");
     let event = json!({"event": "account_created", "triggeredAt": "2026-04-06T10:30:00Z", "email": "ada@shop.example"});
-    let test = named(Operation::post(
+    let test = with_did(named(Operation::post(
         "/api/v1/integrations/custom/{id}/test",
         "testIntegration",
         "Dry run of an event",
-    ))
+    )))
     .about("What would become of an event, field by field, with values masked. Stores nothing.")
     .query::<Flag>(
         "draft",
         "Whether the body has a draft of the integration with the event.",
         "false",
     )
-    .query::<ControllerDid>(
-        "did",
-        "The integration's controller; the id says it already.",
-        "did:web:shop.example",
-    )
-    .problems(400, &["did_invalid"])
     .takes::<DryRunBody>("An event or, with draft=true, a draft and an event.", event.clone())
     .or_takes("draft", json!({"integration": spec(), "event": event}))
     .gives::<dry_run::Shown>(200, "What would become of it.", tried())

@@ -10,7 +10,8 @@ use crate::metrics::MEDIA_TYPE;
 
 fn supervision() -> Value {
     let none = json!({"rows": 0, "partitions": 0});
-    let deleted = json!({"payloads": none, "events": {"rows": 120, "partitions": 0}, "activities": none});
+    let deleted = json!({"payloads": none, "events": {"rows": 120, "partitions": 0},
+                         "replays": none, "activities": none});
     json!({"shards": [{"shard": 0, "healthy": true, "actors": [
                 {"actor": "PiiExtractorActor", "state": "running", "generation": 1, "restarts": 0, "restartsInWindow": 0,
                  "overBudget": false, "lastFailure": null, "lastFailureAt": null, "mailboxDepth": 0, "handled": 12}],
@@ -45,7 +46,11 @@ pub(super) fn group() -> Group {
         );
     let supervise = Operation::get("/api/v1/supervision", "getSupervision", "State of this node's parts")
         .operator_only()
-        .gives::<Supervision>(200, "Shards, actors, journal, dedup windows, retention.", supervision());
+        .gives::<Supervision>(
+            200,
+            "Shards, actors, running replays, journal, dedup windows, retention.",
+            supervision(),
+        );
     let metrics = Operation::get("/metrics", "getMetrics", "Metrics")
         .about("For Prometheus. Nothing in it names a tenant.")
         .open()

@@ -377,6 +377,7 @@ impl Operation {
         if has_body {
             with = with
                 .problems(400, &["body_invalid", "request_invalid"])
+                .problems(408, &["body_timeout"])
                 .problems(413, &["body_too_large"]);
         }
         with

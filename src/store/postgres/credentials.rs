@@ -85,10 +85,12 @@ impl ToDid {
 }
 
 impl PostgresStore {
-    /// Sets a credential; what served before and does not now ended for this reason.
+    /// Sets a credential in the place of `before`, or of whichever there is; what served before and does not now ended for
+    /// this reason. Of two at once, the second waits for the first, and finds the first one's.
     pub(super) async fn replace_credential(
         &self,
         owner: CredentialOwner,
+        before: Option<CredentialHash>,
         credential: &Credential,
         because: RetiredBecause,
     ) -> Result<(), ChangeError> {
@@ -96,18 +98,27 @@ impl PostgresStore {
         let (current, previous, until) = values::credential(credential);
         let update = format!(
             "UPDATE {table} o SET {prefix}_hash = $1, {prefix}_previous = $2, {prefix}_previous_until = $3{from} \
-             WHERE o.id = $4{on} RETURNING {did}"
+             WHERE o.id = $4 AND ($5::bytea IS NULL OR o.{prefix}_hash = $5){on} RETURNING {did}"
         );
+        let is_there = format!("SELECT 1 FROM {table} WHERE id = $1");
         let mut transaction = self.pool.begin().await.or_store_error()?;
         let changed = sqlx::query(AssertSqlSafe(update))
             .bind(current)
             .bind(previous)
             .bind(until)
             .bind(id(owner))
+            .bind(before.map(|hash| hash.as_bytes().to_vec()))
             .fetch_optional(&mut *transaction)
             .await
-            .map_err(change_error)?
-            .ok_or(ChangeError::NotFound)?;
+            .map_err(change_error)?;
+        let Some(changed) = changed else {
+            let found = sqlx::query(AssertSqlSafe(is_there))
+                .bind(id(owner))
+                .fetch_optional(&mut *transaction)
+                .await
+                .or_store_error()?;
+            return Err(found.map_or(ChangeError::NotFound, |_| ChangeError::Rotated));
+        };
         record(&mut transaction, owner, Timestamp::now(), because).await?;
         changes::record(&mut transaction, rows::str(&changed, "did")?).await?;
         Ok(transaction.commit().await.or_store_error()?)
@@ -281,7 +292,7 @@ impl CredentialLedger for PostgresStore {
 
     async fn revoke_all(&self, owner: CredentialOwner, successor: CredentialHash) -> Result<(), ChangeError> {
         let successor = alone(successor);
-        let replace = self.replace_credential(owner, &successor, RetiredBecause::Revoked);
+        let replace = self.replace_credential(owner, None, &successor, RetiredBecause::Revoked);
         self.driver.run_in_time(replace).await
     }
 

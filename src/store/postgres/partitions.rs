@@ -70,6 +70,12 @@ impl Month {
     }
 }
 
+/// The ids that a partition of this table has: from the first to before the second; none if it is not a month of it.
+pub(super) fn span(table: &str, partition: &str) -> Option<(EventId, EventId)> {
+    let month = Month::of_partition(table, partition)?;
+    Some((month.first_id()?, month.next().first_id()?))
+}
+
 /// The partitions of a table whose months are over before then, oldest first.
 pub(super) async fn before(
     connection: &mut PgConnection,
@@ -84,10 +90,7 @@ pub(super) async fn before(
     .fetch_all(connection)
     .await
     .or_store_error()?;
-    let is_over = |name: &String| {
-        let end = Month::of_partition(table, name).and_then(|month| month.next().first_id());
-        end.is_some_and(|end| end <= EventId::first_at(before))
-    };
+    let is_over = |name: &String| span(table, name).is_some_and(|(_, end)| end <= EventId::first_at(before));
     Ok(names.into_iter().filter(is_over).collect())
 }
 
@@ -182,6 +185,10 @@ mod tests {
         ] {
             assert_eq!(named(other), None, "{other}");
         }
+        let (first, end) = span("events", "events_2026_12").unwrap();
+        let starts = [first, end].map(|id| id.received_at().to_string());
+        assert_eq!(starts, ["2026-12-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"]);
+        assert_eq!(span("events", "activities_2026_12"), None);
         assert_eq!(Month { year: 2026, month: 12 }.next(), Month { year: 2027, month: 1 });
     }
 }

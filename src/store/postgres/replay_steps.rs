@@ -83,9 +83,11 @@ fn ids(effects: &BatchEffects) -> Vec<Uuid> {
 }
 
 /// What the events are before the step: each rejected or failed, or it is a conflict. Nobody changes them before the end of
-/// the transaction: whoever does has the controller's lock.
+/// the transaction: whoever does has the controller's lock, or deletes what is old, and waits for these.
 async fn statuses(connection: &mut PgConnection, effects: &BatchEffects) -> Result<Vec<(EventId, Status)>, StoreError> {
-    let found = sqlx::query("SELECT id, status FROM events WHERE id = ANY($1) AND status IN ('rejected', 'failed')")
+    let select = "SELECT id, status FROM events WHERE id = ANY($1) AND status IN ('rejected', 'failed') \
+         ORDER BY id FOR NO KEY UPDATE";
+    let found = sqlx::query(select)
         .bind(ids(effects))
         .fetch_all(connection)
         .await

@@ -12,14 +12,14 @@ use async_trait::async_trait;
 use conduit_actors::audit::ChainFault;
 use conduit_actors::ids::{ControllerId, EventId, Timestamp};
 use conduit_actors::ports::{ChainHead, StoreError};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Encode, PgConnection, Postgres, Type};
 use uuid::Uuid;
 
 use super::super::retention::{
     ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
 };
 use super::walk::{Walk, Walked};
-use super::{OrStoreError as _, PostgresStore, partitions};
+use super::{OrStoreError as _, PostgresStore, histories, partitions};
 
 /// The advisory lock under which rows are deleted: "conduitr" in ASCII.
 const LOCK: i64 = 0x636f_6e64_7569_7472;
@@ -29,8 +29,8 @@ const DROP_LOCK: Duration = Duration::from_millis(500);
 
 const DELETE_PAYLOADS: &str = "DELETE FROM payloads WHERE event_id = ANY \
      (ARRAY(SELECT event_id FROM payloads WHERE event_id < $1 ORDER BY event_id LIMIT $2))";
-const DELETE_EVENTS: &str =
-    "DELETE FROM events WHERE id = ANY (ARRAY(SELECT id FROM events WHERE id < $1 ORDER BY id LIMIT $2))";
+const DELETE_REPLAYS: &str = "DELETE FROM replays WHERE id = ANY (ARRAY(SELECT id FROM replays \
+     WHERE status <> 'running' AND ended_at < $1 ORDER BY ended_at LIMIT $2))";
 
 struct PostgresExpiry<'a> {
     store: &'a PostgresStore,
@@ -72,8 +72,12 @@ impl Expiry for PostgresExpiry<'_> {
             // Without this connection, another node may be at it by now.
             self.leader.ping().await.or_store_error()?;
             match what {
-                Expiring::Payloads => store.delete_old(DELETE_PAYLOADS, before, limit).await,
+                Expiring::Payloads => {
+                    let before = EventId::first_at(before).as_uuid();
+                    store.delete_old(DELETE_PAYLOADS, before, limit).await
+                }
                 Expiring::Events => self.expire_events(before, limit).await,
+                Expiring::Replays => store.delete_old(DELETE_REPLAYS, before.as_millis(), limit).await,
                 Expiring::Activities => self.expire_activities(before, limit).await,
             }
         };
@@ -104,6 +108,15 @@ impl PostgresExpiry<'_> {
         if self.drops_events {
             let old = partitions::before(&mut self.leader, "events", before).await?;
             if let Some(oldest) = old.first() {
+                // Those with a history first: while the partition is dropped, which keeps the pipeline waiting, there must
+                // be little else to delete.
+                let replayed = self.store.remove_replayed(oldest, limit).await?;
+                if replayed > 0 {
+                    return Ok(Expired {
+                        rows: replayed,
+                        ..Expired::default()
+                    });
+                }
                 self.drops_events = drop_partition(&mut self.leader, oldest, &[], self.store).await?;
                 let partitions = u64::from(self.drops_events);
                 return Ok(Expired {
@@ -112,7 +125,7 @@ impl PostgresExpiry<'_> {
                 });
             }
         }
-        self.store.delete_old(DELETE_EVENTS, before, limit).await
+        self.store.remove_oldest(before, limit).await
     }
 
     async fn expire_activities(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
@@ -217,18 +230,19 @@ impl PostgresStore {
         found.map_or(Ok(ChainAnchor::NONE), |row| anchor_row(&self.keyring, controller, &row))
     }
 
-    async fn delete_old(&self, delete: &'static str, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+    async fn delete_old<'q>(
+        &self,
+        delete: &'static str,
+        before: impl Encode<'q, Postgres> + Type<Postgres> + 'q,
+        limit: usize,
+    ) -> Result<Expired, StoreError> {
         let deleted = sqlx::query(delete)
-            .bind(EventId::first_at(before).as_uuid())
+            .bind(before)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .execute(&self.pool)
             .await
             .or_store_error()?;
-        Ok(Expired {
-            rows: deleted.rows_affected(),
-            partitions: 0,
-            is_done: deleted.rows_affected() < limit as u64,
-        })
+        Ok(Expired::up_to(limit, deleted.rows_affected()))
     }
 
     async fn remove_prefix(&self, controller: ControllerId, prefix: &Prefix) -> Result<(), StoreError> {
@@ -300,7 +314,8 @@ async fn set_anchors(
     Ok(set.rows_affected() == anchors.len() as u64)
 }
 
-/// Drops a partition, and sets the anchors of the chains whose beginnings go with it; false if its lock was not to be had.
+/// Drops a partition with the histories of its events, if it has events, and sets the anchors of the chains whose
+/// beginnings go with it; false if its lock was not to be had.
 async fn drop_partition(
     connection: &mut PgConnection,
     name: &str,
@@ -320,6 +335,7 @@ async fn drop_partition(
         .await;
     match dropped {
         Ok(_) => {
+            histories::remove_rest(&mut transaction, name).await?;
             transaction.commit().await.or_store_error()?;
             tracing::info!(partition = name, "a month that is old enough was dropped");
             Ok(true)

@@ -58,29 +58,39 @@ pub(super) async fn record(
 }
 
 impl SqliteStore {
-    /// Sets a credential; what served before and does not now ended for this reason.
+    /// Sets a credential in the place of `before`, or of whichever there is; what served before and does not now ended for
+    /// this reason.
     pub(super) async fn replace_credential(
         &self,
         owner: CredentialOwner,
+        before: Option<CredentialHash>,
         credential: &Credential,
         because: RetiredBecause,
     ) -> Result<(), ChangeError> {
         let Kind { table, prefix } = Kind::of(owner);
         let (current, previous, until) = values::credential(credential);
         let update = format!(
-            "UPDATE {table} SET {prefix}_hash = ?1, {prefix}_previous = ?2, {prefix}_previous_until = ?3 WHERE id = ?4"
+            "UPDATE {table} SET {prefix}_hash = ?1, {prefix}_previous = ?2, {prefix}_previous_until = ?3 \
+             WHERE id = ?4 AND (?5 IS NULL OR {prefix}_hash = ?5)"
         );
+        let is_there = format!("SELECT 1 FROM {table} WHERE id = ?1");
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let changed = sqlx::query(AssertSqlSafe(update))
             .bind(current)
             .bind(previous)
             .bind(until)
             .bind(&id(owner).as_bytes()[..])
+            .bind(before.map(|hash| hash.as_bytes().to_vec()))
             .execute(&mut *transaction)
             .await
             .map_err(change_error)?;
         if changed.rows_affected() != 1 {
-            return Err(ChangeError::NotFound);
+            let found = sqlx::query(AssertSqlSafe(is_there))
+                .bind(&id(owner).as_bytes()[..])
+                .fetch_optional(&mut *transaction)
+                .await
+                .or_store_error()?;
+            return Err(found.map_or(ChangeError::NotFound, |_| ChangeError::Rotated));
         }
         record(&mut transaction, owner, Timestamp::now(), because).await?;
         Ok(transaction.commit().await.or_store_error()?)
@@ -195,7 +205,7 @@ impl CredentialLedger for SqliteStore {
     }
 
     async fn revoke_all(&self, owner: CredentialOwner, successor: CredentialHash) -> Result<(), ChangeError> {
-        self.replace_credential(owner, &alone(successor), RetiredBecause::Revoked)
+        self.replace_credential(owner, None, &alone(successor), RetiredBecause::Revoked)
             .await
     }
 

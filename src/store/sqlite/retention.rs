@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use conduit_actors::audit::ChainFault;
 use conduit_actors::ids::{ControllerId, EventId, Timestamp};
 use conduit_actors::ports::{ChainHead, StoreError};
-use sqlx::{QueryBuilder, SqliteConnection};
+use sqlx::{Encode, QueryBuilder, Sqlite, SqliteConnection, Type};
 
 use super::super::retention::{
     ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
@@ -43,12 +43,14 @@ impl Expiry for SqliteExpiry<'_> {
             Expiring::Payloads => {
                 let delete = "DELETE FROM payloads WHERE pk IN \
                      (SELECT pk FROM payloads WHERE event_id < ?1 ORDER BY event_id LIMIT ?2)";
-                self.delete(delete, before, limit).await
+                self.delete(delete, &EventId::first_at(before).as_bytes()[..], limit)
+                    .await
             }
-            Expiring::Events => {
-                let delete =
-                    "DELETE FROM events WHERE pk IN (SELECT pk FROM events WHERE id < ?1 ORDER BY id LIMIT ?2)";
-                self.delete(delete, before, limit).await
+            Expiring::Events => self.store.remove_events(before, limit).await,
+            Expiring::Replays => {
+                let delete = "DELETE FROM replays WHERE pk IN (SELECT pk FROM replays \
+                     WHERE status <> 'running' AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+                self.delete(delete, before.as_millis(), limit).await
             }
             Expiring::Activities => self.shorten_chain(before, limit).await,
         }
@@ -58,18 +60,19 @@ impl Expiry for SqliteExpiry<'_> {
 }
 
 impl SqliteExpiry<'_> {
-    async fn delete(&self, delete: &'static str, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+    async fn delete<'q>(
+        &self,
+        delete: &'static str,
+        before: impl Encode<'q, Sqlite> + Type<Sqlite> + 'q,
+        limit: usize,
+    ) -> Result<Expired, StoreError> {
         let deleted = sqlx::query(delete)
-            .bind(&EventId::first_at(before).as_bytes()[..])
+            .bind(before)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .execute(&self.store.writer)
             .await
             .or_store_error()?;
-        Ok(Expired {
-            rows: deleted.rows_affected(),
-            partitions: 0,
-            is_done: deleted.rows_affected() < limit as u64,
-        })
+        Ok(Expired::up_to(limit, deleted.rows_affected()))
     }
 
     /// Of the first chain that has old records. Those of the others are looked at only.
@@ -115,6 +118,36 @@ impl SqliteExpiry<'_> {
 }
 
 impl SqliteStore {
+    /// The oldest events, each with its history.
+    async fn remove_events(&self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
+        let before = EventId::first_at(before);
+        let history = "DELETE FROM event_outcomes WHERE event_id IN \
+             (SELECT id FROM events WHERE id < ?1 ORDER BY id LIMIT ?2)";
+        let events = "DELETE FROM events WHERE pk IN (SELECT pk FROM events WHERE id < ?1 ORDER BY id LIMIT ?2)";
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut rows = 0;
+        for delete in [history, events] {
+            let deleted = sqlx::query(delete)
+                .bind(&before.as_bytes()[..])
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .execute(&mut *transaction)
+                .await
+                .or_store_error()?;
+            rows = deleted.rows_affected();
+        }
+        let expired = Expired::up_to(limit, rows);
+        if expired.is_done {
+            // Of events that are gone since before histories went with them.
+            sqlx::query("DELETE FROM event_outcomes WHERE event_id < ?1")
+                .bind(&before.as_bytes()[..])
+                .execute(&mut *transaction)
+                .await
+                .or_store_error()?;
+        }
+        transaction.commit().await.or_store_error()?;
+        Ok(expired)
+    }
+
     async fn remove_prefix(
         &self,
         controller: ControllerId,
