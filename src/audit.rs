@@ -1,5 +1,7 @@
 //! Verifies audit chains as they are stored.
 
+use std::time::{Duration, Instant};
+
 use conduit_actors::audit::{ChainFault, Verifier};
 use conduit_actors::ids::{ControllerDid, ControllerId};
 use conduit_actors::ports::{ChainHead, StoreError};
@@ -21,6 +23,21 @@ pub struct ChainReport {
     pub fault: Option<ChainFault>,
 }
 
+/// What came of a part of one controller's chain.
+#[derive(Debug)]
+pub struct ChainStep {
+    /// Behind which record the chain begins.
+    pub anchor: ChainHead,
+    /// How far it is good.
+    pub head: ChainHead,
+    /// Its recorded end.
+    pub recorded: ChainHead,
+    /// The first bad record, if there is one.
+    pub fault: Option<ChainFault>,
+    /// Whether the end was reached.
+    pub is_done: bool,
+}
+
 /// Walks the chains of all controllers, or of one.
 ///
 /// # Errors
@@ -31,20 +48,34 @@ pub async fn verify(store: &dyn Store, did: Option<&ControllerDid>) -> Result<Ve
         if did.is_some_and(|did| *did != controller.did) {
             continue;
         }
-        reports.push(verify_one(store, controller.id, controller.did).await?);
+        let step = verify_for(store, controller.id, None, Duration::MAX).await?;
+        reports.push(ChainReport {
+            did: controller.did,
+            anchor: step.anchor,
+            head: step.head,
+            fault: step.fault,
+        });
     }
     Ok(reports)
 }
 
-async fn verify_one(
+/// Walks one chain, from its beginning or on `from` a record up to which it was found good, for about as long as `time`, but
+/// some records at least.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn verify_for(
     store: &dyn Store,
     controller: ControllerId,
-    did: ControllerDid,
-) -> Result<ChainReport, StoreError> {
+    from: Option<ChainHead>,
+    time: Duration,
+) -> Result<ChainStep, StoreError> {
+    let began = Instant::now();
     // The head first: records that come in meanwhile lie behind it.
     let recorded = store.chain_head(controller).await?;
     let mut anchor = store.chain_anchor(controller).await?;
-    let mut verifier = Verifier::behind(anchor.head);
+    let mut verifier = Verifier::behind(from.unwrap_or(anchor.head));
+    let mut is_done = true;
     let mut fault = (!anchor.is_genuine).then_some(ChainFault::Anchor(anchor.head.sequence));
     while fault.is_none() && verifier.head().sequence < recorded.sequence {
         let left = recorded.sequence.0 - verifier.head().sequence.0;
@@ -66,11 +97,19 @@ async fn verify_one(
             break;
         }
         fault = page.iter().find_map(|activity| verifier.check(activity).err());
+        if fault.is_none() && verifier.head().sequence < recorded.sequence && began.elapsed() >= time {
+            is_done = false;
+            break;
+        }
     }
-    Ok(ChainReport {
-        did,
+    if is_done {
+        fault = fault.or_else(|| verifier.finish(recorded).err());
+    }
+    Ok(ChainStep {
         anchor: anchor.head,
         head: verifier.head(),
-        fault: fault.or_else(|| verifier.finish(recorded).err()),
+        recorded,
+        fault,
+        is_done,
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` documents every key. Unknown keys are errors.
 
+mod dashboard;
 mod database;
 mod environment;
 mod limits;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
+pub use dashboard::DashboardConfig;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 pub use receipts::ReceiptsConfig;
@@ -69,6 +71,7 @@ section! {
         limits: Limits,
         receipts: ReceiptsConfig,
         taxonomy: TaxonomyConfig,
+        dashboard: DashboardConfig,
         logging: LoggingConfig,
         telemetry: TelemetryConfig,
     }
@@ -248,6 +251,7 @@ impl Config {
         );
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
+        self.dashboard.check(&mut range);
         wrong.extend(limits::check(&self.limits));
         self.retention.check_periods(&mut wrong);
         if let Err(error) = self.dedup.redis_server() {

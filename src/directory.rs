@@ -18,7 +18,7 @@ use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorI
 use conduit_actors::limits::{Gate, LimitOverrides, Limits};
 use conduit_actors::links::LinkKey;
 use conduit_actors::mapping::{DedupDefaults, Mapping};
-use conduit_actors::personal::Secret;
+use conduit_actors::personal::{CredentialHash, Secret};
 use conduit_actors::ports::{Controller, Directory, Integration, StoreError};
 use conduit_actors::taxonomy::Taxonomy;
 use dashmap::DashMap;
@@ -336,8 +336,14 @@ impl LiveDirectory {
     /// The controller whose management token this is.
     #[must_use]
     pub fn by_token(&self, token: &Secret) -> Option<ControllerDid> {
+        self.by_token_hash(&token.hash())
+    }
+
+    /// The same by what is kept of a token.
+    #[must_use]
+    pub fn by_token_hash(&self, hash: &CredentialHash) -> Option<ControllerDid> {
         // A token has 256 random bits: that the look-up's time depends on its hash tells nothing about another's.
-        self.tokens.get(token.hash().as_bytes()).map(|did| did.clone())
+        self.tokens.get(hash.as_bytes()).map(|did| did.clone())
     }
 
     /// How many controllers there are.

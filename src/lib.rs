@@ -4,6 +4,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod credentials;
+mod dashboard;
 pub mod dedup;
 pub mod directory;
 pub mod http;

@@ -156,7 +156,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("conduit");
         registry.register(
             "refusals",
-            "Requests refused, by endpoint (event, api) and problem code",
+            "Requests refused, by endpoint (event, api, dashboard) and problem code",
             meters.refusals.clone(),
         );
         registry.register("outcomes", "Events committed, by outcome", meters.outcomes.clone());

@@ -41,7 +41,7 @@ use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
-use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store};
+use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use stop::Signals;
@@ -61,6 +61,7 @@ pub struct Running {
     noting: JoinHandle<()>,
     signals: Option<Signals>,
     retaining: JoinHandle<()>,
+    pruning: JoinHandle<()>,
     _lock: File,
 }
 
@@ -160,6 +161,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let certificate = app.config.server.certificate().map(ServerCertificate::open);
     let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
+    let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
@@ -182,6 +184,7 @@ pub async fn start(config: Config) -> Result<Running> {
         noting,
         signals: None,
         retaining,
+        pruning,
         _lock: lock,
     })
 }

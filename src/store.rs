@@ -7,6 +7,7 @@
 mod chains;
 mod changes;
 mod credentials;
+mod history;
 mod payloads;
 mod postgres;
 mod receipt_keys;
@@ -30,6 +31,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{
@@ -229,7 +231,7 @@ pub struct StoredClaim {
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
 pub trait Store:
-    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained
+    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained + History
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;

@@ -189,6 +189,7 @@ fn each_caller_gets_from_each_route_what_is_theirs() {
     }
 }
 
+/// Of the API: the dashboard's are in `tests/dashboard/access.rs`.
 #[test]
 fn the_table_has_every_route_there_is() {
     let open = [

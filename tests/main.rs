@@ -12,6 +12,7 @@ mod canary;
 mod contract;
 mod crash;
 mod credentials;
+mod dashboard;
 mod dedup;
 mod dedup_failover;
 mod dedup_redis;

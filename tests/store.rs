@@ -3,6 +3,7 @@
 mod credentials;
 mod events;
 mod histories;
+mod history;
 mod management;
 mod receipts;
 mod replay_jobs;
@@ -51,6 +52,9 @@ conformance! {
         a_large_batch_of_many_controllers_goes_in_whole,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
+    history:
+        outcomes_are_counted_by_the_minute_and_hour_of_their_receipt,
+        what_is_older_than_it_is_kept_is_removed;
     retention:
         old_payloads_and_events_go_and_the_sums_stay,
         a_chain_loses_its_beginning_and_verifies_from_its_anchor,

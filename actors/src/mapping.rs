@@ -7,6 +7,7 @@ mod check;
 mod path;
 mod sample;
 mod spec;
+pub mod suggest;
 
 use std::collections::HashMap;
 use std::sync::Arc;

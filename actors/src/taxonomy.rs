@@ -4,6 +4,7 @@
 //! its format.
 
 mod blocklist;
+mod example;
 pub mod normalise;
 
 use std::collections::HashMap;

@@ -70,7 +70,7 @@ impl Demo {
             running.stop().await;
             return Ok(told.is_ok());
         }
-        story.show_what_next();
+        story.show_what_next(running.admin_token.expose());
         tokio::select! {
             ended = running.until_signal() => ended?,
             () = story.stream() => {}
@@ -287,12 +287,16 @@ impl Story {
     }
 
     #[allow(clippy::print_stdout)]
-    fn show_what_next(&self) {
+    fn show_what_next(&self, admin_token: &str) {
         println!(
-            "\nSend your own:\n\n  curl -X POST '{}' \\\n    -H 'Authorization: {}' \\\n    -H 'x-webhook-secret: {}' \\\n    \
+            "\nWatch it in the dashboard, {}/, and sign in with the operator's token, which sees everything:\n\n  {}\n\n\
+             or with that of the sample controller:\n\n  {}\n\nSend your own:\n\n  curl -X POST '{}' \\\n    -H 'Authorization: {}' \\\n    -H 'x-webhook-secret: {}' \\\n    \
              -H 'Content-Type: application/json' \\\n    -d '{{\"event\": \"account_created\", \"triggeredAt\": \"{}\", \
              \"email\": \"you@shop.example\"}}'\n\nand see what became of it:\n\n  curl -H 'Authorization: Bearer {}' \
              '{}/api/v1/events?limit=1'\n\nA stream of sample events runs on. Ctrl-C ends the demo and removes its data.",
+            self.base,
+            admin_token,
+            self.token,
             self.webhook_url,
             self.webhook_auth,
             self.webhook_secret,

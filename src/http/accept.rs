@@ -5,7 +5,7 @@ use actix_web::http::header::ACCEPT;
 
 /// How a list is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     /// A page.
     Json,
     /// All of it, an item a line.
@@ -70,7 +70,7 @@ fn thousandths(text: &str) -> Option<u32> {
 impl Format {
     /// What the request asks for. JSON if it does not say, or asks for nothing that there is: like all other calls, whose
     /// answers are JSON whatever is asked for.
-    pub(super) fn of(request: &HttpRequest) -> Self {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
         let headers = request.headers().get_all(ACCEPT);
         let texts: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();
         Self::among(&texts.join(","))

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::accept::Format;
+use super::cursor::Cursors;
 use super::event_list::find_subject;
 use super::export::{self, Asked, List, Row};
 use super::guard::Principal;
@@ -24,7 +25,7 @@ use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Activity")]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// Its id.
     activity_id: ActivityId,
     /// Its place in the controller's chain.
@@ -146,7 +147,7 @@ impl List for Activities {
 }
 
 /// `GET /api/v1/activities`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let known = [
         "did",
         "subject",
@@ -161,6 +162,17 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     let query = Query::read(&request, &known)?;
     let filter = read_filter(&principal, &app, &query).await?;
     let asked = Asked::read(Format::of(&request), Shown::LIST, &query)?;
+    export::respond(Activities { app, filter }, asked).await
+}
+
+/// All that a filter finds, as CSV.
+pub(crate) async fn csv(app: Data<App>, filter: ActivityFilter, query: &Query) -> Result<HttpResponse, Problem> {
+    let asked = Asked {
+        format: Format::Csv,
+        cursors: Cursors::of_query(Shown::LIST, query),
+        after: None,
+        limit: None,
+    };
     export::respond(Activities { app, filter }, asked).await
 }
 

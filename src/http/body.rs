@@ -14,7 +14,7 @@ use super::state::App;
 
 /// A body that has come as a whole, within `server.request_timeout_seconds`. Who calls is checked first, if the handler
 /// asks for that before it asks for this.
-pub(super) struct Body(Bytes);
+pub(crate) struct Body(Bytes);
 
 impl Body {
     pub(super) fn into_bytes(self) -> Bytes {

@@ -26,7 +26,7 @@ const MAX_GRACE_SECONDS: u32 = 30 * 86_400;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewController {
+pub(crate) struct NewController {
     /// For people: 1 to 200 characters, none of them a control character.
     #[schemars(length(min = 1, max = 200), regex(pattern = NAME_PATTERN))]
     name: String,
@@ -37,7 +37,7 @@ pub(super) struct NewController {
 /// A data controller: a tenant.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Controller {
+pub(crate) struct Controller {
     /// Its DID.
     did: ControllerDid,
     /// For people.
@@ -51,7 +51,7 @@ pub(super) struct Controller {
 /// A data controller with its credentials, which are shown this once.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct CreatedController {
+pub(crate) struct CreatedController {
     #[serde(flatten)]
     controller: Controller,
     /// What senders put into `x-webhook-secret`.
@@ -63,7 +63,7 @@ pub(super) struct CreatedController {
 /// A new webhook secret, shown this once.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct NewSecret {
+pub(crate) struct NewSecret {
     /// What senders put into `x-webhook-secret` from now on.
     webhook_secret: String,
     /// Until when the one before is taken as well.
@@ -83,7 +83,7 @@ impl NewSecret {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ControllerChange")]
-pub(super) struct Rename {
+pub(crate) struct Rename {
     /// For people: 1 to 200 characters, none of them a control character.
     #[schemars(length(min = 1, max = 200), regex(pattern = NAME_PATTERN))]
     name: String,
@@ -92,7 +92,7 @@ pub(super) struct Rename {
 /// How a credential is rotated.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Rotation {
+pub(crate) struct Rotation {
     /// For how long the credential before is taken as well, in seconds: 0 to 2,592,000 (30 days); a day if it is left
     /// out.
     #[serde(default, deserialize_with = "whole::optional")]
@@ -101,7 +101,13 @@ pub(super) struct Rotation {
 }
 
 impl Rotation {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
+    pub(crate) const fn with_grace(seconds: u32) -> Self {
+        Self {
+            grace_period_seconds: Some(seconds),
+        }
+    }
+
+    pub(crate) fn read(body: &[u8]) -> Result<Self, Problem> {
         if body.iter().all(u8::is_ascii_whitespace) {
             Ok(Self::default())
         } else {
@@ -110,7 +116,7 @@ impl Rotation {
     }
 
     /// The credential after the rotation: the new one, and the old one until its grace ends.
-    pub(super) fn apply(&self, before: &Credential, new: CredentialHash) -> Result<(Credential, Timestamp), Problem> {
+    pub(crate) fn apply(&self, before: &Credential, new: CredentialHash) -> Result<(Credential, Timestamp), Problem> {
         let seconds = self.grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECONDS);
         if seconds > MAX_GRACE_SECONDS {
             let problem = Problem::bad_request("grace_period_invalid", "gracePeriodSeconds must be 0 to 2,592,000");
@@ -123,7 +129,7 @@ impl Rotation {
 }
 
 /// When a credential's predecessor ends, if it still serves.
-pub(super) fn previous_until(credential: &Credential) -> Option<Timestamp> {
+pub(crate) fn previous_until(credential: &Credential) -> Option<Timestamp> {
     credential
         .previous
         .as_ref()
@@ -154,12 +160,29 @@ fn checked_name(name: &str) -> Result<&str, Problem> {
 }
 
 /// `POST /api/v1/controllers`
-pub(super) async fn create(principal: Principal, app: Data<App>, body: Body) -> Result<HttpResponse, Problem> {
+pub(crate) async fn create(principal: Principal, app: Data<App>, body: Body) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     let new: NewController = paging::json(&body)?;
-    let name = checked_name(&new.name)?;
+    let made = make(&app, &new.name, new.did).await?;
+    Ok(HttpResponse::Created().json(CreatedController {
+        controller: shown(&made.row),
+        webhook_secret: shown_once(&made.webhook_secret),
+        management_token: shown_once(&made.management_token),
+    }))
+}
+
+/// A new controller, with its credentials, which are known here alone.
+pub(crate) struct Made {
+    pub(crate) row: ControllerRow,
+    pub(crate) webhook_secret: Secret,
+    pub(crate) management_token: Secret,
+}
+
+/// Makes a controller.
+pub(crate) async fn make(app: &App, name: &str, did: Option<ControllerDid>) -> Result<Made, Problem> {
+    let name = checked_name(name)?;
     let id = ControllerId::generate();
-    let did = match new.did {
+    let did = match did {
         Some(did) => did,
         None => format!("did:conduit:controller:{id}")
             .parse()
@@ -193,11 +216,11 @@ pub(super) async fn create(principal: Principal, app: Data<App>, body: Body) -> 
     app.directory.refresh(&*app.store, &row.did).await?;
     app.forget_gone();
     tracing::info!(did = row.did.as_str(), "controller created");
-    Ok(HttpResponse::Created().json(CreatedController {
-        controller: shown(&row),
-        webhook_secret: shown_once(&secret),
-        management_token: shown_once(&token),
-    }))
+    Ok(Made {
+        row,
+        webhook_secret: secret,
+        management_token: token,
+    })
 }
 
 /// A credential in the one answer that shows it.
@@ -206,7 +229,7 @@ fn shown_once(secret: &Secret) -> String {
 }
 
 /// `GET /api/v1/controllers`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["limit", "cursor"])?;
     let cursors = Cursors::of_query("controllers", &query);
     let (limit, after) = (query.limit()?, cursors.read_from::<ControllerId>(&query)?);
@@ -226,7 +249,7 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     Ok(HttpResponse::Ok().json(items))
 }
 
-pub(super) async fn load(principal: &Principal, app: &App, did: &str) -> Result<ControllerRow, Problem> {
+pub(crate) async fn load(principal: &Principal, app: &App, did: &str) -> Result<ControllerRow, Problem> {
     let (did, _) = principal.one(app, Some(did))?;
     app.store
         .controller(&did)
@@ -235,12 +258,12 @@ pub(super) async fn load(principal: &Principal, app: &App, did: &str) -> Result<
 }
 
 /// `GET /api/v1/controllers/{did}`
-pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(shown(&load(&principal, &app, &did).await?)))
 }
 
 /// `PUT /api/v1/controllers/{did}`: gives it another name, which is all that can be changed.
-pub(super) async fn rename(
+pub(crate) async fn rename(
     principal: Principal,
     app: Data<App>,
     did: Path<String>,
@@ -256,30 +279,45 @@ pub(super) async fn rename(
 }
 
 /// `DELETE /api/v1/controllers/{did}`: with all that it owns.
-pub(super) async fn delete(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn delete(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
     principal.operator()?;
-    let row = load(&principal, &app, &did).await?;
+    remove(&app, &load(&principal, &app, &did).await?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Deletes a controller with all that it owns.
+pub(crate) async fn remove(app: &App, row: &ControllerRow) -> Result<(), Problem> {
     app.store.delete_controller(row.id).await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     app.forget_gone();
     tracing::info!(did = row.did.as_str(), "controller deleted with all that it owned");
-    Ok(HttpResponse::NoContent().finish())
+    Ok(())
 }
 
 /// `POST /api/v1/controllers/{did}/webhook-secret/rotate`
-pub(super) async fn rotate_secret(
+pub(crate) async fn rotate_secret(
     principal: Principal,
     app: Data<App>,
     did: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let row = load(&principal, &app, &did).await?;
+    let (secret, until) = new_secret(&app, &row, Rotation::read(&body)?).await?;
+    Ok(HttpResponse::Ok().json(NewSecret::new(&secret, until)))
+}
+
+/// Gives a controller a new webhook secret; until when the old one serves beside it.
+pub(crate) async fn new_secret(
+    app: &App,
+    row: &ControllerRow,
+    rotation: Rotation,
+) -> Result<(Secret, Timestamp), Problem> {
     let secret = generate(Purpose::WebhookSecret);
-    let (credential, until) = Rotation::read(&body)?.apply(&row.webhook_secret, secret.hash())?;
+    let (credential, until) = rotation.apply(&row.webhook_secret, secret.hash())?;
     app.store
         .set_webhook_secret(row.id, row.webhook_secret.current, &credential)
         .await?;
     app.directory.refresh(&*app.store, &row.did).await?;
     tracing::info!(did = row.did.as_str(), previous_until = %until, "webhook secret rotated");
-    Ok(HttpResponse::Ok().json(NewSecret::new(&secret, until)))
+    Ok((secret, until))
 }

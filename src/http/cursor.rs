@@ -23,17 +23,17 @@ const DIGEST_BYTES: usize = 8;
 const NO_FILTER: [&str; 2] = ["limit", "cursor"];
 
 /// A place in a list's order.
-pub(super) trait Place: Sized {
+pub(crate) trait Place: Sized {
     fn to_bytes(&self) -> Vec<u8>;
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
 /// Reads and writes the cursors of one list under one filter.
-pub(super) struct Cursors([u8; DIGEST_BYTES]);
+pub(crate) struct Cursors([u8; DIGEST_BYTES]);
 
 impl Cursors {
     /// Of a list, by its name, and what its filter is made of.
-    pub(super) fn of<'a>(list: &'a str, filter: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn of<'a>(list: &'a str, filter: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha3_256::new();
         for part in [list.as_bytes()].into_iter().chain(filter) {
             hash.update((part.len() as u64).to_be_bytes());
@@ -45,7 +45,7 @@ impl Cursors {
     }
 
     /// Of a list that is filtered by its query parameters, in whatever order they come.
-    pub(super) fn of_query(list: &str, query: &Query) -> Self {
+    pub(crate) fn of_query(list: &str, query: &Query) -> Self {
         let filter = query.pairs().iter().filter(|(name, _)| !NO_FILTER.contains(&&**name));
         let mut filter: Vec<_> = filter.collect();
         filter.sort_unstable();
@@ -54,7 +54,7 @@ impl Cursors {
     }
 
     /// The cursor behind which a list goes on.
-    pub(super) fn write(&self, place: &impl Place) -> String {
+    pub(crate) fn write(&self, place: &impl Place) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend(self.0);
         bytes.extend(place.to_bytes());
@@ -62,7 +62,7 @@ impl Cursors {
     }
 
     /// The place that a cursor names.
-    pub(super) fn read<P: Place>(&self, text: &str) -> Result<P, Problem> {
+    pub(crate) fn read<P: Place>(&self, text: &str) -> Result<P, Problem> {
         let invalid = |detail| Problem::bad_request("cursor_invalid", detail);
         let malformed = || invalid("cursor must be the nextCursor of the page before, as it was given");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed())?;
@@ -80,7 +80,7 @@ impl Cursors {
     }
 
     /// The place that the query's cursor names, if it has one.
-    pub(super) fn read_from<P: Place>(&self, query: &Query) -> Result<Option<P>, Problem> {
+    pub(crate) fn read_from<P: Place>(&self, query: &Query) -> Result<Option<P>, Problem> {
         query.get("cursor").map(|text| self.read(text)).transpose()
     }
 }

@@ -14,18 +14,18 @@ use super::state::App;
 const PLACE: &str = "/integration";
 
 /// A draft whose mapping is right.
-pub(super) struct Draft {
+pub(crate) struct Draft {
     /// The integration as it would be.
-    pub(super) integration: Arc<Integration>,
+    pub(crate) integration: Arc<Integration>,
     /// As it was sent.
-    pub(super) spec: IntegrationSpec,
+    pub(crate) spec: IntegrationSpec,
     /// The version that the draft is meant to replace, if it says so.
-    pub(super) version: Option<u64>,
+    pub(crate) version: Option<u64>,
 }
 
 impl Draft {
     /// Reads what was sent as `integration`, a body for `PUT`. Faults have pointers from where that is.
-    pub(super) fn read(app: &App, saved: &Integration, sent: &Value) -> Result<Self, Problem> {
+    pub(crate) fn read(app: &App, saved: &Integration, sent: &Value) -> Result<Self, Problem> {
         let (spec, version) = read(&serde_json::to_vec(sent).unwrap_or_default())?;
         let compiled = Mapping::compile_new(&spec, app.directory.taxonomy(), app.directory.dedup_defaults());
         let mapping = compiled.map_err(|faults| Problem::from(faults).below(PLACE))?;
@@ -37,7 +37,7 @@ impl Draft {
     }
 
     /// Refuses a draft for another data processor, which could not be saved.
-    pub(super) fn check_processor(&self, saved: &Integration) -> Result<(), Problem> {
+    pub(crate) fn check_processor(&self, saved: &Integration) -> Result<(), Problem> {
         let named = self.spec.data_processor_id.as_deref();
         if named.is_some_and(|named| named != saved.processor.as_str()) {
             return Err(Problem::processor_fixed().below(PLACE));
@@ -47,7 +47,7 @@ impl Draft {
 }
 
 /// The same integration under another mapping.
-pub(super) fn with_mapping(saved: &Integration, mapping: Mapping) -> Arc<Integration> {
+pub(crate) fn with_mapping(saved: &Integration, mapping: Mapping) -> Arc<Integration> {
     Arc::new(Integration {
         id: saved.id,
         controller: Arc::clone(&saved.controller),

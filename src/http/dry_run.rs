@@ -39,7 +39,7 @@ struct Sent {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "DryRun")]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// Its status then.
     status: Status,
     /// Its type, if that may be shown.
@@ -108,13 +108,13 @@ impl From<FieldTrace> for Field {
 }
 
 /// Enough to recognise a value that one knows, and too little to learn one that one does not.
-fn masked(value: &str) -> String {
+pub(crate) fn masked(value: &str) -> String {
     let shown = if value.chars().nth(3).is_some() { 1 } else { 0 };
     value.chars().take(shown).chain("…".chars()).collect()
 }
 
 /// `POST /api/v1/integrations/custom/{id}/test`: stores nothing.
-pub(super) async fn test(
+pub(crate) async fn test(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -135,6 +135,11 @@ pub(super) async fn test(
             return Err(Problem::bad_request("parameter_invalid", detail));
         }
     };
+    Ok(HttpResponse::Ok().json(shown(run(&app, &integration, body).await?)))
+}
+
+/// What would become of an event under an integration.
+pub(crate) async fn run(app: &App, integration: &Arc<Integration>, body: Bytes) -> Result<DryRun, Problem> {
     if body.len() > app.config.server.max_body_bytes {
         return Err(BodyFault::TooLarge.into());
     }
@@ -149,8 +154,7 @@ pub(super) async fn test(
     };
     let controller = event.controller;
     let first = |claim: &_| app.dedup.first(controller, claim);
-    let run = dry_run(&integration, event, first, &*app.store).await?;
-    Ok(HttpResponse::Ok().json(shown(run)))
+    Ok(dry_run(integration, event, first, &*app.store).await?)
 }
 
 /// The integration as its draft would make it, and the event that came with the draft.
@@ -161,14 +165,20 @@ fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration
     Ok((draft.integration, event.into()))
 }
 
-fn shown(run: DryRun) -> Shown {
-    let extracted = run.extracted;
-    let (status, reasons) = match extracted.finding {
+/// The outcome that it would have, and why.
+pub(crate) fn verdict(run: &DryRun) -> (Status, &[Notice]) {
+    match &run.extracted.finding {
         Finding::Rejected(reasons) => (Status::Rejected, reasons),
         Finding::Failed(reasons) => (Status::Failed, reasons),
-        Finding::Fits(_) if run.duplicate_of.is_some() => (Status::Duplicate, Vec::new()),
-        Finding::Fits(_) => (Status::Processed, Vec::new()),
-    };
+        Finding::Fits(_) if run.duplicate_of.is_some() => (Status::Duplicate, &[]),
+        Finding::Fits(_) => (Status::Processed, &[]),
+    }
+}
+
+fn shown(run: DryRun) -> Shown {
+    let (status, reasons) = verdict(&run);
+    let reasons = reasons.to_vec();
+    let extracted = run.extracted;
     Shown {
         status,
         event: extracted.shown_event_type.to_string(),

@@ -34,7 +34,7 @@ const MAX_SUBJECTS: usize = 50;
 /// An event goes one way only, from the journal to the store, so the journal is read first: one that is committed in between
 /// is in both, and shown once, with its outcome. New ones have greater ids than all before them. So whoever goes from page to
 /// page sees each event that was there at the first, once.
-pub(super) struct Events {
+pub(crate) struct Events {
     app: Data<App>,
     filter: EventFilter,
 }
@@ -68,6 +68,10 @@ impl List for Events {
 }
 
 impl Events {
+    pub(crate) const fn new(app: Data<App>, filter: EventFilter) -> Self {
+        Self { app, filter }
+    }
+
     /// The newest that have an outcome.
     async fn settled(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Shown>, Problem> {
         let mut found = Vec::new();
@@ -201,14 +205,14 @@ impl Row for Shown {
 }
 
 /// A list in one cell: JSON, or empty if there is nothing in it.
-pub(super) fn json_cell<T: Serialize>(list: &[T]) -> String {
+pub(crate) fn json_cell<T: Serialize>(list: &[T]) -> String {
     if list.is_empty() {
         return String::new();
     }
     serde_json::to_string(list).unwrap_or_default()
 }
 
-fn read_status(text: &str) -> Result<Status, Problem> {
+pub(crate) fn read_status(text: &str) -> Result<Status, Problem> {
     let all = [
         Status::Received,
         Status::Processed,
@@ -223,7 +227,7 @@ fn read_status(text: &str) -> Result<Status, Problem> {
 }
 
 /// A subject by its DID, as one that was merged is read: with its controller, which the caller must be allowed to see.
-pub(super) async fn find_subject(
+pub(crate) async fn find_subject(
     principal: &Principal,
     app: &App,
     did: &SubjectDid,
@@ -235,7 +239,7 @@ pub(super) async fn find_subject(
 }
 
 /// `GET /api/v1/events`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let known = [
         "did",
         "status",
@@ -311,7 +315,7 @@ pub(super) struct Found {
 
 /// `POST /api/v1/events/search`: the events of whoever has an identifier. It is in the body, so that it is in no address and
 /// in no log, and it is looked for by its hash.
-pub(super) async fn search(
+pub(crate) async fn search(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,

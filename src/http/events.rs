@@ -18,54 +18,54 @@ use crate::store::{EventRow, PastOutcome};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Event")]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// Its id.
-    pub(super) event_id: EventId,
+    pub(crate) event_id: EventId,
     /// The controller that it belongs to.
-    pub(super) did: ControllerDid,
+    pub(crate) did: ControllerDid,
     /// The integration that it came by.
-    pub(super) integration_id: IntegrationId,
+    pub(crate) integration_id: IntegrationId,
     /// The processor that it came from; null if its integration is gone.
-    pub(super) data_processor_id: Option<ProcessorId>,
+    pub(crate) data_processor_id: Option<ProcessorId>,
     /// Its type; one that the mapping does not know is shown only if it looks like a type's name.
-    pub(super) event: String,
+    pub(crate) event: String,
     /// When it happened, as its sender says.
-    pub(super) triggered_at: Timestamp,
+    pub(crate) triggered_at: Timestamp,
     /// When it was accepted.
-    pub(super) received_at: Timestamp,
+    pub(crate) received_at: Timestamp,
     /// How far it has come.
-    pub(super) status: Status,
+    pub(crate) status: Status,
     /// Why it was rejected, or failed.
-    pub(super) reasons: Vec<Notice>,
+    pub(crate) reasons: Vec<Notice>,
     /// What was dropped, and the like.
-    pub(super) warnings: Vec<Notice>,
+    pub(crate) warnings: Vec<Notice>,
     /// The event that it repeats.
-    pub(super) duplicate_of: Option<EventId>,
+    pub(crate) duplicate_of: Option<EventId>,
     /// The data subject that it concerns.
-    pub(super) subject: Option<String>,
+    pub(crate) subject: Option<String>,
     /// The categories of personal data in it, sorted, each once.
-    pub(super) categories: Vec<String>,
+    pub(crate) categories: Vec<String>,
     /// When it passed each stage.
-    pub(super) stages: Stages,
+    pub(crate) stages: Stages,
     /// Of one event, not of those in a list: all its outcomes, oldest first; none while it is in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) history: Option<Vec<ShownOutcome>>,
+    pub(crate) history: Option<Vec<ShownOutcome>>,
 }
 
 /// One of an event's outcomes.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Outcome")]
-pub(super) struct ShownOutcome {
+pub(crate) struct ShownOutcome {
     /// When it was written.
-    at: Timestamp,
+    pub(crate) at: Timestamp,
     /// What became of the event.
-    status: Status,
+    pub(crate) status: Status,
     /// Why, if it was rejected or failed.
-    reasons: Vec<Notice>,
+    pub(crate) reasons: Vec<Notice>,
     /// The version of the mapping that a replay ran it under.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mapping_version: Option<u64>,
+    pub(crate) mapping_version: Option<u64>,
     /// The replay that it is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     replay_id: Option<ReplayId>,
@@ -86,18 +86,18 @@ impl From<PastOutcome> for ShownOutcome {
 /// When an event passed each stage; null: not yet, or not at all.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Stages {
+pub(crate) struct Stages {
     /// On stable storage.
-    pub(super) journaled_at: Timestamp,
+    pub(crate) journaled_at: Timestamp,
     /// Personal data extracted.
-    pub(super) extracted_at: Option<Timestamp>,
+    pub(crate) extracted_at: Option<Timestamp>,
     /// Data subject resolved.
-    pub(super) resolved_at: Option<Timestamp>,
+    pub(crate) resolved_at: Option<Timestamp>,
     /// Outcome written.
-    pub(super) logged_at: Option<Timestamp>,
+    pub(crate) logged_at: Option<Timestamp>,
 }
 
-pub(super) fn stored(app: &App, row: EventRow) -> Option<Shown> {
+pub(crate) fn stored(app: &App, row: EventRow) -> Option<Shown> {
     Some(Shown {
         event_id: row.id,
         did: app.directory.did(row.controller)?,
@@ -122,7 +122,7 @@ pub(super) fn stored(app: &App, row: EventRow) -> Option<Shown> {
     })
 }
 
-pub(super) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
+pub(crate) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
     let event = journaled.event;
     let integration = app.directory.by_id(event.integration);
     let known = integration
@@ -158,23 +158,28 @@ pub(super) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
 }
 
 /// `GET /api/v1/events/{eventId}`
-pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(find(&principal, &app, &id).await?))
+}
+
+/// One event, wherever it is, with all its outcomes.
+pub(crate) async fn find(principal: &Principal, app: &App, id: &str) -> Result<Shown, Problem> {
     let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
     // The journal first, then the store, then the journal no more: an event goes one way only.
-    let pending = find_pending(&principal, &app, id)?;
+    let pending = find_pending(principal, app, id)?;
     if let Some(row) = app.store.event(id).await? {
-        if !principal.sees(&app, row.controller) {
+        if !principal.sees(app, row.controller) {
             return Err(missing());
         }
-        let (row, history) = with_history(&app, row).await?;
-        let mut shown = stored(&app, row).ok_or_else(missing)?;
+        let (row, history) = with_history(app, row).await?;
+        let mut shown = stored(app, row).ok_or_else(missing)?;
         shown.history = Some(history);
-        return Ok(HttpResponse::Ok().json(shown));
+        return Ok(shown);
     }
     let mut shown = pending.ok_or_else(missing)?;
     shown.history = Some(Vec::new());
-    Ok(HttpResponse::Ok().json(shown))
+    Ok(shown)
 }
 
 /// An event with all its outcomes, the last of which is the one in its row.
@@ -198,7 +203,7 @@ async fn with_history(app: &App, mut row: EventRow) -> Result<(EventRow, Vec<Sho
 }
 
 /// Whether an event that the caller may see is in flight here.
-pub(super) fn is_pending(principal: &Principal, app: &App, id: EventId) -> Result<bool, Problem> {
+pub(crate) fn is_pending(principal: &Principal, app: &App, id: EventId) -> Result<bool, Problem> {
     Ok(find_pending(principal, app, id)?.is_some())
 }
 

@@ -21,7 +21,7 @@ use super::problem::Problem;
 const PAGE: usize = 500;
 
 /// An item of a list, as a line of a table.
-pub(super) trait Row: Serialize + 'static {
+pub(crate) trait Row: Serialize + 'static {
     /// The list's name: the name of the file.
     const LIST: &'static str;
     /// The names of the cells, in their order.
@@ -34,7 +34,7 @@ pub(super) trait Row: Serialize + 'static {
 }
 
 /// A list under a filter.
-pub(super) trait List: 'static {
+pub(crate) trait List: 'static {
     type Item: Row;
     type Place: Place + Copy + 'static;
 
@@ -46,17 +46,17 @@ pub(super) trait List: 'static {
 }
 
 /// What is asked of a list, beside its filter.
-pub(super) struct Asked<P> {
-    pub(super) format: Format,
-    pub(super) cursors: Cursors,
-    pub(super) after: Option<P>,
+pub(crate) struct Asked<P> {
+    pub(crate) format: Format,
+    pub(crate) cursors: Cursors,
+    pub(crate) after: Option<P>,
     /// Items at most: of a page, or of an export in all.
-    pub(super) limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
 }
 
 impl<P: Place> Asked<P> {
     /// Reads `limit` and `cursor`.
-    pub(super) fn read(format: Format, list: &str, query: &Query) -> Result<Self, Problem> {
+    pub(crate) fn read(format: Format, list: &str, query: &Query) -> Result<Self, Problem> {
         let cursors = Cursors::of_query(list, query);
         Ok(Self {
             format,
@@ -68,7 +68,7 @@ impl<P: Place> Asked<P> {
 }
 
 /// Answers a page, or all.
-pub(super) async fn respond<L: List>(list: L, asked: Asked<L::Place>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn respond<L: List>(list: L, asked: Asked<L::Place>) -> Result<HttpResponse, Problem> {
     match asked.format {
         Format::Json => {
             let page = page(&list, &asked).await?;
@@ -79,7 +79,7 @@ pub(super) async fn respond<L: List>(list: L, asked: Asked<L::Place>) -> Result<
 }
 
 /// A page, with the cursor of the next.
-pub(super) async fn page<L: List>(list: &L, asked: &Asked<L::Place>) -> Result<Items<L::Item>, Problem> {
+pub(crate) async fn page<L: List>(list: &L, asked: &Asked<L::Place>) -> Result<Items<L::Item>, Problem> {
     let limit = asked.limit.unwrap_or(super::paging::DEFAULT_LIMIT);
     let found = list.page(asked.after, limit + 1).await?;
     Ok(Items::page(found, limit, |item| asked.cursors.write(&list.place(item))))
@@ -103,7 +103,7 @@ struct Export<L: List> {
 }
 
 /// All of the list.
-pub(super) async fn export<L: List>(list: L, asked: &Asked<L::Place>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn export<L: List>(list: L, asked: &Asked<L::Place>) -> Result<HttpResponse, Problem> {
     let left = asked.limit.unwrap_or(usize::MAX);
     let first = list.page(asked.after, left.min(L::Item::PAGE)).await?;
     let is_csv = asked.format == Format::Csv;

@@ -65,6 +65,13 @@ impl Failures {
         Err(left.as_secs().max(1))
     }
 
+    /// Whether an address failed more often than it may: the seconds until its window ends.
+    pub(crate) fn refused(&self, address: IpAddr, now: Instant) -> Option<u64> {
+        let window = *self.addresses.get(&network(address))?;
+        let left = self.window.saturating_sub(now.duration_since(window.began));
+        (window.failures > self.max_failures && !left.is_zero()).then(|| left.as_secs().max(1))
+    }
+
     /// Forgets windows that ended, at most once a second; whether there is room.
     fn sweep(&self, now: Instant) -> bool {
         let second = now.duration_since(self.started).as_secs() + 1;
@@ -77,7 +84,7 @@ impl Failures {
 }
 
 /// What an address counts by.
-pub(super) fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
@@ -107,7 +114,13 @@ mod tests {
             Err(40)
         );
         assert_eq!(failures.count(address("::ffff:192.0.2.1"), start), Err(60));
+        assert_eq!(failures.refused(address("192.0.2.1"), start), Some(60));
+        assert_eq!(failures.refused(address("192.0.2.2"), start), None);
         assert_eq!(failures.count(address("192.0.2.2"), start), Ok(()));
+        assert_eq!(
+            failures.refused(address("192.0.2.1"), start + Duration::from_secs(60)),
+            None
+        );
         assert_eq!(
             failures.count(address("192.0.2.1"), start + Duration::from_secs(60)),
             Ok(())

@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use conduit_actors::ids::{ControllerDid, ControllerId};
+use conduit_actors::personal::Secret;
 use conduit_actors::ports::Directory as _;
 use subtle::ConstantTimeEq as _;
 
@@ -14,8 +15,8 @@ use super::problem::Problem;
 use super::state::App;
 
 /// An authenticated caller.
-#[derive(Debug, Clone)]
-pub(super) enum Principal {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Principal {
     /// Sees every controller.
     Operator,
     /// Sees itself.
@@ -36,25 +37,27 @@ fn authenticate(request: &HttpRequest) -> Result<Principal, Problem> {
         return Err(Problem::try_again("internal_error", "the request cannot be handled"));
     };
     let token = bearer(request.headers()).map_err(|problem| failed(request, app, problem))?;
-    if bool::from(token.hash().ct_eq(&app.admin)) {
-        return Ok(Principal::Operator);
-    }
-    if !app.directory.is_reliable() {
-        return Err(Problem::unconfirmed());
-    }
-    app.directory
-        .by_token(&token)
-        .map(Principal::Controller)
-        .ok_or_else(|| {
-            tracing::info!(client = %app.client_address(request), "management: unknown token");
-            let detail = "the token is not known: use the operator's token, or a controller's management token";
-            failed(request, app, Problem::unauthorized("authentication_failed", detail))
-        })
+    Principal::of_token(app, &token)?.ok_or_else(|| {
+        tracing::info!(client = %app.client_address(request), "management: unknown token");
+        let detail = "the token is not known: use the operator's token, or a controller's management token";
+        failed(request, app, Problem::unauthorized("authentication_failed", detail))
+    })
 }
 
 impl Principal {
+    /// Whose token this is; none: nobody's.
+    pub(crate) fn of_token(app: &App, token: &Secret) -> Result<Option<Self>, Problem> {
+        if bool::from(token.hash().ct_eq(&app.admin)) {
+            return Ok(Some(Self::Operator));
+        }
+        if !app.directory.is_reliable() {
+            return Err(Problem::unconfirmed());
+        }
+        Ok(app.directory.by_token(token).map(Self::Controller))
+    }
+
     /// Refuses all but the operator.
-    pub(super) fn operator(&self) -> Result<(), Problem> {
+    pub(crate) fn operator(&self) -> Result<(), Problem> {
         match self {
             Self::Operator => Ok(()),
             Self::Controller(_) => Err(Problem::forbidden()),
@@ -62,7 +65,7 @@ impl Principal {
     }
 
     /// Whether a controller may be seen.
-    pub(super) fn sees(&self, app: &App, controller: ControllerId) -> bool {
+    pub(crate) fn sees(&self, app: &App, controller: ControllerId) -> bool {
         match self {
             Self::Operator => true,
             Self::Controller(did) => app
@@ -73,7 +76,7 @@ impl Principal {
     }
 
     /// The controller that a call is about: its own or, with the operator's token, the one that `did` names.
-    pub(super) fn one(&self, app: &App, did: Option<&str>) -> Result<(ControllerDid, ControllerId), Problem> {
+    pub(crate) fn one(&self, app: &App, did: Option<&str>) -> Result<(ControllerDid, ControllerId), Problem> {
         self.some(app, did)?.ok_or_else(|| {
             Problem::bad_request("did_missing", "say which controller is meant: ?did=…")
                 .with_error("", "did is missing")
@@ -81,7 +84,7 @@ impl Principal {
     }
 
     /// The controller that a list is limited to; none: all.
-    pub(super) fn some(&self, app: &App, did: Option<&str>) -> Result<Option<(ControllerDid, ControllerId)>, Problem> {
+    pub(crate) fn some(&self, app: &App, did: Option<&str>) -> Result<Option<(ControllerDid, ControllerId)>, Problem> {
         let named = match did {
             Some(text) => Some(
                 text.parse::<ControllerDid>()

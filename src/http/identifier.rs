@@ -15,22 +15,22 @@ use super::state::App;
 /// Whom to look up.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Identifier {
+pub(crate) struct Identifier {
     /// A category whose values are linked: see `GET /api/v1/taxonomy`.
-    category: String,
+    pub(crate) category: String,
     /// The identifier. It is hashed, and neither stored nor logged.
     #[schemars(with = "String")]
-    value: Personal<String>,
+    pub(crate) value: Personal<String>,
     /// For categories whose values count within a processor only: which.
-    data_processor_id: Option<String>,
+    pub(crate) data_processor_id: Option<String>,
     /// Region (ISO 3166-1 alpha-2) for a telephone number without a country code.
-    default_region: Option<String>,
+    pub(crate) default_region: Option<String>,
 }
 
 impl Identifier {
     /// The value's hashes, one for each version that the controller's link key has had; none for a value that links nobody,
     /// such as a shared one. `at` is the JSON Pointer of the identifier.
-    pub(super) fn hashes(&self, app: &App, controller: ControllerId, at: &str) -> Result<Vec<LinkHash>, Problem> {
+    pub(crate) fn hashes(&self, app: &App, controller: ControllerId, at: &str) -> Result<Vec<LinkHash>, Problem> {
         let invalid = |field: &str, message: &str| {
             Problem::bad_request("lookup_invalid", message.to_owned())
                 .with_error(&format!("{at}/{field}"), message.to_owned())

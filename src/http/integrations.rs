@@ -3,7 +3,7 @@
 use actix_web::http::header::IF_MATCH;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::ids::{ControllerDid, IntegrationId, ProcessorId, Timestamp};
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
@@ -36,7 +36,7 @@ struct Sent {
 /// A custom integration: one processor's events and field mappings at one controller.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Integration {
+pub(crate) struct Integration {
     /// Its id.
     id: IntegrationId,
     /// The controller that it belongs to.
@@ -58,7 +58,7 @@ pub(super) struct Integration {
 /// A custom integration with its API key, which is shown this once.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct CreatedIntegration {
+pub(crate) struct CreatedIntegration {
     #[serde(flatten)]
     integration: Integration,
     /// What senders put into `Authorization`, `Bearer` included.
@@ -68,7 +68,7 @@ pub(super) struct CreatedIntegration {
 /// A new API key, shown this once.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct NewKey {
+pub(crate) struct NewKey {
     /// What senders put into `Authorization` from now on, `Bearer` included.
     webhook_auth: String,
     /// Until when the one before is taken as well.
@@ -85,7 +85,7 @@ impl NewKey {
 }
 
 /// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
-pub(super) const SHOWN_ONLY: [&str; 6] = [
+pub(crate) const SHOWN_ONLY: [&str; 6] = [
     "id",
     "did",
     "webhookUrl",
@@ -105,7 +105,7 @@ pub(crate) fn spec_of(shown: &mut Value) -> Result<IntegrationSpec, serde_json::
     serde_json::from_value(shown.take())
 }
 
-pub(super) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
+pub(crate) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
     let mut sent: Sent = paging::json(body)?;
     SHOWN_ONLY.iter().for_each(|name| drop(sent.rest.remove(*name)));
     // Read again as a whole, so that unknown fields are refused at every depth.
@@ -119,7 +119,7 @@ fn check(app: &App, spec: &IntegrationSpec) -> Result<(), Problem> {
 }
 
 /// Where its events are sent to.
-pub(super) fn webhook_url(app: &App, did: &ControllerDid, row: &IntegrationRow) -> String {
+pub(crate) fn webhook_url(app: &App, did: &ControllerDid, row: &IntegrationRow) -> String {
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     format!(
         "{}/api/v1/integrations/custom/event?did={}&dpid={}",
@@ -146,7 +146,7 @@ fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Integration {
 }
 
 /// `POST /api/v1/integrations/custom`
-pub(super) async fn create(
+pub(crate) async fn create(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -154,8 +154,22 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (did, controller) = principal.one(&app, query.get("did"))?;
-    let (mut spec, _) = read(&body)?;
-    check(&app, &spec)?;
+    let (spec, _) = read(&body)?;
+    let (row, key) = make(&app, &did, controller, spec).await?;
+    Ok(HttpResponse::Created().json(CreatedIntegration {
+        integration: shown(&app, &did, &row),
+        webhook_auth: format!("Bearer {}", key.expose()),
+    }))
+}
+
+/// Makes an integration; its row, and its API key, which is known here alone.
+pub(crate) async fn make(
+    app: &App,
+    did: &ControllerDid,
+    controller: ControllerId,
+    mut spec: IntegrationSpec,
+) -> Result<(IntegrationRow, Secret), Problem> {
+    check(app, &spec)?;
     let processor = spec
         .data_processor_id
         .get_or_insert_with(|| Uuid::now_v7().to_string())
@@ -179,16 +193,13 @@ pub(super) async fn create(
         updated_at: now,
     };
     app.store.create_integration(&row).await?;
-    app.directory.refresh(&*app.store, &did).await?;
+    app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, "integration created");
-    Ok(HttpResponse::Created().json(CreatedIntegration {
-        integration: shown(&app, &did, &row),
-        webhook_auth: format!("Bearer {}", key.expose()),
-    }))
+    Ok((row, key))
 }
 
 /// `GET /api/v1/integrations/custom`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "limit", "cursor"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
     let cursors = Cursors::of_query("integrations", &query);
@@ -206,7 +217,7 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     }))
 }
 
-pub(super) async fn load(
+pub(crate) async fn load(
     principal: &Principal,
     app: &App,
     id: &str,
@@ -223,7 +234,7 @@ pub(super) async fn load(
 }
 
 /// The same; `did` may say whose it is, and must be right then.
-pub(super) async fn load_named(
+pub(crate) async fn load_named(
     principal: &Principal,
     app: &App,
     id: &str,
@@ -237,12 +248,12 @@ pub(super) async fn load_named(
     Ok((did, row))
 }
 
-pub(super) fn etag(version: u64) -> (&'static str, String) {
+pub(crate) fn etag(version: u64) -> (&'static str, String) {
     ("etag", format!("\"{version}\""))
 }
 
 /// `GET /api/v1/integrations/custom/{id}`
-pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     Ok(HttpResponse::Ok()
         .insert_header(etag(row.version))
@@ -250,7 +261,7 @@ pub(super) async fn get(principal: Principal, app: Data<App>, id: Path<String>) 
 }
 
 /// The version that a change is meant for: `If-Match` or, without it, the body's.
-pub(super) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
+pub(crate) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
     let Some(header) = request.headers().get(IF_MATCH) else {
         return Ok(sent);
     };
@@ -265,7 +276,7 @@ pub(super) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Resu
 }
 
 /// `PUT /api/v1/integrations/custom/{id}`
-pub(super) async fn replace(
+pub(crate) async fn replace(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -273,9 +284,23 @@ pub(super) async fn replace(
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
-    let (mut spec, version) = read(&body)?;
+    let (spec, version) = read(&body)?;
     let expected = expected_version(&request, version)?;
-    check(&app, &spec)?;
+    let row = change(&app, &did, &row, spec, expected).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header(etag(row.version))
+        .json(shown(&app, &did, &row)))
+}
+
+/// Replaces an integration's spec, if it is still at the version that is expected; the new row.
+pub(crate) async fn change(
+    app: &App,
+    did: &ControllerDid,
+    row: &IntegrationRow,
+    mut spec: IntegrationSpec,
+    expected: Option<u64>,
+) -> Result<IntegrationRow, Problem> {
+    check(app, &spec)?;
     if spec.data_processor_id.get_or_insert_with(|| row.processor.to_string()) != row.processor.as_str() {
         return Err(Problem::processor_fixed());
     }
@@ -283,34 +308,49 @@ pub(super) async fn replace(
         .store
         .replace_integration(row.id, expected, &spec, Timestamp::now())
         .await?;
-    app.directory.refresh(&*app.store, &did).await?;
+    app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, version = row.version, "integration replaced");
-    Ok(HttpResponse::Ok()
-        .insert_header(etag(row.version))
-        .json(shown(&app, &did, &row)))
+    Ok(row)
 }
 
 /// `DELETE /api/v1/integrations/custom/{id}`: its URL answers 401 at once.
-pub(super) async fn delete(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn delete(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
-    app.store.delete_integration(row.id).await?;
-    app.directory.refresh(&*app.store, &did).await?;
-    tracing::info!(did = did.as_str(), integration = %row.id, "integration deleted");
+    remove(&app, &did, &row).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Deletes an integration.
+pub(crate) async fn remove(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Result<(), Problem> {
+    app.store.delete_integration(row.id).await?;
+    app.directory.refresh(&*app.store, did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, "integration deleted");
+    Ok(())
+}
+
 /// `POST /api/v1/integrations/custom/{id}/api-key/rotate`
-pub(super) async fn rotate_key(
+pub(crate) async fn rotate_key(
     principal: Principal,
     app: Data<App>,
     id: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
-    let key = generate(Purpose::ApiKey);
-    let (credential, until) = Rotation::read(&body)?.apply(&row.api_key, key.hash())?;
-    app.store.set_api_key(row.id, row.api_key.current, &credential).await?;
-    app.directory.refresh(&*app.store, &did).await?;
-    tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
+    let (key, until) = new_key(&app, &did, &row, Rotation::read(&body)?).await?;
     Ok(HttpResponse::Ok().json(NewKey::new(&key, until)))
+}
+
+/// Gives an integration a new API key; until when the old one serves beside it.
+pub(crate) async fn new_key(
+    app: &App,
+    did: &ControllerDid,
+    row: &IntegrationRow,
+    rotation: Rotation,
+) -> Result<(Secret, Timestamp), Problem> {
+    let key = generate(Purpose::ApiKey);
+    let (credential, until) = rotation.apply(&row.api_key, key.hash())?;
+    app.store.set_api_key(row.id, row.api_key.current, &credential).await?;
+    app.directory.refresh(&*app.store, did).await?;
+    tracing::info!(did = did.as_str(), integration = %row.id, previous_until = %until, "API key rotated");
+    Ok((key, until))
 }

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use super::objects;
 use super::problem::Problem;
 
-pub(super) const DEFAULT_LIMIT: usize = 50;
-pub(super) const MAX_LIMIT: usize = 200;
+pub(crate) const DEFAULT_LIMIT: usize = 50;
+pub(crate) const MAX_LIMIT: usize = 200;
 
 /// What the filter `event` of a list must be.
 pub(super) const AN_EVENT_TYPE: &str = "an event type's name: 1 to 128 characters, no control characters";
@@ -19,16 +19,16 @@ pub(super) const AN_EVENT_TYPE: &str = "an event type's name: 1 to 128 character
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "{T}Page")]
-pub(super) struct Items<T> {
+pub(crate) struct Items<T> {
     /// In the list's order.
-    pub(super) items: Vec<T>,
+    pub(crate) items: Vec<T>,
     /// Give it back as `cursor` for the next page; none: this is the last one.
-    pub(super) next_cursor: Option<String>,
+    pub(crate) next_cursor: Option<String>,
 }
 
 impl<T> Items<T> {
     /// A page out of `limit + 1` that were asked for.
-    pub(super) fn page(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
+    pub(crate) fn page(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
         let next_cursor = if more { items.last().map(cursor) } else { None };
@@ -36,7 +36,7 @@ impl<T> Items<T> {
     }
 
     /// All there is.
-    pub(super) fn all(items: Vec<T>) -> Self {
+    pub(crate) fn all(items: Vec<T>) -> Self {
         Self {
             items,
             next_cursor: None,
@@ -45,11 +45,11 @@ impl<T> Items<T> {
 }
 
 /// The query parameters of one request: each known, each once.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     /// Reads them; `known` are those that the call takes.
-    pub(super) fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn read(request: &HttpRequest, known: &[&str]) -> Result<Self, Problem> {
         let mut found: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
             if !known.contains(&&*name) {
@@ -72,7 +72,7 @@ impl Query {
         Ok(Self(found))
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(found, _)| found == name)
@@ -80,12 +80,12 @@ impl Query {
     }
 
     /// A parameter of a type.
-    pub(super) fn parsed<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         let invalid = |_| Problem::bad_request("parameter_invalid", format!("{name} must be {expected}"));
         self.get(name).map(|value| value.parse().map_err(invalid)).transpose()
     }
 
-    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let invalid = || Problem::bad_request("parameter_invalid", format!("{name} must be an RFC 3339 date and time"));
         self.get(name)
             .map(|value| Timestamp::parse_rfc3339(value).ok_or_else(invalid))
@@ -99,27 +99,27 @@ impl Query {
     }
 
     /// `true` or `false`; false if it is not there.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         Ok(self.parsed(name, "true or false")?.unwrap_or(false))
     }
 
     /// All of them.
-    pub(super) fn pairs(&self) -> &[(String, String)] {
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
+    pub(crate) fn limit(&self) -> Result<usize, Problem> {
         Ok(self.limit_if_given()?.unwrap_or(DEFAULT_LIMIT))
     }
 
-    pub(super) fn limit_if_given(&self) -> Result<Option<usize>, Problem> {
+    pub(crate) fn limit_if_given(&self) -> Result<Option<usize>, Problem> {
         let limit = self.parsed("limit", "a number from 1 to 200")?;
         limit.map(checked_limit).transpose()
     }
 }
 
 /// A limit within what there may be.
-pub(super) fn checked_limit(limit: usize) -> Result<usize, Problem> {
+pub(crate) fn checked_limit(limit: usize) -> Result<usize, Problem> {
     if (1..=MAX_LIMIT).contains(&limit) {
         return Ok(limit);
     }
@@ -130,7 +130,7 @@ pub(super) fn checked_limit(limit: usize) -> Result<usize, Problem> {
 }
 
 /// Reads a JSON body; the fault says where, and never repeats the body.
-pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     objects::read(body).map_err(|error| {
         let detail = match error.classify() {
             // These name fields and types of the API; a value of the wrong type may be shown, so it is cut off.

@@ -20,51 +20,62 @@ const UNREAD: Duration = Duration::from_secs(5);
 
 /// One part's readiness.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Check {
+pub(crate) struct Check {
     /// The part.
-    name: &'static str,
+    pub(crate) name: &'static str,
     /// `ready`, `degraded` or `unavailable`.
-    status: &'static str,
+    pub(crate) status: &'static str,
     /// What it is at, or why it is not ready.
-    detail: String,
+    pub(crate) detail: String,
 }
 
 /// Whether events may be sent here.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Readiness {
+pub(crate) struct Readiness {
     /// The worst of the checks: `ready`, `degraded` or `unavailable`.
-    status: &'static str,
+    pub(crate) status: &'static str,
     /// The parts.
-    checks: Vec<Check>,
+    pub(crate) checks: Vec<Check>,
 }
 
 /// The process answers.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Alive {
+pub(crate) struct Alive {
     /// `alive`.
     status: &'static str,
 }
 
 /// `GET /livez`: the process answers.
-pub(super) async fn live() -> HttpResponse {
+pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Alive { status: "alive" })
 }
 
 /// `GET /metrics`: in the text format of Prometheus.
-pub(super) async fn metrics(app: Data<App>) -> HttpResponse {
+pub(crate) async fn metrics(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(metrics::MEDIA_TYPE)
         .body(app.metrics.text())
 }
 
 /// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
-pub(super) async fn ready(app: Data<App>) -> HttpResponse {
+pub(crate) async fn ready(app: Data<App>) -> HttpResponse {
+    let readiness = readiness(&app).await;
+    let mut response = if readiness.status == "unavailable" {
+        HttpResponse::ServiceUnavailable()
+    } else {
+        HttpResponse::Ok()
+    };
+    response.json(readiness)
+}
+
+/// How each part is.
+pub(crate) async fn readiness(app: &App) -> Readiness {
     let mut checks = vec![
-        shards(&app),
-        journal(&app),
-        dedup(&app),
-        directory(&app),
-        database(&app).await,
+        shards(app),
+        journal(app),
+        dedup(app),
+        directory(app),
+        database(app).await,
     ];
     if app.is_stopping() {
         checks.push(Check {
@@ -81,12 +92,7 @@ pub(super) async fn ready(app: Data<App>) -> HttpResponse {
     } else {
         "ready"
     };
-    let mut response = if status == "unavailable" {
-        HttpResponse::ServiceUnavailable()
-    } else {
-        HttpResponse::Ok()
-    };
-    response.json(Readiness { status, checks })
+    Readiness { status, checks }
 }
 
 fn check(name: &'static str, status: &'static str, detail: impl Into<String>) -> Check {

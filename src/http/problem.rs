@@ -31,7 +31,7 @@ pub struct Problem {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Problem")]
-pub(super) struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     /// `urn:conduit:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
@@ -63,7 +63,7 @@ struct ShownError<'a> {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
             code,
@@ -75,16 +75,16 @@ impl Problem {
         }
     }
 
-    pub(super) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, "The request is not right", detail)
     }
 
-    pub(super) fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, "Authentication failed", detail)
     }
 
     /// The one answer to wrong credentials, whatever is wrong with them.
-    pub(super) fn authentication_failed() -> Self {
+    pub(crate) fn authentication_failed() -> Self {
         Self::unauthorized(
             "authentication_failed",
             "did, dpid, the API key in Authorization and the webhook secret in x-webhook-secret must belong together: \
@@ -92,12 +92,12 @@ impl Problem {
         )
     }
 
-    pub(super) fn forbidden() -> Self {
+    pub(crate) fn forbidden() -> Self {
         let detail = "this call needs the operator's token";
         Self::new(StatusCode::FORBIDDEN, "operator_only", "Not allowed", detail)
     }
 
-    pub(super) fn not_found(what: &str) -> Self {
+    pub(crate) fn not_found(what: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -106,7 +106,7 @@ impl Problem {
         )
     }
 
-    pub(super) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("this address takes {allow} only");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self {
@@ -115,12 +115,12 @@ impl Problem {
         }
     }
 
-    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
     }
 
     /// As [`BodyFault::TooLarge`], for management.
-    pub(super) fn too_large() -> Self {
+    pub(crate) fn too_large() -> Self {
         let detail = "the body is longer than 4 MiB: send less";
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
     }
@@ -131,7 +131,7 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "Too slow", detail)
     }
 
-    pub(super) fn too_many_failures(retry_after: u64) -> Self {
+    pub(crate) fn too_many_failures(retry_after: u64) -> Self {
         let detail = "too many failed authentications from this address: mend the credentials, then wait";
         let status = StatusCode::TOO_MANY_REQUESTS;
         let problem = Self::new(status, "too_many_failures", "Too many failed authentications", detail);
@@ -142,7 +142,7 @@ impl Problem {
     }
 
     /// Not accepted, nothing kept: worth another try.
-    pub(super) fn try_again(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn try_again(code: &'static str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "Try again", detail);
         Self {
             retry_after: Some(RETRY_AFTER),
@@ -150,7 +150,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Unavailable", detail);
         Self {
             retry_after: Some(RETRY_AFTER),
@@ -159,17 +159,17 @@ impl Problem {
     }
 
     /// As [`Refusal::CredentialsUnconfirmed`], for management.
-    pub(super) fn unconfirmed() -> Self {
+    pub(crate) fn unconfirmed() -> Self {
         Self::unavailable("credentials_unconfirmed", UNCONFIRMED)
     }
 
     /// The data processor of an integration stays.
-    pub(super) fn processor_fixed() -> Self {
+    pub(crate) fn processor_fixed() -> Self {
         let problem = Self::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
         problem.with_error("/dataProcessorId", "cannot be changed: make another integration")
     }
 
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         let detail = "something is wrong inside; the log has more under this request's id";
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -179,35 +179,52 @@ impl Problem {
         )
     }
 
-    pub(super) fn with_errors(self, errors: Vec<Notice>) -> Self {
+    pub(crate) fn with_errors(self, errors: Vec<Notice>) -> Self {
         Self { errors, ..self }
     }
 
-    pub(super) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
         let code = self.code;
         self.with_errors(vec![Notice::new(pointer, code, message)])
     }
 
     /// The same, found at this JSON Pointer of the body.
-    pub(super) fn at(self, pointer: &str) -> Self {
+    pub(crate) fn at(self, pointer: &str) -> Self {
         let detail = self.detail.clone();
         self.with_error(pointer, detail)
     }
 
     /// With pointers into what is at `place` in the request's body.
-    pub(super) fn below(mut self, place: &str) -> Self {
+    pub(crate) fn below(mut self, place: &str) -> Self {
         for error in &mut self.errors {
             error.field.insert_str(0, place);
         }
         self
     }
 
-    pub(super) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         self.code
     }
 
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What is wrong with which field.
+    pub(crate) fn errors(&self) -> &[Notice] {
+        &self.errors
+    }
+
     /// The body, as JSON.
-    pub(super) fn body(&self, request_id: &str) -> String {
+    pub(crate) fn body(&self, request_id: &str) -> String {
         let errors = self.errors.iter().map(|e| ShownError {
             pointer: &e.field,
             code: &e.code,

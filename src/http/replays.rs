@@ -110,7 +110,7 @@ pub(super) async fn create(
             newest: estimate.newest.map(|event| event.received_at()),
         }));
     }
-    begin(&app, controller, filter, estimate).await
+    accepted(&app, begin(&app, controller, filter, estimate).await?)
 }
 
 /// Reads a filter; an empty body is one that says nothing.
@@ -148,7 +148,7 @@ async fn begin(
     controller: ControllerId,
     filter: ReplayFilter,
     estimate: ReplayEstimate,
-) -> Result<HttpResponse, Problem> {
+) -> Result<ReplayRow, Problem> {
     let replay = NewReplay {
         id: ReplayId::generate(),
         controller,
@@ -162,6 +162,10 @@ async fn begin(
         let replay = row.id;
         app.backlogs.note_replay(ReplayJob { replay, controller });
     }
+    Ok(row)
+}
+
+fn accepted(app: &App, row: ReplayRow) -> Result<HttpResponse, Problem> {
     let location = format!("/api/v1/replays/{}", row.id);
     let shown = shown(app, row).ok_or_else(|| Problem::not_found("controller"))?;
     Ok(HttpResponse::Accepted().insert_header((LOCATION, location)).json(shown))
@@ -174,15 +178,25 @@ pub(super) async fn create_for_event(
     request: HttpRequest,
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let missing = || Problem::not_found("event");
     let query = Query::read(&request, &["did"])?;
     let named = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
+    accepted(&app, of_event(&principal, &app, named, &id).await?)
+}
+
+/// Begins a replay of one event, which may be said to be of a controller.
+pub(crate) async fn of_event(
+    principal: &Principal,
+    app: &App,
+    named: Option<ControllerId>,
+    id: &str,
+) -> Result<ReplayRow, Problem> {
+    let missing = || Problem::not_found("event");
     let id: EventId = id.parse().map_err(|_| missing())?;
-    let pending = events::is_pending(&principal, &app, id)?;
+    let pending = events::is_pending(principal, app, id)?;
     let Some(row) = app.store.event(id).await? else {
         return Err(if pending { in_flight() } else { missing() });
     };
-    if named.is_some_and(|controller| controller != row.controller) {
+    if named.is_some_and(|controller| controller != row.controller) || !principal.sees(app, row.controller) {
         return Err(missing());
     }
     if !REPLAYABLE.contains(&row.status) {
@@ -198,7 +212,7 @@ pub(super) async fn create_for_event(
             has_outcome(now.status)
         });
     }
-    begin(&app, row.controller, filter, estimate).await
+    begin(app, row.controller, filter, estimate).await
 }
 
 fn in_flight() -> Problem {

@@ -83,6 +83,11 @@ fn make_app(
         .app_data(PayloadConfig::new(MAX_MANAGEMENT_BYTES))
         .wrap(from_fn(with_request_id))
         .configure(routes)
+        .configure(|pages| {
+            if data.config.dashboard.enabled {
+                crate::dashboard::routes(pages);
+            }
+        })
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("address"))
         }))

@@ -13,6 +13,7 @@ use conduit_actors::shard::{Backlogs, Shards};
 use super::failures::Failures;
 use super::trial::Trials;
 use crate::config::Config;
+use crate::dashboard;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
@@ -55,6 +56,8 @@ pub struct App {
     pub tracer: Option<Arc<Tracer>>,
     /// The public keys of receipts.
     pub receipt_keys: PublicKeys,
+    /// Sessions of the dashboard.
+    pub(crate) dashboard: dashboard::State,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     pub(super) trials: Arc<Trials>,
@@ -109,6 +112,7 @@ impl App {
             tracer: tracer.clone(),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
+        let dashboard = dashboard::State::new(&config, keyring.master());
         Self {
             config,
             public_url,
@@ -125,6 +129,7 @@ impl App {
             metrics,
             tracer,
             receipt_keys: PublicKeys::default(),
+            dashboard,
             failures,
             in_flight: AtomicUsize::new(0),
             trials: Arc::default(),
@@ -138,7 +143,7 @@ impl App {
     }
 
     /// Drops what there is of controllers that are deleted, on this node or another.
-    pub(super) fn forget_gone(&self) {
+    pub(crate) fn forget_gone(&self) {
         self.directory
             .take_gone()
             .into_iter()
@@ -151,13 +156,13 @@ impl App {
         self.dedup.port().forget(controller);
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
     /// Whose address a request comes from: the peer's or, behind a trusted proxy, the last one in X-Forwarded-For
     /// that is not a trusted proxy's.
-    pub(super) fn client_address(&self, request: &HttpRequest) -> IpAddr {
+    pub(crate) fn client_address(&self, request: &HttpRequest) -> IpAddr {
         let trusted = &self.config.server.trusted_proxies;
         let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
         if !trusted.contains(&peer) {

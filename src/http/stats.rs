@@ -21,7 +21,7 @@ use crate::retention::RetentionReport;
 /// Events by what became of them. `accepted` is the sum of the others, at every moment.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Stats {
+pub(crate) struct Stats {
     /// Answered 200.
     accepted: u64,
     /// In the audit log.
@@ -45,7 +45,7 @@ pub(super) struct Stats {
 /// The state of this node's parts.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Supervision {
+pub(crate) struct Supervision {
     /// The shards and their actors.
     shards: Vec<ShardReport>,
     /// Where events are durable.
@@ -67,9 +67,36 @@ pub(super) struct Supervision {
 /// One reading of the store gives the four outcomes and the checkpoints that go with them; the journal, read after it,
 /// can only be ahead. What lies between is in flight, so the sum is true at every moment. With `did`, what that controller
 /// may send, and what this node refused of it by these limits since it was started.
-pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn stats(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
+    let sums = sums(&app, controller).await?;
+    let gate = controller.and_then(|id| app.directory.gate(id));
+    Ok(HttpResponse::Ok().json(Stats {
+        accepted: sums.accepted,
+        processed: sums.processed,
+        duplicate: sums.duplicate,
+        rejected: sums.rejected,
+        failed: sums.failed,
+        in_flight: sums.in_flight,
+        limits: gate.as_ref().map(|gate| gate.limits().into()),
+        refused: gate.as_ref().map(|gate| (&**gate.refused()).into()),
+    }))
+}
+
+/// The sums of one controller's events, or of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sums {
+    pub(crate) accepted: u64,
+    pub(crate) processed: u64,
+    pub(crate) duplicate: u64,
+    pub(crate) rejected: u64,
+    pub(crate) failed: u64,
+    pub(crate) in_flight: u64,
+}
+
+/// Reads them so that they are true at every moment, see [`stats`].
+pub(crate) async fn sums(app: &App, controller: Option<ControllerId>) -> Result<Sums, Problem> {
     let counts = app.store.outcome_counts(controller).await?;
     let mut checkpoints: HashMap<ControllerId, Sequence> = counts.checkpoints.iter().copied().collect();
     let mut in_flight = 0;
@@ -84,21 +111,18 @@ pub(super) async fn stats(principal: Principal, app: Data<App>, request: HttpReq
         in_flight += app.journal.position(id).last.0.saturating_sub(checkpoint.0);
     }
     let done = counts.processed + counts.duplicate + counts.rejected + counts.failed;
-    let gate = controller.and_then(|id| app.directory.gate(id));
-    Ok(HttpResponse::Ok().json(Stats {
+    Ok(Sums {
         accepted: done + in_flight,
         processed: counts.processed,
         duplicate: counts.duplicate,
         rejected: counts.rejected,
         failed: counts.failed,
         in_flight,
-        limits: gate.as_ref().map(|gate| gate.limits().into()),
-        refused: gate.as_ref().map(|gate| (&**gate.refused()).into()),
-    }))
+    })
 }
 
 /// `GET /api/v1/supervision`
-pub(super) async fn supervision(principal: Principal, app: Data<App>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn supervision(principal: Principal, app: Data<App>) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     Ok(HttpResponse::Ok().json(Supervision {
         shards: app.shards.report(),
@@ -112,6 +136,6 @@ pub(super) async fn supervision(principal: Principal, app: Data<App>) -> Result<
 }
 
 /// `GET /api/v1/taxonomy`
-pub(super) async fn taxonomy(_: Principal, app: Data<App>) -> HttpResponse {
+pub(crate) async fn taxonomy(_: Principal, app: Data<App>) -> HttpResponse {
     HttpResponse::Ok().json(Items::all(app.directory.taxonomy().categories().to_vec()))
 }

@@ -23,7 +23,7 @@ const MAX_FOUND: usize = 50;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Subject")]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// Its DID, pseudonymous.
     did: SubjectDid,
     /// `triggeredAt` of its earliest event.
@@ -138,7 +138,7 @@ impl List for Subjects {
 }
 
 /// `GET /api/v1/subjects`
-pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "limit", "cursor"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
     let asked = Asked::read(Format::of(&request), Shown::LIST, &query)?;
@@ -146,20 +146,23 @@ pub(super) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
 }
 
 /// `GET /api/v1/subjects/{did}`: one that was merged answers as the subject that it was merged into.
-pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(Shown::from(find(&principal, &app, &did).await?)))
+}
+
+/// One subject, merges followed.
+pub(crate) async fn find(principal: &Principal, app: &App, did: &str) -> Result<SubjectRow, Problem> {
     let missing = || Problem::not_found("subject");
     let did: SubjectDid = did.parse().map_err(|_| missing())?;
-    let row = app
-        .store
+    app.store
         .subject(&did)
         .await?
-        .filter(|row| principal.sees(&app, row.controller))
-        .ok_or_else(missing)?;
-    Ok(HttpResponse::Ok().json(Shown::from(row)))
+        .filter(|row| principal.sees(app, row.controller))
+        .ok_or_else(missing)
 }
 
 /// `POST /api/v1/subjects/lookup`: by hashing the value, which is neither stored nor logged.
-pub(super) async fn look_up(
+pub(crate) async fn look_up(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -168,7 +171,16 @@ pub(super) async fn look_up(
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;
     let identifier: Identifier = paging::json(&body)?;
-    let hashes = identifier.hashes(&app, controller, "")?;
-    let rows = app.store.subjects_by_link(controller, &hashes, MAX_FOUND).await?;
+    let rows = by_identifier(&app, controller, &identifier).await?;
     Ok(HttpResponse::Ok().json(Items::all(rows.into_iter().map(Shown::from).collect())))
+}
+
+/// The subjects that an identifier is linked to.
+pub(crate) async fn by_identifier(
+    app: &App,
+    controller: ControllerId,
+    identifier: &Identifier,
+) -> Result<Vec<SubjectRow>, Problem> {
+    let hashes = identifier.hashes(app, controller, "")?;
+    Ok(app.store.subjects_by_link(controller, &hashes, MAX_FOUND).await?)
 }

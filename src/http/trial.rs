@@ -43,7 +43,7 @@ const AT_ONCE: usize = 2;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TrialBody")]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// The integration as it would be saved, as `PUT` takes it.
     #[schemars(with = "SentIntegration")]
     integration: Value,
@@ -66,7 +66,7 @@ impl Sent {
 
 /// Which trials are under way.
 #[derive(Debug, Default)]
-pub(super) struct Trials(Mutex<HashSet<ControllerId>>);
+pub(crate) struct Trials(Mutex<HashSet<ControllerId>>);
 
 /// The right to run one; given back when it is dropped.
 struct Turn {
@@ -103,7 +103,7 @@ impl Drop for Turn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "TrialEndedBy")]
-enum EndedBy {
+pub(crate) enum EndedBy {
     /// As many events as asked for were examined.
     Limit,
     /// All that are still kept were.
@@ -120,7 +120,7 @@ enum EndedBy {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Trial")]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     /// The version of the live mapping: give it to `PUT`, and nobody's change in between is lost.
     compared_with_version: u64,
     /// `node`: what is examined is what this node accepted.
@@ -128,19 +128,19 @@ pub(super) struct Answer {
     /// For how many days payloads are kept.
     retention_days: u64,
     /// Receive time of the oldest event examined; null: there was none.
-    from: Option<Timestamp>,
+    pub(crate) from: Option<Timestamp>,
     /// Receive time of the newest event examined.
-    to: Option<Timestamp>,
+    pub(crate) to: Option<Timestamp>,
     /// Whether nothing that was asked for is missing, but for what is not kept any more.
     complete: bool,
     /// What ended it.
-    ended_by: EndedBy,
+    pub(crate) ended_by: EndedBy,
     #[serde(flatten)]
-    comparison: Comparison,
+    pub(crate) comparison: Comparison,
 }
 
 /// `POST /api/v1/integrations/custom/{id}/trial`: stores nothing.
-pub(super) async fn run(
+pub(crate) async fn run(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
@@ -158,17 +158,27 @@ pub(super) async fn run(
     if expected_version(&request, draft.version)?.is_some_and(|expected| expected != row.version) {
         return Err(ChangeError::VersionMismatch { current: row.version }.into());
     }
-    let live = live(&app, &saved, &row)?;
+    Ok(HttpResponse::Ok().json(of(app, &saved, &row, draft.integration, limit).await?))
+}
+
+/// Tries a draft on the last events of what is saved.
+pub(crate) async fn of(
+    app: Data<App>,
+    saved: &Integration,
+    row: &IntegrationRow,
+    draft: Arc<Integration>,
+    limit: usize,
+) -> Result<Answer, Problem> {
+    let live = live(&app, saved, row)?;
     let turn = app.trials.begin(saved.controller.id)?;
     let work = Work {
         app: app.into_inner(),
         live,
-        draft: draft.integration,
+        draft,
         version: row.version,
         limit,
     };
-    let answer = work.start(turn)?.await.map_err(|_| Problem::internal())?;
-    Ok(HttpResponse::Ok().json(answer?))
+    work.start(turn)?.await.map_err(|_| Problem::internal())?
 }
 
 /// The integration as it is saved at this version: what is in memory may be of a moment before or behind.

@@ -115,6 +115,7 @@ impl Running {
         self.following.abort();
         self.replaying.abort();
         self.retaining.abort();
+        self.pruning.abort();
 
         if remaining.until(limit, self.app.shards.stop()).await.is_some() {
             tracing::info!("stopping: the batches under way have ended");

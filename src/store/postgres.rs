@@ -20,6 +20,7 @@ mod effects;
 mod events;
 mod faults;
 mod histories;
+mod history;
 mod links;
 mod management;
 mod partitions;

@@ -9,8 +9,8 @@ use conduit_actors::usage::AddressSketch;
 use uuid::Uuid;
 
 use super::{
-    ControllerRow, CredentialVersion, CredentialVersions, EventRow, IntegrationRow, LimitsRow, RetiredBecause,
-    StoredClaim, SubjectLink, SubjectMerge,
+    ControllerRow, CredentialVersion, CredentialVersions, EventRow, HistoryRow, IntegrationRow, LimitsRow,
+    RetiredBecause, StoredClaim, SubjectLink, SubjectMerge,
 };
 
 /// A row of one database: the few kinds of columns that the tables have.
@@ -244,6 +244,19 @@ pub(super) fn claim_row(row: &impl Columns) -> Result<StoredClaim, StoreError> {
         key: DedupKey(bytes(row, "dedup_key")?),
         event: EventId::from_uuid(uuid(row, "id")?),
         window_seconds: count(row, "dedup_window")?,
+    })
+}
+
+pub(super) fn history_row(row: &impl Columns) -> Result<HistoryRow, StoreError> {
+    Ok(HistoryRow {
+        starts_at: time(row, "starts_at")?,
+        // A replay may take away what was counted before there was a history.
+        counts: [
+            integer(row, "processed")?.max(0).cast_unsigned(),
+            integer(row, "duplicate")?.max(0).cast_unsigned(),
+            integer(row, "rejected")?.max(0).cast_unsigned(),
+            integer(row, "failed")?.max(0).cast_unsigned(),
+        ],
     })
 }
 

@@ -9,6 +9,7 @@ mod columns;
 mod commit;
 mod credentials;
 mod events;
+mod history;
 mod links;
 mod management;
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub(super) fn outcome(outcome: &Outcome) -> (Option<String>, Option<EventId>, Op
 pub(super) type Counts = HashMap<ControllerId, [i64; 4]>;
 
 /// Where a status is counted; none for an event that has no outcome yet.
-const fn counted_as(status: Status) -> Option<usize> {
+pub(super) const fn counted_as(status: Status) -> Option<usize> {
     match status {
         Status::Processed => Some(0),
         Status::Duplicate => Some(1),
@@ -75,10 +75,14 @@ pub(super) fn counts(outcomes: &[OutcomeRecord]) -> Counts {
 }
 
 /// What a batch of a replay does to the sums of its controller, whose events had these statuses `before`.
-pub(super) fn counts_replaced(controller: ControllerId, outcomes: &[OutcomeRecord], before: &[Status]) -> Counts {
+pub(super) fn counts_replaced(
+    controller: ControllerId,
+    outcomes: &[OutcomeRecord],
+    before: &[(EventId, Status)],
+) -> Counts {
     let mut counts = counts(outcomes);
     let own = counts.entry(controller).or_default();
-    for place in before.iter().filter_map(|status| counted_as(*status)) {
+    for place in before.iter().filter_map(|(_, status)| counted_as(*status)) {
         own[place] -= 1;
     }
     counts

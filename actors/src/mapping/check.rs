@@ -215,7 +215,7 @@ impl Checker<'_> {
 }
 
 /// Whether values of a JSON type can be what a category holds.
-fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
+pub(super) fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
     match field_type {
         FieldType::String => true,
         FieldType::Timestamp => matches!(

@@ -9,8 +9,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::chains::{self, Heads};
+use super::super::history::of_batch;
 use super::super::values::Counts;
-use super::{OrStoreError as _, PostgresStore, rows, values};
+use super::{OrStoreError as _, PostgresStore, history, rows, values};
 
 /// Rows in one statement, at most.
 pub(super) const ROWS: usize = 4_096;
@@ -41,6 +42,7 @@ impl PostgresStore {
         inserted?;
         super::effects::insert_activities(connection, &locked, &effects.activities).await?;
         move_heads_and_counts(connection, &ends, values::counts(&effects.outcomes)).await?;
+        history::add(connection, &locked, &of_batch(&effects.outcomes)).await?;
         self.insert_payloads(connection, &locked, effects).await?;
         transaction.commit().await.or_store_error()
     }

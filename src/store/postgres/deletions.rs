@@ -20,13 +20,14 @@ const INTERVAL: Duration = Duration::from_secs(600);
 
 /// Everything that belongs to a controller, and what a row is found by. A place in the table is
 /// the quickest, but says nothing in one that has partitions.
-const OWNED: [(&str, &str, &str); 13] = [
+const OWNED: [(&str, &str, &str); 14] = [
     ("credential_versions", "ctid", "tid"),
     ("controller_limits", "ctid", "tid"),
     ("integrations", "ctid", "tid"),
     ("journal_checkpoints", "ctid", "tid"),
     ("replays", "ctid", "tid"),
     ("event_outcomes", "ctid", "tid"),
+    ("outcome_history", "ctid", "tid"),
     ("payloads", "ctid", "tid"),
     ("links", "ctid", "tid"),
     ("merges", "ctid", "tid"),

@@ -1,14 +1,15 @@
 //! One step of a replay, one transaction: as a batch's, but that events change their outcomes.
 
 use conduit_actors::event::Status;
-use conduit_actors::ids::ReplayId;
+use conduit_actors::ids::{EventId, ReplayId, Timestamp};
 use conduit_actors::ports::{BatchEffects, ReplayStep, StoreError};
 use futures_util::future::join;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::chains;
-use super::{OrStoreError as _, PostgresStore, commit, effects as inserts, rows, values};
+use super::super::history::of_replay;
+use super::{OrStoreError as _, PostgresStore, commit, effects as inserts, history, rows, values};
 
 impl PostgresStore {
     pub(super) async fn commit_replay(&self, step: ReplayStep, effects: &mut BatchEffects) -> Result<(), StoreError> {
@@ -33,6 +34,8 @@ impl PostgresStore {
         delete_payloads(connection, effects).await?;
         let counts = values::counts_replaced(step.job.controller, &effects.outcomes, &before);
         commit::move_heads_and_counts(connection, &ends, counts).await?;
+        let changed = of_replay(&effects.outcomes, &before, Timestamp::now());
+        history::add(connection, &locked, &changed).await?;
         transaction.commit().await.or_store_error()
     }
 
@@ -81,8 +84,8 @@ fn ids(effects: &BatchEffects) -> Vec<Uuid> {
 
 /// What the events are before the step: each rejected or failed, or it is a conflict. Nobody changes them before the end of
 /// the transaction: whoever does has the controller's lock, or deletes what is old, and waits for these.
-async fn statuses(connection: &mut PgConnection, effects: &BatchEffects) -> Result<Vec<Status>, StoreError> {
-    let select = "SELECT status FROM events WHERE id = ANY($1) AND status IN ('rejected', 'failed') \
+async fn statuses(connection: &mut PgConnection, effects: &BatchEffects) -> Result<Vec<(EventId, Status)>, StoreError> {
+    let select = "SELECT id, status FROM events WHERE id = ANY($1) AND status IN ('rejected', 'failed') \
          ORDER BY id FOR NO KEY UPDATE";
     let found = sqlx::query(select)
         .bind(ids(effects))
@@ -92,7 +95,8 @@ async fn statuses(connection: &mut PgConnection, effects: &BatchEffects) -> Resu
     if found.len() != effects.outcomes.len() {
         return Err(StoreError::Conflict);
     }
-    found.iter().map(rows::status).collect()
+    let each = |row| Ok((EventId::from_uuid(rows::uuid(row, "id")?), rows::status(row)?));
+    found.iter().map(each).collect()
 }
 
 /// The outcomes that events have which are replayed for the first time.

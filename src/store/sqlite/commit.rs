@@ -9,8 +9,9 @@ use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::super::chains::{self, Heads};
+use super::super::history::of_batch;
 use super::super::values::Counts;
-use super::{OrStoreError as _, SqliteStore, rows, runs, values};
+use super::{OrStoreError as _, SqliteStore, history, rows, runs, values};
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
 pub(super) type Pks = HashMap<ControllerId, i64>;
@@ -42,6 +43,7 @@ impl SqliteStore {
         insert_activities(connection, &pks, &effects.activities).await?;
         self.insert_payloads(connection, &pks, &effects.outcomes).await?;
         move_heads_and_counts(connection, &pks, &ends, values::counts(&effects.outcomes)).await?;
+        history::add(connection, &pks, &of_batch(&effects.outcomes)).await?;
         transaction.commit().await.or_store_error()
     }
 

@@ -1,15 +1,16 @@
 //! One step of a replay, one transaction: as a batch's, but that events change their outcomes.
 
 use conduit_actors::event::Status;
-use conduit_actors::ids::ReplayId;
+use conduit_actors::ids::{EventId, ReplayId, Timestamp};
 use conduit_actors::ports::{BatchEffects, ReplayStep, StoreError};
 use futures_util::future::join;
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::super::chains;
+use super::super::history::of_replay;
 use super::commit::{self, Pks};
 use super::replays::push_ids;
-use super::{OrStoreError as _, SqliteStore, rows, values};
+use super::{OrStoreError as _, SqliteStore, history, rows, values};
 
 /// What an event that was committed before is changed into.
 const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
@@ -40,6 +41,8 @@ impl SqliteStore {
         delete_payloads(connection, effects).await?;
         let counts = values::counts_replaced(step.job.controller, &effects.outcomes, &before);
         commit::move_heads_and_counts(connection, &pks, &ends, counts).await?;
+        let changed = of_replay(&effects.outcomes, &before, Timestamp::now());
+        history::add(connection, &pks, &changed).await?;
         transaction.commit().await.or_store_error()
     }
 }
@@ -76,15 +79,20 @@ async fn move_cursor(
 }
 
 /// What the events are before the step: each rejected or failed, or it is a conflict.
-async fn statuses(connection: &mut SqliteConnection, effects: &BatchEffects) -> Result<Vec<Status>, StoreError> {
-    let mut query = QueryBuilder::new("SELECT status FROM events WHERE status IN ('rejected', 'failed') AND id IN (");
+async fn statuses(
+    connection: &mut SqliteConnection,
+    effects: &BatchEffects,
+) -> Result<Vec<(EventId, Status)>, StoreError> {
+    let mut query =
+        QueryBuilder::new("SELECT id, status FROM events WHERE status IN ('rejected', 'failed') AND id IN (");
     push_ids(&mut query, effects.outcomes.iter().map(|record| record.event.id));
     query.push(")");
     let found = query.build().fetch_all(connection).await.or_store_error()?;
     if found.len() != effects.outcomes.len() {
         return Err(StoreError::Conflict);
     }
-    found.iter().map(rows::status).collect()
+    let each = |row| Ok((EventId::from_uuid(rows::uuid(row, "id")?), rows::status(row)?));
+    found.iter().map(each).collect()
 }
 
 /// The outcomes that events have which are replayed for the first time.

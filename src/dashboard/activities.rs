@@ -1,0 +1,220 @@
+//! The activity log: what was processed, of whom, and why; and whether the chain holds.
+
+mod verify;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::event::Activity;
+use conduit_actors::ids::{EventId, Sequence, Timestamp};
+use url::form_urlencoded::Serializer;
+
+use super::events::{Offer, controllers, moment, names, offers};
+use super::fields::Fields;
+use super::guard::Session;
+use super::page::{self, Section, Shell};
+use super::words::{Icon, Number, Time, basis_word, short};
+use crate::http::App;
+use crate::http::activities as api;
+use crate::http::paging::Query;
+use crate::http::problem::Problem;
+use crate::http::subjects;
+use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, IntegrationRow, Page};
+use verify::Verdict;
+pub(super) use verify::verify;
+
+const PAGE: usize = 50;
+
+/// One activity.
+pub(super) struct Line {
+    pub(super) event: String,
+    pub(super) event_type: String,
+    pub(super) integration: String,
+    pub(super) integration_id: String,
+    pub(super) subject: Option<(String, String)>,
+    pub(super) purpose: String,
+    pub(super) basis: &'static str,
+    pub(super) categories: Vec<String>,
+    pub(super) triggered: Time,
+    pub(super) sequence: Number,
+    pub(super) hash: String,
+}
+
+/// Activities as they are shown.
+pub(super) async fn lines(app: &App, found: Vec<Activity>) -> Result<Vec<Line>, Problem> {
+    let names = names(app, &[], found.iter().map(|activity| activity.integration)).await?;
+    let line = |activity: Activity| {
+        let did = activity.subject.map(|subject| subject.did().to_string());
+        Line {
+            event: activity.event.to_string(),
+            event_type: activity.event_type.to_string(),
+            integration: names.get(&activity.integration).cloned().unwrap_or_default(),
+            integration_id: activity.integration.to_string(),
+            subject: did.map(|did| (short(&did), did)),
+            purpose: activity.purpose.as_deref().unwrap_or("no purpose said").to_owned(),
+            basis: activity.legal_basis.map_or("", basis_word),
+            categories: activity.categories.iter().map(ToString::to_string).collect(),
+            triggered: Time(activity.triggered_at),
+            sequence: Number(activity.sequence.0),
+            hash: activity.hash.to_string(),
+        }
+    };
+    Ok(found.into_iter().map(line).collect())
+}
+
+/// What stands in the address.
+#[derive(Default)]
+struct Asked {
+    did: String,
+    subject: String,
+    integration: String,
+    event: String,
+    from: String,
+    to: String,
+}
+
+impl Asked {
+    fn read(fields: &Fields) -> Self {
+        let text = |name| fields.text(name).unwrap_or_default().to_owned();
+        Self {
+            did: text("did"),
+            subject: text("subject"),
+            integration: text("integration"),
+            event: text("event"),
+            from: text("from"),
+            to: text("to"),
+        }
+    }
+
+    fn query(&self, cursor: Option<&str>) -> String {
+        let pairs = [
+            ("did", self.did.as_str()),
+            ("subject", &self.subject),
+            ("integration", &self.integration),
+            ("event", &self.event),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("cursor", cursor.unwrap_or_default()),
+        ];
+        Serializer::new(String::new())
+            .extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()))
+            .finish()
+    }
+
+    async fn filter(&self, app: &App, session: &Session) -> Result<ActivityFilter, Problem> {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let mut controller = session
+            .principal
+            .some(app, given(&self.did).as_deref())?
+            .map(|(_, id)| id);
+        let subject = match given(&self.subject) {
+            None => None,
+            Some(did) => {
+                let found = subjects::find(&session.principal, app, &did).await?;
+                // It belongs to one controller, which may be seen: the database goes by the subject alone.
+                if controller.is_some_and(|wanted| wanted != found.controller) {
+                    return Err(Problem::not_found("subject"));
+                }
+                controller = None;
+                Some(found.id)
+            }
+        };
+        let wrong = |_| Problem::bad_request("parameter_invalid", "this is no id of an integration");
+        Ok(ActivityFilter {
+            controller,
+            subject,
+            integration: given(&self.integration)
+                .map(|text| text.parse().map_err(wrong))
+                .transpose()?,
+            event_type: given(&self.event),
+            from: moment(&self.from)?,
+            to: moment(&self.to)?,
+            order: ActivityOrder::TriggeredAt,
+        })
+    }
+}
+
+/// `triggeredAt.eventId.sequence`
+fn read_cursor(text: &str) -> Option<ActivityCursor> {
+    let mut parts = text.splitn(3, '.');
+    Some(ActivityCursor {
+        triggered_at: Timestamp::from_millis(parts.next()?.parse().ok()?),
+        event: parts.next()?.parse::<EventId>().ok()?,
+        sequence: Sequence(parts.next()?.parse().ok()?),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "activities.html")]
+struct Activities {
+    shell: Shell,
+    is_operator: bool,
+    asked: Asked,
+    is_filtered: bool,
+    controllers: Vec<Offer>,
+    integrations: Vec<Offer>,
+    lines: Vec<Line>,
+    older: Option<String>,
+    is_first: bool,
+    export: String,
+    verdict: Option<Verdict>,
+    must_choose: bool,
+}
+
+/// `GET /activities`
+pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let fields = Fields::read(request.query_string().as_bytes());
+    show(&session, &app, &request, &fields, None).await
+}
+
+async fn show(
+    session: &Session,
+    app: &App,
+    request: &HttpRequest,
+    fields: &Fields,
+    verdict: Option<Verdict>,
+) -> Result<HttpResponse, Problem> {
+    let asked = Asked::read(fields);
+    let filter = asked.filter(app, session).await?;
+    let after = fields.text("cursor").and_then(read_cursor);
+    let page = Page { after, limit: PAGE + 1 };
+    // Activities are in the order of their times within a controller only: of all, it could not be told without reading all.
+    let must_choose = filter.controller.is_none() && filter.subject.is_none();
+    let mut found = if must_choose {
+        Vec::new()
+    } else {
+        app.store.activities(&filter, page).await?
+    };
+    let has_more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let older = found.last().filter(|_| has_more).map(|last| {
+        let cursor = format!("{}.{}.{}", last.triggered_at.as_millis(), last.event, last.sequence);
+        format!("/activities?{}", asked.query(Some(&cursor)))
+    });
+    let own: Vec<IntegrationRow> = match filter.controller {
+        Some(controller) => app.store.integrations(Some(controller)).await?,
+        None => Vec::new(),
+    };
+    page::render(&Activities {
+        shell: Shell::new(request, session, Section::Activities, "Activity log"),
+        is_operator: session.is_operator(),
+        is_filtered: !asked.query(None).is_empty(),
+        controllers: controllers(app, session, &asked.did).await?,
+        integrations: offers(&own, &asked.integration),
+        lines: lines(app, found).await?,
+        older,
+        is_first: after.is_none(),
+        export: format!("/activities.csv?{}", asked.query(None)),
+        verdict,
+        must_choose,
+        asked,
+    })
+}
+
+/// `GET /activities.csv`
+pub(super) async fn csv(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let asked = Asked::read(&Fields::read(request.query_string().as_bytes()));
+    let filter = asked.filter(&app, &session).await?;
+    let query = Query::read(&request, &["did", "subject", "integration", "event", "from", "to"])?;
+    api::csv(app, filter, &query).await
+}

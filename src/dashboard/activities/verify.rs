@@ -1,0 +1,94 @@
+//! Verifies a chain, in steps that each end in time: a page is answered soon, however long the chain is.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use conduit_actors::event::AuditHash;
+use conduit_actors::ids::Sequence;
+use conduit_actors::ports::ChainHead;
+
+use super::show;
+use crate::audit;
+use crate::dashboard::guard::Posted;
+use crate::dashboard::words::Number;
+use crate::http::App;
+use crate::http::problem::Problem;
+
+/// How long a step may take.
+const STEP: Duration = Duration::from_secs(2);
+
+/// What came of it so far.
+pub(in crate::dashboard) struct Verdict {
+    pub(in crate::dashboard) did: String,
+    pub(in crate::dashboard) checked: Number,
+    pub(in crate::dashboard) of: Number,
+    pub(in crate::dashboard) hash: String,
+    pub(in crate::dashboard) fault: Option<String>,
+    /// What goes on from here; none: done.
+    pub(in crate::dashboard) rest: Option<String>,
+}
+
+/// `POST /activities/verify`
+pub(in crate::dashboard) async fn verify(
+    posted: Posted,
+    app: Data<App>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (session, fields) = (&posted.session, &posted.fields);
+    let (did, controller) = session.principal.one(&app, fields.text("did")).map_err(|problem| {
+        if problem.code() == "did_missing" {
+            let detail = "each controller has a chain of its own: choose one in the filter, then verify it";
+            Problem::bad_request("did_missing", detail)
+        } else {
+            problem
+        }
+    })?;
+    let from = match fields.text("rest") {
+        None => None,
+        Some(rest) => {
+            let head = opened(&app, did.as_str(), rest);
+            Some(head.ok_or_else(|| {
+                Problem::bad_request(
+                    "rest_invalid",
+                    "this step cannot be gone on from: begin with the first record",
+                )
+            })?)
+        }
+    };
+    let step = audit::verify_for(&*app.store, controller, from, STEP).await?;
+    let is_done = step.fault.is_some() || step.is_done;
+    let verdict = Verdict {
+        checked: Number(step.head.sequence.0),
+        of: Number(step.recorded.sequence.0),
+        hash: step.head.hash.to_string(),
+        fault: step.fault.map(|fault| fault.to_string()),
+        rest: (!is_done).then(|| sealed(&app, did.as_str(), step.head)),
+        did: did.to_string(),
+    };
+    show(session, &app, &request, fields, Some(verdict)).await
+}
+
+/// A place in a chain that was found good up to there, so that nobody can claim that of another.
+fn sealed(app: &App, did: &str, head: ChainHead) -> String {
+    let place = format!("{}.{}", head.sequence, head.hash);
+    let tag = app.dashboard.sessions.sign(&format!("chain\n{did}\n{place}"));
+    format!("{place}.{tag}")
+}
+
+fn opened(app: &App, did: &str, rest: &str) -> Option<ChainHead> {
+    let (place, tag) = rest.rsplit_once('.')?;
+    app.dashboard
+        .sessions
+        .is_signed(&format!("chain\n{did}\n{place}"), tag)
+        .then_some(())?;
+    let (sequence, hash) = place.split_once('.')?;
+    let mut bytes = [0; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hash.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(ChainHead {
+        sequence: Sequence(sequence.parse().ok()?),
+        hash: AuditHash(bytes),
+    })
+}

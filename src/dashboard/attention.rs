@@ -1,0 +1,182 @@
+//! What needs somebody, the most urgent first.
+
+use std::collections::BTreeMap;
+
+use conduit_actors::event::Status;
+use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
+use url::form_urlencoded::Serializer;
+
+use super::words::{Icon, Time};
+use crate::http::App;
+use crate::http::controllers::previous_until;
+use crate::http::probes::Readiness;
+use crate::http::problem::Problem;
+use crate::store::{EventFilter, EventRow, IntegrationRow, Page};
+
+/// Rejected and failed events that are looked at: the newest.
+const LOOKED_AT: usize = 200;
+/// How far back.
+const RECENT_MILLIS: i64 = 7 * 86_400_000;
+/// Reasons that are shown apart.
+const MAX_REASONS: usize = 5;
+
+/// One thing to see to.
+pub(super) struct Item {
+    pub(super) class: &'static str,
+    pub(super) icon: Icon,
+    pub(super) title: String,
+    pub(super) detail: String,
+    pub(super) until: Option<Time>,
+    pub(super) href: String,
+    pub(super) action: &'static str,
+}
+
+/// All of them.
+pub(super) async fn items(
+    app: &App,
+    controller: Option<ControllerId>,
+    integrations: &[IntegrationRow],
+    readiness: Option<&Readiness>,
+) -> Result<Vec<Item>, Problem> {
+    let mut found = Vec::new();
+    found.extend(readiness.into_iter().flat_map(unready));
+    for status in [Status::Failed, Status::Rejected] {
+        let filter = EventFilter {
+            controller,
+            status: Some(status),
+            from: Some(Timestamp::from_millis(Timestamp::now().as_millis() - RECENT_MILLIS)),
+            ..EventFilter::default()
+        };
+        let page = Page {
+            after: None,
+            limit: LOOKED_AT,
+        };
+        let events = app.store.events(&filter, page).await?;
+        found.extend(by_reason(status, &events, integrations));
+    }
+    found.extend(restarts(app, readiness.is_some()));
+    found.extend(grace(app, controller, integrations).await?);
+    Ok(found)
+}
+
+fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
+    readiness
+        .checks
+        .iter()
+        .filter(|check| check.status != "ready")
+        .map(|check| {
+            let is_degraded = check.status == "degraded";
+            Item {
+                class: if is_degraded { "rejected" } else { "failed" },
+                icon: Icon("alert"),
+                title: format!("{} is {}", check.name, check.status),
+                detail: check.detail.clone(),
+                until: None,
+                href: "/supervision".to_owned(),
+                action: "Look",
+            }
+        })
+}
+
+/// Events of one kind that ended badly for one reason are one item.
+fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow]) -> Vec<Item> {
+    let mut groups: BTreeMap<(IntegrationId, &str, &str, &str), (usize, &str)> = BTreeMap::new();
+    for event in events {
+        if let Some(reason) = event.reasons.first() {
+            let key = (
+                event.integration,
+                event.event_type.as_str(),
+                reason.field.as_str(),
+                reason.code.as_str(),
+            );
+            groups.entry(key).or_insert((0, &reason.message)).0 += 1;
+        }
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    groups
+        .into_iter()
+        .take(MAX_REASONS)
+        .map(|((integration, event_type, ..), (count, message))| {
+            let name = integrations
+                .iter()
+                .find(|row| row.id == integration)
+                .map(|row| row.spec.name.as_str());
+            let query = Serializer::new(String::new())
+                .append_pair("status", status.as_str())
+                .append_pair("integration", &integration.to_string())
+                .append_pair("event", event_type)
+                .finish();
+            let many = if count == LOOKED_AT { "or more " } else { "" };
+            Item {
+                class: status.as_str(),
+                icon: super::words::Badge(status).icon(),
+                title: format!(
+                    "{count} {many}{} {}: {event_type}",
+                    status.as_str(),
+                    if count == 1 { "event" } else { "events" }
+                ),
+                detail: format!("{message} ({})", name.unwrap_or("an integration that is gone")),
+                until: None,
+                href: format!("/events?{query}"),
+                action: "Look",
+            }
+        })
+        .collect()
+}
+
+fn restarts(app: &App, is_operator: bool) -> Option<Item> {
+    let report = is_operator.then(|| app.shards.report())?;
+    let restarts: usize = report
+        .iter()
+        .flat_map(|shard| &shard.actors)
+        .map(|actor| actor.restarts_in_window)
+        .sum();
+    (restarts > 0).then(|| Item {
+        class: "rejected",
+        icon: Icon("supervision"),
+        title: format!(
+            "{restarts} actor {} lately",
+            if restarts == 1 { "restart" } else { "restarts" }
+        ),
+        detail: "Each cost a retry of one batch. Supervision names the last failure of each actor.".to_owned(),
+        until: None,
+        href: "/supervision".to_owned(),
+        action: "Look",
+    })
+}
+
+/// Credentials whose predecessors still serve: a reminder to move the senders.
+async fn grace(
+    app: &App,
+    controller: Option<ControllerId>,
+    integrations: &[IntegrationRow],
+) -> Result<Vec<Item>, Problem> {
+    let item = |title: String, until: Timestamp, href: String| Item {
+        class: "received",
+        icon: Icon("key"),
+        title,
+        detail: "Move the senders to the new one: the old one serves until".to_owned(),
+        until: Some(Time(until)),
+        href,
+        action: "Open",
+    };
+    let keys = integrations.iter().filter_map(|row| {
+        let until = previous_until(&row.api_key)?;
+        Some(item(
+            format!("An old API key of {} still serves", row.spec.name),
+            until,
+            format!("/integrations/{}", row.id),
+        ))
+    });
+    let mut found: Vec<Item> = keys.collect();
+    for row in app.store.controllers().await? {
+        if controller.is_none_or(|wanted| wanted == row.id)
+            && let Some(until) = previous_until(&row.webhook_secret)
+        {
+            let title = format!("An old webhook secret of {} still serves", row.name);
+            found.push(item(title, until, format!("/controllers/{}", row.did)));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,282 @@
+//! Credentials: shown once, when they are made, with a request that is ready to be sent.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use aws_lc_rs::digest::{SHA256, digest};
+use conduit_actors::ids::{ControllerDid, Timestamp};
+use conduit_actors::mapping::{FieldSpec, FieldType, IntegrationSpec};
+use conduit_actors::personal::Secret;
+use conduit_actors::ports::Credential;
+use conduit_actors::taxonomy::Taxonomy;
+use serde_json::{Map, Value, json};
+use subtle::ConstantTimeEq as _;
+
+use super::guard::{Posted, Session};
+use super::page::{self, Section, Shell};
+use super::words::{Icon, Time};
+use crate::http::App;
+use crate::http::controllers::{self, Made, Rotation};
+use crate::http::integrations;
+use crate::http::problem::Problem;
+use crate::store::IntegrationRow;
+
+struct Shown {
+    id: &'static str,
+    word: &'static str,
+    value: String,
+    hint: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "credentials.html")]
+struct Page {
+    shell: Shell,
+    heading: String,
+    said: String,
+    secrets: Vec<Shown>,
+    until: Option<Time>,
+    /// The webhook URL and a request to it.
+    curl: Option<String>,
+    next: String,
+    next_word: &'static str,
+}
+
+/// The credentials of an integration that was just made.
+pub(super) fn onboarded(
+    app: &App,
+    request: &HttpRequest,
+    session: &Session,
+    did: &ControllerDid,
+    row: &IntegrationRow,
+    key: &Secret,
+) -> Result<HttpResponse, Problem> {
+    page::render(&Page {
+        shell: Shell::new(request, session, Section::Integrations, "Credentials"),
+        heading: format!("{} is ready", row.spec.name),
+        said: "It accepts events from now on.".to_owned(),
+        secrets: vec![
+            Shown {
+                id: "url",
+                word: "Webhook URL",
+                value: integrations::webhook_url(app, did, row),
+                hint: "Where to send events.",
+            },
+            Shown {
+                id: "api-key",
+                word: "Authorization header",
+                value: format!("Bearer {}", key.expose()),
+                hint: "The API key of this integration alone. It is shown this once.",
+            },
+        ],
+        until: None,
+        curl: Some(curl(app, did, row, &format!("Bearer {}", key.expose()))),
+        next: format!("/integrations/{}", row.id),
+        next_word: "Go to the integration",
+    })
+}
+
+/// The credentials of a controller that was just made.
+pub(super) fn controller_made(request: &HttpRequest, session: &Session, made: &Made) -> Result<HttpResponse, Problem> {
+    page::render(&Page {
+        shell: Shell::new(request, session, Section::Controllers, "Credentials"),
+        heading: format!("{} is ready", made.row.name),
+        said: "Give these to whoever looks after it. The webhook secret goes with every event of its integrations."
+            .to_owned(),
+        secrets: vec![
+            Shown {
+                id: "did",
+                word: "DID",
+                value: made.row.did.to_string(),
+                hint: "Its name in the world.",
+            },
+            Shown {
+                id: "webhook-secret",
+                word: "Webhook secret",
+                value: made.webhook_secret.expose().to_owned(),
+                hint: "For the header x-webhook-secret. It is shown this once.",
+            },
+            Shown {
+                id: "management-token",
+                word: "Management token",
+                value: made.management_token.expose().to_owned(),
+                hint: "Signs in here, and manages this controller through the API. It is shown this once.",
+            },
+        ],
+        until: None,
+        curl: None,
+        next: format!("/integrations/new?did={}", made.row.did),
+        next_word: "Onboard its first integration",
+    })
+}
+
+/// A request that is ready to be sent, but for what is not known here.
+pub(super) fn curl(app: &App, did: &ControllerDid, row: &IntegrationRow, authorization: &str) -> String {
+    let body = sample(&row.spec, app.directory.taxonomy()).replace('\'', "'\\''");
+    format!(
+        "curl '{}' \\\n  -H 'Authorization: {authorization}' \\\n  -H \"x-webhook-secret: $WEBHOOK_SECRET\" \\\n  \
+         -H 'Content-Type: application/json' \\\n  -d '{body}'",
+        integrations::webhook_url(app, did, row).replace('\'', "%27"),
+    )
+}
+
+/// An event as the first of a mapping's types has it, with values of nobody.
+pub(super) fn sample(spec: &IntegrationSpec, taxonomy: &Taxonomy) -> String {
+    let event = spec.events.first();
+    let mut root = Value::Object(Map::new());
+    for field in event.into_iter().flat_map(|event| &event.fields) {
+        put(&mut root, &field.path, example(field, taxonomy));
+    }
+    // The envelope before the fields, as people read it.
+    let name = json!(event.map_or("", |event| event.name.as_str()));
+    let mut lines = vec![
+        format!("  \"event\": {name}"),
+        format!("  \"triggeredAt\": \"{}\"", Timestamp::now()),
+    ];
+    for (name, value) in root.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "event" | "triggeredAt") {
+            let value = serde_json::to_string_pretty(value)
+                .unwrap_or_default()
+                .replace('\n', "\n  ");
+            lines.push(format!("  {}: {value}", json!(name)));
+        }
+    }
+    format!("{{\n{}\n}}", lines.join(",\n"))
+}
+
+fn example(field: &FieldSpec, taxonomy: &Taxonomy) -> Value {
+    let category = field.pii.as_deref().and_then(|key| taxonomy.get(key));
+    match field.field_type {
+        FieldType::String => json!(category.map_or("text", |category| category.normalise.example())),
+        FieldType::Integer => json!(12_345),
+        FieldType::Number => json!(12.5),
+        FieldType::Boolean => json!(true),
+        FieldType::Timestamp => json!("1990-12-10T00:00:00Z"),
+    }
+}
+
+/// Puts a value where a path leads, and makes what is not there on the way.
+fn put(at: &mut Value, path: &str, value: Value) {
+    let (step, rest) = path
+        .split_once('.')
+        .map_or((path, None), |(step, rest)| (step, Some(rest)));
+    let name = step.trim_end_matches("[]");
+    let arrays = (step.len() - name.len()) / 2;
+    let Value::Object(members) = at else {
+        return;
+    };
+    let mut place = members.entry(name).or_insert(Value::Null);
+    for _ in 0..arrays {
+        if !place.is_array() {
+            *place = json!([null]);
+        }
+        place = match place.get_mut(0) {
+            Some(first) => first,
+            None => return,
+        };
+    }
+    match rest {
+        None if place.is_null() => *place = value,
+        None => {}
+        Some(rest) => {
+            if place.is_null() {
+                *place = json!({});
+            }
+            put(place, rest, value);
+        }
+    }
+}
+
+/// Names the state of a credential, so that a form that is sent twice rotates it once.
+pub(super) fn state(credential: &Credential) -> String {
+    let hash = digest(&SHA256, credential.current.as_bytes());
+    hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn rotation(posted: &Posted, credential: &Credential) -> Result<Rotation, Problem> {
+    let is_current = state(credential)
+        .as_bytes()
+        .ct_eq(posted.fields.get("state").unwrap_or_default().as_bytes());
+    if !bool::from(is_current) {
+        let detail = "it was rotated meanwhile, perhaps by this form itself: the credential before it is not touched again. \
+                      Go back and load the page again if you want another one";
+        return Err(Problem::conflict("rotated_meanwhile", detail));
+    }
+    let grace = posted.fields.text("grace").and_then(|text| text.parse().ok());
+    let invalid = || Problem::bad_request("grace_period_invalid", "choose how long the old one still serves");
+    Ok(Rotation::with_grace(grace.ok_or_else(invalid)?))
+}
+
+/// `POST /integrations/{id}/rotate`
+pub(super) async fn rotate_key(
+    posted: Posted,
+    app: Data<App>,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
+    let rotation = rotation(&posted, &row.api_key)?;
+    let (key, until) = integrations::new_key(&app, &did, &row, rotation).await?;
+    let value = format!("Bearer {}", key.expose());
+    page::render(&Page {
+        shell: Shell::new(&request, &posted.session, Section::Integrations, "New API key"),
+        heading: format!("A new API key for {}", row.spec.name),
+        said: "Move the senders to it.".to_owned(),
+        curl: Some(curl(&app, &did, &row, &value)),
+        secrets: vec![Shown {
+            id: "api-key",
+            word: "Authorization header",
+            value,
+            hint: "It is shown this once.",
+        }],
+        until: Some(Time(until)),
+        next: format!("/integrations/{}", row.id),
+        next_word: "Back to the integration",
+    })
+}
+
+/// `POST /controllers/{did}/rotate`
+pub(super) async fn rotate_secret(
+    posted: Posted,
+    app: Data<App>,
+    did: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let row = controllers::load(&posted.session.principal, &app, &did).await?;
+    let rotation = rotation(&posted, &row.webhook_secret)?;
+    let (secret, until) = controllers::new_secret(&app, &row, rotation).await?;
+    page::render(&Page {
+        shell: Shell::new(&request, &posted.session, Section::Controllers, "New webhook secret"),
+        heading: format!("A new webhook secret for {}", row.name),
+        said: "Every integration of this controller sends it: move all of them.".to_owned(),
+        secrets: vec![Shown {
+            id: "webhook-secret",
+            word: "Webhook secret",
+            value: secret.expose().to_owned(),
+            hint: "For the header x-webhook-secret. It is shown this once.",
+        }],
+        until: Some(Time(until)),
+        curl: None,
+        next: format!("/controllers/{}", page::segment(row.did.as_str())),
+        next_word: "Back to the controller",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_every_mapped_field_at_its_place() {
+        let spec: IntegrationSpec = serde_json::from_value(json!({"name": "n", "events": [{"name": "order", "fields": [
+            {"path": "customer.email", "pii": "user.contact.email"}, {"path": "customer.age", "type": "integer"},
+            {"path": "items[].sku"}, {"path": "items[].price", "type": "number"}, {"path": "grid[][].x", "type": "boolean"},
+            {"path": "customer"}, {"path": "customer.email.deeper"}]}]}))
+        .unwrap();
+        let sample: Value = serde_json::from_str(&sample(&spec, &Taxonomy::bundled())).unwrap();
+        assert_eq!(sample["event"], "order");
+        assert_eq!(sample["customer"], json!({"email": "ada@shop.example", "age": 12_345}));
+        assert_eq!(sample["items"], json!([{"sku": "text", "price": 12.5}]));
+        assert_eq!(sample["grid"], json!([[{"x": true}]]));
+    }
+}

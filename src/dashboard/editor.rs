@@ -1,0 +1,320 @@
+//! The mapping's editor: onboarding an integration, and changing one.
+//!
+//! Every button sends the whole form, and the page comes back with what it did: so it works without a script, and the
+//! server alone knows what is right.
+
+mod buttons;
+pub(super) mod draft;
+mod past;
+mod trial;
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::event::LegalBasis;
+use conduit_actors::ids::{ControllerDid, ControllerId};
+use conduit_actors::mapping::{IntegrationSpec, Mapping};
+
+use super::credentials;
+use super::events::{Offer, controllers};
+use super::fields::Fields;
+use super::guard::{Posted, Session};
+use super::page::{self, Section, Shell};
+use super::words::{Icon, basis_word, class_word, special_word};
+use crate::http::App;
+use crate::http::guard::Principal;
+use crate::http::integrations;
+use crate::http::problem::Problem;
+use crate::store::IntegrationRow;
+use draft::{Draft, DraftEvent, Faults, KINDS};
+use past::Past;
+use trial::Trial;
+
+/// A category as the picker offers it.
+struct Choice {
+    key: String,
+    hint: String,
+}
+
+struct Basis {
+    value: &'static str,
+    word: &'static str,
+}
+
+/// What the last button did, in words.
+#[derive(Default)]
+struct Said {
+    good: Option<String>,
+    bad: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "editor.html")]
+struct Editor {
+    shell: Shell,
+    /// The integration that is changed; none: a new one.
+    saved: Option<IntegrationRow>,
+    /// The version that the change is meant for.
+    version: u64,
+    action: String,
+    did: String,
+    controllers: Vec<Offer>,
+    draft: Draft,
+    sample: String,
+    faults: Faults,
+    said: Said,
+    trial: Option<Trial>,
+    past: Option<Past>,
+    categories: Vec<Choice>,
+    bases: Vec<Basis>,
+    kinds: [&'static str; 5],
+    /// The line that was added last: it gets the focus.
+    focus: String,
+    open: Option<usize>,
+}
+
+impl Editor {
+    fn hint(&self, key: &str) -> &str {
+        self.categories
+            .iter()
+            .find(|choice| choice.key == key)
+            .map_or("", |choice| choice.hint.as_str())
+    }
+
+    fn is_open(&self, event: &usize) -> bool {
+        self.draft.events.len() <= 3 || self.open == Some(*event) || self.faults.in_event(event)
+    }
+
+    fn is_focus(&self, event: &usize, field: &usize) -> bool {
+        self.focus == format!("event-{event}-field-{field}")
+    }
+}
+
+fn choices(app: &App) -> Vec<Choice> {
+    let choice = |category: &std::sync::Arc<conduit_actors::taxonomy::Category>| {
+        let special = special_word(category.special);
+        let special = if special.is_empty() {
+            String::new()
+        } else {
+            format!(" · {special}")
+        };
+        Choice {
+            key: category.key.to_string(),
+            hint: format!(
+                "{} · {}{special} · {}",
+                category.label,
+                class_word(category.class),
+                category.normalise.example()
+            ),
+        }
+    };
+    app.directory.taxonomy().categories().iter().map(choice).collect()
+}
+
+/// What the page is about.
+struct Place<'a> {
+    session: &'a Session,
+    request: &'a HttpRequest,
+    saved: Option<IntegrationRow>,
+    did: String,
+}
+
+impl Place<'_> {
+    async fn editor(self, app: &App, draft: Draft) -> Result<Editor, Problem> {
+        let title = match &self.saved {
+            Some(row) => row.spec.name.clone(),
+            None => "Onboard an integration".to_owned(),
+        };
+        let bases = LegalBasis::ALL.map(|basis| Basis {
+            value: basis.as_str(),
+            word: basis_word(basis),
+        });
+        Ok(Editor {
+            shell: Shell::new(self.request, self.session, Section::Integrations, title),
+            version: self.saved.as_ref().map_or(0, |row| row.version),
+            action: match &self.saved {
+                Some(row) => format!("/integrations/{}/edit", row.id),
+                None => "/integrations/new".to_owned(),
+            },
+            controllers: match self.saved {
+                Some(_) => Vec::new(),
+                None => controllers(app, self.session, &self.did).await?,
+            },
+            saved: self.saved,
+            did: self.did,
+            draft,
+            sample: String::new(),
+            faults: Faults::default(),
+            said: Said::default(),
+            trial: None,
+            past: None,
+            categories: choices(app),
+            bases: bases.into(),
+            kinds: KINDS,
+            focus: String::new(),
+            open: None,
+        })
+    }
+}
+
+/// `GET /integrations/new`
+pub(super) async fn new(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let fields = Fields::read(request.query_string().as_bytes());
+    let place = Place {
+        session: &session,
+        request: &request,
+        saved: None,
+        did: fields.text("did").unwrap_or_default().to_owned(),
+    };
+    page::render(&place.editor(&app, Draft::blank()).await?)
+}
+
+/// `GET /integrations/{id}/edit`
+pub(super) async fn edit(
+    session: Session,
+    app: Data<App>,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = integrations::load(&session.principal, &app, &id).await?;
+    let draft = Draft::of(&row.spec);
+    let place = Place {
+        session: &session,
+        request: &request,
+        saved: Some(row),
+        did: did.to_string(),
+    };
+    page::render(&place.editor(&app, draft).await?)
+}
+
+/// `POST /integrations/new`
+pub(super) async fn post_new(posted: Posted, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let did = posted.fields.text("did").unwrap_or_default().to_owned();
+    let place = Place {
+        session: &posted.session,
+        request: &request,
+        saved: None,
+        did: did.clone(),
+    };
+    let mut editor = place.editor(&app, Draft::read(&posted.fields)).await?;
+    let chosen = chosen(&posted.session.principal, &app, &did);
+    if posted.fields.get("do") != Some("save") {
+        let controller = chosen.ok().map(|(_, id)| id);
+        editor.act(&app, &posted.fields, controller).await;
+        return page::render(&editor);
+    }
+    let Some(spec) = editor.checked(&app) else {
+        return page::render(&editor);
+    };
+    let made = match chosen {
+        Ok((did, controller)) => integrations::make(&app, &did, controller, spec)
+            .await
+            .map(|made| (did, made)),
+        Err(problem) => Err(problem),
+    };
+    match made {
+        Ok((did, (row, key))) => credentials::onboarded(&app, &request, &posted.session, &did, &row, &key),
+        Err(problem) => {
+            editor.refused(&problem);
+            page::render(&editor)
+        }
+    }
+}
+
+fn chosen(principal: &Principal, app: &App, did: &str) -> Result<(ControllerDid, ControllerId), Problem> {
+    match (principal, did) {
+        (Principal::Operator, "") => Err(Problem::bad_request(
+            "did_missing",
+            "Choose the controller that the integration is for.",
+        )),
+        (_, did) => principal.one(app, (!did.is_empty()).then_some(did)),
+    }
+}
+
+/// `POST /integrations/{id}/edit`
+pub(super) async fn post_edit(
+    posted: Posted,
+    app: Data<App>,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
+    let mut draft = Draft::read(&posted.fields);
+    draft.processor = row.processor.to_string();
+    let place = Place {
+        session: &posted.session,
+        request: &request,
+        saved: Some(row.clone()),
+        did: did.to_string(),
+    };
+    let mut editor = place.editor(&app, draft).await?;
+    let expected: Option<u64> = posted.fields.text("version").and_then(|text| text.parse().ok());
+    editor.version = expected.unwrap_or(row.version);
+    if posted.fields.get("do") != Some("save") {
+        editor.act(&app, &posted.fields, Some(row.controller)).await;
+        return page::render(&editor);
+    }
+    let Some(spec) = editor.checked(&app) else {
+        return page::render(&editor);
+    };
+    match integrations::change(&app, &did, &row, spec, Some(editor.version)).await {
+        Ok(row) => Ok(page::redirect(&format!("/integrations/{}?said=saved", row.id))),
+        Err(problem) if problem.code() == "version_mismatch" => {
+            editor.version = row.version;
+            editor.said.bad = Some(format!(
+                "Somebody saved version {} meanwhile. Nothing of yours is lost: compare it with the live mapping; saving \
+                 again replaces that.",
+                row.version
+            ));
+            page::render(&editor)
+        }
+        Err(problem) => {
+            editor.refused(&problem);
+            page::render(&editor)
+        }
+    }
+}
+
+impl Editor {
+    /// The mapping, if it is right; what is not is shown at its field.
+    fn checked(&mut self, app: &App) -> Option<IntegrationSpec> {
+        self.draft.without_blanks();
+        let (spec, mut faults) = self.draft.spec();
+        if let Err(more) = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()) {
+            faults.extend(more);
+        }
+        if faults.is_empty() {
+            return Some(spec);
+        }
+        let found = faults
+            .iter()
+            .map(|fault| (fault.pointer.as_str(), fault.message.as_str()));
+        self.faults = Faults::new(found);
+        let things = if self.faults.count() == 1 {
+            "One thing is"
+        } else {
+            "Some things are"
+        };
+        self.said.bad = Some(format!("{things} not right yet. Each is named at its field."));
+        if self.draft.events.is_empty() {
+            self.draft.events.push(DraftEvent::default());
+        }
+        None
+    }
+
+    fn refused(&mut self, problem: &Problem) {
+        let found = problem
+            .errors()
+            .iter()
+            .map(|error| (error.field.as_str(), error.message.as_str()));
+        self.faults = Faults::new(found);
+        self.said.bad = Some(match problem.code() {
+            "already_exists" => {
+                "There is an integration of this data processor already. If you have just sent this form, it \
+                 is made: look at the integrations, and rotate its key if you have not seen it."
+                    .to_owned()
+            }
+            _ => problem.detail().to_owned(),
+        });
+    }
+}

@@ -1,0 +1,116 @@
+//! The editor's buttons that change nothing but the form.
+
+use actix_web::web::Data;
+use conduit_actors::ids::ControllerId;
+use conduit_actors::mapping::suggest::suggest;
+
+use super::draft::{DraftEvent, DraftField};
+use super::{Editor, past, trial};
+use crate::dashboard::fields::Fields;
+use crate::http::App;
+
+impl Editor {
+    /// Does what a button says that changes nothing but the form.
+    pub(super) async fn act(&mut self, app: &Data<App>, fields: &Fields, controller: Option<ControllerId>) {
+        self.sample = fields.get("sample").unwrap_or_default().to_owned();
+        let asked = fields.get("do").unwrap_or_default();
+        let mut parts = asked.split(':');
+        let name = parts.next().unwrap_or_default();
+        let mut number = || {
+            parts
+                .next()
+                .and_then(|part| part.parse::<usize>().ok())
+                .unwrap_or(usize::MAX)
+        };
+        match name {
+            "add-event" => {
+                self.open = Some(self.draft.events.len());
+                self.draft.events.push(DraftEvent {
+                    fields: vec![DraftField::default()],
+                    ..DraftEvent::default()
+                });
+            }
+            "remove-event" => {
+                let event = number();
+                if event < self.draft.events.len() {
+                    self.draft.events.remove(event);
+                }
+            }
+            "add-field" => {
+                let event = number();
+                if let Some(found) = self.draft.events.get_mut(event) {
+                    self.open = Some(event);
+                    self.focus = format!("event-{event}-field-{}", found.fields.len());
+                    found.fields.push(DraftField::default());
+                }
+            }
+            "remove-field" => {
+                let (event, field) = (number(), number());
+                self.open = Some(event);
+                if let Some(found) = self.draft.events.get_mut(event)
+                    && field < found.fields.len()
+                {
+                    found.fields.remove(field);
+                }
+            }
+            "suggest" => self.suggest(app),
+            "test" => self.test(app, controller).await,
+            "past" => self.try_on_the_past(app).await,
+            _ => {
+                if self.checked(app).is_some() {
+                    self.said.good = Some("The mapping is right. It is not saved yet.".to_owned());
+                }
+            }
+        }
+    }
+
+    fn suggest(&mut self, app: &App) {
+        let region = (!self.draft.region.is_empty()).then_some(self.draft.region.as_str());
+        match suggest(app.directory.taxonomy(), &self.sample, region) {
+            Err(error) => self.said.bad = Some(format!("The sample {error}.")),
+            Ok(suggestion) => {
+                let personal = suggestion
+                    .fields
+                    .iter()
+                    .filter(|field| field.category.is_some())
+                    .count();
+                let (event, added) = self.draft.add_suggestion(&suggestion);
+                self.open = Some(event);
+                let more = if suggestion.has_more {
+                    " There are more than could be taken."
+                } else {
+                    ""
+                };
+                self.said.good = Some(format!(
+                    "{} fields found, {added} of them new; {personal} look like personal data. Check each category, then \
+                     say what the data is processed for.{more}",
+                    suggestion.fields.len()
+                ));
+            }
+        }
+    }
+
+    async fn try_on_the_past(&mut self, app: &Data<App>) {
+        let (Some(spec), Some(row)) = (self.checked(app), self.saved.clone()) else {
+            return;
+        };
+        match past::run(Data::clone(app), &row, &spec).await {
+            Ok(past) => self.past = Some(past),
+            Err(problem) => self.said.bad = Some(format!("The draft was not tried: {}.", problem.detail())),
+        }
+    }
+
+    async fn test(&mut self, app: &App, controller: Option<ControllerId>) {
+        let Some(spec) = self.checked(app) else {
+            return;
+        };
+        let Some(controller) = controller else {
+            self.said.bad = Some("Choose the controller first.".to_owned());
+            return;
+        };
+        match trial::run(app, controller, self.saved.as_ref(), &spec, &self.sample).await {
+            Ok(trial) => self.trial = Some(trial),
+            Err(problem) => self.said.bad = Some(format!("The sample was not tried: {}.", problem.detail())),
+        }
+    }
+}

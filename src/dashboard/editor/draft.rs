@@ -1,0 +1,365 @@
+//! A mapping as it stands in the editor's form: texts, which may not be right yet.
+
+use std::collections::{BTreeMap, HashMap};
+
+use conduit_actors::event::LegalBasis;
+use conduit_actors::mapping::suggest::Suggestion;
+use conduit_actors::mapping::{
+    DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, MappingFault,
+};
+use uuid::Uuid;
+
+use crate::dashboard::fields::Fields;
+
+/// As many as a mapping may have.
+const MAX_EVENTS: usize = 200;
+const MAX_FIELDS: usize = 500;
+
+/// One field's line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::dashboard) struct DraftField {
+    pub(in crate::dashboard) path: String,
+    pub(in crate::dashboard) kind: String,
+    pub(in crate::dashboard) required: bool,
+    pub(in crate::dashboard) pii: String,
+}
+
+impl DraftField {
+    fn is_blank(&self) -> bool {
+        self.path.is_empty() && self.pii.is_empty()
+    }
+}
+
+/// One event's box.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::dashboard) struct DraftEvent {
+    pub(in crate::dashboard) name: String,
+    pub(in crate::dashboard) purpose: String,
+    pub(in crate::dashboard) basis: String,
+    pub(in crate::dashboard) dedup_key: String,
+    pub(in crate::dashboard) dedup_window: String,
+    pub(in crate::dashboard) fields: Vec<DraftField>,
+}
+
+impl DraftEvent {
+    fn is_blank(&self) -> bool {
+        self.name.is_empty() && self.purpose.is_empty() && self.fields.iter().all(DraftField::is_blank)
+    }
+}
+
+/// The whole form.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::dashboard) struct Draft {
+    pub(in crate::dashboard) name: String,
+    pub(in crate::dashboard) processor: String,
+    /// The processor's id if none is given: the same however often the form is sent, so that it makes one integration.
+    pub(in crate::dashboard) spare_processor: String,
+    pub(in crate::dashboard) region: String,
+    pub(in crate::dashboard) dedup_key: String,
+    pub(in crate::dashboard) dedup_window: String,
+    pub(in crate::dashboard) events: Vec<DraftEvent>,
+}
+
+impl Draft {
+    /// An empty form, with room for one event.
+    pub(super) fn blank() -> Self {
+        Self {
+            spare_processor: Uuid::now_v7().to_string(),
+            events: vec![DraftEvent {
+                fields: vec![DraftField::default()],
+                ..DraftEvent::default()
+            }],
+            ..Self::default()
+        }
+    }
+
+    /// What is saved.
+    pub(super) fn of(spec: &IntegrationSpec) -> Self {
+        let (dedup_key, dedup_window) = dedup_texts(spec.dedup);
+        Self {
+            name: spec.name.clone(),
+            processor: spec.data_processor_id.clone().unwrap_or_default(),
+            spare_processor: String::new(),
+            region: spec.default_region.clone().unwrap_or_default(),
+            dedup_key,
+            dedup_window,
+            events: spec.events.iter().map(event_of).collect(),
+        }
+    }
+
+    /// What was sent. Lines keep their order; their numbers need not be without gaps.
+    pub(super) fn read(fields: &Fields) -> Self {
+        let text = |name| fields.text(name).unwrap_or_default().to_owned();
+        let mut draft = Self {
+            name: text("name"),
+            processor: text("processor"),
+            spare_processor: text("spare_processor"),
+            region: text("region").to_uppercase(),
+            dedup_key: text("dedup_key"),
+            dedup_window: text("dedup_window"),
+            events: Vec::new(),
+        };
+        let mut events: BTreeMap<usize, (DraftEvent, BTreeMap<usize, DraftField>)> = BTreeMap::new();
+        for (name, value) in fields.iter() {
+            let mut parts = name.split('.');
+            let number = |part: &str, prefix, most| {
+                let number: usize = part.strip_prefix(prefix)?.parse().ok()?;
+                (number < most).then_some(number)
+            };
+            let Some(event) = parts.next().and_then(|part| number(part, 'e', MAX_EVENTS)) else {
+                continue;
+            };
+            let (event, lines) = events.entry(event).or_default();
+            let value = value.trim().to_owned();
+            match (parts.next(), parts.next()) {
+                (Some("name"), None) => event.name = value,
+                (Some("purpose"), None) => event.purpose = value,
+                (Some("basis"), None) => event.basis = value,
+                (Some("dedup_key"), None) => event.dedup_key = value,
+                (Some("dedup_window"), None) => event.dedup_window = value,
+                (Some(line), Some(column)) => {
+                    if let Some(line) = number(line, 'f', MAX_FIELDS) {
+                        let line = lines.entry(line).or_default();
+                        match column {
+                            "path" => line.path = value,
+                            "kind" => line.kind = value,
+                            "required" => line.required = true,
+                            "pii" => line.pii = value,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        draft.events = events
+            .into_values()
+            .map(|(event, lines)| DraftEvent {
+                fields: lines.into_values().collect(),
+                ..event
+            })
+            .collect();
+        draft
+    }
+
+    /// Leaves out the lines and boxes in which there is nothing.
+    pub(super) fn without_blanks(&mut self) {
+        self.events.retain(|event| !event.is_blank());
+        for event in &mut self.events {
+            event.fields.retain(|field| !field.is_blank());
+        }
+    }
+
+    /// As it would be saved, and what is no number, type or legal basis.
+    pub(super) fn spec(&self) -> (IntegrationSpec, Vec<MappingFault>) {
+        let mut faults = Vec::new();
+        let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let dedup = dedup_of(&self.dedup_key, &self.dedup_window, "/dedup", &mut faults);
+        let mut events = Vec::with_capacity(self.events.len());
+        for (index, event) in self.events.iter().enumerate() {
+            let pointer = format!("/events/{index}");
+            let basis = LegalBasis::ALL.into_iter().find(|basis| basis.as_str() == event.basis);
+            if basis.is_none() && !event.basis.is_empty() {
+                faults.push(fault(format!("{pointer}/legalBasis"), "choose one of the list"));
+            }
+            let dedup = dedup_of(
+                &event.dedup_key,
+                &event.dedup_window,
+                &format!("{pointer}/dedup"),
+                &mut faults,
+            );
+            let mut fields = Vec::with_capacity(event.fields.len());
+            for (line, field) in event.fields.iter().enumerate() {
+                let kind = kind_of(&field.kind);
+                if kind.is_none() {
+                    faults.push(fault(format!("{pointer}/fields/{line}/type"), "choose one of the list"));
+                }
+                fields.push(FieldSpec {
+                    path: field.path.clone(),
+                    field_type: kind.unwrap_or_default(),
+                    required: field.required,
+                    pii: optional(&field.pii),
+                });
+            }
+            events.push(EventSpec {
+                name: event.name.clone(),
+                purpose: optional(&event.purpose),
+                legal_basis: basis,
+                dedup,
+                fields,
+            });
+        }
+        let spec = IntegrationSpec {
+            name: self.name.clone(),
+            data_processor_id: optional(&self.processor).or_else(|| optional(&self.spare_processor)),
+            default_region: optional(&self.region),
+            dedup,
+            events,
+        };
+        (spec, faults)
+    }
+
+    /// Adds what a sample suggests: to the event of its name, or as a new one. The event's number, and how many fields are
+    /// new.
+    pub(super) fn add_suggestion(&mut self, suggestion: &Suggestion) -> (usize, usize) {
+        let name = suggestion.event.clone().unwrap_or_default();
+        let known = self.events.iter().position(|event| event.name == name);
+        let index = known
+            .or_else(|| self.events.iter().position(DraftEvent::is_blank))
+            .unwrap_or_else(|| {
+                self.events.push(DraftEvent::default());
+                self.events.len() - 1
+            });
+        let event = &mut self.events[index];
+        event.name = name;
+        event.fields.retain(|field| !field.is_blank());
+        let mut added = 0;
+        for field in &suggestion.fields {
+            if event.fields.iter().all(|known| known.path != field.path) {
+                added += 1;
+                event.fields.push(DraftField {
+                    path: field.path.clone(),
+                    kind: kind_word(field.field_type).to_owned(),
+                    required: false,
+                    pii: field
+                        .category
+                        .as_ref()
+                        .map_or_else(String::new, |(category, _)| category.key.to_string()),
+                });
+            }
+        }
+        (index, added)
+    }
+}
+
+fn event_of(event: &EventSpec) -> DraftEvent {
+    let (dedup_key, dedup_window) = dedup_texts(event.dedup);
+    let field = |field: &FieldSpec| DraftField {
+        path: field.path.clone(),
+        kind: kind_word(field.field_type).to_owned(),
+        required: field.required,
+        pii: field.pii.clone().unwrap_or_default(),
+    };
+    DraftEvent {
+        name: event.name.clone(),
+        purpose: event.purpose.clone().unwrap_or_default(),
+        basis: event.legal_basis.map(LegalBasis::as_str).unwrap_or_default().to_owned(),
+        dedup_key,
+        dedup_window,
+        fields: event.fields.iter().map(field).collect(),
+    }
+}
+
+/// All types, as in JSON.
+pub(in crate::dashboard) const KINDS: [&str; 5] = ["string", "integer", "number", "boolean", "timestamp"];
+
+pub(in crate::dashboard) const fn kind_word(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::String => "string",
+        FieldType::Integer => "integer",
+        FieldType::Number => "number",
+        FieldType::Boolean => "boolean",
+        FieldType::Timestamp => "timestamp",
+    }
+}
+
+fn kind_of(text: &str) -> Option<FieldType> {
+    match text {
+        "" | "string" => Some(FieldType::String),
+        "integer" => Some(FieldType::Integer),
+        "number" => Some(FieldType::Number),
+        "boolean" => Some(FieldType::Boolean),
+        "timestamp" => Some(FieldType::Timestamp),
+        _ => None,
+    }
+}
+
+fn dedup_texts(dedup: Option<DedupSpec>) -> (String, String) {
+    let key = dedup.and_then(|dedup| dedup.key).map(|key| match key {
+        DedupKeyKind::Pii => "pii",
+        DedupKeyKind::Mapped => "mapped",
+        DedupKeyKind::Body => "body",
+    });
+    let window = dedup.and_then(|dedup| dedup.window_seconds);
+    (
+        key.unwrap_or_default().to_owned(),
+        window.map(|seconds| seconds.to_string()).unwrap_or_default(),
+    )
+}
+
+fn dedup_of(key: &str, window: &str, pointer: &str, faults: &mut Vec<MappingFault>) -> Option<DedupSpec> {
+    let kind = match key {
+        "pii" => Some(DedupKeyKind::Pii),
+        "mapped" => Some(DedupKeyKind::Mapped),
+        "body" => Some(DedupKeyKind::Body),
+        _ => None,
+    };
+    let seconds = match window {
+        "" => None,
+        text => text.parse().ok().or_else(|| {
+            faults.push(fault(
+                format!("{pointer}/windowSeconds"),
+                "must be a number of seconds: 0 (off) to 86400",
+            ));
+            None
+        }),
+    };
+    (kind.is_some() || seconds.is_some()).then_some(DedupSpec {
+        key: kind,
+        window_seconds: seconds,
+    })
+}
+
+fn fault(pointer: String, message: &str) -> MappingFault {
+    MappingFault {
+        pointer,
+        code: "value_invalid",
+        message: message.to_owned(),
+    }
+}
+
+/// What is wrong, by where it is.
+#[derive(Default)]
+pub(in crate::dashboard) struct Faults(HashMap<String, String>);
+
+impl Faults {
+    pub(super) fn new<'a>(found: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut by_pointer: HashMap<String, String> = HashMap::new();
+        for (pointer, message) in found {
+            let place = by_pointer.entry(pointer.to_owned()).or_default();
+            if !place.is_empty() {
+                place.push_str("; ");
+            }
+            place.push_str(message);
+        }
+        Self(by_pointer)
+    }
+
+    pub(in crate::dashboard) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Of the whole form.
+    pub(in crate::dashboard) fn at(&self, pointer: &str) -> &str {
+        self.0.get(pointer).map_or("", String::as_str)
+    }
+
+    /// Of an event.
+    pub(in crate::dashboard) fn event(&self, event: &usize, column: &str) -> &str {
+        self.at(&format!("/events/{event}/{column}"))
+    }
+
+    /// Of a field.
+    pub(in crate::dashboard) fn field(&self, event: &usize, field: &usize, column: &str) -> &str {
+        self.at(&format!("/events/{event}/fields/{field}/{column}"))
+    }
+
+    /// Whether anything of an event is wrong: it is shown open then.
+    pub(in crate::dashboard) fn in_event(&self, event: &usize) -> bool {
+        let prefix = format!("/events/{event}/");
+        self.0.keys().any(|pointer| pointer.starts_with(&prefix))
+    }
+}
+
+#[cfg(test)]
+mod tests;

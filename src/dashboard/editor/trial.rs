@@ -1,0 +1,164 @@
+//! A draft tried on the sample, beside what is live.
+
+use std::sync::Arc;
+
+use actix_web::web::Bytes;
+use conduit_actors::dry_run::{DryRun, Resolution};
+use conduit_actors::event::{Notice, Status};
+use conduit_actors::extract::FieldTrace;
+use conduit_actors::ids::{ControllerId, IntegrationId, SubjectId, Timestamp};
+use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::personal::CredentialHash;
+use conduit_actors::ports::{Credential, Directory as _, Integration};
+use serde_json::{Map, Value};
+
+use crate::dashboard::words::{Badge, short};
+use crate::http::App;
+use crate::http::draft::with_mapping;
+use crate::http::dry_run::{self, masked};
+use crate::http::problem::Problem;
+use crate::store::IntegrationRow;
+
+/// What would become of the sample.
+pub(in crate::dashboard) struct Trial {
+    pub(in crate::dashboard) draft: Verdict,
+    /// Under the mapping that is in force; none for a new integration.
+    pub(in crate::dashboard) live: Option<Verdict>,
+    pub(in crate::dashboard) lines: Vec<Line>,
+}
+
+pub(in crate::dashboard) struct Verdict {
+    pub(in crate::dashboard) badge: Badge,
+    pub(in crate::dashboard) reasons: Vec<Notice>,
+    pub(in crate::dashboard) subject: String,
+    pub(in crate::dashboard) categories: Vec<String>,
+}
+
+pub(in crate::dashboard) struct Line {
+    pub(in crate::dashboard) path: String,
+    pub(in crate::dashboard) word: &'static str,
+    pub(in crate::dashboard) class: &'static str,
+    pub(in crate::dashboard) values: Vec<String>,
+    pub(in crate::dashboard) category: String,
+    pub(in crate::dashboard) said: Vec<String>,
+}
+
+/// Runs the sample under a draft, and under what is saved.
+pub(super) async fn run(
+    app: &App,
+    controller: ControllerId,
+    saved: Option<&IntegrationRow>,
+    spec: &IntegrationSpec,
+    sample: &str,
+) -> Result<Trial, Problem> {
+    let body = whole(sample, spec)?;
+    let in_force = saved.and_then(|row| app.directory.by_id(row.id));
+    let integration = match &in_force {
+        Some(saved) => under(app, saved, spec)?,
+        None => Arc::new(unsaved(app, controller, spec)?),
+    };
+    let run = dry_run::run(app, &integration, body.clone()).await?;
+    let live = match &in_force {
+        Some(saved) => Some(verdict(&dry_run::run(app, saved, body).await?)),
+        None => None,
+    };
+    Ok(Trial {
+        draft: verdict(&run),
+        live,
+        lines: run.fields.into_iter().map(line).collect(),
+    })
+}
+
+/// A sample often has no envelope: what is missing of it is put there.
+fn whole(sample: &str, spec: &IntegrationSpec) -> Result<Bytes, Problem> {
+    let invalid = |detail: String| Problem::bad_request("sample_invalid", detail);
+    let mut members: Map<String, Value> = serde_json::from_str(sample).map_err(|error| {
+        let place = format!("line {}, column {}", error.line(), error.column());
+        invalid(format!("paste a JSON object; this is none at {place}"))
+    })?;
+    if !members.contains_key("event")
+        && let Some(first) = spec.events.first()
+    {
+        members.insert("event".to_owned(), Value::from(first.name.clone()));
+    }
+    members
+        .entry("triggeredAt")
+        .or_insert_with(|| Value::from(Timestamp::now().to_string()));
+    serde_json::to_vec(&members)
+        .map(Bytes::from)
+        .map_err(|_| invalid("the sample cannot be read".to_owned()))
+}
+
+/// The integration as it would be with this spec.
+pub(super) fn under(app: &App, saved: &Integration, spec: &IntegrationSpec) -> Result<Arc<Integration>, Problem> {
+    let mapping = Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+    Ok(with_mapping(saved, mapping))
+}
+
+/// What an integration would be that is not made yet. It has no key, and nothing asks for one.
+fn unsaved(app: &App, controller: ControllerId, spec: &IntegrationSpec) -> Result<Integration, Problem> {
+    let mapping = Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+    let processor = spec.data_processor_id.as_deref().unwrap_or("new");
+    Ok(Integration {
+        id: IntegrationId::generate(),
+        controller: app
+            .directory
+            .controller(controller)
+            .ok_or_else(|| Problem::not_found("controller"))?,
+        processor: processor
+            .parse()
+            .map_err(|_| Problem::bad_request("data_processor_id_invalid", "the data processor id is not valid"))?,
+        api_key: Credential {
+            current: CredentialHash::from_bytes([0; 32]),
+            previous: None,
+        },
+        mapping: Arc::new(mapping),
+        version: 1,
+    })
+}
+
+fn verdict(run: &DryRun) -> Verdict {
+    let (status, reasons) = dry_run::verdict(run);
+    let did = |subject: &SubjectId| short(&subject.did().to_string());
+    Verdict {
+        badge: Badge(status),
+        reasons: reasons.to_vec(),
+        subject: match &run.resolution {
+            _ if matches!(status, Status::Rejected | Status::Failed) => "none: it would not get that far".to_owned(),
+            None | Some(Resolution::Nobody) => "nobody: no identifier that may link".to_owned(),
+            Some(Resolution::New) => "somebody new".to_owned(),
+            Some(Resolution::Known(known)) => format!("known: {}", did(known)),
+            Some(Resolution::Merged { into, from }) => {
+                format!("{} known ones, merged into {}", from.len() + 1, did(into))
+            }
+        },
+        categories: run.extracted.categories.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn line(trace: FieldTrace) -> Line {
+    let found = &trace.extraction;
+    let is_whole = trace.places > 0 && found.mapped.expose().len() == trace.places;
+    let (word, class) = match (trace.places, is_whole, found.reasons.is_empty()) {
+        (0, _, false) => ("missing", "rejected"),
+        (0, ..) => ("not sent", "duplicate"),
+        (_, true, _) => ("right", "processed"),
+        (_, false, false) => ("wrong", "rejected"),
+        (_, false, true) => ("left out", "rejected"),
+    };
+    Line {
+        word,
+        class,
+        values: found.values.iter().map(|value| masked(value.value.expose())).collect(),
+        category: trace
+            .category
+            .map_or_else(String::new, |category| category.key.to_string()),
+        said: found
+            .reasons
+            .iter()
+            .chain(&found.warnings)
+            .map(|notice| notice.message.clone())
+            .collect(),
+        path: trace.path,
+    }
+}

@@ -1,0 +1,283 @@
+//! The events: newest first, filtered by the address, live.
+
+use std::collections::HashMap;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::ids::{EventId, IntegrationId, Timestamp};
+use url::form_urlencoded::Serializer;
+
+use super::fields::Fields;
+use super::guard::Session;
+use super::page::{self, Section, Shell};
+use super::words::{Badge, Icon, Time, short};
+use crate::http::App;
+use crate::http::event_list::{Events as List, read_status};
+use crate::http::events::Shown;
+use crate::http::export::List as _;
+use crate::http::problem::Problem;
+use crate::store::{EventFilter, IntegrationRow};
+
+const PAGE: usize = 50;
+/// Names offered in a filter, at most; beyond, they are typed.
+pub(super) const MAX_OFFERED: usize = 200;
+
+/// What stands in the address.
+#[derive(Default, Clone)]
+pub(super) struct Asked {
+    pub(super) status: String,
+    pub(super) did: String,
+    pub(super) integration: String,
+    pub(super) event: String,
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
+impl Asked {
+    fn read(fields: &Fields) -> Self {
+        let text = |name| fields.text(name).unwrap_or_default().to_owned();
+        Self {
+            status: text("status"),
+            did: text("did"),
+            integration: text("integration"),
+            event: text("event"),
+            from: text("from"),
+            to: text("to"),
+        }
+    }
+
+    fn is_filtered(&self) -> bool {
+        [
+            &self.status,
+            &self.did,
+            &self.integration,
+            &self.event,
+            &self.from,
+            &self.to,
+        ]
+        .iter()
+        .any(|text| !text.is_empty())
+    }
+
+    /// The address with these, another status, and what comes behind a cursor.
+    fn address(&self, status: &str, cursor: Option<EventId>) -> String {
+        let mut query = Serializer::new(String::new());
+        let pairs = [
+            ("status", status),
+            ("did", &self.did),
+            ("integration", &self.integration),
+            ("event", &self.event),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
+        if let Some(cursor) = cursor {
+            query.append_pair("cursor", &cursor.to_string());
+        }
+        match query.finish() {
+            query if query.is_empty() => "/events".to_owned(),
+            query => format!("/events?{query}"),
+        }
+    }
+}
+
+/// A moment as a browser's field gives it, taken as UTC, or in full.
+pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let full = match text.len() {
+        16 => format!("{text}:00Z"),
+        19 => format!("{text}Z"),
+        _ => text.to_owned(),
+    };
+    let found = Timestamp::parse_rfc3339(&full);
+    found
+        .map(Some)
+        .ok_or_else(|| Problem::bad_request("parameter_invalid", "give times as 2026-04-06T10:30, in UTC"))
+}
+
+struct Choice {
+    word: &'static str,
+    href: String,
+    is_current: bool,
+}
+
+struct Line {
+    event: Shown,
+    badge: Badge,
+    received: Time,
+    integration: String,
+    subject: Option<String>,
+    why: Option<String>,
+}
+
+/// Something that can be chosen.
+pub(super) struct Offer {
+    pub(super) value: String,
+    pub(super) word: String,
+    pub(super) is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "events.html")]
+struct Events {
+    shell: Shell,
+    is_operator: bool,
+    asked: Asked,
+    choices: Vec<Choice>,
+    controllers: Vec<Offer>,
+    integrations: Vec<Offer>,
+    lines: Vec<Line>,
+    is_first: bool,
+    newest: String,
+    older: Option<String>,
+    has_integrations: bool,
+}
+
+/// `GET /events`
+pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let fields = Fields::read(request.query_string().as_bytes());
+    let asked = Asked::read(&fields);
+    let did = (!asked.did.is_empty()).then_some(asked.did.as_str());
+    let controller = session.principal.some(&app, did)?.map(|(_, id)| id);
+    let status = match asked.status.as_str() {
+        "" => None,
+        text => Some(read_status(text)?),
+    };
+    let wrong = |_| Problem::bad_request("parameter_invalid", "this is no id of an integration");
+    let integration = Some(asked.integration.as_str()).filter(|text| !text.is_empty());
+    let filter = EventFilter {
+        controller,
+        status,
+        integration: integration.map(|text| text.parse().map_err(wrong)).transpose()?,
+        event_type: Some(asked.event.clone()).filter(|text| !text.is_empty()),
+        from: moment(&asked.from)?,
+        to: moment(&asked.to)?,
+        ..EventFilter::default()
+    };
+    let wrong = |_| {
+        Problem::bad_request(
+            "parameter_invalid",
+            "this page of the list is not known: begin with the newest",
+        )
+    };
+    let after: Option<EventId> = fields
+        .text("cursor")
+        .map(|text| text.parse().map_err(wrong))
+        .transpose()?;
+    let mut found = List::new(Data::clone(&app), filter).page(after, PAGE + 1).await?;
+    let has_more = found.len() > PAGE;
+    found.truncate(PAGE);
+    let last = found.last().map(|event| event.event_id);
+    let own = match controller {
+        Some(controller) => app.store.integrations(Some(controller)).await?,
+        None => Vec::new(),
+    };
+    let names = names(&app, &own, found.iter().map(|event| event.integration_id)).await?;
+    let live = match did {
+        Some(did) => format!(
+            "/live?{}",
+            Serializer::new(String::new()).append_pair("did", did).finish()
+        ),
+        None => "/live".to_owned(),
+    };
+    let shell = Shell::new(&request, &session, Section::Events, "Events");
+    page::render(&Events {
+        shell: if after.is_none() { shell.live(live) } else { shell },
+        is_operator: session.is_operator(),
+        choices: choices(&asked),
+        controllers: controllers(&app, &session, &asked.did).await?,
+        integrations: offers(&own, &asked.integration),
+        has_integrations: !own.is_empty() || session.is_operator(),
+        lines: found.into_iter().map(|event| line(event, &names)).collect(),
+        is_first: after.is_none(),
+        newest: asked.address(&asked.status, None),
+        older: last
+            .filter(|_| has_more)
+            .map(|last| asked.address(&asked.status, Some(last))),
+        asked,
+    })
+}
+
+fn choices(asked: &Asked) -> Vec<Choice> {
+    let all = [
+        ("", "All"),
+        ("processed", "Processed"),
+        ("rejected", "Rejected"),
+        ("failed", "Failed"),
+        ("duplicate", "Duplicate"),
+        ("received", "In flight"),
+    ];
+    all.into_iter()
+        .map(|(status, word)| Choice {
+            word,
+            href: asked.address(status, None),
+            is_current: asked.status == status,
+        })
+        .collect()
+}
+
+pub(super) fn offers(rows: &[IntegrationRow], chosen: &str) -> Vec<Offer> {
+    let offer = |row: &IntegrationRow| Offer {
+        value: row.id.to_string(),
+        word: row.spec.name.clone(),
+        is_chosen: row.id.to_string() == chosen,
+    };
+    rows.iter().take(MAX_OFFERED).map(offer).collect()
+}
+
+/// The controllers that an operator may choose from; none for anybody else.
+pub(super) async fn controllers(app: &App, session: &Session, chosen: &str) -> Result<Vec<Offer>, Problem> {
+    if !session.is_operator() {
+        return Ok(Vec::new());
+    }
+    let rows = app.store.controllers().await?;
+    let offer = |row: &crate::store::ControllerRow| Offer {
+        value: row.did.to_string(),
+        word: row.name.clone(),
+        is_chosen: row.did.as_str() == chosen,
+    };
+    Ok(rows.iter().take(MAX_OFFERED).map(offer).collect())
+}
+
+/// The names of integrations; of those that are not among `own`, each is asked for.
+pub(super) async fn names(
+    app: &App,
+    own: &[IntegrationRow],
+    wanted: impl Iterator<Item = IntegrationId>,
+) -> Result<HashMap<IntegrationId, String>, Problem> {
+    let mut names: HashMap<_, _> = own.iter().map(|row| (row.id, row.spec.name.clone())).collect();
+    for id in wanted {
+        if let std::collections::hash_map::Entry::Vacant(place) = names.entry(id)
+            && own.is_empty()
+        {
+            let row = app.store.integration(id).await?;
+            place.insert(row.map_or_else(|| "an integration that is gone".to_owned(), |row| row.spec.name));
+        }
+    }
+    Ok(names)
+}
+
+fn line(event: Shown, names: &HashMap<IntegrationId, String>) -> Line {
+    let name = names.get(&event.integration_id).cloned();
+    Line {
+        badge: Badge(event.status),
+        received: Time(event.received_at),
+        integration: name.unwrap_or_else(|| "an integration that is gone".to_owned()),
+        subject: event.subject.as_deref().map(short),
+        why: why(&event),
+        event,
+    }
+}
+
+/// In a few words, why it ended as it did.
+fn why(event: &Shown) -> Option<String> {
+    let more = event.reasons.len().saturating_sub(1);
+    let first = event.reasons.first()?;
+    Some(match more {
+        0 => first.message.clone(),
+        _ => format!("{} (and {more} more)", first.message),
+    })
+}

@@ -1,0 +1,124 @@
+//! One integration: where to send its events, what they mean, its credentials.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::event::LegalBasis;
+
+use super::credentials;
+use super::editor::draft::kind_word;
+use super::fields::Fields;
+use super::guard::{Posted, Session};
+use super::page::{self, Section, Shell, segment};
+use super::words::{Icon, Time, basis_word};
+use crate::http::App;
+use crate::http::controllers::previous_until;
+use crate::http::integrations;
+use crate::http::problem::Problem;
+use crate::store::IntegrationRow;
+
+struct FieldLine {
+    path: String,
+    kind: &'static str,
+    required: bool,
+    pii: Option<String>,
+    label: String,
+}
+
+struct EventBox {
+    name: String,
+    purpose: Option<String>,
+    basis: &'static str,
+    fields: Vec<FieldLine>,
+}
+
+#[derive(Template)]
+#[template(path = "integration.html")]
+struct Integration {
+    shell: Shell,
+    row: IntegrationRow,
+    did: String,
+    did_segment: String,
+    url: String,
+    curl: String,
+    events: Vec<EventBox>,
+    previous_until: Option<Time>,
+    state: String,
+    created: Time,
+    updated: Time,
+    was_saved: bool,
+    fault: Option<&'static str>,
+}
+
+async fn page_of(
+    session: &Session,
+    app: &App,
+    id: &str,
+    request: &HttpRequest,
+    fault: Option<&'static str>,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = integrations::load(&session.principal, app, id).await?;
+    let taxonomy = app.directory.taxonomy();
+    let events = row.spec.events.iter().map(|event| EventBox {
+        name: event.name.clone(),
+        purpose: event.purpose.clone(),
+        basis: event.legal_basis.map_or("", |basis: LegalBasis| basis_word(basis)),
+        fields: event
+            .fields
+            .iter()
+            .map(|field| FieldLine {
+                path: field.path.clone(),
+                kind: kind_word(field.field_type),
+                required: field.required,
+                label: field
+                    .pii
+                    .as_deref()
+                    .and_then(|key| taxonomy.get(key))
+                    .map_or_else(String::new, |category| category.label.clone()),
+                pii: field.pii.clone(),
+            })
+            .collect(),
+    });
+    page::render(&Integration {
+        shell: Shell::new(request, session, Section::Integrations, row.spec.name.clone()),
+        url: integrations::webhook_url(app, &did, &row),
+        curl: credentials::curl(app, &did, &row, "Bearer $API_KEY")
+            .replace("'Authorization: Bearer $API_KEY'", "\"Authorization: Bearer $API_KEY\""),
+        events: events.collect(),
+        previous_until: previous_until(&row.api_key).map(Time),
+        state: credentials::state(&row.api_key),
+        created: Time(row.created_at),
+        updated: Time(row.updated_at),
+        was_saved: Fields::read(request.query_string().as_bytes()).get("said") == Some("saved"),
+        did_segment: segment(did.as_str()),
+        did: did.to_string(),
+        fault,
+        row,
+    })
+}
+
+/// `GET /integrations/{id}`
+pub(super) async fn get(
+    session: Session,
+    app: Data<App>,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    page_of(&session, &app, &id, &request, None).await
+}
+
+/// `POST /integrations/{id}/delete`: asks for the name, so that none is deleted by a slip.
+pub(super) async fn delete(
+    posted: Posted,
+    app: Data<App>,
+    id: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
+    if posted.fields.text("name") != Some(row.spec.name.trim()) {
+        let fault = "Nothing was deleted: type the name exactly as it is shown.";
+        return page_of(&posted.session, &app, &id, &request, Some(fault)).await;
+    }
+    integrations::remove(&app, &did, &row).await?;
+    Ok(page::redirect("/integrations?said=deleted"))
+}

@@ -1,0 +1,101 @@
+//! The integrations.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::ids::IntegrationId;
+use url::form_urlencoded::Serializer;
+
+use super::events::{Offer, controllers};
+use super::fields::Fields;
+use super::guard::Session;
+use super::page::{self, Section, Shell};
+use super::words::{Icon, Time};
+use crate::http::App;
+use crate::http::controllers::previous_until;
+use crate::http::problem::Problem;
+use crate::store::{EventFilter, IntegrationRow, Page};
+
+const PAGE: usize = 50;
+
+struct Line {
+    row: IntegrationRow,
+    did: String,
+    events: usize,
+    personal: usize,
+    last: Option<Time>,
+    has_old_key: bool,
+}
+
+#[derive(Template)]
+#[template(path = "integrations.html")]
+struct Integrations {
+    shell: Shell,
+    is_operator: bool,
+    did: String,
+    controllers: Vec<Offer>,
+    lines: Vec<Line>,
+    more: Option<String>,
+    has_controllers: bool,
+    was_deleted: bool,
+}
+
+/// `GET /integrations`
+pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let fields = Fields::read(request.query_string().as_bytes());
+    let did = fields.text("did").unwrap_or_default();
+    let controller = session
+        .principal
+        .some(&app, (!did.is_empty()).then_some(did))?
+        .map(|(_, id)| id);
+    let after: Option<IntegrationId> = fields.text("cursor").and_then(|text| text.parse().ok());
+    let rows = app.store.integrations(controller).await?;
+    // Newest first.
+    let rest = rows.into_iter().filter(|row| after.is_none_or(|after| row.id < after));
+    let mut shown: Vec<IntegrationRow> = rest.take(PAGE + 1).collect();
+    let has_more = shown.len() > PAGE;
+    shown.truncate(PAGE);
+    let more = shown.last().filter(|_| has_more).map(|last| {
+        let query = Serializer::new(String::new())
+            .append_pair("did", did)
+            .append_pair("cursor", &last.id.to_string())
+            .finish();
+        format!("/integrations?{query}")
+    });
+    let mut lines = Vec::with_capacity(shown.len());
+    for row in shown {
+        lines.push(line(&app, row).await?);
+    }
+    page::render(&Integrations {
+        shell: Shell::new(&request, &session, Section::Integrations, "Integrations"),
+        is_operator: session.is_operator(),
+        controllers: controllers(&app, &session, did).await?,
+        did: did.to_owned(),
+        lines,
+        more,
+        has_controllers: !app.directory.is_empty(),
+        was_deleted: fields.get("said") == Some("deleted"),
+    })
+}
+
+async fn line(app: &App, row: IntegrationRow) -> Result<Line, Problem> {
+    let filter = EventFilter {
+        integration: Some(row.id),
+        ..EventFilter::default()
+    };
+    let newest = Page { after: None, limit: 1 };
+    let last = app.store.events(&filter, newest).await?.pop();
+    let fields = row.spec.events.iter().flat_map(|event| &event.fields);
+    Ok(Line {
+        did: app
+            .directory
+            .did(row.controller)
+            .map(|did| did.to_string())
+            .unwrap_or_default(),
+        events: row.spec.events.len(),
+        personal: fields.filter(|field| field.pii.is_some()).count(),
+        last: last.map(|event| Time(event.id.received_at())),
+        has_old_key: previous_until(&row.api_key).is_some(),
+        row,
+    })
+}

@@ -1,0 +1,195 @@
+//! The frame around each page.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
+use askama::Template;
+
+use super::assets::{ICON, SCRIPT, STYLE};
+use super::guard::{self, Session};
+use super::words::Icon;
+use crate::http::guard::Principal;
+use crate::http::problem::Problem;
+
+/// The parts of the dashboard, as the navigation has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Overview,
+    Events,
+    Integrations,
+    Subjects,
+    Activities,
+    Supervision,
+    Controllers,
+    /// None of them.
+    Other,
+}
+
+/// One line of the navigation.
+pub(super) struct Link {
+    pub(super) href: &'static str,
+    pub(super) word: &'static str,
+    pub(super) icon: Icon,
+    pub(super) is_current: bool,
+}
+
+/// What the frame shows.
+pub(super) struct Shell {
+    pub(super) title: String,
+    /// Who has signed in; none: nobody.
+    pub(super) who: Option<String>,
+    pub(super) links: Vec<Link>,
+    /// What forms carry.
+    pub(super) csrf: String,
+    /// Where the page gets its news from; empty if it has none.
+    pub(super) live: String,
+    /// `light`, `dark`, or `auto`: as the reader's system has it.
+    pub(super) theme: &'static str,
+    /// Where to come back to when the theme is changed.
+    pub(super) here: String,
+    pub(super) style: &'static str,
+    pub(super) script: &'static str,
+    pub(super) icon: &'static str,
+}
+
+impl Shell {
+    pub(super) fn new(request: &HttpRequest, session: &Session, section: Section, title: impl Into<String>) -> Self {
+        Self {
+            who: Some(match &session.principal {
+                Principal::Operator => "Operator".to_owned(),
+                Principal::Controller(did) => did.to_string(),
+            }),
+            links: links(session.is_operator(), section),
+            csrf: session.form_token.clone(),
+            ..Self::bare(request, title)
+        }
+    }
+
+    /// For somebody who has not signed in.
+    pub(super) fn bare(request: &HttpRequest, title: impl Into<String>) -> Self {
+        let here = request.uri().path_and_query().map_or("/", |found| found.as_str());
+        Self {
+            title: title.into(),
+            who: None,
+            links: Vec::new(),
+            csrf: String::new(),
+            live: String::new(),
+            theme: theme(guard::cookie(request.headers(), "conduit_theme").unwrap_or_default()),
+            here: here.to_owned(),
+            style: &STYLE.address,
+            script: &SCRIPT.address,
+            icon: &ICON.address,
+        }
+    }
+
+    /// Kept up to date from this address.
+    pub(super) fn live(self, address: impl Into<String>) -> Self {
+        Self {
+            live: address.into(),
+            ..self
+        }
+    }
+}
+
+/// A theme that there is.
+pub(super) fn theme(text: &str) -> &'static str {
+    match text {
+        "light" => "light",
+        "dark" => "dark",
+        _ => "auto",
+    }
+}
+
+fn links(is_operator: bool, section: Section) -> Vec<Link> {
+    let all = [
+        ("/overview", "Overview", "overview", Section::Overview, false),
+        ("/events", "Events", "events", Section::Events, false),
+        (
+            "/integrations",
+            "Integrations",
+            "integrations",
+            Section::Integrations,
+            false,
+        ),
+        ("/subjects", "Data subjects", "subjects", Section::Subjects, false),
+        ("/activities", "Activity log", "activities", Section::Activities, false),
+        ("/supervision", "Supervision", "supervision", Section::Supervision, true),
+        (
+            "/controllers",
+            if is_operator { "Controllers" } else { "Controller" },
+            "controllers",
+            Section::Controllers,
+            false,
+        ),
+    ];
+    all.into_iter()
+        .filter(|(.., operator_only)| is_operator || !operator_only)
+        .map(|(href, word, icon, own, _)| Link {
+            href,
+            word,
+            icon: Icon(icon),
+            is_current: own == section,
+        })
+        .collect()
+}
+
+/// A DID as a part of an address: it may have percent signs of its own.
+pub(super) fn segment(did: &str) -> String {
+    did.replace('%', "%25")
+}
+
+/// A page that was made.
+pub(super) fn render(template: &impl Template) -> Result<HttpResponse, Problem> {
+    render_as(HttpResponse::Ok(), template)
+}
+
+/// The same with another status.
+pub(super) fn render_as(
+    mut response: actix_web::HttpResponseBuilder,
+    template: &impl Template,
+) -> Result<HttpResponse, Problem> {
+    match template.render() {
+        Ok(text) => Ok(response.content_type("text/html; charset=utf-8").body(text)),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be made");
+            Err(Problem::try_again("internal_error", "the page cannot be made"))
+        }
+    }
+}
+
+/// To another page, which is then asked for with GET.
+pub(super) fn redirect(place: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, place))
+        .content_type("text/html; charset=utf-8")
+        .body("<!doctype html><html lang=\"en\"><title>Conduit</title><p>Go on to the next page.</p></html>")
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    shell: Shell,
+    status: u16,
+    problem: &'a Problem,
+}
+
+/// An error as a page.
+pub(super) fn problem(request: &HttpRequest, problem: &Problem) -> HttpResponse {
+    let shell = match guard::session(request) {
+        Some(session) => Shell::new(request, &session, Section::Other, problem.title()),
+        None => Shell::bare(request, problem.title()),
+    };
+    let status = problem.status_code();
+    let page = ProblemPage {
+        shell,
+        status: status.as_u16(),
+        problem,
+    };
+    let mut response = HttpResponse::build(status);
+    // What the problem says beside its body: when to try again, which methods there are.
+    for (name, value) in problem.error_response().headers() {
+        if name != header::CONTENT_TYPE && name != header::WWW_AUTHENTICATE {
+            response.insert_header((name.clone(), value.clone()));
+        }
+    }
+    render_as(response, &page).unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
+}

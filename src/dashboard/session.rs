@@ -1,0 +1,245 @@
+//! Sessions: sealed into their cookies.
+//!
+//! A cookie holds who signed in, the hash of the token they used, and when; sealed with AES-256-GCM (NIST SP 800-38D) under
+//! a key that is derived from the master key. So every node takes every node's sessions, a restart ends none, and there
+//! is nothing in memory to fill. A session is good while its token is: one that was replaced, or whose controller is gone,
+//! is found nowhere. What signs out is remembered here until it would have ended anyway; another node takes a copy that
+//! somebody kept of the cookie until the session is idle for too long.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
+use conduit_actors::links::MasterKey;
+use conduit_actors::personal::CredentialHash;
+use parking_lot::Mutex;
+use rand::RngCore as _;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+
+use crate::config::DashboardConfig;
+use crate::http::App;
+use crate::http::guard::Principal;
+
+const NONCE_BYTES: usize = 12;
+/// Sealed cookies are shorter than this: a longer one is not ours.
+const MAX_COOKIE_BYTES: usize = 2_048;
+/// Sessions that signed out, at most.
+const MAX_ENDED: usize = 100_000;
+/// A cookie is sealed anew when it was not for this long: well before the shortest time after which a session is idle.
+const RENEWED_AFTER_MILLIS: i64 = 15_000;
+
+/// One session, as it is sealed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Ticket {
+    #[serde(rename = "i")]
+    id: u128,
+    /// None: the operator.
+    #[serde(rename = "c")]
+    controller: Option<ControllerDid>,
+    #[serde(rename = "t")]
+    token: [u8; 32],
+    #[serde(rename = "b")]
+    began: i64,
+    #[serde(rename = "s")]
+    seen: i64,
+}
+
+/// What cookies are sealed with, and which sessions have ended early.
+pub(super) struct Sessions {
+    cookies: Option<LessSafeKey>,
+    forms: hmac::Key,
+    idle_millis: i64,
+    longest_millis: i64,
+    /// With the time at which each would have ended anyway.
+    ended: Mutex<HashMap<u128, i64>>,
+}
+
+impl Sessions {
+    pub(super) fn new(config: &DashboardConfig, master: &MasterKey) -> Self {
+        let nobody = ControllerId::from_uuid(Uuid::nil());
+        let key = |label: &str| master.derive(label, nobody, 1);
+        let millis = |seconds| i64::try_from(Duration::from_secs(seconds).as_millis()).unwrap_or(i64::MAX);
+        Self {
+            cookies: UnboundKey::new(&AES_256_GCM, &key("session-cookie"))
+                .ok()
+                .map(LessSafeKey::new),
+            forms: hmac::Key::new(hmac::HMAC_SHA256, &key("session-form")),
+            idle_millis: millis(config.idle_seconds),
+            longest_millis: millis(config.session_seconds),
+            ended: Mutex::default(),
+        }
+    }
+
+    /// A new session.
+    pub(super) fn begin(principal: &Principal, token: &CredentialHash, now: Timestamp) -> Ticket {
+        Ticket {
+            id: Uuid::now_v7().as_u128() ^ u128::from(rand::rng().next_u64()),
+            controller: match principal {
+                Principal::Operator => None,
+                Principal::Controller(did) => Some(did.clone()),
+            },
+            token: *token.as_bytes(),
+            began: now.as_millis(),
+            seen: now.as_millis(),
+        }
+    }
+
+    /// The cookie's value; none if the cipher fails.
+    pub(super) fn seal(&self, ticket: &Ticket) -> Option<String> {
+        let mut nonce = [0; NONCE_BYTES];
+        rand::rng().fill_bytes(&mut nonce);
+        let mut sealed = serde_json::to_vec(ticket).ok()?;
+        let key = self.cookies.as_ref()?;
+        let sealing = Nonce::assume_unique_for_key(nonce);
+        key.seal_in_place_append_tag(sealing, Aad::empty(), &mut sealed).ok()?;
+        Some(BASE64.encode([&nonce[..], &sealed].concat()))
+    }
+
+    /// The session that a cookie holds, if it is one of ours and has not ended. Whether its token is still good is
+    /// [`Sessions::principal`]'s to say.
+    pub(super) fn open(&self, cookie: &str, now: Timestamp) -> Option<Ticket> {
+        if cookie.len() > MAX_COOKIE_BYTES {
+            return None;
+        }
+        let bytes = BASE64.decode(cookie).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
+        let mut sealed = sealed.to_vec();
+        let key = self.cookies.as_ref()?;
+        let opened = key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut sealed)
+            .ok()?;
+        let ticket: Ticket = serde_json::from_slice(opened).ok()?;
+        self.is_open(&ticket, now).then_some(ticket)
+    }
+
+    /// Whether a session goes on.
+    pub(super) fn is_open(&self, ticket: &Ticket, now: Timestamp) -> bool {
+        let now = now.as_millis();
+        now < ticket.seen.saturating_add(self.idle_millis)
+            && now < ticket.began.saturating_add(self.longest_millis)
+            && !self.ended.lock().contains_key(&ticket.id)
+    }
+
+    /// Whether the cookie is worth sealing anew; if so, what to seal.
+    pub(super) fn renewed(ticket: &Ticket, now: Timestamp) -> Option<Ticket> {
+        let seen = now.as_millis();
+        (seen - ticket.seen >= RENEWED_AFTER_MILLIS).then(|| Ticket { seen, ..ticket.clone() })
+    }
+
+    /// Ends a session before its time.
+    pub(super) fn end(&self, ticket: &Ticket, now: Timestamp) {
+        let mut ended = self.ended.lock();
+        if ended.len() >= MAX_ENDED {
+            ended.retain(|_, until| *until > now.as_millis());
+        }
+        if ended.len() >= MAX_ENDED
+            && let Some(oldest) = ended.iter().min_by_key(|(_, until)| **until).map(|(id, _)| *id)
+        {
+            ended.remove(&oldest);
+        }
+        ended.insert(ticket.id, ticket.began.saturating_add(self.longest_millis));
+    }
+
+    /// Who a session is, if its token is still theirs.
+    pub(super) fn principal(app: &App, ticket: &Ticket) -> Option<Principal> {
+        let token = CredentialHash::from_bytes(ticket.token);
+        match &ticket.controller {
+            None => bool::from(token.ct_eq(&app.admin)).then_some(Principal::Operator),
+            Some(did) => {
+                let owner = app.directory.by_token_hash(&token)?;
+                (owner == *did).then_some(Principal::Controller(owner))
+            }
+        }
+    }
+
+    /// A tag by which a text is known to be ours.
+    pub(super) fn sign(&self, text: &str) -> String {
+        BASE64.encode(hmac::sign(&self.forms, text.as_bytes()))
+    }
+
+    pub(super) fn is_signed(&self, text: &str, tag: &str) -> bool {
+        let tag = BASE64.decode(tag).unwrap_or_default();
+        hmac::verify(&self.forms, text.as_bytes(), &tag).is_ok()
+    }
+
+    /// What the forms of a session carry, so that nobody else can make its browser send one.
+    pub(super) fn form_token(&self, ticket: &Ticket) -> String {
+        let tag = hmac::sign(&self.forms, &ticket.id.to_be_bytes());
+        BASE64.encode(&tag.as_ref()[..18])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sessions() -> Sessions {
+        let config = DashboardConfig {
+            enabled: true,
+            idle_seconds: 60,
+            session_seconds: 300,
+            max_failures: 1,
+            max_live: 1,
+        };
+        Sessions::new(&config, &MasterKey::new([7; 32]))
+    }
+
+    fn ticket(at: i64) -> Ticket {
+        let token = CredentialHash::from_bytes([3; 32]);
+        let did = "did:web:shop.example".parse().unwrap();
+        Sessions::begin(&Principal::Controller(did), &token, Timestamp::from_millis(at))
+    }
+
+    fn after(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_sealed_session_opens_until_it_is_idle_or_old_or_ended() {
+        let sessions = sessions();
+        let ticket = ticket(0);
+        let cookie = sessions.seal(&ticket).unwrap();
+        assert!(!cookie.contains("shop"));
+        assert_eq!(sessions.open(&cookie, after(59)).unwrap().id, ticket.id);
+        assert!(sessions.open(&cookie, after(60)).is_none());
+
+        let mut kept = ticket.clone();
+        for second in (0..300).step_by(50) {
+            kept = Sessions::renewed(&kept, after(second)).unwrap_or(kept);
+        }
+        let cookie = sessions.seal(&kept).unwrap();
+        assert!(sessions.open(&cookie, after(299)).is_some());
+        assert!(sessions.open(&cookie, after(300)).is_none());
+
+        sessions.end(&kept, after(270));
+        assert!(sessions.open(&cookie, after(271)).is_none());
+    }
+
+    #[test]
+    fn what_was_tampered_with_or_sealed_elsewhere_does_not_open() {
+        let ours = sessions();
+        let cookie = ours.seal(&ticket(0)).unwrap();
+        let mut other = cookie.clone().into_bytes();
+        other[20] = if other[20] == b'A' { b'B' } else { b'A' };
+        assert!(ours.open(&String::from_utf8(other).unwrap(), after(1)).is_none());
+        for bad in ["", "AAAA", "!", &"A".repeat(5000)] {
+            assert!(ours.open(bad, after(1)).is_none());
+        }
+        let config = DashboardConfig {
+            enabled: true,
+            idle_seconds: 60,
+            session_seconds: 300,
+            max_failures: 1,
+            max_live: 1,
+        };
+        let theirs = Sessions::new(&config, &MasterKey::new([8; 32]));
+        assert!(theirs.open(&cookie, after(1)).is_none());
+        assert_ne!(ours.form_token(&ticket(0)), ours.form_token(&ticket(0)));
+    }
+}

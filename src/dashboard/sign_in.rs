@@ -1,0 +1,126 @@
+//! Signing in and out, and the theme.
+
+use std::time::Instant;
+
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::ids::Timestamp;
+use conduit_actors::personal::Secret;
+
+use super::fields::Fields;
+use super::guard::{self, Posted, Sent, Session, is_own_path};
+use super::page::{self, Shell, redirect};
+use super::session::Sessions;
+use super::words::Icon;
+use crate::http::App;
+use crate::http::guard::Principal;
+use crate::http::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn {
+    shell: Shell,
+    next: String,
+    fault: Option<String>,
+}
+
+/// `GET /`
+pub(super) async fn front(request: HttpRequest) -> HttpResponse {
+    redirect(match guard::session(&request) {
+        Some(_) => "/overview",
+        None => "/sign-in",
+    })
+}
+
+/// Where to go from the sign-in page.
+fn next(fields: &Fields) -> String {
+    let wanted = fields.get("next").filter(|next| is_own_path(next));
+    wanted.unwrap_or("/overview").to_owned()
+}
+
+/// `GET /sign-in`
+pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let next = next(&Fields::read(request.query_string().as_bytes()));
+    if guard::session(&request).is_some() {
+        return Ok(redirect(&next));
+    }
+    page::render(&SignIn {
+        shell: Shell::bare(&request, "Sign in"),
+        next,
+        fault: None,
+    })
+}
+
+/// `POST /sign-in`
+pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let (address, now) = (app.client_address(&request), Instant::now());
+    let next = next(&sent.fields);
+    let refuse = |status: HttpResponse, fault: String| {
+        let mut shell = Shell::bare(&request, "Sign in");
+        shell.here = "/sign-in".to_owned();
+        let page = SignIn {
+            shell,
+            next: next.clone(),
+            fault: Some(fault),
+        };
+        page::render_as(HttpResponse::build(status.status()), &page)
+    };
+    // Before the token is looked at: those who guess learn nothing more.
+    if let Some(seconds) = app.dashboard.failures.refused(address, now) {
+        let fault = format!(
+            "Too many failed attempts from your address. Try again in {} minutes.",
+            seconds.div_ceil(60)
+        );
+        return refuse(HttpResponse::TooManyRequests().finish(), fault);
+    }
+    let token = Secret::new(sent.fields.get("token").unwrap_or_default().trim().to_owned());
+    let Some(principal) = Principal::of_token(&app, &token)? else {
+        let _ = app.dashboard.failures.count(address, now);
+        tracing::info!(client = %address, "dashboard: failed sign-in");
+        let fault = "This token is not known. Use the operator's token, or the management token of a controller.";
+        return refuse(HttpResponse::Unauthorized().finish(), fault.to_owned());
+    };
+    let ticket = Sessions::begin(&principal, &token.hash(), Timestamp::now());
+    let cookie = Session::cookie(&app, &ticket, sent.is_secure)
+        .ok_or_else(|| Problem::try_again("internal_error", "the session cannot be made"))?;
+    tracing::info!(client = %address, who = who(&principal), "dashboard: signed in");
+    let mut response = redirect(&next);
+    set_cookie(&mut response, &cookie);
+    Ok(response)
+}
+
+fn who(principal: &Principal) -> &str {
+    match principal {
+        Principal::Operator => "operator",
+        Principal::Controller(did) => did.as_str(),
+    }
+}
+
+fn set_cookie(response: &mut HttpResponse, cookie: &str) {
+    if let Ok(value) = header::HeaderValue::from_str(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// `POST /sign-out`
+pub(super) async fn sign_out(posted: Posted, app: Data<App>) -> HttpResponse {
+    app.dashboard.sessions.end(&posted.session.ticket, Timestamp::now());
+    tracing::info!(who = who(&posted.session.principal), "dashboard: signed out");
+    let mut response = redirect("/sign-in");
+    set_cookie(&mut response, &posted.session.gone());
+    response
+}
+
+/// `POST /theme`: needs no session, since it changes nothing but how this browser shows things.
+pub(super) async fn theme(sent: Sent) -> HttpResponse {
+    let theme = page::theme(sent.fields.get("theme").unwrap_or_default());
+    let back = sent.fields.get("next").filter(|next| is_own_path(next)).unwrap_or("/");
+    let mut response = redirect(back);
+    set_cookie(
+        &mut response,
+        &format!("conduit_theme={theme}; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000"),
+    );
+    response
+}

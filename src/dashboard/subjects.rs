@@ -1,0 +1,258 @@
+//! Data subjects: found by an identifier, which is hashed and forgotten, and shown by their links.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
+use conduit_actors::personal::Personal;
+use url::form_urlencoded::Serializer;
+
+use super::activities::{self, Line as ActivityLine};
+use super::events::{Offer, controllers};
+use super::fields::Fields;
+use super::guard::{Posted, Session};
+use super::page::{self, Section, Shell};
+use super::words::{Icon, Number, Time, class_word, short};
+use crate::http::App;
+use crate::http::identifier::Identifier;
+use crate::http::problem::Problem;
+use crate::http::subjects;
+use crate::store::{ActivityFilter, Page, SubjectRow};
+
+const PAGE: usize = 25;
+/// Activities on a subject's own page; the log has the others.
+const ACTIVITIES: usize = 20;
+
+struct Line {
+    did: String,
+    short: String,
+    categories: Vec<String>,
+    activities: Number,
+    merges: usize,
+    last_seen: Time,
+}
+
+fn line(row: &SubjectRow) -> Line {
+    let did = row.id.did().to_string();
+    let mut categories: Vec<String> = row.links.iter().map(|link| link.category.clone()).collect();
+    categories.dedup();
+    Line {
+        short: short(&did),
+        did,
+        categories,
+        activities: Number(row.activity_count),
+        merges: row.merges.len(),
+        last_seen: Time(row.last_seen_at),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "subjects.html")]
+struct Subjects {
+    shell: Shell,
+    is_operator: bool,
+    controllers: Vec<Offer>,
+    categories: Vec<Offer>,
+    processor: String,
+    lines: Vec<Line>,
+    /// Whether the lines are what was looked for.
+    is_found: bool,
+    fault: Option<String>,
+    older: Option<String>,
+    is_first: bool,
+}
+
+fn categories(app: &App, chosen: &str) -> Vec<Offer> {
+    let linked = app
+        .directory
+        .taxonomy()
+        .categories()
+        .iter()
+        .filter(|category| category.links());
+    linked
+        .map(|category| Offer {
+            value: category.key.to_string(),
+            word: format!("{} ({})", category.label, category.key),
+            is_chosen: *category.key == *chosen,
+        })
+        .collect()
+}
+
+/// `GET /subjects`
+pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let fields = Fields::read(request.query_string().as_bytes());
+    let did = fields.text("did").unwrap_or_default();
+    let controller = session
+        .principal
+        .some(&app, (!did.is_empty()).then_some(did))?
+        .map(|(_, id)| id);
+    let after: Option<SubjectId> = fields.text("cursor").and_then(|text| text.parse().ok());
+    let page = Page { after, limit: PAGE + 1 };
+    let mut rows = app.store.subjects(controller, page).await?;
+    let has_more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let older = rows.last().filter(|_| has_more).map(|last| {
+        let query = Serializer::new(String::new())
+            .append_pair("did", did)
+            .append_pair("cursor", &last.id.to_string())
+            .finish();
+        format!("/subjects?{query}")
+    });
+    page::render(&Subjects {
+        shell: Shell::new(&request, &session, Section::Subjects, "Data subjects"),
+        is_operator: session.is_operator(),
+        controllers: controllers(&app, &session, did).await?,
+        categories: categories(&app, "user.contact.email"),
+        processor: String::new(),
+        lines: rows.iter().map(line).collect(),
+        is_found: false,
+        fault: None,
+        older,
+        is_first: after.is_none(),
+    })
+}
+
+/// `POST /subjects`: a form, so that the identifier is in no address and no log.
+pub(super) async fn find(posted: Posted, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let (session, fields) = (&posted.session, &posted.fields);
+    let text = |name| fields.text(name).unwrap_or_default().to_owned();
+    let (did, category, processor) = (text("did"), text("category"), text("processor"));
+    let identifier = Identifier {
+        category: category.clone(),
+        value: Personal::new(text("value")),
+        data_processor_id: Some(processor.clone()).filter(|text| !text.is_empty()),
+        default_region: fields.text("region").map(str::to_uppercase),
+    };
+    let found = match session.principal.one(&app, (!did.is_empty()).then_some(did.as_str())) {
+        Ok((_, controller)) => subjects::by_identifier(&app, controller, &identifier).await,
+        Err(problem) if problem.code() == "did_missing" => Err(Problem::bad_request(
+            "did_missing",
+            "choose the controller whose data subject it is",
+        )),
+        Err(problem) => return Err(problem),
+    };
+    let (rows, fault) = match found {
+        Ok(rows) => (rows, None),
+        Err(problem) if problem.status().is_client_error() => {
+            (Vec::new(), Some(format!("The value {}.", problem.detail())))
+        }
+        Err(problem) => return Err(problem),
+    };
+    page::render(&Subjects {
+        shell: Shell::new(&request, session, Section::Subjects, "Data subjects"),
+        is_operator: session.is_operator(),
+        controllers: controllers(&app, session, &did).await?,
+        categories: categories(&app, &category),
+        processor,
+        lines: rows.iter().map(line).collect(),
+        is_found: fault.is_none(),
+        fault,
+        older: None,
+        is_first: true,
+    })
+}
+
+struct Link {
+    category: String,
+    label: String,
+    class: &'static str,
+    count: usize,
+    first_seen: Time,
+}
+
+struct Merge {
+    from: String,
+    at: Time,
+    event: String,
+    evidence: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "subject.html")]
+struct Subject {
+    shell: Shell,
+    did: String,
+    /// The DID that was asked for, if it was merged into this one.
+    asked: Option<String>,
+    controller: String,
+    links: Vec<Link>,
+    merges: Vec<Merge>,
+    activities: Vec<ActivityLine>,
+    count: Number,
+    has_more: bool,
+    first_seen: Time,
+    last_seen: Time,
+}
+
+/// `GET /subjects/{did}`
+pub(super) async fn one(
+    session: Session,
+    app: Data<App>,
+    asked: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let row = subjects::find(&session.principal, &app, &asked).await?;
+    let filter = ActivityFilter {
+        // Their controller is left out, which says nothing more: the database goes by the subject then.
+        subject: Some(row.id),
+        ..ActivityFilter::default()
+    };
+    let newest = Page {
+        after: None,
+        limit: ACTIVITIES,
+    };
+    let found = app.store.activities(&filter, newest).await?;
+    let did = row.id.did().to_string();
+    let merges = row.merges.iter().map(|merge| Merge {
+        from: merge.from.did().to_string(),
+        at: Time(merge.at),
+        event: merge.event.to_string(),
+        evidence: merge.evidence.clone(),
+    });
+    page::render(&Subject {
+        shell: Shell::new(&request, &session, Section::Subjects, "Data subject"),
+        asked: Some(asked.into_inner()).filter(|asked| *asked != did),
+        controller: name_of(&app, row.controller),
+        links: links(&app, &row),
+        merges: merges.collect(),
+        count: Number(row.activity_count),
+        has_more: row.activity_count > found.len() as u64,
+        activities: activities::lines(&app, found).await?,
+        first_seen: Time(row.first_seen_at),
+        last_seen: Time(row.last_seen_at),
+        did,
+    })
+}
+
+fn name_of(app: &App, controller: ControllerId) -> String {
+    app.directory
+        .did(controller)
+        .map(|did| did.to_string())
+        .unwrap_or_default()
+}
+
+/// By category: how many, and since when.
+fn links(app: &App, row: &SubjectRow) -> Vec<Link> {
+    let mut by_category: BTreeMap<&str, (usize, Timestamp)> = BTreeMap::new();
+    for link in &row.links {
+        let (count, first) = by_category.entry(&link.category).or_insert((0, link.first_seen_at));
+        *count += 1;
+        *first = (*first).min(link.first_seen_at);
+    }
+    let taxonomy = app.directory.taxonomy();
+    by_category
+        .into_iter()
+        .map(|(key, (count, first))| {
+            let category = taxonomy.get(key);
+            Link {
+                category: key.to_owned(),
+                label: category.map_or_else(String::new, |category| category.label.clone()),
+                class: category.map_or("", |category| class_word(category.class)),
+                count,
+                first_seen: Time(first),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,182 @@
+//! Supervision: the pipeline as it runs, and the dead letters.
+
+mod rates;
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::event::Status;
+use conduit_actors::ids::Timestamp;
+use conduit_actors::shard::ShardReport;
+use conduit_actors::supervisor::{ActorReport, ActorState};
+
+use super::guard::Session;
+use super::page::{self, Section, Shell};
+use super::words::{Badge, Icon, Number, Time, bytes, duration};
+use crate::http::App;
+use crate::http::event_list::Events;
+use crate::http::events::Shown;
+use crate::http::export::List as _;
+use crate::http::probes::{self, Readiness};
+use crate::http::problem::Problem;
+use crate::store::EventFilter;
+pub(super) use rates::Rates;
+
+const DEAD_LETTERS: usize = 20;
+
+struct Actor {
+    report: ActorReport,
+    class: &'static str,
+    word: &'static str,
+    handled: Number,
+    rate: String,
+    failed_at: Option<Time>,
+}
+
+struct Shard {
+    report: ShardReport,
+    actors: Vec<Actor>,
+    backlog: Number,
+    events: Number,
+    waiting_since: Option<Time>,
+}
+
+struct Gauge {
+    word: &'static str,
+    value: String,
+    note: String,
+}
+
+struct DeadLetter {
+    event: Shown,
+    received: Time,
+    why: String,
+}
+
+#[derive(Template)]
+#[template(path = "supervision.html")]
+struct Supervision {
+    shell: Shell,
+    readiness: Readiness,
+    shards: Vec<Shard>,
+    gauges: Vec<Gauge>,
+    dead: Vec<DeadLetter>,
+    /// Which parts of the picture are not well: the edge, the journal, the actors, the dedup window, the database.
+    bad: [bool; 5],
+}
+
+/// `GET /supervision`
+pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    session.principal.operator()?;
+    let reports = app.shards.report();
+    let rates = app.dashboard.rates.of(&reports);
+    let readiness = probes::readiness(&app).await;
+    let filter = EventFilter {
+        status: Some(Status::Failed),
+        ..EventFilter::default()
+    };
+    let dead = Events::new(Data::clone(&app), filter).page(None, DEAD_LETTERS).await?;
+    let is_bad = |name: &str| {
+        readiness
+            .checks
+            .iter()
+            .any(|check| check.name == name && check.status != "ready")
+    };
+    let is_sick = |actor: &&ActorReport| actor.state != ActorState::Running || actor.over_budget;
+    let is_edge = |actor: &&ActorReport| matches!(actor.actor, "AuthActor" | "ValidatorActor");
+    let mut actors = reports.iter().flat_map(|shard| &shard.actors);
+    let bad = [
+        actors.clone().filter(is_edge).any(|actor| is_sick(&actor)),
+        is_bad("journal"),
+        actors.any(|actor| !is_edge(&actor) && is_sick(&actor)) || is_bad("shards"),
+        is_bad("dedup"),
+        is_bad("database"),
+    ];
+    page::render(&Supervision {
+        shell: Shell::new(&request, &session, Section::Supervision, "Supervision").live("/live?of=supervision"),
+        gauges: gauges(&app),
+        shards: reports
+            .into_iter()
+            .zip(rates)
+            .map(|(report, rates)| shard(report, &rates))
+            .collect(),
+        dead: dead.into_iter().map(dead_letter).collect(),
+        bad,
+        readiness,
+    })
+}
+
+fn shard(report: ShardReport, rates: &[Option<f64>]) -> Shard {
+    let actors = report.actors.iter().zip(rates).map(|(actor, rate)| {
+        let (class, word) = match actor.state {
+            _ if actor.over_budget => ("stopped", "over its restart budget"),
+            ActorState::Running => ("running", "running"),
+            ActorState::Restarting => ("restarting", "restarting"),
+            ActorState::Stopped => ("stopped", "stopped"),
+        };
+        Actor {
+            class,
+            word,
+            handled: Number(actor.handled),
+            rate: rate.map_or_else(String::new, |rate| format!("{rate:.0}/s")),
+            failed_at: actor.last_failure_at.map(Time),
+            report: actor.clone(),
+        }
+    });
+    Shard {
+        actors: actors.collect(),
+        backlog: Number(report.dispatcher.backlog),
+        events: Number(report.dispatcher.events),
+        waiting_since: report.dispatcher.waiting.as_ref().map(|waiting| Time(waiting.since)),
+        report,
+    }
+}
+
+fn gauges(app: &App) -> Vec<Gauge> {
+    let (journal, dedup) = (app.journal.report(), app.dedup.report());
+    let oldest = app.journal.oldest_in_flight().map(|received| {
+        let age = Timestamp::now().as_millis() - received.as_millis();
+        format!("oldest {}", duration(age))
+    });
+    vec![
+        Gauge {
+            word: "In flight",
+            value: Number(journal.in_flight_events).to_string(),
+            note: oldest.unwrap_or_else(|| "nothing waits".to_owned()),
+        },
+        Gauge {
+            word: "Journal",
+            value: bytes(journal.disk_bytes),
+            note: format!("{} in {} segments", bytes(journal.in_flight_bytes), journal.segments),
+        },
+        Gauge {
+            word: "Last sync",
+            value: format!("{:.1} ms", micros(journal.last_sync_micros)),
+            note: format!("{} batches", Number(journal.batches)),
+        },
+        Gauge {
+            word: "Dedup claims",
+            value: Number(dedup.claims as u64).to_string(),
+            note: app.dedup.place().to_string(),
+        },
+        Gauge {
+            word: "Controllers",
+            value: Number(app.directory.len() as u64).to_string(),
+            note: "in the directory".to_owned(),
+        },
+    ]
+}
+
+#[allow(clippy::cast_precision_loss)] // A tenth of a millisecond.
+fn micros(count: u64) -> f64 {
+    count as f64 / 1000.0
+}
+
+fn dead_letter(event: Shown) -> DeadLetter {
+    let first = event.reasons.first();
+    DeadLetter {
+        received: Time(event.received_at),
+        why: first.map(|reason| reason.message.clone()).unwrap_or_default(),
+        event,
+    }
+}
