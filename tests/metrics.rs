@@ -63,7 +63,17 @@ fn metrics_tell_what_was_accepted_refused_and_done() {
         .unwrap()
         .expect(401);
     let settled = conduit.settled();
-    let now = scrape(&conduit);
+    let now = wait_for(
+        "the commits to be counted and released, which is done behind them",
+        || {
+            let now = scrape(&conduit);
+            let outcomes = now
+                .iter()
+                .filter(|(name, _)| name.starts_with("conduit_outcomes_total"));
+            let counted: f64 = outcomes.map(|(_, value)| value).sum();
+            (counted >= 5.0 && now["conduit_journal_in_flight_events"] == 0.0).then_some(now)
+        },
+    );
     assert_eq!(now["conduit_accepted_total"], 5.0);
     for (outcome, count) in [
         ("processed", settled.processed),
