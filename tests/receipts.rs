@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::common::load::LONG_WINDOW;
 use crate::common::{Answer, Conduit, Postgres, Tenant, request, tenant};
 
-const ALWAYS: (&str, &str) = ("CONDUIT__RECEIPTS__ON_REQUEST", "false");
+const ON_REQUEST: (&str, &str) = ("CONDUIT__RECEIPTS__ON_REQUEST", "true");
 const KEYS: &str = "/.well-known/conduit-receipt-keys.json";
 
 fn verify(args: &[&str], input: Option<&str>) -> Output {
@@ -53,7 +53,7 @@ fn save_keys(conduit: &Conduit, file: &Path) -> Value {
 
 #[test]
 fn a_receipt_says_what_was_received_and_verifies_offline() {
-    let mut conduit = Conduit::with(&[ALWAYS]);
+    let mut conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let dir = tempfile::tempdir().unwrap();
     let (keys, body) = (dir.path().join("keys.json"), dir.path().join("body.json"));
@@ -115,7 +115,7 @@ fn a_receipt_says_what_was_received_and_verifies_offline() {
 /// Independent of what is under test: the signature is checked by openssl, over hashes that are put together here.
 #[test]
 fn another_program_verifies_a_receipt_by_its_documented_form() {
-    let conduit = Conduit::with(&[ALWAYS]);
+    let conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let answer = send(
         &conduit,
@@ -208,7 +208,7 @@ fn all_of_a_batch_have_their_own_and_one_signature() {
 
 #[test]
 fn old_keys_are_served_and_a_named_key_is_used() {
-    let mut conduit = Conduit::with(&[ALWAYS]);
+    let mut conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let event = tenant::body("contact", json!({"email": "ada@shop.example"}));
     let old = receipt(&send(&conduit, &shop, &event));
@@ -233,7 +233,7 @@ fn old_keys_are_served_and_a_named_key_is_used() {
         assert!(good, "{text}");
     }
     // Another server's keys do not.
-    let other = Conduit::with(&[ALWAYS]);
+    let other = Conduit::start();
     save_keys(&other, &file);
     let (good, text) = verdict(&["--keys", file.to_str().unwrap(), &new]);
     assert!(!good && text.contains("not among the keys"), "{text}");
@@ -247,7 +247,7 @@ fn old_keys_are_served_and_a_named_key_is_used() {
 
 #[test]
 fn who_gets_one_is_configured() {
-    let mut conduit = Conduit::with(&[LONG_WINDOW]);
+    let mut conduit = Conduit::with(&[ON_REQUEST, LONG_WINDOW]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let event = tenant::body("contact", json!({"email": "ada@shop.example"}));
     assert!(send(&conduit, &shop, &event).json().get("receipt").is_none());
@@ -283,7 +283,6 @@ fn any_node_serves_the_keys_of_all() {
     let master = dir.path().join("master.key");
     fs::write(&master, key).unwrap();
     let settings = [
-        ALWAYS,
         ("CONDUIT_DATABASE_URL", database.as_str()),
         ("CONDUIT_MASTER_KEY_FILE", master.to_str().unwrap()),
     ];

@@ -58,7 +58,7 @@ impl JsonSchema for Receipt {
                 "receivedAt": generator.subschema_for::<Timestamp>(),
                 "receipt": {
                     "description": "Signed proof of which bytes were received when, for whom, under which version of the \
-                                    mapping. There if it was asked for, or as `receipts.on_request` says. \
+                                    mapping. There unless the operator configured otherwise (`[receipts]`). \
                                     `conduit receipt verify` checks it by the public keys, offline.",
                     "type": "string",
                     "pattern": "^cr1\\.",
