@@ -277,7 +277,11 @@ impl Story {
         );
         ensure!(subject["activityCount"] == 3 && evidence.len() == 2);
 
-        let stats = self.call("GET", "/api/v1/stats", None).await?;
+        let mut stats = self.call("GET", "/api/v1/stats", None).await?;
+        if let Some(stats) = stats.as_object_mut() {
+            // The sum is told here; what limits the controller is another story.
+            stats.retain(|_, value| value.is_number());
+        }
         println!("\nThe sum is always true: {stats}");
         ensure!(
             stats["accepted"] == 5 && stats["processed"] == 3 && stats["inFlight"] == 0,
