@@ -18,8 +18,8 @@ const SELECT_EACH: &str =
 /// The statement that reads a page of a list.
 fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    // Few have such a status: found by an index that begins with the controller, or by walking all events.
-    let is_rare = filter.status.is_some_and(|status| status != Status::Processed);
+    // Few may have such a status or type: found by an index that begins with the controller, or by walking all events.
+    let is_rare = filter.event_type.is_some() || filter.status.is_some_and(|status| status != Status::Processed);
     let is_each = is_rare && filter.controller.is_none() && filter.subjects.is_none();
     let mut query = match &filter.subjects {
         Some(persons) => found_events(persons),

@@ -69,6 +69,24 @@ fn lists_of_events_are_read_by_indexes() {
             ),
             (
                 EventFilter {
+                    event_type: Some("account_created".to_owned()),
+                    ..of_one()
+                },
+                vec!["SEARCH e USING INDEX events_by_type (controller_pk=? AND event_type=? AND id<?)"],
+            ),
+            (
+                EventFilter {
+                    event_type: Some("account_created".to_owned()),
+                    ..all()
+                },
+                vec![
+                    "SCAN c",
+                    "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)",
+                    "SEARCH e USING COVERING INDEX events_by_type (controller_pk=? AND event_type=? AND id<?)",
+                ],
+            ),
+            (
+                EventFilter {
                     integration: Some(IntegrationId::generate()),
                     ..all()
                 },
