@@ -157,6 +157,15 @@ pub struct ActivityFilter {
     pub order: ActivityOrder,
 }
 
+impl ActivityFilter {
+    /// Whether the list is merged from those of each integration and type of event that it lets through: these may have few
+    /// of the activities, or none, and a walk in the order of time would read all others.
+    fn is_of_few_kinds(&self) -> bool {
+        let narrows = self.integration.is_some() || self.event_type.is_some();
+        narrows && self.subject.is_none() && self.order == ActivityOrder::TriggeredAt
+    }
+}
+
 /// In which order activities are listed, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ActivityOrder {

@@ -1,5 +1,6 @@
 //! The store's port: what each database must do, and does alike.
 
+mod activities;
 mod credentials;
 mod events;
 mod histories;
@@ -28,6 +29,9 @@ macro_rules! conformance {
 }
 
 conformance! {
+    activities:
+        activities_are_filtered_and_paged_in_both_orders,
+        activities_of_a_kind_are_found_among_all_others;
     credentials:
         versions_of_credentials_are_issued_used_and_replaced,
         credentials_are_revoked,
@@ -45,7 +49,6 @@ conformance! {
         a_batch_reads_back_as_it_was_committed,
         a_batch_out_of_date_is_a_conflict_and_leaves_nothing,
         events_are_filtered_and_paged,
-        activities_are_filtered_and_paged_in_both_orders,
         claims_are_read_oldest_first,
         payloads_of_rejected_and_failed_events_are_kept_sealed,
         events_of_a_deleted_controller_leave_nothing,

@@ -8,31 +8,88 @@ use sqlx::{Postgres, QueryBuilder};
 use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
+/// Each kind's newest, which the rest of the statement says.
+const SELECT_EACH: &str = " SELECT a.* FROM kind k CROSS JOIN LATERAL (SELECT * FROM activities \
+     WHERE controller = k.controller AND integration = k.integration AND event_type = k.event_type";
+
+/// The statement that reads a page of a list.
+fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> QueryBuilder<Postgres> {
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    let is_each = filter.is_of_few_kinds();
+    let mut query = if is_each {
+        newest_of_each_kind(filter)
+    } else {
+        let mut query = QueryBuilder::new("SELECT * FROM activities WHERE true");
+        push_filter(&mut query, filter);
+        query
+    };
+    push_times(&mut query, filter);
+    match (filter.order, page.after) {
+        (ActivityOrder::TriggeredAt, Some(after)) => {
+            query
+                .push(" AND (triggered_at, event_id) < (")
+                .push_bind(after.triggered_at.as_millis());
+            query.push(", ").push_bind(after.event.as_uuid()).push(")");
+        }
+        (ActivityOrder::Sequence, Some(after)) => {
+            query.push(" AND sequence < ").push_bind(after.sequence.0.cast_signed());
+        }
+        (_, None) => {}
+    }
+    let ordered = match filter.order {
+        ActivityOrder::TriggeredAt => " ORDER BY triggered_at DESC, event_id DESC LIMIT ",
+        ActivityOrder::Sequence => " ORDER BY sequence DESC LIMIT ",
+    };
+    query.push(ordered).push_bind(limit);
+    if is_each {
+        query.push(") AS a").push(ordered).push_bind(limit);
+    }
+    query
+}
+
+/// Begins the query with the table `kind`: the integrations and types of event that the filter lets through and that have
+/// activities, found by a step in the index for each. An integration may be deleted, a type no longer be mapped, and still
+/// have activities: no other table knows them all.
+fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new("WITH RECURSIVE source (controller, integration) AS (SELECT c.id, ");
+    match filter.integration {
+        Some(integration) => query.push_bind(integration.as_uuid()),
+        None => query
+            .push("(SELECT a.integration FROM activities a WHERE a.controller = c.id ORDER BY a.integration LIMIT 1)"),
+    };
+    query.push(" FROM controllers c");
+    if let Some(controller) = filter.controller {
+        query.push(" WHERE c.id = ").push_bind(controller.as_uuid());
+    }
+    if filter.integration.is_none() {
+        query.push(
+            " UNION ALL SELECT s.controller, (SELECT a.integration FROM activities a WHERE a.controller = s.controller \
+             AND a.integration > s.integration ORDER BY a.integration LIMIT 1) \
+             FROM source s WHERE s.integration IS NOT NULL",
+        );
+    }
+    query.push("), kind (controller, integration, event_type) AS (SELECT s.controller, s.integration, ");
+    match &filter.event_type {
+        Some(event_type) => query.push_bind(searchable(event_type)).push(" FROM source s"),
+        None => query.push(
+            "(SELECT min(a.event_type) FROM activities a WHERE a.controller = s.controller \
+             AND a.integration = s.integration) FROM source s \
+             UNION ALL SELECT k.controller, k.integration, (SELECT min(a.event_type) FROM activities a \
+             WHERE a.controller = k.controller AND a.integration = k.integration AND a.event_type > k.event_type) \
+             FROM kind k WHERE k.event_type IS NOT NULL",
+        ),
+    };
+    query.push(")").push(SELECT_EACH);
+    query
+}
+
 impl PostgresStore {
     pub(super) async fn select_activities(
         &self,
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
     ) -> Result<Vec<Activity>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT * FROM activities WHERE true");
-        push_filter(&mut query, filter);
-        match (filter.order, page.after) {
-            (ActivityOrder::TriggeredAt, Some(after)) => {
-                query
-                    .push(" AND (triggered_at, event_id) < (")
-                    .push_bind(after.triggered_at.as_millis());
-                query.push(", ").push_bind(after.event.as_uuid()).push(")");
-            }
-            (ActivityOrder::Sequence, Some(after)) => {
-                query.push(" AND sequence < ").push_bind(after.sequence.0.cast_signed());
-            }
-            (_, None) => {}
-        }
-        query.push(match filter.order {
-            ActivityOrder::TriggeredAt => " ORDER BY triggered_at DESC, event_id DESC LIMIT ",
-            ActivityOrder::Sequence => " ORDER BY sequence DESC LIMIT ",
-        });
-        query.push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let mut query = list(filter, page);
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         found.iter().map(rows::activity_row).collect()
     }
@@ -81,6 +138,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter) {
     if let Some(event_type) = &filter.event_type {
         query.push(" AND event_type = ").push_bind(searchable(event_type));
     }
+}
+
+fn push_times(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter) {
     if let Some(from) = filter.from {
         query.push(" AND triggered_at >= ").push_bind(from.as_millis());
     }

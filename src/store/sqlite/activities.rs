@@ -11,33 +11,90 @@ use super::{OrStoreError as _, SqliteStore, rows};
 const SELECT: &str =
     "SELECT a.*, c.id AS controller FROM activities a JOIN controllers c ON c.pk = a.controller_pk WHERE 1";
 
+/// The same of each kind's newest, which the rest of the statement says.
+const SELECT_EACH: &str = " SELECT a.*, c.id AS controller FROM kind k CROSS JOIN controllers c ON c.pk = k.controller_pk \
+     CROSS JOIN activities a ON a.pk IN (SELECT a.pk FROM activities a WHERE a.controller_pk = k.controller_pk \
+     AND a.integration = k.integration AND a.event_type = k.event_type";
+
+/// The statement that reads a page of a list.
+pub(super) fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> QueryBuilder<Sqlite> {
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    let is_each = filter.is_of_few_kinds();
+    let mut query = if is_each {
+        newest_of_each_kind(filter)
+    } else {
+        let mut query = QueryBuilder::new(SELECT);
+        push_filter(&mut query, filter);
+        query
+    };
+    push_times(&mut query, filter);
+    match (filter.order, page.after) {
+        (ActivityOrder::TriggeredAt, Some(after)) => {
+            query
+                .push(" AND (a.triggered_at, a.event_id) < (")
+                .push_bind(after.triggered_at.as_millis());
+            query.push(", ").push_bind(after.event.as_bytes().to_vec()).push(")");
+        }
+        (ActivityOrder::Sequence, Some(after)) => {
+            query
+                .push(" AND a.sequence < ")
+                .push_bind(after.sequence.0.cast_signed());
+        }
+        (_, None) => {}
+    }
+    let ordered = match filter.order {
+        ActivityOrder::TriggeredAt => " ORDER BY a.triggered_at DESC, a.event_id DESC LIMIT ",
+        ActivityOrder::Sequence => " ORDER BY a.sequence DESC LIMIT ",
+    };
+    query.push(ordered).push_bind(limit);
+    if is_each {
+        query.push(")").push(ordered).push_bind(limit);
+    }
+    query
+}
+
+/// Begins the query with the table `kind`: the integrations and types of event that the filter lets through and that have
+/// activities, found by a step in the index for each. An integration may be deleted, a type no longer be mapped, and still
+/// have activities: no other table knows them all.
+fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("WITH RECURSIVE source (controller_pk, integration) AS (SELECT c.pk, ");
+    match filter.integration {
+        Some(integration) => query.push_bind(integration.as_bytes().to_vec()),
+        None => query.push("(SELECT min(a.integration) FROM activities a WHERE a.controller_pk = c.pk)"),
+    };
+    query.push(" FROM controllers c WHERE 1");
+    if let Some(controller) = filter.controller {
+        query.push(" AND c.id = ").push_bind(controller.as_bytes().to_vec());
+    }
+    if filter.integration.is_none() {
+        query.push(
+            " UNION ALL SELECT s.controller_pk, (SELECT min(a.integration) FROM activities a \
+             WHERE a.controller_pk = s.controller_pk AND a.integration > s.integration) \
+             FROM source s WHERE s.integration IS NOT NULL",
+        );
+    }
+    query.push("), kind (controller_pk, integration, event_type) AS (SELECT s.controller_pk, s.integration, ");
+    match &filter.event_type {
+        Some(event_type) => query.push_bind(event_type.clone()).push(" FROM source s"),
+        None => query.push(
+            "(SELECT min(a.event_type) FROM activities a WHERE a.controller_pk = s.controller_pk \
+             AND a.integration = s.integration) FROM source s \
+             UNION ALL SELECT k.controller_pk, k.integration, (SELECT min(a.event_type) FROM activities a \
+             WHERE a.controller_pk = k.controller_pk AND a.integration = k.integration AND a.event_type > k.event_type) \
+             FROM kind k WHERE k.event_type IS NOT NULL",
+        ),
+    };
+    query.push(")").push(SELECT_EACH);
+    query
+}
+
 impl SqliteStore {
     pub(super) async fn select_activities(
         &self,
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
     ) -> Result<Vec<Activity>, StoreError> {
-        let mut query = QueryBuilder::new(SELECT);
-        push_filter(&mut query, filter);
-        match (filter.order, page.after) {
-            (ActivityOrder::TriggeredAt, Some(after)) => {
-                query
-                    .push(" AND (a.triggered_at, a.event_id) < (")
-                    .push_bind(after.triggered_at.as_millis());
-                query.push(", ").push_bind(after.event.as_bytes().to_vec()).push(")");
-            }
-            (ActivityOrder::Sequence, Some(after)) => {
-                query
-                    .push(" AND a.sequence < ")
-                    .push_bind(after.sequence.0.cast_signed());
-            }
-            (_, None) => {}
-        }
-        query.push(match filter.order {
-            ActivityOrder::TriggeredAt => " ORDER BY a.triggered_at DESC, a.event_id DESC LIMIT ",
-            ActivityOrder::Sequence => " ORDER BY a.sequence DESC LIMIT ",
-        });
-        query.push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let mut query = list(filter, page);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::activity_row).collect()
     }
@@ -92,6 +149,9 @@ fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &ActivityFilter) {
     if let Some(event_type) = &filter.event_type {
         query.push(" AND a.event_type = ").push_bind(event_type.clone());
     }
+}
+
+fn push_times(query: &mut QueryBuilder<Sqlite>, filter: &ActivityFilter) {
     if let Some(from) = filter.from {
         query.push(" AND a.triggered_at >= ").push_bind(from.as_millis());
     }

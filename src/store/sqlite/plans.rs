@@ -5,16 +5,19 @@ use std::sync::Arc;
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, SubjectId, Timestamp};
 use conduit_actors::links::MasterKey;
-use sqlx::Row as _;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::super::{EventFilter, Page};
-use super::SqliteStore;
-use super::events::list;
+use super::super::{ActivityFilter, EventFilter, Page};
+use super::{SqliteStore, activities, events};
 use crate::keys::Keyring;
 
-async fn plan(store: &SqliteStore, filter: EventFilter) -> String {
+async fn plan_of_events(store: &SqliteStore, filter: EventFilter) -> String {
     let after = Some(EventId::generate());
-    let sql = list(&filter, Page { after, limit: 50 }).sql().as_str().to_owned();
+    plan(store, &mut events::list(&filter, Page { after, limit: 50 })).await
+}
+
+async fn plan(store: &SqliteStore, list: &mut QueryBuilder<Sqlite>) -> String {
+    let sql = list.sql().as_str().to_owned();
     let explain = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")));
     let rows = explain.fetch_all(&store.readers).await.unwrap();
     let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
@@ -23,11 +26,7 @@ async fn plan(store: &SqliteStore, filter: EventFilter) -> String {
 
 #[test]
 fn lists_of_events_are_read_by_indexes() {
-    let dir = tempfile::tempdir().unwrap();
-    actix_web::rt::System::new().block_on(async {
-        let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
-        let path = dir.path().join("conduit.db");
-        let store = SqliteStore::open(&path, "node", keyring).await.unwrap();
+    with_a_store(async |store| {
         let all = EventFilter::default;
         let of_one = || EventFilter {
             controller: Some(ControllerId::generate()),
@@ -105,13 +104,52 @@ fn lists_of_events_are_read_by_indexes() {
                 ],
             ),
         ] {
-            let plan = plan(&store, filter).await;
+            let plan = plan_of_events(store, filter).await;
             for step in steps {
                 assert!(plan.contains(step), "{step}:\n{plan}");
             }
             let walks = ["SCAN e", "SCAN a", "SCAN d", "SCAN s ", "SCAN s\n"];
             assert!(!walks.iter().any(|walk| plan.contains(walk)), "{plan}");
         }
+    });
+}
+
+#[test]
+fn activities_of_a_kind_are_read_by_its_index() {
+    with_a_store(async |store| {
+        let controller = Some(ControllerId::generate());
+        let integration = Some(IntegrationId::generate());
+        let event_type = Some("account_created".to_owned());
+        for (controller, integration, event_type) in [
+            (controller, integration, event_type.clone()),
+            (controller, integration, None),
+            (controller, None, event_type.clone()),
+            (None, integration, event_type.clone()),
+            (None, None, event_type),
+        ] {
+            let filter = ActivityFilter {
+                controller,
+                integration,
+                event_type,
+                ..ActivityFilter::default()
+            };
+            let page = Page { after: None, limit: 50 };
+            let plan = plan(store, &mut activities::list(&filter, page)).await;
+            let step = "SEARCH a USING COVERING INDEX activities_by_kind \
+                        (controller_pk=? AND integration=? AND event_type=?)";
+            assert!(plan.contains(step), "{step}:\n{plan}");
+            assert!(!plan.contains("SCAN a"), "{plan}");
+        }
+    });
+}
+
+fn with_a_store(test: impl AsyncFnOnce(&SqliteStore)) {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
+        let path = dir.path().join("conduit.db");
+        let store = SqliteStore::open(&path, "node", keyring).await.unwrap();
+        test(&store).await;
         store.readers.close().await;
     });
 }
