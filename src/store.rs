@@ -121,6 +121,21 @@ pub struct EventFilter {
     pub to: Option<Timestamp>,
 }
 
+impl EventFilter {
+    /// Whether the list is merged from those of each integration and status that it lets through: few of the events may be
+    /// of such a kind, or none, and a walk in the order of time would read all others.
+    fn is_of_few_kinds(&self) -> bool {
+        let narrows = self.status.is_some() || self.integration.is_some() || self.event_type.is_some();
+        narrows && self.subjects.is_none()
+    }
+
+    /// The rows of a table of the statuses of stored events that the filter lets through.
+    fn statuses_in_sql(&self) -> String {
+        let one = self.status.map(|status| format!("('{}')", status.as_str()));
+        one.unwrap_or_else(|| "('processed'), ('duplicate'), ('rejected'), ('failed')".to_owned())
+    }
+}
+
 /// A stored event with its outcome.
 #[derive(Debug, Clone)]
 pub struct EventRow {

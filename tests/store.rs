@@ -5,6 +5,7 @@ mod credentials;
 mod events;
 mod histories;
 mod history;
+mod kinds;
 mod management;
 mod receipts;
 mod replay_jobs;
@@ -30,8 +31,7 @@ macro_rules! conformance {
 
 conformance! {
     activities:
-        activities_are_filtered_and_paged_in_both_orders,
-        activities_of_a_kind_are_found_among_all_others;
+        activities_are_filtered_and_paged_in_both_orders;
     credentials:
         versions_of_credentials_are_issued_used_and_replaced,
         credentials_are_revoked,
@@ -55,6 +55,9 @@ conformance! {
         a_large_batch_of_many_controllers_goes_in_whole,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
+    kinds:
+        events_of_a_kind_are_found_among_all_others,
+        activities_of_a_kind_are_found_among_all_others;
     history:
         outcomes_are_counted_by_the_minute_and_hour_of_their_receipt,
         what_is_older_than_it_is_kept_is_removed;

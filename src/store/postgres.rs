@@ -21,6 +21,7 @@ mod events;
 mod faults;
 mod histories;
 mod history;
+mod kinds;
 mod links;
 mod management;
 mod partitions;

@@ -10,6 +10,7 @@ mod commit;
 mod credentials;
 mod events;
 mod history;
+mod kinds;
 mod links;
 mod management;
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! The audit log as lists: its orders, filters and pages.
 
 use conduit::store::{ActivityCursor, ActivityFilter, ActivityOrder, Page, Store};
-use conduit_actors::event::{Activity, Outcome};
-use conduit_actors::ids::{EventId, IntegrationId};
+use conduit_actors::event::Outcome;
+use conduit_actors::ids::EventId;
 
 use super::world::{Batch, World, at};
 
 /// The events of a page's activities, and where it ends.
-async fn page(
+pub async fn page(
     store: &dyn Store,
     filter: &ActivityFilter,
     after: Option<ActivityCursor>,
@@ -60,73 +60,4 @@ pub async fn activities_are_filtered_and_paged_in_both_orders(world: World) {
     };
     assert_eq!(list(narrowed, None, 9).await.0, [between]);
     assert_eq!(list(ActivityFilter::default(), None, 9).await.0.len(), 4);
-}
-
-/// Every filter by integration, type and time, page by page, beside the same taken from a list of all.
-pub async fn activities_of_a_kind_are_found_among_all_others(world: World) {
-    let store = &*world.store;
-    let controllers = [
-        world.controller("did:web:shop.example").await.id,
-        world.controller("did:web:rival.example").await.id,
-    ];
-    // None of them is in the table of integrations: they are deleted by now.
-    let integrations: [IntegrationId; 3] = std::array::from_fn(|_| IntegrationId::generate());
-    let types = ["contact", "order_placed", "account_deleted"];
-    for n in 0..60_usize {
-        let mut batch = Batch::of(controllers[n % 2]).by(integrations[n % 5 % 3]);
-        // Several at the same moment; the order of commits is not that of times.
-        batch.event(Outcome::Processed { subject: None }, (n * 7 % 20).cast_signed() as i64);
-        batch.effects.activities[0].event_type = types[n % 7 % 3].parse().unwrap();
-        batch.commit(store).await;
-    }
-    let all = store
-        .activities(&ActivityFilter::default(), Page { after: None, limit: 99 })
-        .await
-        .unwrap();
-    assert_eq!(all.len(), 60);
-
-    let unknown = IntegrationId::generate();
-    for controller in [None, Some(controllers[0]), Some(controllers[1])] {
-        for integration in [None, Some(unknown)].into_iter().chain(integrations.map(Some)) {
-            for event_type in [None, Some("no_such")].into_iter().chain(types.map(Some)) {
-                for (from, to) in [(None, None), (Some(at(5)), Some(at(15)))] {
-                    let filter = ActivityFilter {
-                        controller,
-                        integration,
-                        event_type: event_type.map(str::to_owned),
-                        from,
-                        to,
-                        ..ActivityFilter::default()
-                    };
-                    let expected: Vec<EventId> = all.iter().filter(|a| matches(&filter, a)).map(|a| a.event).collect();
-                    assert_eq!(paged(store, &filter).await, expected, "{filter:?}");
-                }
-            }
-        }
-    }
-}
-
-fn matches(filter: &ActivityFilter, activity: &Activity) -> bool {
-    filter
-        .controller
-        .is_none_or(|controller| activity.controller == controller)
-        && filter
-            .integration
-            .is_none_or(|integration| activity.integration == integration)
-        && filter
-            .event_type
-            .as_ref()
-            .is_none_or(|name| activity.event_type.as_str() == name)
-        && filter.from.is_none_or(|from| activity.triggered_at >= from)
-        && filter.to.is_none_or(|to| activity.triggered_at < to)
-}
-
-async fn paged(store: &dyn Store, filter: &ActivityFilter) -> Vec<EventId> {
-    let (mut events, mut cursor) = page(store, filter, None, 3).await;
-    while cursor.is_some() {
-        let (next, end) = page(store, filter, cursor, 3).await;
-        events.extend(next);
-        cursor = end;
-    }
-    events
 }

@@ -6,6 +6,7 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{Postgres, QueryBuilder};
 
 use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
+use super::kinds::sources;
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
 /// Each kind's newest, which the rest of the statement says.
@@ -47,28 +48,10 @@ fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> QueryBuilder<Pos
     query
 }
 
-/// Begins the query with the table `kind`: the integrations and types of event that the filter lets through and that have
-/// activities, found by a step in the index for each. An integration may be deleted, a type no longer be mapped, and still
-/// have activities: no other table knows them all.
+/// The beginning of such a list. The types of an integration's activities are few: those that it has mapped at some time.
 fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Postgres> {
-    let mut query = QueryBuilder::new("WITH RECURSIVE source (controller, integration) AS (SELECT c.id, ");
-    match filter.integration {
-        Some(integration) => query.push_bind(integration.as_uuid()),
-        None => query
-            .push("(SELECT a.integration FROM activities a WHERE a.controller = c.id ORDER BY a.integration LIMIT 1)"),
-    };
-    query.push(" FROM controllers c");
-    if let Some(controller) = filter.controller {
-        query.push(" WHERE c.id = ").push_bind(controller.as_uuid());
-    }
-    if filter.integration.is_none() {
-        query.push(
-            " UNION ALL SELECT s.controller, (SELECT a.integration FROM activities a WHERE a.controller = s.controller \
-             AND a.integration > s.integration ORDER BY a.integration LIMIT 1) \
-             FROM source s WHERE s.integration IS NOT NULL",
-        );
-    }
-    query.push("), kind (controller, integration, event_type) AS (SELECT s.controller, s.integration, ");
+    let mut query = sources("activities", filter.controller, filter.integration);
+    query.push(", kind (controller, integration, event_type) AS (SELECT s.controller, s.integration, ");
     match &filter.event_type {
         Some(event_type) => query.push_bind(searchable(event_type)).push(" FROM source s"),
         None => query.push(

@@ -1,6 +1,5 @@
 //! What became of events, and the sums of it.
 
-use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
@@ -8,25 +7,27 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::kinds::sources;
 use super::search::found_events;
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
-/// Each controller's newest events, which the rest of the statement says.
-const SELECT_EACH: &str =
-    "SELECT e.* FROM controllers c CROSS JOIN LATERAL (SELECT * FROM events e WHERE e.controller = c.id";
+/// Each kind's newest events, which the rest of the statement says.
+const SELECT_EACH: &str = " SELECT e.* FROM kind k CROSS JOIN LATERAL (SELECT * FROM events e \
+     WHERE e.controller = k.controller AND e.integration = k.integration AND e.status = k.status";
 
 /// The statement that reads a page of a list.
 fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    // Few may have such a status or type: found by an index that begins with the controller, or by walking all events.
-    let is_rare = filter.event_type.is_some() || filter.status.is_some_and(|status| status != Status::Processed);
-    let is_each = is_rare && filter.controller.is_none() && filter.subjects.is_none();
+    let is_each = filter.is_of_few_kinds();
     let mut query = match &filter.subjects {
         Some(persons) => found_events(persons),
-        None if is_each => QueryBuilder::new(SELECT_EACH),
+        None if is_each => newest_of_each_kind(filter),
         None => QueryBuilder::new("SELECT * FROM events e WHERE true"),
     };
-    push_filter(&mut query, filter, page.after);
+    if !is_each {
+        push_filter(&mut query, filter);
+    }
+    push_bounds(&mut query, filter, page.after);
     // A person's ids come in this order already: no more events are read than the page has.
     let ordered_by = if filter.subjects.is_some() { "f.id" } else { "e.id" };
     query
@@ -38,13 +39,23 @@ fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     query
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: Option<EventId>) {
+/// The beginning of such a list. A sender may name any number of types, so these are not gone through one by one.
+fn newest_of_each_kind(filter: &EventFilter) -> QueryBuilder<Postgres> {
+    let mut query = sources("events", filter.controller, filter.integration);
+    query.push(", kind (controller, integration, status) AS (SELECT s.*, v.* FROM source s CROSS JOIN (VALUES ");
+    query.push(filter.statuses_in_sql()).push(") v)").push(SELECT_EACH);
+    if let Some(event_type) = &filter.event_type {
+        query.push(" AND e.event_type = ").push_bind(searchable(event_type));
+    }
+    query
+}
+
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
     if let Some(controller) = filter.controller {
         query.push(" AND e.controller = ").push_bind(controller.as_uuid());
     }
     if let Some(status) = filter.status {
-        // In the text, not bound, so that the index of those that are not processed can serve.
-        query.push(format_args!(" AND e.status = '{}'", status.as_str()));
+        query.push(" AND e.status = ").push_bind(status.as_str());
     }
     if let Some(integration) = filter.integration {
         query.push(" AND e.integration = ").push_bind(integration.as_uuid());
@@ -52,6 +63,9 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: 
     if let Some(event_type) = &filter.event_type {
         query.push(" AND e.event_type = ").push_bind(searchable(event_type));
     }
+}
+
+fn push_bounds(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: Option<EventId>) {
     let from = filter.from.map(EventId::first_at);
     if let Some(from) = from {
         query.push(" AND e.id >= ").push_bind(from.as_uuid());

@@ -6,6 +6,7 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
+use super::kinds::sources;
 use super::{OrStoreError as _, SqliteStore, rows};
 
 const SELECT: &str =
@@ -53,27 +54,10 @@ pub(super) fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> Query
     query
 }
 
-/// Begins the query with the table `kind`: the integrations and types of event that the filter lets through and that have
-/// activities, found by a step in the index for each. An integration may be deleted, a type no longer be mapped, and still
-/// have activities: no other table knows them all.
+/// The beginning of such a list. The types of an integration's activities are few: those that it has mapped at some time.
 fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("WITH RECURSIVE source (controller_pk, integration) AS (SELECT c.pk, ");
-    match filter.integration {
-        Some(integration) => query.push_bind(integration.as_bytes().to_vec()),
-        None => query.push("(SELECT min(a.integration) FROM activities a WHERE a.controller_pk = c.pk)"),
-    };
-    query.push(" FROM controllers c WHERE 1");
-    if let Some(controller) = filter.controller {
-        query.push(" AND c.id = ").push_bind(controller.as_bytes().to_vec());
-    }
-    if filter.integration.is_none() {
-        query.push(
-            " UNION ALL SELECT s.controller_pk, (SELECT min(a.integration) FROM activities a \
-             WHERE a.controller_pk = s.controller_pk AND a.integration > s.integration) \
-             FROM source s WHERE s.integration IS NOT NULL",
-        );
-    }
-    query.push("), kind (controller_pk, integration, event_type) AS (SELECT s.controller_pk, s.integration, ");
+    let mut query = sources("activities", filter.controller, filter.integration);
+    query.push(", kind (controller_pk, integration, event_type) AS (SELECT s.controller_pk, s.integration, ");
     match &filter.event_type {
         Some(event_type) => query.push_bind(event_type.clone()).push(" FROM source s"),
         None => query.push(

@@ -1,12 +1,12 @@
 //! What became of events, and the sums of it.
 
-use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::kinds::sources;
 use super::search::found_events;
 use super::{OrStoreError as _, SqliteStore, links, rows};
 
@@ -17,25 +17,28 @@ const SELECT: &str =
 const SELECT_FOUND: &str = "SELECT e.*, c.id AS controller FROM found f CROSS JOIN events e ON e.id = f.id \
      CROSS JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
 
-/// The same of each controller's newest, which the rest of the statement says.
-const SELECT_EACH: &str = "SELECT e.*, c.id AS controller FROM controllers c CROSS JOIN events e ON e.pk IN \
-     (SELECT e.pk FROM events e WHERE e.controller_pk = c.pk";
+/// The same of each kind's newest, which the rest of the statement says.
+const SELECT_EACH: &str = " SELECT e.*, c.id AS controller FROM kind k CROSS JOIN controllers c ON c.pk = k.controller_pk \
+     CROSS JOIN events e ON e.pk IN (SELECT e.pk FROM events e WHERE e.controller_pk = k.controller_pk \
+     AND e.integration = k.integration AND e.status = k.status";
 
 /// The statement that reads a page of a list.
 pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    // Few may have such a status or type: found by an index that begins with the controller, or by walking all events.
-    let is_rare = filter.event_type.is_some() || filter.status.is_some_and(|status| status != Status::Processed);
-    let is_each = is_rare && filter.controller.is_none() && filter.subjects.is_none();
+    let is_each = filter.is_of_few_kinds();
     let mut query = match &filter.subjects {
         Some(persons) => {
             let mut query = found_events(persons);
             query.push(SELECT_FOUND);
             query
         }
-        None => QueryBuilder::new(if is_each { SELECT_EACH } else { SELECT }),
+        None if is_each => newest_of_each_kind(filter),
+        None => QueryBuilder::new(SELECT),
     };
-    push_filter(&mut query, filter, page.after);
+    if !is_each {
+        push_filter(&mut query, filter);
+    }
+    push_bounds(&mut query, filter, page.after);
     query.push(" ORDER BY e.id DESC LIMIT ").push_bind(limit);
     if is_each {
         query.push(") ORDER BY e.id DESC LIMIT ").push_bind(limit);
@@ -43,17 +46,24 @@ pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sq
     query
 }
 
-fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter, after: Option<EventId>) {
+/// The beginning of such a list. A sender may name any number of types, so these are not gone through one by one.
+fn newest_of_each_kind(filter: &EventFilter) -> QueryBuilder<Sqlite> {
+    let mut query = sources("events", filter.controller, filter.integration);
+    query.push(", kind (controller_pk, integration, status) AS (SELECT s.*, v.* FROM source s CROSS JOIN (VALUES ");
+    query.push(filter.statuses_in_sql()).push(") v)").push(SELECT_EACH);
+    if let Some(event_type) = &filter.event_type {
+        query.push(" AND e.event_type = ").push_bind(event_type.clone());
+    }
+    query
+}
+
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter) {
     if let Some(controller) = filter.controller {
         query.push(" AND e.controller_pk = (SELECT pk FROM controllers WHERE id = ");
         query.push_bind(controller.as_bytes().to_vec()).push(")");
     }
     if let Some(status) = filter.status {
         query.push(" AND e.status = ").push_bind(status.as_str());
-        if status != Status::Processed {
-            // As the partial index says it, or it cannot serve.
-            query.push(" AND e.status <> 'processed'");
-        }
     }
     if let Some(integration) = filter.integration {
         query
@@ -63,6 +73,9 @@ fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter, after: Op
     if let Some(event_type) = &filter.event_type {
         query.push(" AND e.event_type = ").push_bind(event_type.clone());
     }
+}
+
+fn push_bounds(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter, after: Option<EventId>) {
     let from = filter.from.map(EventId::first_at);
     if let Some(from) = from {
         query.push(" AND e.id >= ").push_bind(from.as_bytes().to_vec());
