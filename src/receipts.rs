@@ -1,10 +1,10 @@
 //! Signed receipts: proof, for whoever sent an event, that it was received.
 //!
-//! The 200 of the event endpoint carries one, if it was asked for, made once the event is durable. What is stated, and the hash tree by which
-//! one Ed25519 signature attests a whole commit batch, is in `conduit_actors::receipt`. As text, a receipt is
+//! The 200 of the event endpoint carries one, made once the event is durable. What is stated, and the hash tree by which one
+//! Ed25519 signature attests a whole commit batch, is in `conduit_actors::receipt`. As text, a receipt is
 //!
 //! ```text
-//!  cr1.<statement>.<place 4 · leaves 4 · proof 32 each>.<key id 8 · signature 64>
+//!  cr2.<statement>.<place 4 · leaves 4 · proof 32 each>.<key id 8 · signature 64>
 //! ```
 //!
 //! with each part in base64url without padding (RFC 4648, 5), numbers big-endian.
@@ -36,7 +36,7 @@ use crate::store::{ReceiptKeyRow, Store};
 pub const KEYS_PATH: &str = "/.well-known/conduit-receipt-keys.json";
 
 /// What a receipt begins with: its form, and the form's version.
-pub const PREFIX: &str = "cr1";
+pub const PREFIX: &str = "cr2";
 
 /// For how long public keys are served as they were read last.
 const CURRENT: Duration = Duration::from_secs(5);

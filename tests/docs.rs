@@ -303,7 +303,7 @@ fn the_other_commands_of_the_guide_work_too() {
     let read = |name: &str| fs::read_to_string(conduit.data_dir().parent().unwrap().join(name)).unwrap();
     let json = |name: &str| serde_json::from_str::<Value>(&read(name)).unwrap();
     assert_eq!(json("snippets.json")["items"][0]["language"], "python");
-    assert!(json("receipt.json")["receipt"].as_str().unwrap().starts_with("cr1."));
+    assert!(json("receipt.json")["receipt"].as_str().unwrap().starts_with("cr2."));
     let trial = json("trial.json");
     assert_eq!(trial["draft"]["processed"], 1, "{trial}");
     assert_eq!(json("estimate.json")["replayable"], 1);

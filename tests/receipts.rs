@@ -104,7 +104,7 @@ fn a_receipt_says_what_was_received_and_verifies_offline() {
     let (good, text) = verdict(&["--keys", keys, &forged]);
     assert!(!good && text.contains("NOT genuine"), "{text}");
     let (good, text) = verdict(&["--keys", keys, "no receipt"]);
-    assert!(!good && text.contains("cr1"), "{text}");
+    assert!(!good && text.contains("cr2"), "{text}");
     assert_eq!(
         verify(&["x"], None).status.code(),
         Some(2),
@@ -129,8 +129,8 @@ receipt, x, event = sys.argv[1:]
 read = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 form, statement, place, signature = receipt.split(".")
 statement, place, signature = read(statement), read(place), read(signature)
-assert form == "cr1" and statement[0] == 1 and statement[1:17].hex() == event.replace("-", "")
-sha = lambda *parts: hashlib.sha3_256(b"".join(parts)).digest()
+assert form == "cr2" and statement[0] == 2 and statement[1:17].hex() == event.replace("-", "")
+sha = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
 index, size = int.from_bytes(place[:4], "big"), int.from_bytes(place[4:8], "big")
 root, at, last = sha(b"\0", statement), index, size - 1
 for start in range(8, len(place), 32):
@@ -144,7 +144,7 @@ for start in range(8, len(place), 32):
 assert last == 0 and signature[:8] == sha(read(x))[:8]
 with tempfile.TemporaryDirectory() as d:
     open(d + "/key", "wb").write(bytes.fromhex("302a300506032b6570032100") + read(x))
-    open(d + "/message", "wb").write(b"conduit-receipt-1\0" + signature[:8] + place[4:8] + root)
+    open(d + "/message", "wb").write(b"conduit-receipt-2\0" + signature[:8] + place[4:8] + root)
     open(d + "/signature", "wb").write(signature[8:])
     subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", d + "/key", "-rawin",
                     "-in", d + "/message", "-sigfile", d + "/signature"], check=True)

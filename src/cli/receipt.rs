@@ -76,7 +76,7 @@ impl Verify {
         println!(
             "The receipt is genuine. It attests that this event was received and made durable:\n\
              \x20 event            {}\n  received at      {}\n  data controller  {}\n  data processor   {}\n\
-             \x20 mapping version  {}\n  body             SHA3-256 {}, {body}\n  signed with      key {}",
+             \x20 mapping version  {}\n  body             SHA-256 {}, {body}\n  signed with      key {}",
             stated.event,
             stated.event.received_at(),
             stated.did.as_str(),

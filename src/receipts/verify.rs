@@ -11,7 +11,7 @@ use super::{KeySet, PREFIX, kid};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotGenuine {
     /// Not a receipt, or one of a form that is not known here.
-    #[error("this is no receipt of the form cr1: {0}")]
+    #[error("this is no receipt of the form cr2: {0}")]
     Malformed(&'static str),
     /// None of the keys is the one that it names.
     #[error("it is signed by the key {0}, which is not among the keys: fetch them from the server that made it")]
@@ -29,7 +29,7 @@ pub fn verify(receipt: &str, keys: &KeySet) -> Result<(Stated, KeyId), NotGenuin
     use NotGenuine::{Forged, Malformed, UnknownKey};
     let mut parts = receipt.trim().split('.');
     if parts.next() != Some(PREFIX) {
-        return Err(Malformed("it does not begin with cr1."));
+        return Err(Malformed("it does not begin with cr2."));
     }
     let mut part = || {
         let text = parts.next().ok_or(Malformed("a part is missing"))?;

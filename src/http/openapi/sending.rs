@@ -37,8 +37,8 @@ impl JsonSchema for SentEvent {
     }
 }
 
-/// What `Prefer: receipt` asks for.
-const RECEIPT: &str = "cr1.AQ….AAAAAAAAAAE….qk3v…";
+/// How a receipt begins.
+const RECEIPT: &str = "cr2.Ag….AAAAAAAAAAE….qk3v…";
 
 /// The answer to an event that was accepted. Written by hand in `ingest`, where time counts.
 struct Receipt;
@@ -61,7 +61,7 @@ impl JsonSchema for Receipt {
                                     mapping. There unless the operator configured otherwise (`[receipts]`). \
                                     `conduit receipt verify` checks it by the public keys, offline.",
                     "type": "string",
-                    "pattern": "^cr1\\.",
+                    "pattern": "^cr2\\.",
                 },
             },
             "required": ["status", "eventId", "receivedAt"],
