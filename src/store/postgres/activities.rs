@@ -4,27 +4,20 @@ use conduit_actors::event::Activity;
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
 
 use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use super::kinds::sources;
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
-/// Each kind's newest, which the rest of the statement says.
-const SELECT_EACH: &str = " SELECT a.* FROM kind k CROSS JOIN LATERAL (SELECT * FROM activities \
-     WHERE controller = k.controller AND integration = k.integration AND event_type = k.event_type";
-
 /// The statement that reads a page of a list.
 fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    let is_each = filter.is_of_few_kinds();
-    let mut query = if is_each {
-        newest_of_each_kind(filter)
-    } else {
-        let mut query = QueryBuilder::new("SELECT * FROM activities WHERE true");
-        push_filter(&mut query, filter);
-        query
-    };
-    push_times(&mut query, filter);
+    if filter.is_of_few_kinds() {
+        return newest_of_each_kind(filter, page.after, limit);
+    }
+    let mut query = QueryBuilder::new("SELECT * FROM activities WHERE true");
+    push_filter(&mut query, filter);
     match (filter.order, page.after) {
         (ActivityOrder::TriggeredAt, Some(after)) => {
             query
@@ -37,32 +30,49 @@ fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> QueryBuilder<Pos
         }
         (_, None) => {}
     }
-    let ordered = match filter.order {
+    query.push(match filter.order {
         ActivityOrder::TriggeredAt => " ORDER BY triggered_at DESC, event_id DESC LIMIT ",
         ActivityOrder::Sequence => " ORDER BY sequence DESC LIMIT ",
-    };
-    query.push(ordered).push_bind(limit);
-    if is_each {
-        query.push(") AS a").push(ordered).push_bind(limit);
-    }
+    });
+    query.push_bind(limit);
     query
 }
 
-/// The beginning of such a list. The types of an integration's activities are few: those that it has mapped at some time.
-fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Postgres> {
+/// The types of an integration's activities are few: those that it has mapped at some time.
+fn newest_of_each_kind(filter: &ActivityFilter, after: Option<ActivityCursor>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = sources("activities", filter.controller, filter.integration);
-    query.push(", kind (controller, integration, event_type) AS (SELECT s.controller, s.integration, ");
+    query.push(", found (controller, integration, event_type) AS (SELECT s.controller, s.integration, ");
     match &filter.event_type {
         Some(event_type) => query.push_bind(searchable(event_type)).push(" FROM source s"),
         None => query.push(
             "(SELECT min(a.event_type) FROM activities a WHERE a.controller = s.controller \
              AND a.integration = s.integration) FROM source s \
-             UNION ALL SELECT k.controller, k.integration, (SELECT min(a.event_type) FROM activities a \
-             WHERE a.controller = k.controller AND a.integration = k.integration AND a.event_type > k.event_type) \
-             FROM kind k WHERE k.event_type IS NOT NULL",
+             UNION ALL SELECT f.controller, f.integration, (SELECT min(a.event_type) FROM activities a \
+             WHERE a.controller = f.controller AND a.integration = f.integration AND a.event_type > f.event_type) \
+             FROM found f WHERE f.event_type IS NOT NULL",
         ),
     };
-    query.push(")").push(SELECT_EACH);
+    query.push(
+        "), kind AS MATERIALIZED (SELECT * FROM found) \
+         SELECT a.* FROM kind k CROSS JOIN LATERAL (SELECT * FROM activities a \
+         WHERE a.controller = k.controller AND a.integration = k.integration",
+    );
+    let lowest = filter.from.map_or(i64::MIN, |from| from.as_millis());
+    let ends = [
+        filter.to.map(|to| (to.as_millis(), Uuid::nil())),
+        after.map(|after| (after.triggered_at.as_millis(), after.event.as_uuid())),
+    ];
+    let end = ends.into_iter().flatten().min().unwrap_or((i64::MAX, Uuid::max()));
+    for (is, (time, event)) in [(">=", (lowest, Uuid::nil())), ("<", end)] {
+        query.push(format_args!(
+            " AND (a.event_type, a.triggered_at, a.event_id) {is} (k.event_type, "
+        ));
+        query.push_bind(time).push(", ").push_bind(event).push(")");
+    }
+    query.push(" ORDER BY a.event_type DESC, a.triggered_at DESC, a.event_id DESC LIMIT ");
+    query.push_bind(limit);
+    query.push(") AS a ORDER BY a.triggered_at DESC, a.event_id DESC LIMIT ");
+    query.push_bind(limit);
     query
 }
 
@@ -121,9 +131,6 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter) {
     if let Some(event_type) = &filter.event_type {
         query.push(" AND event_type = ").push_bind(searchable(event_type));
     }
-}
-
-fn push_times(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter) {
     if let Some(from) = filter.from {
         query.push(" AND triggered_at >= ").push_bind(from.as_millis());
     }

@@ -5,52 +5,60 @@ use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
 
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
 use super::kinds::sources;
 use super::search::found_events;
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
-/// Each kind's newest events, which the rest of the statement says.
-const SELECT_EACH: &str = " SELECT e.* FROM kind k CROSS JOIN LATERAL (SELECT * FROM events e \
-     WHERE e.controller = k.controller AND e.integration = k.integration AND e.status = k.status";
-
 /// The statement that reads a page of a list.
 fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-    let is_each = filter.is_of_few_kinds();
+    if filter.is_of_few_kinds() {
+        return newest_of_each_kind(filter, page.after, limit);
+    }
     let mut query = match &filter.subjects {
         Some(persons) => found_events(persons),
-        None if is_each => newest_of_each_kind(filter),
         None => QueryBuilder::new("SELECT * FROM events e WHERE true"),
     };
-    if !is_each {
-        push_filter(&mut query, filter);
-    }
-    push_bounds(&mut query, filter, page.after);
+    push_filter(&mut query, filter, page.after);
     // A person's ids come in this order already: no more events are read than the page has.
     let ordered_by = if filter.subjects.is_some() { "f.id" } else { "e.id" };
     query
         .push(format_args!(" ORDER BY {ordered_by} DESC LIMIT "))
         .push_bind(limit);
-    if is_each {
-        query.push(") AS e ORDER BY e.id DESC LIMIT ").push_bind(limit);
-    }
     query
 }
 
-/// The beginning of such a list. A sender may name any number of types, so these are not gone through one by one.
-fn newest_of_each_kind(filter: &EventFilter) -> QueryBuilder<Postgres> {
+/// A sender may name any number of types, so these are not gone through one by one.
+fn newest_of_each_kind(filter: &EventFilter, after: Option<EventId>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = sources("events", filter.controller, filter.integration);
-    query.push(", kind (controller, integration, status) AS (SELECT s.*, v.* FROM source s CROSS JOIN (VALUES ");
-    query.push(filter.statuses_in_sql()).push(") v)").push(SELECT_EACH);
+    query
+        .push(", kind (controller, integration, status) AS MATERIALIZED (SELECT s.*, v.* FROM source s, (VALUES ")
+        .push(filter.statuses_in_sql())
+        .push(
+            ") v) SELECT e.* FROM kind k CROSS JOIN LATERAL (SELECT * FROM events e \
+             WHERE e.controller = k.controller AND e.integration = k.integration",
+        );
     if let Some(event_type) = &filter.event_type {
         query.push(" AND e.event_type = ").push_bind(searchable(event_type));
     }
+    let lowest = filter
+        .from
+        .map_or(Uuid::nil(), |from| EventId::first_at(from).as_uuid());
+    let ends = [filter.to.map(EventId::first_at), after].into_iter().flatten();
+    let end = ends.map(|end| end.as_uuid()).min().unwrap_or(Uuid::max());
+    query.push(" AND (e.status, e.id) >= (k.status, ").push_bind(lowest);
+    query.push(") AND (e.status, e.id) < (k.status, ").push_bind(end);
+    query
+        .push(") ORDER BY e.status DESC, e.id DESC LIMIT ")
+        .push_bind(limit);
+    query.push(") AS e ORDER BY e.id DESC LIMIT ").push_bind(limit);
     query
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: Option<EventId>) {
     if let Some(controller) = filter.controller {
         query.push(" AND e.controller = ").push_bind(controller.as_uuid());
     }
@@ -63,9 +71,6 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
     if let Some(event_type) = &filter.event_type {
         query.push(" AND e.event_type = ").push_bind(searchable(event_type));
     }
-}
-
-fn push_bounds(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: Option<EventId>) {
     let from = filter.from.map(EventId::first_at);
     if let Some(from) = from {
         query.push(" AND e.id >= ").push_bind(from.as_uuid());

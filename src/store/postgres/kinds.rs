@@ -1,5 +1,9 @@
 //! Lists that a filter by integration, type of event or status narrows: merged from the newest of each kind that it lets
 //! through. Few of the rows may be of such a kind, or none, and a walk in the order of the list would read all others.
+//!
+//! The planner knows what is common in a table, not what is common to two columns, and would walk. So a kind's rows are asked
+//! for as a range of its last column and the list's, and in their order, which the kinds' index alone has; and the table
+//! `kind` is materialized, lest its values be taken for constants whose range seems to have one row.
 
 use conduit_actors::ids::{ControllerId, IntegrationId};
 use sqlx::{Postgres, QueryBuilder};
