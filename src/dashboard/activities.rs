@@ -9,7 +9,7 @@ use conduit_actors::event::Activity;
 use conduit_actors::ids::{EventId, Sequence, Timestamp};
 use url::form_urlencoded::Serializer;
 
-use super::events::{Offer, controllers, moment, names, offers};
+use super::events::{Offer, as_field, controllers, moment, names, offers};
 use super::fields::Fields;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
@@ -29,7 +29,8 @@ const PAGE: usize = 50;
 pub(super) struct Line {
     pub(super) event: String,
     pub(super) event_type: String,
-    pub(super) integration: String,
+    /// Its name; none if it is gone.
+    pub(super) integration: Option<String>,
     pub(super) integration_id: String,
     pub(super) subject: Option<(String, String)>,
     pub(super) purpose: String,
@@ -48,7 +49,7 @@ pub(super) async fn lines(app: &App, found: Vec<Activity>) -> Result<Vec<Line>, 
         Line {
             event: activity.event.to_string(),
             event_type: activity.event_type.to_string(),
-            integration: names.get(&activity.integration).cloned().unwrap_or_default(),
+            integration: names.get(&activity.integration).cloned(),
             integration_id: activity.integration.to_string(),
             subject: did.map(|did| (short(&did), did)),
             purpose: activity.purpose.as_deref().unwrap_or("no purpose said").to_owned(),
@@ -81,23 +82,29 @@ impl Asked {
             subject: text("subject"),
             integration: text("integration"),
             event: text("event"),
-            from: text("from"),
-            to: text("to"),
+            from: as_field(&text("from")),
+            to: as_field(&text("to")),
         }
     }
 
-    fn query(&self, cursor: Option<&str>) -> String {
+    /// All but the controller, as far as they say something.
+    fn kept(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let pairs = [
-            ("did", self.did.as_str()),
-            ("subject", &self.subject),
+            ("subject", self.subject.as_str()),
             ("integration", &self.integration),
             ("event", &self.event),
             ("from", &self.from),
             ("to", &self.to),
-            ("cursor", cursor.unwrap_or_default()),
         ];
+        pairs.into_iter().filter(|(_, value)| !value.is_empty())
+    }
+
+    fn query(&self, cursor: Option<&str>) -> String {
+        let ends = [("did", self.did.as_str()), ("cursor", cursor.unwrap_or_default())];
+        let ends = ends.into_iter().filter(|(_, value)| !value.is_empty());
         Serializer::new(String::new())
-            .extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()))
+            .extend_pairs(self.kept())
+            .extend_pairs(ends)
             .finish()
     }
 
@@ -154,6 +161,7 @@ struct Activities {
     controllers: Vec<Offer>,
     integrations: Vec<Offer>,
     lines: Vec<Line>,
+    newest: String,
     older: Option<String>,
     is_first: bool,
     export: String,
@@ -202,6 +210,7 @@ async fn show(
         controllers: controllers(app, session, &asked.did).await?,
         integrations: offers(&own, &asked.integration),
         lines: lines(app, found).await?,
+        newest: format!("/activities?{}", asked.query(None)),
         older,
         is_first: after.is_none(),
         export: format!("/activities.csv?{}", asked.query(None)),

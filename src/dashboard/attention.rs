@@ -6,7 +6,7 @@ use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use url::form_urlencoded::Serializer;
 
-use super::words::{Icon, Time};
+use super::words::{Icon, Time, isolated};
 use crate::http::App;
 use crate::http::controllers::previous_until;
 use crate::http::probes::Readiness;
@@ -116,7 +116,10 @@ fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow
                     status.as_str(),
                     if count == 1 { "event" } else { "events" }
                 ),
-                detail: format!("{message} ({})", name.unwrap_or("an integration that is gone")),
+                detail: format!(
+                    "{message} ({})",
+                    name.map_or_else(|| "an integration that is gone".to_owned(), isolated)
+                ),
                 until: None,
                 href: format!("/events?{query}"),
                 action: "Look",
@@ -164,7 +167,7 @@ async fn grace(
     let keys = integrations.iter().filter_map(|row| {
         let until = previous_until(&row.api_key)?;
         Some(item(
-            format!("An old API key of {} still serves", row.spec.name),
+            format!("An old API key of {} still serves", isolated(&row.spec.name)),
             until,
             format!("/integrations/{}", row.id),
         ))
@@ -174,7 +177,7 @@ async fn grace(
         if controller.is_none_or(|wanted| wanted == row.id)
             && let Some(until) = previous_until(&row.webhook_secret)
         {
-            let title = format!("An old webhook secret of {} still serves", row.name);
+            let title = format!("An old webhook secret of {} still serves", isolated(&row.name));
             found.push(item(title, until, format!("/controllers/{}", row.did)));
         }
     }

@@ -1,6 +1,6 @@
 //! The events: newest first, filtered by the address, live.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -17,10 +17,10 @@ use crate::http::event_list::{Events as List, read_status};
 use crate::http::events::Shown;
 use crate::http::export::List as _;
 use crate::http::problem::Problem;
-use crate::store::{EventFilter, IntegrationRow};
+use crate::store::{ControllerRow, EventFilter, IntegrationRow};
 
 const PAGE: usize = 50;
-/// Names offered in a filter, at most; beyond, they are typed.
+/// Names offered in a filter, at most. Where there are more controllers, one may be typed (`controller_field.html`).
 pub(super) const MAX_OFFERED: usize = 200;
 
 /// What stands in the address.
@@ -42,8 +42,8 @@ impl Asked {
             did: text("did"),
             integration: text("integration"),
             event: text("event"),
-            from: text("from"),
-            to: text("to"),
+            from: as_field(&text("from")),
+            to: as_field(&text("to")),
         }
     }
 
@@ -82,6 +82,13 @@ impl Asked {
     }
 }
 
+/// What a browser's field can show of such a moment.
+pub(super) fn as_field(text: &str) -> String {
+    let found = Timestamp::parse_rfc3339(text).map(|time| time.to_string());
+    let shown = found.as_deref().unwrap_or(text);
+    shown.get(..16).unwrap_or(shown).to_owned()
+}
+
 /// A moment as a browser's field gives it, taken as UTC, or in full.
 pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
     if text.is_empty() {
@@ -108,7 +115,8 @@ struct Line {
     event: Shown,
     badge: Badge,
     received: Time,
-    integration: String,
+    /// Its name; none if it is gone.
+    integration: Option<String>,
     subject: Option<String>,
     why: Option<String>,
 }
@@ -234,50 +242,56 @@ pub(super) async fn controllers(app: &App, session: &Session, chosen: &str) -> R
         return Ok(Vec::new());
     }
     let rows = app.store.controllers().await?;
-    let offer = |row: &crate::store::ControllerRow| Offer {
+    let offer = |row: &ControllerRow| Offer {
         value: row.did.to_string(),
         word: row.name.clone(),
         is_chosen: row.did.as_str() == chosen,
     };
-    Ok(rows.iter().take(MAX_OFFERED).map(offer).collect())
+    // The chosen one is always among them, or the field would say another.
+    let newest = rows.iter().take(MAX_OFFERED);
+    let is_left_out = |row: &&ControllerRow| row.did.as_str() == chosen;
+    let left_out = rows.iter().skip(MAX_OFFERED).find(is_left_out);
+    Ok(newest.chain(left_out).map(offer).collect())
 }
 
-/// The names of integrations; of those that are not among `own`, each is asked for.
+/// The names of integrations, of those that are not gone; of those that are not among `own`, each is asked for.
 pub(super) async fn names(
     app: &App,
     own: &[IntegrationRow],
     wanted: impl Iterator<Item = IntegrationId>,
 ) -> Result<HashMap<IntegrationId, String>, Problem> {
     let mut names: HashMap<_, _> = own.iter().map(|row| (row.id, row.spec.name.clone())).collect();
-    for id in wanted {
-        if let std::collections::hash_map::Entry::Vacant(place) = names.entry(id)
-            && own.is_empty()
-        {
-            let row = app.store.integration(id).await?;
-            place.insert(row.map_or_else(|| "an integration that is gone".to_owned(), |row| row.spec.name));
+    if own.is_empty() {
+        for id in wanted.collect::<BTreeSet<_>>() {
+            if let Some(row) = app.store.integration(id).await? {
+                names.insert(id, row.spec.name);
+            }
         }
     }
     Ok(names)
 }
 
 fn line(event: Shown, names: &HashMap<IntegrationId, String>) -> Line {
-    let name = names.get(&event.integration_id).cloned();
     Line {
         badge: Badge(event.status),
         received: Time(event.received_at),
-        integration: name.unwrap_or_else(|| "an integration that is gone".to_owned()),
+        integration: names.get(&event.integration_id).cloned(),
         subject: event.subject.as_deref().map(short),
         why: why(&event),
         event,
     }
 }
 
-/// In a few words, why it ended as it did.
+/// In a few words, why it ended as it did, or what was noticed on the way.
 fn why(event: &Shown) -> Option<String> {
-    let more = event.reasons.len().saturating_sub(1);
-    let first = event.reasons.first()?;
-    Some(match more {
-        0 => first.message.clone(),
-        _ => format!("{} (and {more} more)", first.message),
+    let (notices, start) = if event.reasons.is_empty() {
+        (&event.warnings, "Worth a look: ")
+    } else {
+        (&event.reasons, "")
+    };
+    let first = &notices.first()?.message;
+    Some(match notices.len() - 1 {
+        0 => format!("{start}{first}"),
+        more => format!("{start}{first} (and {more} more)"),
     })
 }

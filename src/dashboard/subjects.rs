@@ -13,7 +13,7 @@ use super::activities::{self, Line as ActivityLine};
 use super::events::{Offer, controllers};
 use super::fields::Fields;
 use super::guard::{Posted, Session};
-use super::page::{self, Section, Shell};
+use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time, class_word, short};
 use crate::http::App;
 use crate::http::identifier::Identifier;
@@ -32,12 +32,15 @@ struct Line {
     activities: Number,
     merges: usize,
     last_seen: Time,
+    controller: String,
+    controller_segment: String,
 }
 
-fn line(row: &SubjectRow) -> Line {
+fn line(app: &App, row: &SubjectRow) -> Line {
     let did = row.id.did().to_string();
     let mut categories: Vec<String> = row.links.iter().map(|link| link.category.clone()).collect();
     categories.dedup();
+    let controller = name_of(app, row.controller);
     Line {
         short: short(&did),
         did,
@@ -45,6 +48,8 @@ fn line(row: &SubjectRow) -> Line {
         activities: Number(row.activity_count),
         merges: row.merges.len(),
         last_seen: Time(row.last_seen_at),
+        controller_segment: segment(&controller),
+        controller,
     }
 }
 
@@ -53,13 +58,16 @@ fn line(row: &SubjectRow) -> Line {
 struct Subjects {
     shell: Shell,
     is_operator: bool,
+    did: String,
     controllers: Vec<Offer>,
     categories: Vec<Offer>,
     processor: String,
+    region: String,
     lines: Vec<Line>,
     /// Whether the lines are what was looked for.
     is_found: bool,
     fault: Option<String>,
+    newest: String,
     older: Option<String>,
     is_first: bool,
 }
@@ -78,6 +86,14 @@ fn categories(app: &App, chosen: &str) -> Vec<Offer> {
             is_chosen: *category.key == *chosen,
         })
         .collect()
+}
+
+/// The list of one controller's, or of all.
+fn of(did: &str) -> String {
+    if did.is_empty() {
+        return "/subjects".to_owned();
+    }
+    format!("/subjects?did={}", segment(did))
 }
 
 /// `GET /subjects`
@@ -106,10 +122,13 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         controllers: controllers(&app, &session, did).await?,
         categories: categories(&app, "user.contact.email"),
         processor: String::new(),
-        lines: rows.iter().map(line).collect(),
+        region: String::new(),
+        lines: rows.iter().map(|row| line(&app, row)).collect(),
         is_found: false,
         fault: None,
+        newest: of(did),
         older,
+        did: did.to_owned(),
         is_first: after.is_none(),
     })
 }
@@ -127,16 +146,17 @@ pub(super) async fn find(posted: Posted, app: Data<App>, request: HttpRequest) -
     };
     let found = match session.principal.one(&app, (!did.is_empty()).then_some(did.as_str())) {
         Ok((_, controller)) => subjects::by_identifier(&app, controller, &identifier).await,
-        Err(problem) if problem.code() == "did_missing" => Err(Problem::bad_request(
-            "did_missing",
-            "choose the controller whose data subject it is",
-        )),
+        Err(problem) if problem.code() == "did_missing" => Err(problem),
         Err(problem) => return Err(problem),
     };
     let (rows, fault) = match found {
         Ok(rows) => (rows, None),
+        Err(problem) if problem.code() == "did_missing" => {
+            let fault = "Choose the controller whose data subject it is.";
+            (Vec::new(), Some(fault.to_owned()))
+        }
         Err(problem) if problem.status().is_client_error() => {
-            (Vec::new(), Some(format!("The value {}.", problem.detail())))
+            (Vec::new(), Some(format!("The identifier {}.", problem.detail())))
         }
         Err(problem) => return Err(problem),
     };
@@ -146,10 +166,13 @@ pub(super) async fn find(posted: Posted, app: Data<App>, request: HttpRequest) -
         controllers: controllers(&app, session, &did).await?,
         categories: categories(&app, &category),
         processor,
-        lines: rows.iter().map(line).collect(),
+        region: text("region"),
+        lines: rows.iter().map(|row| line(&app, row)).collect(),
         is_found: fault.is_none(),
         fault,
+        newest: of(&did),
         older: None,
+        did,
         is_first: true,
     })
 }

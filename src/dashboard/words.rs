@@ -166,6 +166,11 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
+/// A name within a sentence: one that runs the other way does not turn what stands around it (UAX #9, 2.3).
+pub(super) fn isolated(name: &str) -> String {
+    format!("\u{2068}{name}\u{2069}")
+}
+
 /// The first and the last digits of a data subject's DID: enough to tell a page's from each other.
 pub(super) fn short(did: &str) -> String {
     let digits = did.strip_prefix("did:conduit:").unwrap_or(did);

@@ -324,7 +324,7 @@ pub(crate) async fn search(
     let query = Query::read(&request, &["did"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;
     let search: Search = paging::json(&body)?;
-    let hashes = search.identifier.hashes(&app, controller, "/identifier")?;
+    let hashes = search.identifier.hashes(&app, controller, "/identifier").await?;
     let asked = search.asked(Format::of(&request), controller, &hashes)?;
     let mut filter = search.filter(controller)?;
     let subjects = app.store.subjects_of(controller, &hashes, MAX_SUBJECTS + 1).await?;

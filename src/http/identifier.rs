@@ -12,6 +12,9 @@ use serde::Deserialize;
 use super::problem::Problem;
 use super::state::App;
 
+/// Processors that an identifier is looked for at, at most.
+const MAX_PROCESSORS: usize = 1000;
+
 /// Whom to look up.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,7 +24,8 @@ pub(crate) struct Identifier {
     /// The identifier. It is hashed, and neither stored nor logged.
     #[schemars(with = "String")]
     pub(crate) value: Personal<String>,
-    /// For categories whose values count within a processor only: which.
+    /// For categories whose values count within a processor only: which. Without it, those of all integrations that the
+    /// controller has.
     pub(crate) data_processor_id: Option<String>,
     /// Region (ISO 3166-1 alpha-2) for a telephone number without a country code.
     pub(crate) default_region: Option<String>,
@@ -30,7 +34,7 @@ pub(crate) struct Identifier {
 impl Identifier {
     /// The value's hashes, one for each version that the controller's link key has had; none for a value that links nobody,
     /// such as a shared one. `at` is the JSON Pointer of the identifier.
-    pub(crate) fn hashes(&self, app: &App, controller: ControllerId, at: &str) -> Result<Vec<LinkHash>, Problem> {
+    pub(crate) async fn hashes(&self, app: &App, controller: ControllerId, at: &str) -> Result<Vec<LinkHash>, Problem> {
         let invalid = |field: &str, message: &str| {
             Problem::bad_request("lookup_invalid", message.to_owned())
                 .with_error(&format!("{at}/{field}"), message.to_owned())
@@ -44,17 +48,19 @@ impl Identifier {
                 let message = "must be a category whose values are linked: see GET /api/v1/taxonomy";
                 invalid("category", message)
             })?;
-        let context = NormaliseContext {
-            processor: self.data_processor_id.as_deref().unwrap_or_default(),
-            default_region: self.default_region.as_deref(),
+        let processors = match &self.data_processor_id {
+            None if category.normalise.is_scoped() => processors(app, controller).await?,
+            asked => vec![asked.clone().unwrap_or_default()],
         };
-        let normalised = category
-            .normalise
-            .normalise(self.value.expose(), &context)
-            .map_err(|error| invalid("value", error.message))?;
-        let Some(value) = normalised.value else {
-            return Ok(Vec::new());
-        };
+        let mut values = Vec::new();
+        for processor in &processors {
+            let context = NormaliseContext {
+                processor,
+                default_region: self.default_region.as_deref(),
+            };
+            let normalised = category.normalise.normalise(self.value.expose(), &context);
+            values.extend(normalised.map_err(|error| invalid("value", error.message))?.value);
+        }
         let owner = app
             .directory
             .controller(controller)
@@ -62,7 +68,17 @@ impl Identifier {
         let versions = 1..=owner.link_key.version();
         Ok(versions
             .map(|version| LinkKey::derive(app.keyring.master(), controller, version))
-            .map(|key| key.link(&category.key, value.expose()))
+            .flat_map(|key| values.iter().map(move |value| key.link(&category.key, value.expose())))
             .collect())
     }
+}
+
+/// The processors of the integrations that the controller has.
+async fn processors(app: &App, controller: ControllerId) -> Result<Vec<String>, Problem> {
+    let integrations = app.store.integrations(Some(controller)).await?;
+    if integrations.len() > MAX_PROCESSORS {
+        let detail = "counts within a processor only, and the controller has more than 1,000: say which it is";
+        return Err(Problem::bad_request("lookup_invalid", detail));
+    }
+    Ok(integrations.iter().map(|row| row.processor.to_string()).collect())
 }

@@ -181,6 +181,6 @@ pub(crate) async fn by_identifier(
     controller: ControllerId,
     identifier: &Identifier,
 ) -> Result<Vec<SubjectRow>, Problem> {
-    let hashes = identifier.hashes(app, controller, "")?;
+    let hashes = identifier.hashes(app, controller, "").await?;
     Ok(app.store.subjects_by_link(controller, &hashes, MAX_FOUND).await?)
 }

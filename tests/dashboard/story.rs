@@ -144,7 +144,7 @@ fn from_the_first_sign_in_to_a_verified_log() {
     // The same form again does not end the grace of the old key.
     browser.run("history.back()", json!([]));
     browser.click("form[action$='/rotate'] button");
-    browser.wait_for_text("it was rotated meanwhile");
+    browser.wait_for_text("It was rotated meanwhile");
     send(&conduit, &url, &authorization, &secret, &order(5, "cy@shop.example"));
     browser.log("browser");
 

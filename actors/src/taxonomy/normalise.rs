@@ -73,6 +73,14 @@ pub enum Normaliser {
     Password,
 }
 
+impl Normaliser {
+    /// Whether a value counts within its processor only.
+    #[must_use]
+    pub const fn is_scoped(self) -> bool {
+        matches!(self, Self::Username | Self::IssuedNumber)
+    }
+}
+
 /// What a value is normalised in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NormaliseContext<'a> {

@@ -29,6 +29,12 @@ pub(in crate::dashboard) struct Verdict {
     pub(in crate::dashboard) rest: Option<String>,
 }
 
+impl Verdict {
+    pub(in crate::dashboard) const fn is_one(&self) -> bool {
+        self.checked.0 == 1
+    }
+}
+
 /// `POST /activities/verify`
 pub(in crate::dashboard) async fn verify(
     posted: Posted,

@@ -1,0 +1,116 @@
+//! Lists: what is offered to choose from, where their links lead, whom a search finds.
+
+use serde_json::json;
+
+use super::sessions::Visitor;
+use crate::common::{Answer, Conduit, Tenant};
+
+/// Where the link with this text leads.
+#[track_caller]
+fn link(page: &Answer, text: &str) -> String {
+    let (before, _) = page.text.split_once(&format!(">{text}")).expect(text);
+    let (_, address) = before.rsplit_once("href=\"").unwrap();
+    address.split_once('"').unwrap().0.replace("&#38;", "&")
+}
+
+#[test]
+fn the_newest_of_a_filtered_list_are_its_own() {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    for n in 0..60 {
+        shop.send(&conduit, "contact", json!({"email": format!("p{n}@shop.example")}));
+    }
+    conduit.settled();
+    let operator = Visitor::signed_in(&conduit, &conduit.admin_token());
+    for list in [
+        "/activities?event=contact&did=did%3Aweb%3Ashop.example",
+        "/subjects?did=did%3Aweb%3Ashop.example",
+        "/events?did=did%3Aweb%3Ashop.example&event=contact",
+    ] {
+        let first = operator.get(list).expect(200);
+        let next = operator.get(&link(&first, "Older")).expect(200);
+        let newest = link(&next, "Newest");
+        assert!(newest.contains("shop.example"), "{newest}");
+        let again = operator.get(&newest).expect(200);
+        assert_eq!(link(&again, "Older"), link(&first, "Older"));
+    }
+}
+
+#[test]
+fn a_controller_beyond_those_that_are_offered_is_typed_and_stays_chosen() {
+    let conduit = Conduit::start();
+    let oldest = Tenant::create(&conduit, "did:web:oldest.example");
+    for n in 0..200 {
+        let body = json!({"name": format!("Shop {n}"), "did": format!("did:web:shop-{n}.example")});
+        conduit.admin("POST", "/api/v1/controllers", Some(body)).expect(201);
+    }
+    let operator = Visitor::signed_in(&conduit, &conduit.admin_token());
+    for list in ["/events", "/activities", "/subjects", "/integrations"] {
+        let page = operator.get(&format!("{list}?did={}", oldest.did)).expect(200).text;
+        let field = format!("<input id=\"did\" name=\"did\" list=\"dids\" value=\"{}\"", oldest.did);
+        assert!(page.contains(&field), "{list}: {page}");
+        assert!(page.contains("<option value=\"did:web:shop-199.example\">"), "{list}");
+    }
+}
+
+#[test]
+fn a_user_name_is_found_at_any_processor_unless_one_is_named() {
+    let conduit = Conduit::start();
+    let integration = |name: &str| {
+        json!({"name": name, "dataProcessorId": name, "events": [
+            {"name": "signed_up", "fields": [{"path": "login", "pii": "user.account.username"}]}]})
+    };
+    let shop = Tenant::with(&conduit, "did:web:shop.example", integration("web"));
+    shop.call(
+        &conduit,
+        "POST",
+        "/api/v1/integrations/custom",
+        Some(integration("app")),
+    )
+    .expect(201);
+    let event = shop.send(&conduit, "signed_up", json!({"login": "Ada"}));
+    let subject = shop.outcome(&conduit, &event)["subject"].as_str().unwrap().to_owned();
+
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    for (processor, is_found) in [("", true), ("web", true), ("app", false)] {
+        let look_up = match processor {
+            "" => json!({"category": "user.account.username", "value": "ada"}),
+            named => json!({"category": "user.account.username", "value": "ada", "dataProcessorId": named}),
+        };
+        let found = shop
+            .call(&conduit, "POST", "/api/v1/subjects/lookup", Some(look_up))
+            .expect(200)
+            .json();
+        assert_eq!(
+            found["items"][0]["did"] == subject.as_str(),
+            is_found,
+            "{processor}: {found}"
+        );
+        let fields = [
+            ("category", "user.account.username"),
+            ("value", "ada"),
+            ("processor", processor),
+        ];
+        let page = visitor.change("/subjects", &fields).expect(200).text;
+        assert_eq!(page.contains(&subject), is_found, "{processor}");
+    }
+}
+
+#[test]
+fn what_is_worth_a_look_is_said_in_the_list_and_what_is_gone_has_no_link() {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let event = shop.send(&conduit, "contact", json!({"email": "ada@shop.example", "phone": "12"}));
+    assert_eq!(shop.outcome(&conduit, &event)["status"], "processed");
+    let path = format!("/api/v1/integrations/custom/{}", shop.integration);
+    shop.call(&conduit, "DELETE", &path, None).expect(204);
+
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    for list in ["/events", "/activities"] {
+        let page = visitor.get(list).expect(200).text;
+        assert!(page.contains("an integration that is gone"), "{list}: {page}");
+        assert!(!page.contains(&format!("/integrations/{}", shop.integration)), "{list}");
+    }
+    let page = visitor.get("/events").text;
+    assert!(page.contains("Worth a look: "), "{page}");
+}
