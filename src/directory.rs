@@ -232,7 +232,8 @@ impl LiveDirectory {
             self.integrations.insert(integration.id, Arc::clone(integration));
         }
         self.dids.insert(row.id, row.did.clone());
-        self.tokens.insert(*row.management_token.as_bytes(), row.did.clone());
+        let token = row.management_token.as_bytes();
+        let is_new_token = self.tokens.insert(*token, row.did.clone()).is_none();
         let tenant = Arc::new(Tenant {
             controller,
             by_processor: compiled,
@@ -242,8 +243,9 @@ impl LiveDirectory {
             if before.controller.id != row.id {
                 // Deleted, and made anew under the same name.
                 self.forget(before.controller.id);
-                self.tokens
-                    .retain(|hash, owner| *owner != row.did || hash == row.management_token.as_bytes());
+            }
+            if is_new_token {
+                self.tokens.retain(|hash, owner| *owner != row.did || hash == token);
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ mod accept;
 pub(crate) mod activities;
 mod body;
 pub(crate) mod controllers;
-mod credentials;
+pub(crate) mod credentials;
 mod csv;
 mod cursor;
 mod docs;

@@ -71,6 +71,12 @@ fn table() -> Vec<Row> {
             json!({"gracePeriodSeconds": 1}),
             row("POST", rotate_secret, "", [404, 200, 200]),
         ),
+        row(
+            "POST",
+            "/api/v1/controllers/{did}/management-token/rotate",
+            "",
+            [403, 403, 200],
+        ),
         row("GET", key, "", [404, 200, 200]),
         with(
             json!({"which": "current"}),

@@ -39,7 +39,8 @@ conformance! {
         what_has_ended_is_removed_and_told_once;
     settings:
         limits_are_set_at_their_version_only,
-        a_controller_is_renamed;
+        a_controller_is_renamed,
+        a_management_token_is_replaced_by_who_knows_it;
     management:
         controllers_are_made_found_and_changed,
         integrations_are_made_found_and_changed,

@@ -120,6 +120,7 @@ struct Controller {
     integrations: usize,
     previous_until: Option<Time>,
     state: String,
+    token_state: String,
     fault: Option<&'static str>,
 }
 
@@ -141,7 +142,8 @@ async fn one(
         sums,
         integrations: app.store.integrations(Some(row.id)).await?.len(),
         previous_until: previous_until(&row.webhook_secret).map(Time),
-        state: credentials::state(&row.webhook_secret),
+        state: credentials::state(&row.webhook_secret.current),
+        token_state: credentials::state(&row.management_token),
         fault,
         row,
     })

@@ -6,6 +6,7 @@ use askama::Template;
 use aws_lc_rs::digest::{SHA256, digest};
 use conduit_actors::ids::{ControllerDid, Timestamp};
 use conduit_actors::mapping::{FieldSpec, FieldType, IntegrationSpec};
+use conduit_actors::personal::CredentialHash;
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
 use conduit_actors::taxonomy::Taxonomy;
@@ -17,6 +18,7 @@ use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
 use crate::http::App;
 use crate::http::controllers::{self, Made, Rotation};
+use crate::http::credentials::new_token;
 use crate::http::integrations;
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
@@ -188,13 +190,14 @@ fn put(at: &mut Value, path: &str, value: Value) {
 }
 
 /// Names the state of a credential, so that a form that is sent twice rotates it once.
-pub(super) fn state(credential: &Credential) -> String {
-    let hash = digest(&SHA256, credential.current.as_bytes());
+pub(super) fn state(current: &CredentialHash) -> String {
+    let hash = digest(&SHA256, current.as_bytes());
     hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn rotation(posted: &Posted, credential: &Credential) -> Result<Rotation, Problem> {
-    let is_current = state(credential)
+/// Fails if the form was made for another credential than the present one.
+fn still(posted: &Posted, current: &CredentialHash) -> Result<(), Problem> {
+    let is_current = state(current)
         .as_bytes()
         .ct_eq(posted.fields.get("state").unwrap_or_default().as_bytes());
     if !bool::from(is_current) {
@@ -202,6 +205,11 @@ fn rotation(posted: &Posted, credential: &Credential) -> Result<Rotation, Proble
                       Go back and load the page again if you want another one";
         return Err(Problem::conflict("rotated_meanwhile", detail));
     }
+    Ok(())
+}
+
+fn rotation(posted: &Posted, credential: &Credential) -> Result<Rotation, Problem> {
+    still(posted, &credential.current)?;
     let grace = posted.fields.text("grace").and_then(|text| text.parse().ok());
     let invalid = || Problem::bad_request("grace_period_invalid", "choose how long the old one still serves");
     Ok(Rotation::with_grace(grace.ok_or_else(invalid)?))
@@ -256,6 +264,34 @@ pub(super) async fn rotate_secret(
             hint: "For the header x-webhook-secret. It is shown this once.",
         }],
         until: Some(Time(until)),
+        curl: None,
+        next: format!("/controllers/{}", page::segment(row.did.as_str())),
+        next_word: "Back to the controller",
+    })
+}
+
+/// `POST /controllers/{did}/token`: the operator's.
+pub(super) async fn rotate_token(
+    posted: Posted,
+    app: Data<App>,
+    did: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    posted.session.principal.operator()?;
+    let row = controllers::load(&posted.session.principal, &app, &did).await?;
+    still(&posted, &row.management_token)?;
+    let token = new_token(&app, &row).await?;
+    page::render(&Page {
+        shell: Shell::new(&request, &posted.session, Section::Controllers, "New management token"),
+        heading: format!("A new management token for {}", row.name),
+        said: "The one before has ended, and so have the sessions that were begun by it.".to_owned(),
+        secrets: vec![Shown {
+            id: "management-token",
+            word: "Management token",
+            value: token.expose().to_owned(),
+            hint: "Signs in here, and manages this controller through the API. It is shown this once.",
+        }],
+        until: None,
         curl: None,
         next: format!("/controllers/{}", page::segment(row.did.as_str())),
         next_word: "Back to the controller",

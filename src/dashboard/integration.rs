@@ -86,7 +86,7 @@ async fn page_of(
             .replace("'Authorization: Bearer $API_KEY'", "\"Authorization: Bearer $API_KEY\""),
         events: events.collect(),
         previous_until: previous_until(&row.api_key).map(Time),
-        state: credentials::state(&row.api_key),
+        state: credentials::state(&row.api_key.current),
         created: Time(row.created_at),
         updated: Time(row.updated_at),
         was_saved: Fields::read(request.query_string().as_bytes()).get("said") == Some("saved"),

@@ -66,6 +66,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         )
         .service(page("/controllers/{did}", "GET").route(get().to(controllers::get)))
         .service(page("/controllers/{did}/rotate", "POST").route(post().to(credentials::rotate_secret)))
+        .service(page("/controllers/{did}/token", "POST").route(post().to(credentials::rotate_token)))
         .service(page("/controllers/{did}/delete", "POST").route(post().to(controllers::delete)))
         .default_service(web::to(|| async {
             Err::<HttpResponse, _>(Problem::not_found("address"))

@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::Timestamp;
+use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
 use conduit_actors::usage::CredentialOwner;
 use schemars::JsonSchema;
@@ -18,7 +19,15 @@ use super::state::App;
 use super::{controllers, integrations};
 use crate::credentials::store_uses;
 use crate::secrets::{Purpose, generate};
-use crate::store::{CredentialVersion, CredentialVersions, RetiredBecause};
+use crate::store::{ControllerRow, CredentialVersion, CredentialVersions, RetiredBecause};
+
+/// A new management token, shown this once.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewToken {
+    /// The controller's own token for the management API. The one before has ended.
+    management_token: String,
+}
 
 /// A version of a credential.
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq, JsonSchema)]
@@ -296,4 +305,32 @@ pub(super) async fn revoke_key(
     app.directory.refresh(&*app.store, &did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, current = which == Which::Current, "API key revoked");
     Ok(HttpResponse::Ok().json(answer))
+}
+
+/// `POST /api/v1/controllers/{did}/management-token/rotate`: the operator's, or whoever found a token could lock its owner out.
+pub(super) async fn rotate_token(
+    principal: Principal,
+    app: Data<App>,
+    did: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    principal.operator()?;
+    Query::read(&request, &[])?;
+    let row = controllers::load(&principal, &app, &did).await?;
+    let token = new_token(&app, &row).await?;
+    Ok(HttpResponse::Ok().json(NewToken {
+        management_token: token.expose().to_owned(),
+    }))
+}
+
+/// Gives a controller a new management token. The one before ends at once, with all sessions that were begun by it: it is
+/// replaced when it is lost, or somebody else's.
+pub(crate) async fn new_token(app: &App, row: &ControllerRow) -> Result<Secret, Problem> {
+    let token = generate(Purpose::ManagementToken);
+    app.store
+        .set_management_token(row.id, row.management_token, token.hash())
+        .await?;
+    app.directory.refresh(&*app.store, &row.did).await?;
+    tracing::info!(did = row.did.as_str(), "management token rotated");
+    Ok(token)
 }

@@ -119,6 +119,10 @@ fn routes(config: &mut ServiceConfig) {
                 .route(get().to(limits::get))
                 .route(web::put().to(limits::put)),
         )
+        .service(
+            only("/api/v1/controllers/{did}/management-token/rotate", "POST")
+                .route(post().to(credentials::rotate_token)),
+        )
         .service(only("/api/v1/controllers/{did}/webhook-secret", "GET").route(get().to(credentials::secret)))
         .service(
             only("/api/v1/controllers/{did}/webhook-secret/revoke", "POST")

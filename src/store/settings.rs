@@ -1,8 +1,10 @@
-//! What may be changed of a controller beside its credentials: its name, and what it may send.
+//! What may be changed of a controller beside the credentials of its senders: its name, its management token, and what it may
+//! send.
 
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::limits::LimitOverrides;
+use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::StoreError;
 
 use super::ChangeError;
@@ -43,4 +45,15 @@ pub trait ControllerSettings: Send + Sync {
     /// # Errors
     /// [`ChangeError`].
     async fn rename_controller(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError>;
+
+    /// Gives a controller another management token in place of `before`, which ends.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; [`ChangeError::Rotated`] if it has another than `before` by now.
+    async fn set_management_token(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        token: CredentialHash,
+    ) -> Result<(), ChangeError>;
 }

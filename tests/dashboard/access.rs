@@ -47,7 +47,7 @@ const LOOK_UP: &[(&str, &str)] = &[
     ("value", "ada@shop.example"),
 ];
 
-const PAGES: [Row; 27] = [
+const PAGES: [Row; 28] = [
     row("GET", "/overview", &[], [200, 200, 200]),
     row("GET", "/events", DID, [404, 200, 200]),
     row("GET", "/events/{id}", &[], [404, 200, 200]),
@@ -100,6 +100,12 @@ const PAGES: [Row; 27] = [
     ),
     row(
         "POST",
+        "/controllers/{did}/token",
+        &[("state", "{state}")],
+        [403, 403, 200],
+    ),
+    row(
+        "POST",
         "/controllers/{did}/delete",
         &[("name", "{did}")],
         [403, 403, 303],
@@ -111,9 +117,11 @@ const PAGES: [Row; 27] = [
 
 /// What a form of rotation carries, taken from its page.
 fn state(visitor: &Visitor<'_>, path: &str) -> String {
-    let page = visitor.get(path.trim_end_matches("/rotate")).text;
+    let (page, form) = path.rsplit_once('/').unwrap();
+    let page = visitor.get(page).text;
     let found = page
-        .split_once("name=\"state\" value=\"")
+        .split_once(&format!("/{form}\""))
+        .and_then(|(_, form)| form.split_once("name=\"state\" value=\""))
         .and_then(|(_, rest)| rest.split_once('"'));
     found.map_or_else(String::new, |(state, _)| state.to_owned())
 }

@@ -266,6 +266,38 @@ fn a_session_ends_with_its_token() {
 }
 
 #[test]
+fn a_token_that_is_replaced_ends_with_its_sessions() {
+    let mut conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    let rotate = "/api/v1/controllers/did:web:shop.example/management-token/rotate";
+    let made = conduit.admin("POST", rotate, None).expect(200).json();
+    let new = made["managementToken"].as_str().unwrap();
+    visitor.get("/overview").expect(303);
+    let of = |conduit: &Conduit, token: &str| conduit.call(token, "GET", "/api/v1/stats", None);
+    of(&conduit, &shop.token).expect(401);
+    conduit.kill();
+    conduit.launch();
+    of(&conduit, &shop.token).expect(401);
+    of(&conduit, new).expect(200);
+
+    let operator = Visitor::signed_in(&conduit, &conduit.admin_token());
+    let page = operator.get("/controllers/did:web:shop.example").expect(200).text;
+    let (_, form) = page.split_once("/token\"").unwrap();
+    let (_, rest) = form.split_once("name=\"state\" value=\"").unwrap();
+    let state = [("state", rest.split_once('"').unwrap().0)];
+    let path = "/controllers/did:web:shop.example/token";
+    let page = operator.change(path, &state).expect(200).text;
+    let (_, rest) = page.split_once("cdt_mgt_").unwrap();
+    let newest = format!("cdt_mgt_{}", rest.split_once('<').unwrap().0);
+    of(&conduit, new).expect(401);
+    of(&conduit, &newest).expect(200);
+    // The same form once more: the token that is in somebody's hands already stays.
+    operator.change(path, &state).expect(409);
+    of(&conduit, &newest).expect(200);
+}
+
+#[test]
 fn cookies_are_for_this_site_alone_and_for_tls_where_there_is_tls() {
     let conduit = Conduit::with(&[("CONDUIT_PUBLIC_URL", "https://conduit.example")]);
     let visitor = Visitor::stranger(&conduit);

@@ -3,6 +3,7 @@
 use conduit::store::ChangeError;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::limits::LimitOverrides;
+use conduit_actors::personal::CredentialHash;
 
 use super::world::World;
 
@@ -37,6 +38,34 @@ pub async fn limits_are_set_at_their_version_only(world: World) {
     assert_eq!(store.limits(None).await.unwrap().len(), 2);
     store.delete_controller(rival.id).await.unwrap();
     assert_eq!(store.limits(None).await.unwrap(), found);
+}
+
+pub async fn a_management_token_is_replaced_by_who_knows_it(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let rival = world.controller("did:web:rival.example").await;
+    let [first, second] = [[7; 32], [8; 32]].map(CredentialHash::from_bytes);
+    store
+        .set_management_token(shop.id, shop.management_token, first)
+        .await
+        .unwrap();
+    let late = store.set_management_token(shop.id, shop.management_token, second).await;
+    assert_eq!(late, Err(ChangeError::Rotated));
+    let token = async |did| {
+        *store
+            .controller(did)
+            .await
+            .unwrap()
+            .unwrap()
+            .management_token
+            .as_bytes()
+    };
+    assert_eq!(token(&shop.did).await, [7; 32]);
+    assert_eq!(token(&rival.did).await, *rival.management_token.as_bytes());
+    let nobody = store
+        .set_management_token(ControllerId::generate(), first, second)
+        .await;
+    assert_eq!(nobody, Err(ChangeError::NotFound));
 }
 
 pub async fn a_controller_is_renamed(world: World) {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::super::controllers::{NewSecret, Rotation};
-use super::super::credentials::{Revocation, Revoked, Shown};
+use super::super::credentials::{NewToken, Revocation, Revoked, Shown};
 use super::super::integrations::NewKey;
 use super::operation::{Group, Operation};
 use super::{controllers, integrations};
@@ -21,6 +21,10 @@ the grace ends it.";
 const REVOKE: &str = "\
 Ends a version at once. `previous`: the one before, if it still serves. `current`: the current one and all before it; the \
 answer has a new one.";
+
+const TOKEN: &str = "\
+For a token that was lost, or seen by somebody else. The one before ends at once, and with it the sessions of the dashboard that \
+were begun by it. The operator's alone: otherwise, whoever found a token could lock its owner out.";
 
 fn versions(is_revoked: bool) -> Value {
     let mut previous = json!({"issuedAt": "2026-04-01T08:00:00.000Z", "lastUsedAt": "2026-04-06T10:29:58.000Z", "addresses": 2,
@@ -106,9 +110,24 @@ pub(super) fn group() -> Group {
         "revokeApiKey",
         "Revoke an API key",
     )));
+    let rotate_token = controllers::named(Operation::post(
+        "/api/v1/controllers/{did}/management-token/rotate",
+        "rotateManagementToken",
+        "Replace a controller's management token",
+    ))
+    .about(TOKEN)
+    .gives::<NewToken>(
+        200,
+        "The new one, shown this once.",
+        json!({"managementToken": "cdt_mgt_…"}),
+    )
+    .problems(400, &["parameter_unknown"])
+    .operator_only()
+    .problems(409, &["rotated_meanwhile"]);
     Group {
         name: "Credentials",
-        about: "What senders show: a controller's webhook secret, and an API key for each integration. Rotated without a gap.",
+        about: "What senders show: a controller's webhook secret, and an API key for each integration, rotated without a gap. And the \
+                controller's own token.",
         operations: vec![
             get_secret,
             rotate_secret,
@@ -116,6 +135,7 @@ pub(super) fn group() -> Group {
             get_key,
             rotate_key,
             revoke_key,
+            rotate_token,
         ],
     }
 }

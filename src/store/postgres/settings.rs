@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::limits::LimitOverrides;
+use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::StoreError;
 use sqlx::QueryBuilder;
 
@@ -64,6 +65,29 @@ impl PostgresStore {
             .bind(controller.as_uuid());
         self.change(update).await.map(drop)
     }
+
+    async fn update_token(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        token: CredentialHash,
+    ) -> Result<(), ChangeError> {
+        let update =
+            sqlx::query("UPDATE controllers SET token_hash = $1 WHERE id = $2 AND token_hash = $3 RETURNING did")
+                .bind(&token.as_bytes()[..])
+                .bind(controller.as_uuid())
+                .bind(&before.as_bytes()[..]);
+        match self.change(update).await {
+            Err(ChangeError::NotFound) => {}
+            done => return done.map(drop),
+        }
+        let there: Option<i32> = sqlx::query_scalar("SELECT 1 FROM controllers WHERE id = $1")
+            .bind(controller.as_uuid())
+            .fetch_optional(&self.pool)
+            .await
+            .or_store_error()?;
+        Err(there.map_or(ChangeError::NotFound, |_| ChangeError::Rotated))
+    }
 }
 
 #[async_trait]
@@ -85,5 +109,16 @@ impl ControllerSettings for PostgresStore {
 
     async fn rename_controller(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError> {
         self.driver.run_in_time(self.update_name(controller, name)).await
+    }
+
+    async fn set_management_token(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        token: CredentialHash,
+    ) -> Result<(), ChangeError> {
+        self.driver
+            .run_in_time(self.update_token(controller, before, token))
+            .await
     }
 }

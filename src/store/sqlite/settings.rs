@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::limits::LimitOverrides;
+use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::StoreError;
 
 use super::super::{ChangeError, ControllerSettings, LimitsRow};
@@ -72,5 +73,30 @@ impl ControllerSettings for SqliteStore {
         } else {
             Err(ChangeError::NotFound)
         }
+    }
+
+    async fn set_management_token(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        token: CredentialHash,
+    ) -> Result<(), ChangeError> {
+        let id = controller.as_bytes();
+        let changed = sqlx::query("UPDATE controllers SET token_hash = ?1 WHERE id = ?2 AND token_hash = ?3")
+            .bind(&token.as_bytes()[..])
+            .bind(&id[..])
+            .bind(&before.as_bytes()[..])
+            .execute(&self.writer)
+            .await
+            .map_err(change_error)?;
+        if changed.rows_affected() == 1 {
+            return Ok(());
+        }
+        let there: Option<i64> = sqlx::query_scalar("SELECT pk FROM controllers WHERE id = ?1")
+            .bind(&id[..])
+            .fetch_optional(&self.readers)
+            .await
+            .or_store_error()?;
+        Err(there.map_or(ChangeError::NotFound, |_| ChangeError::Rotated))
     }
 }
