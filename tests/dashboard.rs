@@ -3,6 +3,7 @@
 mod access;
 pub mod browser;
 mod hostile;
+mod live;
 mod pages;
 mod sessions;
 mod story;
