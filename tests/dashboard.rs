@@ -4,6 +4,7 @@ mod access;
 pub mod browser;
 mod hostile;
 mod lists;
+mod live;
 mod pages;
 mod sessions;
 mod story;

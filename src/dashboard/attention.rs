@@ -31,6 +31,14 @@ pub(super) struct Item {
     pub(super) action: &'static str,
 }
 
+impl Item {
+    /// What it is about, however many there are of it: by this the page knows it again.
+    pub(super) fn key(&self) -> String {
+        let what = self.title.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        format!("{} {what}", self.href)
+    }
+}
+
 /// All of them.
 pub(super) async fn items(
     app: &App,

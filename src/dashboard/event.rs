@@ -1,29 +1,23 @@
 //! One event: its way through the stages, and why it ended as it did.
 
+mod stages;
+
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::{Notice, Status};
-use conduit_actors::ids::{EventId, Timestamp};
+use conduit_actors::ids::EventId;
 use conduit_actors::mapping::IntegrationSpec;
 
 use super::fields::Fields;
 use super::guard::{Posted, Session};
 use super::page::{self, Section, Shell};
-use super::words::{Badge, Icon, Time, class_word, duration, short};
+use super::words::{Badge, Icon, Time, class_word, short};
 use crate::http::App;
 use crate::http::events::{self, Shown, ShownOutcome};
 use crate::http::problem::Problem;
 use crate::http::replays;
-
-struct Stage {
-    word: &'static str,
-    meaning: &'static str,
-    class: &'static str,
-    icon: Icon,
-    at: Option<Time>,
-    took: String,
-}
+use stages::{Replayed, Stage};
 
 /// One of several outcomes.
 struct Earlier {
@@ -56,6 +50,8 @@ struct Page {
     reasons: Vec<Reason>,
     warnings: Vec<Reason>,
     chips: Vec<Chip>,
+    /// What is said where there is no category.
+    no_category: &'static str,
     subject: Option<String>,
     triggered: Time,
     received: Time,
@@ -100,7 +96,8 @@ pub(super) async fn get(
         is_replayed: Fields::read(request.query_string().as_bytes()).get("said") == Some("replayed"),
         history: history(&event),
         badge: Badge(event.status),
-        stages: stages(&event),
+        stages: stages::stages(&event, replayed(&app, &event).await?.as_ref()),
+        no_category: no_category(&event),
         reasons: event.reasons.iter().map(reason).collect(),
         warnings: event.warnings.iter().map(reason).collect(),
         chips: event.categories.iter().map(chip).collect(),
@@ -122,6 +119,32 @@ pub(super) async fn replay(posted: Posted, app: Data<App>, id: Path<String>) -> 
         return Err(Problem::not_found("event"));
     };
     Ok(page::redirect(&format!("/events/{id}?said=replayed")))
+}
+
+/// The replay that its last outcome is of, if it is of one.
+async fn replayed(app: &App, event: &Shown) -> Result<Option<Replayed>, Problem> {
+    let Some((last, id)) = event
+        .history
+        .as_deref()
+        .and_then(<[_]>::last)
+        .and_then(|last| Some((last, last.replay_id?)))
+    else {
+        return Ok(None);
+    };
+    let replay = app.store.replay(id).await?;
+    Ok(Some(Replayed {
+        at: replay.map(|replay| replay.started_at),
+        mapping_version: last.mapping_version,
+    }))
+}
+
+/// Why there is no category, as far as it is known.
+fn no_category(event: &Shown) -> &'static str {
+    match (event.status, event.stages.extracted_at) {
+        (Status::Received, _) => "Not known yet: it waits for the pipeline.",
+        (_, Some(_)) => "No category of personal data was found in it.",
+        (_, None) => "None: it ended before personal data was extracted.",
+    }
 }
 
 /// Its outcomes, if it was replayed, the latest first.
@@ -169,72 +192,6 @@ fn path_of(pointer: &str) -> String {
         }
     }
     path
-}
-
-fn stages(event: &Shown) -> Vec<Stage> {
-    let times = &event.stages;
-    let (received, journaled) = (event.received_at, times.journaled_at);
-    let mut before = received;
-    let mut stage = |word, meaning, icon, at: Option<Timestamp>| {
-        let took = at.map(|at| duration(at.as_millis() - before.as_millis()));
-        before = at.unwrap_or(before);
-        Stage {
-            word,
-            meaning,
-            class: if at.is_some() { "done" } else { "" },
-            icon: Icon(icon),
-            at: at.map(Time),
-            took: took.unwrap_or_default(),
-        }
-    };
-    let mut stages = vec![
-        stage(
-            "Received",
-            "Both credentials and the envelope were right.",
-            "inbox",
-            Some(received),
-        ),
-        stage(
-            "Durable",
-            "Sealed and synced in the journal: answered with 200.",
-            "shield",
-            Some(journaled),
-        ),
-        stage(
-            "Extracted",
-            "Personal data found by the mapping.",
-            "spark",
-            times.extracted_at,
-        ),
-        stage(
-            "Resolved",
-            "The data subject was found by keyed hashes.",
-            "subjects",
-            times.resolved_at,
-        ),
-    ];
-    if event.status != Status::Received {
-        // What ended early has not passed the stages in between.
-        stages.retain(|stage| stage.at.is_some());
-    }
-    let meaning = match event.status {
-        Status::Received => "Waits for the pipeline.",
-        Status::Processed => "Its activity is in the log.",
-        Status::Duplicate => "A repeat within the dedup window: dropped.",
-        Status::Rejected => "It does not fit the mapping. Its payload is kept, sealed.",
-        Status::Failed => "It kept failing for a fault of ours. Its payload is kept, sealed.",
-    };
-    let mut last = stage(Badge(event.status).word(), meaning, "check", times.logged_at);
-    last.icon = Badge(event.status).icon();
-    if matches!(event.status, Status::Rejected | Status::Failed) {
-        last.class = if event.status == Status::Rejected {
-            "is-rejected"
-        } else {
-            "is-failed"
-        };
-    }
-    stages.push(last);
-    stages
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use super::fields::Fields;
+use super::live;
 use super::page;
 use super::session::{Sessions, Ticket};
 use crate::http::App;
@@ -263,17 +264,20 @@ fn explain(request: &HttpRequest, problem: &Problem) -> HttpResponse {
 
 /// To the sign-in page, and from there back to where it was wanted to go.
 fn to_sign_in(request: &HttpRequest) -> HttpResponse {
-    let target = request.uri().path_and_query().map_or("/", |found| found.as_str());
-    let is_page = request.method() == Method::GET && is_own_path(target) && target != "/";
-    let place = if is_page {
-        format!(
-            "/sign-in?next={}",
-            byte_serialize(target.as_bytes()).collect::<String>()
-        )
+    let wanted = request
+        .uri()
+        .path_and_query()
+        .filter(|_| request.method() == Method::GET);
+    page::redirect(&sign_in_address(wanted.map_or("/", |found| found.as_str())))
+}
+
+/// The address of the sign-in page that leads back to this one.
+pub(super) fn sign_in_address(back: &str) -> String {
+    if is_own_path(back) && back != "/" {
+        format!("/sign-in?next={}", byte_serialize(back.as_bytes()).collect::<String>())
     } else {
         "/sign-in".to_owned()
-    };
-    page::redirect(&place)
+    }
 }
 
 /// Whether a text is the address of a page of ours, which it is safe to go to.
@@ -283,8 +287,19 @@ pub(super) fn is_own_path(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
-/// The cookie to set, if the session goes on and was last sealed a while ago.
+/// What the script sends when a page is read again by itself.
+const REFRESH: &str = "x-conduit-refresh";
+
+/// Whether nobody asked for it but a page that is open: a session is idle all the same.
+fn is_by_itself(request: &HttpRequest) -> bool {
+    request.headers().contains_key(REFRESH) || request.path() == live::PATH
+}
+
+/// The cookie to set, if the session goes on, is used, and was last sealed a while ago.
 fn renewed(request: &HttpRequest) -> Option<String> {
+    if is_by_itself(request) {
+        return None;
+    }
     let app = request.app_data::<Data<App>>()?;
     let extensions = request.extensions();
     let session = extensions.get::<Session>()?;

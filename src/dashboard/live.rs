@@ -10,18 +10,25 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::ports::Journal as _;
 use futures_util::stream;
 
 use super::fields::Fields;
 use super::guard::Session;
-use super::session::{Sessions, Ticket};
+use super::session::Sessions;
 use crate::http::App;
+use crate::http::probes::{self, Check};
 use crate::http::problem::Problem;
 use crate::http::stats::{self, Sums};
 
+/// Where the stream is.
+pub(super) const PATH: &str = "/live";
 /// How often it is looked whether something has changed, and whether the session goes on.
 const LOOK: Duration = Duration::from_secs(1);
-/// Looks without news after which a line is sent all the same, so that no proxy takes the connection for dead.
+/// How long the sums may take: what is in flight ages meanwhile, and the page is to show that.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Looks without news after which there is news all the same: charts move on, notices run out, and no proxy takes the
+/// connection for dead.
 const QUIET_LOOKS: u32 = 15;
 
 /// A place among the pages that are kept up to date, given back when it is dropped.
@@ -40,13 +47,31 @@ impl Drop for Place {
     }
 }
 
+/// What is looked at.
+#[derive(PartialEq, Eq)]
+struct Sight {
+    /// None while the database does not say.
+    sums: Option<Sums>,
+    /// How each part is, for those who are shown it.
+    parts: Vec<Check>,
+    /// Something is in flight: how long it has waited is news at every look.
+    is_moving: bool,
+}
+
+impl Sight {
+    /// Whether what is shown changes by the mere passing of time.
+    fn is_restless(&self) -> bool {
+        self.is_moving || self.sums.is_none() || self.parts.iter().any(|part| part.status != "ready")
+    }
+}
+
 struct Watch {
     app: Data<App>,
-    ticket: Ticket,
+    session: Session,
     controller: Option<ControllerId>,
     /// Always has news: gauges that nobody counts.
     is_restless: bool,
-    seen: Option<Sums>,
+    seen: Option<Sight>,
     quiet: u32,
     has_ended: bool,
     _place: Place,
@@ -61,7 +86,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         Problem::unavailable("live_full", detail)
     })?;
     let watch = Watch {
-        ticket: session.ticket,
+        session,
         controller,
         is_restless: fields.get("of") == Some("supervision"),
         seen: None,
@@ -86,7 +111,7 @@ impl Watch {
         }
         // The first line opens the stream for the browser; a lost connection is tried again after two seconds.
         if self.seen.is_none() {
-            self.seen = Some(self.sums().await.unwrap_or(NOTHING));
+            self.seen = Some(self.look().await);
             return Some((Ok(Bytes::from_static(b"retry: 2000\n\n")), self));
         }
         loop {
@@ -99,36 +124,34 @@ impl Watch {
                 return Some((Ok(Bytes::from_static(b"event: ended\ndata:\n\n")), self));
             }
             self.quiet += 1;
-            let sums = self.sums().await;
-            if self.is_restless || sums.is_some_and(|sums| self.seen != Some(sums)) {
-                self.seen = sums.or(self.seen);
+            let sight = self.look().await;
+            let is_due = self.is_restless || self.quiet >= QUIET_LOOKS;
+            if is_due || sight.is_restless() || self.seen.as_ref() != Some(&sight) {
+                self.seen = Some(sight);
                 self.quiet = 0;
                 return Some((Ok(Bytes::from_static(b"event: changed\ndata:\n\n")), self));
-            }
-            if self.quiet >= QUIET_LOOKS {
-                self.quiet = 0;
-                return Some((Ok(Bytes::from_static(b": nothing new\n\n")), self));
             }
         }
     }
 
-    /// Whether the session goes on; a page that is open alone does not keep it from becoming idle.
+    /// Whether the session goes on, as far as is known here: used elsewhere, it has a newer cookie. So the page looks
+    /// once more before it says that it has ended.
     fn may_see(&self) -> bool {
-        self.app.dashboard.sessions.is_open(&self.ticket, Timestamp::now())
-            && Sessions::principal(&self.app, &self.ticket).is_some()
+        let ticket = &self.session.ticket;
+        self.app.dashboard.sessions.is_open(ticket, Timestamp::now())
+            && Sessions::principal(&self.app, ticket).is_some()
     }
 
-    /// None while the database is away: there is no news then.
-    async fn sums(&self) -> Option<Sums> {
-        stats::sums(&self.app, self.controller).await.ok()
+    async fn look(&self) -> Sight {
+        let sums = tokio::time::timeout(PATIENCE, stats::sums(&self.app, self.controller)).await;
+        let is_own = |id| self.controller.is_none_or(|wanted| wanted == id);
+        Sight {
+            sums: sums.ok().and_then(Result::ok),
+            parts: match self.session.is_operator() {
+                true => probes::parts(&self.app),
+                false => Vec::new(),
+            },
+            is_moving: self.app.journal.backlog().iter().any(|(id, _)| is_own(*id)),
+        }
     }
 }
-
-const NOTHING: Sums = Sums {
-    accepted: 0,
-    processed: 0,
-    duplicate: 0,
-    rejected: 0,
-    failed: 0,
-    in_flight: 0,
-};

@@ -81,6 +81,11 @@ impl Shell {
         }
     }
 
+    /// Where to sign in again, and come back from.
+    pub(super) fn sign_in(&self) -> String {
+        guard::sign_in_address(&self.here)
+    }
+
     /// Kept up to date from this address.
     pub(super) fn live(self, address: impl Into<String>) -> Self {
         Self {

@@ -68,7 +68,7 @@ pub(crate) struct ShownOutcome {
     pub(crate) mapping_version: Option<u64>,
     /// The replay that it is of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    replay_id: Option<ReplayId>,
+    pub(crate) replay_id: Option<ReplayId>,
 }
 
 impl From<PastOutcome> for ShownOutcome {

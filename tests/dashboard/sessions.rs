@@ -136,6 +136,8 @@ fn pages_and_the_theme_work_without_javascript() {
     browser.click(".topbar a[href='/overview']");
     browser.without_scripts(false);
     browser.wait_for_text("Events received");
+    let text = browser.text("main");
+    assert!(!text.contains("Connecting") && !text.contains("Pause"), "{text}");
     assert_eq!(
         browser.run("return document.documentElement.dataset.theme", json!([])),
         "dark"
@@ -244,6 +246,22 @@ fn those_who_guess_are_kept_waiting_even_with_the_right_token() {
     stranger
         .post("/sign-in", &[("token", &conduit.admin_token())])
         .expect(429);
+}
+
+#[test]
+fn a_page_that_is_read_again_by_itself_does_not_keep_the_session() {
+    let conduit = Conduit::start();
+    let visitor = Visitor::signed_in(&conduit, &conduit.admin_token());
+    let by_itself = || {
+        let answer = visitor.send("GET", "/controllers", &[("x-conduit-refresh", "1")], "");
+        answer.expect(200).header("set-cookie").map(str::to_owned)
+    };
+    wait_for("a cookie that is worth sealing anew", || {
+        assert_eq!(by_itself(), None);
+        let asked_for = visitor.get("/controllers").expect(200);
+        asked_for.header("set-cookie").map(str::to_owned)
+    });
+    assert_eq!(by_itself(), None);
 }
 
 #[test]

@@ -110,6 +110,20 @@ fn from_the_first_sign_in_to_a_verified_log() {
     browser.go(&format!("{}/events/{broken}", conduit.url));
     browser.click("form[action$='/replay'] button");
     browser.wait_for_text("It was replayed. It is processed now.");
+    browser.wait_for_text("Run again from there, under version 2 of the mapping.");
+    let replayed = "return [...document.querySelectorAll('.timeline li')].map((line) => \
+         [line.querySelector('strong').innerText, line.querySelector('.took').innerText !== ''])";
+    assert_eq!(
+        browser.run(replayed, json!([])),
+        json!([
+            ["Received", false],
+            ["Durable", true],
+            ["Replayed", false],
+            ["Extracted", true],
+            ["Resolved", true],
+            ["Processed", true]
+        ])
+    );
     browser.wait_for_text("Its outcomes");
     browser.wait_for_text("version 2");
 
@@ -134,6 +148,10 @@ fn from_the_first_sign_in_to_a_verified_log() {
     // A key is rotated: the old one serves beside the new one.
     browser.click(".sidebar a[href='/integrations']");
     browser.click("#main td a.row");
+    let state = browser.run(
+        "return document.querySelector(\"form[action$='/rotate'] [name='state']\").value",
+        json!([]),
+    );
     browser.click("form[action$='/rotate'] button");
     browser.wait_for_text("A new API key for Web shop");
     let rotated = shown(&browser, "api-key");
@@ -143,6 +161,14 @@ fn from_the_first_sign_in_to_a_verified_log() {
     }
     // The same form again does not end the grace of the old key.
     browser.run("history.back()", json!([]));
+    browser.wait_until(
+        "return document.readyState === 'complete' && document.querySelector(\"form[action$='/rotate']\") !== null",
+    );
+    // The browser may have read the page again meanwhile, which then knows of the rotation.
+    browser.run(
+        "document.querySelector(\"form[action$='/rotate'] [name='state']\").value = arguments[0]",
+        json!([state]),
+    );
     browser.click("form[action$='/rotate'] button");
     browser.wait_for_text("It was rotated meanwhile");
     send(&conduit, &url, &authorization, &secret, &order(5, "cy@shop.example"));

@@ -45,8 +45,7 @@ async function copy(button) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
-  const pause = event.target.closest("[data-pause]");
-  if (pause) setPaused(pause.getAttribute("aria-pressed") !== "true");
+  if (event.target.closest("[data-pause]")) setPaused(!paused);
 });
 
 // A category that is chosen is explained beside its field.
@@ -65,87 +64,218 @@ document.addEventListener("change", (event) => {
   if (event.target.matches?.("select[data-submit]")) event.target.form.requestSubmit();
 });
 
+// What is live: a stream says that there is news, and the page is read again.
+let source;
+let connection = "connecting"; // or "open", "refused", "ended"
 let paused = false;
+let stale = false; // The page could not be read again.
+let held = false; // The reader is at work in what would go.
 let pending = false;
 let refreshing = false;
 let last = 0;
 
-function setState(state, word) {
+function state() {
+  if (connection === "ended") return ["off", "Signed out"];
+  if (paused) return ["off", "Paused"];
+  if (connection !== "open") return ["off", connection === "refused" ? "Not live" : "Connecting"];
+  if (stale) return ["off", "Not up to date"];
+  return held ? ["off", "Waiting"] : ["on", "Live"];
+}
+
+function showState() {
+  const [lamp, word] = state();
   for (const place of document.querySelectorAll("[data-live-state]")) {
-    place.dataset.state = state;
-    place.querySelector("[data-word]").textContent = word;
+    place.dataset.state = lamp;
+    const shown = place.querySelector("[data-word]");
+    // The same word again would be read out again.
+    if (shown.textContent !== word) shown.textContent = word;
   }
 }
 
 function setPaused(to) {
   paused = to;
-  for (const button of document.querySelectorAll("[data-pause]")) {
-    button.setAttribute("aria-pressed", String(paused));
-    button.querySelector("[data-word]").textContent = paused ? "Resume" : "Pause";
-  }
-  setState(paused ? "paused" : "on", paused ? "Paused" : "Live");
-  if (!paused && pending) refresh();
+  for (const word of document.querySelectorAll("[data-pause] [data-word]")) word.textContent = paused ? "Resume" : "Pause";
+  showState();
+  if (!paused) refresh();
 }
 
-// Reads the page again, and takes over the regions that are marked as live. One in which the reader is at work stays.
+// Reads the page again, once a second at the most.
 async function refresh() {
   pending = true;
-  if (paused || refreshing || document.hidden) return;
-  const wait = 1000 - (Date.now() - last);
-  if (wait > 0) { setTimeout(refresh, wait); refreshing = true; setTimeout(() => { refreshing = false; }, wait - 1); return; }
+  if (refreshing) return;
   refreshing = true;
-  pending = false;
-  try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
-    if (answer.ok && !answer.redirected) replaceRegions(new DOMParser().parseFromString(await answer.text(), "text/html"));
-  } catch { /* The stream says when the server is back. */ }
-  last = Date.now();
+  while (pending && !paused && !document.hidden && connection !== "ended") {
+    const wait = last + 1000 - Date.now();
+    if (wait > 0) {
+      await new Promise((done) => setTimeout(done, wait));
+      continue;
+    }
+    pending = false;
+    await readAgain();
+    last = Date.now();
+  }
   refreshing = false;
-  if (pending) refresh();
 }
 
-function replaceRegions(page) {
-  for (const region of document.querySelectorAll("[data-region]")) {
-    const fresh = page.getElementById(region.id);
-    if (!fresh || fresh.innerHTML === region.dataset.shown) continue;
-    const inside = region.contains(document.activeElement) && document.activeElement !== document.body;
-    if (inside || region.matches(":hover") && region.querySelector("details[open]")) continue;
-    const known = new Set([...region.querySelectorAll("[data-key]")].map((row) => row.dataset.key));
-    const open = [...region.querySelectorAll("details[open][id]")].map((details) => details.id);
-    const shown = fresh.innerHTML;
-    region.replaceChildren(...fresh.childNodes);
-    region.dataset.shown = shown;
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    if (known.size > 0) {
-      for (const row of region.querySelectorAll("[data-key]")) {
-        if (!known.has(row.dataset.key)) row.classList.add("fresh");
-      }
-    }
-    localise(region);
+// The header says that nobody asked for it: the session does not count as used.
+function ask() {
+  const headers = { accept: "text/html", "x-conduit-refresh": "1" };
+  return fetch(location.href, { headers, credentials: "same-origin", signal: AbortSignal.timeout(15000) });
+}
+
+function isSignedOut(answer) {
+  return answer.redirected && new URL(answer.url).pathname === "/sign-in";
+}
+
+async function readAgain() {
+  const late = setTimeout(() => { stale = true; showState(); }, 3000);
+  try {
+    const answer = await ask();
+    if (isSignedOut(answer)) end();
+    else if (answer.ok) takeOver(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    stale = !answer.ok;
+  } catch {
+    stale = true;
+  }
+  clearTimeout(late);
+  showState();
+}
+
+// The session is over: what is shown stays, with a way to sign in and come back.
+function end() {
+  source.close();
+  connection = "ended";
+  showState();
+  for (const link of document.querySelectorAll("[data-sign-in]")) link.hidden = false;
+  for (const button of document.querySelectorAll("[data-pause]")) {
+    if (button === document.activeElement) document.querySelector("[data-sign-in]").focus();
+    button.hidden = true;
   }
 }
 
-function listen(address) {
-  const source = new EventSource(address);
+function takeOver(page) {
+  if (paused) {
+    pending = true;
+    return;
+  }
+  held = false;
+  for (const region of document.querySelectorAll("[data-region]")) {
+    const fresh = page.getElementById(region.id);
+    if (!fresh) continue;
+    const row = region.contains(document.activeElement) && document.activeElement.closest("[data-key]");
+    if (row && !fresh.querySelector(`[data-key="${CSS.escape(row.dataset.key)}"]`)) {
+      held = true;
+      continue;
+    }
+    localise(fresh);
+    const known = new Set([...region.querySelectorAll("[data-key]")].map((row) => row.dataset.key));
+    become(region, fresh);
+    if (known.size === 0) continue;
+    for (const row of region.querySelectorAll("[data-key]")) {
+      if (!known.has(row.dataset.key)) row.classList.add("fresh");
+    }
+  }
+  // Nothing more happens to it.
+  if (!page.body.dataset.live) {
+    source.close();
+    for (const controls of document.querySelectorAll("[data-live-controls]")) controls.hidden = true;
+  }
+}
+
+// Makes a node's content that of a fresh one, and changes no more than differs: the focus, a selection, and what the
+// reader has opened stay.
+function become(node, fresh) {
+  let at = node.firstChild;
+  for (const wanted of [...fresh.childNodes]) {
+    const same = counterpart(at, wanted);
+    if (!same) {
+      node.insertBefore(wanted, at);
+      continue;
+    }
+    at = removeUpTo(at, same);
+    if (same.nodeType === Node.ELEMENT_NODE) {
+      takeAttributes(same, wanted);
+      become(same, wanted);
+    } else if (same.data !== wanted.data) {
+      same.data = wanted.data;
+    }
+    at = same.nextSibling;
+  }
+  removeUpTo(at, null);
+}
+
+const keyOf = (node) => node.dataset?.key || node.id || "";
+
+// What stands for the same thing: by its key wherever it is, without one only at the same place.
+function counterpart(from, wanted) {
+  for (let node = from; node; node = node.nextSibling) {
+    if (node.nodeName === wanted.nodeName && keyOf(node) === keyOf(wanted)) return node;
+    if (!keyOf(wanted)) return null;
+  }
+  return null;
+}
+
+function removeUpTo(node, end) {
+  while (node !== end) {
+    const next = node.nextSibling;
+    node.remove();
+    node = next;
+  }
+  return node;
+}
+
+function takeAttributes(node, fresh) {
+  if (node.dataset.state !== fresh.dataset.state || node.classList.contains("fresh")) fresh.classList.add("fresh");
+  for (const { name } of [...node.attributes]) {
+    if (name !== "open" && !fresh.hasAttribute(name)) node.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (name !== "open" && node.getAttribute(name) !== value) node.setAttribute(name, value);
+  }
+}
+
+function listen() {
+  source = new EventSource(document.body.dataset.live);
   source.addEventListener("open", () => {
-    if (!paused) setState("on", "Live");
+    connection = "open";
+    showState();
     // What happened before the stream was there is not told by it.
     refresh();
   });
   source.addEventListener("changed", refresh);
-  source.addEventListener("ended", () => { source.close(); setState("off", "Signed out"); });
-  source.addEventListener("error", () => {
-    setState("off", source.readyState === EventSource.CLOSED ? "Not live" : "Connecting");
+  source.addEventListener("ended", () => {
+    source.close();
+    lookAgain("connecting", 0);
   });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && pending) refresh(); });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) return lookAgain("refused", 10000);
+    connection = "connecting";
+    showState();
+  });
+}
+
+// The stream knows the session as it was when it began. If it goes on, so does the page.
+async function lookAgain(meanwhile, wait) {
+  connection = meanwhile;
+  showState();
+  try {
+    if (isSignedOut(await ask())) return end();
+  } catch { /* It is tried again all the same. */ }
+  setTimeout(listen, wait);
+}
+
+function goLive() {
+  listen();
+  document.addEventListener("visibilitychange", () => { if (pending) refresh(); });
+  document.addEventListener("focusout", () => { if (held) refresh(); });
   addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 }
 
 addEventListener("DOMContentLoaded", () => {
   localise(document);
   for (const input of document.querySelectorAll("input[data-hint]")) explain(input);
-  const address = document.body.dataset.live;
-  if (address) listen(address);
+  if (document.body.dataset.live) goLive();
 });
 
 // A long check goes on by itself.

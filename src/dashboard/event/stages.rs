@@ -1,0 +1,138 @@
+//! The stages that an event has passed, as its page shows them.
+
+use conduit_actors::event::Status;
+use conduit_actors::ids::Timestamp;
+
+use crate::dashboard::words::{Badge, Icon, Time, duration};
+use crate::http::events::Shown;
+
+/// One line of an event's way.
+pub(super) struct Stage {
+    pub(super) word: &'static str,
+    pub(super) meaning: String,
+    pub(super) class: &'static str,
+    pub(super) icon: Icon,
+    pub(super) at: Option<Time>,
+    /// How long it took; empty where nothing was at work.
+    pub(super) took: String,
+}
+
+/// The replay that an event has its outcome from.
+pub(super) struct Replayed {
+    /// When it was begun; none: nobody knows any more.
+    pub(super) at: Option<Timestamp>,
+    pub(super) mapping_version: Option<u64>,
+}
+
+/// Its stages, in order. One in flight has those that it has passed, and waits; of one that was replayed, the later ones are
+/// those of the replay, and count from it.
+pub(super) fn stages(event: &Shown, replayed: Option<&Replayed>) -> Vec<Stage> {
+    let times = &event.stages;
+    let mut stages = vec![
+        stage(
+            "Received",
+            "Both credentials and the envelope were right.",
+            "inbox",
+            Some(event.received_at),
+            None,
+        ),
+        stage(
+            "Durable",
+            "Sealed and synced in the journal: answered with 200.",
+            "shield",
+            Some(times.journaled_at),
+            Some(event.received_at),
+        ),
+    ];
+    let mut before = Some(times.journaled_at);
+    if let Some(replayed) = replayed {
+        stages.push(replay(replayed));
+        before = replayed.at;
+    }
+    for (word, meaning, icon, at) in [
+        (
+            "Extracted",
+            "Personal data found by the mapping.",
+            "spark",
+            times.extracted_at,
+        ),
+        (
+            "Resolved",
+            "The data subject was found by keyed hashes.",
+            "subjects",
+            times.resolved_at,
+        ),
+    ] {
+        // What ended early has not passed the stages in between; what is in flight, not yet.
+        if at.is_some() {
+            stages.push(stage(word, meaning, icon, at, before));
+            before = at;
+        }
+    }
+    stages.push(last(event, before));
+    stages
+}
+
+fn stage(
+    word: &'static str,
+    meaning: impl Into<String>,
+    icon: &'static str,
+    at: Option<Timestamp>,
+    before: Option<Timestamp>,
+) -> Stage {
+    let took = at
+        .zip(before)
+        .map(|(at, before)| duration(at.as_millis() - before.as_millis()));
+    Stage {
+        word,
+        meaning: meaning.into(),
+        class: if at.is_some() { "done" } else { "" },
+        icon: Icon(icon),
+        at: at.map(Time),
+        took: took.map_or_else(String::new, |took| format!("+{took}")),
+    }
+}
+
+/// What came before it took as long as somebody took to begin it: that is no time of the pipeline's.
+fn replay(replayed: &Replayed) -> Stage {
+    let under = match replayed.mapping_version {
+        Some(version) => format!("under version {version} of the mapping"),
+        None => "under the mapping as it stood".to_owned(),
+    };
+    let mut stage = stage(
+        "Replayed",
+        format!("Run again from there, {under}."),
+        "replay",
+        replayed.at,
+        None,
+    );
+    stage.class = "done";
+    stage
+}
+
+/// Its outcome; of one in flight, that it waits.
+fn last(event: &Shown, before: Option<Timestamp>) -> Stage {
+    let meaning = match event.status {
+        Status::Received => {
+            "Waits for the pipeline: personal data is to be extracted, and the data subject to be resolved."
+        }
+        Status::Processed => "Its activity is in the log.",
+        Status::Duplicate => "A repeat within the dedup window: dropped.",
+        Status::Rejected => "It does not fit the mapping. Its payload is kept, sealed.",
+        Status::Failed => "It kept failing for a fault of ours. Its payload is kept, sealed.",
+    };
+    let mut last = stage(
+        Badge(event.status).word(),
+        meaning,
+        "check",
+        event.stages.logged_at,
+        before,
+    );
+    last.icon = Badge(event.status).icon();
+    match event.status {
+        Status::Rejected => last.class = "is-rejected",
+        Status::Failed => last.class = "is-failed",
+        _ => {}
+    }
+    last
+}
