@@ -120,6 +120,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// With what was typed.
+    async fn filled(self, app: &App, draft: Draft, fields: &Fields) -> Result<Editor, Problem> {
+        let mut editor = self.editor(app, draft).await?;
+        editor.sample = fields.get("sample").unwrap_or_default().to_owned();
+        Ok(editor)
+    }
+
     async fn editor(self, app: &App, draft: Draft) -> Result<Editor, Problem> {
         let title = match &self.saved {
             Some(row) => row.spec.name.clone(),
@@ -130,7 +137,7 @@ impl Place<'_> {
             word: basis_word(basis),
         });
         Ok(Editor {
-            shell: Shell::new(self.request, self.session, Section::Integrations, title),
+            shell: Shell::new(self.request, self.session, Section::Integrations, title).unrepeatable(),
             version: self.saved.as_ref().map_or(0, |row| row.version),
             action: match &self.saved {
                 Some(row) => format!("/integrations/{}/edit", row.id),
@@ -196,7 +203,7 @@ pub(super) async fn post_new(posted: Posted, app: Data<App>, request: HttpReques
         saved: None,
         did: did.clone(),
     };
-    let mut editor = place.editor(&app, Draft::read(&posted.fields)).await?;
+    let mut editor = place.filled(&app, Draft::read(&posted.fields), &posted.fields).await?;
     let chosen = chosen(&posted.session.principal, &app, &did);
     if posted.fields.get("do") != Some("save") {
         let controller = chosen.ok().map(|(_, id)| id);
@@ -247,7 +254,7 @@ pub(super) async fn post_edit(
         saved: Some(row.clone()),
         did: did.to_string(),
     };
-    let mut editor = place.editor(&app, draft).await?;
+    let mut editor = place.filled(&app, draft, &posted.fields).await?;
     let expected: Option<u64> = posted.fields.text("version").and_then(|text| text.parse().ok());
     editor.version = expected.unwrap_or(row.version);
     if posted.fields.get("do") != Some("save") {
