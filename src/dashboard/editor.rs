@@ -5,6 +5,7 @@
 
 mod buttons;
 pub(super) mod draft;
+mod faults;
 mod past;
 mod trial;
 
@@ -26,7 +27,8 @@ use crate::http::guard::Principal;
 use crate::http::integrations;
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
-use draft::{Draft, DraftEvent, Faults, KINDS};
+use draft::{Draft, DraftEvent, KINDS};
+use faults::Faults;
 use past::Past;
 use trial::Trial;
 
@@ -68,8 +70,6 @@ struct Editor {
     categories: Vec<Choice>,
     bases: Vec<Basis>,
     kinds: [&'static str; 5],
-    /// The line that was added last: it gets the focus.
-    focus: String,
     open: Option<usize>,
 }
 
@@ -83,10 +83,6 @@ impl Editor {
 
     fn is_open(&self, event: &usize) -> bool {
         self.draft.events.len() <= 3 || self.open == Some(*event) || self.faults.in_event(event)
-    }
-
-    fn is_focus(&self, event: &usize, field: &usize) -> bool {
-        self.focus == format!("event-{event}-field-{field}")
     }
 }
 
@@ -158,7 +154,6 @@ impl Place<'_> {
             categories: choices(app),
             bases: bases.into(),
             kinds: KINDS,
-            focus: String::new(),
             open: None,
         })
     }
@@ -287,7 +282,7 @@ impl Editor {
     fn checked(&mut self, app: &App) -> Option<IntegrationSpec> {
         self.draft.without_blanks();
         let (spec, mut faults) = self.draft.spec();
-        if let Err(more) = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()) {
+        if let Err(more) = Mapping::compile_new(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()) {
             faults.extend(more);
         }
         if faults.is_empty() {

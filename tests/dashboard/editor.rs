@@ -129,3 +129,61 @@ fn an_integration_is_deleted_by_its_name_as_it_is_seen() {
     browser.click("form[action$='/delete'] button");
     browser.wait_for_text("No integration yet");
 }
+
+#[test]
+fn each_fault_is_reached_from_the_summary_and_by_assistive_technology() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!(
+        "{}/integrations/{}/edit#event-0-field-0",
+        conduit.url, shop.integration
+    ));
+    browser.fill("#region", "zz");
+    let long = "document.querySelector('#e0-purpose').value = 'x'.repeat(501);
+         document.querySelector('#e1-purpose').value = 'x'.repeat(501)";
+    browser.run(long, json!([]));
+    browser.fill("#e0f0-path", "a..b");
+    browser.fill("#e0f1-pii", "qqqqqqqqqqqqqqqq");
+    browser.click("button.primary[value='save']");
+    browser.wait_for_text("Some things are not right yet");
+    // The summary has the focus, and leads to each field, which says what is wrong with it.
+    browser.wait_until("return document.activeElement.id === 'said'");
+    let summary = browser.text("#said");
+    for said in [
+        "Region: is no region whose telephone numbers are known",
+        "account_created, path of field 1:",
+        "account_created, category of field 2: is no PII category: the taxonomy",
+        "contact, purpose: must have at most 500 characters",
+    ] {
+        assert!(summary.contains(said), "{summary}");
+    }
+    let unlinked = "return [...document.querySelectorAll('#said a')].filter((link) => {
+            const field = document.querySelector(link.hash);
+            const said = (field?.getAttribute('aria-describedby') ?? '').split(' ').map((id) => document.getElementById(id));
+            return field?.getAttribute('aria-invalid') !== 'true'
+                || !said.some((place) => place?.classList.contains('fault-text'));
+        }).map((link) => link.hash)";
+    assert_eq!(browser.run(unlinked, json!([])), json!([]));
+    let twice = "const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
+         return ids.filter((id, at) => ids.indexOf(id) !== at)";
+    assert_eq!(browser.run(twice, json!([])), json!([]));
+    browser.click("#said a[href='#e0f1-pii']");
+    browser.wait_until("return document.activeElement.id === 'e0f1-pii'");
+}
+
+#[test]
+fn what_is_added_has_the_focus() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!("{}/integrations/new", conduit.url));
+    for (button, added) in [
+        ("add-field:0", "e0f1-path"),
+        ("add-field:0", "e0f2-path"),
+        ("add-event", "e1-name"),
+    ] {
+        browser.click(&format!("button[value='{button}']"));
+        browser.wait_until(&format!("return document.activeElement.id === '{added}'"));
+    }
+}

@@ -39,7 +39,6 @@ impl Editor {
                 let event = number();
                 if let Some(found) = self.draft.events.get_mut(event) {
                     self.open = Some(event);
-                    self.focus = format!("event-{event}-field-{}", found.fields.len());
                     found.fields.push(DraftField::default());
                 }
             }
