@@ -2,6 +2,7 @@
 
 mod access;
 pub mod browser;
+mod editor;
 mod hostile;
 mod lists;
 mod live;

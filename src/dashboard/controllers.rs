@@ -6,6 +6,7 @@ use askama::Template;
 use conduit_actors::ids::ControllerDid;
 use uuid::Uuid;
 
+use super::confirmation::Confirmation;
 use super::credentials;
 use super::fields::Fields;
 use super::guard::{Posted, Session};
@@ -121,7 +122,7 @@ struct Controller {
     previous_until: Option<Time>,
     state: String,
     token_state: String,
-    fault: Option<&'static str>,
+    confirmation: Confirmation,
 }
 
 async fn one(
@@ -129,7 +130,7 @@ async fn one(
     app: &App,
     did: &str,
     request: &HttpRequest,
-    fault: Option<&'static str>,
+    refused: Option<Confirmation>,
 ) -> Result<HttpResponse, Problem> {
     let row = controllers::load(&session.principal, app, did).await?;
     let sums = stats::sums(app, Some(row.id)).await?;
@@ -144,7 +145,7 @@ async fn one(
         previous_until: previous_until(&row.webhook_secret).map(Time),
         state: credentials::state(&row.webhook_secret.current),
         token_state: credentials::state(&row.management_token),
-        fault,
+        confirmation: refused.unwrap_or_else(|| Confirmation::of(&row.name)),
         row,
     })
 }
@@ -168,9 +169,8 @@ pub(super) async fn delete(
 ) -> Result<HttpResponse, Problem> {
     posted.session.principal.operator()?;
     let row = controllers::load(&posted.session.principal, &app, &did).await?;
-    if posted.fields.text("name") != Some(row.name.trim()) {
-        let fault = "Nothing was deleted: type the name exactly as it is shown.";
-        return one(&posted.session, &app, &did, &request, Some(fault)).await;
+    if let Err(refused) = Confirmation::read(&row.name, &posted.fields) {
+        return one(&posted.session, &app, &did, &request, Some(refused)).await;
     }
     controllers::remove(&app, &row).await?;
     Ok(page::redirect("/controllers?said=deleted"))

@@ -5,6 +5,7 @@
 
 mod buttons;
 pub(super) mod draft;
+mod faults;
 mod past;
 mod trial;
 
@@ -26,7 +27,8 @@ use crate::http::guard::Principal;
 use crate::http::integrations;
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
-use draft::{Draft, DraftEvent, Faults, KINDS};
+use draft::{Draft, DraftEvent, KINDS};
+use faults::Faults;
 use past::Past;
 use trial::Trial;
 
@@ -68,8 +70,6 @@ struct Editor {
     categories: Vec<Choice>,
     bases: Vec<Basis>,
     kinds: [&'static str; 5],
-    /// The line that was added last: it gets the focus.
-    focus: String,
     open: Option<usize>,
 }
 
@@ -83,10 +83,6 @@ impl Editor {
 
     fn is_open(&self, event: &usize) -> bool {
         self.draft.events.len() <= 3 || self.open == Some(*event) || self.faults.in_event(event)
-    }
-
-    fn is_focus(&self, event: &usize, field: &usize) -> bool {
-        self.focus == format!("event-{event}-field-{field}")
     }
 }
 
@@ -120,6 +116,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// With what was typed.
+    async fn filled(self, app: &App, draft: Draft, fields: &Fields) -> Result<Editor, Problem> {
+        let mut editor = self.editor(app, draft).await?;
+        editor.sample = fields.get("sample").unwrap_or_default().to_owned();
+        Ok(editor)
+    }
+
     async fn editor(self, app: &App, draft: Draft) -> Result<Editor, Problem> {
         let title = match &self.saved {
             Some(row) => row.spec.name.clone(),
@@ -130,7 +133,7 @@ impl Place<'_> {
             word: basis_word(basis),
         });
         Ok(Editor {
-            shell: Shell::new(self.request, self.session, Section::Integrations, title),
+            shell: Shell::new(self.request, self.session, Section::Integrations, title).unrepeatable(),
             version: self.saved.as_ref().map_or(0, |row| row.version),
             action: match &self.saved {
                 Some(row) => format!("/integrations/{}/edit", row.id),
@@ -151,7 +154,6 @@ impl Place<'_> {
             categories: choices(app),
             bases: bases.into(),
             kinds: KINDS,
-            focus: String::new(),
             open: None,
         })
     }
@@ -196,7 +198,7 @@ pub(super) async fn post_new(posted: Posted, app: Data<App>, request: HttpReques
         saved: None,
         did: did.clone(),
     };
-    let mut editor = place.editor(&app, Draft::read(&posted.fields)).await?;
+    let mut editor = place.filled(&app, Draft::read(&posted.fields), &posted.fields).await?;
     let chosen = chosen(&posted.session.principal, &app, &did);
     if posted.fields.get("do") != Some("save") {
         let controller = chosen.ok().map(|(_, id)| id);
@@ -247,7 +249,7 @@ pub(super) async fn post_edit(
         saved: Some(row.clone()),
         did: did.to_string(),
     };
-    let mut editor = place.editor(&app, draft).await?;
+    let mut editor = place.filled(&app, draft, &posted.fields).await?;
     let expected: Option<u64> = posted.fields.text("version").and_then(|text| text.parse().ok());
     editor.version = expected.unwrap_or(row.version);
     if posted.fields.get("do") != Some("save") {
@@ -280,7 +282,7 @@ impl Editor {
     fn checked(&mut self, app: &App) -> Option<IntegrationSpec> {
         self.draft.without_blanks();
         let (spec, mut faults) = self.draft.spec();
-        if let Err(more) = Mapping::compile(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()) {
+        if let Err(more) = Mapping::compile_new(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()) {
             faults.extend(more);
         }
         if faults.is_empty() {

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::LegalBasis;
 
+use super::confirmation::Confirmation;
 use super::credentials;
 use super::editor::draft::kind_word;
 use super::fields::Fields;
@@ -47,7 +48,7 @@ struct Integration {
     created: Time,
     updated: Time,
     was_saved: bool,
-    fault: Option<&'static str>,
+    confirmation: Confirmation,
 }
 
 async fn page_of(
@@ -55,7 +56,7 @@ async fn page_of(
     app: &App,
     id: &str,
     request: &HttpRequest,
-    fault: Option<&'static str>,
+    refused: Option<Confirmation>,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = integrations::load(&session.principal, app, id).await?;
     let taxonomy = app.directory.taxonomy();
@@ -92,7 +93,7 @@ async fn page_of(
         was_saved: Fields::read(request.query_string().as_bytes()).get("said") == Some("saved"),
         did_segment: segment(did.as_str()),
         did: did.to_string(),
-        fault,
+        confirmation: refused.unwrap_or_else(|| Confirmation::of(&row.spec.name)),
         row,
     })
 }
@@ -115,9 +116,8 @@ pub(super) async fn delete(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
-    if posted.fields.text("name") != Some(row.spec.name.trim()) {
-        let fault = "Nothing was deleted: type the name exactly as it is shown.";
-        return page_of(&posted.session, &app, &id, &request, Some(fault)).await;
+    if let Err(refused) = Confirmation::read(&row.spec.name, &posted.fields) {
+        return page_of(&posted.session, &app, &id, &request, Some(refused)).await;
     }
     integrations::remove(&app, &did, &row).await?;
     Ok(page::redirect("/integrations?said=deleted"))

@@ -1,6 +1,6 @@
 //! The frame around each page.
 
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use askama::Template;
 
@@ -44,8 +44,8 @@ pub(super) struct Shell {
     pub(super) live: String,
     /// `light`, `dark`, or `auto`: as the reader's system has it.
     pub(super) theme: &'static str,
-    /// Where to come back to when the theme is changed.
-    pub(super) here: String,
+    /// Where to come back to when the theme is changed; none: what is on the page would be lost.
+    pub(super) here: Option<String>,
     pub(super) style: &'static str,
     pub(super) script: &'static str,
     pub(super) icon: &'static str,
@@ -74,7 +74,7 @@ impl Shell {
             csrf: String::new(),
             live: String::new(),
             theme: theme(guard::cookie(request.headers(), "conduit_theme").unwrap_or_default()),
-            here: here.to_owned(),
+            here: (request.method() == Method::GET).then(|| here.to_owned()),
             style: &STYLE.address,
             script: &SCRIPT.address,
             icon: &ICON.address,
@@ -83,7 +83,12 @@ impl Shell {
 
     /// Where to sign in again, and come back from.
     pub(super) fn sign_in(&self) -> String {
-        guard::sign_in_address(&self.here)
+        guard::sign_in_address(self.here.as_deref().unwrap_or("/overview"))
+    }
+
+    /// Holds what is lost when its address is gone to again.
+    pub(super) fn unrepeatable(self) -> Self {
+        Self { here: None, ..self }
     }
 
     /// Kept up to date from this address.

@@ -59,7 +59,7 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
     let next = next(&sent.fields);
     let refuse = |status: HttpResponse, fault: String| {
         let mut shell = Shell::bare(&request, "Sign in");
-        shell.here = "/sign-in".to_owned();
+        shell.here = Some("/sign-in".to_owned());
         let page = SignIn {
             shell,
             next: next.clone(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{DedupDefaults, EventMapping, FieldMapping, Path};
 use super::{DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
 use crate::ids::{EventType, ProcessorId};
-use crate::taxonomy::normalise::contact::is_region;
+use crate::taxonomy::normalise::contact::{has_numbers, is_region};
 use crate::taxonomy::{Category, Normaliser, Taxonomy};
 
 const MAX_EVENTS: usize = 200;
@@ -61,6 +61,19 @@ pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
             pointer: "/name".to_owned(),
             code: "name_invalid",
             message: "must not have control characters".to_owned(),
+        });
+    }
+    // Two letters that are no region's code do nothing: national numbers stay without their country code.
+    if spec
+        .default_region
+        .as_ref()
+        .is_some_and(|region| is_region(region) && !has_numbers(region))
+    {
+        faults.push(MappingFault {
+            pointer: "/defaultRegion".to_owned(),
+            code: "default_region_invalid",
+            message: "is no region whose telephone numbers are known: give its ISO 3166-1 alpha-2 code, as DE"
+                .to_owned(),
         });
     }
     faults
@@ -199,10 +212,11 @@ impl Checker<'_> {
     fn category(&mut self, key: &str, field: &FieldSpec, pointer: &str) -> Option<Arc<Category>> {
         let Some(category) = self.taxonomy.get(key) else {
             let known = self.taxonomy.categories().iter().map(|category| &*category.key);
-            let hint = nearest(key, known)
-                .map(|near| format!("; did you mean {near}?"))
-                .unwrap_or_default();
-            let message = format!("is no PII category{hint} See GET /api/v1/taxonomy");
+            let hint = nearest(key, known).map_or_else(
+                || ": the taxonomy lists those that there are".to_owned(),
+                |near| format!("; did you mean {near}?"),
+            );
+            let message = format!("is no PII category{hint}");
             self.fault(format!("{pointer}/pii"), "category_unknown", message);
             return None;
         };

@@ -125,3 +125,26 @@ fn paths_read_back_as_they_were_written() {
         assert!(Path::parse(path).is_err(), "{path}");
     }
 }
+
+#[test]
+fn a_region_without_telephone_numbers_is_refused_when_it_is_new() {
+    let spec = |region: &str| -> IntegrationSpec {
+        let event = json!({"name": "a"});
+        serde_json::from_value(json!({"name": "n", "defaultRegion": region, "events": [event]})).unwrap()
+    };
+    let taxonomy = Arc::new(Taxonomy::bundled());
+    let defaults = DedupDefaults { window_seconds: 60 };
+    for known in ["DE", "US", "GB", "JE"] {
+        Mapping::compile_new(&spec(known), &taxonomy, defaults).unwrap();
+    }
+    for unknown in ["ZZ", "XX", "001", "Germany"] {
+        let faults = Mapping::compile_new(&spec(unknown), &taxonomy, defaults).unwrap_err();
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| (fault.pointer.as_str(), fault.code))
+            .collect();
+        assert_eq!(faults, [("/defaultRegion", "default_region_invalid")], "{unknown}");
+    }
+    // One that was saved before goes on.
+    Mapping::compile(&spec("ZZ"), &taxonomy, defaults).unwrap();
+}

@@ -1,4 +1,4 @@
-// Shows times in the reader's zone, copies, filters category pickers, and keeps what is live up to date. Everything else
+// Shows times in the reader's zone, copies, explains categories, changes the theme in place, and keeps what is live up to date. Everything else
 // works without it.
 "use strict";
 
@@ -62,6 +62,23 @@ document.addEventListener("input", (event) => {
 // Selects that filter send their form.
 document.addEventListener("change", (event) => {
   if (event.target.matches?.("select[data-submit]")) event.target.form.requestSubmit();
+});
+
+// The theme changes without leaving the page, on which there may be what is shown once, or not saved yet.
+function setTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  for (const button of document.querySelectorAll("[data-theme-form] button")) {
+    button.setAttribute("aria-pressed", String(button.value === theme));
+  }
+}
+document.addEventListener("submit", (event) => {
+  const theme = event.target.matches("[data-theme-form]") && event.submitter?.value;
+  if (!theme) return;
+  event.preventDefault();
+  setTheme(theme);
+  // The answer leads to a page, which is not asked for. If the choice is not kept, it holds for this page.
+  const body = new URLSearchParams({ theme });
+  fetch(event.target.action, { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => {});
 });
 
 // What is live: a stream says that there is news, and the page is read again.

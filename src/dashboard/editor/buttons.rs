@@ -12,7 +12,6 @@ use crate::http::App;
 impl Editor {
     /// Does what a button says that changes nothing but the form.
     pub(super) async fn act(&mut self, app: &Data<App>, fields: &Fields, controller: Option<ControllerId>) {
-        self.sample = fields.get("sample").unwrap_or_default().to_owned();
         let asked = fields.get("do").unwrap_or_default();
         let mut parts = asked.split(':');
         let name = parts.next().unwrap_or_default();
@@ -40,7 +39,6 @@ impl Editor {
                 let event = number();
                 if let Some(found) = self.draft.events.get_mut(event) {
                     self.open = Some(event);
-                    self.focus = format!("event-{event}-field-{}", found.fields.len());
                     found.fields.push(DraftField::default());
                 }
             }

@@ -1,6 +1,6 @@
 //! A mapping as it stands in the editor's form: texts, which may not be right yet.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use conduit_actors::event::LegalBasis;
 use conduit_actors::mapping::suggest::Suggestion;
@@ -315,49 +315,6 @@ fn fault(pointer: String, message: &str) -> MappingFault {
         pointer,
         code: "value_invalid",
         message: message.to_owned(),
-    }
-}
-
-/// What is wrong, by where it is.
-#[derive(Default)]
-pub(in crate::dashboard) struct Faults(HashMap<String, String>);
-
-impl Faults {
-    pub(super) fn new<'a>(found: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut by_pointer: HashMap<String, String> = HashMap::new();
-        for (pointer, message) in found {
-            let place = by_pointer.entry(pointer.to_owned()).or_default();
-            if !place.is_empty() {
-                place.push_str("; ");
-            }
-            place.push_str(message);
-        }
-        Self(by_pointer)
-    }
-
-    pub(in crate::dashboard) fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Of the whole form.
-    pub(in crate::dashboard) fn at(&self, pointer: &str) -> &str {
-        self.0.get(pointer).map_or("", String::as_str)
-    }
-
-    /// Of an event.
-    pub(in crate::dashboard) fn event(&self, event: &usize, column: &str) -> &str {
-        self.at(&format!("/events/{event}/{column}"))
-    }
-
-    /// Of a field.
-    pub(in crate::dashboard) fn field(&self, event: &usize, field: &usize, column: &str) -> &str {
-        self.at(&format!("/events/{event}/fields/{field}/{column}"))
-    }
-
-    /// Whether anything of an event is wrong: it is shown open then.
-    pub(in crate::dashboard) fn in_event(&self, event: &usize) -> bool {
-        let prefix = format!("/events/{event}/");
-        self.0.keys().any(|pointer| pointer.starts_with(&prefix))
     }
 }
 

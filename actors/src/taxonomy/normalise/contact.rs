@@ -39,9 +39,14 @@ pub(super) fn phone(raw: &str, default_region: Option<&str>) -> Result<String, I
     }
 }
 
-/// Whether telephone numbers of this region (ISO 3166-1 alpha-2) are known.
+/// Whether it is written as a region's code is (ISO 3166-1 alpha-2).
 pub(crate) fn is_region(code: &str) -> bool {
     Region::from_code(code).is_ok()
+}
+
+/// Whether telephone numbers of this region are known.
+pub(crate) fn has_numbers(code: &str) -> bool {
+    Region::from_code(code).is_ok_and(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(region).is_some())
 }
 
 /// A number of this region (ISO 3166-1 alpha-2) that is published as an example, as it is dialled within it.

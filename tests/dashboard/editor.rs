@@ -1,0 +1,189 @@
+//! The mapping's editor: what is typed there is saved when that is meant, and is not lost before.
+
+use serde_json::{Value, json};
+
+use super::browser::Browser;
+use super::sessions::Visitor;
+use super::{assert_quiet, sign_in};
+use crate::common::{Conduit, Tenant, tenant};
+
+const ENTER: &str = "\u{e007}";
+
+fn shop() -> (Conduit, Tenant) {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    (conduit, shop)
+}
+
+fn api_path(shop: &Tenant) -> String {
+    format!("/api/v1/integrations/custom/{}", shop.integration)
+}
+
+fn live(conduit: &Conduit, shop: &Tenant) -> Value {
+    shop.call(conduit, "GET", &api_path(shop), None).json()
+}
+
+fn value(browser: &Browser, field: &str) -> Value {
+    browser.run("return document.querySelector(arguments[0]).value", json!([field]))
+}
+
+#[test]
+fn enter_in_a_field_checks_the_mapping_and_saves_nothing() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    let edit = format!("{}/integrations/{}/edit", conduit.url, shop.integration);
+    for field in ["#name", "#dedup_window", "#e0-purpose", "#e0f0-path"] {
+        browser.go(&edit);
+        let focus = "document.querySelector('#event-0').open = true; document.querySelector(arguments[0]).focus()";
+        browser.run(focus, json!([field]));
+        browser.press(ENTER);
+        browser.wait_for_text("The mapping is right. It is not saved yet.");
+    }
+    assert_eq!(live(&conduit, &shop)["version"], 1);
+    browser.go(&format!("{}/integrations/new", conduit.url));
+    browser.fill("#name", "Typed");
+    browser.press(ENTER);
+    browser.wait_for_text("not right yet");
+    assert_eq!(value(&browser, "#name"), "Typed");
+}
+
+#[test]
+fn what_was_pasted_stays_when_saving_fails() {
+    const SAMPLE: &str = r#"{"email": "pasted@shop.example"}"#;
+    let (conduit, shop) = shop();
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    let escaped = SAMPLE.replace('"', "&#34;");
+    for path in [
+        "/integrations/new".to_owned(),
+        format!("/integrations/{}/edit", shop.integration),
+    ] {
+        let fields = [("do", "save"), ("sample", SAMPLE), ("name", "")];
+        let page = visitor.change(&path, &fields).expect(200).text;
+        assert!(page.contains("not right yet") && page.contains(&escaped), "{page}");
+    }
+}
+
+#[test]
+fn another_theme_loses_nothing_of_the_page() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    let integration = format!("{}/integrations/{}", conduit.url, shop.integration);
+    let theme = "return document.documentElement.dataset.theme";
+    let is_pressed = "return document.querySelector('.sidebar button[value=\"dark\"]').getAttribute('aria-pressed')";
+
+    // What is typed stays, and the choice is kept.
+    browser.go(&format!("{integration}/edit"));
+    browser.fill("#sample", "{}");
+    browser.click(".sidebar button[value='dark']");
+    browser.wait_until("return document.documentElement.dataset.theme === 'dark'");
+    assert_eq!(browser.run(is_pressed, json!([])), "true");
+    assert_eq!(value(&browser, "#sample"), "{}");
+    browser
+        .wait_until("return performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('/theme'))");
+    browser.go(&integration);
+    assert_eq!(browser.run(theme, json!([])), "dark");
+
+    // So does what is shown once.
+    browser.click("form[action$='/rotate'] button");
+    browser.wait_for_text("A new API key");
+    let key = browser.text("#api-key");
+    browser.click(".sidebar button[value='light']");
+    browser.wait_until("return document.documentElement.dataset.theme === 'light'");
+    assert_eq!(browser.text("#api-key"), key);
+    assert_quiet(&browser, &conduit);
+
+    // Without the script, there are no buttons that would lead away from it.
+    browser.without_scripts(true);
+    let shown = "return getComputedStyle(document.querySelector('.sidebar .themes')).display";
+    for (path, display) in [("", "flex"), ("/edit", "none")] {
+        browser.go(&format!("{integration}{path}"));
+        browser.without_scripts(false);
+        assert_eq!(browser.run(shown, json!([])), display, "{path}");
+        browser.without_scripts(true);
+    }
+    browser.go(&integration);
+    browser.click("form[action$='/rotate'] button");
+    browser.without_scripts(false);
+    browser.wait_for_text("A new API key");
+    assert_eq!(browser.run(shown, json!([])), "none");
+}
+
+#[test]
+fn an_integration_is_deleted_by_its_name_as_it_is_seen() {
+    let (conduit, shop) = shop();
+    let spaced = json!({"name": "Web  <b>shop", "events": tenant::shop()["events"]});
+    shop.call(&conduit, "PUT", &api_path(&shop), Some(spaced)).expect(200);
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!("{}/integrations/{}", conduit.url, shop.integration));
+    browser.fill("#delete-name", "Web");
+    browser.click("form[action$='/delete'] button");
+    browser.wait_for_text("Nothing was deleted");
+    // It is said at the field, which has the focus and what was typed.
+    assert_eq!(value(&browser, "#delete-name"), "Web");
+    browser.wait_until("return document.activeElement.getAttribute('aria-describedby') === 'delete-name-fault'");
+    let seen = browser.text("label[for='delete-name'] strong");
+    browser.fill("#delete-name", &seen);
+    browser.click("form[action$='/delete'] button");
+    browser.wait_for_text("No integration yet");
+}
+
+#[test]
+fn each_fault_is_reached_from_the_summary_and_by_assistive_technology() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!(
+        "{}/integrations/{}/edit#event-0-field-0",
+        conduit.url, shop.integration
+    ));
+    browser.fill("#region", "zz");
+    let long = "document.querySelector('#e0-purpose').value = 'x'.repeat(501);
+         document.querySelector('#e1-purpose').value = 'x'.repeat(501)";
+    browser.run(long, json!([]));
+    browser.fill("#e0f0-path", "a..b");
+    browser.fill("#e0f1-pii", "qqqqqqqqqqqqqqqq");
+    browser.click("button.primary[value='save']");
+    browser.wait_for_text("Some things are not right yet");
+    // The summary has the focus, and leads to each field, which says what is wrong with it.
+    browser.wait_until("return document.activeElement.id === 'said'");
+    let summary = browser.text("#said");
+    for said in [
+        "Region: is no region whose telephone numbers are known",
+        "account_created, path of field 1:",
+        "account_created, category of field 2: is no PII category: the taxonomy",
+        "contact, purpose: must have at most 500 characters",
+    ] {
+        assert!(summary.contains(said), "{summary}");
+    }
+    let unlinked = "return [...document.querySelectorAll('#said a')].filter((link) => {
+            const field = document.querySelector(link.hash);
+            const said = (field?.getAttribute('aria-describedby') ?? '').split(' ').map((id) => document.getElementById(id));
+            return field?.getAttribute('aria-invalid') !== 'true'
+                || !said.some((place) => place?.classList.contains('fault-text'));
+        }).map((link) => link.hash)";
+    assert_eq!(browser.run(unlinked, json!([])), json!([]));
+    let twice = "const ids = [...document.querySelectorAll('[id]')].map((element) => element.id);
+         return ids.filter((id, at) => ids.indexOf(id) !== at)";
+    assert_eq!(browser.run(twice, json!([])), json!([]));
+    browser.click("#said a[href='#e0f1-pii']");
+    browser.wait_until("return document.activeElement.id === 'e0f1-pii'");
+}
+
+#[test]
+fn what_is_added_has_the_focus() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!("{}/integrations/new", conduit.url));
+    for (button, added) in [
+        ("add-field:0", "e0f1-path"),
+        ("add-field:0", "e0f2-path"),
+        ("add-event", "e1-name"),
+    ] {
+        browser.click(&format!("button[value='{button}']"));
+        browser.wait_until(&format!("return document.activeElement.id === '{added}'"));
+    }
+}
