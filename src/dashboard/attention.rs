@@ -1,6 +1,6 @@
 //! What needs somebody, the most urgent first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
@@ -86,10 +86,15 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
         })
 }
 
-/// Events of one kind that ended badly for one reason are one item.
+/// Events of one kind that ended badly for one reason are one item. Those of an integration that is gone are left out: there is
+/// no mapping to mend, and nothing to replay them under.
 fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow]) -> Vec<Item> {
     let mut groups: BTreeMap<(IntegrationId, &str, &str, &str), (usize, &str)> = BTreeMap::new();
-    for event in events {
+    let name_of: HashMap<_, _> = integrations
+        .iter()
+        .map(|row| (row.id, row.spec.name.as_str()))
+        .collect();
+    for event in events.iter().filter(|event| name_of.contains_key(&event.integration)) {
         if let Some(reason) = event.reasons.first() {
             let key = (
                 event.integration,
@@ -106,10 +111,7 @@ fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow
         .into_iter()
         .take(MAX_REASONS)
         .map(|((integration, event_type, ..), (count, message))| {
-            let name = integrations
-                .iter()
-                .find(|row| row.id == integration)
-                .map(|row| row.spec.name.as_str());
+            let name = name_of.get(&integration).copied().unwrap_or_default();
             let query = Serializer::new(String::new())
                 .append_pair("status", status.as_str())
                 .append_pair("integration", &integration.to_string())
@@ -124,10 +126,7 @@ fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow
                     status.as_str(),
                     if count == 1 { "event" } else { "events" }
                 ),
-                detail: format!(
-                    "{message} ({})",
-                    name.map_or_else(|| "an integration that is gone".to_owned(), isolated)
-                ),
+                detail: format!("{message} ({})", isolated(name)),
                 until: None,
                 href: format!("/events?{query}"),
                 action: "Look",

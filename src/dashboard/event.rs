@@ -25,6 +25,7 @@ struct Earlier {
     at: Time,
     why: String,
     version: Option<u64>,
+    is_replay: bool,
 }
 
 struct Reason {
@@ -92,7 +93,8 @@ pub(super) async fn get(
         } else {
             shell.live("/live")
         },
-        can_replay: matches!(event.status, Status::Rejected | Status::Failed),
+        // Without its integration there is no mapping to run it under.
+        can_replay: integration.is_some() && matches!(event.status, Status::Rejected | Status::Failed),
         is_replayed: Fields::read(request.query_string().as_bytes()).get("said") == Some("replayed"),
         history: history(&event),
         badge: Badge(event.status),
@@ -162,6 +164,7 @@ fn history(event: &Shown) -> Vec<Earlier> {
             .map(|reason| reason.message.clone())
             .unwrap_or_default(),
         version: outcome.mapping_version,
+        is_replay: outcome.replay_id.is_some(),
     };
     all.iter().rev().map(earlier).collect()
 }

@@ -102,10 +102,14 @@ fn what_is_worth_a_look_is_said_in_the_list_and_what_is_gone_has_no_link() {
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let event = shop.send(&conduit, "contact", json!({"email": "ada@shop.example", "phone": "12"}));
     assert_eq!(shop.outcome(&conduit, &event)["status"], "processed");
+    let rejected = shop.send(&conduit, "unmapped", json!({}));
+    assert_eq!(shop.outcome(&conduit, &rejected)["status"], "rejected");
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    let page = visitor.get("/overview").expect(200).text;
+    assert!(page.contains("status=rejected&#38;integration="), "{page}");
     let path = format!("/api/v1/integrations/custom/{}", shop.integration);
     shop.call(&conduit, "DELETE", &path, None).expect(204);
 
-    let visitor = Visitor::signed_in(&conduit, &shop.token);
     for list in ["/events", "/activities"] {
         let page = visitor.get(list).expect(200).text;
         assert!(page.contains("an integration that is gone"), "{list}: {page}");
@@ -113,4 +117,13 @@ fn what_is_worth_a_look_is_said_in_the_list_and_what_is_gone_has_no_link() {
     }
     let page = visitor.get("/events").text;
     assert!(page.contains("Worth a look: "), "{page}");
+
+    // There is no mapping to mend, and nothing to run it under: nobody is asked to.
+    let page = visitor.get(&format!("/events/{rejected}")).expect(200).text;
+    assert!(
+        page.contains("Why it was rejected") && !page.contains("/replay"),
+        "{page}"
+    );
+    let page = visitor.get("/overview").expect(200).text;
+    assert!(!page.contains("status=rejected&#38;integration="), "{page}");
 }
