@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cli;
 pub mod config;
+mod counts;
 pub mod credentials;
 mod dashboard;
 pub mod dedup;

@@ -1,5 +1,7 @@
 //! Logs: text for people, JSON for machines, on standard error.
 
+pub(crate) mod supervision;
+
 use std::fmt;
 use std::io::IsTerminal as _;
 
@@ -33,10 +35,10 @@ pub fn init(config: &LoggingConfig) -> Result<(), String> {
         .with_span_events(FmtSpan::NONE)
         .with_ansi(text && std::io::stderr().is_terminal());
     if text {
-        builder.finish().with(LowerStrangers).init();
+        builder.finish().with(LowerStrangers).with(supervision::Keep).init();
     } else {
         let json = builder.json().with_current_span(true).with_span_list(false);
-        json.finish().with(LowerStrangers).init();
+        json.finish().with(LowerStrangers).with(supervision::Keep).init();
     }
     Ok(())
 }

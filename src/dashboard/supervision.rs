@@ -9,20 +9,25 @@ use conduit_actors::event::Status;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::shard::ShardReport;
 use conduit_actors::supervisor::{ActorReport, ActorState};
+use tracing::Level;
 
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Number, Time, bytes, duration};
+use crate::counts::counted;
 use crate::http::App;
 use crate::http::event_list::Events;
 use crate::http::events::Shown;
 use crate::http::export::List as _;
 use crate::http::probes::{self, Readiness};
 use crate::http::problem::Problem;
+use crate::logging::supervision::{self, Line};
 use crate::store::EventFilter;
 pub(super) use rates::Rates;
 
 const DEAD_LETTERS: usize = 20;
+/// Lines of the supervision log that are shown.
+const LINES: usize = 20;
 
 struct Actor {
     report: ActorReport,
@@ -30,14 +35,17 @@ struct Actor {
     word: &'static str,
     handled: Number,
     rate: String,
+    waiting: Number,
+    restarts: String,
     failed_at: Option<Time>,
 }
 
 struct Shard {
     report: ShardReport,
     actors: Vec<Actor>,
-    backlog: Number,
-    events: Number,
+    done: String,
+    behind: Number,
+    bisected: Number,
     waiting_since: Option<Time>,
 }
 
@@ -53,13 +61,24 @@ struct DeadLetter {
     why: String,
 }
 
+/// A line of the supervision log.
+struct Logged {
+    line: Line,
+    class: &'static str,
+    icon: Icon,
+    at: Time,
+}
+
 #[derive(Template)]
 #[template(path = "supervision.html")]
 struct Supervision {
     shell: Shell,
     readiness: Readiness,
+    /// How many shards there are.
+    many: String,
     shards: Vec<Shard>,
     gauges: Vec<Gauge>,
+    log: Vec<Logged>,
     dead: Vec<DeadLetter>,
     /// Which parts of the picture are not well: the edge, the journal, the actors, the dedup window, the database.
     bad: [bool; 5],
@@ -95,11 +114,16 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     page::render(&Supervision {
         shell: Shell::new(&request, &session, Section::Supervision, "Supervision").live("/live?of=supervision"),
         gauges: gauges(&app),
+        many: match reports.len() {
+            1 => "1 shard, a thread".to_owned(),
+            many => format!("{many} shards, each a thread"),
+        },
         shards: reports
             .into_iter()
             .zip(rates)
             .map(|(report, rates)| shard(report, &rates))
             .collect(),
+        log: supervision::last(LINES).into_iter().map(logged).collect(),
         dead: dead.into_iter().map(dead_letter).collect(),
         bad,
         readiness,
@@ -119,14 +143,17 @@ fn shard(report: ShardReport, rates: &[Option<f64>]) -> Shard {
             word,
             handled: Number(actor.handled),
             rate: rate.map_or_else(String::new, |rate| format!("{rate:.0}/s")),
+            waiting: Number(actor.mailbox_depth as u64),
+            restarts: counted(actor.restarts, "restart", "restarts"),
             failed_at: actor.last_failure_at.map(Time),
             report: actor.clone(),
         }
     });
     Shard {
         actors: actors.collect(),
-        backlog: Number(report.dispatcher.backlog),
-        events: Number(report.dispatcher.events),
+        done: counted(report.dispatcher.events, "event", "events"),
+        behind: Number(report.dispatcher.backlog),
+        bisected: Number(report.dispatcher.suspects),
         waiting_since: report.dispatcher.waiting.as_ref().map(|waiting| Time(waiting.since)),
         report,
     }
@@ -147,12 +174,16 @@ fn gauges(app: &App) -> Vec<Gauge> {
         Gauge {
             word: "Journal",
             value: bytes(journal.disk_bytes),
-            note: format!("{} in {} segments", bytes(journal.in_flight_bytes), journal.segments),
+            note: format!(
+                "{} in flight, in {}",
+                bytes(journal.in_flight_bytes),
+                counted(journal.segments as u64, "segment", "segments")
+            ),
         },
         Gauge {
             word: "Last sync",
             value: format!("{:.1} ms", micros(journal.last_sync_micros)),
-            note: format!("{} batches", Number(journal.batches)),
+            note: counted(journal.batches, "batch", "batches"),
         },
         Gauge {
             word: "Dedup claims",
@@ -170,6 +201,20 @@ fn gauges(app: &App) -> Vec<Gauge> {
 #[allow(clippy::cast_precision_loss)] // A tenth of a millisecond.
 fn micros(count: u64) -> f64 {
     count as f64 / 1000.0
+}
+
+fn logged(line: Line) -> Logged {
+    let (class, icon) = match line.level {
+        Level::ERROR => ("failed", "alert"),
+        Level::WARN => ("rejected", "alert"),
+        _ => ("processed", "check"),
+    };
+    Logged {
+        class,
+        icon: Icon(icon),
+        at: Time(line.at),
+        line,
+    }
 }
 
 fn dead_letter(event: Shown) -> DeadLetter {

@@ -8,6 +8,8 @@ use conduit_actors::event::{LegalBasis, Status};
 use conduit_actors::ids::Timestamp;
 use conduit_actors::taxonomy::{Class, Special};
 
+use crate::counts::thousands;
+
 /// A drawing of 16 by 16, in the colour of the text around it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Icon(pub(super) &'static str);
@@ -128,14 +130,7 @@ pub(super) struct Number(pub(super) u64);
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
+        f.write_str(&thousands(self.0))
     }
 }
 

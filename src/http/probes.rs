@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::state::App;
+use crate::counts::{counted, thousands};
 use crate::dedup::DedupPlace;
 use crate::metrics;
 
@@ -140,14 +141,15 @@ fn journal(app: &App) -> Check {
     check(
         "journal",
         "ready",
-        format!("{} events in flight", report.in_flight_events),
+        counted(report.in_flight_events, "event in flight", "events in flight"),
     )
 }
 
 fn dedup(app: &App) -> Check {
     let (place, report) = (app.dedup.place(), app.dedup.report());
     let is_well = !report.full && !matches!(place, DedupPlace::InProcessUntilRedisIsBack(_));
-    let detail = format!("{place}; in memory {} of {} claims", report.claims, report.max_claims);
+    let most = counted(report.max_claims as u64, "claim", "claims");
+    let detail = format!("{place}; in memory {} of {most}", thousands(report.claims as u64));
     check("dedup", if is_well { "ready" } else { "degraded" }, detail)
 }
 
@@ -160,7 +162,7 @@ fn directory(app: &App) -> Check {
     if app.store.change_feed().is_some() && age > UNREAD {
         return check("directory", "degraded", format!("not read for {} s", age.as_secs()));
     }
-    check("directory", "ready", format!("{count} controllers"))
+    check("directory", "ready", counted(count as u64, "controller", "controllers"))
 }
 
 async fn database(app: &App) -> Check {

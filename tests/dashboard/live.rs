@@ -195,3 +195,44 @@ fn every_live_page_can_be_paused_and_never_says_what_is_not_so() {
     let said = browser.run("return window.said", json!([]));
     assert!(!said.as_array().unwrap().contains(&json!("Live")), "{said}");
 }
+
+#[test]
+fn supervision_has_the_lines_of_the_log_and_counts_in_words() {
+    let conduit = Conduit::with(&[
+        ("FAILPOINTS", "PiiExtractorActor::event=return"),
+        ("CONDUIT__PIPELINE__RESTART_BACKOFF_INITIAL_MS", "1"),
+    ]);
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &conduit.admin_token());
+    browser.go(&format!("{}/supervision", conduit.url));
+    browser.wait_for_text("None since this node was started");
+    let poison = shop.send(&conduit, "poison", json!({"email": "ada@shop.example"}));
+    shop.outcome(&conduit, &poison);
+    // They appear by themselves, and are those of the log.
+    let isolated = "poison event isolated: it becomes a dead letter (outcome failed), its neighbours go on";
+    for message in [
+        "actor panicked; it restarts after its backoff",
+        "actor restarted",
+        isolated,
+    ] {
+        browser.wait_until(&format!(
+            "return document.querySelector('#log').innerText.includes('{message}')"
+        ));
+        assert!(!conduit.log_lines(message).is_empty(), "{message}");
+    }
+    let log = browser.text("#log");
+    for part in [
+        "PiiExtractorActor",
+        "shard ",
+        "generation=1 ",
+        "cause=",
+        poison.as_str(),
+    ] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
+    let singular = "return document.querySelector('main').innerText.match(/\\b1 (events|restarts|segments|batches|controllers|claims)\\b/)";
+    assert_eq!(browser.run(singular, json!([])), json!(null));
+    browser.wait_for_text("of 2,000,000 claims");
+    assert_quiet(&browser, &conduit);
+}
