@@ -6,6 +6,7 @@ pub mod config;
 pub mod credentials;
 mod dashboard;
 pub mod dedup;
+mod diff;
 pub mod directory;
 pub mod http;
 pub mod journal;
