@@ -7,6 +7,7 @@ mod counts;
 pub mod credentials;
 mod dashboard;
 pub mod dedup;
+mod diff;
 pub mod directory;
 pub mod http;
 pub mod journal;

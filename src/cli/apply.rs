@@ -7,7 +7,6 @@
 mod actual;
 mod api;
 mod credentials;
-mod diff;
 mod file;
 mod plan;
 

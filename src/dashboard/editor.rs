@@ -4,6 +4,7 @@
 //! server alone knows what is right.
 
 mod buttons;
+mod conflict;
 pub(super) mod draft;
 mod faults;
 mod past;
@@ -27,6 +28,7 @@ use crate::http::guard::Principal;
 use crate::http::integrations;
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
+use conflict::Conflict;
 use draft::{Draft, DraftEvent, KINDS};
 use faults::Faults;
 use past::Past;
@@ -67,6 +69,7 @@ struct Editor {
     said: Said,
     trial: Option<Trial>,
     past: Option<Past>,
+    conflict: Option<Conflict>,
     categories: Vec<Choice>,
     bases: Vec<Basis>,
     kinds: [&'static str; 5],
@@ -151,6 +154,7 @@ impl Place<'_> {
             said: Said::default(),
             trial: None,
             past: None,
+            conflict: None,
             categories: choices(app),
             bases: bases.into(),
             kinds: KINDS,
@@ -259,15 +263,11 @@ pub(super) async fn post_edit(
     let Some(spec) = editor.checked(&app) else {
         return page::render(&editor);
     };
-    match integrations::change(&app, &did, &row, spec, Some(editor.version)).await {
+    match integrations::change(&app, &did, &row, spec.clone(), Some(editor.version)).await {
         Ok(row) => Ok(page::redirect(&format!("/integrations/{}?said=saved", row.id))),
         Err(problem) if problem.code() == "version_mismatch" => {
-            editor.version = row.version;
-            editor.said.bad = Some(format!(
-                "Somebody saved version {} meanwhile. Nothing of yours is lost: compare it with the live mapping; saving \
-                 again replaces that.",
-                row.version
-            ));
+            let (_, live) = integrations::load(&posted.session.principal, &app, &id).await?;
+            editor.overtaken(live, &spec);
             page::render(&editor)
         }
         Err(problem) => {

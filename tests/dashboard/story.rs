@@ -254,6 +254,12 @@ fn two_who_edit_at_a_time_do_not_overwrite_each_other_unknowingly() {
     world.shop.call(&world.conduit, "PUT", &path, Some(theirs)).expect(200);
     browser.click("button.primary[value='save']");
     browser.wait_for_text("Somebody saved version 2 meanwhile");
+    let differences = browser.text("#conflict");
+    assert!(
+        differences.contains("\"Theirs\"") && differences.contains("\"Mine\""),
+        "{differences}"
+    );
+    assert_eq!(super::pages::violations(&browser), Vec::<String>::new());
     let name = || world.shop.call(&world.conduit, "GET", &path, None).json()["name"].clone();
     assert_eq!(name(), "Theirs");
     browser.click("button.primary[value='save']");

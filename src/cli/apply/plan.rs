@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::actual::{Actual, Controller, Integration, controller_path};
 use super::api::Api;
 use super::credentials::Credentials;
-use super::diff::diff;
 use super::file::{Desired, DesiredController};
+use crate::diff::diff;
 
 /// One change.
 enum Step {
@@ -263,7 +263,7 @@ fn pick(answer: &Value, names: &[&str]) -> Value {
 fn changes(f: &mut fmt::Formatter<'_>, before: &Value, after: &Value) -> fmt::Result {
     diff(before, after)
         .iter()
-        .try_for_each(|line| writeln!(f, "    {line}"))
+        .try_for_each(|difference| writeln!(f, "    {difference}"))
 }
 
 impl fmt::Display for Step {

@@ -1,20 +1,50 @@
 //! What differs between two versions of a thing, field by field, for people.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde_json::Value;
 
 /// What names the elements of a list.
 const NAMES: [&str; 2] = ["name", "path"];
 
-/// One line for each difference.
-pub(super) fn diff(before: &Value, after: &Value) -> Vec<String> {
-    let mut lines = Vec::new();
-    compare("", before, after, &mut lines);
-    lines
+/// One difference. Shown, it is a line.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    /// The names that lead there, each as it can stand on a line.
+    pub(crate) place: Vec<String>,
+    pub(crate) change: Change,
 }
 
-fn compare(place: &str, before: &Value, after: &Value, lines: &mut Vec<String>) {
+/// What was done there. Values are JSON.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Added(String),
+    Removed,
+    Changed { before: String, after: String },
+    Reordered,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place.join(" ");
+        match &self.change {
+            Change::Added(value) => write!(f, "+ {place}: {value}"),
+            Change::Removed => write!(f, "- {place}"),
+            Change::Changed { before, after } => write!(f, "{place}: {before} → {after}"),
+            Change::Reordered => write!(f, "{place}: in another order"),
+        }
+    }
+}
+
+/// All differences.
+pub(crate) fn diff(before: &Value, after: &Value) -> Vec<Difference> {
+    let mut found = Vec::new();
+    compare(&[], before, after, &mut found);
+    found
+}
+
+fn compare(place: &[String], before: &Value, after: &Value, found: &mut Vec<Difference>) {
     if before == after {
         return;
     }
@@ -28,14 +58,24 @@ fn compare(place: &str, before: &Value, after: &Value, lines: &mut Vec<String>) 
                     Some(Value::Array(_)) => Value::Array(Vec::new()),
                     _ => Value::Null,
                 };
-                compare(&inside(place, name), old.unwrap_or(&none), new.unwrap_or(&none), lines);
+                compare(&inside(place, name), old.unwrap_or(&none), new.unwrap_or(&none), found);
             }
         }
         (Value::Array(old), Value::Array(new)) => match (named(old), named(new)) {
-            (Some(old), Some(new)) => compare_lists(place, &old, &new, lines),
-            _ => lines.push(format!("{place}: {} → {}", shown(before), shown(after))),
+            (Some(old), Some(new)) => compare_lists(place, &old, &new, found),
+            _ => found.push(changed(place, before, after)),
         },
-        _ => lines.push(format!("{place}: {} → {}", shown(before), shown(after))),
+        _ => found.push(changed(place, before, after)),
+    }
+}
+
+fn changed(place: &[String], before: &Value, after: &Value) -> Difference {
+    Difference {
+        place: place.to_owned(),
+        change: Change::Changed {
+            before: shown(before),
+            after: shown(after),
+        },
     }
 }
 
@@ -50,38 +90,43 @@ fn named(elements: &[Value]) -> Option<Named<'_>> {
         .collect()
 }
 
-fn compare_lists(place: &str, old: &Named<'_>, new: &Named<'_>, lines: &mut Vec<String>) {
+fn compare_lists(place: &[String], old: &Named<'_>, new: &Named<'_>, found: &mut Vec<Difference>) {
     let find = |list: &Named<'_>, name: &str| list.iter().position(|(known, _)| *known == name);
     for (name, before) in old {
         match find(new, name) {
-            Some(at) => compare(&inside(place, name), before, new[at].1, lines),
-            None => lines.push(format!("- {}", inside(place, name))),
+            Some(at) => compare(&inside(place, name), before, new[at].1, found),
+            None => found.push(Difference {
+                place: inside(place, name),
+                change: Change::Removed,
+            }),
         }
     }
     for (name, added) in new.iter().filter(|(name, _)| find(old, name).is_none()) {
-        lines.push(format!("+ {}: {}", inside(place, name), shown(added)));
+        found.push(Difference {
+            place: inside(place, name),
+            change: Change::Added(shown(added)),
+        });
     }
     let kept = |list: &Named<'_>, other: &Named<'_>| -> Vec<String> {
         let both = list.iter().filter(|(name, _)| find(other, name).is_some());
         both.map(|(name, _)| (*name).to_owned()).collect()
     };
     if kept(old, new) != kept(new, old) {
-        lines.push(format!("{place}: in another order"));
+        found.push(Difference {
+            place: place.to_owned(),
+            change: Change::Reordered,
+        });
     }
 }
 
-fn inside(place: &str, name: &str) -> String {
+fn inside(place: &[String], name: &str) -> Vec<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
     let name = if name.chars().all(plain) {
         name.to_owned()
     } else {
         format!("{name:?}")
     };
-    if place.is_empty() {
-        name
-    } else {
-        format!("{place} {name}")
-    }
+    place.iter().cloned().chain([name]).collect()
 }
 
 /// A value on one line. JSON has no control characters in its texts.
@@ -116,7 +161,8 @@ mod tests {
             "events: in another order",
             "name: \"Shop\" → \"Store\"",
         ];
-        assert_eq!(diff(&before, &after), expected);
+        let found: Vec<String> = diff(&before, &after).iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected);
         assert!(diff(&before, &before).is_empty());
         assert!(!diff(&json!({"x": [1, 2]}), &json!({"x": [2, 1]})).is_empty());
     }
