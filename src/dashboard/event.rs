@@ -144,6 +144,7 @@ async fn replayed(app: &App, event: &Shown) -> Result<Option<Replayed>, Problem>
 fn no_category(event: &Shown) -> &'static str {
     match (event.status, event.stages.extracted_at) {
         (Status::Received, _) => "Not known yet: it waits for the pipeline.",
+        (Status::Rejected, _) => "None: what is rejected is not taken further.",
         (_, Some(_)) => "No category of personal data was found in it.",
         (_, None) => "None: it ended before personal data was extracted.",
     }

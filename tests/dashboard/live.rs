@@ -163,6 +163,51 @@ fn a_list_goes_on_under_the_keyboard() {
 }
 
 #[test]
+fn a_row_with_the_focus_is_not_taken_away() {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    let lock = Lock::take(&conduit);
+    let event = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    browser.go(&format!("{}/events?status=received", conduit.url));
+    wait_for_state(&browser, "Live");
+    let row = json!([format!("#list a[href='/events/{event}']")]);
+    browser.run("document.querySelector(arguments[0]).focus()", row.clone());
+    lock.release();
+    wait_for_state(&browser, "Waiting");
+    assert_eq!(
+        browser.run(
+            "return document.activeElement === document.querySelector(arguments[0])",
+            row
+        ),
+        true
+    );
+    browser.run("document.activeElement.blur()", json!([]));
+    browser.wait_for_text("No event matches");
+    wait_for_state(&browser, "Live");
+    assert_quiet(&browser, &conduit);
+}
+
+#[test]
+fn a_page_that_cannot_be_read_again_says_so() {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!("{}/events", conduit.url));
+    wait_for_state(&browser, "Live");
+    browser.devtools("Network.enable", json!({}));
+    browser.devtools("Network.setBlockedURLs", json!({"urls": ["*/events"]}));
+    shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    wait_for_state(&browser, "Not up to date");
+    browser.devtools("Network.setBlockedURLs", json!({"urls": []}));
+    shop.send(&conduit, "contact", json!({"email": "bea@shop.example"}));
+    wait_for_state(&browser, "Live");
+    browser.wait_until("return document.querySelectorAll('#list tbody tr').length === 2");
+}
+
+#[test]
 fn every_live_page_can_be_paused_and_never_says_what_is_not_so() {
     let mut conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");

@@ -49,19 +49,14 @@ pub(super) fn stages(event: &Shown, replayed: Option<&Replayed>) -> Vec<Stage> {
         stages.push(replay(replayed));
         before = replayed.at;
     }
+    let extracted = match event.status {
+        Status::Rejected => "Looked through by the mapping, which it does not fit.",
+        _ => "Personal data found by the mapping.",
+    };
+    let resolved = "The data subject was found by keyed hashes.";
     for (word, meaning, icon, at) in [
-        (
-            "Extracted",
-            "Personal data found by the mapping.",
-            "spark",
-            times.extracted_at,
-        ),
-        (
-            "Resolved",
-            "The data subject was found by keyed hashes.",
-            "subjects",
-            times.resolved_at,
-        ),
+        ("Extracted", extracted, "spark", times.extracted_at),
+        ("Resolved", resolved, "subjects", times.resolved_at),
     ] {
         // What ended early has not passed the stages in between; what is in flight, not yet.
         if at.is_some() {
