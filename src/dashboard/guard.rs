@@ -41,6 +41,15 @@ pub(super) struct Session {
 }
 
 impl Session {
+    pub(super) fn new(app: &App, principal: Principal, ticket: Ticket, is_secure: bool) -> Self {
+        Self {
+            principal,
+            form_token: app.dashboard.sessions.form_token(&ticket),
+            ticket,
+            is_secure,
+        }
+    }
+
     pub(super) fn is_operator(&self) -> bool {
         self.principal == Principal::Operator
     }
@@ -83,12 +92,8 @@ pub(super) fn session(request: &HttpRequest) -> Option<Session> {
         .dashboard
         .sessions
         .open(secure.or_else(|| cookie(headers, COOKIE))?, Timestamp::now())?;
-    Some(Session {
-        principal: Sessions::principal(app, &ticket)?,
-        form_token: app.dashboard.sessions.form_token(&ticket),
-        ticket,
-        is_secure: secure.is_some(),
-    })
+    let principal = Sessions::principal(app, &ticket)?;
+    Some(Session::new(app, principal, ticket, secure.is_some()))
 }
 
 /// The code of the one refusal that leads to the sign-in page.
@@ -139,6 +144,47 @@ impl FromRequest for Sent {
     }
 }
 
+impl Session {
+    /// Whether a form was sent by a page of this session.
+    fn is_of(&self, fields: &Fields) -> bool {
+        let token = fields.get("csrf").unwrap_or_default();
+        token.as_bytes().ct_eq(self.form_token.as_bytes()).into()
+    }
+}
+
+/// A form that takes long to fill in. It comes through without a session, or with the token of another one, so that it is
+/// shown again and not lost; it changes nothing then.
+pub(super) struct Filled {
+    /// None: it has ended.
+    pub(super) session: Option<Session>,
+    /// Whether it may change something.
+    pub(super) is_meant: bool,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest for Filled {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = signed_in(request);
+        let sent = Sent::from_request(request, payload);
+        Box::pin(async move {
+            let Sent { fields, .. } = sent.await?;
+            let session = match session {
+                Ok(session) => Some(session),
+                Err(problem) if problem.code() == SIGN_IN_FIRST => None,
+                Err(problem) => return Err(problem),
+            };
+            Ok(Self {
+                is_meant: session.as_ref().is_some_and(|session| session.is_of(&fields)),
+                session,
+                fields,
+            })
+        })
+    }
+}
+
 /// A form that was sent by a page of this session: what every change needs.
 pub(super) struct Posted {
     pub(super) session: Session,
@@ -154,8 +200,7 @@ impl FromRequest for Posted {
         let sent = Sent::from_request(request, payload);
         Box::pin(async move {
             let (session, Sent { fields, .. }) = (session?, sent.await?);
-            let token = fields.get("csrf").unwrap_or_default();
-            if !bool::from(token.as_bytes().ct_eq(session.form_token.as_bytes())) {
+            if !session.is_of(&fields) {
                 let detail = "the form is not of this session: go back, load the page again, then send it";
                 return Err(Problem::new(
                     StatusCode::FORBIDDEN,
@@ -264,16 +309,22 @@ fn explain(request: &HttpRequest, problem: &Problem) -> HttpResponse {
 /// To the sign-in page, and from there back to where it was wanted to go.
 fn to_sign_in(request: &HttpRequest) -> HttpResponse {
     let target = request.uri().path_and_query().map_or("/", |found| found.as_str());
-    let is_page = request.method() == Method::GET && is_own_path(target) && target != "/";
-    let place = if is_page {
-        format!(
-            "/sign-in?next={}",
-            byte_serialize(target.as_bytes()).collect::<String>()
-        )
-    } else {
-        "/sign-in".to_owned()
+    let next = |target: &str| byte_serialize(target.as_bytes()).collect::<String>();
+    let place = match *request.method() {
+        _ if !is_own_path(target) || matches!(target, "/" | "/sign-out") => "/sign-in".to_owned(),
+        Method::GET => format!("/sign-in?next={}", next(target)),
+        _ => format!("/sign-in?said=ended&next={}", next(page_of_form(target))),
     };
     page::redirect(&place)
+}
+
+/// The page that a form is on, by the address to which it is sent.
+fn page_of_form(target: &str) -> &str {
+    let actions = ["/rotate", "/delete", "/replay", "/verify"];
+    actions
+        .into_iter()
+        .find_map(|action| target.strip_suffix(action))
+        .unwrap_or(target)
 }
 
 /// Whether a text is the address of a page of ours, which it is safe to go to.
