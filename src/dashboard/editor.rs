@@ -101,7 +101,7 @@ fn choices(app: &App) -> Vec<Choice> {
         Choice {
             key: category.key.to_string(),
             hint: format!(
-                "{} · {}{special} · {}",
+                "{} · {}{special} · for example {}",
                 category.label,
                 class_word(category.class),
                 category.normalise.example()

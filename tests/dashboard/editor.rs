@@ -310,3 +310,53 @@ fn what_is_kept_through_the_sign_in_is_bounded_and_belongs_to_who_signs_in() {
     assert!(place.ends_with(&shop.integration), "{place}");
     assert!(stranger.get(place).expect(200).text.contains("nothing was done"));
 }
+
+#[test]
+fn what_a_sample_has_or_lacks_is_said_in_words() {
+    let (conduit, shop) = shop();
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    for (sample, said) in [
+        (
+            r#"{"email": "ada@shop.example"}"#,
+            "1 field found, which is new; 1 looks like personal data.",
+        ),
+        (
+            r#"{"size": 4, "colour": "red"}"#,
+            "2 fields found, all of them new; none looks like personal data.",
+        ),
+        ("{}", "has no field that can be mapped: paste an event"),
+        (r#"{"event": 5}"#, "has an event that is not a text"),
+        (
+            r#"{"event": "ping"}"#,
+            "the sample has no field beside its name and time",
+        ),
+        ("[]", "must be a JSON object"),
+    ] {
+        let page = visitor.change("/integrations/new", &[("do", "suggest"), ("sample", sample)]);
+        let page = page.expect(200).text;
+        assert!(page.contains(said), "{sample}: {page}");
+        let is_good = page.contains("note good");
+        assert_eq!(is_good, said.contains("found") || said.contains("beside"), "{sample}");
+    }
+}
+
+#[test]
+fn a_category_is_found_by_its_title_and_explained() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!("{}/integrations/new", conduit.url));
+    // A browser looks for what is typed in keys and labels.
+    let labels = "return [...document.querySelectorAll('#categories option')]
+        .filter((option) => (option.value + option.label).toLowerCase().includes(arguments[0])).map((option) => option.label)";
+    for typed in ["mail", "phone", "birth"] {
+        let found = browser.run(labels, json!([typed]));
+        let first = found[0].as_str().unwrap();
+        assert!(
+            first.contains(" · ") && first.contains("for example "),
+            "{typed}: {found}"
+        );
+    }
+    browser.fill("#e0f0-pii", "user.contact.email");
+    browser.wait_until("return document.querySelector('#e0f0-hint').innerText.includes('identifies')");
+}
