@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::browser::Browser;
+use super::pages::violations;
 use super::sessions::Visitor;
 use super::{assert_quiet, sign_in};
 use crate::common::{Conduit, Tenant, tenant};
@@ -218,6 +219,7 @@ fn a_form_outlives_its_session() {
         end_session(&browser);
         browser.click(save);
         browser.wait_for_text("Sign in to go on: what you typed is kept.");
+        assert_eq!(violations(&browser), Vec::<String>::new());
         // A slip at the sign-in loses nothing either.
         browser.fill("#token", "cdt_wrong");
         browser.click("form[action='/sign-in'] button");
