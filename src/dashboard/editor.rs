@@ -20,8 +20,9 @@ use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use super::credentials;
 use super::events::{Offer, controllers};
 use super::fields::Fields;
-use super::guard::{Posted, Session};
+use super::guard::{Filled, Session};
 use super::page::{self, Section, Shell};
+use super::sign_in;
 use super::words::{Icon, basis_word, class_word, special_word};
 use crate::http::App;
 use crate::http::guard::Principal;
@@ -100,7 +101,7 @@ fn choices(app: &App) -> Vec<Choice> {
         Choice {
             key: category.key.to_string(),
             hint: format!(
-                "{} · {}{special} · {}",
+                "{} · {}{special} · for example {}",
                 category.label,
                 class_word(category.class),
                 category.normalise.example()
@@ -118,11 +119,38 @@ struct Place<'a> {
     did: String,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// A new integration.
+    fn new(session: &'a Session, request: &'a HttpRequest, did: &str) -> Self {
+        Self {
+            session,
+            request,
+            saved: None,
+            did: did.to_owned(),
+        }
+    }
+
+    /// One that there is.
+    fn of(session: &'a Session, request: &'a HttpRequest, did: &str, row: IntegrationRow) -> Self {
+        Self {
+            saved: Some(row),
+            ..Self::new(session, request, did)
+        }
+    }
+
     /// With what was typed.
-    async fn filled(self, app: &App, draft: Draft, fields: &Fields) -> Result<Editor, Problem> {
+    async fn filled(self, app: &App, fields: &Fields) -> Result<Editor, Problem> {
+        let mut draft = Draft::read(fields);
+        if let Some(row) = &self.saved {
+            draft.processor = row.processor.to_string();
+        }
         let mut editor = self.editor(app, draft).await?;
-        editor.sample = fields.get("sample").unwrap_or_default().to_owned();
+        fields.get("sample").unwrap_or_default().clone_into(&mut editor.sample);
+        if let Some(version) = fields.text("version").and_then(|text| text.parse().ok())
+            && editor.saved.is_some()
+        {
+            editor.version = version;
+        }
         Ok(editor)
     }
 
@@ -166,12 +194,7 @@ impl Place<'_> {
 /// `GET /integrations/new`
 pub(super) async fn new(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
-    let place = Place {
-        session: &session,
-        request: &request,
-        saved: None,
-        did: fields.text("did").unwrap_or_default().to_owned(),
-    };
+    let place = Place::new(&session, &request, fields.text("did").unwrap_or_default());
     page::render(&place.editor(&app, Draft::blank()).await?)
 }
 
@@ -184,29 +207,25 @@ pub(super) async fn edit(
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = integrations::load(&session.principal, &app, &id).await?;
     let draft = Draft::of(&row.spec);
-    let place = Place {
-        session: &session,
-        request: &request,
-        saved: Some(row),
-        did: did.to_string(),
-    };
+    let place = Place::of(&session, &request, did.as_str(), row);
     page::render(&place.editor(&app, draft).await?)
 }
 
 /// `POST /integrations/new`
-pub(super) async fn post_new(posted: Posted, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let did = posted.fields.text("did").unwrap_or_default().to_owned();
-    let place = Place {
-        session: &posted.session,
-        request: &request,
-        saved: None,
-        did: did.clone(),
+pub(super) async fn post_new(filled: Filled, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let Some(session) = filled.session else {
+        return sign_in::interrupted(&request, &filled.fields);
     };
-    let mut editor = place.filled(&app, Draft::read(&posted.fields), &posted.fields).await?;
-    let chosen = chosen(&posted.session.principal, &app, &did);
-    if posted.fields.get("do") != Some("save") {
+    let fields = &filled.fields;
+    let did = fields.text("did").unwrap_or_default().to_owned();
+    let mut editor = Place::new(&session, &request, &did).filled(&app, fields).await?;
+    if !filled.is_meant {
+        return editor.unsaved();
+    }
+    let chosen = chosen(&session.principal, &app, &did);
+    if fields.get("do") != Some("save") {
         let controller = chosen.ok().map(|(_, id)| id);
-        editor.act(&app, &posted.fields, controller).await;
+        editor.act(&app, fields, controller).await;
         return page::render(&editor);
     }
     let Some(spec) = editor.checked(&app) else {
@@ -219,7 +238,7 @@ pub(super) async fn post_new(posted: Posted, app: Data<App>, request: HttpReques
         Err(problem) => Err(problem),
     };
     match made {
-        Ok((did, (row, key))) => credentials::onboarded(&app, &request, &posted.session, &did, &row, &key),
+        Ok((did, (row, key))) => credentials::onboarded(&app, &request, &session, &did, &row, &key),
         Err(problem) => {
             editor.refused(&problem);
             page::render(&editor)
@@ -239,25 +258,23 @@ fn chosen(principal: &Principal, app: &App, did: &str) -> Result<(ControllerDid,
 
 /// `POST /integrations/{id}/edit`
 pub(super) async fn post_edit(
-    posted: Posted,
+    filled: Filled,
     app: Data<App>,
     id: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
-    let mut draft = Draft::read(&posted.fields);
-    draft.processor = row.processor.to_string();
-    let place = Place {
-        session: &posted.session,
-        request: &request,
-        saved: Some(row.clone()),
-        did: did.to_string(),
+    let Some(session) = filled.session else {
+        return sign_in::interrupted(&request, &filled.fields);
     };
-    let mut editor = place.filled(&app, draft, &posted.fields).await?;
-    let expected: Option<u64> = posted.fields.text("version").and_then(|text| text.parse().ok());
-    editor.version = expected.unwrap_or(row.version);
-    if posted.fields.get("do") != Some("save") {
-        editor.act(&app, &posted.fields, Some(row.controller)).await;
+    let fields = &filled.fields;
+    let (did, row) = integrations::load(&session.principal, &app, &id).await?;
+    let place = Place::of(&session, &request, did.as_str(), row.clone());
+    let mut editor = place.filled(&app, fields).await?;
+    if !filled.is_meant {
+        return editor.unsaved();
+    }
+    if fields.get("do") != Some("save") {
+        editor.act(&app, fields, Some(row.controller)).await;
         return page::render(&editor);
     }
     let Some(spec) = editor.checked(&app) else {
@@ -266,7 +283,7 @@ pub(super) async fn post_edit(
     match integrations::change(&app, &did, &row, spec.clone(), Some(editor.version)).await {
         Ok(row) => Ok(page::redirect(&format!("/integrations/{}?said=saved", row.id))),
         Err(problem) if problem.code() == "version_mismatch" => {
-            let (_, live) = integrations::load(&posted.session.principal, &app, &id).await?;
+            let (_, live) = integrations::load(&session.principal, &app, &id).await?;
             editor.overtaken(live, &spec);
             page::render(&editor)
         }
@@ -275,6 +292,27 @@ pub(super) async fn post_edit(
             page::render(&editor)
         }
     }
+}
+
+/// Shows a form again that was sent to one of the addresses here when there was no session. Nothing is saved.
+pub(super) async fn resume(
+    app: &App,
+    request: &HttpRequest,
+    session: &Session,
+    address: &str,
+    fields: &Fields,
+) -> Result<HttpResponse, Problem> {
+    let place = if address == "/integrations/new" {
+        Place::new(session, request, fields.text("did").unwrap_or_default())
+    } else {
+        let id = address
+            .strip_prefix("/integrations/")
+            .and_then(|rest| rest.strip_suffix("/edit"));
+        let id = id.ok_or_else(|| Problem::not_found("address"))?;
+        let (did, row) = integrations::load(&session.principal, app, id).await?;
+        Place::of(session, request, did.as_str(), row)
+    };
+    place.filled(app, fields).await?.unsaved()
 }
 
 impl Editor {
@@ -302,6 +340,13 @@ impl Editor {
             self.draft.events.push(DraftEvent::default());
         }
         None
+    }
+
+    /// What was sent when its session had ended.
+    fn unsaved(mut self) -> Result<HttpResponse, Problem> {
+        let said = "This is not saved: your session had ended. What you typed is all here: press the button again.";
+        self.said.bad = Some(said.to_owned());
+        page::render(&self)
     }
 
     fn refused(&mut self, problem: &Problem) {

@@ -42,6 +42,15 @@ pub(super) struct Session {
 }
 
 impl Session {
+    pub(super) fn new(app: &App, principal: Principal, ticket: Ticket, is_secure: bool) -> Self {
+        Self {
+            principal,
+            form_token: app.dashboard.sessions.form_token(&ticket),
+            ticket,
+            is_secure,
+        }
+    }
+
     pub(super) fn is_operator(&self) -> bool {
         self.principal == Principal::Operator
     }
@@ -84,12 +93,8 @@ pub(super) fn session(request: &HttpRequest) -> Option<Session> {
         .dashboard
         .sessions
         .open(secure.or_else(|| cookie(headers, COOKIE))?, Timestamp::now())?;
-    Some(Session {
-        principal: Sessions::principal(app, &ticket)?,
-        form_token: app.dashboard.sessions.form_token(&ticket),
-        ticket,
-        is_secure: secure.is_some(),
-    })
+    let principal = Sessions::principal(app, &ticket)?;
+    Some(Session::new(app, principal, ticket, secure.is_some()))
 }
 
 /// The code of the one refusal that leads to the sign-in page.
@@ -140,6 +145,47 @@ impl FromRequest for Sent {
     }
 }
 
+impl Session {
+    /// Whether a form was sent by a page of this session.
+    fn is_of(&self, fields: &Fields) -> bool {
+        let token = fields.get("csrf").unwrap_or_default();
+        token.as_bytes().ct_eq(self.form_token.as_bytes()).into()
+    }
+}
+
+/// A form that takes long to fill in. It comes through without a session, or with the token of another one, so that it is
+/// shown again and not lost; it changes nothing then.
+pub(super) struct Filled {
+    /// None: it has ended.
+    pub(super) session: Option<Session>,
+    /// Whether it may change something.
+    pub(super) is_meant: bool,
+    pub(super) fields: Fields,
+}
+
+impl FromRequest for Filled {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let session = signed_in(request);
+        let sent = Sent::from_request(request, payload);
+        Box::pin(async move {
+            let Sent { fields, .. } = sent.await?;
+            let session = match session {
+                Ok(session) => Some(session),
+                Err(problem) if problem.code() == SIGN_IN_FIRST => None,
+                Err(problem) => return Err(problem),
+            };
+            Ok(Self {
+                is_meant: session.as_ref().is_some_and(|session| session.is_of(&fields)),
+                session,
+                fields,
+            })
+        })
+    }
+}
+
 /// A form that was sent by a page of this session: what every change needs.
 pub(super) struct Posted {
     pub(super) session: Session,
@@ -155,8 +201,7 @@ impl FromRequest for Posted {
         let sent = Sent::from_request(request, payload);
         Box::pin(async move {
             let (session, Sent { fields, .. }) = (session?, sent.await?);
-            let token = fields.get("csrf").unwrap_or_default();
-            if !bool::from(token.as_bytes().ct_eq(session.form_token.as_bytes())) {
+            if !session.is_of(&fields) {
                 let detail = "the form is not of this session: go back, load the page again, then send it";
                 return Err(Problem::new(
                     StatusCode::FORBIDDEN,
@@ -264,11 +309,13 @@ fn explain(request: &HttpRequest, problem: &Problem) -> HttpResponse {
 
 /// To the sign-in page, and from there back to where it was wanted to go.
 fn to_sign_in(request: &HttpRequest) -> HttpResponse {
-    let wanted = request
-        .uri()
-        .path_and_query()
-        .filter(|_| request.method() == Method::GET);
-    page::redirect(&sign_in_address(wanted.map_or("/", |found| found.as_str())))
+    let target = request.uri().path_and_query().map_or("/", |found| found.as_str());
+    let place = match *request.method() {
+        _ if target == "/sign-out" => "/sign-in".to_owned(),
+        Method::GET => sign_in_address(target),
+        _ => sign_in_address(page_of_form(target)).replacen("?", "?said=ended&", 1),
+    };
+    page::redirect(&place)
 }
 
 /// The address of the sign-in page that leads back to this one.
@@ -278,6 +325,15 @@ pub(super) fn sign_in_address(back: &str) -> String {
     } else {
         "/sign-in".to_owned()
     }
+}
+
+/// The page that a form is on, by the address to which it is sent.
+fn page_of_form(target: &str) -> &str {
+    let actions = ["/rotate", "/token", "/delete", "/replay", "/verify"];
+    actions
+        .into_iter()
+        .find_map(|action| target.strip_suffix(action))
+        .unwrap_or(target)
 }
 
 /// Whether a text is the address of a page of ours, which it is safe to go to.

@@ -1,4 +1,7 @@
 //! Signing in and out, and the theme.
+//!
+//! A form that was filled in while its session ended goes through the sign-in page in hidden fields: what is in it may be
+//! personal data, which is to be kept nowhere.
 
 use std::time::Instant;
 
@@ -9,6 +12,7 @@ use askama::Template;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::personal::Secret;
 
+use super::editor;
 use super::fields::Fields;
 use super::guard::{self, Posted, Sent, Session, is_own_path};
 use super::page::{self, Shell, redirect};
@@ -23,7 +27,46 @@ use crate::http::problem::Problem;
 struct SignIn {
     shell: Shell,
     next: String,
+    /// What happened, if one did not come here to begin with.
+    said: Option<&'static str>,
+    kept: Vec<(String, String)>,
     fault: Option<String>,
+}
+
+/// Of a form that is kept, at most: its values, with their names.
+const MAX_KEPT_BYTES: usize = 256 << 10;
+const MAX_KEPT_FIELDS: usize = 5_000;
+/// The sign-in page's own fields, and those that a page makes anew.
+const NOT_KEPT: [&str; 5] = ["token", "next", "kept", "csrf", "do"];
+
+const NOTHING_DONE: &str = "Your session had ended, so nothing was done. Sign in, then do it again.";
+const KEPT: &str = "Your session ended before this was saved. Sign in to go on: what you typed is kept.";
+const TOO_LONG: &str =
+    "Your session ended before this was saved, and what you typed is too long to be kept. Sign in, then do it again.";
+
+/// The fields of a form that are kept; none: they are too many, or too long.
+fn keep(fields: &Fields) -> Option<Vec<(String, String)>> {
+    let kept = || fields.iter().filter(|(name, _)| !NOT_KEPT.contains(name));
+    let bytes: usize = kept().map(|(name, value)| name.len() + value.len()).sum();
+    let is_short = bytes <= MAX_KEPT_BYTES && kept().count() <= MAX_KEPT_FIELDS;
+    is_short.then(|| {
+        kept()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    })
+}
+
+/// The sign-in page for a form whose session has ended.
+pub(super) fn interrupted(request: &HttpRequest, fields: &Fields) -> Result<HttpResponse, Problem> {
+    let kept = keep(fields);
+    let page = SignIn {
+        shell: Shell::bare(request, "Sign in"),
+        next: request.path().to_owned(),
+        said: Some(if kept.is_some() { KEPT } else { TOO_LONG }),
+        kept: kept.unwrap_or_default(),
+        fault: None,
+    };
+    page::render_as(HttpResponse::Unauthorized(), &page)
 }
 
 /// `GET /`
@@ -42,13 +85,16 @@ fn next(fields: &Fields) -> String {
 
 /// `GET /sign-in`
 pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let next = next(&Fields::read(request.query_string().as_bytes()));
+    let fields = Fields::read(request.query_string().as_bytes());
+    let next = next(&fields);
     if guard::session(&request).is_some() {
         return Ok(redirect(&next));
     }
     page::render(&SignIn {
         shell: Shell::bare(&request, "Sign in"),
         next,
+        said: (fields.get("said") == Some("ended")).then_some(NOTHING_DONE),
+        kept: Vec::new(),
         fault: None,
     })
 }
@@ -57,12 +103,17 @@ pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
 pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (address, now) = (app.client_address(&request), Instant::now());
     let next = next(&sent.fields);
+    let is_kept = sent.fields.get("kept").is_some();
     let refuse = |status: HttpResponse, fault: String| {
         let mut shell = Shell::bare(&request, "Sign in");
-        shell.here = Some("/sign-in".to_owned());
+        if !is_kept {
+            shell.here = Some("/sign-in".to_owned());
+        }
         let page = SignIn {
             shell,
             next: next.clone(),
+            said: is_kept.then_some(KEPT),
+            kept: keep(&sent.fields).filter(|_| is_kept).unwrap_or_default(),
             fault: Some(fault),
         };
         page::render_as(HttpResponse::build(status.status()), &page)
@@ -87,6 +138,13 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
         .ok_or_else(|| Problem::try_again("internal_error", "the session cannot be made"))?;
     tracing::info!(client = %address, who = who(&principal), "dashboard: signed in");
     let mut response = redirect(&next);
+    if is_kept {
+        let session = Session::new(&app, principal, ticket, sent.is_secure);
+        // One that cannot be shown again, as another's, is answered by its own page.
+        if let Ok(resumed) = editor::resume(&app, &request, &session, &next, &sent.fields).await {
+            response = resumed;
+        }
+    }
     set_cookie(&mut response, &cookie);
     Ok(response)
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::browser::Browser;
+use super::pages::violations;
 use super::sessions::Visitor;
 use super::{assert_quiet, sign_in};
 use crate::common::{Conduit, Tenant, tenant};
@@ -105,8 +106,9 @@ fn another_theme_loses_nothing_of_the_page() {
     }
     browser.go(&integration);
     browser.click("form[action$='/rotate'] button");
+    // The page is there, and its script was passed over.
+    browser.click("#api-key");
     browser.without_scripts(false);
-    browser.wait_for_text("A new API key");
     assert_eq!(browser.run(shown, json!([])), "none");
 }
 
@@ -186,4 +188,177 @@ fn what_is_added_has_the_focus() {
         browser.click(&format!("button[value='{button}']"));
         browser.wait_until(&format!("return document.activeElement.id === '{added}'"));
     }
+}
+
+/// Ends the session of a browser, as if it had been idle for too long.
+fn end_session(browser: &Browser) {
+    browser.devtools("Network.clearBrowserCookies", json!({}));
+}
+
+#[test]
+fn a_form_outlives_its_session() {
+    const PASTED: &str = "{\"email\":\n \"<b>ada@shop.example\"}";
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    let edit = format!("/integrations/{}/edit", shop.integration);
+    for (path, save) in [
+        ("/integrations/new", "main form button.primary[value='save']"),
+        (edit.as_str(), "button.primary[value='save']"),
+    ] {
+        browser.go(&format!("{}{path}", conduit.url));
+        browser.run(
+            "document.querySelector('#sample').value = arguments[0]",
+            json!([PASTED]),
+        );
+        browser.fill("#name", "Typed");
+        browser.run(
+            "document.querySelector('#event-0').open = true; document.querySelector('#e0-name').value = 'typed'",
+            json!([]),
+        );
+        end_session(&browser);
+        browser.click(save);
+        browser.wait_for_text("Sign in to go on: what you typed is kept.");
+        assert_eq!(violations(&browser), Vec::<String>::new());
+        // A slip at the sign-in loses nothing either.
+        browser.fill("#token", "cdt_wrong");
+        browser.click("form[action='/sign-in'] button");
+        browser.wait_for_text("This token is not known");
+        browser.fill("#token", &shop.token);
+        browser.click("form[action='/sign-in'] button");
+        browser.wait_for_text("This is not saved: your session had ended.");
+        let typed = [
+            value(&browser, "#sample"),
+            value(&browser, "#name"),
+            value(&browser, "#e0-name"),
+        ];
+        assert_eq!(typed, [json!(PASTED), json!("Typed"), json!("typed")], "{path}");
+        assert_eq!(live(&conduit, &shop)["version"], 1);
+    }
+    browser.click("button.primary[value='save']");
+    browser.wait_for_text("Saved as version 2");
+    assert!(!conduit.logs().contains("ada@shop.example"));
+}
+
+#[test]
+fn a_form_of_another_session_is_shown_again_and_changes_nothing() {
+    let (conduit, shop) = shop();
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    let stale = Visitor::signed_in(&conduit, &shop.token).form_token();
+    let edit = format!("/integrations/{}/edit", shop.integration);
+    let fields = |csrf, action| {
+        let mapping = [("name", "Typed"), ("sample", "pasted"), ("e0.name", "typed")];
+        [&[("csrf", csrf), ("do", action)], &mapping[..]].concat()
+    };
+    for path in ["/integrations/new", &edit] {
+        for action in ["save", "past", "test"] {
+            let page = visitor.post(path, &fields(&stale, action)).expect(200).text;
+            let kept = [
+                "This is not saved",
+                "value=\"Typed\"",
+                ">pasted<",
+                "value=\"typed\"",
+                &visitor.form_token(),
+            ];
+            for text in kept {
+                assert!(page.contains(text), "{text}: {page}");
+            }
+        }
+        // Another site learns and shows nothing, with a session or without.
+        for visitor in [&visitor, &Visitor::stranger(&conduit)] {
+            let answer = visitor
+                .post_from("https://evil.example", path, &fields(&stale, "save"))
+                .expect(403);
+            assert!(!answer.text.contains("Typed"));
+        }
+    }
+    assert_eq!(live(&conduit, &shop)["version"], 1);
+    let all = shop.call(&conduit, "GET", "/api/v1/integrations/custom", None).json();
+    assert_eq!(all["items"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_kept_through_the_sign_in_is_bounded_and_belongs_to_who_signs_in() {
+    let (conduit, shop) = shop();
+    let other = Tenant::create(&conduit, "did:web:other.example");
+    let stranger = Visitor::stranger(&conduit);
+    let edit = format!("/integrations/{}/edit", shop.integration);
+    let long = "x".repeat(300_000);
+    let page = stranger.post(&edit, &[("sample", &long)]).expect(401).text;
+    assert!(page.contains("too long to be kept") && page.len() < 20_000);
+    // Another tenant gets the page that it would get anyway; the token is in none.
+    let sign_in = [
+        ("token", other.token.as_str()),
+        ("next", edit.as_str()),
+        ("kept", "form"),
+        ("name", "Typed"),
+    ];
+    let answer = stranger.post("/sign-in", &sign_in).expect(303);
+    assert_eq!(answer.header("location"), Some(edit.as_str()));
+    let own = [
+        ("token", shop.token.as_str()),
+        ("next", edit.as_str()),
+        ("kept", "form"),
+        ("name", "Typed"),
+    ];
+    let answer = stranger.post("/sign-in", &own).expect(200);
+    assert!(answer.text.contains("This is not saved") && !answer.text.contains(&shop.token));
+    assert!(answer.header("set-cookie").is_some());
+    // Of other forms, it is said that they did nothing.
+    let answer = stranger
+        .post(&format!("/integrations/{}/rotate", shop.integration), &[])
+        .expect(303);
+    let place = answer.header("location").unwrap();
+    assert!(place.ends_with(&shop.integration), "{place}");
+    assert!(stranger.get(place).expect(200).text.contains("nothing was done"));
+}
+
+#[test]
+fn what_a_sample_has_or_lacks_is_said_in_words() {
+    let (conduit, shop) = shop();
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    for (sample, said) in [
+        (
+            r#"{"email": "ada@shop.example"}"#,
+            "1 field found, which is new; 1 looks like personal data.",
+        ),
+        (
+            r#"{"size": 4, "colour": "red"}"#,
+            "2 fields found, all of them new; none looks like personal data.",
+        ),
+        ("{}", "has no field that can be mapped: paste an event"),
+        (r#"{"event": 5}"#, "has an event that is not a text"),
+        (
+            r#"{"event": "ping"}"#,
+            "the sample has no field beside its name and time",
+        ),
+        ("[]", "must be a JSON object"),
+    ] {
+        let page = visitor.change("/integrations/new", &[("do", "suggest"), ("sample", sample)]);
+        let page = page.expect(200).text;
+        assert!(page.contains(said), "{sample}: {page}");
+        let is_good = page.contains("note good");
+        assert_eq!(is_good, said.contains("found") || said.contains("beside"), "{sample}");
+    }
+}
+
+#[test]
+fn a_category_is_found_by_its_title_and_explained() {
+    let (conduit, shop) = shop();
+    let browser = Browser::start();
+    sign_in(&browser, &conduit, &shop.token);
+    browser.go(&format!("{}/integrations/new", conduit.url));
+    // A browser looks for what is typed in keys and labels.
+    let labels = "return [...document.querySelectorAll('#categories option')]
+        .filter((option) => (option.value + option.label).toLowerCase().includes(arguments[0])).map((option) => option.label)";
+    for typed in ["mail", "phone", "birth"] {
+        let found = browser.run(labels, json!([typed]));
+        let first = found[0].as_str().unwrap();
+        assert!(
+            first.contains(" · ") && first.contains("for example "),
+            "{typed}: {found}"
+        );
+    }
+    browser.fill("#e0f0-pii", "user.contact.email");
+    browser.wait_until("return document.querySelector('#e0f0-hint').innerText.includes('identifies')");
 }

@@ -63,6 +63,9 @@ pub fn suggest(taxonomy: &Taxonomy, sample: &str, default_region: Option<&str>) 
     let Value::Object(members) = &root else {
         return Err("must be a JSON object: { … }".to_owned());
     };
+    if members.get("event").is_some_and(|event| !event.is_string()) {
+        return Err("has an event that is not a text: it is the name of the event, as \"order_placed\"".to_owned());
+    }
     let mut found = Suggestion {
         event: members.get("event").and_then(Value::as_str).map(str::to_owned),
         ..Suggestion::default()

@@ -2,9 +2,10 @@
 
 use actix_web::web::Data;
 use conduit_actors::ids::ControllerId;
-use conduit_actors::mapping::suggest::suggest;
+use conduit_actors::mapping::suggest::{Suggestion, suggest};
 
 use super::draft::{DraftEvent, DraftField};
+use super::faults::Faults;
 use super::{Editor, past, trial};
 use crate::dashboard::fields::Fields;
 use crate::http::App;
@@ -64,26 +65,21 @@ impl Editor {
 
     fn suggest(&mut self, app: &App) {
         let region = (!self.draft.region.is_empty()).then_some(self.draft.region.as_str());
-        match suggest(app.directory.taxonomy(), &self.sample, region) {
-            Err(error) => self.said.bad = Some(format!("The sample {error}.")),
+        let suggestion = match suggest(app.directory.taxonomy(), &self.sample, region) {
+            Ok(found) if found.fields.is_empty() && found.event.is_none() => {
+                Err("has no field that can be mapped: paste an event with the data that it carries".to_owned())
+            }
+            found => found,
+        };
+        match suggestion {
+            Err(error) => {
+                self.faults = Faults::new([("/sample", error.as_str())]);
+                self.said.bad = Some("There is nothing to suggest yet.".to_owned());
+            }
             Ok(suggestion) => {
-                let personal = suggestion
-                    .fields
-                    .iter()
-                    .filter(|field| field.category.is_some())
-                    .count();
                 let (event, added) = self.draft.add_suggestion(&suggestion);
                 self.open = Some(event);
-                let more = if suggestion.has_more {
-                    " There are more than could be taken."
-                } else {
-                    ""
-                };
-                self.said.good = Some(format!(
-                    "{} fields found, {added} of them new; {personal} look like personal data. Check each category, then \
-                     say what the data is processed for.{more}",
-                    suggestion.fields.len()
-                ));
+                self.said.good = Some(found(&suggestion, added));
             }
         }
     }
@@ -111,4 +107,34 @@ impl Editor {
             Err(problem) => self.said.bad = Some(format!("The sample was not tried: {}.", problem.detail())),
         }
     }
+}
+
+/// What was found in a sample, in words.
+fn found(suggestion: &Suggestion, added: usize) -> String {
+    let personal = suggestion
+        .fields
+        .iter()
+        .filter(|field| field.category.is_some())
+        .count();
+    let fields = match (suggestion.fields.len(), added) {
+        (0, _) => {
+            return "The event is here; the sample has no field beside its name and time to be mapped.".to_owned();
+        }
+        (1, 1) => "1 field found, which is new".to_owned(),
+        (1, _) => "1 field found, which was here already".to_owned(),
+        (all, 0) => format!("{all} fields found, none of them new"),
+        (all, new) if all == new => format!("{all} fields found, all of them new"),
+        (all, new) => format!("{all} fields found, {new} of them new"),
+    };
+    let personal = match personal {
+        0 => "none looks like personal data".to_owned(),
+        1 => "1 looks like personal data".to_owned(),
+        many => format!("{many} look like personal data"),
+    };
+    let more = if suggestion.has_more {
+        " There are more than could be taken."
+    } else {
+        ""
+    };
+    format!("{fields}; {personal}. Check each category, then say what the data is processed for.{more}")
 }
