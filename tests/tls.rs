@@ -8,7 +8,8 @@ use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::Verdict;
 use serde_json::json;
 
-use crate::common::redis::{Redis, free_port};
+use crate::common::ports::free_port;
+use crate::common::redis::Redis;
 use crate::common::tls::{Authority, Certificate};
 use crate::common::{Conduit, Postgres, Tenant, wait_for};
 use crate::dedup_window::{TIMEOUT, at, block_on, claim, decide};

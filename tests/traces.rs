@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 
 use crate::common::collector::{Collector, attribute};
-use crate::common::redis::free_port;
+use crate::common::ports::free_port;
 use crate::common::{Conduit, Tenant, request, tenant, wait_for};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

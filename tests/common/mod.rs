@@ -5,6 +5,7 @@
 pub mod collector;
 pub mod forwarder;
 pub mod load;
+pub mod ports;
 pub mod postgres;
 pub mod redis;
 pub mod secure;

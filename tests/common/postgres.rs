@@ -1,7 +1,6 @@
 //! A real PostgreSQL server on a free port and a temporary directory.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tempfile::TempDir;
 
+use super::ports::free_port;
 use super::tls::Certificate;
 use super::wait_for;
 
@@ -84,10 +84,7 @@ impl Postgres {
     /// A directory and a port, and no server yet.
     fn nowhere() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .expect("a free port")
-            .port();
+        let port = free_port();
         if unprivileged("postgres").get_program() == "setpriv" {
             run(Command::new("chown").args(["-R", "postgres:postgres"]).arg(dir.path()));
         }
@@ -236,7 +233,8 @@ impl Postgres {
             return;
         };
         signal(name, server);
-        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).expect("its processes");
+        // One that has ended has none.
+        let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
         for pid in children.split_whitespace() {
             signal(name, pid.parse().expect("a number"));
         }

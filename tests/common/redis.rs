@@ -1,12 +1,12 @@
 //! Real Redis servers on free ports of this machine: one, a cluster, or a pair with a sentinel. Nothing is kept on disk.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+use super::ports::free_port;
 use super::wait_for;
 
 /// One `redis-server` process.
@@ -15,18 +15,6 @@ pub struct Redis {
     dir: TempDir,
     args: Vec<String>,
     pub port: u16,
-}
-
-/// A port that nobody listens on.
-pub fn free_port() -> u16 {
-    // A cluster's nodes use the port 10,000 above theirs as well: both must exist and be free.
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = listener.local_addr().expect("its address").port();
-        if port < 55_000 && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
-            return port;
-        }
-    }
 }
 
 impl Redis {
