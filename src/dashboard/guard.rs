@@ -109,9 +109,13 @@ impl FromRequest for Session {
     }
 }
 
+fn sign_in_first() -> Problem {
+    Problem::unauthorized(SIGN_IN_FIRST, "sign in first")
+}
+
 fn signed_in(request: &HttpRequest) -> Result<Session, Problem> {
     use conduit_actors::ports::Directory as _;
-    let session = session(request).ok_or_else(|| Problem::unauthorized(SIGN_IN_FIRST, "sign in first"))?;
+    let session = session(request).ok_or_else(sign_in_first)?;
     let is_reliable = |app: &Data<App>| app.directory.is_reliable();
     if !session.is_operator() && !request.app_data::<Data<App>>().is_some_and(is_reliable) {
         return Err(Problem::unconfirmed());
@@ -197,11 +201,15 @@ impl FromRequest for Posted {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let session = signed_in(request);
-        let sent = Sent::from_request(request, payload);
+        let filled = Filled::from_request(request, payload);
         Box::pin(async move {
-            let (session, Sent { fields, .. }) = (session?, sent.await?);
-            if !session.is_of(&fields) {
+            let Filled {
+                session,
+                is_meant,
+                fields,
+            } = filled.await?;
+            let session = session.ok_or_else(sign_in_first)?;
+            if !is_meant {
                 let detail = "the form is not of this session: go back, load the page again, then send it";
                 return Err(Problem::new(
                     StatusCode::FORBIDDEN,
