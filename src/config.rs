@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` documents every key. Unknown keys are errors.
 
+mod categories;
 mod dashboard;
 mod database;
 mod environment;
@@ -24,6 +25,7 @@ pub use dashboard::DashboardConfig;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 pub use receipts::ReceiptsConfig;
+pub use categories::categories;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;

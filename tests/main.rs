@@ -37,6 +37,7 @@ mod openapi;
 mod outages;
 mod postgres;
 mod receipts;
+mod received;
 mod replay;
 mod retention;
 mod search;

@@ -117,7 +117,9 @@ impl Send {
 fn read_events(mut reader: impl BufRead) -> Result<Vec<Vec<u8>>> {
     let mut text = String::new();
     reader.read_to_string(&mut text)?;
-    match serde_json::from_str::<Value>(&text) {
+    // Some editors put a byte order mark before the text: it is the file's, and no event's.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    match serde_json::from_str::<Value>(text) {
         Ok(Value::Array(events)) => Ok(events.iter().map(|event| event.to_string().into_bytes()).collect()),
         Ok(_) => Ok(vec![text.trim().as_bytes().to_vec()]),
         Err(_) => Ok(text
@@ -154,5 +156,16 @@ mod tests {
         assert_eq!(count("[{\"event\":\"a\"},{}]"), 2);
         assert_eq!(count("{\"event\":\"a\"}\n\n{\"event\":\"b\"}\nnot json\n"), 3);
         assert_eq!(count(" \n"), 0);
+        for text in [
+            "\u{feff}{\"event\":\"a\"}",
+            "\u{feff}[{\"event\":\"a\"}]",
+            "\u{feff}{\"event\":\"a\"}\n",
+        ] {
+            assert_eq!(
+                read_events(text.as_bytes()).unwrap(),
+                [b"{\"event\":\"a\"}"],
+                "{text:?}"
+            );
+        }
     }
 }
