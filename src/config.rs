@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
+pub use categories::categories;
 pub use dashboard::DashboardConfig;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
 pub use receipts::ReceiptsConfig;
-pub use categories::categories;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
