@@ -4,6 +4,7 @@
 //! its format.
 
 mod blocklist;
+pub(crate) mod generation1;
 mod example;
 pub mod normalise;
 
