@@ -92,6 +92,31 @@ impl Normaliser {
     pub const fn is_scoped(self) -> bool {
         matches!(self, Self::Username | Self::IssuedNumber)
     }
+
+    /// A normalised value without what stands before it: the scope of its processor, or a country's tag.
+    #[must_use]
+    pub fn bare(self, normalised: &str) -> &str {
+        match self {
+            Self::Username | Self::IssuedNumber => {
+                let unscoped = normalised.split_once(':').and_then(|(length, rest)| {
+                    let processor = length.parse::<usize>().ok()?;
+                    rest.get(processor + 1..)
+                });
+                let unscoped = unscoped.unwrap_or(normalised);
+                if self == Self::IssuedNumber {
+                    untagged(unscoped)
+                } else {
+                    unscoped
+                }
+            }
+            Self::NationalId | Self::Document => untagged(normalised),
+            _ => normalised,
+        }
+    }
+}
+
+fn untagged(number: &str) -> &str {
+    number.split_once(':').map_or(number, |(_, number)| number)
 }
 
 /// What a value is normalised in.

@@ -19,10 +19,50 @@ const MAX_EXTENSION: usize = 9;
 
 /// What stands before an extension, in lower case and without a dot.
 const EXTENSION_LABELS: [&str; 44] = [
-    "#", "~", "ankn", "anknytning", "anexo", "ap", "app", "apparat", "dahili", "durchwahl", "dw", "ext", "extensao",
-    "extension", "extensión", "extensão", "extn", "int", "interno", "klapka", "lok", "lokal", "mellék", "nbst",
-    "nebenstelle", "nst", "p", "post", "poste", "ramal", "toestel", "tst", "w", "wew", "wewn", "x", "εσωτ", "вн",
-    "внутр", "доб", "добавочный", "内線", "分机", "내선",
+    "#",
+    "~",
+    "ankn",
+    "anknytning",
+    "anexo",
+    "ap",
+    "app",
+    "apparat",
+    "dahili",
+    "durchwahl",
+    "dw",
+    "ext",
+    "extensao",
+    "extension",
+    "extensión",
+    "extensão",
+    "extn",
+    "int",
+    "interno",
+    "klapka",
+    "lok",
+    "lokal",
+    "mellék",
+    "nbst",
+    "nebenstelle",
+    "nst",
+    "p",
+    "post",
+    "poste",
+    "ramal",
+    "toestel",
+    "tst",
+    "w",
+    "wew",
+    "wewn",
+    "x",
+    "εσωτ",
+    "вн",
+    "внутр",
+    "доб",
+    "добавочный",
+    "内線",
+    "分机",
+    "내선",
 ];
 
 /// Calling codes of plans in which numbers are written with letters (1 800 FLOWERS).
@@ -41,7 +81,9 @@ pub(super) fn phone(text: &str, default_region: Option<&str>) -> Result<String, 
         None if letters.is_none() => former(&main, region).ok_or(PHONE)?,
         None => return Err(PHONE),
     };
-    let extension = labelled.or_else(|| number.extension.clone()).filter(|digits| !digits.is_empty());
+    let extension = labelled
+        .or_else(|| number.extension.clone())
+        .filter(|digits| !digits.is_empty());
     let e164 = number.to_string();
     Ok(match extension {
         None => e164,
@@ -59,11 +101,13 @@ fn split_extension(text: &str) -> (Cow<'_, str>, Option<String>) {
     let trimmed = text.trim_end_matches([' ', ')', ']', '.']);
     let head = trimmed.trim_end_matches(|c: char| c.is_ascii_digit());
     let digits = &trimmed[head.len()..];
-    let before = head.trim_end_matches([' ', '.', ':', '-', '(', '[', '=']).to_lowercase();
+    let before = head
+        .trim_end_matches([' ', '.', ':', '-', '(', '[', '='])
+        .to_lowercase();
     let label = EXTENSION_LABELS.iter().find(|label| {
-        before.strip_suffix(**label).is_some_and(|rest| {
-            !rest.ends_with(char::is_alphabetic) && rest.chars().any(|c| c.is_ascii_digit())
-        })
+        before
+            .strip_suffix(**label)
+            .is_some_and(|rest| !rest.ends_with(char::is_alphabetic) && rest.chars().any(|c| c.is_ascii_digit()))
     });
     match label {
         Some(label) if digits.len() <= MAX_EXTENSION => {
@@ -99,15 +143,26 @@ fn without_remark(text: &str, letter: usize, region: Option<Region>) -> Option<P
 fn former(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
     let has_plus = text.trim_start().starts_with('+');
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let international = if has_plus { Some(&*digits) } else { digits.strip_prefix("00") };
+    let international = if has_plus {
+        Some(&*digits)
+    } else {
+        digits.strip_prefix("00")
+    };
     let is_at_home = |home: &str| region.is_some_and(|region| Region::from_code(home).is_ok_and(|home| home == region));
     let national = |calling_code: &str, home: &str| match international {
         Some(digits) => digits.strip_prefix(calling_code),
-        None if is_at_home(home) => Some(digits.strip_prefix(calling_code).filter(|rest| rest.len() >= 10).unwrap_or(&digits)),
+        None if is_at_home(home) => Some(
+            digits
+                .strip_prefix(calling_code)
+                .filter(|rest| rest.len() >= 10)
+                .unwrap_or(&digits),
+        ),
         None => None,
     };
     if let Some(number) = national("52", "MX") {
-        let rest = ["044", "045", "01", "1"].iter().find_map(|prefix| number.strip_prefix(prefix))?;
+        let rest = ["044", "045", "01", "1"]
+            .iter()
+            .find_map(|prefix| number.strip_prefix(prefix))?;
         return valid(&format!("+52{rest}"), None).filter(|_| rest.len() == 10);
     }
     let number = national("55", "BR")?;

@@ -56,7 +56,11 @@ fn ordinary(c: char) -> char {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
         '\u{ff5f}'..='\u{ffee}' => {
             let place = (c as u32 - 0xff5f) as usize;
-            WIDTH.chars().nth(place).filter(|ordinary| *ordinary != '\0').unwrap_or(c)
+            WIDTH
+                .chars()
+                .nth(place)
+                .filter(|ordinary| *ordinary != '\0')
+                .unwrap_or(c)
         }
         _ => c,
     }
@@ -100,7 +104,11 @@ mod tests {
             let mapped = ordinary(c);
             if mapped != c {
                 // What is left is one character, of the same meaning in NFKC.
-                assert_eq!(mapped.nfkc().collect::<String>(), c.nfkc().collect::<String>(), "{code:x}");
+                assert_eq!(
+                    mapped.nfkc().collect::<String>(),
+                    c.nfkc().collect::<String>(),
+                    "{code:x}"
+                );
             } else {
                 assert_eq!(c.nfkc().collect::<String>(), c.to_string(), "{code:x} is not mapped");
             }
