@@ -120,8 +120,8 @@ pub fn main() -> ExitCode {
     if let Some(Command::Receipt(command)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(command.run()));
     }
-    let config = match Config::load(cli.config.as_deref()) {
-        Ok(config) => config,
+    let (config, warnings) = match Config::load(cli.config.as_deref()) {
+        Ok(loaded) => loaded,
         Err(error) => {
             eprintln!("conduit: {error}");
             return ExitCode::from(2);
@@ -137,13 +137,18 @@ pub fn main() -> ExitCode {
         eprintln!("conduit: {error}");
         return ExitCode::from(2);
     }
+    if matches!(command, Command::Serve) {
+        warnings
+            .iter()
+            .for_each(|warning| tracing::warn!(target: "conduit::config", "{warning}"));
+    }
     let system = actix_web::rt::System::new();
     finish(match command {
         Command::Serve => system.block_on(run_server(config)),
         Command::Demo(demo) => system.block_on(demo.run(config)),
         Command::Health(health) => system.block_on(health.run(&config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
-        Command::Config(command) => print_config(&config, &command),
+        Command::Config(command) => print_config(&config, &warnings, &command),
         // Handled above: they need no configuration.
         Command::Send(_)
         | Command::Apply(_)
@@ -237,10 +242,13 @@ fn extent(report: &audit::ChainReport) -> String {
     )
 }
 
-#[allow(clippy::print_stdout)]
-fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
+#[allow(clippy::print_stdout, clippy::print_stderr)]
+fn print_config(config: &Config, warnings: &[String], command: &ConfigCommand) -> Result<bool> {
     match command {
-        ConfigCommand::Check => println!("The configuration is valid."),
+        ConfigCommand::Check => {
+            warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+            println!("The configuration is valid.");
+        }
         // Handled before there is a configuration.
         ConfigCommand::Reference => {}
         ConfigCommand::Print => return print(&config.shown()),
@@ -252,4 +260,26 @@ fn print(text: &str) -> Result<bool> {
     use std::io::Write as _;
     std::io::stdout().write_all(text.as_bytes()).context("cannot print")?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn variables_of_the_commands_are_known_to_the_configuration() {
+        fn visit(command: &clap::Command) {
+            for variable in command.get_arguments().filter_map(clap::Arg::get_env) {
+                let name = variable.to_str().unwrap();
+                assert!(
+                    config::environment::OTHERS.contains(&name),
+                    "{name} would be taken for a mistake"
+                );
+            }
+            command.get_subcommands().for_each(visit);
+        }
+        visit(&Cli::command());
+    }
 }

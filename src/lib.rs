@@ -9,6 +9,7 @@ mod dashboard;
 pub mod dedup;
 mod diff;
 pub mod directory;
+pub mod files;
 pub mod http;
 pub mod journal;
 pub mod keys;

@@ -15,6 +15,7 @@ use rand::RngCore as _;
 use zeroize::Zeroizing;
 
 use crate::config::StorageConfig;
+use crate::files::read_text;
 
 /// What a credential is for; its text begins with this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +108,7 @@ pub fn master_key(storage: &StorageConfig) -> Result<MasterKey, SecretError> {
     } else {
         storage.data_dir.join("master.key")
     };
-    let text = match fs::read_to_string(&path) {
+    let text = match read_text(&path) {
         Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
             // A key that is made anew beside a database would make all that is in it unreadable.
@@ -145,7 +146,7 @@ pub fn admin_token(storage: &StorageConfig) -> Result<Secret, SecretError> {
         return Ok(Secret::new(storage.admin_token.clone()));
     }
     let path = storage.data_dir.join("admin.token");
-    match fs::read_to_string(&path) {
+    match read_text(&path) {
         Ok(text) if !text.trim().is_empty() => Ok(Secret::new(text.trim().to_owned())),
         Ok(_) => Err(SecretError::new(
             &path,
@@ -167,7 +168,7 @@ pub fn admin_token(storage: &StorageConfig) -> Result<Secret, SecretError> {
 /// [`SecretError`].
 pub fn node_id(dir: &Path) -> Result<String, SecretError> {
     let path = dir.join("node.id");
-    match fs::read_to_string(&path) {
+    match read_text(&path) {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let id = uuid::Uuid::now_v7().to_string();

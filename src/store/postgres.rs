@@ -31,6 +31,7 @@ mod replay_steps;
 mod replays;
 mod retention;
 mod search;
+mod session;
 mod settings;
 mod subjects;
 mod walk;
