@@ -10,6 +10,7 @@ use conduit_actors::receipt::{Hash, body_digest};
 use serde_json::Value;
 
 use super::client;
+use super::output::say_line;
 use crate::receipts::{KEYS_PATH, KeySet, kid, verify};
 
 /// How long a server may take to give its keys.
@@ -56,14 +57,13 @@ impl Receipt {
 }
 
 impl Verify {
-    #[allow(clippy::print_stdout)]
     async fn run(&self) -> Result<bool> {
         let receipt = self.receipt()?;
         let keys = self.keys().await?;
         let (stated, key) = match verify(&receipt, &keys) {
             Ok(verified) => verified,
             Err(not_genuine) => {
-                println!("The receipt is NOT genuine: {not_genuine}.");
+                say_line!("The receipt is NOT genuine: {not_genuine}.");
                 return Ok(false);
             }
         };
@@ -73,7 +73,7 @@ impl Verify {
             Some(found) if found == stated.body_digest => (true, "that of the file"),
             Some(_) => (false, "NOT that of the file"),
         };
-        println!(
+        say_line!(
             "The receipt is genuine. It attests that this event was received and made durable:\n\
              \x20 event            {}\n  received at      {}\n  data controller  {}\n  data processor   {}\n\
              \x20 mapping version  {}\n  body             SHA-256 {}, {body}\n  signed with      key {}",

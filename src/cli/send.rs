@@ -1,7 +1,7 @@
 //! `conduit send`: sends events and prints each answer.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal as _, Read, Write as _};
+use std::io::{BufRead, BufReader, IsTerminal as _, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use awc::Client;
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
+
+use super::output::{self, complain, say_line};
 
 /// See the module's docs.
 #[derive(Debug, Args)]
@@ -44,7 +46,6 @@ struct Sent {
 }
 
 impl Send {
-    #[allow(clippy::print_stdout)]
     pub(super) async fn run(&self) -> Result<bool> {
         let events = self.read()?;
         anyhow::ensure!(!events.is_empty(), "{} holds no event", self.file.display());
@@ -59,12 +60,12 @@ impl Send {
         while let Some(sent) = answers.next().await {
             done += 1;
             accepted += usize::from(sent.accepted);
-            println!("{}\t{}", sent.number, sent.line);
+            say_line!("{}\t{}", sent.number, sent.line);
             if progress && (done % 50 == 0 || done == total) {
                 show_progress(done, total);
             }
         }
-        println!("{accepted} of {total} accepted");
+        say_line!("{accepted} of {total} accepted");
         Ok(accepted == total)
     }
 
@@ -128,19 +129,19 @@ fn read_events(mut reader: impl BufRead) -> Result<Vec<Vec<u8>>> {
     }
 }
 
-#[allow(clippy::print_stderr)]
 fn show_progress(done: usize, total: usize) {
     const WIDTH: usize = 30;
     let filled = WIDTH * done / total;
-    eprint!(
+    let bar = format!(
         "\r[{}{}] {done}/{total}",
         "#".repeat(filled),
         " ".repeat(WIDTH - filled)
     );
     if done == total {
-        eprintln!();
+        complain!("{bar}");
+    } else {
+        output::write_error(format_args!("{bar}"));
     }
-    let _ = std::io::stderr().flush();
 }
 
 #[cfg(test)]
