@@ -23,6 +23,7 @@ mod docs;
 mod dry_run;
 mod export;
 mod fairness;
+mod fixtures;
 mod fuzz;
 mod health;
 mod identity;
