@@ -8,6 +8,7 @@ mod chains;
 mod changes;
 mod credentials;
 mod history;
+mod membership;
 mod payloads;
 mod postgres;
 mod receipt_keys;
@@ -31,6 +32,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
@@ -255,7 +257,15 @@ pub struct StoredClaim {
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
 pub trait Store:
-    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained + History
+    PipelineStore
+    + Replays
+    + CredentialLedger
+    + ControllerSettings
+    + ReceiptKeys
+    + PersonSearch
+    + Retained
+    + History
+    + Membership
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;

@@ -24,6 +24,7 @@ mod history;
 mod kinds;
 mod links;
 mod management;
+mod membership;
 mod partitions;
 mod receipt_keys;
 mod replay_port;
