@@ -85,6 +85,8 @@ enum ConfigCommand {
     Print,
     /// Print what every setting means, as Markdown: docs/configuration.md.
     Reference,
+    /// Print the categories of personal data that are built in, as Markdown: docs/categories.md.
+    Categories,
 }
 
 /// Wrong usage: an argument or a file is not what it must be. Nothing was done.
@@ -117,6 +119,9 @@ pub fn main() -> ExitCode {
     }
     if let Some(Command::Config(ConfigCommand::Reference)) = &cli.command {
         return finish(print(&config::reference()));
+    }
+    if let Some(Command::Config(ConfigCommand::Categories)) = &cli.command {
+        return finish(print(&config::categories()));
     }
     if let Some(Command::Openapi) = &cli.command {
         return finish(print(http::openapi::text()));
@@ -255,7 +260,7 @@ fn print_config(config: &Config, warnings: &[String], command: &ConfigCommand) -
             say_line!("The configuration is valid.");
         }
         // Handled before there is a configuration.
-        ConfigCommand::Reference => {}
+        ConfigCommand::Reference | ConfigCommand::Categories => {}
         ConfigCommand::Print => return print(&config.shown()),
     }
     Ok(true)

@@ -40,6 +40,7 @@ mod outages;
 mod pooler;
 mod postgres;
 mod receipts;
+mod received;
 mod replay;
 mod retention;
 mod search;

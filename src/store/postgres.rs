@@ -9,6 +9,7 @@
 //! [`StoreError::Unavailable`].
 
 mod activities;
+mod attention;
 mod changes;
 mod columns;
 mod commit;
