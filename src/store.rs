@@ -9,6 +9,7 @@ mod chains;
 mod changes;
 mod credentials;
 mod history;
+mod membership;
 mod payloads;
 mod postgres;
 mod receipt_keys;
@@ -33,6 +34,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
@@ -265,6 +267,7 @@ pub trait Store:
     + PersonSearch
     + Retained
     + History
+    + Membership
     + Attention
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;

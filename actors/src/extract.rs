@@ -249,7 +249,7 @@ impl Extractor<'_> {
         if self.found.values.iter().any(known) {
             return;
         }
-        let blocked = category.links() && self.mapping.taxonomy.is_blocked(&category.key, value.expose());
+        let blocked = category.links() && self.mapping.taxonomy.is_blocked(category, value.expose());
         if blocked {
             let message = format!(
                 "{} stands for nobody, or for many: it was recorded, but links nothing",

@@ -189,7 +189,7 @@ fn gauges(app: &App) -> Vec<Gauge> {
         Gauge {
             word: "Dedup claims",
             value: Number(dedup.claims as u64).to_string(),
-            note: app.dedup.place().to_string(),
+            note: app.dedup.description(),
         },
         Gauge {
             word: "Controllers",

@@ -14,6 +14,7 @@ mod history;
 mod kinds;
 mod links;
 mod management;
+mod membership;
 #[cfg(test)]
 mod plans;
 mod receipt_keys;
