@@ -39,6 +39,7 @@ mod openapi;
 mod outages;
 mod pooler;
 mod postgres;
+mod quota;
 mod receipts;
 mod replay;
 mod retention;

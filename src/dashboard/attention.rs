@@ -1,17 +1,19 @@
 //! What needs somebody, the most urgent first.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use url::form_urlencoded::Serializer;
 
 use super::words::{Icon, Time, isolated};
+use crate::directory::Summary;
 use crate::http::App;
 use crate::http::controllers::previous_until;
 use crate::http::probes::Readiness;
 use crate::http::problem::Problem;
-use crate::store::{EventFilter, EventRow, IntegrationRow, Page};
+use crate::store::{EventFilter, EventRow, Page};
 
 /// Rejected and failed events that are looked at: the newest.
 const LOOKED_AT: usize = 200;
@@ -43,7 +45,7 @@ impl Item {
 pub(super) async fn items(
     app: &App,
     controller: Option<ControllerId>,
-    integrations: &[IntegrationRow],
+    integrations: &[Arc<Summary>],
     readiness: Option<&Readiness>,
 ) -> Result<Vec<Item>, Problem> {
     let mut found = Vec::new();
@@ -88,11 +90,11 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
 
 /// Events of one kind that ended badly for one reason are one item. Those of an integration that is gone are left out: there is
 /// no mapping to mend, and nothing to replay them under.
-fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow]) -> Vec<Item> {
+fn by_reason(status: Status, events: &[EventRow], integrations: &[Arc<Summary>]) -> Vec<Item> {
     let mut groups: BTreeMap<(IntegrationId, &str, &str, &str), (usize, &str)> = BTreeMap::new();
     let name_of: HashMap<_, _> = integrations
         .iter()
-        .map(|row| (row.id, row.spec.name.as_str()))
+        .map(|summary| (summary.id, summary.name.as_str()))
         .collect();
     for event in events.iter().filter(|event| name_of.contains_key(&event.integration)) {
         if let Some(reason) = event.reasons.first() {
@@ -160,7 +162,7 @@ fn restarts(app: &App, is_operator: bool) -> Option<Item> {
 async fn grace(
     app: &App,
     controller: Option<ControllerId>,
-    integrations: &[IntegrationRow],
+    integrations: &[Arc<Summary>],
 ) -> Result<Vec<Item>, Problem> {
     let item = |title: String, until: Timestamp, href: String| Item {
         class: "received",
@@ -174,7 +176,7 @@ async fn grace(
     let keys = integrations.iter().filter_map(|row| {
         let until = previous_until(&row.api_key)?;
         Some(item(
-            format!("An old API key of {} still serves", isolated(&row.spec.name)),
+            format!("An old API key of {} still serves", isolated(&row.name)),
             until,
             format!("/integrations/{}", row.id),
         ))
