@@ -3,6 +3,7 @@
 //! `config/default.toml` documents every key. Unknown keys are errors. Each value is read as the kind that its default is.
 //! Files that settings name are read here, so that `conduit config check` and a start find the same faults.
 
+mod categories;
 mod dashboard;
 mod database;
 pub(crate) mod environment;
@@ -34,6 +35,7 @@ pub(crate) use database::connect_options;
 use database::{is_postgres, without_password};
 pub use mappings::MappingsConfig;
 pub use receipts::ReceiptsConfig;
+pub use categories::categories;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;

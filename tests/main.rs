@@ -41,6 +41,7 @@ mod pooler;
 mod postgres;
 mod quota;
 mod receipts;
+mod received;
 mod replay;
 mod retention;
 mod search;

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use conduit_actors::receipt::{Hash, body_digest};
 use serde_json::Value;
 
+use super::output::say_line;
 use super::{Usage, client};
 use crate::files::{read_text, text, without_mark};
 use crate::receipts::{KEYS_PATH, KeySet, kid, verify};
@@ -58,7 +59,6 @@ impl Receipt {
 }
 
 impl Verify {
-    #[allow(clippy::print_stdout)]
     async fn run(&self) -> Result<bool> {
         let receipts = self.receipts()?;
         let keys = self.keys().await?;
@@ -76,17 +76,16 @@ impl Verify {
         for receipt in &receipts {
             genuine += usize::from(self.say(receipt, &keys)?);
         }
-        println!("{genuine} of {} receipts are genuine.", receipts.len());
+        say_line!("{genuine} of {} receipts are genuine.", receipts.len());
         Ok(genuine == receipts.len())
     }
 
     /// Says whether a receipt is genuine, and what it attests.
-    #[allow(clippy::print_stdout)]
     fn say(&self, receipt: &str, keys: &KeySet) -> Result<bool> {
         let (stated, key) = match verify(receipt, keys) {
             Ok(verified) => verified,
             Err(not_genuine) => {
-                println!("The receipt is NOT genuine: {not_genuine}.");
+                say_line!("The receipt is NOT genuine: {not_genuine}.");
                 return Ok(false);
             }
         };
@@ -96,7 +95,7 @@ impl Verify {
             Some(found) if found == stated.body_digest => (true, "that of the file"),
             Some(_) => (false, "NOT that of the file"),
         };
-        println!(
+        say_line!(
             "The receipt is genuine. It attests that this event was received and made durable:\n\
              \x20 event            {}\n  received at      {}\n  data controller  {}\n  data processor   {}\n\
              \x20 mapping version  {}\n  body             SHA-256 {}, {body}\n  signed with      key {}",

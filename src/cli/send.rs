@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 
 use crate::files;
 
+use super::output::{self, complain, say_line};
+
 /// See the module's docs.
 #[derive(Debug, Args)]
 pub(super) struct Send {
@@ -46,7 +48,6 @@ struct Sent {
 }
 
 impl Send {
-    #[allow(clippy::print_stdout)]
     pub(super) async fn run(&self) -> Result<bool> {
         let events = self.read()?;
         anyhow::ensure!(!events.is_empty(), "{} holds no event", self.file.display());
@@ -61,12 +62,12 @@ impl Send {
         while let Some(sent) = answers.next().await {
             done += 1;
             accepted += usize::from(sent.accepted);
-            println!("{}\t{}", sent.number, sent.line);
+            say_line!("{}\t{}", sent.number, sent.line);
             if progress && (done % 50 == 0 || done == total) {
                 show_progress(done, total);
             }
         }
-        println!("{accepted} of {total} accepted");
+        say_line!("{accepted} of {total} accepted");
         Ok(accepted == total)
     }
 
@@ -138,19 +139,19 @@ fn events_in(text: &[u8]) -> Vec<Vec<u8>> {
     )
 }
 
-#[allow(clippy::print_stderr)]
 fn show_progress(done: usize, total: usize) {
     const WIDTH: usize = 30;
     let filled = WIDTH * done / total;
-    eprint!(
+    let bar = format!(
         "\r[{}{}] {done}/{total}",
         "#".repeat(filled),
         " ".repeat(WIDTH - filled)
     );
     if done == total {
-        eprintln!();
+        complain!("{bar}");
+    } else {
+        output::write_error(format_args!("{bar}"));
     }
-    let _ = std::io::stderr().flush();
 }
 
 #[cfg(test)]

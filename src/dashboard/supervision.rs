@@ -11,6 +11,7 @@ use conduit_actors::shard::ShardReport;
 use conduit_actors::supervisor::{ActorReport, ActorState};
 use tracing::Level;
 
+use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Number, Time, bytes, duration};
