@@ -85,6 +85,8 @@ enum ConfigCommand {
     Print,
     /// Print what every setting means, as Markdown: docs/configuration.md.
     Reference,
+    /// Print the categories of personal data that are built in, as Markdown: docs/categories.md.
+    Categories,
 }
 
 /// Wrong usage: an argument or a file is not what it must be. Nothing was done.
@@ -118,14 +120,17 @@ pub fn main() -> ExitCode {
     if let Some(Command::Config(ConfigCommand::Reference)) = &cli.command {
         return finish(print(&config::reference()));
     }
+    if let Some(Command::Config(ConfigCommand::Categories)) = &cli.command {
+        return finish(print(&config::categories()));
+    }
     if let Some(Command::Openapi) = &cli.command {
         return finish(print(http::openapi::text()));
     }
     if let Some(Command::Receipt(command)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(command.run()));
     }
-    let config = match Config::load(cli.config.as_deref()) {
-        Ok(config) => config,
+    let (config, warnings) = match Config::load(cli.config.as_deref()) {
+        Ok(loaded) => loaded,
         Err(error) => {
             complain!("conduit: {error}");
             return ExitCode::from(2);
@@ -144,6 +149,11 @@ pub fn main() -> ExitCode {
         complain!("conduit: {error}");
         return ExitCode::from(2);
     }
+    if matches!(command, Command::Serve) {
+        warnings
+            .iter()
+            .for_each(|warning| tracing::warn!(target: "conduit::config", "{warning}"));
+    }
     let system = actix_web::rt::System::new();
     finish(match command {
         Command::Serve => system.block_on(run_server(config, cli.config)),
@@ -151,7 +161,7 @@ pub fn main() -> ExitCode {
         Command::Health(health) => system.block_on(health.run(&config)),
         Command::Adopt(adopt) => system.block_on(adopt.run(config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
-        Command::Config(command) => print_config(&config, &command),
+        Command::Config(command) => print_config(&config, &warnings, &command),
         // Handled above: they need no configuration.
         Command::Send(_)
         | Command::Apply(_)
@@ -185,7 +195,7 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
         .run_until(async {
             let hangups = serve::withstand_signals()?;
             let mut running = serve::start(config).await?;
-            running.reload_at(hangups, move || Config::load(file.as_deref()));
+            running.reload_at(hangups, move || Config::load(file.as_deref()).map(|(config, _)| config));
             let ended = running.until_signal().await;
             running.stop().await;
             ended.map(|()| true)
@@ -246,11 +256,14 @@ fn extent(report: &audit::ChainReport) -> String {
     )
 }
 
-fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
+fn print_config(config: &Config, warnings: &[String], command: &ConfigCommand) -> Result<bool> {
     match command {
-        ConfigCommand::Check => say_line!("The configuration is valid."),
+        ConfigCommand::Check => {
+            warnings.iter().for_each(|warning| complain!("warning: {warning}"));
+            say_line!("The configuration is valid.");
+        }
         // Handled before there is a configuration.
-        ConfigCommand::Reference => {}
+        ConfigCommand::Reference | ConfigCommand::Categories => {}
         ConfigCommand::Print => return print(&config.shown()),
     }
     Ok(true)
@@ -259,4 +272,26 @@ fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
 fn print(text: &str) -> Result<bool> {
     say!("{text}");
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn variables_of_the_commands_are_known_to_the_configuration() {
+        fn visit(command: &clap::Command) {
+            for variable in command.get_arguments().filter_map(clap::Arg::get_env) {
+                let name = variable.to_str().unwrap();
+                assert!(
+                    config::environment::OTHERS.contains(&name),
+                    "{name} would be taken for a mistake"
+                );
+            }
+            command.get_subcommands().for_each(visit);
+        }
+        visit(&Cli::command());
+    }
 }

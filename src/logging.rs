@@ -31,7 +31,7 @@ const CONNECTIONS: [&str; 2] = ["actix_http::h1::dispatcher", "actix_http::h1::d
 /// # Errors
 /// What is wrong with the filter.
 pub fn init(config: &LoggingConfig) -> Result<(), String> {
-    let filter = parse_filter(config)?;
+    let filter = filter(&config.filter)?;
     let text = match config.format.as_str() {
         "text" => true,
         "json" => false,
@@ -56,22 +56,46 @@ pub fn init(config: &LoggingConfig) -> Result<(), String> {
     Ok(())
 }
 
+/// Reads a filter.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
+    const LEVELS: [&str; 8] = ["off", "error", "warn", "info", "debug", "trace", "warning", "none"];
+    for part in text.split(',').map(str::trim) {
+        let level = part
+            .rsplit_once('=')
+            .map_or(part, |(_, level)| level)
+            .to_ascii_lowercase();
+        let is_level = LEVELS[..6].contains(&level.as_str()) || matches!(level.as_bytes(), [b'0'..=b'5']);
+        // A word that is no level is the name of a part of the program, of which there is none by such names.
+        let near = LEVELS
+            .iter()
+            .find(|known| strsim::damerau_levenshtein(known, &level) <= 1 + known.len() / 5);
+        if !is_level && let Some(near) = near {
+            let meant = match *near {
+                "warning" => "warn",
+                "none" => "off",
+                level => level,
+            };
+            return Err(format!("logging.filter: {part} has no level; did you mean {meant}?"));
+        }
+    }
+    EnvFilter::try_new(text).map_err(|error| format!("logging.filter: {error}"))
+}
+
 /// Puts the configuration's filter in force in place of the one before.
 ///
 /// # Errors
 /// What is wrong with the filter; the one before stays.
 pub fn set_filter(config: &LoggingConfig) -> Result<(), String> {
-    let filter = parse_filter(config)?;
+    let filter = filter(&config.filter)?;
     SET_FILTER.get().map_or(Ok(()), |set| set(filter))
 }
 
 fn keep_handle<S: 'static>(handle: reload::Handle<EnvFilter, S>) {
     let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
     SET_FILTER.get_or_init(|| Box::new(set));
-}
-
-fn parse_filter(config: &LoggingConfig) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(&config.filter).map_err(|error| format!("logging.filter: {error}"))
 }
 
 /// Logs what is wrong with one connection at debug, so that no stranger can raise alarms. What we refuse ourselves has lines
@@ -100,5 +124,37 @@ impl Visit for Message {
         if field.name() == "message" {
             self.0 = format!("{value:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_would_show_nothing_is_refused() {
+        for good in [
+            "info",
+            "warn,conduit::serve=info",
+            "",
+            "DEBUG",
+            "conduit",
+            "conduit[span]=trace",
+            "3",
+            "off",
+        ] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for (bad, meant) in [
+            ("inof", "info"),
+            ("warning", "warn"),
+            ("debg,conduit=info", "debug"),
+            ("conduit=inf", "info"),
+            ("none", "off"),
+        ] {
+            let error = filter(bad).unwrap_err();
+            assert!(error.contains(&format!("did you mean {meant}?")), "{error}");
+        }
+        assert!(filter("conduit=loud").is_err());
     }
 }

@@ -15,6 +15,7 @@ use rand::RngCore as _;
 use zeroize::Zeroizing;
 
 use crate::config::StorageConfig;
+use crate::files::read_text;
 
 /// What a credential is for; its text begins with this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +126,7 @@ pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, Secre
     } else {
         storage.data_dir.join("master.key")
     };
-    let (text, is_new) = match fs::read_to_string(&path) {
+    let (text, is_new) = match read_text(&path) {
         Ok(text) => (Zeroizing::new(text), false),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
             // A key that is made anew beside a database would make all that is in it unreadable.
@@ -160,7 +161,7 @@ pub fn admin_token(storage: &StorageConfig) -> Result<Secret, SecretError> {
         return Ok(Secret::new(storage.admin_token.clone()));
     }
     let path = storage.data_dir.join("admin.token");
-    match fs::read_to_string(&path) {
+    match read_text(&path) {
         Ok(text) if !text.trim().is_empty() => Ok(Secret::new(text.trim().to_owned())),
         Ok(_) => Err(SecretError::new(
             &path,

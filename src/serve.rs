@@ -27,7 +27,6 @@ use conduit_actors::mapping::DedupDefaults;
 use conduit_actors::ports::StoreError;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
-use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
 use crate::config::ConfigError;
@@ -173,10 +172,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let listen = config.server.listen;
     let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
-    let public_url = match config.server.public_url.trim_end_matches('/') {
-        "" => format!("{}://{address}", config.server.scheme()),
-        url => url.to_owned(),
-    };
+    let public_url = config.server.base_url(address);
     let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let app = Arc::new(App::new(http::Parts {
         public_url,
@@ -263,13 +259,7 @@ pub(crate) async fn load_directory(
     store: &dyn Store,
     keyring: &Arc<Keyring>,
 ) -> Result<Arc<LiveDirectory>> {
-    let file = &config.taxonomy.file;
-    let taxonomy = if file.as_os_str().is_empty() {
-        Taxonomy::bundled()
-    } else {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Taxonomy::parse(&text).with_context(|| file.display().to_string())?
-    };
+    let taxonomy = config.taxonomy.read().map_err(anyhow::Error::msg)?;
     let defaults = DedupDefaults {
         window_seconds: config.dedup.window_seconds,
     };

@@ -9,6 +9,7 @@
 //! [`StoreError::Unavailable`].
 
 mod activities;
+mod attention;
 mod changes;
 mod columns;
 mod commit;
@@ -32,6 +33,7 @@ mod replay_steps;
 mod replays;
 mod retention;
 mod search;
+mod session;
 mod settings;
 mod subjects;
 mod walk;

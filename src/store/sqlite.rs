@@ -5,6 +5,7 @@
 //! Rows go in many to a statement.
 
 mod activities;
+mod attention;
 mod columns;
 mod commit;
 mod credentials;

@@ -4,7 +4,6 @@
 //! a rename, by a link that is turned (as Kubernetes does for its secrets), or in place. A pair that cannot serve, as while
 //! one of the two is replaced already, is not taken; it is warned of once, at the second look.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +46,7 @@ impl CertificateFiles {
     }
 
     fn contents(&self) -> Result<Contents, String> {
-        let read = |file: &PathBuf| fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
+        let read = |file: &PathBuf| super::read_pem(file);
         Ok(Contents {
             certificate: read(&self.certificate)?,
             key: Zeroizing::new(read(&self.key)?),
@@ -172,6 +171,8 @@ impl ServerCertificate {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
