@@ -137,7 +137,10 @@ pub fn main() -> ExitCode {
         }
     };
     let command = cli.command.unwrap_or(Command::Serve);
-    let quiet = matches!(command, Command::Demo(_) | Command::Adopt(_) | Command::Audit(_) | Command::Health(_));
+    let quiet = matches!(
+        command,
+        Command::Demo(_) | Command::Adopt(_) | Command::Audit(_) | Command::Health(_)
+    );
     let mut log = config.logging.clone();
     if quiet && log.filter == "info" {
         log.filter = "warn".to_owned();

@@ -34,8 +34,8 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
-pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
+pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{
