@@ -34,6 +34,7 @@ mod metrics;
 mod names;
 mod nodes;
 mod openapi;
+mod other_people;
 mod outages;
 mod postgres;
 mod receipts;

@@ -1,13 +1,14 @@
 //! Extraction: the personal data in an event, found by its mapping.
 
+mod value;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::event::Notice;
-use crate::ids::Timestamp;
-use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep};
+use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep, Role};
 use crate::personal::Personal;
 use crate::taxonomy::{Category, NormaliseContext, Warn};
 
@@ -30,6 +31,19 @@ pub struct ExtractedValue {
     pub value: Personal<String>,
     /// Whether it may link: its category does, and it is not blocked.
     pub linkable: bool,
+    /// Whether it stands for nobody, or for many.
+    pub blocked: bool,
+    /// Whose it is.
+    pub person: Person,
+}
+
+/// Whom a piece of personal data is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Person {
+    /// The one whom the event concerns.
+    Subject,
+    /// Another one; people of an event are counted from 0, in the order of the mapping.
+    Other(usize),
 }
 
 /// A mapped field in canonical form: for dedup keys that take in all of them.
@@ -39,6 +53,17 @@ pub struct MappedField {
     pub pointer: String,
     /// Its value in JSON, or normalised.
     pub value: String,
+}
+
+/// A value of an optional field that is not what its mapping says, and was left out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// JSON Pointer to it.
+    pub pointer: String,
+    /// The value as JSON.
+    pub value: String,
+    /// Whether its field is personal data.
+    pub is_personal: bool,
 }
 
 /// One field of a mapping, and what an event has for it.
@@ -67,6 +92,10 @@ pub struct Extraction {
     pub categories: Vec<Arc<str>>,
     /// All mapped fields.
     pub mapped: Personal<Vec<MappedField>>,
+    /// What was left out.
+    pub left_out: Personal<Vec<LeftOut>>,
+    /// Whether there was more than is looked at.
+    pub truncated: bool,
     /// Why the event does not fit its mapping; empty if it does.
     pub reasons: Vec<Notice>,
     /// What was left out, or is worth a look.
@@ -89,6 +118,7 @@ impl EventMapping {
             context,
             found: Extraction::default(),
             values: 0,
+            others: Vec::new(),
         };
         for field in &self.fields {
             extractor.field(field, &root);
@@ -106,6 +136,7 @@ impl EventMapping {
                 context,
                 found: Extraction::default(),
                 values: 0,
+                others: Vec::new(),
             };
             let places = extractor.field(field, &root);
             FieldTrace {
@@ -122,6 +153,8 @@ impl EventMapping {
 }
 
 struct Extractor<'a> {
+    /// Where the other people are.
+    others: Vec<String>,
     mapping: &'a EventMapping,
     context: &'a ExtractContext<'a>,
     found: Extraction,
@@ -184,30 +217,36 @@ impl Extractor<'_> {
 
     fn wrong_shape(&mut self, field: &FieldMapping, wanted: &str, at: &Value, pointer: &str, found: &mut usize) {
         *found += 1;
-        let message = format!("the path {} needs {wanted} here, but this is {}", field.path, kind(at));
-        self.fault(field, Notice::new(pointer, "wrong_type", message));
+        let message = format!(
+            "the path {} needs {wanted} here, but this is {}",
+            field.path,
+            value::kind(at)
+        );
+        self.fault(field, at, Notice::new(pointer, "wrong_type", message));
     }
 
     fn value(&mut self, field: &FieldMapping, at: &Value, pointer: &str) {
         self.values += 1;
         if self.values > MAX_VALUES {
             if self.values == MAX_VALUES + 1 {
+                self.found.truncated = true;
                 let message = "more than 1,000 values: those beyond were not looked at";
                 self.found.warnings.push(Notice::new("", "too_many_values", message));
             }
             return;
         }
-        let Some(text) = typed(field.field_type, at) else {
-            let message = format!("must be of type {}, but is {}", name(field.field_type), kind(at));
-            return self.fault(field, Notice::new(pointer, "wrong_type", message));
+        let Some(text) = value::typed(field.field_type, at) else {
+            let (wanted, found) = (value::name(field.field_type), value::kind(at));
+            let message = format!("must be of type {wanted}, but is {found}");
+            return self.fault(field, at, Notice::new(pointer, "wrong_type", message));
         };
         match &field.category {
-            Some(category) => self.personal(field, category, &text, pointer),
+            Some(category) => self.personal(field, category, at, &text, pointer),
             None => self.mapped(pointer, text),
         }
     }
 
-    fn personal(&mut self, field: &FieldMapping, category: &Arc<Category>, text: &str, pointer: &str) {
+    fn personal(&mut self, field: &FieldMapping, category: &Arc<Category>, at: &Value, text: &str, pointer: &str) {
         let context = NormaliseContext {
             processor: self.context.processor,
             default_region: self.mapping.default_region.as_deref(),
@@ -218,7 +257,7 @@ impl Extractor<'_> {
             Err(invalid) if invalid.code == "empty_value" && !field.required => return,
             Err(invalid) => {
                 let message = format!("{} {}", field.path, invalid.message);
-                return self.fault(field, Notice::new(pointer, invalid.code, message));
+                return self.fault(field, at, Notice::new(pointer, invalid.code, message));
             }
         };
         self.found.categories.push(Arc::clone(&category.key));
@@ -233,7 +272,10 @@ impl Extractor<'_> {
             return self.mapped(pointer, String::new());
         };
         self.mapped(pointer, value.expose().clone());
-        let known = |other: &ExtractedValue| other.category.key == category.key && other.value == value;
+        let person = self.person(field, pointer);
+        let known = |other: &ExtractedValue| {
+            other.person == person && other.category.key == category.key && other.value == value
+        };
         if self.found.values.iter().any(known) {
             return;
         }
@@ -252,7 +294,27 @@ impl Extractor<'_> {
             category: Arc::clone(category),
             value,
             linkable,
+            blocked,
+            person,
         });
+    }
+
+    /// Whose the value at this pointer is.
+    fn person(&mut self, field: &FieldMapping, pointer: &str) -> Person {
+        if field.role == Role::Subject {
+            return Person::Subject;
+        }
+        let steps = field.path.steps();
+        let last_array = steps.iter().rposition(|step| *step == PathStep::Each);
+        let names = last_array.map_or(1, |array| steps.len() - array - 1);
+        let place = (0..names).fold(pointer, |place, _| {
+            place.rsplit_once('/').map_or("", |(above, _)| above)
+        });
+        let index = self.others.iter().position(|other| other == place).unwrap_or_else(|| {
+            self.others.push(place.to_owned());
+            self.others.len() - 1
+        });
+        Person::Other(index)
     }
 
     fn mapped(&mut self, pointer: &str, value: String) {
@@ -263,10 +325,15 @@ impl Extractor<'_> {
     }
 
     /// A required field's fault rejects the event; an optional field is left out.
-    fn fault(&mut self, field: &FieldMapping, notice: Notice) {
+    fn fault(&mut self, field: &FieldMapping, at: &Value, notice: Notice) {
         if field.required {
             self.found.reasons.push(notice);
         } else {
+            self.found.left_out.expose_mut().push(LeftOut {
+                pointer: notice.field.clone(),
+                value: at.to_string(),
+                is_personal: field.category.is_some(),
+            });
             self.found.warnings.push(notice);
         }
     }
@@ -275,51 +342,6 @@ impl Extractor<'_> {
         let categories: BTreeSet<Arc<str>> = self.found.categories.drain(..).collect();
         self.found.categories = categories.into_iter().collect();
         self.found
-    }
-}
-
-/// The value as text, if it is of the type.
-fn typed(field_type: FieldType, at: &Value) -> Option<String> {
-    match (field_type, at) {
-        (FieldType::String, Value::String(text)) => Some(text.clone()),
-        (FieldType::Boolean, Value::Bool(value)) => Some(value.to_string()),
-        (FieldType::Number, Value::Number(number)) => Some(number.to_string()),
-        (FieldType::Integer, Value::Number(number)) => integer(number),
-        (FieldType::Timestamp, Value::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
-        _ => None,
-    }
-}
-
-/// `5`, `5.0` and `5e0` are the same integer.
-fn integer(number: &serde_json::Number) -> Option<String> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.is_i64() || number.is_u64() {
-        return Some(number.to_string());
-    }
-    let value = number
-        .as_f64()
-        .filter(|value| value.fract() == 0.0 && value.abs() <= EXACT)?;
-    Some(format!("{value:.0}"))
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
-fn name(field_type: FieldType) -> &'static str {
-    match field_type {
-        FieldType::String => "string",
-        FieldType::Integer => "integer",
-        FieldType::Number => "number",
-        FieldType::Boolean => "boolean",
-        FieldType::Timestamp => "timestamp (RFC 3339)",
     }
 }
 

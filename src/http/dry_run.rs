@@ -56,6 +56,8 @@ pub(crate) struct Shown {
     duplicate_of: Option<EventId>,
     /// Whom it would concern; null if it would not come so far.
     subject: Option<Resolution>,
+    /// The other people that it would name.
+    other_subjects: Vec<Resolution>,
 }
 
 /// What a dry run says of one field.
@@ -188,5 +190,6 @@ fn shown(run: DryRun) -> Shown {
         categories: extracted.categories,
         duplicate_of: run.duplicate_of,
         subject: run.resolution,
+        other_subjects: run.others,
     }
 }

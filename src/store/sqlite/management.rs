@@ -10,7 +10,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow, RetiredBecause};
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 14] = [
+const OWNED: [&str; 15] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
@@ -21,6 +21,7 @@ const OWNED: [&str; 14] = [
     "links",
     "merges",
     "activities",
+    "activity_others",
     "outcome_history",
     "replays",
     "event_outcomes",
