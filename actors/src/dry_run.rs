@@ -11,6 +11,7 @@ use crate::event::{AcceptedEvent, JournaledEvent, Notice};
 use crate::extract::{ExtractContext, FieldTrace};
 use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT};
 use crate::ids::{EventId, Sequence, SubjectId};
+use crate::mapping::Received;
 use crate::ports::{Claim, Integration, PipelineStore, StoreError};
 use crate::stages::{ExtractedEvent, Finding, Fitting, PiiExtractor, duplicate_differs};
 
@@ -63,6 +64,8 @@ pub struct DryRun {
     pub resolution: Option<Resolution>,
     /// The other people that it would name, if it fits the mapping.
     pub others: Vec<Resolution>,
+    /// The names in it, beside those of the mapping.
+    pub received: Received,
 }
 
 /// Runs `event` under `integration`. `first` looks up who holds a claim already.
@@ -80,6 +83,7 @@ pub async fn dry_run(
     };
     let mapping = integration.mapping.event(&event.event_type);
     let fields = mapping.map_or_else(Vec::new, |mapping| mapping.trace(event.body.expose(), &context));
+    let received = integration.mapping.received(event.body.expose()).unwrap_or_default();
     let journaled = JournaledEvent {
         sequence: Sequence(0),
         journaled_at: event.id.received_at(),
@@ -107,6 +111,7 @@ pub async fn dry_run(
         duplicate_of,
         resolution,
         others,
+        received,
     })
 }
 

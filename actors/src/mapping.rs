@@ -6,6 +6,7 @@
 mod check;
 mod doubts;
 mod path;
+mod received;
 mod sample;
 mod spec;
 pub mod suggest;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use check::MappingFault;
 pub use doubts::{doubts, whose};
 pub use path::{Path, PathStep};
+pub use received::{Received, ReceivedField};
 pub use spec::{DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, Role};
 
 use crate::event::LegalBasis;
@@ -103,16 +105,16 @@ impl Mapping {
         self.events.get(event_type)
     }
 
-    /// What to say about an event type that is not here.
+    /// What to say about an event type that is not here. `shown` is as much of it as may be said.
     #[must_use]
-    pub fn unknown_event_message(&self, event_type: &EventType) -> String {
+    pub fn unknown_event_message(&self, event_type: &EventType, shown: &EventType) -> String {
         let mut known: Vec<&str> = self.events.keys().map(EventType::as_str).collect();
         known.sort_unstable();
         let nearest = check::nearest(event_type.as_str(), known.iter().copied());
         let hint = nearest
             .map(|name| format!("; did you mean {name}?"))
             .unwrap_or_default();
-        format!("the integration has no event {event_type}{hint}: add it to the mapping, then replay this event")
+        format!("the integration has no event {shown}{hint}: add it to the mapping, then replay this event")
     }
 }
 

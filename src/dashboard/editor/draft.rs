@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use conduit_actors::event::LegalBasis;
 use conduit_actors::mapping::suggest::Suggestion;
 use conduit_actors::mapping::{
-    DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, MappingFault, Role,
+    DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, MappingFault, Path, Role,
 };
 use conduit_actors::taxonomy::Taxonomy;
 use uuid::Uuid;
@@ -25,6 +25,8 @@ pub(in crate::dashboard) struct DraftField {
     pub(in crate::dashboard) pii: String,
     /// Whose it is; [`ASK`]: its owner is to say so.
     pub(in crate::dashboard) role: String,
+    /// What a suggestion has to say about its value in the sample. It is not sent back.
+    pub(in crate::dashboard) remark: String,
 }
 
 /// Stands for a role that a sample does not tell.
@@ -238,7 +240,12 @@ impl Draft {
         let mut added = 0;
         let unclear = suggestion.unclear(taxonomy);
         for (index, field) in suggestion.fields.iter().enumerate() {
-            if event.fields.iter().all(|known| known.path != field.path) {
+            let is_same = |known: &DraftField| {
+                known.path == field.path || Path::parse(&known.path).ok() == Path::parse(&field.path).ok()
+            };
+            if let Some(known) = event.fields.iter_mut().find(|known| is_same(known)) {
+                known.remark = field.remark.clone().unwrap_or_default();
+            } else {
                 added += 1;
                 event.fields.push(DraftField {
                     path: field.path.clone(),
@@ -249,6 +256,7 @@ impl Draft {
                         .as_ref()
                         .map_or_else(String::new, |(category, _)| category.key.to_string()),
                     role: if unclear.contains(&index) { ASK } else { "" }.to_owned(),
+                    remark: field.remark.clone().unwrap_or_default(),
                 });
             }
         }
@@ -264,6 +272,7 @@ fn event_of(event: &EventSpec) -> DraftEvent {
         required: field.required,
         pii: field.pii.clone().unwrap_or_default(),
         role: field.role.map(role_word).unwrap_or_default().to_owned(),
+        remark: String::new(),
     };
     DraftEvent {
         name: event.name.clone(),
