@@ -11,6 +11,7 @@
 //! 8. What is old enough is deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
+mod seals;
 mod stop;
 
 use std::fs::File;
@@ -62,6 +63,7 @@ pub struct Running {
     signals: Option<Signals>,
     retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
+    sealing: JoinHandle<()>,
     _lock: File,
 }
 
@@ -87,10 +89,11 @@ pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>
             opened.map(|store| Arc::new(store) as _)
         }
     };
-    Ok((
-        store.with_context(|| format!("cannot open the database {database}"))?,
-        keyring,
-    ))
+    let store = store.with_context(|| format!("cannot open the database {database}"))?;
+    let dir = &config.storage.data_dir;
+    let loaded = store.heads().load(dir);
+    loaded.with_context(|| format!("cannot read what {} has committed", dir.display()))?;
+    Ok((store, keyring))
 }
 
 /// Starts everything.
@@ -162,6 +165,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
+    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.config.storage.data_dir.clone()));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
@@ -185,6 +189,7 @@ pub async fn start(config: Config) -> Result<Running> {
         signals: None,
         retaining,
         pruning,
+        sealing,
         _lock: lock,
     })
 }

@@ -7,6 +7,7 @@
 mod chains;
 mod changes;
 mod credentials;
+mod heads;
 mod history;
 mod payloads;
 mod postgres;
@@ -14,6 +15,7 @@ mod receipt_keys;
 mod replays;
 mod retention;
 mod rows;
+mod seals;
 mod search;
 mod settings;
 mod sqlite;
@@ -31,6 +33,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
@@ -39,6 +42,7 @@ pub use replays::{
     Replays,
 };
 pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use seals::{ChainSeals, RecordedEnd, SealState};
 pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
@@ -255,7 +259,15 @@ pub struct StoredClaim {
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
 pub trait Store:
-    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained + History
+    PipelineStore
+    + Replays
+    + CredentialLedger
+    + ControllerSettings
+    + ReceiptKeys
+    + PersonSearch
+    + Retained
+    + History
+    + ChainSeals
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;

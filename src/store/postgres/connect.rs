@@ -45,6 +45,7 @@ impl PostgresStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
+            heads: super::HeadBook::default(),
             driver,
         })
     }
