@@ -8,6 +8,7 @@ mod attention;
 mod chains;
 mod changes;
 mod credentials;
+mod heads;
 mod history;
 mod membership;
 mod payloads;
@@ -16,6 +17,7 @@ mod receipt_keys;
 mod replays;
 mod retention;
 mod rows;
+mod seals;
 mod search;
 mod settings;
 mod sqlite;
@@ -34,6 +36,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use postgres::{PostgresOptions, PostgresStore};
@@ -43,6 +46,7 @@ pub use replays::{
     Replays,
 };
 pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use seals::{ChainSeals, RecordedEnd, SealState};
 pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
@@ -278,6 +282,7 @@ pub trait Store:
     + History
     + Membership
     + Attention
+    + ChainSeals
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;

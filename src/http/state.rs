@@ -157,6 +157,7 @@ impl App {
     pub fn forget(&self, controller: ControllerId) {
         self.journal.forget(controller);
         self.dedup.port().forget(controller);
+        self.store.heads().forget(controller);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

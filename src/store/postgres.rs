@@ -32,6 +32,7 @@ mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod seals;
 mod search;
 mod session;
 mod settings;
@@ -53,6 +54,7 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -97,6 +99,7 @@ pub struct PostgresStore {
     node: String,
     payloads: Payloads,
     keyring: Arc<Keyring>,
+    heads: HeadBook,
     driver: Driver,
 }
 

@@ -22,6 +22,7 @@ mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod seals;
 mod search;
 mod settings;
 mod subjects;
@@ -42,6 +43,7 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -78,6 +80,7 @@ pub struct SqliteStore {
     node: String,
     payloads: Payloads,
     keyring: Arc<Keyring>,
+    heads: HeadBook,
 }
 
 impl SqliteStore {
@@ -115,6 +118,7 @@ impl SqliteStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
+            heads: HeadBook::default(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::ports::StoreError;
+use conduit_actors::ports::{ChainHead, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -17,7 +17,8 @@ impl PostgresStore {
         let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
-             token_hash, wrapped_data_key, link_key_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(row.id.as_uuid())
         .bind(row.did.as_str())
@@ -29,6 +30,8 @@ impl PostgresStore {
         .bind(&row.management_token.as_bytes()[..])
         .bind(&row.wrapped_data_key)
         .bind(i64::from(row.link_key_version))
+        .bind(&self.keyring.seal_name(row.id, row.did.as_str())[..])
+        .bind(&self.keyring.seal_end(row.id, ChainHead::EMPTY)[..])
         .execute(&mut *transaction)
         .await
         .map_err(change_error)?;

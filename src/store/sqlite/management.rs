@@ -2,7 +2,7 @@
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::ports::StoreError;
+use conduit_actors::ports::{ChainHead, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::QueryBuilder;
 
@@ -10,7 +10,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow, IntegrationSize, 
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 14] = [
+const OWNED: [&str; 15] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
@@ -25,6 +25,7 @@ const OWNED: [&str; 14] = [
     "replays",
     "event_outcomes",
     "chain_anchors",
+    "unsealed_chains",
 ];
 
 pub(super) fn change_error(error: sqlx::Error) -> ChangeError {
@@ -40,7 +41,8 @@ impl SqliteStore {
         let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
-             token_hash, wrapped_data_key, link_key_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .bind(&row.id.as_bytes()[..])
         .bind(row.did.as_str())
@@ -52,6 +54,8 @@ impl SqliteStore {
         .bind(&row.management_token.as_bytes()[..])
         .bind(&row.wrapped_data_key)
         .bind(row.link_key_version)
+        .bind(&self.keyring.seal_name(row.id, row.did.as_str())[..])
+        .bind(&self.keyring.seal_end(row.id, ChainHead::EMPTY)[..])
         .execute(&mut *transaction)
         .await
         .map_err(change_error)?;
