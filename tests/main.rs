@@ -40,6 +40,7 @@ mod openapi;
 mod outages;
 mod pooler;
 mod postgres;
+mod quota;
 mod receipts;
 mod received;
 mod replay;
