@@ -224,10 +224,7 @@ fn a_lost_and_a_foreign_node_id_are_refused_and_put_back() {
     // As an earlier version left it, which wrote the id in one place only.
     fs::write(&path, "0190f3c0-0000-7000-8000-000000000001\n").unwrap();
     without_ids(&conduit);
-    assert_refused(
-        &mut conduit,
-        &["processed events under another id", "--node ID"],
-    );
+    assert_refused(&mut conduit, &["processed events under another id", "--node ID"]);
     fs::remove_file(&path).unwrap();
     assert_refused(&mut conduit, &["is missing"]);
     let (done, text) = adopt(&conduit, &["--node", own.trim()]);

@@ -89,7 +89,9 @@ impl Adopt {
         }
         for loss in &losses {
             match loss {
-                Refusal::UnknownControllers { events, controllers, .. } => {
+                Refusal::UnknownControllers {
+                    events, controllers, ..
+                } => {
                     let unknown: Vec<ControllerId> = recovered.findings().unknown.keys().copied().collect();
                     store.note_deleted(&unknown, Timestamp::now()).await?;
                     say_line!("Given up: {events} of {controllers} that the database does not know.");
