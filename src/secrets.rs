@@ -107,6 +107,11 @@ impl MasterKeyFile {
     }
 }
 
+/// Whether a file is there and not empty. A start that was interrupted leaves an empty database.
+pub(crate) fn is_written(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() > 0)
+}
+
 fn lost(path: &Path, what: &str) -> SecretError {
     let what = format!(
         "is missing, but there is {what} that was made with it: restore the key, or name its file in CONDUIT_MASTER_KEY_FILE"
@@ -130,7 +135,7 @@ pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, Secre
         Ok(text) => (Zeroizing::new(text), false),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
             // A key that is made anew beside a database would make all that is in it unreadable.
-            if storage.data_dir.join("conduit.db").exists() {
+            if is_written(&storage.data_dir.join("conduit.db")) {
                 return Err(lost(&path, "a database"));
             }
             let mut bytes = Zeroizing::new([0u8; 32]);
