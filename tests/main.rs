@@ -25,6 +25,8 @@ mod export;
 mod fairness;
 mod fuzz;
 mod health;
+mod http1;
+mod http2;
 mod identity;
 mod journal;
 mod limits;

@@ -18,6 +18,7 @@ pub struct ServerConfig {
     pub tls_cert: PathBuf,
     pub tls_key: PathBuf,
     pub tls_handshake_seconds: u64,
+    pub hsts_seconds: u64,
     pub workers: usize,
     pub max_body_bytes: usize,
     pub request_timeout_seconds: u64,
@@ -57,6 +58,7 @@ impl ServerConfig {
             self.max_body_bytes as u64,
             u64::MAX,
         );
+        check("server.hsts_seconds", self.hsts_seconds, 0, 63_072_000);
         check("server.max_connections", self.max_connections as u64, 1, 1_000_000);
         check("server.workers", self.workers as u64, 0, 512);
         check("server.drain_seconds", self.drain_seconds, 0, 300);

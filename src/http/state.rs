@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::Journal as _;
@@ -58,6 +59,8 @@ pub struct App {
     pub receipt_keys: PublicKeys,
     /// Sessions of the dashboard.
     pub(crate) dashboard: dashboard::State,
+    /// What every answer over TLS says: come by TLS only (RFC 6797). None: nothing.
+    pub(super) hsts: Option<HeaderValue>,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     pub(super) trials: Arc<Trials>,
@@ -113,6 +116,10 @@ impl App {
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
         let dashboard = dashboard::State::new(&config, keyring.master());
+        let server = &config.server;
+        let hsts = (server.certificate().is_some() && server.hsts_seconds > 0)
+            .then(|| HeaderValue::from_str(&format!("max-age={}", server.hsts_seconds)).ok())
+            .flatten();
         Self {
             config,
             public_url,
@@ -130,6 +137,7 @@ impl App {
             tracer,
             receipt_keys: PublicKeys::default(),
             dashboard,
+            hsts,
             failures,
             in_flight: AtomicUsize::new(0),
             trials: Arc::default(),
