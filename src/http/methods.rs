@@ -13,13 +13,16 @@ use super::problem::Problem;
 pub(super) const ALL: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 
 /// Makes a resource that has these methods. To all others it answers which it has.
-pub(crate) fn only(path: &str, methods: &'static [Method]) -> Resource {
-    resource(path).default_service(web::to(move |request: HttpRequest| async move {
-        let allow = allowed(methods);
-        if request.method() == Method::OPTIONS {
-            return Ok(HttpResponse::NoContent().insert_header((ALLOW, allow)).finish());
+pub(crate) fn only(path: &str, methods: impl Into<Vec<Method>>) -> Resource {
+    let allow = allowed(&methods.into());
+    resource(path).default_service(web::to(move |request: HttpRequest| {
+        let allow = allow.clone();
+        async move {
+            if request.method() == Method::OPTIONS {
+                return Ok(HttpResponse::NoContent().insert_header((ALLOW, allow)).finish());
+            }
+            Err::<HttpResponse, _>(Problem::method_not_allowed(allow))
         }
-        Err::<HttpResponse, _>(Problem::method_not_allowed(allow))
     }))
 }
 
