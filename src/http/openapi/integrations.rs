@@ -192,7 +192,7 @@ pub(super) fn group() -> Group {
         .leads_to("listSnippets", &id)
         .leads_to("testIntegration", &id)
         .problems(400, &["data_processor_id_invalid", "mapping_invalid"])
-        .problems(409, &["already_exists"]);
+        .problems(409, &["already_exists", "mappings_too_large", "too_many_integrations"]);
     let get = named(Operation::get(ONE, "getIntegration", "Get an integration"))
         .gives::<Integration>(200, "The integration.", example())
         .or_unchanged();
@@ -217,7 +217,7 @@ pub(super) fn group() -> Group {
                 "mapping_invalid",
             ],
         )
-        .problems(409, &["version_mismatch"])
+        .problems(409, &["mappings_too_large", "version_mismatch"])
         .problems(412, &["precondition_failed"]);
     let delete = named(Operation::delete(ONE, "deleteIntegration", "Delete an integration"))
         .about("What came by it stays.")
