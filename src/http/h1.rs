@@ -262,15 +262,12 @@ where
         .await
     }
 
-    /// Ends the connection; if the client may still be sending, such that it sees its answer first.
+    /// Ends the connection. Behind an answer, what the client still sends is thrown away until it ends its side: a reset could
+    /// overtake the answer (RFC 9112, section 9.6).
     async fn close(mut self, is_answered: bool) -> io::Result<()> {
         let Self { wire, timer, host, .. } = &mut self;
         let until = Instant::now() + host.patience.close;
-        let mut left = if is_answered && !wire.borrow().is_drained() {
-            DISCARD
-        } else {
-            0
-        };
+        let mut left = if is_answered { DISCARD } else { 0 };
         let mut is_shut = false;
         poll_fn(|cx: &mut Context<'_>| {
             let mut wire = wire.borrow_mut();

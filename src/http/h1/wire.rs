@@ -71,11 +71,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         self.turn > 1
     }
 
-    /// Returns whether the client has sent nothing but what was read as requests.
-    pub(super) fn is_drained(&self) -> bool {
-        self.body == Body::Done && self.input.is_empty()
-    }
-
     /// Reads up to the end of a head.
     pub(super) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Next>> {
         loop {
