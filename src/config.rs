@@ -6,6 +6,7 @@ mod dashboard;
 mod database;
 mod environment;
 mod limits;
+mod network;
 mod receipts;
 mod reference;
 mod replay;
@@ -23,11 +24,12 @@ use crate::tls::authorities;
 pub use dashboard::DashboardConfig;
 pub use database::Database;
 use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub use network::Network;
 pub use receipts::ReceiptsConfig;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
-pub use server::ServerConfig;
+pub use server::{ForwardedHeader, ServerConfig};
 pub use telemetry::{TelemetryConfig, TelemetryEndpoint};
 
 /// The defaults, and the documentation of every key.

@@ -5,7 +5,10 @@
 
 mod accept;
 pub(crate) mod activities;
-mod body;
+pub(crate) mod bodies;
+pub(crate) mod body;
+mod client;
+mod connections;
 pub(crate) mod controllers;
 pub(crate) mod credentials;
 mod csv;

@@ -13,7 +13,8 @@ use conduit_actors::taxonomy::Taxonomy;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
-use super::guard::{Posted, Session};
+use super::forms::{Posted, PostedByOperator};
+use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
 use crate::http::App;
@@ -272,12 +273,11 @@ pub(super) async fn rotate_secret(
 
 /// `POST /controllers/{did}/token`: the operator's.
 pub(super) async fn rotate_token(
-    posted: Posted,
+    PostedByOperator(posted): PostedByOperator,
     app: Data<App>,
     did: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    posted.session.principal.operator()?;
     let row = controllers::load(&posted.session.principal, &app, &did).await?;
     still(&posted, &row.management_token)?;
     let token = new_token(&app, &row).await?;

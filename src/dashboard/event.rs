@@ -10,7 +10,8 @@ use conduit_actors::ids::EventId;
 use conduit_actors::mapping::IntegrationSpec;
 
 use super::fields::Fields;
-use super::guard::{Posted, Session};
+use super::forms::Posted;
+use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
 use crate::http::App;

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::body::Body;
+use super::body::LongBody;
 use super::draft::Draft;
 use super::guard::Principal;
 use super::integrations::load_named;
@@ -119,7 +119,7 @@ pub(crate) async fn test(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "draft"])?;
     let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
@@ -128,7 +128,7 @@ pub(crate) async fn test(
         .by_id(row.id)
         .ok_or_else(|| Problem::not_found("integration"))?;
     let (integration, body) = match query.get("draft") {
-        None | Some("false") => (saved, body.into_bytes()),
+        None | Some("false") => (saved, body.bytes()),
         Some("true") => draft(&app, &saved, &body)?,
         Some(_) => {
             let detail = "draft must be true or false";

@@ -2,6 +2,8 @@
 //!
 //! actix-http has HTTP/2 as well, but limits neither streams nor the size of heads, and does not hear of a stop.
 
+mod frames;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use http02::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue, TRANSFER_ENC
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use frames::Frames;
 
 /// Streams, that is requests under way, on one connection. More are refused, to be tried again.
 const MAX_STREAMS: u32 = 256;
@@ -66,6 +70,8 @@ where
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER);
+    // What is begun has to end in time, even while other requests are under way.
+    let io = Frames::new(io, patience.handshake);
     let Ok(connection) = timeout(patience.handshake, builder.handshake(io)).await else {
         return Ok(());
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::body::BoxBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, get, post, resource};
+use actix_web::web::{self, Data, ServiceConfig, get, post, resource};
 use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource};
 
 use super::problem::Problem;
@@ -20,9 +20,6 @@ use super::{
 };
 use crate::config::or_cores;
 use crate::tls::ServerCertificate;
-
-/// Longest body of a management call: a large mapping fits.
-const MAX_MANAGEMENT_BYTES: usize = 4 << 20;
 
 /// As many as the server takes.
 const MOST_WORKERS: usize = 512;
@@ -80,7 +77,6 @@ fn make_app(
     WebApp::new()
         .app_data(data.clone())
         .app_data(Data::new(data.shards.start_edge()))
-        .app_data(PayloadConfig::new(MAX_MANAGEMENT_BYTES))
         .wrap(from_fn(with_request_id))
         .configure(routes)
         .configure(|pages| {

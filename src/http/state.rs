@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use conduit_actors::ids::ControllerId;
@@ -10,6 +10,8 @@ use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::{Backlogs, Shards};
 
+use super::bodies::Bodies;
+use super::client;
 use super::failures::Failures;
 use super::trial::Trials;
 use crate::config::Config;
@@ -59,7 +61,8 @@ pub struct App {
     /// Sessions of the dashboard.
     pub(crate) dashboard: dashboard::State,
     pub(super) failures: Failures,
-    pub(super) in_flight: AtomicUsize,
+    /// Bodies in memory.
+    pub(crate) bodies: Arc<Bodies>,
     pub(super) trials: Arc<Trials>,
     stopping: AtomicBool,
 }
@@ -104,12 +107,17 @@ impl App {
             tracer,
             retention,
         } = parts;
+        let bodies = Arc::new(Bodies::new(
+            config.server.max_in_flight_bytes,
+            config.server.max_body_bytes,
+        ));
         let reports = Reports {
             journal: Arc::clone(&journal),
             shards: Arc::clone(&shards),
             dedup: dedup.clone(),
             directory: Arc::clone(&directory),
             tracer: tracer.clone(),
+            bodies: Arc::clone(&bodies),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
         let dashboard = dashboard::State::new(&config, keyring.master());
@@ -131,7 +139,7 @@ impl App {
             receipt_keys: PublicKeys::default(),
             dashboard,
             failures,
-            in_flight: AtomicUsize::new(0),
+            bodies,
             trials: Arc::default(),
             stopping: AtomicBool::new(false),
         }
@@ -160,25 +168,15 @@ impl App {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Whose address a request comes from: the peer's or, behind a trusted proxy, the last one in X-Forwarded-For
-    /// that is not a trusted proxy's.
+    /// Whose address a request comes from: the peer's, or what trusted proxies say.
     pub(crate) fn client_address(&self, request: &HttpRequest) -> IpAddr {
-        let trusted = &self.config.server.trusted_proxies;
+        let server = &self.config.server;
         let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
-        if !trusted.contains(&peer) {
-            return peer;
-        }
-        let forwarded = request
-            .headers()
-            .get_all("x-forwarded-for")
-            .filter_map(|value| value.to_str().ok());
-        let hops: Vec<IpAddr> = forwarded
-            .flat_map(|value| value.split(','))
-            .map_while(|hop| hop.trim().parse().ok())
-            .collect();
-        hops.into_iter()
-            .rev()
-            .find(|hop| !trusted.contains(hop))
-            .unwrap_or(peer)
+        client::address(
+            peer,
+            request.headers(),
+            &server.trusted_proxies,
+            server.forwarded_header,
+        )
     }
 }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::seconds;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
+use crate::http::bodies::Bodies;
 use crate::journal::WalJournal;
 use crate::telemetry::Tracer;
 
@@ -28,6 +29,8 @@ pub struct Reports {
     pub dedup: DedupWindows,
     /// Controllers and integrations.
     pub directory: Arc<LiveDirectory>,
+    /// Request bodies in memory.
+    pub(crate) bodies: Arc<Bodies>,
     /// Traces; none while they are off.
     pub tracer: Option<Arc<Tracer>>,
 }
@@ -93,6 +96,16 @@ impl Collector for Reports {
             "trace_spans",
             "Spans exported to the collector of traces, and dropped: it was away or refused them, and the queue was full",
             [by_result("exported", spans.exported), by_result("dropped", spans.dropped)],
+        )?;
+        writer.gauge(
+            "body_bytes",
+            "Bytes of request bodies in memory, as they count towards server.max_in_flight_bytes",
+            count(self.bodies.held() as u64),
+        )?;
+        writer.gauge(
+            "body_bytes_limit",
+            "Bytes of request bodies that may be in memory: server.max_in_flight_bytes",
+            count(self.bodies.most() as u64),
         )?;
         writer.gauge("controllers", "Data controllers", count(self.directory.len() as u64))?;
         let version = [([("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];

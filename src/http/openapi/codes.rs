@@ -80,7 +80,7 @@ pub(super) const CODES: &[Code] = &[
     code(409, "too_many_replays", "The controller has as many replays running as it may have.", "Wait for one to end, cancel one, or name several events in one."),
     code(409, "trial_running", "A trial of this controller is under way.", "Wait for its answer."),
     code(409, "version_mismatch", "It was changed since it was read.", "Read it again, and change that."),
-    code(413, "body_too_large", "The body is longer than 4 MiB.", "Send less."),
+    code(413, "body_too_large", "The body is longer than the call takes: 4 MiB with a mapping or an event in it, 64 KiB otherwise.", "Send less."),
     code(429, "too_many_failures", "Too many authentications failed from this address.", "Mend the credentials, then wait as long as Retry-After says."),
     code(500, "backlog_limit_exceeded", "As many events of this controller wait as its limit allows.", "Send it again as Retry-After says, or ask the operator for a higher limit."),
     code(500, "credentials_unconfirmed", "Whether credentials still hold is not known, since the database is away for too long.", "Send it again later; the operator brings the database back."),
@@ -92,6 +92,7 @@ pub(super) const CODES: &[Code] = &[
     code(500, "shutting_down", "This process is stopping.", "Send it again: to another node, or to its successor."),
     code(503, "credentials_unconfirmed", "Whether a token still holds is not known, since the database is away for too long.", "Try again later; the operator brings the database back."),
     code(503, "database_unavailable", "The database does not answer. Events are still accepted.", "Try again as Retry-After says."),
+    code(503, "overloaded", "Too many request bodies are in memory.", "Send it again as Retry-After says; send fewer at a time."),
     code(503, "trials_busy", "As many trials as may run at a time are under way.", "Try again as Retry-After says."),
 ];
 
