@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::confirmation::Confirmation;
 use super::credentials;
 use super::fields::Fields;
+use super::filters;
 use super::forms::PostedByOperator;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};

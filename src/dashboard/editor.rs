@@ -20,6 +20,7 @@ use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use super::credentials;
 use super::events::{Offer, controllers};
 use super::fields::Fields;
+use super::filters;
 use super::forms::Filled;
 use super::guard::Session;
 use super::page::{self, Section, Shell};

@@ -9,6 +9,7 @@ use super::confirmation::Confirmation;
 use super::credentials;
 use super::editor::draft::kind_word;
 use super::fields::Fields;
+use super::filters;
 use super::forms::Posted;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};

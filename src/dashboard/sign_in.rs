@@ -14,6 +14,7 @@ use conduit_actors::personal::Secret;
 
 use super::editor;
 use super::fields::Fields;
+use super::filters;
 use super::forms::{Posted, Sent};
 use super::guard::{self, Session, is_own_path};
 use super::page::{self, Shell, redirect};

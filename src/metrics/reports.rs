@@ -17,6 +17,7 @@ use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::http::bodies::Bodies;
 use crate::journal::WalJournal;
+use crate::logging::lost_lines;
 use crate::telemetry::Tracer;
 
 /// Whom to ask.
@@ -106,6 +107,11 @@ impl Collector for Reports {
             "body_bytes_limit",
             "Bytes of request bodies that may be in memory: server.max_in_flight_bytes",
             count(self.bodies.most() as u64),
+        )?;
+        writer.counter(
+            "log_lines_lost",
+            "Log lines that could not be written: the reader has gone or stands still, or the disk is full",
+            lost_lines(),
         )?;
         writer.gauge("controllers", "Data controllers", count(self.directory.len() as u64))?;
         let version = [([("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];

@@ -5,6 +5,7 @@
 pub mod collector;
 pub mod forwarder;
 pub mod load;
+pub mod pgbouncer;
 pub mod ports;
 pub mod postgres;
 pub mod redis;
@@ -146,22 +147,37 @@ impl Conduit {
 
     /// Starts one with these environment variables.
     pub fn with(settings: &[(&str, &str)]) -> Self {
+        let mut conduit = Self::unstarted(settings);
+        conduit.launch();
+        conduit
+    }
+
+    /// Starts one with these environment variables on a copy of this data directory.
+    pub fn upon(settings: &[(&str, &str)], data: &Path) -> Self {
+        let mut conduit = Self::unstarted(settings);
+        let mut copy = Command::new("cp");
+        let copied = copy.arg("-a").arg(data).arg(conduit.data_dir()).status();
+        assert!(copied.expect("cp runs").success());
+        conduit.launch();
+        conduit
+    }
+
+    /// One that is not started yet, with these environment variables.
+    pub fn unstarted(settings: &[(&str, &str)]) -> Self {
         STARTED.fetch_add(1, Ordering::Relaxed);
         let settings = settings
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut conduit = Self {
+        Self {
             child: None,
             dir,
             settings,
             url: String::new(),
             client: client(),
             starts: 0,
-        };
-        conduit.launch();
-        conduit
+        }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -279,6 +295,9 @@ impl Conduit {
     }
 
     pub fn admin_token(&self) -> String {
+        if let Some((_, token)) = self.settings.iter().find(|(key, _)| key == "CONDUIT_ADMIN_TOKEN") {
+            return token.clone();
+        }
         fs::read_to_string(self.data_dir().join("admin.token"))
             .expect("the operator's token")
             .trim()

@@ -196,7 +196,7 @@ fn a_browser_whose_session_ended_keeps_more_than_a_stranger() {
 
 #[test]
 fn a_tenants_long_bodies_have_a_share_of_the_memory_and_others_go_on() {
-    let conduit = Conduit::start();
+    let conduit = Conduit::with(&[("CONDUIT__SERVER__REQUEST_TIMEOUT_SECONDS", "5")]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let other = Tenant::create(&conduit, "did:web:other.example");
     let before = peak(&conduit);
@@ -212,13 +212,13 @@ fn a_tenants_long_bodies_have_a_share_of_the_memory_and_others_go_on() {
     }
     let answers: Vec<_> = open.iter_mut().skip(10).filter_map(Wire::try_answer).collect();
     assert!(!answers.is_empty());
-    for answer in &answers {
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (503, "overloaded"),
-            "{answer:?}"
-        );
-    }
+    // Some that had begun are waited for in vain.
+    let codes =
+        ["overloaded", "body_timeout"].map(|code| answers.iter().filter(|answer| answer.code() == code).count());
+    assert!(
+        codes[0] > 60 && codes[0] + codes[1] == answers.len(),
+        "{codes:?} {answers:?}"
+    );
     assert!(peak(&conduit) - before < 100 << 10, "{} KiB", peak(&conduit) - before);
     let event = json!({"email": "ada@shop.example"});
     other.send(&conduit, "unwatched", event.clone());
