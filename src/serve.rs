@@ -144,6 +144,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let home = Home::open(&config)?;
     let database_lock = lock_database(&config)?;
     let (store, keyring) = open_own_store(&config, &home).await?;
+    instance::compare_ids(&home, &config, &*store, &keyring).await?;
     let directory = load_directory(&config, &*store, &keyring).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 

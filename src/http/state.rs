@@ -13,6 +13,7 @@ use conduit_actors::shard::{Backlogs, Shards};
 use super::bodies::Bodies;
 use super::client;
 use super::failures::Failures;
+use super::quota::Turns;
 use super::trial::Trials;
 use crate::config::Config;
 use crate::dashboard;
@@ -64,6 +65,7 @@ pub struct App {
     /// Bodies in memory.
     pub(crate) bodies: Arc<Bodies>,
     pub(super) trials: Arc<Trials>,
+    pub(super) mapping_turns: Turns,
     stopping: AtomicBool,
 }
 
@@ -141,6 +143,7 @@ impl App {
             failures,
             bodies,
             trials: Arc::default(),
+            mapping_turns: Turns::default(),
             stopping: AtomicBool::new(false),
         }
     }
