@@ -19,6 +19,7 @@ mod confirmation;
 mod controllers;
 mod credentials;
 mod editor;
+mod ended;
 mod event;
 mod events;
 mod fields;
@@ -63,7 +64,7 @@ impl State {
     pub(crate) fn new(config: &Config, master: &MasterKey) -> Self {
         let window = Duration::from_secs(config.auth.failure_window_seconds);
         Self {
-            sessions: Sessions::new(&config.dashboard, master),
+            sessions: Sessions::new(&config.dashboard, master, config.storage.data_dir.join("signed-out")),
             failures: Failures::new(config.dashboard.max_failures, window, config.auth.max_tracked_addresses),
             live: Arc::new(Places::new(Shares {
                 most: config.dashboard.max_live,

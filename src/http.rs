@@ -5,11 +5,12 @@
 
 mod accept;
 pub(crate) mod activities;
+mod authority;
 pub(crate) mod bodies;
 pub(crate) mod body;
 mod client;
-#[allow(dead_code)] // Until connections are taken in by it.
-mod connections;
+mod conditional;
+pub(crate) mod connections;
 pub(crate) mod controllers;
 pub(crate) mod credentials;
 mod csv;
@@ -22,11 +23,14 @@ pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod failures;
 pub(crate) mod guard;
+mod h1;
 mod h2;
 pub(crate) mod identifier;
 mod ingest;
 pub(crate) mod integrations;
 mod limits;
+mod listen;
+pub(crate) mod methods;
 mod objects;
 pub mod openapi;
 pub(crate) mod paging;
@@ -36,7 +40,6 @@ pub(crate) mod quota;
 mod receipts;
 pub(crate) mod replays;
 mod request_id;
-mod secure;
 mod server;
 mod snippets;
 mod state;
@@ -46,5 +49,6 @@ mod traced;
 pub(crate) mod trial;
 
 pub(crate) use integrations::spec_of;
-pub use server::{bind, run};
+pub use listen::bind;
+pub use server::run;
 pub use state::{App, Parts};

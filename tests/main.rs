@@ -28,6 +28,8 @@ mod fairness;
 mod fixtures;
 mod fuzz;
 mod health;
+mod http1;
+mod http2;
 mod identity;
 mod journal;
 mod limits;

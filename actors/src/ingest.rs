@@ -105,6 +105,8 @@ pub enum BodyFault {
     TimedOut,
     /// The connection ended before the body did.
     Incomplete,
+    /// It is not framed as it should be.
+    Malformed,
     /// Compressed, or otherwise encoded.
     Encoded,
 }

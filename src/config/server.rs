@@ -20,6 +20,7 @@ pub struct ServerConfig {
     pub tls_cert: PathBuf,
     pub tls_key: PathBuf,
     pub tls_handshake_seconds: u64,
+    pub hsts_seconds: u64,
     pub workers: usize,
     pub max_body_bytes: usize,
     pub request_timeout_seconds: u64,
@@ -96,6 +97,7 @@ impl ServerConfig {
             self.max_body_bytes as u64,
             u64::MAX,
         );
+        check("server.hsts_seconds", self.hsts_seconds, 0, 63_072_000);
         check("server.max_connections", self.max_connections as u64, 1, 1_000_000);
         let per_address = self.max_connections_per_address as u64;
         check("server.max_connections_per_address", per_address, 0, 1_000_000);

@@ -86,10 +86,14 @@ pub(super) fn session(request: &HttpRequest) -> Option<Session> {
     let app = request.app_data::<Data<App>>()?;
     let headers = request.headers();
     let secure = cookie(headers, SECURE_COOKIE);
-    let ticket = app
-        .dashboard
-        .sessions
-        .open(secure.or_else(|| cookie(headers, COOKIE))?, Timestamp::now())?;
+    // Over TLS a cookie without the prefix may be one that somebody else has set, in clear or from another name below ours
+    // (RFC 6265bis, 4.1.3).
+    let value = match secure {
+        None if is_surely_tls(request, app) => return None,
+        None => cookie(headers, COOKIE)?,
+        Some(value) => value,
+    };
+    let ticket = app.dashboard.sessions.open(value, Timestamp::now())?;
     let principal = Sessions::principal(app, &ticket)?;
     Some(Session::new(app, principal, ticket, secure.is_some()))
 }
@@ -145,17 +149,38 @@ pub(super) fn own_origin(request: &HttpRequest) -> Result<bool, Problem> {
     let origin = text(header::ORIGIN)
         .and_then(|origin| Url::parse(origin).ok())
         .ok_or_else(foreign)?;
-    let authority = &origin[url::Position::BeforeHost..url::Position::AfterPort];
-    let own = text(header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    let Some(app) = request.app_data::<Data<App>>() else {
+        return Err(foreign());
+    };
+    // In clear, a proxy in front may have TLS; but what comes by TLS does not come from a page that came in clear.
+    let is_scheme = origin.scheme() == "https" || origin.scheme() == "http" && !is_surely_tls(request, app);
+    let own = is_scheme && text(header::HOST).is_some_and(|host| is_same_authority(host, &origin));
     // Behind a proxy that gives itself as the host, it is the address that is handed out.
-    let public = request
-        .app_data::<Data<App>>()
-        .is_some_and(|app| Url::parse(&app.public_url).is_ok_and(|public| public.origin() == origin.origin()));
+    let public = Url::parse(&app.public_url).is_ok_and(|public| public.origin() == origin.origin());
     if own || public {
         Ok(origin.scheme() == "https")
     } else {
         Err(foreign())
     }
+}
+
+/// Returns whether a host, with or without a port, is an origin's.
+fn is_same_authority(host: &str, origin: &Url) -> bool {
+    let named = Url::parse(&format!("{}://{host}", origin.scheme()));
+    named.is_ok_and(|named| named.origin() == origin.origin())
+}
+
+/// Returns whether the browser speaks TLS for sure: to us, or to the proxy in front, as `server.public_url` says of this host.
+/// By other names, a proxy may have TLS or not.
+fn is_surely_tls(request: &HttpRequest, app: &App) -> bool {
+    if app.config.server.scheme() == "https" {
+        return true;
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let public = Url::parse(&app.public_url)
+        .ok()
+        .filter(|public| public.scheme() == "https");
+    public.is_some_and(|public| host.is_some_and(|host| is_same_authority(host, &public)))
 }
 
 /// Around every page: errors become pages, a session that goes on is renewed, and headers are set.

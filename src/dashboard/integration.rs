@@ -121,6 +121,6 @@ pub(super) async fn delete(
     if let Err(refused) = Confirmation::read(&row.spec.name, &posted.fields) {
         return page_of(&posted.session, &app, &id, &request, Some(refused)).await;
     }
-    integrations::remove(&app, &did, &row).await?;
+    integrations::remove(&app, &did, &row, None).await?;
     Ok(page::redirect("/integrations?said=deleted"))
 }

@@ -3,10 +3,10 @@
 //! A cookie holds who signed in, the hash of the token they used, and when; sealed with AES-256-GCM (NIST SP 800-38D) under
 //! a key that is derived from the master key. So every node takes every node's sessions, a restart ends none, and there
 //! is nothing in memory to fill. A session is good while its token is: one that was replaced, or whose controller is gone,
-//! is found nowhere. What signs out is remembered here until it would have ended anyway; another node takes a copy that
-//! somebody kept of the cookie until the session is idle for too long.
+//! is found nowhere. What signs out is remembered here, and in a file of the data directory (`signed-out`), until it would
+//! have ended anyway; another node takes a copy that somebody kept of the cookie until the session is idle for too long.
 
-use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use super::ended::Ended;
 use crate::config::DashboardConfig;
 use crate::http::App;
 use crate::http::guard::Principal;
@@ -29,8 +30,6 @@ use crate::http::guard::Principal;
 const NONCE_BYTES: usize = 12;
 /// Sealed cookies are shorter than this: a longer one is not ours.
 const MAX_COOKIE_BYTES: usize = 2_048;
-/// Sessions that signed out, at most.
-const MAX_ENDED: usize = 100_000;
 /// A cookie is sealed anew when it was not for this long: well before the shortest time after which a session is idle.
 const RENEWED_AFTER_MILLIS: i64 = 15_000;
 
@@ -56,8 +55,7 @@ pub(super) struct Sessions {
     forms: hmac::Key,
     idle_millis: i64,
     longest_millis: i64,
-    /// With the time at which each would have ended anyway.
-    ended: Mutex<HashMap<u128, i64>>,
+    ended: Mutex<Ended>,
 }
 
 impl Ticket {
@@ -68,7 +66,8 @@ impl Ticket {
 }
 
 impl Sessions {
-    pub(super) fn new(config: &DashboardConfig, master: &MasterKey) -> Self {
+    /// `file`: where it is kept which sessions have ended early.
+    pub(super) fn new(config: &DashboardConfig, master: &MasterKey, file: PathBuf) -> Self {
         let nobody = ControllerId::from_uuid(Uuid::nil());
         let key = |label: &str| master.derive(label, nobody, 1);
         let millis = |seconds| i64::try_from(Duration::from_secs(seconds).as_millis()).unwrap_or(i64::MAX);
@@ -79,7 +78,7 @@ impl Sessions {
             forms: hmac::Key::new(hmac::HMAC_SHA256, &key("session-form")),
             idle_millis: millis(config.idle_seconds),
             longest_millis: millis(config.session_seconds),
-            ended: Mutex::default(),
+            ended: Mutex::new(Ended::open(file, Timestamp::now())),
         }
     }
 
@@ -138,7 +137,7 @@ impl Sessions {
         let now = now.as_millis();
         now < ticket.seen.saturating_add(self.idle_millis)
             && now < ticket.began.saturating_add(self.longest_millis)
-            && !self.ended.lock().contains_key(&ticket.id)
+            && !self.ended.lock().has(ticket.id)
     }
 
     /// Whether the cookie is worth sealing anew; if so, what to seal.
@@ -149,16 +148,8 @@ impl Sessions {
 
     /// Ends a session before its time.
     pub(super) fn end(&self, ticket: &Ticket, now: Timestamp) {
-        let mut ended = self.ended.lock();
-        if ended.len() >= MAX_ENDED {
-            ended.retain(|_, until| *until > now.as_millis());
-        }
-        if ended.len() >= MAX_ENDED
-            && let Some(oldest) = ended.iter().min_by_key(|(_, until)| **until).map(|(id, _)| *id)
-        {
-            ended.remove(&oldest);
-        }
-        ended.insert(ticket.id, ticket.began.saturating_add(self.longest_millis));
+        let until = ticket.began.saturating_add(self.longest_millis);
+        self.ended.lock().add(ticket.id, until, now);
     }
 
     /// Who a session is, if its token is still theirs.
@@ -204,7 +195,8 @@ mod tests {
             max_live_per_session: 1,
             max_live_per_controller: 1,
         };
-        Sessions::new(&config, &MasterKey::new([7; 32]))
+        let dir = tempfile::tempdir().unwrap();
+        Sessions::new(&config, &MasterKey::new([7; 32]), dir.path().join("signed-out"))
     }
 
     fn ticket(at: i64) -> Ticket {
@@ -258,7 +250,8 @@ mod tests {
             max_live_per_session: 1,
             max_live_per_controller: 1,
         };
-        let theirs = Sessions::new(&config, &MasterKey::new([8; 32]));
+        let dir = tempfile::tempdir().unwrap();
+        let theirs = Sessions::new(&config, &MasterKey::new([8; 32]), dir.path().join("signed-out"));
         assert!(theirs.open(&cookie, after(1)).is_none());
         assert_ne!(ours.form_token(&ticket(0)), ours.form_token(&ticket(0)));
     }

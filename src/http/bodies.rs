@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use bytes::{Bytes, BytesMut};
 use conduit_actors::ids::ControllerDid;
 use conduit_actors::ingest::BodyFault;
@@ -220,7 +221,12 @@ impl Incoming {
 
     async fn read(&mut self) -> Result<(), Unread> {
         while let Some(chunk) = self.payload.next().await {
-            let chunk = chunk.map_err(|_| Unread::Fault(BodyFault::Incomplete))?;
+            let chunk = chunk.map_err(|error| {
+                Unread::Fault(match error {
+                    PayloadError::EncodingCorrupted => BodyFault::Malformed,
+                    _ => BodyFault::Incomplete,
+                })
+            })?;
             if self.body.len() + chunk.len() > self.limit {
                 return Err(Unread::Fault(BodyFault::TooLarge));
             }

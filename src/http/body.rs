@@ -90,8 +90,11 @@ pub(crate) fn read(
             done.map_err(|unread| match unread {
                 Unread::Fault(BodyFault::TooLarge) => Problem::too_large(most),
                 Unread::Fault(BodyFault::TimedOut) => Problem::too_slow(),
-                Unread::Fault(BodyFault::Incomplete | BodyFault::Encoded) => {
-                    Problem::bad_request("request_invalid", "the body ended before it was complete")
+                Unread::Fault(BodyFault::Incomplete | BodyFault::Malformed | BodyFault::Encoded) => {
+                    Problem::bad_request(
+                        "request_invalid",
+                        "the body is not as its head says, or ended before it was complete",
+                    )
                 }
                 Unread::NoRoom => Problem::unavailable("overloaded", NO_ROOM),
             })?;

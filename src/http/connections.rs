@@ -22,7 +22,7 @@ use super::failures::network;
 use crate::config::{Network, ServerConfig, or_cores};
 
 /// The part of all connections that an address may have, unless the configuration says otherwise.
-const ADDRESS_PART: usize = 4;
+const ADDRESS_PART: usize = 2;
 /// Fewer connections for an address would be too few for one browser.
 const LEAST_PER_ADDRESS: usize = 16;
 /// The part of a thread's connections that is closed at a time, so that not every new one looks at all others.

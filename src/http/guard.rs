@@ -14,6 +14,7 @@ use super::bodies::Owner;
 use super::ingest::{bearer, failed};
 use super::problem::Problem;
 use super::state::App;
+use crate::secrets::{Purpose, purpose_of};
 
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,13 @@ fn authenticate(request: &HttpRequest) -> Result<Principal, Problem> {
     Principal::of_token(app, &token)?.ok_or_else(|| {
         tracing::info!(client = %app.client_address(request), "management: unknown token");
         let detail = "the token is not known: use the operator's token, or a controller's management token";
+        // As its beginning says, which tells a stranger nothing.
+        let detail = match purpose_of(token.expose()) {
+            Some(found @ (Purpose::ApiKey | Purpose::WebhookSecret)) => {
+                format!("this is {}, which is for senders of events; {detail}", found.name())
+            }
+            _ => detail.to_owned(),
+        };
         failed(request, app, Problem::unauthorized("authentication_failed", detail))
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::edge::Edge;
@@ -22,6 +22,7 @@ use super::request_id::RequestId;
 use super::state::App;
 use super::traced;
 use crate::receipts::{Issue, text};
+use crate::secrets::{Purpose, purpose_of};
 
 /// Longer than any credential that Conduit makes.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -225,7 +226,25 @@ fn read_credentials(headers: &HeaderMap) -> Result<(Secret, Secret), Problem> {
             "the header x-webhook-secret takes the secret as it is, without Bearer",
         ));
     }
+    hint("Authorization", api_key.expose(), Purpose::ApiKey)?;
+    hint("x-webhook-secret", secret, Purpose::WebhookSecret)?;
     Ok((api_key, Secret::new(secret.to_owned())))
+}
+
+/// Refuses a credential that is for something else, as its beginning says. That tells a stranger nothing: nothing was looked up.
+fn hint(header: &str, text: &str, wanted: Purpose) -> Result<(), Problem> {
+    match purpose_of(text).filter(|purpose| *purpose != wanted) {
+        None => Ok(()),
+        Some(found) => Err(Problem::unauthorized(
+            "authentication_failed",
+            format!(
+                "the header {header} has {}, but takes {}: Authorization takes Bearer and the API key, x-webhook-secret the \
+                 webhook secret",
+                found.name(),
+                wanted.name()
+            ),
+        )),
+    }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750).
@@ -248,6 +267,13 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
         .and_then(|value| value.trim().split_once(' '))
         .ok_or_else(malformed)?;
     let token = token.trim();
+    if token
+        .get(..7)
+        .is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
+    {
+        let detail = "the header Authorization has Bearer twice: send it once, then a space, and the key";
+        return Err(Problem::unauthorized("authorization_malformed", detail));
+    }
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > MAX_CREDENTIAL_BYTES {
         return Err(malformed());
     }
@@ -256,12 +282,19 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
 
 /// What the head says that is wrong with the body: which only an authenticated caller is told.
 fn unreadable(request: &HttpRequest, app: &App) -> Option<BodyFault> {
-    let is_encoded = |encoding: &HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
-    if request.headers().get(CONTENT_ENCODING).is_some_and(is_encoded) {
+    if is_encoded(request.headers()) {
         return Some(BodyFault::Encoded);
     }
     let limit = app.config.server.max_body_bytes as u64;
     content_length(request)
         .is_some_and(|length| length > limit)
         .then_some(BodyFault::TooLarge)
+}
+
+/// Returns whether a body is encoded: the header is a list, which may be empty (RFC 9110, sections 5.6.1 and 8.4).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers
+        .get_all(CONTENT_ENCODING)
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| !matches!(coding.trim_ascii(), b"") && !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }

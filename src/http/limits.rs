@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
+use super::conditional::{etag, expected_version};
 use super::guard::{Operator, Principal};
-use super::integrations::{etag, expected_version};
 use super::paging;
 use super::problem::Problem;
 use super::state::App;
@@ -146,7 +146,8 @@ pub(super) async fn put(
     let (did, controller) = Principal::Operator.one(&app, Some(&did))?;
     let sent: Sent = paging::json(&body)?;
     let overrides = sent.check()?;
-    let expected = expected_version(&request, sent.version)?;
+    let (_, current) = stored(&app, controller).await?;
+    let expected = expected_version(&request, current, sent.version)?;
     let version = app.store.set_limits(controller, expected, &overrides).await?;
     app.directory.refresh(&*app.store, &did).await?;
     tracing::info!(did = did.as_str(), version, "limits set");

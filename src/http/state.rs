@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::Journal as _;
@@ -12,6 +13,7 @@ use conduit_actors::shard::{Backlogs, Shards};
 
 use super::bodies::Bodies;
 use super::client;
+use super::connections::Connections;
 use super::failures::Failures;
 use super::quota::Turns;
 use super::trial::Trials;
@@ -61,7 +63,11 @@ pub struct App {
     pub receipt_keys: PublicKeys,
     /// Sessions of the dashboard.
     pub(crate) dashboard: dashboard::State,
+    /// What every answer over TLS says: come by TLS only (RFC 6797). None: nothing.
+    pub(super) hsts: Option<HeaderValue>,
     pub(super) failures: Failures,
+    /// Open connections.
+    pub(crate) connections: Arc<Connections>,
     /// Bodies in memory.
     pub(crate) bodies: Arc<Bodies>,
     pub(super) trials: Arc<Trials>,
@@ -109,6 +115,7 @@ impl App {
             tracer,
             retention,
         } = parts;
+        let connections = Arc::new(Connections::new(&config.server));
         let bodies = Arc::new(Bodies::new(
             config.server.max_in_flight_bytes,
             config.server.max_body_bytes,
@@ -120,9 +127,14 @@ impl App {
             directory: Arc::clone(&directory),
             tracer: tracer.clone(),
             bodies: Arc::clone(&bodies),
+            connections: Arc::clone(&connections),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
         let dashboard = dashboard::State::new(&config, keyring.master());
+        let server = &config.server;
+        let hsts = (server.certificate().is_some() && server.hsts_seconds > 0)
+            .then(|| HeaderValue::from_str(&format!("max-age={}", server.hsts_seconds)).ok())
+            .flatten();
         Self {
             config,
             public_url,
@@ -140,8 +152,10 @@ impl App {
             tracer,
             receipt_keys: PublicKeys::default(),
             dashboard,
+            hsts,
             failures,
             bodies,
+            connections,
             trials: Arc::default(),
             mapping_turns: Turns::default(),
             stopping: AtomicBool::new(false),

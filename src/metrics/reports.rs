@@ -16,6 +16,7 @@ use super::seconds;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::http::bodies::Bodies;
+use crate::http::connections::Connections;
 use crate::journal::WalJournal;
 use crate::logging::lost_lines;
 use crate::telemetry::Tracer;
@@ -32,6 +33,8 @@ pub struct Reports {
     pub directory: Arc<LiveDirectory>,
     /// Request bodies in memory.
     pub(crate) bodies: Arc<Bodies>,
+    /// Open connections.
+    pub(crate) connections: Arc<Connections>,
     /// Traces; none while they are off.
     pub tracer: Option<Arc<Tracer>>,
 }
@@ -107,6 +110,17 @@ impl Collector for Reports {
             "body_bytes_limit",
             "Bytes of request bodies that may be in memory: server.max_in_flight_bytes",
             count(self.bodies.most() as u64),
+        )?;
+        writer.gauge("connections", "Open connections", count(self.connections.open() as u64))?;
+        writer.counter(
+            "connections_refused",
+            "Connections closed at once, since their address had as many as it may have",
+            self.connections.refused(),
+        )?;
+        writer.counter(
+            "connections_closed",
+            "Connections without a request under way that were closed to make room",
+            self.connections.closed(),
         )?;
         writer.counter(
             "log_lines_lost",

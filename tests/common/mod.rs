@@ -4,6 +4,7 @@
 
 pub mod collector;
 pub mod forwarder;
+pub mod frames;
 pub mod load;
 pub mod pgbouncer;
 pub mod ports;

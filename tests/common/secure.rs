@@ -86,6 +86,20 @@ impl Secure {
         command.output().unwrap()
     }
 
+    /// How a client speaks HTTP/2 to it.
+    pub fn http2(&self) -> rustls::ClientConfig {
+        let pem = self.authority.pem();
+        let mut roots = rustls::RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(root.unwrap()).unwrap();
+        }
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config
+    }
+
     /// The serial of the certificate that is shown.
     pub fn serial(&self) -> String {
         let connect = format!(

@@ -59,7 +59,7 @@ fn heads_alone_take_nothing_over_http_2() {
         let mut heads = |key: &str, count: usize| {
             let target = format!("https://127.0.0.1{}", shop.event_target());
             let request = || {
-                http02::Request::post(&target)
+                http1::Request::post(&target)
                     .header("authorization", key)
                     .header("x-webhook-secret", &shop.webhook_secret)
                     .header("content-length", LENGTH)

@@ -11,7 +11,7 @@ use conduit_actors::ids::ControllerDid;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::parameters::{Cursor, Flag, Limit, Text};
+use super::parameters::{Cursor, Flag, IfNoneMatch, Limit, Text};
 use super::schemas::{self, SchemaOf};
 
 pub(super) use written::problem;
@@ -215,6 +215,16 @@ impl Operation {
     /// A header that may be left out.
     pub(super) fn header<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
         self.parameter::<T>(name, "header", false, about, Some(example))
+    }
+
+    /// `If-None-Match`, and the answer to who has it already. Behind the answer that has the ETag.
+    pub(super) fn or_unchanged(self) -> Self {
+        let about = "An ETag of an earlier answer: if it still holds, the answer is 304 without content.";
+        self.with_header("ETag")
+            .header::<IfNoneMatch>("If-None-Match", about, "\"1\"")
+            .gives_nothing(304, "It is as the ETag says.")
+            .with_header("ETag")
+            .problems(400, &["if_none_match_invalid"])
     }
 
     /// `did`, for a call on one controller.
