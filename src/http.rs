@@ -6,8 +6,11 @@
 mod accept;
 pub(crate) mod activities;
 mod authority;
-mod body;
+pub(crate) mod bodies;
+pub(crate) mod body;
+mod client;
 mod conditional;
+pub(crate) mod connections;
 pub(crate) mod controllers;
 pub(crate) mod credentials;
 mod csv;

@@ -53,6 +53,7 @@ mod shutdown;
 mod slow_bodies;
 mod snippets;
 mod store;
+mod strangers;
 mod supervision;
 mod tls;
 mod traces;

@@ -58,6 +58,13 @@ pub(super) struct Sessions {
     ended: Mutex<Ended>,
 }
 
+impl Ticket {
+    /// The session's id, which stays while its cookie is sealed anew.
+    pub(super) const fn id(&self) -> u128 {
+        self.id
+    }
+}
+
 impl Sessions {
     /// `file`: where it is kept which sessions have ended early.
     pub(super) fn new(config: &DashboardConfig, master: &MasterKey, file: PathBuf) -> Self {
@@ -103,6 +110,15 @@ impl Sessions {
     /// The session that a cookie holds, if it is one of ours and has not ended. Whether its token is still good is
     /// [`Sessions::principal`]'s to say.
     pub(super) fn open(&self, cookie: &str, now: Timestamp) -> Option<Ticket> {
+        self.unseal(cookie).filter(|ticket| self.is_open(ticket, now))
+    }
+
+    /// Whether a cookie is one of ours, whether its session goes on or not.
+    pub(super) fn is_ours(&self, cookie: &str) -> bool {
+        self.unseal(cookie).is_some()
+    }
+
+    fn unseal(&self, cookie: &str) -> Option<Ticket> {
         if cookie.len() > MAX_COOKIE_BYTES {
             return None;
         }
@@ -113,8 +129,7 @@ impl Sessions {
         let opened = key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut sealed)
             .ok()?;
-        let ticket: Ticket = serde_json::from_slice(opened).ok()?;
-        self.is_open(&ticket, now).then_some(ticket)
+        serde_json::from_slice(opened).ok()
     }
 
     /// Whether a session goes on.
@@ -177,6 +192,8 @@ mod tests {
             session_seconds: 300,
             max_failures: 1,
             max_live: 1,
+            max_live_per_session: 1,
+            max_live_per_controller: 1,
         };
         let dir = tempfile::tempdir().unwrap();
         Sessions::new(&config, &MasterKey::new([7; 32]), dir.path().join("signed-out"))
@@ -200,6 +217,7 @@ mod tests {
         assert!(!cookie.contains("shop"));
         assert_eq!(sessions.open(&cookie, after(59)).unwrap().id, ticket.id);
         assert!(sessions.open(&cookie, after(60)).is_none());
+        assert!(sessions.is_ours(&cookie), "whatever has become of it");
 
         let mut kept = ticket.clone();
         for second in (0..300).step_by(50) {
@@ -221,7 +239,7 @@ mod tests {
         other[20] = if other[20] == b'A' { b'B' } else { b'A' };
         assert!(ours.open(&String::from_utf8(other).unwrap(), after(1)).is_none());
         for bad in ["", "AAAA", "!", &"A".repeat(5000)] {
-            assert!(ours.open(bad, after(1)).is_none());
+            assert!(ours.open(bad, after(1)).is_none() && !ours.is_ours(bad));
         }
         let config = DashboardConfig {
             enabled: true,
@@ -229,6 +247,8 @@ mod tests {
             session_seconds: 300,
             max_failures: 1,
             max_live: 1,
+            max_live_per_session: 1,
+            max_live_per_controller: 1,
         };
         let dir = tempfile::tempdir().unwrap();
         let theirs = Sessions::new(&config, &MasterKey::new([8; 32]), dir.path().join("signed-out"));

@@ -15,7 +15,8 @@ use conduit_actors::personal::Secret;
 use super::editor;
 use super::fields::Fields;
 use super::filters;
-use super::guard::{self, Posted, Sent, Session, is_own_path};
+use super::forms::{Posted, Sent};
+use super::guard::{self, Session, is_own_path};
 use super::page::{self, Shell, redirect};
 use super::session::Sessions;
 use super::words::Icon;
@@ -57,9 +58,9 @@ fn keep(fields: &Fields) -> Option<Vec<(String, String)>> {
     })
 }
 
-/// The sign-in page for a form whose session has ended.
-pub(super) fn interrupted(request: &HttpRequest, fields: &Fields) -> Result<HttpResponse, Problem> {
-    let kept = keep(fields);
+/// The sign-in page for a form whose session has ended; none: it was too long to be read.
+pub(super) fn interrupted(request: &HttpRequest, fields: Option<&Fields>) -> Result<HttpResponse, Problem> {
+    let kept = fields.and_then(keep);
     let page = SignIn {
         shell: Shell::bare(request, "Sign in"),
         next: request.path().to_owned(),

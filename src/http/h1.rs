@@ -15,7 +15,6 @@ mod wire;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -31,7 +30,7 @@ use futures_util::future::poll_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::listen::Host;
+use super::listen::{Client, Host};
 use super::problem::Problem;
 use answer::End;
 use head::Head;
@@ -49,7 +48,7 @@ struct Connection<'a, I, S> {
     wire: Rc<RefCell<Wire<I>>>,
     host: &'a Host<S>,
     timer: Timer,
-    peer: Option<SocketAddr>,
+    client: Client,
     /// Since when no request is under way.
     idle_since: Instant,
 }
@@ -58,7 +57,7 @@ struct Connection<'a, I, S> {
 ///
 /// # Errors
 /// The connection broke off.
-pub(super) async fn serve<I, S>(io: I, peer: Option<SocketAddr>, host: &Host<S>) -> io::Result<()>
+pub(super) async fn serve<I, S>(io: I, client: Client, host: &Host<S>) -> io::Result<()>
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
@@ -67,7 +66,7 @@ where
         wire: Rc::new(RefCell::new(Wire::new(io))),
         host,
         timer: Timer::new(host.patience.request),
-        peer,
+        client,
         idle_since: Instant::now(),
     };
     let mut stop = pin!(host.stop.notified());
@@ -140,6 +139,7 @@ where
     where
         S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error>,
     {
+        let _busy = self.client.presence.busy();
         let asked = answer::Request {
             version: head.version,
             is_head: head.method == Method::HEAD,
@@ -155,7 +155,7 @@ where
         target.uri = head.uri;
         target.version = head.version;
         target.headers = head.headers;
-        target.peer_addr = self.peer;
+        target.peer_addr = self.client.peer;
         let response = match self.host.service.call(request).await {
             Ok(response) => Response::from(response),
             Err(error) => Response::from(error.error_response()),

@@ -5,6 +5,7 @@
 //! - What of a body is not read is thrown away, within bounds, before the stream is reset: many clients forget an answer
 //!   that a reset follows.
 
+mod frames;
 mod gathered;
 
 use std::cell::RefCell;
@@ -33,8 +34,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::authority;
-use super::listen::{Host, Patience};
+use super::listen::{Client, Host, Patience};
 use super::problem::Problem;
+use frames::Frames;
 use gathered::Gathered;
 
 /// Streams, that is requests under way, on one connection. More are refused, to be tried again.
@@ -58,13 +60,13 @@ const DISCARD: usize = 16 << 20;
 ///
 /// # Errors
 /// The connection broke off.
-pub(super) async fn serve<I, S>(io: I, peer: Option<SocketAddr>, host: Rc<Host<S>>) -> io::Result<()>
+pub(super) async fn serve<I, S>(io: I, client: Client, host: Rc<Host<S>>) -> io::Result<()>
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
 {
     let mut io = Gathered::new(io);
-    let served = streams(&mut io, peer, host).await;
+    let served = streams(&mut io, client, host).await;
     // A connection that is only dropped looks cut off: TLS has an end of its own (RFC 8446, 6.1).
     let _ = timeout(LINGER, end(&mut io)).await;
     served.map_err(io::Error::other)
@@ -78,7 +80,7 @@ async fn end(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     Ok(())
 }
 
-async fn streams<I, S>(io: &mut I, peer: Option<SocketAddr>, host: Rc<Host<S>>) -> Result<(), h2::Error>
+async fn streams<I, S>(io: &mut I, client: Client, host: Rc<Host<S>>) -> Result<(), h2::Error>
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
@@ -90,6 +92,8 @@ where
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER);
+    // What is begun has to end in time, even while other requests are under way.
+    let io = Frames::new(io, host.patience.request);
     let Ok(connection) = timeout(host.patience.request, builder.handshake(io)).await else {
         return Ok(());
     };
@@ -107,10 +111,11 @@ where
             accepted = connection.accept() => match accepted {
                 Some(accepted) => {
                     let (request, respond) = accepted?;
-                    let (host, held) = (Rc::clone(&host), under_way.subscribe());
+                    let (host, held, busy) = (Rc::clone(&host), under_way.subscribe(), client.presence.busy());
+                    let peer = client.peer;
                     tokio::task::spawn_local(async move {
                         handle(request, respond, peer, &host).await;
-                        drop(held);
+                        drop((held, busy));
                     });
                 }
                 None => return Ok(()),

@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
-use super::body::Body;
+use super::body::{Body, LongBody};
 use super::conditional::{etag_until, expected_version};
 use super::controllers::{Rotation, previous_until};
 use super::cursor::Cursors;
@@ -152,7 +152,7 @@ pub(crate) async fn create(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (did, controller) = principal.one(&app, query.get("did"))?;
@@ -287,7 +287,7 @@ pub(crate) async fn replace(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     let (spec, version) = read(&body)?;

@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use super::connections::{Connections, Floor, Presence};
 use super::problem::Problem;
 use super::{h1, h2};
 use crate::config::ServerConfig;
@@ -58,6 +59,8 @@ pub(super) struct Host<S> {
     /// Knows the date.
     pub(super) clock: ServiceConfig,
     pub(super) stop: GracefulShutdownSignal,
+    /// Who else is connected.
+    floor: Rc<Floor>,
 }
 
 /// Takes the address, so that it is known before anything is served.
@@ -82,6 +85,7 @@ pub(super) fn serve<A, F>(
     listener: TcpListener,
     tls: Option<rustls::ServerConfig>,
     config: &ServerConfig,
+    connections: Arc<Connections>,
     app: impl Fn() -> A + Clone + Send + 'static,
     refuse: impl Fn(&Problem) -> Response<BoxBody> + Clone + Send + 'static,
 ) -> io::Result<Server>
@@ -96,10 +100,12 @@ where
     let patience = Patience::of(config);
     let server = server.listen("http", listener, move || {
         let (app, refuse, acceptor, stop) = (app.clone(), refuse.clone(), acceptor.clone(), stop.clone());
+        let connections = Arc::clone(&connections);
         fn_factory(move || {
             // Nothing here asks by what name it is called: URLs are made from `server.public_url`.
             let app = map_config(app().into_factory(), |()| AppConfig::default());
             let (refuse, acceptor, stop) = (refuse.clone(), acceptor.clone(), stop.clone());
+            let connections = Arc::clone(&connections);
             async move {
                 let service = app
                     .new_service(())
@@ -111,6 +117,7 @@ where
                     patience,
                     clock: ServiceConfig::default(),
                     stop,
+                    floor: Floor::new(connections),
                 });
                 Ok::<_, ()>(fn_service(move |io: TcpStream| {
                     connection(io, acceptor.clone(), Rc::clone(&host))
@@ -126,22 +133,43 @@ where
     S: Service<Request, Response = ServiceResponse<BoxBody>, Error = actix_web::Error> + 'static,
 {
     let peer = io.peer_addr().ok();
-    let served = match acceptor {
-        None => h1::serve(io, peer, &host).await,
-        Some(acceptor) => {
-            // Strangers that speak no TLS, or break it off, are none of an operator's concern.
-            let Ok(Ok(io)) = timeout(host.patience.handshake, acceptor.accept(io)).await else {
-                return Ok(());
-            };
-            if io.get_ref().1.alpn_protocol() == Some(b"h2") {
-                h2::serve(io, peer, host).await
-            } else {
-                h1::serve(io, peer, &host).await
-            }
-        }
+    let Some(place) = host.floor.enter(peer) else {
+        return Ok(());
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection broke off");
+    let client = Client {
+        peer,
+        presence: place.presence().clone(),
+    };
+    match place.hold(serve_one(io, client, acceptor, host)).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "a connection broke off"),
+        None => tracing::debug!("a connection made room for another"),
     }
     Ok(())
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) peer: Option<SocketAddr>,
+    /// Where requests under way are noted.
+    pub(super) presence: Presence,
+}
+
+async fn serve_one<S>(io: TcpStream, client: Client, acceptor: Option<TlsAcceptor>, host: Rc<Host<S>>) -> io::Result<()>
+where
+    S: Service<Request, Response = ServiceResponse<BoxBody>, Error = actix_web::Error> + 'static,
+{
+    let Some(acceptor) = acceptor else {
+        return h1::serve(io, client, &host).await;
+    };
+    // Strangers that speak no TLS, or break it off, are none of an operator's concern.
+    let Ok(Ok(io)) = timeout(host.patience.handshake, acceptor.accept(io)).await else {
+        return Ok(());
+    };
+    if io.get_ref().1.alpn_protocol() == Some(b"h2") {
+        h2::serve(io, client, host).await
+    } else {
+        h1::serve(io, client, &host).await
+    }
 }

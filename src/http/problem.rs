@@ -128,8 +128,9 @@ impl Problem {
     }
 
     /// As [`BodyFault::TooLarge`], for management.
-    pub(crate) fn too_large() -> Self {
-        let detail = "the body is longer than 4 MiB: send less";
+    pub(crate) fn too_large(most: usize) -> Self {
+        let detail =
+            format!("the body is longer than {most} bytes, which is the most that this address takes: send less");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
     }
 

@@ -155,9 +155,7 @@ fn problem_if_foreign(response: ServiceResponse<impl MessageBody + 'static>) -> 
         None => response.map_into_boxed_body(),
         Some(error) => {
             let status = error.as_response_error().status_code();
-            let problem = if status == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::too_large()
-            } else if status.is_client_error() {
+            let problem = if status.is_client_error() {
                 Problem::bad_request("request_invalid", "the request is malformed")
             } else {
                 let detail = "something is wrong inside; the log has more under this request's id";

@@ -8,7 +8,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
-use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, get, post};
+use actix_web::web::{self, Data, ServiceConfig, get, post};
 use actix_web::{App as WebApp, Error, HttpResponse};
 
 use super::methods::only;
@@ -22,9 +22,6 @@ use super::{
 use crate::config::or_cores;
 use crate::tls::ServerCertificate;
 
-/// Longest body of a management call: a large mapping fits.
-const MAX_MANAGEMENT_BYTES: usize = 4 << 20;
-
 /// As many as the server takes.
 const MOST_WORKERS: usize = 512;
 
@@ -34,17 +31,18 @@ const MOST_WORKERS: usize = 512;
 /// As the system gives them.
 pub fn run(app: Arc<App>, listener: TcpListener, certificate: Option<&Arc<ServerCertificate>>) -> io::Result<Server> {
     let config = app.config.server.clone();
+    let connections = Arc::clone(&app.connections);
     let data = Data::from(app);
     let tls = certificate.map(|certificate| certificate.config()).transpose();
     let tls = tls.map_err(io::Error::other)?;
     let server = Server::build()
         .workers(or_cores(config.workers).min(MOST_WORKERS))
-        .max_concurrent_connections(config.max_connections)
+        .max_concurrent_connections(connections.accepted_per_thread())
         .shutdown_timeout(config.shutdown_seconds)
         .disable_signals();
     let app = data.clone();
     let make = move || make_app(&data);
-    listen::serve(server, listener, tls, &config, make, move |problem| {
+    listen::serve(server, listener, tls, &config, connections, make, move |problem| {
         refuse(&app, problem)
     })
 }
@@ -59,7 +57,6 @@ fn make_app(
     WebApp::new()
         .app_data(data.clone())
         .app_data(Data::new(data.shards.start_edge()))
-        .app_data(PayloadConfig::new(MAX_MANAGEMENT_BYTES))
         .wrap(from_fn(with_request_id))
         .configure(routes)
         .configure(|pages| {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::body::Body;
+use super::body::LongBody;
 use super::conditional::expected_version;
 use super::draft::{Draft, with_mapping};
 use super::guard::Principal;
@@ -146,7 +146,7 @@ pub(crate) async fn run(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;

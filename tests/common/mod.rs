@@ -13,6 +13,7 @@ pub mod redis;
 pub mod secure;
 pub mod tenant;
 pub mod tls;
+pub mod wire;
 
 use std::collections::HashMap;
 use std::fs;

@@ -58,6 +58,25 @@ impl Secure {
         self.conduit.url.strip_prefix("https://").unwrap().parse().unwrap()
     }
 
+    /// A connection that offers these protocols (ALPN).
+    pub async fn connect(&self, protocols: &[&[u8]]) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let pem = self.authority.pem();
+        let mut roots = rustls::RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(root.unwrap()).unwrap();
+        }
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let stream = tokio::net::TcpStream::connect(self.address()).await.unwrap();
+        connector
+            .connect("127.0.0.1".try_into().unwrap(), stream)
+            .await
+            .unwrap()
+    }
+
     pub fn curl(&self, args: &[&str]) -> Output {
         let ca = self.authority.file();
         let mut command = Command::new("curl");

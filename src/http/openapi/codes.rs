@@ -87,7 +87,7 @@ pub(super) const CODES: &[Code] = &[
     code(409, "trial_running", "A trial of this controller is under way.", "Wait for its answer."),
     code(409, "version_mismatch", "It was changed since it was read.", "Read it again, and change that."),
     code(412, "precondition_failed", "The resource is as If-None-Match says that it must not be, or not as If-Match of a GET says.", "Read it again, then decide."),
-    code(413, "body_too_large", "The body is longer than 4 MiB.", "Send less."),
+    code(413, "body_too_large", "The body is longer than the call takes: 4 MiB with a mapping or an event in it, 64 KiB otherwise.", "Send less."),
     code(414, "uri_too_long", "The first line of the request is longer than 64 KiB.", "Send less."),
     code(429, "too_many_failures", "Too many authentications failed from this address.", "Mend the credentials, then wait as long as Retry-After says."),
     code(431, "head_too_large", "The head of the request is longer than 64 KiB, or has more than 96 fields.", "Send less; over HTTP/2 the limit is 32 KiB."),
@@ -101,6 +101,7 @@ pub(super) const CODES: &[Code] = &[
     code(500, "shutting_down", "This process is stopping.", "Send it again: to another node, or to its successor."),
     code(503, "credentials_unconfirmed", "Whether a token still holds is not known, since the database is away for too long.", "Try again later; the operator brings the database back."),
     code(503, "database_unavailable", "The database does not answer. Events are still accepted.", "Try again as Retry-After says."),
+    code(503, "overloaded", "Too many request bodies are in memory.", "Send it again as Retry-After says; send fewer at a time."),
     code(503, "trials_busy", "As many trials as may run at a time are under way.", "Try again as Retry-After says."),
     code(505, "http_version_unsupported", "The request is not HTTP/1.0 or HTTP/1.1.", "Use HTTP/1.1; HTTP/2 is negotiated over TLS."),
 ];

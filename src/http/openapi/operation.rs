@@ -391,7 +391,8 @@ impl Operation {
             with = with
                 .problems(400, &["body_invalid", "request_invalid"])
                 .problems(408, &["body_timeout"])
-                .problems(413, &["body_too_large"]);
+                .problems(413, &["body_too_large"])
+                .problems(503, &["overloaded"]);
         }
         with
     }

@@ -25,6 +25,7 @@ impl From<Refusal> for Problem {
                 Self::bad_request(code, first).with_errors(fault.0)
             }
             Refusal::Overloaded => Self::try_again("overloaded", "too many requests wait already: send it again later"),
+            Refusal::Interrupted => Self::try_again("internal_error", "the request was interrupted: send it again"),
             Refusal::Journal(error) => error.into(),
         }
     }

@@ -181,7 +181,7 @@ impl PostgresStore {
             Err(ChangeError::NotFound) => {}
             done => return done.map(drop),
         }
-        let found = self.select_integrations(None, Some(id)).await?.pop();
+        let found = self.select_integrations(None, Some(id), None).await?.pop();
         let current = found.ok_or(ChangeError::NotFound)?.version;
         Err(ChangeError::VersionMismatch { current })
     }

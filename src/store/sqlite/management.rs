@@ -216,7 +216,7 @@ impl SqliteStore {
         if deleted.rows_affected() == 1 {
             return Ok(());
         }
-        let found = self.select_integrations(None, Some(id)).await?.pop();
+        let found = self.select_integrations(None, Some(id), None).await?.pop();
         let current = found.ok_or(ChangeError::NotFound)?.version;
         Err(ChangeError::VersionMismatch { current })
     }
