@@ -103,6 +103,9 @@ pub enum ChangeError {
     /// It has another version than the change was made for.
     #[error("it is at version {current}")]
     VersionMismatch { current: u64 },
+    /// It is not what the change was made for.
+    #[error("it was changed meanwhile")]
+    Changed,
     /// Its credential is another one by now than the change was made for.
     #[error("it was rotated meanwhile")]
     Rotated,
@@ -317,7 +320,8 @@ pub trait Store:
     /// As [`Self::set_webhook_secret`].
     async fn set_api_key(&self, id: IntegrationId, before: CredentialHash, key: &Credential)
     -> Result<(), ChangeError>;
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError>;
+    /// Deletes it if the version is still `expected` (any, if none).
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError>;
 
     /// Newest first, by event id.
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError>;

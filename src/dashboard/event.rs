@@ -12,7 +12,8 @@ use conduit_actors::mapping::{FieldSpec, IntegrationSpec, Path};
 
 use super::fields::Fields;
 use super::filters;
-use super::guard::{Posted, Session};
+use super::forms::Posted;
+use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
 use crate::http::App;

@@ -221,8 +221,8 @@ impl Store for PostgresStore {
         self.driver.run_in_time(replace).await
     }
 
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        self.driver.run_in_time(self.remove_integration(id)).await
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.driver.run_in_time(self.remove_integration(id, expected)).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {

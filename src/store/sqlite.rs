@@ -286,8 +286,8 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        self.remove_integration(id).await
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.remove_integration(id, expected).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {

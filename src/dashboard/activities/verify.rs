@@ -9,7 +9,7 @@ use conduit_actors::ports::ChainHead;
 
 use super::show;
 use crate::audit;
-use crate::dashboard::guard::Posted;
+use crate::dashboard::forms::Posted;
 use crate::dashboard::words::Number;
 use crate::http::App;
 use crate::http::problem::Problem;

@@ -170,12 +170,22 @@ impl PostgresStore {
         Err(ChangeError::VersionMismatch { current })
     }
 
-    pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
+    pub(super) async fn remove_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
         let delete = sqlx::query(
-            "WITH versions AS (DELETE FROM credential_versions WHERE owner = $1) \
-             DELETE FROM integrations i USING controllers c WHERE i.id = $1 AND c.id = i.controller RETURNING c.did",
+            "WITH gone AS (DELETE FROM integrations i USING controllers c \
+                 WHERE i.id = $1 AND ($2::bigint IS NULL OR i.version = $2) AND c.id = i.controller \
+                 RETURNING i.id, c.did), \
+             versions AS (DELETE FROM credential_versions WHERE owner IN (SELECT id FROM gone)) \
+             SELECT did FROM gone",
         )
-        .bind(id.as_uuid());
-        self.change(delete).await.map(drop)
+        .bind(id.as_uuid())
+        .bind(expected.map(u64::cast_signed));
+        match self.change(delete).await {
+            Err(ChangeError::NotFound) => {}
+            done => return done.map(drop),
+        }
+        let found = self.select_integrations(None, Some(id), None).await?.pop();
+        let current = found.ok_or(ChangeError::NotFound)?.version;
+        Err(ChangeError::VersionMismatch { current })
     }
 }

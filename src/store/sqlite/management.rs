@@ -201,23 +201,27 @@ impl SqliteStore {
         }
     }
 
-    pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
+    pub(super) async fn remove_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
-        sqlx::query("DELETE FROM credential_versions WHERE owner = ?1")
+        let deleted = sqlx::query("DELETE FROM integrations WHERE id = ?1 AND (?2 IS NULL OR version = ?2)")
             .bind(&id.as_bytes()[..])
-            .execute(&mut *transaction)
-            .await
-            .or_store_error()?;
-        let deleted = sqlx::query("DELETE FROM integrations WHERE id = ?1")
-            .bind(&id.as_bytes()[..])
+            .bind(expected.map(u64::cast_signed))
             .execute(&mut *transaction)
             .await
             .map_err(change_error)?;
+        if deleted.rows_affected() == 1 {
+            sqlx::query("DELETE FROM credential_versions WHERE owner = ?1")
+                .bind(&id.as_bytes()[..])
+                .execute(&mut *transaction)
+                .await
+                .or_store_error()?;
+        }
         transaction.commit().await.or_store_error()?;
         if deleted.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(ChangeError::NotFound)
+            return Ok(());
         }
+        let found = self.select_integrations(None, Some(id), None).await?.pop();
+        let current = found.ok_or(ChangeError::NotFound)?.version;
+        Err(ChangeError::VersionMismatch { current })
     }
 }
