@@ -147,7 +147,9 @@ impl SqliteStore {
         if let Some(ids) = among {
             query.push(" AND i.id IN (");
             let mut list = query.separated(", ");
-            ids.iter().for_each(|id| drop(list.push_bind(id.as_bytes().to_vec())));
+            for id in ids {
+                list.push_bind(id.as_bytes().to_vec());
+            }
             query.push(")");
         }
         query.push(" ORDER BY i.pk DESC");
