@@ -5,6 +5,7 @@
 //! Times are milliseconds since 1970-01-01; lists are newest first and paged by the last id seen.
 
 mod attention;
+mod ceilings;
 mod chains;
 mod changes;
 mod credentials;
@@ -132,8 +133,8 @@ pub struct EventFilter {
     pub status: Option<Status>,
     pub integration: Option<IntegrationId>,
     pub event_type: Option<String>,
-    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them. Repeats of their
-    /// events are among them. None: of whomever.
+    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them, or names them beside
+    /// another. Repeats of these events are among them. None: of whomever.
     pub subjects: Option<Vec<SubjectId>>,
     /// Received at or after.
     pub from: Option<Timestamp>,
@@ -172,13 +173,16 @@ pub struct EventRow {
     pub duplicate_of: Option<EventId>,
     /// Merges followed.
     pub subject: Option<SubjectId>,
+    /// The other people that it names, merges followed.
+    pub other_subjects: Vec<SubjectId>,
     pub journaled_at: Timestamp,
     pub extracted_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
     pub logged_at: Timestamp,
 }
 
-/// Which activities. `subject` includes what was recorded for subjects merged into it.
+/// Which activities. `subject` includes what was recorded for subjects merged into it, and what names one of these beside
+/// another.
 #[derive(Debug, Clone, Default)]
 pub struct ActivityFilter {
     pub controller: Option<ControllerId>,
@@ -228,7 +232,7 @@ pub struct SubjectRow {
     pub first_seen_at: Timestamp,
     /// The latest `triggeredAt`, merged subjects included.
     pub last_seen_at: Timestamp,
-    /// Activities, merged subjects included.
+    /// Activities that concern or name it, merged subjects included.
     pub activity_count: u64,
     pub links: Vec<SubjectLink>,
     pub merges: Vec<SubjectMerge>,

@@ -39,6 +39,7 @@ mod metrics;
 mod names;
 mod nodes;
 mod openapi;
+mod other_people;
 mod outages;
 mod pooler;
 mod postgres;

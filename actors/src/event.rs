@@ -179,8 +179,12 @@ pub struct OutcomeRecord {
     pub warnings: Vec<Notice>,
     /// The categories found, sorted, each once.
     pub categories: Vec<Arc<str>>,
+    /// The other people that it names, each once; empty unless it was processed.
+    pub other_subjects: Vec<SubjectId>,
     /// The claim that it made on the dedup window, key and length in seconds; none where no window applies.
     pub dedup: Option<(DedupKey, u32)>,
+    /// What its mapped fields say, for repeats of it; none where its claim says as much.
+    pub mapped_digest: Option<MappedDigest>,
     /// The version of the integration whose mapping decided; none if that is gone.
     pub mapping_version: Option<u64>,
     /// When it passed each stage.
@@ -191,6 +195,10 @@ pub struct OutcomeRecord {
 /// HMAC-SHA3-256, see [`crate::links`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DedupKey(pub [u8; 16]);
+
+/// A keyed digest of all mapped fields of an event, see [`crate::links`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappedDigest(pub [u8; 16]);
 
 /// A keyed hash of one identifier of a subject, see [`crate::links`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -282,6 +290,8 @@ pub struct Activity {
     pub event: EventId,
     /// The subject it concerns, if the event identified one.
     pub subject: Option<SubjectId>,
+    /// The other people that the event names, each once, in its order.
+    pub other_subjects: Vec<SubjectId>,
     /// The integration that the event came through.
     pub integration: IntegrationId,
     /// The processor behind it.

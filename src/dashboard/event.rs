@@ -62,6 +62,8 @@ struct Page {
     /// What is said where there is no category.
     no_category: &'static str,
     subject: Option<String>,
+    /// The other people that it names: short, and whole.
+    others: Vec<(String, String)>,
     triggered: Time,
     received: Time,
     can_edit: bool,
@@ -112,6 +114,11 @@ pub(super) async fn get(
         warnings: event.warnings.iter().map(reason).collect(),
         chips: event.categories.iter().map(chip).collect(),
         subject: event.subject.as_deref().map(short),
+        others: event
+            .other_subjects
+            .iter()
+            .map(|did| (short(did), did.clone()))
+            .collect(),
         triggered: Time(event.triggered_at),
         received: Time(event.received_at),
         can_edit: integration.is_some(),

@@ -4,6 +4,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::LegalBasis;
+use conduit_actors::mapping::{Role, doubts};
 
 use super::confirmation::Confirmation;
 use super::credentials;
@@ -25,6 +26,7 @@ struct FieldLine {
     kind: &'static str,
     required: bool,
     pii: Option<String>,
+    is_other: bool,
     label: String,
 }
 
@@ -50,6 +52,7 @@ struct Integration {
     created: Time,
     updated: Time,
     was_saved: bool,
+    doubts: Vec<String>,
     confirmation: Confirmation,
 }
 
@@ -79,6 +82,7 @@ async fn page_of(
                     .and_then(|key| taxonomy.get(key))
                     .map_or_else(String::new, |category| category.label.clone()),
                 pii: field.pii.clone(),
+                is_other: field.role == Some(Role::Other),
             })
             .collect(),
     });
@@ -93,6 +97,10 @@ async fn page_of(
         created: Time(row.created_at),
         updated: Time(row.updated_at),
         was_saved: Fields::read(request.query_string().as_bytes()).get("said") == Some("saved"),
+        doubts: doubts(&row.spec, taxonomy)
+            .into_iter()
+            .map(|doubt| doubt.message)
+            .collect(),
         did_segment: segment(did.as_str()),
         did: did.to_string(),
         confirmation: refused.unwrap_or_else(|| Confirmation::of(&row.spec.name)),

@@ -48,6 +48,8 @@ pub(crate) struct Shown {
     duplicate_of: Option<EventId>,
     /// Whom it would concern; null if it would not come so far.
     subject: Option<Resolution>,
+    /// The other people that it would name.
+    other_subjects: Vec<Resolution>,
     /// The names in the event, with those of the mapping that are near.
     received: Received,
 }
@@ -202,6 +204,7 @@ fn shown(run: DryRun) -> Shown {
         categories: extracted.categories,
         duplicate_of: run.duplicate_of,
         subject: run.resolution,
+        other_subjects: run.others,
         received: run.received,
     }
 }

@@ -3,8 +3,9 @@
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use conduit_actors::event::Notice;
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
-use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::mapping::{IntegrationSpec, Mapping, doubts};
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
 use conduit_actors::whole;
@@ -55,6 +56,8 @@ pub(crate) struct Integration {
     updated_at: Timestamp,
     /// Until when the API key before the present one is taken; null: it is not.
     api_key_previous_until: Option<Timestamp>,
+    /// What is right in the mapping, and may still not be meant; pointers lead into it.
+    warnings: Vec<Notice>,
 }
 
 /// A custom integration with its API key, which is shown this once.
@@ -87,13 +90,14 @@ impl NewKey {
 }
 
 /// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
-pub(crate) const SHOWN_ONLY: [&str; 6] = [
+pub(crate) const SHOWN_ONLY: [&str; 7] = [
     "id",
     "did",
     "webhookUrl",
     "createdAt",
     "updatedAt",
     "apiKeyPreviousUntil",
+    "warnings",
 ];
 
 /// The spec in an integration as `GET` shows it.
@@ -144,6 +148,7 @@ fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Integration {
         created_at: row.created_at,
         updated_at: row.updated_at,
         api_key_previous_until: previous_until(&row.api_key),
+        warnings: doubts(&row.spec, app.directory.taxonomy()),
     }
 }
 

@@ -26,6 +26,7 @@ mod kinds;
 mod links;
 mod management;
 mod membership;
+mod others;
 mod partitions;
 mod receipt_keys;
 mod replay_port;
@@ -43,7 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash};
+use conduit_actors::event::{Activity, LinkHash, MappedDigest};
 use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
@@ -130,6 +131,14 @@ impl PipelineStore for PostgresStore {
         self.driver
             .run_in_time(self.count_strong_links(controller, subjects))
             .await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.driver.run_in_time(self.select_digests(controller, events)).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {

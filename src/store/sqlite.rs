@@ -15,6 +15,7 @@ mod kinds;
 mod links;
 mod management;
 mod membership;
+mod others;
 #[cfg(test)]
 mod plans;
 mod receipt_keys;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash};
+use conduit_actors::event::{Activity, LinkHash, MappedDigest};
 use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
@@ -204,7 +205,16 @@ impl PipelineStore for SqliteStore {
         controller: ControllerId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
-        links::count_strong_links(&self.writer, controller, subjects).await
+        let mut connection = self.writer.acquire().await.or_store_error()?;
+        links::count_strong_links(&mut connection, controller, subjects).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.select_digests(controller, events).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {

@@ -37,6 +37,7 @@ impl PostgresStore {
         super::effects::insert_subjects(connection, &locked, &effects.subjects).await?;
         super::effects::insert_links(connection, &locked, &effects.links).await?;
         insert_merges(connection, &locked, &effects.merges).await?;
+        super::links::hold_ceilings(connection, &effects.ceilings).await?;
         let events =
             super::effects::insert_events(connection, &locked, &effects.outcomes, super::effects::INSERT_EVENTS);
         let (inserted, ends) = join(events, self.chain(&locked, &mut effects.activities)).await;

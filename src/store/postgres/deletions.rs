@@ -34,6 +34,7 @@ const OWNED: [(&str, &str, &str); 15] = [
     ("subjects", "ctid", "tid"),
     ("events", "id", "uuid"),
     ("activities", "id", "uuid"),
+    ("activity_others", "ctid", "tid"),
     ("chain_anchors", "ctid", "tid"),
     ("unsealed_chains", "ctid", "tid"),
 ];

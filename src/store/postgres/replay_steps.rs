@@ -24,6 +24,7 @@ impl PostgresStore {
         inserts::insert_subjects(connection, &locked, &effects.subjects).await?;
         inserts::insert_links(connection, &locked, &effects.links).await?;
         commit::insert_merges(connection, &locked, &effects.merges).await?;
+        super::links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = inserts::insert_events(connection, &locked, &effects.outcomes, inserts::REPLACE_EVENTS);
         let (replaced, ends) = join(events, self.chain(&locked, &mut effects.activities)).await;

@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use super::super::chains::{self, ChainEnd, Ends};
 use super::super::history::of_batch;
 use super::super::values::Counts;
-use super::{OrStoreError as _, SqliteStore, history, rows, runs, values};
+use super::{OrStoreError as _, SqliteStore, history, links, others, rows, runs, values};
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
 pub(super) type Pks = HashMap<ControllerId, i64>;
@@ -37,6 +37,7 @@ impl SqliteStore {
         for merge in &effects.merges {
             insert_merge(connection, &pks, merge).await?;
         }
+        links::hold_ceilings(connection, &effects.ceilings).await?;
         let events = insert_events(connection, &pks, &effects.outcomes, "");
         let (inserted, ends) = join(events, self.chain(&before, &mut effects.activities)).await;
         inserted?;
@@ -276,8 +277,8 @@ pub(super) async fn insert_activities(
         .collect();
     insert_runs(connection, &found, |chunk| {
         let mut query = QueryBuilder::new(
-            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, integration, processor, \
-             event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
+            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, other_subjects, integration, \
+             processor, event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
         );
         query.push_values(chunk, |mut row, (pk, activity)| {
             row.push_bind(**pk)
@@ -285,6 +286,7 @@ pub(super) async fn insert_activities(
                 .push_bind(activity.id.as_bytes().to_vec())
                 .push_bind(activity.event.as_bytes().to_vec())
                 .push_bind(activity.subject.as_ref().map(subject_bytes))
+                .push_bind(values::subjects(&activity.other_subjects))
                 .push_bind(activity.integration.as_bytes().to_vec())
                 .push_bind(activity.processor.as_str().to_owned())
                 .push_bind(activity.event_type.as_str().to_owned())
@@ -298,7 +300,8 @@ pub(super) async fn insert_activities(
         });
         query
     })
-    .await
+    .await?;
+    others::insert(connection, pks, activities).await
 }
 
 fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
@@ -319,8 +322,8 @@ pub(super) async fn insert_events(
     insert_runs(connection, &found, |chunk| {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
             "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
-             warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, extracted_at, \
-             resolved_at, logged_at) ",
+             warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, \
+             journaled_at, extracted_at, resolved_at, logged_at) ",
         );
         query.push_values(chunk, |mut row, (pk, record)| {
             let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
@@ -336,8 +339,10 @@ pub(super) async fn insert_events(
                 .push_bind(record.categories.join("\n"))
                 .push_bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
                 .push_bind(subject.as_ref().map(subject_bytes))
+                .push_bind(values::subjects(&record.other_subjects))
                 .push_bind(record.dedup.map(|(key, _)| key.0.to_vec()))
                 .push_bind(record.dedup.map(|(_, window)| window))
+                .push_bind(record.mapped_digest.map(|digest| digest.0.to_vec()))
                 .push_bind(record.stages.journaled_at.as_millis())
                 .push_bind(record.stages.extracted_at.map(|time| time.as_millis()))
                 .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))

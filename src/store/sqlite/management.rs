@@ -21,6 +21,7 @@ const OWNED: [&str; 15] = [
     "links",
     "merges",
     "activities",
+    "activity_others",
     "outcome_history",
     "replays",
     "event_outcomes",

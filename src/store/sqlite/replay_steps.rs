@@ -9,13 +9,14 @@ use sqlx::{QueryBuilder, SqliteConnection};
 use super::super::history::of_replay;
 use super::commit::{self, Pks};
 use super::replays::push_ids;
-use super::{OrStoreError as _, SqliteStore, history, rows, values};
+use super::{OrStoreError as _, SqliteStore, history, links, rows, values};
 
 /// What an event that was committed before is changed into.
 const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
     event_type = excluded.event_type, status = excluded.status, reasons = excluded.reasons, \
     warnings = excluded.warnings, categories = excluded.categories, duplicate_of = excluded.duplicate_of, \
-    subject = excluded.subject, dedup_key = excluded.dedup_key, dedup_window = excluded.dedup_window, \
+    subject = excluded.subject, other_subjects = excluded.other_subjects, dedup_key = excluded.dedup_key, \
+    dedup_window = excluded.dedup_window, mapped_digest = excluded.mapped_digest, \
     extracted_at = excluded.extracted_at, resolved_at = excluded.resolved_at, logged_at = excluded.logged_at";
 
 impl SqliteStore {
@@ -31,6 +32,7 @@ impl SqliteStore {
         for merge in &effects.merges {
             commit::insert_merge(connection, &pks, merge).await?;
         }
+        links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = commit::insert_events(connection, &pks, &effects.outcomes, REPLACE);
         let (replaced, ends) = join(events, self.chain(&before_ends, &mut effects.activities)).await;
