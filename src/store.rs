@@ -9,6 +9,7 @@ mod ceilings;
 mod chains;
 mod changes;
 mod credentials;
+mod heads;
 mod history;
 mod membership;
 mod payloads;
@@ -17,6 +18,7 @@ mod receipt_keys;
 mod replays;
 mod retention;
 mod rows;
+mod seals;
 mod search;
 mod settings;
 mod sqlite;
@@ -35,6 +37,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use postgres::{PostgresOptions, PostgresStore};
@@ -44,6 +47,7 @@ pub use replays::{
     Replays,
 };
 pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use seals::{ChainSeals, RecordedEnd, SealState};
 pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
@@ -100,6 +104,9 @@ pub enum ChangeError {
     /// It has another version than the change was made for.
     #[error("it is at version {current}")]
     VersionMismatch { current: u64 },
+    /// It is not what the change was made for.
+    #[error("it was changed meanwhile")]
+    Changed,
     /// Its credential is another one by now than the change was made for.
     #[error("it was rotated meanwhile")]
     Rotated,
@@ -282,6 +289,7 @@ pub trait Store:
     + History
     + Membership
     + Attention
+    + ChainSeals
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
@@ -316,7 +324,8 @@ pub trait Store:
     /// As [`Self::set_webhook_secret`].
     async fn set_api_key(&self, id: IntegrationId, before: CredentialHash, key: &Credential)
     -> Result<(), ChangeError>;
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError>;
+    /// Deletes it if the version is still `expected` (any, if none).
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError>;
 
     /// Newest first, by event id.
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError>;

@@ -102,6 +102,27 @@ pub enum ChainFault {
     /// What says behind which record the chain begins is not what was written when the older ones were deleted.
     #[error("the anchor at record {0}, up to which older records were deleted, was changed")]
     Anchor(Sequence),
+    /// The end of the chain is not what the master key vouches for.
+    #[error(
+        "the end at record {0} is not sealed with the master key: it was changed in the database, or written by a build \
+         of before"
+    )]
+    Seal(Sequence),
+    /// The id and the DID of the controller are not what the master key vouches for.
+    #[error("the controller's DID is not the one that it was made with: it was changed in the database")]
+    Name,
+    /// Records are in no place of the chain.
+    #[error("records of this controller are outside of the chain: {0}; they were put into the database")]
+    Outside(u64),
+    /// The database has an older or another chain than this data directory has committed.
+    #[error(
+        "this data directory has committed the chain up to record {committed}, and the database has another: it was set \
+         back, or restored"
+    )]
+    Rewound {
+        /// The highest record that this data directory has committed.
+        committed: Sequence,
+    },
     /// Records are missing at the end, or were added behind it.
     #[error("the chain ends at record {found}, but {recorded} was recorded as its end")]
     Head {

@@ -85,6 +85,35 @@ impl fmt::Debug for MasterKey {
     }
 }
 
+/// The key that seals what the database must not change by itself.
+#[derive(Clone)]
+pub struct SealKey(KeyedParts);
+
+impl SealKey {
+    /// Derives the key, which is the same for all controllers: the parts name them.
+    #[must_use]
+    pub fn derive(master: &MasterKey) -> Self {
+        let mut prf = KeyedParts::new(&master.0);
+        prf.part(b"conduit/kdf/v1");
+        prf.part(b"seal");
+        Self(KeyedParts::new(&prf.finish()))
+    }
+
+    /// Seals parts, each with its length before it. The first says what kind of thing they are.
+    #[must_use]
+    pub fn seal(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut prf = self.0.clone();
+        parts.iter().for_each(|part| prf.part(part));
+        prf.finish()
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealKey(…)")
+    }
+}
+
 /// One controller's keys for links and dedup keys, at one key version.
 #[derive(Clone)]
 pub struct LinkKey {

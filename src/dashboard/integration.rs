@@ -11,7 +11,8 @@ use super::credentials;
 use super::editor::draft::kind_word;
 use super::fields::Fields;
 use super::filters;
-use super::guard::{Posted, Session};
+use super::forms::Posted;
+use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Time, basis_word};
 use crate::http::App;
@@ -128,6 +129,6 @@ pub(super) async fn delete(
     if let Err(refused) = Confirmation::read(&row.spec.name, &posted.fields) {
         return page_of(&posted.session, &app, &id, &request, Some(refused)).await;
     }
-    integrations::remove(&app, &did, &row).await?;
+    integrations::remove(&app, &did, &row, None).await?;
     Ok(page::redirect("/integrations?said=deleted"))
 }

@@ -19,7 +19,7 @@ use conduit_actors::taxonomy::Class;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::body::Body;
+use super::body::LongBody;
 use super::draft::Draft;
 use super::guard::Principal;
 use super::integrations::load_named;
@@ -115,7 +115,7 @@ pub(crate) async fn test(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "draft"])?;
     let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
@@ -124,7 +124,7 @@ pub(crate) async fn test(
         .by_id(row.id)
         .ok_or_else(|| Problem::not_found("integration"))?;
     let run = match query.get("draft") {
-        None | Some("false") => run(&app, &saved, body.into_bytes()).await?,
+        None | Some("false") => run(&app, &saved, body.bytes()).await?,
         Some("true") => {
             let (integration, event) = draft(&app, &saved, &body)?;
             let run = run(&app, &integration, event).await;

@@ -23,6 +23,7 @@ mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod seals;
 mod search;
 mod settings;
 mod subjects;
@@ -43,6 +44,7 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -79,6 +81,7 @@ pub struct SqliteStore {
     node: String,
     payloads: Payloads,
     keyring: Arc<Keyring>,
+    heads: HeadBook,
 }
 
 impl SqliteStore {
@@ -116,6 +119,7 @@ impl SqliteStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
+            heads: HeadBook::default(),
         })
     }
 }
@@ -292,8 +296,8 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        self.remove_integration(id).await
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.remove_integration(id, expected).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {

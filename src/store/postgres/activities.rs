@@ -16,7 +16,7 @@ fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> 
     if filter.is_of_few_kinds() {
         return newest_of_each_kind(filter, page.after, limit);
     }
-    let mut query = QueryBuilder::new("SELECT * FROM activities WHERE true");
+    let mut query = QueryBuilder::new("SELECT * FROM activities WHERE sequence > 0");
     push_filter(&mut query, filter, is_named);
     match (filter.order, page.after) {
         (ActivityOrder::TriggeredAt, Some(after)) => {

@@ -36,6 +36,7 @@ const OWNED: [(&str, &str, &str); 15] = [
     ("activities", "id", "uuid"),
     ("activity_others", "ctid", "tid"),
     ("chain_anchors", "ctid", "tid"),
+    ("unsealed_chains", "ctid", "tid"),
 ];
 
 /// Removes all that is left of one.

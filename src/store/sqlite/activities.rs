@@ -9,8 +9,7 @@ use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use super::kinds::sources;
 use super::{OrStoreError as _, SqliteStore, rows};
 
-const SELECT: &str =
-    "SELECT a.*, c.id AS controller FROM activities a JOIN controllers c ON c.pk = a.controller_pk WHERE 1";
+const SELECT: &str = "SELECT a.*, c.id AS controller FROM activities a JOIN controllers c ON c.pk = a.controller_pk WHERE a.sequence > 0";
 
 /// The same of each kind's newest, which the rest of the statement says.
 const SELECT_EACH: &str = " SELECT a.*, c.id AS controller FROM kind k CROSS JOIN controllers c ON c.pk = k.controller_pk \

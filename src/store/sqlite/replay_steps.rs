@@ -6,7 +6,6 @@ use conduit_actors::ports::{BatchEffects, ReplayStep, StoreError};
 use futures_util::future::join;
 use sqlx::{QueryBuilder, SqliteConnection};
 
-use super::super::chains;
 use super::super::history::of_replay;
 use super::commit::{self, Pks};
 use super::replays::push_ids;
@@ -25,7 +24,7 @@ impl SqliteStore {
     pub(super) async fn commit_replay(&self, step: ReplayStep, effects: &mut BatchEffects) -> Result<(), StoreError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let connection = &mut *transaction;
-        let (pks, heads) = commit::controllers(connection, &[step.job.controller]).await?;
+        let (pks, before_ends) = commit::controllers(connection, &[step.job.controller]).await?;
         move_cursor(connection, step, effects).await?;
         let before = statuses(connection, effects).await?;
         commit::insert_subjects(connection, &pks, effects).await?;
@@ -36,7 +35,7 @@ impl SqliteStore {
         links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = commit::insert_events(connection, &pks, &effects.outcomes, REPLACE);
-        let (replaced, ends) = join(events, chains::append(&heads, &mut effects.activities)).await;
+        let (replaced, ends) = join(events, self.chain(&before_ends, &mut effects.activities)).await;
         replaced?;
         insert_outcomes(connection, &pks, step.job.replay, effects).await?;
         commit::insert_activities(connection, &pks, &effects.activities).await?;
@@ -45,7 +44,9 @@ impl SqliteStore {
         commit::move_heads_and_counts(connection, &pks, &ends, counts).await?;
         let changed = of_replay(&effects.outcomes, &before, Timestamp::now());
         history::add(connection, &pks, &changed).await?;
-        transaction.commit().await.or_store_error()
+        transaction.commit().await.or_store_error()?;
+        self.heads.note(&before_ends, &ends);
+        Ok(())
     }
 }
 
