@@ -184,6 +184,10 @@ impl Checker<'_> {
         let dedup = event.dedup.or(spec.dedup).unwrap_or_default();
         let fallback = spec.dedup.unwrap_or_default();
         EventMapping {
+            says_more: event
+                .fields
+                .iter()
+                .any(|field| field.pii.is_none() && !is_envelope(&field.path)),
             fields,
             default_region: spec.default_region.as_deref().map(Into::into),
             taxonomy: Arc::clone(self.taxonomy),
@@ -203,15 +207,20 @@ impl Checker<'_> {
             self.fault(format!("{pointer}/path"), "path_invalid", wrong);
         }
         let category = field.pii.as_deref().and_then(|key| self.category(key, field, pointer));
-        if field.pii.is_some() && matches!(field.path.as_str(), "event" | "triggeredAt") {
+        if field.pii.is_some() && is_envelope(&field.path) {
             let message = "event and triggeredAt are kept in clear: they cannot be personal data";
             self.fault(format!("{pointer}/pii"), "envelope_not_pii", message);
+        }
+        if field.pii.is_none() && field.role.is_some() {
+            let message = "says whose personal data it is: name its category in pii, or leave role out";
+            self.fault(format!("{pointer}/role"), "role_without_pii", message);
         }
         Some(FieldMapping {
             path: path.ok()?,
             field_type: field.field_type,
             required: field.required,
             category,
+            role: field.role.unwrap_or_default(),
         })
     }
 
@@ -231,6 +240,10 @@ impl Checker<'_> {
         }
         Some(Arc::clone(category))
     }
+}
+
+fn is_envelope(path: &str) -> bool {
+    matches!(path, "event" | "triggeredAt")
 }
 
 /// Whether values of a JSON type can be what a category holds.
