@@ -41,6 +41,31 @@ impl Purpose {
     }
 }
 
+/// Returns what a credential is for, by its text alone: nothing is looked up.
+#[must_use]
+pub fn purpose_of(text: &str) -> Option<Purpose> {
+    let all = [
+        Purpose::ApiKey,
+        Purpose::WebhookSecret,
+        Purpose::ManagementToken,
+        Purpose::AdminToken,
+    ];
+    all.into_iter().find(|purpose| text.starts_with(purpose.prefix()))
+}
+
+impl Purpose {
+    /// What people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "an API key",
+            Self::WebhookSecret => "a webhook secret",
+            Self::ManagementToken => "a management token",
+            Self::AdminToken => "the operator's token",
+        }
+    }
+}
+
 /// Makes a credential.
 #[must_use]
 pub fn generate(purpose: Purpose) -> Secret {
@@ -235,5 +260,8 @@ mod tests {
         let (one, other) = (generate(Purpose::ApiKey), generate(Purpose::ApiKey));
         assert!(one.expose().starts_with("cdt_key_") && one.expose().len() == 72);
         assert_ne!(one.expose(), other.expose());
+        assert_eq!(purpose_of(one.expose()), Some(Purpose::ApiKey));
+        assert_eq!(purpose_of("cdt_mgt_"), Some(Purpose::ManagementToken));
+        assert_eq!(purpose_of("anything"), None);
     }
 }

@@ -13,6 +13,7 @@
 //! 9. The server listens: from here on events are accepted.
 
 mod reload;
+mod seals;
 mod stop;
 
 use std::net::SocketAddr;
@@ -69,6 +70,7 @@ pub struct Running {
     signals: Option<Signals>,
     retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
+    sealing: JoinHandle<()>,
     read: Config,
     certificate: Option<Arc<ServerCertificate>>,
     presence: Presence,
@@ -108,10 +110,11 @@ async fn open_store_as(config: &Config, node: &str, master: MasterKey) -> Result
             opened.map(|store| Arc::new(store) as _)
         }
     };
-    Ok((
-        store.with_context(|| format!("cannot open the database {database}"))?,
-        keyring,
-    ))
+    let store = store.with_context(|| format!("cannot open the database {database}"))?;
+    let dir = &config.storage.data_dir;
+    let loaded = store.heads().load(dir);
+    loaded.with_context(|| format!("cannot read what {} has committed", dir.display()))?;
+    Ok((store, keyring))
 }
 
 /// Opens the store of a server. A master key is made with the first start only: a database that has controllers was made with
@@ -204,6 +207,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
+    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.config.storage.data_dir.clone()));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
@@ -229,6 +233,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         signals: None,
         retaining,
         pruning,
+        sealing,
         read,
         certificate,
         presence,

@@ -7,12 +7,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::{Notice, Status};
 use conduit_actors::ids::EventId;
-use conduit_actors::mapping::FieldType;
 use conduit_actors::mapping::{FieldSpec, IntegrationSpec, Path};
 
 use super::fields::Fields;
 use super::filters;
-use super::guard::{Posted, Session};
+use super::forms::Posted;
+use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
 use crate::http::App;
@@ -42,11 +42,6 @@ struct Chip {
     class: &'static str,
 }
 
-/// The word for a received field's type. The template has the type behind one reference or two.
-fn received_kind(kind: &FieldType) -> &'static str {
-    super::editor::draft::kind_word(*kind)
-}
-
 #[derive(Template)]
 #[template(path = "event.html")]
 struct Page {
@@ -61,6 +56,8 @@ struct Page {
     /// What is said where there is no category.
     no_category: &'static str,
     subject: Option<String>,
+    /// The other people that it names: short, and whole.
+    others: Vec<(String, String)>,
     triggered: Time,
     received: Time,
     can_edit: bool,
@@ -111,6 +108,11 @@ pub(super) async fn get(
         warnings: event.warnings.iter().map(reason).collect(),
         chips: event.categories.iter().map(chip).collect(),
         subject: event.subject.as_deref().map(short),
+        others: event
+            .other_subjects
+            .iter()
+            .map(|did| (short(did), did.clone()))
+            .collect(),
         triggered: Time(event.triggered_at),
         received: Time(event.received_at),
         can_edit: integration.is_some(),
