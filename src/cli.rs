@@ -162,7 +162,7 @@ fn finish(result: Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("conduit: {error:#}");
-            if error.is::<Usage>() {
+            if error.is::<Usage>() || error.is::<serve::Misconfigured>() {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE
@@ -175,7 +175,10 @@ async fn run_server(config: Config) -> Result<bool> {
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
-            let mut running = serve::start(config).await?;
+            let mut running = match serve::start(config).await {
+                Err(error) if error.is::<serve::Interrupted>() => return Ok(true),
+                started => started?,
+            };
             let ended = running.until_signal().await;
             running.stop().await;
             ended.map(|()| true)

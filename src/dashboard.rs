@@ -13,6 +13,7 @@
 mod activities;
 mod assets;
 mod attention;
+mod away;
 mod chart;
 mod confirmation;
 mod controllers;

@@ -1,7 +1,7 @@
 //! The composition root: starts everything, in an order that matters, and stops it in reverse.
 //!
-//! 1. The data directory is locked, the keys are read: nothing works without them.
-//! 2. The store opens and brings its schema up to date.
+//! 1. The data directory is locked, the keys are read: nothing works without them. The address is taken.
+//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are answered.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
 //! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
@@ -12,6 +12,7 @@
 //! 9. The server listens: from here on events are accepted.
 
 mod stop;
+mod waiting;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -22,7 +23,6 @@ use actix_web::dev::ServerHandle;
 use anyhow::{Context as _, Result};
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::mapping::DedupDefaults;
-use conduit_actors::ports::StoreError;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use conduit_actors::taxonomy::Taxonomy;
@@ -41,10 +41,11 @@ use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
-use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
+use crate::store::{OpenError, PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use stop::Signals;
+pub use waiting::{Interrupted, Misconfigured};
 
 /// A running Conduit.
 pub struct Running {
@@ -74,10 +75,11 @@ pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>
     let node = secrets::node_id(&config.storage.data_dir)?;
     let database = config.database();
     let keys = Arc::clone(&keyring);
-    let store: Result<Arc<dyn Store>, StoreError> = match &database {
+    let store: Result<Arc<dyn Store>, OpenError> = match &database {
         Database::Sqlite(path) => SqliteStore::open(path, &node, keys)
             .await
-            .map(|store| Arc::new(store) as _),
+            .map(|store| Arc::new(store) as _)
+            .map_err(OpenError::Store),
         Database::Postgres(url) => {
             let options = PostgresOptions {
                 max_connections: config.storage.max_connections,
@@ -101,7 +103,16 @@ pub async fn start(config: Config) -> Result<Running> {
     install_panic_hook();
     let lock = secrets::lock_data_dir(&config.storage.data_dir)?;
     let admin_token = secrets::admin_token(&config.storage)?;
-    let (store, keyring) = open_store(&config).await?;
+    let listen = config.server.listen;
+    let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let certificate = config.server.certificate().map(ServerCertificate::open);
+    let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
+    let opened = waiting::open_store(&config, &listener, certificate.as_ref(), async || {
+        open_store(&config).await
+    })
+    .await?;
+    let (store, keyring) = (opened.store, opened.keyring);
     let directory = load_directory(&config, &*store, &keyring).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 
@@ -124,9 +135,6 @@ pub async fn start(config: Config) -> Result<Running> {
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
-    let listen = config.server.listen;
-    let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let address = listener.local_addr()?;
     let public_url = match config.server.public_url.trim_end_matches('/') {
         "" => format!("{}://{address}", config.server.scheme()),
         url => url.to_owned(),
@@ -158,14 +166,16 @@ pub async fn start(config: Config) -> Result<Running> {
         app.shards.clone(),
         Duration::from_secs(app.config.auth.usage_seconds),
     ));
-    let certificate = app.config.server.certificate().map(ServerCertificate::open);
-    let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
+    if let Some(room) = opened.room {
+        room.close().await;
+    }
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
     });
+    tokio::task::spawn_local(http::keep(Arc::clone(&app)));
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
     if let Some(certificate) = certificate {
@@ -182,7 +192,7 @@ pub async fn start(config: Config) -> Result<Running> {
         following,
         replaying,
         noting,
-        signals: None,
+        signals: opened.signals,
         retaining,
         pruning,
         _lock: lock,
@@ -327,7 +337,10 @@ impl Running {
     /// The server's.
     pub async fn until_signal(&mut self) -> Result<()> {
         // Kept for the stop, which a second one makes faster.
-        let signals = self.signals.insert(Signals::listen()?);
+        let signals = match &mut self.signals {
+            Some(signals) => signals,
+            none => none.insert(Signals::listen()?),
+        };
         tokio::select! {
             name = signals.next() => tracing::info!("{name}: stopping"),
             ended = &mut self.serving => ended??,

@@ -32,7 +32,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
-pub use postgres::{PostgresOptions, PostgresStore};
+pub use postgres::{OpenError, PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{
     MAX_RUNNING, NewReplay, NextBatch, PastOutcome, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,

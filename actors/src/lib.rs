@@ -29,6 +29,7 @@ pub mod ids;
 pub mod ingest;
 pub mod limits;
 pub mod links;
+pub mod log_limit;
 pub mod mapping;
 pub mod personal;
 pub mod ports;

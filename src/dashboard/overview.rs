@@ -62,7 +62,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     let is_operator = session.is_operator();
     let integrations = app.store.integrations(controller).await?;
     let readiness = match is_operator {
-        true => Some(probes::readiness(&app).await),
+        true => Some(probes::readiness(&app)),
         false => None,
     };
     page::render(&Overview {

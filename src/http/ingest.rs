@@ -11,6 +11,7 @@ use conduit_actors::edge::Edge;
 use conduit_actors::event::Notice;
 use conduit_actors::ids::{ControllerDid, InvalidId, ProcessorId};
 use conduit_actors::ingest::{BodyFault, Receipt, Refusal, Submission};
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::personal::{Personal, Secret};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
@@ -23,6 +24,9 @@ use super::request_id::RequestId;
 use super::state::App;
 use super::traced;
 use crate::receipts::{Issue, text};
+
+/// Lines about credentials that are not known: whoever guesses must not fill the disk.
+static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
 
 /// Longer than any credential that Conduit makes.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -67,10 +71,13 @@ pub(super) async fn post_event(
         Ok(Ok(receipt)) => Ok(accepted(&receipt, app.config.receipts.issue() == Issue::OnRequest)),
         Ok(Err(Refusal::Unauthorized(cause))) => {
             let (did, processor) = read_query(request.query_string())?;
-            tracing::info!(
-                request_id = %RequestId::of(&request), did = did.as_str(), dpid = processor.as_str(),
-                client = %app.client_address(&request), %cause, "authentication failed"
-            );
+            if let Some(line) = STRANGERS.admit() {
+                tracing::info!(
+                    request_id = %RequestId::of(&request), did = did.as_str(), dpid = processor.as_str(),
+                    client = %app.client_address(&request), %cause, left_out = line.left_out(),
+                    "authentication failed"
+                );
+            }
             Err(failed(&request, &app, Problem::authentication_failed()))
         }
         Ok(Err(refusal)) => Err(refusal.into()),

@@ -77,11 +77,14 @@ fn explain(response: ServiceResponse<BoxBody>, id: RequestId) -> ServiceResponse
         return response;
     };
     let status = response.status().as_u16();
-    tracing::info!(request_id = %id, code = problem.code(), status, "refused");
     let request = response.request();
-    if let Some(app) = request.app_data::<Data<App>>() {
+    let is_logged = request.app_data::<Data<App>>().is_none_or(|app| {
         let endpoint = if request.path() == EVENT_PATH { "event" } else { "api" };
         app.meters.refused(endpoint, problem.code());
+        app.refusals.count(endpoint, problem.code())
+    });
+    if is_logged {
+        tracing::info!(request_id = %id, code = problem.code(), status, "refused");
     }
     response.map_body(|_, _| BoxBody::new(problem.body(&id.to_string())))
 }

@@ -1,12 +1,15 @@
 //! The server: routes and limits.
 
+use std::fmt::Debug;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_http::Request;
+use actix_service::IntoServiceFactory;
 use actix_web::body::BoxBody;
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, PayloadConfig, ServiceConfig, get, post, resource};
 use actix_web::{App as WebApp, Error, HttpResponse, HttpServer, Resource};
@@ -18,7 +21,7 @@ use super::{
     activities, controllers, credentials, docs, dry_run, event_list, events, ingest, integrations, limits, openapi,
     probes, receipts, replays, secure, snippets, stats, subjects, trial,
 };
-use crate::config::or_cores;
+use crate::config::{ServerConfig, or_cores};
 use crate::tls::ServerCertificate;
 
 /// Longest body of a management call: a large mapping fits.
@@ -48,7 +51,21 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub fn run(app: Arc<App>, listener: TcpListener, certificate: Option<&Arc<ServerCertificate>>) -> io::Result<Server> {
     let config = app.config.server.clone();
     let data = Data::from(app);
-    let make = move || make_app(&data);
+    serve_by(&config, listener, certificate, move || make_app(&data))
+}
+
+/// Serves what `make` makes, one for each worker.
+pub(super) fn serve_by<A, F>(
+    config: &ServerConfig,
+    listener: TcpListener,
+    certificate: Option<&Arc<ServerCertificate>>,
+    make: impl Fn() -> A + Clone + Send + 'static,
+) -> io::Result<Server>
+where
+    A: IntoServiceFactory<F, Request> + 'static,
+    F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+    F::InitError: Debug,
+{
     if let Some(certificate) = certificate {
         let tls = certificate.config().map_err(io::Error::other)?;
         let server = Server::build()
@@ -56,7 +73,7 @@ pub fn run(app: Arc<App>, listener: TcpListener, certificate: Option<&Arc<Server
             .max_concurrent_connections(config.max_connections)
             .shutdown_timeout(config.shutdown_seconds)
             .disable_signals();
-        return secure::listen(server, listener, tls, &config, make);
+        return secure::listen(server, listener, tls, config, make);
     }
     let server = HttpServer::new(make)
         .workers(or_cores(config.workers).min(MOST_WORKERS))

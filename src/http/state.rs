@@ -10,7 +10,9 @@ use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::{Backlogs, Shards};
 
+use super::database::DatabaseState;
 use super::failures::Failures;
+use super::refusals::Refusals;
 use super::trial::Trials;
 use crate::config::Config;
 use crate::dashboard;
@@ -58,6 +60,9 @@ pub struct App {
     pub receipt_keys: PublicKeys,
     /// Sessions of the dashboard.
     pub(crate) dashboard: dashboard::State,
+    /// What is known of the database without asking it.
+    pub(crate) database: DatabaseState,
+    pub(crate) refusals: Refusals,
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     pub(super) trials: Arc<Trials>,
@@ -130,6 +135,8 @@ impl App {
             tracer,
             receipt_keys: PublicKeys::default(),
             dashboard,
+            database: DatabaseState::default(),
+            refusals: Refusals::default(),
             failures,
             in_flight: AtomicUsize::new(0),
             trials: Arc::default(),
@@ -154,6 +161,14 @@ impl App {
     pub fn forget(&self, controller: ControllerId) {
         self.journal.forget(controller);
         self.dedup.port().forget(controller);
+    }
+
+    /// How many events are in flight here: of one controller, or of all.
+    pub(crate) fn in_flight(&self, controller: Option<ControllerId>) -> u64 {
+        let backlog = self.journal.backlog().into_iter();
+        let own = backlog.filter(|(id, _)| controller.is_none_or(|wanted| wanted == *id));
+        own.map(|(_, position)| position.last.0.saturating_sub(position.released.0))
+            .sum()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -50,6 +50,8 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+pub use connect::OpenError;
+
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -292,7 +294,8 @@ impl Store for PostgresStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let ping = async {
-            let mut connection = self.pool.acquire().await.or_store_error()?;
+            // However busy the connections for work are, the database is there.
+            let mut connection = self.looks.acquire().await.or_store_error()?;
             if connect::is_read_only(&mut connection).await.or_store_error()? {
                 return Err(StoreError::Unavailable("it is read-only".to_owned()));
             }

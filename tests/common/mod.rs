@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 pub mod collector;
+pub mod disk;
 pub mod forwarder;
 pub mod load;
 pub mod ports;
@@ -145,22 +146,27 @@ impl Conduit {
 
     /// Starts one with these environment variables.
     pub fn with(settings: &[(&str, &str)]) -> Self {
+        let mut conduit = Self::prepared(settings);
+        conduit.launch();
+        conduit
+    }
+
+    /// One with these environment variables that is not started yet.
+    pub fn prepared(settings: &[(&str, &str)]) -> Self {
         STARTED.fetch_add(1, Ordering::Relaxed);
         let settings = settings
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut conduit = Self {
+        Self {
             child: None,
             dir,
             settings,
             url: String::new(),
             client: client(),
             starts: 0,
-        };
-        conduit.launch();
-        conduit
+        }
     }
 
     pub fn data_dir(&self) -> PathBuf {
@@ -226,6 +232,12 @@ impl Conduit {
             }
             listening(&log)
         });
+    }
+
+    /// Waits until the process that was spawned listens.
+    pub fn wait_until_it_listens(&mut self) {
+        let log = self.log_path(self.starts);
+        self.url = wait_for("the process to listen", || listening(&log));
     }
 
     /// Starts the process without waiting for it.

@@ -31,6 +31,7 @@ impl ActivityLogger {
             merges: batch.merges,
             checkpoints: batch.checkpoints,
             replay: batch.replay,
+            is_rehearsal: batch.is_rehearsal,
             activities: batch
                 .events
                 .iter()

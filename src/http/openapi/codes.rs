@@ -90,8 +90,9 @@ pub(super) const CODES: &[Code] = &[
     code(500, "overloaded", "Too many requests wait already.", "Send it again as Retry-After says."),
     code(500, "rate_limit_exceeded", "The controller sends more events a second than its limit allows.", "Wait as long as Retry-After says, then send more evenly, or ask the operator for a higher limit."),
     code(500, "shutting_down", "This process is stopping.", "Send it again: to another node, or to its successor."),
+    code(500, "starting_up", "This process was started and waits for its database.", "Send it again as Retry-After says, or to another node."),
     code(503, "credentials_unconfirmed", "Whether a token still holds is not known, since the database is away for too long.", "Try again later; the operator brings the database back."),
-    code(503, "database_unavailable", "The database does not answer. Events are still accepted.", "Try again as Retry-After says."),
+    code(503, "database_unavailable", "The database does not answer.", "Try again as Retry-After says."),
     code(503, "trials_busy", "As many trials as may run at a time are under way.", "Try again as Retry-After says."),
 ];
 
