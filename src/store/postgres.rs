@@ -294,8 +294,7 @@ impl Store for PostgresStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         let ping = async {
-            // However busy the connections for work are, the database is there.
-            let mut connection = self.looks.acquire().await.or_store_error()?;
+            let mut connection = self.pool.acquire().await.or_store_error()?;
             if connect::is_read_only(&mut connection).await.or_store_error()? {
                 return Err(StoreError::Unavailable("it is read-only".to_owned()));
             }

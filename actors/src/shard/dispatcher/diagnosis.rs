@@ -13,7 +13,7 @@
 //! | of no controller | in the database | the shard waits |
 //!
 //! An event that is left alone by bisection becomes a dead letter only if one of the next events of its stream passes a
-//! rehearsal of its own, or if there is none.
+//! rehearsal of its own, or if there is none; and if it fails once more behind that.
 
 use std::sync::Arc;
 
@@ -88,16 +88,19 @@ impl Dispatcher {
             return None;
         }
         for neighbour in neighbours {
-            let alone = Group {
-                controller: group.controller,
-                checkpoint: group.checkpoint,
-                events: vec![neighbour],
-            };
-            if self.rehearse(alone).await.is_ok() {
+            if self.rehearse(group.with(neighbour)).await.is_ok() {
                 return Some(true);
             }
         }
         Some(false)
+    }
+
+    /// Returns whether the first event of this group passes now.
+    pub(super) async fn passes(&mut self, group: &Group) -> bool {
+        match group.events.first().cloned() {
+            Some(event) => self.rehearse(group.with(event)).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Takes events through all stages and has the store take everything back.

@@ -78,13 +78,11 @@ impl Dispatcher {
     /// Makes the one event of a group a dead letter. It goes to the logger alone: no other stage sees it again.
     pub(super) async fn bury(&mut self, mut group: Group, stopping: &mut watch::Receiver<bool>) {
         let cause = self.causes.get(&group.controller).cloned();
-        if cause.as_ref().is_some_and(|cause| cause.is_of_store) && self.neighbours_pass(&group).await == Some(false) {
-            let text = cause.map(|cause| cause.text).unwrap_or_default();
+        if let Some(cause) = cause.as_ref().filter(|cause| cause.is_of_store)
+            && self.is_spared(&group, &cause.text).await
+        {
             self.isolation.try_again(group.controller);
-            return self.stall(
-                group.controller,
-                &format!("different events fail in the same way: {text}"),
-            );
+            return;
         }
         group.events.truncate(1);
         let tried = Tried::of(std::slice::from_ref(&group), true);
@@ -128,6 +126,17 @@ impl Dispatcher {
                 self.settle(tried, result, stopping).await;
             }
         }
+    }
+
+    /// Whether an event that the store refused alone is no dead letter yet.
+    async fn is_spared(&mut self, group: &Group, cause: &str) -> bool {
+        if self.neighbours_pass(group).await == Some(false) {
+            let cause = format!("different events fail in the same way: {cause}");
+            self.stall(group.controller, &cause);
+            return true;
+        }
+        // What the neighbours share with it may have ended just before they were tried.
+        self.passes(group).await
     }
 
     pub(super) async fn settle(
@@ -216,7 +225,7 @@ impl Dispatcher {
             tracing::error!(
                 target: "conduit::supervision",
                 shard = self.shard, %controller, cause, left_out = line.left_out(),
-                "the events of one controller wait, those of others go on"
+                "the events of one controller wait; those of others go on"
             );
         }
     }
