@@ -4,10 +4,12 @@
 //! that it needs, `conduit_actors::ports::PipelineStore`; the rest serves management and queries.
 //! Times are milliseconds since 1970-01-01; lists are newest first and paged by the last id seen.
 
+mod attention;
 mod chains;
 mod changes;
 mod credentials;
 mod history;
+mod membership;
 mod payloads;
 mod postgres;
 mod receipt_keys;
@@ -29,9 +31,11 @@ use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
+pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
+pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use postgres::{OpenError, PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{
@@ -255,7 +259,16 @@ pub struct StoredClaim {
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
 pub trait Store:
-    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained + History
+    PipelineStore
+    + Replays
+    + CredentialLedger
+    + ControllerSettings
+    + ReceiptKeys
+    + PersonSearch
+    + Retained
+    + History
+    + Membership
+    + Attention
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;

@@ -5,7 +5,9 @@
 
 mod blocklist;
 mod example;
+pub(crate) mod generation1;
 pub mod normalise;
+mod placeholder;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,8 +15,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::personal::Personal;
 use blocklist::Blocklist;
 pub use normalise::{Invalid, NormaliseContext, Normalised, Normaliser};
+use placeholder::Words;
 
 /// The taxonomy that is built in.
 pub const BUNDLED: &str = include_str!("../../config/pii-taxonomy.toml");
@@ -103,7 +107,77 @@ pub struct TaxonomyError(String);
 struct File {
     categories: Vec<Category>,
     #[serde(default)]
+    placeholders: Option<Placeholders>,
+    #[serde(default)]
     blocklist: HashMap<String, Vec<String>>,
+    #[serde(default)]
+    allowed: HashMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Placeholders {
+    #[serde(default)]
+    identifiers: Vec<String>,
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+/// What the built-in file had for every category before there were [`Placeholders`]. A copy of that file has it too, and
+/// the placeholders take its place there.
+const FORMER_ANY: [&str; 28] = [
+    "null",
+    "nil",
+    "none",
+    "undefined",
+    "unknown",
+    "n/a",
+    "na",
+    "nan",
+    "-",
+    "--",
+    "?",
+    "x",
+    "xx",
+    "xxx",
+    "empty",
+    "anonymous",
+    "guest",
+    "test",
+    "user",
+    "default",
+    "0",
+    "00",
+    "000",
+    "0000",
+    "00000000",
+    "1",
+    "-1",
+    "123456",
+];
+
+impl File {
+    /// The file's own words, or those that are built in.
+    fn words(&mut self) -> Result<Words, TaxonomyError> {
+        let own = match self.placeholders.take() {
+            Some(own) => own,
+            None => {
+                if let Some(any) = self.blocklist.get_mut("any")
+                    && FORMER_ANY.iter().all(|former| any.iter().any(|value| value == former))
+                {
+                    let is_former =
+                        |value: &str| FORMER_ANY.contains(&value) || matches!(value, "12345678" | "123456789");
+                    any.retain(|value| !is_former(value));
+                }
+                let bundled: Self = toml::from_str(BUNDLED).map_err(|error| TaxonomyError(error.to_string()))?;
+                bundled.placeholders.unwrap_or(Placeholders {
+                    identifiers: Vec::new(),
+                    names: Vec::new(),
+                })
+            }
+        };
+        Ok(Words::new(&own.identifiers, &own.names))
+    }
 }
 
 /// All categories, in the file's order.
@@ -111,7 +185,9 @@ struct File {
 pub struct Taxonomy {
     categories: Vec<Arc<Category>>,
     by_key: HashMap<Arc<str>, Arc<Category>>,
+    words: Words,
     blocklist: Blocklist,
+    allowed: Blocklist,
 }
 
 impl Taxonomy {
@@ -120,7 +196,8 @@ impl Taxonomy {
     /// # Errors
     /// [`TaxonomyError`], naming the place.
     pub fn parse(text: &str) -> Result<Self, TaxonomyError> {
-        let file: File = toml::from_str(text).map_err(|error| TaxonomyError(error.to_string()))?;
+        let mut file: File = toml::from_str(text).map_err(|error| TaxonomyError(error.to_string()))?;
+        let words = file.words()?;
         let mut by_key = HashMap::new();
         let mut categories = Vec::with_capacity(file.categories.len());
         for category in file.categories {
@@ -134,19 +211,20 @@ impl Taxonomy {
             }
             categories.push(category);
         }
-        if let Some(unknown) = file
-            .blocklist
-            .keys()
-            .find(|key| *key != "any" && !by_key.contains_key(key.as_str()))
-        {
-            return Err(TaxonomyError(format!(
-                "the blocklist names {unknown}, which is no category"
-            )));
+        for (table, lists, any) in [("blocklist", &file.blocklist, true), ("allowed", &file.allowed, false)] {
+            let is_known = |key: &String| (any && key == "any") || by_key.contains_key(key.as_str());
+            if let Some(unknown) = lists.keys().find(|key| !is_known(key)) {
+                return Err(TaxonomyError(format!(
+                    "the table [{table}] names {unknown}, which is no category"
+                )));
+            }
         }
         Ok(Self {
             categories,
             by_key,
+            words,
             blocklist: Blocklist::new(file.blocklist),
+            allowed: Blocklist::new(file.allowed),
         })
     }
 
@@ -174,8 +252,28 @@ impl Taxonomy {
 
     /// Whether a normalised value stands for nobody, or for many.
     #[must_use]
-    pub fn is_blocked(&self, category: &str, normalised: &str) -> bool {
-        self.blocklist.contains(category, normalised)
+    pub fn is_blocked(&self, category: &Category, normalised: &str) -> bool {
+        let value = category.normalise.bare(normalised);
+        let is_listed = || self.blocklist.contains(&category.key, value);
+        let is_placeholder = || self.words.is_placeholder(category.normalise, value);
+        (is_listed() || is_placeholder()) && !self.allowed.contains(&category.key, value)
+    }
+
+    /// The spelling that a link of an earlier build may have been made of, where today the value links nothing. `None` if
+    /// that build refused it too, or spelt it as a value that links today.
+    #[must_use]
+    pub fn refused_spelling(
+        &self,
+        category: &Category,
+        raw: &str,
+        context: &NormaliseContext<'_>,
+    ) -> Option<Personal<String>> {
+        let earlier = generation1::spelling(category.normalise, raw, context)?;
+        let links_today = match category.normalise.normalise(category.normalise.bare(&earlier), context) {
+            Ok(Normalised { value: Some(value), .. }) => !self.is_blocked(category, value.expose()),
+            _ => false,
+        };
+        (!links_today).then(|| Personal::new(earlier))
     }
 }
 
@@ -216,9 +314,9 @@ mod tests {
         assert_eq!(taxonomy.categories().len(), 52);
         let email = taxonomy.get("user.contact.email").unwrap();
         assert_eq!((email.class, email.normalise), (Class::Strong, Normaliser::Email));
-        assert!(taxonomy.is_blocked("user.contact.email", "noreply@shop.example"));
-        assert!(!taxonomy.is_blocked("user.contact.email", "customer@example.com"));
-        assert!(taxonomy.is_blocked("user.unique_id", "NULL"));
+        assert!(taxonomy.is_blocked(email, "noreply@shop.example"));
+        assert!(!taxonomy.is_blocked(email, "customer@example.com"));
+        assert!(taxonomy.is_blocked(taxonomy.get("user.unique_id").unwrap(), "NULL"));
         assert!(taxonomy.get("user.financial.credit_card").unwrap().links());
         assert!(!taxonomy.get("user.authorization.password").unwrap().links());
     }

@@ -12,6 +12,7 @@ use conduit_actors::supervisor::{ActorReport, ActorState};
 use tracing::Level;
 
 use super::away;
+use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Number, Time, bytes, duration};
@@ -200,7 +201,7 @@ fn gauges(app: &App) -> Vec<Gauge> {
         Gauge {
             word: "Dedup claims",
             value: Number(dedup.claims as u64).to_string(),
-            note: app.dedup.place().to_string(),
+            note: app.dedup.description(),
         },
         Gauge {
             word: "Controllers",

@@ -111,9 +111,13 @@ pub(super) async fn open_store(
             Err(error) => error,
         };
         let is_postgres = matches!(config.database(), Database::Postgres(_));
-        let cause = match error.downcast_ref::<OpenError>() {
-            Some(OpenError::Store(StoreError::Unavailable(cause))) if is_postgres => cause.clone(),
-            Some(OpenError::Misfit(_)) => return Err(Misconfigured(format!("{error:#}")).into()),
+        let cause = match (error.downcast_ref::<OpenError>(), error.downcast_ref::<StoreError>()) {
+            (Some(OpenError::Store(StoreError::Unavailable(cause))), _) | (_, Some(StoreError::Unavailable(cause)))
+                if is_postgres =>
+            {
+                cause.clone()
+            }
+            (Some(OpenError::Misfit(_)), _) => return Err(Misconfigured(format!("{error:#}")).into()),
             _ => return Err(error),
         };
         // Before anybody is told that it waits.

@@ -9,6 +9,7 @@
 //! [`StoreError::Unavailable`].
 
 mod activities;
+mod attention;
 mod changes;
 mod columns;
 mod commit;
@@ -24,6 +25,7 @@ mod history;
 mod kinds;
 mod links;
 mod management;
+mod membership;
 mod partitions;
 mod receipt_keys;
 mod replay_port;
@@ -31,6 +33,7 @@ mod replay_steps;
 mod replays;
 mod retention;
 mod search;
+mod session;
 mod settings;
 mod subjects;
 mod walk;

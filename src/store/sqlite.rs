@@ -9,6 +9,7 @@
 //! user opens another.
 
 mod activities;
+mod attention;
 mod columns;
 mod commit;
 mod credentials;
@@ -17,6 +18,7 @@ mod history;
 mod kinds;
 mod links;
 mod management;
+mod membership;
 #[cfg(test)]
 mod plans;
 mod receipt_keys;
@@ -147,6 +149,9 @@ impl SqliteStore {
 /// Returns whether a connection may be used again: a rollback that is still to be done is done, and nothing is left of the
 /// transaction.
 async fn is_fit(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
     let answers = connection.ping().await.is_ok();
     // A broken one is closed without a word: whoever used it has said what it met.
     Ok(answers && !connection.is_in_transaction())

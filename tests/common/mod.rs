@@ -6,6 +6,7 @@ pub mod collector;
 pub mod disk;
 pub mod forwarder;
 pub mod load;
+pub mod pgbouncer;
 pub mod ports;
 pub mod postgres;
 pub mod redis;
@@ -146,13 +147,23 @@ impl Conduit {
 
     /// Starts one with these environment variables.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        let mut conduit = Self::prepared(settings);
+        let mut conduit = Self::unstarted(settings);
         conduit.launch();
         conduit
     }
 
-    /// One with these environment variables that is not started yet.
-    pub fn prepared(settings: &[(&str, &str)]) -> Self {
+    /// Starts one with these environment variables on a copy of this data directory.
+    pub fn upon(settings: &[(&str, &str)], data: &Path) -> Self {
+        let mut conduit = Self::unstarted(settings);
+        let mut copy = Command::new("cp");
+        let copied = copy.arg("-a").arg(data).arg(conduit.data_dir()).status();
+        assert!(copied.expect("cp runs").success());
+        conduit.launch();
+        conduit
+    }
+
+    /// One that is not started yet, with these environment variables.
+    pub fn unstarted(settings: &[(&str, &str)]) -> Self {
         STARTED.fetch_add(1, Ordering::Relaxed);
         let settings = settings
             .iter()
@@ -290,6 +301,9 @@ impl Conduit {
     }
 
     pub fn admin_token(&self) -> String {
+        if let Some((_, token)) = self.settings.iter().find(|(key, _)| key == "CONDUIT_ADMIN_TOKEN") {
+            return token.clone();
+        }
         fs::read_to_string(self.data_dir().join("admin.token"))
             .expect("the operator's token")
             .trim()

@@ -264,6 +264,14 @@ impl Postgres {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Fills the database at this URL from what `pg_dump` wrote.
+    pub fn restore(&self, url: &str, dump: &std::path::Path) {
+        let name = url.rsplit('/').next().expect("a database");
+        let file = fs::File::open(dump).expect("a dump");
+        let mut psql = self.client("psql");
+        run(psql.args(["-d", name, "-q", "-v", "ON_ERROR_STOP=1"]).stdin(file));
+    }
+
     /// Makes an empty database; its URL.
     pub fn database(&self) -> String {
         let name = format!("conduit{}", self.databases.fetch_add(1, Ordering::Relaxed));

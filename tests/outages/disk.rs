@@ -66,7 +66,7 @@ fn a_data_directory_on_a_full_disk_goes_on_by_itself() {
         return;
     };
     let data = disk.path().join("data");
-    let mut conduit = Conduit::prepared(&[
+    let mut conduit = Conduit::unstarted(&[
         ("CONDUIT_DATA_DIR", data.to_str().unwrap()),
         ("CONDUIT_ADMIN_TOKEN", "a-token-of-some-length"),
         ("CONDUIT__PIPELINE__RETRY_MAX_MS", "200"),

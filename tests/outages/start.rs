@@ -54,7 +54,7 @@ fn a_start_without_postgresql_waits_and_says_so() {
 #[test]
 fn a_start_that_waits_can_be_stopped() {
     let url = format!("postgresql://conduit:{PASSWORD}@127.0.0.1:1/conduit");
-    let mut conduit = Conduit::prepared(&[("CONDUIT_DATABASE_URL", &url)]);
+    let mut conduit = Conduit::unstarted(&[("CONDUIT_DATABASE_URL", &url)]);
     wait_without_a_database(&mut conduit);
     // Its handlers are in place before the second try.
     assert_eq!(conduit.stop(), Some(0));
@@ -71,7 +71,7 @@ fn a_server_that_refuses_the_configuration_ends_the_start_with_words() {
         (url.replace("conduit:", "nobody:"), "28P01"),
         (format!("{address}/nowhere"), "3D000"),
     ] {
-        let mut conduit = Conduit::prepared(&[("CONDUIT_DATABASE_URL", &wrong)]);
+        let mut conduit = Conduit::unstarted(&[("CONDUIT_DATABASE_URL", &wrong)]);
         conduit.spawn();
         assert_eq!(conduit.wait(), Some(2), "{words}");
         let logs = conduit.logs();

@@ -23,6 +23,10 @@ impl Patterns {
         patterns
     }
 
+    fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.starts.is_empty() && self.ends.is_empty()
+    }
+
     fn contains(&self, value: &str) -> bool {
         self.exact.contains(value)
             || self.starts.iter().any(|start| value.starts_with(start.as_str()))
@@ -45,16 +49,27 @@ impl Blocklist {
             by_category: lists
                 .into_iter()
                 .map(|(key, entries)| (key, Patterns::new(entries)))
+                .filter(|(_, patterns)| !patterns.is_empty())
                 .collect(),
         }
     }
 
     pub(super) fn contains(&self, category: &str, value: &str) -> bool {
+        let by_category = self.by_category.get(category);
+        if self.any.is_empty() && by_category.is_none() {
+            return false;
+        }
         let value = value.to_lowercase();
-        self.any.contains(&value)
-            || self
-                .by_category
-                .get(category)
-                .is_some_and(|patterns| patterns.contains(&value))
+        self.any.contains(&value) || by_category.is_some_and(|patterns| patterns.contains(&value))
+    }
+
+    /// The values that a category's lists name whole.
+    pub(super) fn literals(&self, category: &str) -> impl Iterator<Item = &str> {
+        let own = self.by_category.get(category).map(|patterns| &patterns.exact);
+        self.any
+            .exact
+            .iter()
+            .chain(own.into_iter().flatten())
+            .map(String::as_str)
     }
 }

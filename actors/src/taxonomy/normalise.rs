@@ -1,17 +1,29 @@
 //! Normalisers: each checks a value and brings it into the one spelling that all its spellings share.
 //!
 //! All are idempotent, but for the scope that some put before a value. None ever shows the value in an error.
+//!
+//! # Generations
+//! Links are hashes of these spellings, so a change of the rules is a new generation: what an earlier build stored is found
+//! by the spelling of its time. This is generation 2; [`generation1`] is frozen. Where both spell the same
+//! value differently, [`Normalised::earlier`] has the former spelling: it is looked up too, and never written. Where
+//! generation 1 gave several values one spelling (extensions, queries), its spelling may name somebody else, and is left alone.
 
+mod clock;
 pub(crate) mod contact;
 mod financial;
 mod government;
+mod phone;
 mod place;
 mod technical;
 mod text;
+mod unicode;
+
+use std::borrow::Cow;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::generation1;
 use crate::personal::Personal;
 
 /// Longest value that is looked at, in bytes.
@@ -21,13 +33,14 @@ const MAX_BYTES: usize = 2048;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Normaliser {
-    /// Address syntax (RFC 5321, 5322), a domain with a dot; lower case; IDNA domain; dots and +tags kept.
+    /// Address syntax (RFC 5321, 5322), a domain with a dot and a top level of letters; lower case; IDNA domain; dots and
+    /// +tags kept.
     Email,
-    /// libphonenumber; E.164; national numbers by the integration's default region.
+    /// libphonenumber; E.164, an extension behind it (RFC 3966); national numbers by the integration's default region.
     Phone,
-    /// http or https; punycode host; query and fragment dropped.
+    /// http or https; punycode host; query kept but for tracking parameters; fragment dropped, unless it is a route.
     Url,
-    /// As it is, trimmed; case-sensitive.
+    /// As it is, trimmed; case-sensitive; width mapping and NFC, but not NFKC.
     Opaque,
     /// NFKC, case-folded; scoped to the processor.
     Username,
@@ -35,7 +48,7 @@ pub enum Normaliser {
     NationalId,
     /// Upper-case letters and digits.
     Document,
-    /// IBAN (ISO 13616, mod 97), or an ABA routing number and an account number.
+    /// IBAN (ISO 13616, mod 97, check digits from 02 to 98), or an ABA routing number and an account number.
     BankAccount,
     /// 12 to 19 digits with a Luhn checksum (ISO/IEC 7812).
     PaymentCard,
@@ -51,7 +64,7 @@ pub enum Normaliser {
     Text,
     /// NFKC, case-folded, spaces collapsed.
     Name,
-    /// An ISO 8601 date from 1900 to today.
+    /// An ISO 8601 date from 1900 to today; of a date and time, the date as written.
     BirthDate,
     /// NFKC, spaces collapsed.
     Label,
@@ -79,6 +92,31 @@ impl Normaliser {
     pub const fn is_scoped(self) -> bool {
         matches!(self, Self::Username | Self::IssuedNumber)
     }
+
+    /// A normalised value without what stands before it: the scope of its processor, or a country's tag.
+    #[must_use]
+    pub fn bare(self, normalised: &str) -> &str {
+        match self {
+            Self::Username | Self::IssuedNumber => {
+                let unscoped = normalised.split_once(':').and_then(|(length, rest)| {
+                    let processor = length.parse::<usize>().ok()?;
+                    rest.get(processor + 1..)
+                });
+                let unscoped = unscoped.unwrap_or(normalised);
+                if self == Self::IssuedNumber {
+                    untagged(unscoped)
+                } else {
+                    unscoped
+                }
+            }
+            Self::NationalId | Self::Document => untagged(normalised),
+            _ => normalised,
+        }
+    }
+}
+
+fn untagged(number: &str) -> &str {
+    number.split_once(':').map_or(number, |(_, number)| number)
 }
 
 /// What a value is normalised in.
@@ -97,13 +135,26 @@ pub struct Normalised {
     pub value: Option<Personal<String>>,
     /// A code and a message, if there is something to say about it.
     pub warning: Option<(&'static str, &'static str)>,
+    /// How an earlier generation spelt the same value, if differently.
+    pub earlier: Option<Personal<String>>,
 }
 
 impl Normalised {
+    /// A value, and nothing to say about it.
     fn value(value: String) -> Self {
         Self {
             value: Some(Personal::new(value)),
             warning: None,
+            earlier: None,
+        }
+    }
+
+    /// Presence alone.
+    const fn presence(warning: Option<(&'static str, &'static str)>) -> Self {
+        Self {
+            value: None,
+            warning,
+            earlier: None,
         }
     }
 }
@@ -123,6 +174,17 @@ impl Invalid {
     }
 }
 
+impl Invalid {
+    /// Nothing was sent: no character of it can be seen.
+    pub(crate) const EMPTY: Self = Self::new("empty_value", "must not be empty");
+
+    /// Whether the value is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::EMPTY
+    }
+}
+
 impl Normaliser {
     /// Checks and normalises one value.
     ///
@@ -130,68 +192,94 @@ impl Normaliser {
     /// [`Invalid`], without the value.
     pub fn normalise(self, raw: &str, context: &NormaliseContext<'_>) -> Result<Normalised, Invalid> {
         match self {
-            Self::Presence => {
-                return Ok(Normalised {
-                    value: None,
-                    warning: None,
-                });
-            }
-            Self::Password => {
-                let warning = (
-                    "password_received",
-                    "a password was sent: leave it out, nothing of it was kept",
-                );
-                return Ok(Normalised {
-                    value: None,
-                    warning: Some(warning),
-                });
+            Self::Presence if !unicode::is_blank(raw) => return Ok(Normalised::presence(None)),
+            Self::Password if !unicode::is_blank(raw) => {
+                let message = "a password was sent: leave it out, nothing of it was kept";
+                return Ok(Normalised::presence(Some(("password_received", message))));
             }
             _ => {}
         }
         let raw = raw.trim();
-        if raw.is_empty() {
-            return Err(Invalid::new("empty_value", "must not be empty"));
-        }
         if raw.len() > MAX_BYTES {
             return Err(Invalid::new("value_too_long", "must have at most 2,048 bytes"));
         }
-        if raw.chars().any(char::is_control) {
+        let clean = unicode::clean(raw);
+        let text = clean.trim();
+        if text.is_empty() {
+            return Err(Invalid::EMPTY);
+        }
+        let is_printable_ascii = text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        let text = if is_printable_ascii {
+            Cow::Borrowed(text)
+        } else {
+            self.unfolded(text)
+        };
+        if !is_printable_ascii && text.chars().any(char::is_control) {
             return Err(Invalid::new("control_character", "must not contain control characters"));
         }
-        let value = match self {
-            Self::Email => contact::email(raw),
-            Self::Phone => contact::phone(raw, context.default_region),
-            Self::Url => contact::url(raw),
-            Self::Opaque | Self::Text => Ok(raw.to_owned()),
-            Self::Username => Ok(text::scoped(context.processor, &text::name(raw))),
-            Self::NationalId => government::national_id(raw),
-            Self::Document => government::document(raw),
-            Self::BankAccount => financial::bank_account(raw),
-            Self::PaymentCard => financial::payment_card(raw),
-            Self::IssuedNumber => Ok(text::scoped(context.processor, &government::document(raw)?)),
-            Self::DeviceId => technical::device_id(raw),
-            Self::IpAddress => technical::ip_address(raw),
-            Self::MacAddress => return technical::mac_address(raw),
-            Self::Name => Ok(text::name(raw)),
-            Self::BirthDate => text::birth_date(raw),
-            Self::Label => Ok(text::label(raw)),
-            Self::Region => Ok(place::region(raw)),
-            Self::PostalCode => place::postal_code(raw),
-            Self::Country => place::country(raw),
-            Self::LocationPrecise => place::location(raw, 5),
-            Self::LocationImprecise => Ok(place::location(raw, 2).unwrap_or_else(|_| text::label(raw))),
-            Self::Language => text::language(raw),
-            Self::Presence | Self::Password => {
-                return Ok(Normalised {
-                    value: None,
-                    warning: None,
-                });
-            }
-        }?;
-        if value.is_empty() {
-            return Err(Invalid::new("empty_value", "must not be empty"));
+        let mut normalised = self.spelt(&text, context)?;
+        if normalised.value.as_ref().is_none_or(|value| value.expose().is_empty()) {
+            return Err(Invalid::EMPTY);
         }
+        if !raw.is_ascii() && self.unifies(matches!(clean, Cow::Owned(_))) {
+            normalised.earlier = generation1::spelling(self, raw, context)
+                .map(Personal::new)
+                .filter(|earlier| normalised.value.as_ref() != Some(earlier));
+        }
+        Ok(normalised)
+    }
+
+    fn spelt(self, text: &str, context: &NormaliseContext<'_>) -> Result<Normalised, Invalid> {
+        let value = match self {
+            Self::Email => contact::email(text),
+            Self::Phone => phone::phone(text, context.default_region),
+            Self::Url => contact::url(text),
+            Self::Opaque | Self::Text => Ok(text.to_owned()),
+            Self::Username => Ok(text::scoped(context.processor, &text::name(text))),
+            Self::NationalId => government::national_id(text),
+            Self::Document => government::document(text),
+            Self::BankAccount => return financial::bank_account(text),
+            Self::PaymentCard => financial::payment_card(text),
+            Self::IssuedNumber => Ok(text::scoped(context.processor, &government::document(text)?)),
+            Self::DeviceId => technical::device_id(text),
+            Self::IpAddress => technical::ip_address(text),
+            Self::MacAddress => return technical::mac_address(text),
+            Self::Name => Ok(text::name(text)),
+            Self::BirthDate => text::birth_date(text),
+            Self::Label => Ok(text::label(text)),
+            Self::Region => Ok(place::region(text)),
+            Self::PostalCode => place::postal_code(text),
+            Self::Country => place::country(text),
+            Self::LocationPrecise => place::location(text, 5),
+            Self::LocationImprecise => Ok(place::location(text, 2).unwrap_or_else(|_| text::label(text))),
+            Self::Language => text::language(text),
+            Self::Presence | Self::Password => return Err(Invalid::EMPTY),
+        }?;
         Ok(Normalised::value(value))
+    }
+
+    /// Line breaks and tabs as spaces, where white space is only there to be read. In an identifier they are a fault.
+    fn unfolded(self, text: &str) -> Cow<'_, str> {
+        let is_break = |c: char| matches!(c, '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+        let is_identifier = matches!(
+            self,
+            Self::Email | Self::Url | Self::Opaque | Self::DeviceId | Self::IpAddress | Self::MacAddress
+        );
+        if is_identifier || !text.contains(is_break) {
+            return Cow::Borrowed(text);
+        }
+        let spaced = text.replace("\r\n", " ").replace(is_break, " ");
+        Cow::Owned(spaced)
+    }
+
+    /// Whether generation 1 may have spelt the same value differently, given that cleaning it `changed` it or not.
+    const fn unifies(self, changed: bool) -> bool {
+        match self {
+            // The lower case of a composed text need not be composed.
+            Self::Email => true,
+            Self::Opaque | Self::Text | Self::Username | Self::Name => changed,
+            _ => false,
+        }
     }
 }
 

@@ -1,27 +1,25 @@
-//! E-mail addresses, telephone numbers, profile addresses.
+//! E-mail addresses, regions of telephone numbers, profile addresses.
 
 use std::str::FromStr as _;
 
 use email_address::EmailAddress;
-use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 use url::Url;
 
-use super::Invalid;
+use super::{Invalid, unicode};
 
 const EMAIL: Invalid = Invalid::new("invalid_email", "must be an e-mail address, as name@shop.example");
-const PHONE: Invalid = Invalid::new(
-    "invalid_phone_number",
-    "must be a valid telephone number with its country code (+49…), or set the integration's defaultRegion",
-);
 const URL: Invalid = Invalid::new("invalid_url", "must be an http or https address");
 
-pub(super) fn email(raw: &str) -> Result<String, Invalid> {
-    let (local, domain) = raw.rsplit_once('@').ok_or(EMAIL)?;
+pub(super) fn email(text: &str) -> Result<String, Invalid> {
+    let (local, domain) = text.rsplit_once('@').ok_or(EMAIL)?;
     let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EMAIL)?;
-    let address = format!("{}@{}", local.to_lowercase(), domain);
+    let address = format!("{}@{domain}", unicode::lower(local));
     let syntax_ok = EmailAddress::from_str(&address).is_ok() && address.len() <= 254;
     // One label is a host of the sender's own network: it names nobody out here.
-    let domain_ok = domain.contains('.') && !domain.starts_with('[');
+    let domain_ok = domain
+        .rsplit_once('.')
+        .is_some_and(|(_, top_level)| is_top_level(top_level));
     if syntax_ok && domain_ok {
         Ok(address)
     } else {
@@ -29,14 +27,9 @@ pub(super) fn email(raw: &str) -> Result<String, Invalid> {
     }
 }
 
-pub(super) fn phone(raw: &str, default_region: Option<&str>) -> Result<String, Invalid> {
-    let region = default_region.and_then(|code| Region::from_code(code).ok());
-    let number = PhoneNumber::parse(raw, region).map_err(|_| PHONE)?;
-    if number.is_valid() {
-        Ok(number.to_string())
-    } else {
-        Err(PHONE)
-    }
+/// Letters, or an encoded name: a number is part of an IP address, and no mail is delivered to one written like this.
+fn is_top_level(label: &str) -> bool {
+    label.len() >= 2 && (label.bytes().all(|b| b.is_ascii_alphabetic()) || label.starts_with("xn--"))
 }
 
 /// Whether it is written as a region's code is (ISO 3166-1 alpha-2).
@@ -56,13 +49,74 @@ pub(crate) fn example_number(code: &str) -> Option<u64> {
     Some(example.national_number)
 }
 
-pub(super) fn url(raw: &str) -> Result<String, Invalid> {
-    let mut url = Url::parse(raw).map_err(|_| URL)?;
+/// Query parameters that say where a visitor came from, and nothing about whose address it is.
+const TRACKING: [&str; 44] = [
+    "_branch_match_id",
+    "_bta_c",
+    "_bta_tid",
+    "_ga",
+    "_gl",
+    "_hsenc",
+    "_hsmi",
+    "_ke",
+    "_openstat",
+    "dclid",
+    "ef_id",
+    "epik",
+    "fb_action_ids",
+    "fb_action_types",
+    "fb_source",
+    "fbclid",
+    "fref",
+    "gad_campaignid",
+    "gad_source",
+    "gbraid",
+    "gclid",
+    "gclsrc",
+    "hsctatracking",
+    "igsh",
+    "igshid",
+    "irclickid",
+    "li_fat_id",
+    "mc_cid",
+    "mc_eid",
+    "mibextid",
+    "mkt_tok",
+    "msclkid",
+    "rdt_cid",
+    "ref_src",
+    "ref_url",
+    "s_kwcid",
+    "scid",
+    "srsltid",
+    "ttclid",
+    "twclid",
+    "utm",
+    "vero_id",
+    "wbraid",
+    "yclid",
+];
+
+fn is_tracking(parameter: &str) -> bool {
+    let name = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    name.starts_with("utm_") || name.starts_with("mtm_") || name.starts_with("pk_") || TRACKING.contains(&&*name)
+}
+
+/// The query says whose page it is on many sites (`profile.php?id=1001`), and on some the fragment does (`#/users/1001`).
+pub(super) fn url(text: &str) -> Result<String, Invalid> {
+    let mut url = Url::parse(text).map_err(|_| URL)?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(URL);
     }
-    url.set_query(None);
-    url.set_fragment(None);
+    let query = url.query().map(|query| {
+        let kept = query.split('&').filter(|part| !part.is_empty() && !is_tracking(part));
+        kept.collect::<Vec<_>>().join("&")
+    });
+    url.set_query(query.as_deref().filter(|query| !query.is_empty()));
+    let is_route = url.fragment().is_some_and(|fragment| fragment.starts_with(['!', '/']));
+    if !is_route {
+        url.set_fragment(None);
+    }
     url.set_username("").map_err(|()| URL)?;
     url.set_password(None).map_err(|()| URL)?;
     Ok(url.to_string())

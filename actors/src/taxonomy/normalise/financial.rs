@@ -1,6 +1,6 @@
 //! Bank accounts and payment cards.
 
-use super::Invalid;
+use super::{Invalid, Normalised};
 
 const BANK_ACCOUNT: Invalid = Invalid::new(
     "invalid_bank_account",
@@ -18,7 +18,11 @@ const IBAN_LENGTHS: &str = "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR
      OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 \
      UA29 VA22 VG24 XK20 YE30";
 
-pub(super) fn bank_account(raw: &str) -> Result<String, Invalid> {
+/// Lengths in countries that use IBANs without being in the registry.
+const UNREGISTERED_LENGTHS: &str = "AO25 BF28 BJ28 CF27 CG27 CI28 CM27 CV25 DZ26 GA27 GQ27 GW25 IR26 KM27 MA28 MG27 \
+     ML28 MZ25 NE28 SN28 TD27 TG28";
+
+pub(super) fn bank_account(raw: &str) -> Result<Normalised, Invalid> {
     let compact: String = raw
         .chars()
         .filter(|c| !c.is_whitespace() && *c != '-')
@@ -27,29 +31,39 @@ pub(super) fn bank_account(raw: &str) -> Result<String, Invalid> {
     if let Some((routing, account)) = compact.split_once('/') {
         let account_ok = (1..=17).contains(&account.len()) && account.bytes().all(|b| b.is_ascii_digit());
         return if is_aba(routing) && account_ok {
-            Ok(compact)
+            Ok(Normalised::value(compact))
         } else {
             Err(BANK_ACCOUNT)
         };
     }
-    if is_iban(&compact) {
-        Ok(compact)
-    } else {
-        Err(BANK_ACCOUNT)
+    let length = |list: &str| {
+        let country = compact.get(..2)?;
+        list.split_whitespace()
+            .find_map(|entry| entry.strip_prefix(country)?.parse::<usize>().ok())
+    };
+    let registered = length(IBAN_LENGTHS);
+    if !is_iban(&compact, registered.or_else(|| length(UNREGISTERED_LENGTHS))) {
+        return Err(BANK_ACCOUNT);
     }
+    let warning = registered.is_none().then_some((
+        "iban_unregistered",
+        "the country is not in the IBAN registry: only the length and the checksum were checked",
+    ));
+    Ok(Normalised {
+        warning,
+        ..Normalised::value(compact)
+    })
 }
 
-fn is_iban(iban: &str) -> bool {
-    let Some(country) = iban.get(..2) else {
-        return false;
-    };
-    let length = IBAN_LENGTHS
-        .split_whitespace()
-        .find_map(|entry| entry.strip_prefix(country)?.parse::<usize>().ok());
+/// ISO 13616: letters of a country, check digits from 02 to 98 (ISO 7064, mod 97), and the account.
+fn is_iban(iban: &str, length: Option<usize>) -> bool {
     if length != Some(iban.len()) || !iban.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return false;
     }
     let (head, tail) = iban.split_at(4);
+    if !head[2..].parse().is_ok_and(|check: u8| (2..=98).contains(&check)) {
+        return false;
+    }
     let remainder = tail.chars().chain(head.chars()).fold(0u32, |remainder, c| {
         let digit = c.to_digit(36).unwrap_or(0);
         (if digit < 10 { remainder * 10 } else { remainder * 100 } + digit) % 97

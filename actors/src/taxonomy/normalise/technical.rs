@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::{Invalid, Normalised};
-use crate::personal::Personal;
 
 const DEVICE: Invalid = Invalid::new("invalid_device_id", "must be a UUID that is not all zeros");
 const IP: Invalid = Invalid::new("invalid_ip_address", "must be an IPv4 or IPv6 address");
@@ -48,7 +47,7 @@ pub(super) fn mac_address(raw: &str) -> Result<Normalised, Invalid> {
         "locally administered: such addresses change, and name no device",
     ));
     Ok(Normalised {
-        value: Some(Personal::new(bytes.join(":"))),
         warning,
+        ..Normalised::value(bytes.join(":"))
     })
 }

@@ -235,7 +235,7 @@ fn passwords_and_presence_leave_no_value() {
         (password.value, password.warning.unwrap().0),
         (None, "password_received")
     );
-    assert_eq!(Normaliser::Presence.normalise("", &CONTEXT).unwrap().value, None);
+    assert_eq!(Normaliser::Presence.normalise("x", &CONTEXT).unwrap().value, None);
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::Invalid;
+use super::{Invalid, clock};
 
 const DATE: Invalid = Invalid::new(
     "invalid_date_of_birth",
@@ -28,14 +28,24 @@ pub(super) fn scoped(processor: &str, value: &str) -> String {
     format!("{}:{processor}:{value}", processor.len())
 }
 
+/// The date that is written: of a date and time the date, whatever the offset.
 pub(super) fn birth_date(raw: &str) -> Result<String, Invalid> {
-    // A time of day is allowed and dropped; which zone it is in does not matter to the date written.
-    let date = raw.split(['T', ' ']).next().unwrap_or(raw);
-    let iso = format_description!("[year]-[month]-[day]");
-    let compact = format_description!("[year][month][day]");
-    let date = Date::parse(date, &iso)
-        .or_else(|_| Date::parse(date, &compact))
-        .map_err(|_| DATE)?;
+    let (date, time) = match raw.find(['T', 't', ' ']) {
+        Some(place) => (&raw[..place], Some(&raw[place + 1..])),
+        None => (raw, None),
+    };
+    let digits = |length: usize| date.len() == length && date.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date = if digits(10) {
+        Date::parse(date, &format_description!("[year]-[month]-[day]"))
+    } else if digits(8) {
+        Date::parse(date, &format_description!("[year][month][day]"))
+    } else {
+        return Err(DATE);
+    };
+    let date = date.map_err(|_| DATE)?;
+    if time.is_some_and(|time| !clock::is_time(time)) {
+        return Err(DATE);
+    }
     // A day more, for those who are ahead of UTC.
     let latest = OffsetDateTime::now_utc().date().next_day().ok_or(DATE)?;
     if date.year() < 1900 || date > latest {

@@ -1,0 +1,177 @@
+//! Telephone numbers.
+//!
+//! libphonenumber knows the numbering plans. What it leaves to others is here: extensions in more languages, letters that
+//! are no number, and forms of numbers that a plan has given up and that messengers still send.
+
+use std::borrow::Cow;
+
+use rlibphonenumber::{PhoneNumber, Region};
+
+use super::Invalid;
+
+const PHONE: Invalid = Invalid::new(
+    "invalid_phone_number",
+    "must be a valid telephone number with its country code (+49…), or set the integration's defaultRegion",
+);
+
+/// Longest extension (RFC 3966 sets no limit; longer ones are a second number).
+const MAX_EXTENSION: usize = 9;
+
+/// What stands before an extension, in lower case and without a dot.
+const EXTENSION_LABELS: [&str; 44] = [
+    "#",
+    "~",
+    "ankn",
+    "anknytning",
+    "anexo",
+    "ap",
+    "app",
+    "apparat",
+    "dahili",
+    "durchwahl",
+    "dw",
+    "ext",
+    "extensao",
+    "extension",
+    "extensión",
+    "extensão",
+    "extn",
+    "int",
+    "interno",
+    "klapka",
+    "lok",
+    "lokal",
+    "mellék",
+    "nbst",
+    "nebenstelle",
+    "nst",
+    "p",
+    "post",
+    "poste",
+    "ramal",
+    "toestel",
+    "tst",
+    "w",
+    "wew",
+    "wewn",
+    "x",
+    "εσωτ",
+    "вн",
+    "внутр",
+    "доб",
+    "добавочный",
+    "内線",
+    "分机",
+    "내선",
+];
+
+/// Calling codes of plans in which numbers are written with letters (1 800 FLOWERS).
+const WITH_LETTERS: [i32; 3] = [1, 61, 64];
+
+/// E.164, and behind it the extension as RFC 3966 writes it: `+4930901820;ext=101`.
+pub(super) fn phone(text: &str, default_region: Option<&str>) -> Result<String, Invalid> {
+    let region = default_region.and_then(|code| Region::from_code(code).ok());
+    let (main, labelled) = split_extension(text);
+    let letters = first_letter(&main);
+    let parsed = valid(&main, region)
+        .filter(|number| letters.is_none() || WITH_LETTERS.contains(&number.country_code))
+        .or_else(|| without_remark(&main, letters?, region));
+    let number = match parsed {
+        Some(number) => number,
+        None if letters.is_none() => former(&main, region).ok_or(PHONE)?,
+        None => return Err(PHONE),
+    };
+    let extension = labelled
+        .or_else(|| number.extension.clone())
+        .filter(|digits| !digits.is_empty());
+    let e164 = number.to_string();
+    Ok(match extension {
+        None => e164,
+        Some(extension) => format!("{e164};ext={extension}"),
+    })
+}
+
+/// Parts a number from its extension, if that stands behind a label. A label with nothing behind it is dropped: it would
+/// be read as a number on a dial with letters.
+fn split_extension(text: &str) -> (Cow<'_, str>, Option<String>) {
+    let is_plain = |b: u8| b.is_ascii_digit() || b" +()-./".contains(&b);
+    if text.bytes().all(is_plain) || text.contains(";ext=") {
+        return (Cow::Borrowed(text), None);
+    }
+    let trimmed = text.trim_end_matches([' ', ')', ']', '.']);
+    let head = trimmed.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = &trimmed[head.len()..];
+    let before = head
+        .trim_end_matches([' ', '.', ':', '-', '(', '[', '='])
+        .to_lowercase();
+    let label = EXTENSION_LABELS.iter().find(|label| {
+        before
+            .strip_suffix(**label)
+            .is_some_and(|rest| !rest.ends_with(char::is_alphabetic) && rest.chars().any(|c| c.is_ascii_digit()))
+    });
+    match label {
+        Some(label) if digits.len() <= MAX_EXTENSION => {
+            let main = before[..before.len() - label.len()].trim_end_matches([' ', ',', ';', '(', '[', '-']);
+            (Cow::Owned(main.to_owned()), Some(digits.to_owned()))
+        }
+        _ => (Cow::Borrowed(text), None),
+    }
+}
+
+/// Where the first letter behind the first digit is, labels of extensions that libphonenumber knows left out. A dial with
+/// letters would read it as a digit.
+fn first_letter(text: &str) -> Option<usize> {
+    if text.is_ascii() && !text.bytes().any(|b| b.is_ascii_alphabetic()) {
+        return None;
+    }
+    let start = text.find(|c: char| c.is_numeric() || c == '+')?;
+    let end = text[start..].find(';').map_or(text.len(), |length| start + length);
+    text[start..end].find(char::is_alphabetic).map(|place| start + place)
+}
+
+/// The number before a remark: `+49 30 901820 (home)`.
+fn without_remark(text: &str, letter: usize, region: Option<Region>) -> Option<PhoneNumber> {
+    let (number, remark) = text.split_at_checked(letter)?;
+    if remark.chars().any(char::is_numeric) {
+        return None;
+    }
+    valid(number.trim_end_matches(|c: char| !c.is_numeric()), region)
+}
+
+/// Numbers in a form that their plan has given up: Mexico's mobile prefix 1 and its trunk prefixes (until 2019), and
+/// Brazil's mobile numbers without the ninth digit (until 2016).
+fn former(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
+    let has_plus = text.trim_start().starts_with('+');
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let international = if has_plus {
+        Some(&*digits)
+    } else {
+        digits.strip_prefix("00")
+    };
+    let is_at_home = |home: &str| region.is_some_and(|region| Region::from_code(home).is_ok_and(|home| home == region));
+    let national = |calling_code: &str, home: &str| match international {
+        Some(digits) => digits.strip_prefix(calling_code),
+        None if is_at_home(home) => Some(
+            digits
+                .strip_prefix(calling_code)
+                .filter(|rest| rest.len() >= 10)
+                .unwrap_or(&digits),
+        ),
+        None => None,
+    };
+    if let Some(number) = national("52", "MX") {
+        let rest = ["044", "045", "01", "1"]
+            .iter()
+            .find_map(|prefix| number.strip_prefix(prefix))?;
+        return valid(&format!("+52{rest}"), None).filter(|_| rest.len() == 10);
+    }
+    let number = national("55", "BR")?;
+    let number = number.strip_prefix('0').unwrap_or(number);
+    let (area, subscriber) = number.split_at_checked(2)?;
+    let is_mobile = subscriber.len() == 8 && subscriber.starts_with(['6', '7', '8', '9']);
+    is_mobile.then(|| valid(&format!("+55{area}9{subscriber}"), None))?
+}
+
+fn valid(number: &str, region: Option<Region>) -> Option<PhoneNumber> {
+    PhoneNumber::parse(number, region).ok().filter(PhoneNumber::is_valid)
+}

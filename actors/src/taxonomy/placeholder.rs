@@ -1,0 +1,90 @@
+//! Placeholders: values that stand in an identifier's place and identify nobody.
+//!
+//! Programs write them where they have no value: the text of a null, a template that nobody filled in, a row of zeros. Words
+//! are in the taxonomy file, where the operator extends them; forms are here. What is a placeholder depends on what the
+//! value is meant to be: `Null` and `Test` are surnames, and 123456 is somebody's customer number.
+
+mod digits;
+mod email;
+mod syntax;
+mod words;
+
+use std::net::IpAddr;
+
+use super::Normaliser;
+pub(super) use words::Words;
+
+impl Words {
+    /// Whether a value is a placeholder. It is normalised, without its scope or its country tag.
+    pub(super) fn is_placeholder(&self, normaliser: Normaliser, value: &str) -> bool {
+        match normaliser {
+            Normaliser::Email => email::is_placeholder(self, value),
+            Normaliser::Phone => digits::is_placeholder_phone(value),
+            Normaliser::Url => syntax::is_placeholder_url(value),
+            Normaliser::Opaque | Normaliser::Username => self.is_free(value),
+            Normaliser::Text => self.is_name_word(value) || syntax::is_placeholder(value),
+            Normaliser::NationalId | Normaliser::Document => {
+                digits::is_placeholder(value, digits::REPEATED_IN_DOCUMENTS)
+                    || self.is_identifier_word(value)
+                    || syntax::is_masked(value)
+            }
+            Normaliser::IssuedNumber => {
+                digits::is_placeholder(value, digits::REPEATED)
+                    || self.is_identifier_word(value)
+                    || syntax::is_masked(value)
+            }
+            Normaliser::BankAccount => {
+                let account = value
+                    .split_once('/')
+                    .map_or(value.get(4..), |(_, account)| Some(account));
+                account.is_some_and(|account| account.bytes().all(|b| b == b'0'))
+            }
+            Normaliser::DeviceId => digits::is_placeholder(value, digits::REPEATED),
+            Normaliser::MacAddress => digits::is_placeholder(value, digits::REPEATED),
+            Normaliser::IpAddress => value.parse().is_ok_and(is_of_nobody),
+            Normaliser::Name => {
+                self.is_name_word(value) || syntax::is_placeholder(value) || digits::is_one_letter(value)
+            }
+            Normaliser::PostalCode => {
+                digits::is_zeros(value) || digits::is_one_letter(value) || syntax::is_placeholder(value)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_free(&self, value: &str) -> bool {
+        digits::is_placeholder(value, digits::REPEATED)
+            || self.is_identifier_word(value)
+            || syntax::is_placeholder(value)
+            || syntax::is_masked(value)
+            || (value.contains('@') && email::is_placeholder(self, &value.to_lowercase()))
+    }
+}
+
+/// An address that many networks have inside, or that names no host. Addresses for documentation (RFC 5737, 3849) are
+/// for trying things.
+fn is_of_nobody(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || a == 0
+                || a >= 240
+                || is_shared
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! What programs write where a value should be: templates that nobody filled in, objects printed as texts, masks.
+
+/// Characters that hide others in a mask.
+const MASKS: [char; 10] = ['x', 'X', '*', '#', '•', '●', '·', '∗', '█', '_'];
+/// Hashes of nothing, and of the words null and undefined: MD5, SHA-1 and SHA-256 in hexadecimal.
+const HASHES_OF_NOTHING: [&str; 9] = [
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "37a6259cc0c1dae299a7866489dff0bd",
+    "5e543256c480ac577d30f76f9120eb74",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "2be88ca4242c76e8253ac62474851065032d6833",
+    "d5d4cd07616a542891b7ec2d0257b3a24b69856e",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b",
+    "eb045d78d273107348b0300c01d29b7552d622abbc6faf81b3ec55359aa9950c",
+];
+
+/// Whether it is a template, an object printed as a text, or signs without a letter or digit.
+pub(super) fn is_placeholder(value: &str) -> bool {
+    let is_ordinary = |b: u8| b.is_ascii_alphanumeric() || b" .,-_@+:/".contains(&b);
+    if value.bytes().all(is_ordinary) {
+        return !value.bytes().any(|b| b.is_ascii_alphanumeric())
+            || is_printed_name(value)
+            || is_hash_of_nothing(value);
+    }
+    !value.chars().any(char::is_alphanumeric) || is_template(value) || is_printed(value)
+}
+
+/// Whether it is hidden but for a few characters at an end: `XXX-XX-1234`, `****1234`, `A*****`.
+pub(super) fn is_masked(value: &str) -> bool {
+    if !value.contains(MASKS) {
+        return false;
+    }
+    let shown = value
+        .chars()
+        .filter(|c| c.is_alphanumeric() && !MASKS.contains(c))
+        .count();
+    let hidden = value.chars().filter(|c| MASKS.contains(c)).count();
+    if hidden < 3 || shown > 4 || hidden < shown {
+        return false;
+    }
+    // The letter x hides nothing in a word.
+    let is_word = value.chars().all(char::is_alphabetic)
+        || (hidden < 5 && value.chars().any(|c| c.is_alphabetic() && !MASKS.contains(&c)));
+    if is_word && !value.contains(|c| MASKS.contains(&c) && !c.is_alphabetic()) {
+        return false;
+    }
+    // What is shown stands at one end, or at both.
+    let inner = value.trim_matches(|c: char| !MASKS.contains(&c));
+    inner.chars().all(|c| MASKS.contains(&c) || !c.is_alphanumeric())
+}
+
+/// Whether a part of it is one of the others, as `https://shop.example/users/undefined`.
+pub(super) fn is_placeholder_url(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let encoded = [
+        "%7b%7b",
+        "{{",
+        "${",
+        "$%7b",
+        "%3c%",
+        "[object",
+        "%5bobject",
+        "%7buser",
+        "%5b%5b",
+    ];
+    if encoded.iter().any(|sign| lower.contains(sign)) {
+        return true;
+    }
+    let rest = lower.split_once("://").map_or(&*lower, |(_, rest)| rest);
+    let mut parts = rest
+        .split(['/', '?', '&', '#', '='])
+        .skip(1)
+        .filter(|part| !part.is_empty());
+    parts.any(|part| matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil"))
+}
+
+/// The places of a template, in the languages that shops and mailers write them in.
+fn is_template(value: &str) -> bool {
+    let can_mark = |b: u8| matches!(b, b'{' | b'[' | b'<' | b'%' | b'$' | b'*' | b'\\' | b':') || !b.is_ascii();
+    if !value.bytes().any(can_mark) {
+        return false;
+    }
+    let has = |open: &str, close: &str| {
+        value
+            .split_once(open)
+            .is_some_and(|(_, rest)| rest.contains(close) || close.is_empty())
+    };
+    has("{{", "}}")
+        || has("${", "}")
+        || has("#{", "}")
+        || has("@{", "}")
+        || has("<%", "%>")
+        || has("{%", "%}")
+        || has("[[", "]]")
+        || has("*|", "|*")
+        || has("%%", "%%")
+        || has("%(", ")s")
+        || has("«", "»")
+        || value.starts_with("%!")
+        || is_lone_place(value)
+}
+
+/// A place that is the whole value: `%s`, `%EMAIL%`, `$user_id`, `$1`, `:id`, `{0}`, `{name}`, `<email>`, `[NAME]`, `\N`.
+fn is_lone_place(value: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+            && name
+                .chars()
+                .all(|c| c.is_alphabetic() || c == '_' || c == '.' || c == ' ' || c == '-' || c == '!')
+    };
+    let inside = |open: char, close: char| value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    let is_number = |text: &str| text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
+    let is_name_or_number = |name: &str| is_name(name) || is_number(name);
+    inside('{', '}').is_some_and(is_name_or_number)
+        || inside('<', '>').is_some_and(is_name)
+        || inside('[', ']')
+            .is_some_and(|name| is_name(name) || name.starts_with("object ") || name.starts_with("Function"))
+        || inside('%', '%').is_some_and(is_name)
+        || value.strip_prefix('$').is_some_and(is_name_or_number)
+        || value.strip_prefix(':').is_some_and(is_name)
+        || matches!(
+            value,
+            "%s" | "%d" | "%i" | "%u" | "%v" | "%@" | "%p" | "%x" | "%ld" | "%lu" | "\\N" | "\\0" | "?"
+        )
+        || value.starts_with("{!") && value.ends_with('}')
+}
+
+/// An object that was printed in place of one of its fields, or an error of a spreadsheet.
+fn is_printed(value: &str) -> bool {
+    const STARTS: [&str; 11] = [
+        "#<",
+        "%!",
+        "[l",
+        "array(0x",
+        "code(0x",
+        "function ",
+        "function(",
+        "hash(0x",
+        "object id #",
+        "scalar(0x",
+        "table: 0x",
+    ];
+    const WHOLE: [&str; 15] = [
+        "#n/a",
+        "#ref!",
+        "#value!",
+        "#name?",
+        "#null!",
+        "#div/0!",
+        "#num!",
+        "#error!",
+        "#spill!",
+        "#calc!",
+        "optional(nil)",
+        "promise { <pending> }",
+        "character(0)",
+        "some(null)",
+        "ref(0x0)",
+    ];
+    let starts = |start: &&str| {
+        value
+            .get(..start.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(start))
+    };
+    if WHOLE.iter().any(|whole| value.eq_ignore_ascii_case(whole)) || STARTS[3..].iter().any(|start| starts(&start)) {
+        return true;
+    }
+    match value.as_bytes().first() {
+        Some(b'[') => starts(&"[object ") || (starts(&"[L") && value.contains(";@")),
+        Some(b'<') => value.ends_with('>') && (value.contains(" at 0x") || value.contains(" object")),
+        Some(b'#' | b'%') => STARTS[..2].iter().any(|start| starts(&start)),
+        _ => value.contains("[object ") || value.contains("[Object "),
+    }
+}
+
+/// A class of Java with its address, or a type of C#: `com.shop.User@1b6d3586`, `System.Object`.
+fn is_printed_name(value: &str) -> bool {
+    if matches!(
+        value,
+        "System.Object" | "System.String" | "System.Guid" | "System.Int32" | "System.DBNull" | "java.lang.Object"
+    ) {
+        return true;
+    }
+    let Some((class, address)) = value.rsplit_once('@') else {
+        return false;
+    };
+    let is_address =
+        (1..=8).contains(&address.len()) && address.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_class = class.rsplit_once('.').is_some_and(|(package, name)| {
+        name.starts_with(|c: char| c.is_ascii_uppercase()) && package.starts_with(|c: char| c.is_ascii_lowercase())
+    });
+    is_address && is_class
+}
+
+fn is_hash_of_nothing(value: &str) -> bool {
+    matches!(value.len(), 32 | 40 | 64) && HASHES_OF_NOTHING.iter().any(|hash| value.eq_ignore_ascii_case(hash))
+}
