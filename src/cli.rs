@@ -150,9 +150,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     if matches!(command, Command::Serve) {
-        warnings
-            .iter()
-            .for_each(|warning| tracing::warn!(target: "conduit::config", "{warning}"));
+        log_warnings(&warnings);
     }
     let system = actix_web::rt::System::new();
     finish(match command {
@@ -170,6 +168,13 @@ pub fn main() -> ExitCode {
         | Command::Openapi
         | Command::Receipt(_) => Ok(true),
     })
+}
+
+/// Logs what is configured and has no effect, or another one than it seems.
+fn log_warnings(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(target: "conduit::config", "{warning}");
+    }
 }
 
 /// `Ok(false)`: the work was done, and its answer is no.
@@ -198,7 +203,11 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
                 Err(error) if error.is::<serve::Interrupted>() => return Ok(true),
                 started => started?,
             };
-            running.reload_at(hangups, move || Config::load(file.as_deref()));
+            running.reload_at(hangups, move || {
+                let (config, warnings) = Config::load(file.as_deref())?;
+                log_warnings(&warnings);
+                Ok(config)
+            });
             let ended = running.until_signal().await;
             running.stop().await;
             ended.map(|()| true)

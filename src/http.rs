@@ -29,6 +29,7 @@ pub mod openapi;
 pub(crate) mod paging;
 pub(crate) mod probes;
 pub(crate) mod problem;
+pub(crate) mod quota;
 mod receipts;
 mod refusals;
 pub(crate) mod replays;

@@ -155,6 +155,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     })
     .await?;
     let (store, keyring) = (opened.store, opened.keyring);
+    instance::compare_ids(&home, &config, &*store, &keyring).await?;
     let directory = load_directory(&config, &*store, &keyring).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 

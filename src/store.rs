@@ -78,6 +78,15 @@ pub struct IntegrationRow {
     pub updated_at: Timestamp,
 }
 
+/// How large an integration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntegrationSize {
+    /// Which.
+    pub id: IntegrationId,
+    /// Bytes of its mapping, as JSON.
+    pub bytes: u64,
+}
+
 /// Why a management change was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
@@ -288,6 +297,10 @@ pub trait Store:
     /// All of one controller, or of every controller; newest first.
     async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError>;
     async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError>;
+    /// Those of these ids that there are; newest first.
+    async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError>;
+    /// How large each is, without reading it: of one controller, or of every controller; newest first.
+    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError>;
     /// Replaces the spec if the version is still `expected` (any, if none); answers the new row.
     async fn replace_integration(
         &self,

@@ -77,7 +77,7 @@ impl Adopt {
     }
 
     async fn adopt(&self, config: &Config, node: String) -> Result<Outcome> {
-        let home = Home::adopted(&config.storage.data_dir, node)?;
+        let home = Home::adopted(&config.storage.data_dir, node, self.node.is_some())?;
         let (store, keyring) = serve::open_own_store(config, &home).await?;
         serve::load_directory(config, &*store, &keyring).await?;
         let recovered = serve::read_journal(config, &*store, &keyring).await?;

@@ -7,6 +7,7 @@ use askama::Template;
 use conduit_actors::event::Status;
 use conduit_actors::ids::{IntegrationId, Timestamp};
 
+use super::filters;
 use super::guard::{self, Session};
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Time};

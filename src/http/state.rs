@@ -12,6 +12,7 @@ use conduit_actors::shard::{Backlogs, Shards};
 
 use super::database::DatabaseState;
 use super::failures::Failures;
+use super::quota::Turns;
 use super::refusals::Refusals;
 use super::trial::Trials;
 use crate::config::Config;
@@ -66,6 +67,7 @@ pub struct App {
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     pub(super) trials: Arc<Trials>,
+    pub(super) mapping_turns: Turns,
     stopping: AtomicBool,
 }
 
@@ -140,6 +142,7 @@ impl App {
             failures,
             in_flight: AtomicUsize::new(0),
             trials: Arc::default(),
+            mapping_turns: Turns::default(),
             stopping: AtomicBool::new(false),
         }
     }

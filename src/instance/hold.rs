@@ -96,7 +96,7 @@ pub(super) fn place(file: &Path) -> String {
 }
 
 /// Names a run of this system: another one after each boot.
-fn system_run() -> String {
+pub(super) fn system_run() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     boot.map_or_else(
         |_| {

@@ -51,7 +51,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
-    OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
+    IntegrationSize, OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
 };
 use crate::keys::Keyring;
 use crate::priority;
@@ -268,11 +268,19 @@ impl Store for SqliteStore {
     }
 
     async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError> {
-        self.select_integrations(controller, None).await
+        self.select_integrations(controller, None, None).await
     }
 
     async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError> {
-        Ok(self.select_integrations(None, Some(id)).await?.pop())
+        Ok(self.select_integrations(None, Some(id), None).await?.pop())
+    }
+
+    async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError> {
+        self.select_integrations(None, None, Some(ids)).await
+    }
+
+    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
+        self.select_integration_sizes(controller).await
     }
 
     async fn replace_integration(
