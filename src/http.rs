@@ -5,7 +5,12 @@
 
 mod accept;
 pub(crate) mod activities;
-mod body;
+mod authority;
+pub(crate) mod bodies;
+pub(crate) mod body;
+mod client;
+mod conditional;
+pub(crate) mod connections;
 pub(crate) mod controllers;
 pub(crate) mod credentials;
 mod csv;
@@ -19,11 +24,14 @@ pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod failures;
 pub(crate) mod guard;
+mod h1;
 mod h2;
 pub(crate) mod identifier;
 mod ingest;
 pub(crate) mod integrations;
 mod limits;
+mod listen;
+pub(crate) mod methods;
 mod objects;
 pub mod openapi;
 pub(crate) mod paging;
@@ -34,7 +42,6 @@ mod receipts;
 mod refusals;
 pub(crate) mod replays;
 mod request_id;
-mod secure;
 mod server;
 mod snippets;
 mod state;
@@ -45,7 +52,8 @@ pub(crate) mod trial;
 pub(crate) mod waiting;
 
 pub(crate) use integrations::spec_of;
-pub use server::{bind, run};
+pub use listen::bind;
+pub use server::run;
 pub use state::{App, Parts};
 
 /// Keeps current what probes and pages answer from, and the log short, until the process stops.

@@ -13,6 +13,7 @@
 //! 9. The server listens: from here on events are accepted.
 
 mod reload;
+mod seals;
 mod stop;
 mod waiting;
 
@@ -70,6 +71,7 @@ pub struct Running {
     signals: Option<Signals>,
     retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
+    sealing: JoinHandle<()>,
     read: Config,
     certificate: Option<Arc<ServerCertificate>>,
     presence: Presence,
@@ -110,10 +112,11 @@ async fn open_store_as(config: &Config, node: &str, master: MasterKey) -> Result
             opened.map(|store| Arc::new(store) as _)
         }
     };
-    Ok((
-        store.with_context(|| format!("cannot open the database {database}"))?,
-        keyring,
-    ))
+    let store = store.with_context(|| format!("cannot open the database {database}"))?;
+    let dir = &config.storage.data_dir;
+    let loaded = store.heads().load(dir);
+    loaded.with_context(|| format!("cannot read what {} has committed", dir.display()))?;
+    Ok((store, keyring))
 }
 
 /// Opens the store of a server. A master key is made with the first start only: a database that has controllers was made with
@@ -213,6 +216,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     }
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
+    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.config.storage.data_dir.clone()));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
@@ -239,6 +243,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         signals: opened.signals,
         retaining,
         pruning,
+        sealing,
         read,
         certificate,
         presence,

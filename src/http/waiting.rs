@@ -14,9 +14,10 @@ use actix_web::web::{self, Data, ServiceConfig, get, head, resource};
 use actix_web::{App as WebApp, Error, HttpRequest, HttpResponse};
 use parking_lot::Mutex;
 
+use super::connections::Connections;
 use super::probes::{self, Check, Readiness};
 use super::problem::Problem;
-use super::request_id::{EVENT_PATH, with_request_id};
+use super::request_id::{EVENT_PATH, refuse, with_request_id};
 use super::server::serve_by;
 use crate::config::ServerConfig;
 use crate::tls::ServerCertificate;
@@ -51,7 +52,16 @@ pub fn run(
         ..config.clone()
     };
     let cause = Data::new(cause);
-    serve_by(&config, listener, certificate, move || make_app(&cause))
+    let connections = Arc::new(Connections::new(&config));
+    let make = move || make_app(&cause);
+    serve_by(
+        &config,
+        listener,
+        certificate,
+        connections,
+        make,
+        |problem: &Problem| refuse(None, problem),
+    )
 }
 
 fn make_app(

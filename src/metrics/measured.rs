@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conduit_actors::event::LinkHash;
-use conduit_actors::ids::{ControllerId, Sequence, SubjectId};
+use conduit_actors::event::{LinkHash, MappedDigest};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::ports::{BatchEffects, KnownLink, PipelineStore, StoreError};
 
 use super::Meters;
@@ -41,6 +41,14 @@ impl PipelineStore for Measured {
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
         self.store.strong_link_counts(controller, subjects).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.store.mapped_digests(controller, events).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {

@@ -26,12 +26,14 @@ mod kinds;
 mod links;
 mod management;
 mod membership;
+mod others;
 mod partitions;
 mod receipt_keys;
 mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod seals;
 mod search;
 mod session;
 mod settings;
@@ -42,7 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash};
+use conduit_actors::event::{Activity, LinkHash, MappedDigest};
 use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
@@ -55,6 +57,7 @@ use tokio::sync::Notify;
 
 pub use connect::OpenError;
 
+use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -99,6 +102,7 @@ pub struct PostgresStore {
     node: String,
     payloads: Payloads,
     keyring: Arc<Keyring>,
+    heads: HeadBook,
     driver: Driver,
 }
 
@@ -129,6 +133,14 @@ impl PipelineStore for PostgresStore {
         self.driver
             .run_in_time(self.count_strong_links(controller, subjects))
             .await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.driver.run_in_time(self.select_digests(controller, events)).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
@@ -220,8 +232,8 @@ impl Store for PostgresStore {
         self.driver.run_in_time(replace).await
     }
 
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        self.driver.run_in_time(self.remove_integration(id)).await
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.driver.run_in_time(self.remove_integration(id, expected)).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {

@@ -19,6 +19,7 @@ mod kinds;
 mod links;
 mod management;
 mod membership;
+mod others;
 #[cfg(test)]
 mod plans;
 mod receipt_keys;
@@ -26,6 +27,7 @@ mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod seals;
 mod search;
 mod settings;
 mod subjects;
@@ -35,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash};
+use conduit_actors::event::{Activity, LinkHash, MappedDigest};
 use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
@@ -48,6 +50,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
+use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -86,6 +89,7 @@ pub struct SqliteStore {
     node: String,
     payloads: Payloads,
     keyring: Arc<Keyring>,
+    heads: HeadBook,
 }
 
 impl SqliteStore {
@@ -142,6 +146,7 @@ impl SqliteStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
+            heads: HeadBook::default(),
         })
     }
 }
@@ -222,7 +227,16 @@ impl PipelineStore for SqliteStore {
         controller: ControllerId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
-        links::count_strong_links(&self.writer, controller, subjects).await
+        let mut connection = self.writer.acquire().await.or_store_error()?;
+        links::count_strong_links(&mut connection, controller, subjects).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.select_digests(controller, events).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
@@ -304,8 +318,8 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        self.remove_integration(id).await
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.remove_integration(id, expected).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {

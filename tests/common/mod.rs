@@ -5,6 +5,7 @@
 pub mod collector;
 pub mod disk;
 pub mod forwarder;
+pub mod frames;
 pub mod load;
 pub mod pgbouncer;
 pub mod ports;
@@ -13,6 +14,7 @@ pub mod redis;
 pub mod secure;
 pub mod tenant;
 pub mod tls;
+pub mod wire;
 
 use std::collections::HashMap;
 use std::fs;

@@ -2,12 +2,13 @@
 //!
 //! What leaves this stage holds categories, keyed hashes and a dedup key, but no value.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dedup_key::dedup_key;
-use crate::event::{JournaledEvent, Notice};
-use crate::extract::{ExtractContext, ExtractedValue};
+use crate::dedup_key::{dedup_key, mapped_digest};
+use crate::event::{JournaledEvent, MappedDigest, Notice};
+use crate::extract::{ExtractContext, ExtractedValue, Person};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
 use crate::mapping::EventMapping;
@@ -21,6 +22,9 @@ pub type PiiExtractorActor = Supervised<PiiExtractor>;
 
 /// After so many events the thread is lent to whoever waits: the edge shares it.
 const EVENTS_PER_TURN: usize = 4;
+
+/// Other people of one event who become data subjects.
+const MAX_OTHERS: usize = 100;
 
 /// The extraction, without the actor.
 pub struct PiiExtractor {
@@ -71,7 +75,7 @@ impl PiiExtractor {
         let context = ExtractContext {
             processor: integration.processor.as_str(),
         };
-        let extraction = mapping.extract(journaled.event.body.expose(), &context);
+        let mut extraction = mapping.extract(journaled.event.body.expose(), &context);
         let shown = journaled.event.event_type.clone();
         let finding = if extraction.reasons.is_empty() {
             let body = journaled.event.body.expose();
@@ -92,7 +96,10 @@ impl PiiExtractor {
                 event: journaled.event.id,
                 window,
             });
-            Finding::Fits(fitting(mapping, &integration, &extraction.values, claim))
+            let link_key = &integration.controller.link_key;
+            let mapped_digest = claim.and_then(|_| mapped_digest(mapping, &extraction, link_key));
+            let (values, warnings) = (&extraction.values, &mut extraction.warnings);
+            Finding::Fits(fitting(mapping, &integration, values, claim, mapped_digest, warnings))
         } else {
             Finding::Rejected(extraction.reasons)
         };
@@ -113,14 +120,21 @@ fn fitting(
     integration: &Integration,
     values: &[ExtractedValue],
     claim: Option<Claim>,
+    mapped_digest: Option<MappedDigest>,
+    warnings: &mut Vec<Notice>,
 ) -> Fitting {
     let mut links: Vec<LinkCandidate> = Vec::new();
+    let mut others: BTreeMap<usize, Vec<LinkCandidate>> = BTreeMap::new();
     for value in values.iter().filter(|value| value.linkable) {
         let category = &value.category;
         let hash = integration
             .controller
             .link_key
             .link(&category.key, value.value.expose());
+        let links = match value.person {
+            Person::Subject => &mut links,
+            Person::Other(person) => others.entry(person).or_default(),
+        };
         if !links.iter().any(|link| link.hash == hash) {
             links.push(LinkCandidate {
                 hash,
@@ -130,9 +144,15 @@ fn fitting(
             });
         }
     }
+    if others.len() > MAX_OTHERS {
+        let message = "more than 100 other people: those beyond are no data subjects of this event";
+        warnings.push(Notice::new("", "too_many_people", message));
+    }
     Fitting {
         links,
+        others: others.into_values().take(MAX_OTHERS).collect(),
         claim,
+        mapped_digest,
         purpose: mapping.purpose().cloned(),
         legal_basis: mapping.legal_basis(),
     }

@@ -3,6 +3,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::event::{AcceptedEvent, MappedDigest};
 use crate::event::{LinkHash, Status};
 use crate::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use crate::links::{LinkKey, MasterKey};
@@ -26,6 +27,10 @@ impl PipelineStore for Knows {
         _: ControllerId,
         _: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn mapped_digests(&self, _: ControllerId, _: &[EventId]) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
         Ok(Vec::new())
     }
 

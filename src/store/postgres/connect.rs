@@ -70,6 +70,7 @@ impl PostgresStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
+            heads: super::HeadBook::default(),
             driver,
         })
     }

@@ -21,13 +21,13 @@ use super::Dispatcher;
 use super::batch::Group;
 use super::settle::Failure;
 use crate::event::{
-    AcceptedEvent, Activity, AuditHash, DedupKey, LinkHash, Notice, Outcome, OutcomeRecord, StageTimes,
+    AcceptedEvent, Activity, AuditHash, DedupKey, LinkHash, MappedDigest, Notice, Outcome, OutcomeRecord, StageTimes,
 };
 use crate::ids::{
     ActivityId, ControllerId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectId, Timestamp,
 };
 use crate::personal::Personal;
-use crate::ports::{BatchEffects, Checkpoint, Merge, NewLink, NewSubject, StoreError};
+use crate::ports::{BatchEffects, Ceiling, Checkpoint, Merge, NewLink, NewSubject, StoreError};
 use crate::stages::{Finding, ResolveJob, ResolverJob};
 
 /// Events behind a suspect that are rehearsed, at most.
@@ -76,6 +76,8 @@ impl Dispatcher {
         store.links(controller, &hashes, 1).await?;
         let subjects: Vec<SubjectId> = effects.subjects.iter().map(|subject| subject.id).collect();
         store.strong_link_counts(controller, &subjects).await?;
+        let events: Vec<EventId> = effects.outcomes.iter().map(|outcome| outcome.event.id).collect();
+        store.mapped_digests(controller, &events).await?;
         store.commit(&mut effects).await
     }
 
@@ -163,14 +165,23 @@ fn made_up(controller: ControllerId, received_at: Timestamp, checkpoint: Sequenc
         outcome_of(controller, id, sequence, received_at, outcome)
     };
     let outcomes = vec![
-        outcome(1, processed, Outcome::Processed { subject: Some(kept) }),
+        OutcomeRecord {
+            other_subjects: vec![merged],
+            ..outcome(1, processed, Outcome::Processed { subject: Some(kept) })
+        },
         outcome(2, EventId::generate(), Outcome::Failed { reasons }),
     ];
     BatchEffects {
         subjects: vec![subject(kept), subject(merged)],
         links,
         merges: vec![merge],
-        activities: vec![activity_of(&outcomes[0], kept)],
+        ceilings: vec![Ceiling {
+            controller,
+            subject: kept,
+            category: Arc::from("rehearsal"),
+            max: 8,
+        }],
+        activities: vec![activity_of(&outcomes[0], kept, merged)],
         outcomes,
         checkpoints: vec![Checkpoint {
             controller,
@@ -206,6 +217,8 @@ fn outcome_of(
         warnings: Vec::new(),
         categories: vec![Arc::from("rehearsal")],
         dedup: Some((DedupKey([0; 16]), 1)),
+        mapped_digest: Some(MappedDigest([0; 16])),
+        other_subjects: Vec::new(),
         mapping_version: None,
         stages: StageTimes {
             journaled_at: at,
@@ -216,7 +229,7 @@ fn outcome_of(
     }
 }
 
-fn activity_of(record: &OutcomeRecord, subject: SubjectId) -> Activity {
+fn activity_of(record: &OutcomeRecord, subject: SubjectId, other: SubjectId) -> Activity {
     let event = &record.event;
     Activity {
         id: ActivityId::generate(),
@@ -224,6 +237,7 @@ fn activity_of(record: &OutcomeRecord, subject: SubjectId) -> Activity {
         sequence: Sequence(0),
         event: event.id,
         subject: Some(subject),
+        other_subjects: vec![other],
         integration: event.integration,
         processor: ProcessorId::rehearsal(),
         event_type: event.event_type.clone(),

@@ -38,6 +38,14 @@ impl PipelineStore for AwayAtFirst {
         Ok(Vec::new())
     }
 
+    async fn mapped_digests(
+        &self,
+        _: ControllerId,
+        _: &[EventId],
+    ) -> Result<Vec<(EventId, crate::event::MappedDigest)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn commit(&self, _: &mut BatchEffects) -> Result<(), StoreError> {
         Ok(())
     }
@@ -86,7 +94,9 @@ fn event(controller: ControllerId, hash: LinkHash) -> ExtractedEvent {
         shown_event_type: event_type,
         finding: Finding::Fits(Fitting {
             links: vec![link],
+            others: Vec::new(),
             claim: None,
+            mapped_digest: None,
             purpose: None,
             legal_basis: None,
         }),
