@@ -10,7 +10,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow, IntegrationSize, 
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 15] = [
+const OWNED: [&str; 16] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
