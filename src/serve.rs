@@ -42,6 +42,7 @@ use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
 use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
+use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use stop::Signals;
@@ -62,6 +63,7 @@ pub struct Running {
     signals: Option<Signals>,
     retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
     _lock: File,
 }
 
@@ -162,6 +164,8 @@ pub async fn start(config: Config) -> Result<Running> {
     let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
+    let (directory, keyring) = (app.directory.clone(), app.keyring.clone());
+    let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
@@ -185,6 +189,7 @@ pub async fn start(config: Config) -> Result<Running> {
         signals: None,
         retaining,
         pruning,
+        sweeping,
         _lock: lock,
     })
 }

@@ -13,6 +13,7 @@ mod postgres;
 mod receipt_keys;
 mod replays;
 mod retention;
+mod retired;
 mod rows;
 mod search;
 mod settings;
@@ -39,6 +40,7 @@ pub use replays::{
     Replays,
 };
 pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use retired::{PlaceholderPerson, RetiredLinks};
 pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
@@ -255,7 +257,15 @@ pub struct StoredClaim {
 /// Everything that is not the pipeline's: management and queries.
 #[async_trait]
 pub trait Store:
-    PipelineStore + Replays + CredentialLedger + ControllerSettings + ReceiptKeys + PersonSearch + Retained + History
+    PipelineStore
+    + Replays
+    + CredentialLedger
+    + ControllerSettings
+    + ReceiptKeys
+    + PersonSearch
+    + Retained
+    + RetiredLinks
+    + History
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;

@@ -24,6 +24,7 @@ mod dry_run;
 mod export;
 mod fairness;
 mod fixtures;
+mod generations;
 mod fuzz;
 mod health;
 mod identity;

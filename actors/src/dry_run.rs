@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use crate::event::{AcceptedEvent, JournaledEvent, Notice};
 use crate::extract::{ExtractContext, FieldTrace};
-use crate::identity::{IdentityGraph, Sighting, WEAK_FAN_OUT};
+use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT, respell};
 use crate::ids::{EventId, Sequence, SubjectId};
 use crate::ports::{Claim, Integration, PipelineStore, StoreError};
 use crate::stages::{ExtractedEvent, Finding, Fitting, PiiExtractor};
@@ -110,14 +110,15 @@ async fn resolve(
     store: &dyn PipelineStore,
 ) -> Result<Resolution, StoreError> {
     let controller = &integration.controller;
-    let hashes: Vec<_> = fitting.links.iter().map(|link| link.hash).collect();
-    let known = if hashes.is_empty() {
+    let hashes: Vec<_> = fitting.links.iter().flat_map(LinkCandidate::hashes).collect();
+    let mut known = if hashes.is_empty() {
         Vec::new()
     } else {
         store.links(controller.id, &hashes, WEAK_FAN_OUT + 1).await?
     };
-    let mut graph = IdentityGraph::new(controller.id, controller.link_key.version(), &known);
     let event = &extracted.journaled.event;
+    respell(&mut known, fitting.links.iter().map(|link| (link, event.triggered_at)));
+    let mut graph = IdentityGraph::new(controller.id, controller.link_key.version(), &known);
     let sighting = Sighting {
         event: event.id,
         triggered_at: event.triggered_at,

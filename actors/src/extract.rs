@@ -1,5 +1,7 @@
 //! Extraction: the personal data in an event, found by its mapping.
 
+pub(crate) mod number;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use crate::event::Notice;
 use crate::ids::Timestamp;
 use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep};
 use crate::personal::Personal;
-use crate::taxonomy::{Category, NormaliseContext, Warn};
+use crate::taxonomy::{Category, NormaliseContext, Normaliser, Warn};
 
 /// Values that one event may hold; what is beyond is not looked at, and the event says so.
 const MAX_VALUES: usize = 1_000;
@@ -30,6 +32,17 @@ pub struct ExtractedValue {
     pub value: Personal<String>,
     /// Whether it may link: its category does, and it is not blocked.
     pub linkable: bool,
+    /// How an earlier generation of the normaliser spelt it, if differently: links of that time are found by it.
+    pub earlier: Option<Personal<String>>,
+}
+
+/// A value that links nothing today, in the spelling that a link of an earlier build may have been made of.
+#[derive(Debug, Clone)]
+pub struct RefusedValue {
+    /// What it was sent as.
+    pub category: Arc<Category>,
+    /// As that build spelt it.
+    pub spelling: Personal<String>,
 }
 
 /// A mapped field in canonical form: for dedup keys that take in all of them.
@@ -65,6 +78,8 @@ pub struct Extraction {
     pub values: Vec<ExtractedValue>,
     /// The categories found, also of what has no value to keep; sorted, each once.
     pub categories: Vec<Arc<str>>,
+    /// Values that link nothing today and may have linked once.
+    pub refused: Vec<RefusedValue>,
     /// All mapped fields.
     pub mapped: Personal<Vec<MappedField>>,
     /// Why the event does not fit its mapping; empty if it does.
@@ -85,6 +100,7 @@ impl EventMapping {
             };
         };
         let mut extractor = Extractor {
+            body,
             mapping: self,
             context,
             found: Extraction::default(),
@@ -102,6 +118,7 @@ impl EventMapping {
         let root = serde_json::from_slice::<Value>(body).unwrap_or_default();
         let trace = |field: &FieldMapping| {
             let mut extractor = Extractor {
+                body,
                 mapping: self,
                 context,
                 found: Extraction::default(),
@@ -122,6 +139,7 @@ impl EventMapping {
 }
 
 struct Extractor<'a> {
+    body: &'a [u8],
     mapping: &'a EventMapping,
     context: &'a ExtractContext<'a>,
     found: Extraction,
@@ -197,13 +215,26 @@ impl Extractor<'_> {
             }
             return;
         }
-        let Some(text) = typed(field.field_type, at) else {
+        let Some(text) = self.typed(field, at, pointer) else {
             let message = format!("must be of type {}, but is {}", name(field.field_type), kind(at));
             return self.fault(field, Notice::new(pointer, "wrong_type", message));
         };
         match &field.category {
             Some(category) => self.personal(field, category, &text, pointer),
             None => self.mapped(pointer, text),
+        }
+    }
+
+    /// The value as text, if it is of the field's type.
+    fn typed(&self, field: &FieldMapping, at: &Value, pointer: &str) -> Option<String> {
+        let text = typed(field.field_type, at)?;
+        match at {
+            Value::Number(number) if field.field_type == FieldType::Number => {
+                Some(number::canonical(number, self.body, pointer))
+            }
+            // The date as it is written: in another zone it may be another.
+            Value::String(written) if is_birth_date(field) => Some(written.clone()),
+            _ => Some(text),
         }
     }
 
@@ -214,9 +245,12 @@ impl Extractor<'_> {
         };
         let normalised = match category.normalise.normalise(text, &context) {
             Ok(normalised) => normalised,
-            // An empty text is how many systems say that there is none.
-            Err(invalid) if invalid.code == "empty_value" && !field.required => return,
             Err(invalid) => {
+                self.refused(category, text, &context);
+                // An empty text is how many systems say that there is none.
+                if invalid.is_empty() && !field.required {
+                    return;
+                }
                 let message = format!("{} {}", field.path, invalid.message);
                 return self.fault(field, Notice::new(pointer, invalid.code, message));
             }
@@ -239,6 +273,7 @@ impl Extractor<'_> {
         }
         let blocked = category.links() && self.mapping.taxonomy.is_blocked(category, value.expose());
         if blocked {
+            self.refused(category, text, &context);
             let message = format!(
                 "{} stands for nobody, or for many: it was recorded, but links nothing",
                 field.path
@@ -252,7 +287,19 @@ impl Extractor<'_> {
             category: Arc::clone(category),
             value,
             linkable,
+            earlier: normalised.earlier,
         });
+    }
+
+    /// Notes how an earlier build may have linked what is refused today.
+    fn refused(&mut self, category: &Arc<Category>, text: &str, context: &NormaliseContext<'_>) {
+        let taxonomy = &self.mapping.taxonomy;
+        if category.links()
+            && let Some(spelling) = taxonomy.refused_spelling(category, text, context)
+        {
+            let category = Arc::clone(category);
+            self.found.refused.push(RefusedValue { category, spelling });
+        }
     }
 
     fn mapped(&mut self, pointer: &str, value: String) {
@@ -288,6 +335,11 @@ fn typed(field_type: FieldType, at: &Value) -> Option<String> {
         (FieldType::Timestamp, Value::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
         _ => None,
     }
+}
+
+fn is_birth_date(field: &FieldMapping) -> bool {
+    let category = field.category.as_ref();
+    category.is_some_and(|category| category.normalise == Normaliser::BirthDate)
 }
 
 /// `5`, `5.0` and `5e0` are the same integer.

@@ -22,6 +22,10 @@
 //! What is decided depends on which links are known, not on when events are processed: first-seen times are
 //! minima over `triggeredAt`, and a survivor is chosen by them.
 
+mod respelling;
+
+pub use respelling::{Respelling, respell, retired};
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -37,6 +41,8 @@ pub const WEAK_FAN_OUT: usize = 8;
 pub struct LinkCandidate {
     /// Its keyed hash.
     pub hash: LinkHash,
+    /// The hash of how an earlier generation of the normaliser spelt it, if differently: looked up, never written.
+    pub earlier: Option<LinkHash>,
     /// Its category.
     pub category: Arc<str>,
     /// Whether it may link alone.

@@ -12,6 +12,7 @@ pub use directory::{Controller, Credential, Directory, Integration};
 pub use journal::{AppendReply, BacklogListener, Durable, Journal, JournalError, StreamPosition};
 pub use replays::{ReplayBatch, ReplayJob, ReplaySource, ReplayStep, ReplayedEvent};
 pub use store::{
-    BatchEffects, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
+    BatchEffects, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, Retirement, RetiredLink,
+    StoreError,
 };
 pub use traces::{BatchTrace, BatchTraces, Stretch, TracedBatch};

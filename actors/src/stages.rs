@@ -22,7 +22,8 @@ use crate::event::{JournaledEvent, LegalBasis, LinkHash, Notice, Outcome};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
 use crate::ports::{
-    Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, StoreError, Stretch,
+    Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, RetiredLink, StoreError,
+    Stretch,
 };
 
 /// Why a stage could not do its part of a batch, short of a panic. Nothing was written.
@@ -73,7 +74,7 @@ impl Finding {
             Self::Fits(fitting) => fitting.links.as_slice(),
             Self::Rejected(_) | Self::Failed(_) => &[],
         };
-        links.iter().map(|link| link.hash)
+        links.iter().flat_map(LinkCandidate::hashes)
     }
 }
 
@@ -82,6 +83,8 @@ impl Finding {
 pub struct Fitting {
     /// Its identifiers, hashed.
     pub links: Vec<LinkCandidate>,
+    /// Links that earlier builds may have made of values that link nothing today.
+    pub refused: Vec<RetiredLink>,
     /// Its claim on the dedup window, if one applies.
     pub claim: Option<Claim>,
     /// The purpose that the mapping declares.

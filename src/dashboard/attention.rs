@@ -6,7 +6,7 @@ use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use url::form_urlencoded::Serializer;
 
-use super::words::{Icon, Time, isolated};
+use super::words::{Icon, Time, isolated, short};
 use crate::http::App;
 use crate::http::controllers::previous_until;
 use crate::http::probes::Readiness;
@@ -17,6 +17,8 @@ use crate::store::{EventFilter, EventRow, IntegrationRow, Page};
 const LOOKED_AT: usize = 200;
 /// How far back.
 const RECENT_MILLIS: i64 = 7 * 86_400_000;
+/// People who rest on a placeholder and are shown apart.
+const MAX_PEOPLE: usize = 10;
 /// Reasons that are shown apart.
 const MAX_REASONS: usize = 5;
 
@@ -63,6 +65,7 @@ pub(super) async fn items(
         found.extend(by_reason(status, &events, integrations));
     }
     found.extend(restarts(app, readiness.is_some()));
+    found.extend(placeholders(app, controller).await?);
     found.extend(grace(app, controller, integrations).await?);
     Ok(found)
 }
@@ -133,6 +136,49 @@ fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow
             }
         })
         .collect()
+}
+
+/// People whom an earlier build found by a value that identifies nobody: they may be several.
+async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec<Item>, Problem> {
+    let (people, count) = app.store.placeholder_people(controller, MAX_PEOPLE).await?;
+    let taxonomy = app.directory.taxonomy();
+    let mut found: Vec<Item> = people
+        .iter()
+        .map(|person| {
+            let label = taxonomy.get(&person.category).map_or(person.category.as_str(), |category| &category.label);
+            let merges = match person.merges {
+                0 => String::new(),
+                1 => " One merge rests on it.".to_owned(),
+                merges => format!(" {merges} merges rest on it."),
+            };
+            let did = person.subject.did();
+            Item {
+                class: "rejected",
+                icon: Icon("alert"),
+                title: format!("Data subject {} was found by a placeholder", short(&did.to_string())),
+                detail: format!(
+                    "{label}: the value identifies nobody, so its link is switched off.{merges} Check that the activities \
+                     are one person's."
+                ),
+                until: None,
+                href: format!("/subjects/{did}"),
+                action: "Look",
+            }
+        })
+        .collect();
+    let rest = count.saturating_sub(people.len() as u64);
+    if rest > 0 {
+        found.push(Item {
+            class: "rejected",
+            icon: Icon("alert"),
+            title: format!("{rest} more data subjects were found by placeholders"),
+            detail: "Their links are switched off. Each shows here once those before it are gone.".to_owned(),
+            until: None,
+            href: "/subjects".to_owned(),
+            action: "Look",
+        });
+    }
+    Ok(found)
 }
 
 fn restarts(app: &App, is_operator: bool) -> Option<Item> {

@@ -116,6 +116,7 @@ impl Running {
         self.replaying.abort();
         self.retaining.abort();
         self.pruning.abort();
+        self.sweeping.abort();
 
         if remaining.until(limit, self.app.shards.stop()).await.is_some() {
             tracing::info!("stopping: the batches under way have ended");

@@ -20,6 +20,7 @@ mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod retired;
 mod search;
 mod settings;
 mod subjects;
@@ -35,7 +36,7 @@ use conduit_actors::ids::{
 };
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
-use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, RetiredLink, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -199,6 +200,10 @@ impl PipelineStore for SqliteStore {
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
         links::count_strong_links(&self.writer, controller, subjects).await
+    }
+
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
+        self.insert_retired(controller, links).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dedup_key::dedup_key;
-use crate::event::{JournaledEvent, Notice};
-use crate::extract::{ExtractContext, ExtractedValue};
+use crate::event::{JournaledEvent, LinkHash, Notice};
+use crate::extract::{ExtractContext, ExtractedValue, Extraction};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
+use crate::links::LinkKey;
 use crate::mapping::EventMapping;
-use crate::ports::{Claim, Directory, Integration};
+use crate::ports::{Claim, Directory, Integration, Retirement, RetiredLink};
 use crate::stages::{ExtractedEvent, Finding, Fitting};
 use crate::supervisor::{Stage, Supervised};
-use crate::taxonomy::Class;
+use crate::taxonomy::{Class, generation1};
 
 /// Extracts a batch by its tenants' mappings.
 pub type PiiExtractorActor = Supervised<PiiExtractor>;
@@ -47,6 +48,22 @@ impl PiiExtractor {
             return rejected(journaled, None, shown, vec![reason]);
         };
         Self::extract_under(integration, journaled)
+    }
+
+    /// The claim that generation 1 of the normaliser would have made of an event, if that has another key and means no other
+    /// event. See [`generation1`].
+    #[must_use]
+    pub fn earlier_claim(event: &ExtractedEvent) -> Option<Claim> {
+        let Finding::Fits(fitting) = &event.finding else {
+            return None;
+        };
+        let claim = fitting.claim?;
+        let (accepted, integration) = (&event.journaled.event, event.integration.as_ref()?);
+        let mapping = integration.mapping.event(&accepted.event_type)?;
+        let link_key = &integration.controller.link_key;
+        let processor = integration.processor.as_str();
+        let key = generation1::dedup_key(mapping, &accepted.event_type, accepted.body.expose(), link_key, processor)?;
+        (key != claim.key).then_some(Claim { key, ..claim })
     }
 
     /// Extracts one event under this integration, whatever the directory says.
@@ -90,7 +107,7 @@ impl PiiExtractor {
                 event: journaled.event.id,
                 window,
             });
-            Finding::Fits(fitting(mapping, &integration, &extraction.values, claim))
+            Finding::Fits(fitting(mapping, &integration, &extraction, claim))
         } else {
             Finding::Rejected(extraction.reasons)
         };
@@ -109,31 +126,42 @@ impl PiiExtractor {
 fn fitting(
     mapping: &EventMapping,
     integration: &Integration,
-    values: &[ExtractedValue],
+    extraction: &Extraction,
     claim: Option<Claim>,
 ) -> Fitting {
+    let link_key = &integration.controller.link_key;
     let mut links: Vec<LinkCandidate> = Vec::new();
-    for value in values.iter().filter(|value| value.linkable) {
+    for value in extraction.values.iter().filter(|value| value.linkable) {
         let category = &value.category;
-        let hash = integration
-            .controller
-            .link_key
-            .link(&category.key, value.value.expose());
+        let hash = link_key.link(&category.key, value.value.expose());
         if !links.iter().any(|link| link.hash == hash) {
             links.push(LinkCandidate {
                 hash,
+                earlier: earlier(value, link_key),
                 category: Arc::clone(&category.key),
                 strong: category.class == Class::Strong,
                 max_distinct: category.max_distinct,
             });
         }
     }
+    let refused = extraction.refused.iter().map(|value| RetiredLink {
+        hash: link_key.link(&value.category.key, value.spelling.expose()),
+        category: Arc::clone(&value.category.key),
+        because: Retirement::Placeholder,
+    });
     Fitting {
         links,
+        refused: refused.collect(),
         claim,
         purpose: mapping.purpose().cloned(),
         legal_basis: mapping.legal_basis(),
     }
+}
+
+/// The hash of the spelling of an earlier generation.
+fn earlier(value: &ExtractedValue, link_key: &LinkKey) -> Option<LinkHash> {
+    let spelling = value.earlier.as_ref()?;
+    Some(link_key.link(&value.category.key, spelling.expose()))
 }
 
 fn rejected(

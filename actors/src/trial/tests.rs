@@ -8,7 +8,7 @@ use crate::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId, Time
 use crate::links::{LinkKey, MasterKey};
 use crate::mapping::{DedupDefaults, Mapping};
 use crate::personal::{Personal, Secret};
-use crate::ports::{BatchEffects, Controller, Credential};
+use crate::ports::{BatchEffects, Controller, Credential, RetiredLink};
 use crate::taxonomy::Taxonomy;
 
 /// A store that knows these links, and takes nothing.
@@ -27,6 +27,10 @@ impl PipelineStore for Knows {
         _: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn retire_links(&self, _: ControllerId, _: &[RetiredLink]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn commit(&self, _: &mut BatchEffects) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(600);
 
 /// Everything that belongs to a controller, and what a row is found by. A place in the table is
 /// the quickest, but says nothing in one that has partitions.
-const OWNED: [(&str, &str, &str); 14] = [
+const OWNED: [(&str, &str, &str); 16] = [
     ("credential_versions", "ctid", "tid"),
     ("controller_limits", "ctid", "tid"),
     ("integrations", "ctid", "tid"),
@@ -35,6 +35,8 @@ const OWNED: [(&str, &str, &str); 14] = [
     ("events", "id", "uuid"),
     ("activities", "id", "uuid"),
     ("chain_anchors", "ctid", "tid"),
+    ("retired_links", "ctid", "tid"),
+    ("link_sweeps", "ctid", "tid"),
 ];
 
 /// Removes all that is left of one.

@@ -10,7 +10,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow, RetiredBecause};
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 14] = [
+const OWNED: [&str; 16] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
@@ -25,6 +25,8 @@ const OWNED: [&str; 14] = [
     "replays",
     "event_outcomes",
     "chain_anchors",
+    "retired_links",
+    "link_sweeps",
 ];
 
 pub(super) fn change_error(error: sqlx::Error) -> ChangeError {
