@@ -1,22 +1,25 @@
 //! The commands. Exit codes: 0 done, 1 the work failed, 2 wrong usage or configuration.
 
+mod adopt;
 mod apply;
 mod bench;
 mod client;
 mod demo;
 mod health;
+mod output;
 mod receipt;
 mod send;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use conduit_actors::ids::{ControllerDid, Sequence};
 
 use crate::config::{self, Config, Database};
-use crate::{audit, http, logging, serve};
+use crate::{audit, descriptors, http, logging, serve};
+use output::{complain, say, say_line};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
 #[derive(Debug, Parser)]
@@ -51,6 +54,8 @@ enum Command {
     Health(health::Health),
     /// Print the OpenAPI 3.1 document of the HTTP API.
     Openapi,
+    /// Make this data directory and this database belong together, where `serve` refuses to; the server must not run.
+    Adopt(adopt::Adopt),
     /// Work with receipts.
     #[command(subcommand)]
     Receipt(receipt::Receipt),
@@ -80,6 +85,8 @@ enum ConfigCommand {
     Print,
     /// Print what every setting means, as Markdown: docs/configuration.md.
     Reference,
+    /// Print the categories of personal data that are built in, as Markdown: docs/categories.md.
+    Categories,
 }
 
 /// Wrong usage: an argument or a file is not what it must be. Nothing was done.
@@ -89,7 +96,6 @@ struct Usage(String);
 
 /// Runs the command line.
 #[must_use]
-#[allow(clippy::print_stderr)]
 pub fn main() -> ExitCode {
     // Faults that the tests ask for by the variable FAILPOINTS. Without the feature this is nothing.
     #[cfg(feature = "failpoints")]
@@ -114,36 +120,45 @@ pub fn main() -> ExitCode {
     if let Some(Command::Config(ConfigCommand::Reference)) = &cli.command {
         return finish(print(&config::reference()));
     }
+    if let Some(Command::Config(ConfigCommand::Categories)) = &cli.command {
+        return finish(print(&config::categories()));
+    }
     if let Some(Command::Openapi) = &cli.command {
         return finish(print(http::openapi::text()));
     }
     if let Some(Command::Receipt(command)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(command.run()));
     }
-    let config = match Config::load(cli.config.as_deref()) {
-        Ok(config) => config,
+    let (config, warnings) = match Config::load(cli.config.as_deref()) {
+        Ok(loaded) => loaded,
         Err(error) => {
-            eprintln!("conduit: {error}");
+            complain!("conduit: {error}");
             return ExitCode::from(2);
         }
     };
     let command = cli.command.unwrap_or(Command::Serve);
-    let quiet = matches!(command, Command::Demo(_) | Command::Audit(_) | Command::Health(_));
+    let quiet = matches!(command, Command::Demo(_) | Command::Adopt(_) | Command::Audit(_) | Command::Health(_));
     let mut log = config.logging.clone();
     if quiet && log.filter == "info" {
         log.filter = "warn".to_owned();
     }
     if let Err(error) = logging::init(&log) {
-        eprintln!("conduit: {error}");
+        complain!("conduit: {error}");
         return ExitCode::from(2);
+    }
+    if matches!(command, Command::Serve) {
+        warnings
+            .iter()
+            .for_each(|warning| tracing::warn!(target: "conduit::config", "{warning}"));
     }
     let system = actix_web::rt::System::new();
     finish(match command {
-        Command::Serve => system.block_on(run_server(config)),
+        Command::Serve => system.block_on(run_server(config, cli.config)),
         Command::Demo(demo) => system.block_on(demo.run(config)),
         Command::Health(health) => system.block_on(health.run(&config)),
+        Command::Adopt(adopt) => system.block_on(adopt.run(config)),
         Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
-        Command::Config(command) => print_config(&config, &command),
+        Command::Config(command) => print_config(&config, &warnings, &command),
         // Handled above: they need no configuration.
         Command::Send(_)
         | Command::Apply(_)
@@ -155,14 +170,14 @@ pub fn main() -> ExitCode {
 }
 
 /// `Ok(false)`: the work was done, and its answer is no.
-#[allow(clippy::print_stderr)]
 fn finish(result: Result<bool>) -> ExitCode {
-    match result {
+    let printed = output::close().map_err(anyhow::Error::msg);
+    match result.and_then(|done| printed.map(|()| done)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("conduit: {error:#}");
-            if error.is::<Usage>() {
+            complain!("conduit: {error:#}");
+            if error.is::<Usage>() || error.is::<descriptors::TooFew>() {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE
@@ -171,11 +186,13 @@ fn finish(result: Result<bool>) -> ExitCode {
     }
 }
 
-async fn run_server(config: Config) -> Result<bool> {
+async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
+            let hangups = serve::withstand_signals()?;
             let mut running = serve::start(config).await?;
+            running.reload_at(hangups, move || Config::load(file.as_deref()));
             let ended = running.until_signal().await;
             running.stop().await;
             ended.map(|()| true)
@@ -183,7 +200,6 @@ async fn run_server(config: Config) -> Result<bool> {
         .await
 }
 
-#[allow(clippy::print_stdout)]
 async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
     if let Database::Sqlite(path) = config.database() {
         anyhow::ensure!(
@@ -200,14 +216,14 @@ async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
     let mut good = true;
     for report in &reports {
         match &report.fault {
-            None => println!("{}: {}", report.did, extent(report)),
+            None => say_line!("{}: {}", report.did, extent(report)),
             Some(fault) => {
                 good = false;
-                println!("{}: BROKEN behind record {}: {fault}", report.did, report.head.sequence);
+                say_line!("{}: BROKEN behind record {}: {fault}", report.did, report.head.sequence);
             }
         }
     }
-    println!(
+    say_line!(
         "{}",
         if good {
             "The audit log verifies."
@@ -237,19 +253,42 @@ fn extent(report: &audit::ChainReport) -> String {
     )
 }
 
-#[allow(clippy::print_stdout)]
-fn print_config(config: &Config, command: &ConfigCommand) -> Result<bool> {
+fn print_config(config: &Config, warnings: &[String], command: &ConfigCommand) -> Result<bool> {
     match command {
-        ConfigCommand::Check => println!("The configuration is valid."),
+        ConfigCommand::Check => {
+            warnings.iter().for_each(|warning| complain!("warning: {warning}"));
+            say_line!("The configuration is valid.");
+        }
         // Handled before there is a configuration.
-        ConfigCommand::Reference => {}
+        ConfigCommand::Reference | ConfigCommand::Categories => {}
         ConfigCommand::Print => return print(&config.shown()),
     }
     Ok(true)
 }
 
 fn print(text: &str) -> Result<bool> {
-    use std::io::Write as _;
-    std::io::stdout().write_all(text.as_bytes()).context("cannot print")?;
+    say!("{text}");
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn variables_of_the_commands_are_known_to_the_configuration() {
+        fn visit(command: &clap::Command) {
+            for variable in command.get_arguments().filter_map(clap::Arg::get_env) {
+                let name = variable.to_str().unwrap();
+                assert!(
+                    config::environment::OTHERS.contains(&name),
+                    "{name} would be taken for a mistake"
+                );
+            }
+            command.get_subcommands().for_each(visit);
+        }
+        visit(&Cli::command());
+    }
 }

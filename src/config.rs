@@ -1,29 +1,39 @@
 //! The configuration: defaults, file, environment, in this order; checked as a whole.
 //!
-//! `config/default.toml` documents every key. Unknown keys are errors.
+//! `config/default.toml` documents every key. Unknown keys are errors. Each value is read as the kind that its default is.
+//! Files that settings name are read here, so that `conduit config check` and a start find the same faults.
 
+mod categories;
 mod dashboard;
 mod database;
-mod environment;
+pub(crate) mod environment;
+mod files;
+mod layers;
 mod limits;
 mod receipts;
 mod reference;
 mod replay;
 mod retention;
 mod server;
+mod suggest;
 mod telemetry;
+mod value;
 
 use std::path::{Path, PathBuf};
 
 use conduit_actors::limits::Limits;
 use serde::{Deserialize, Serialize};
 
+use self::environment::Variables;
+use self::layers::Layers;
 use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
 pub use dashboard::DashboardConfig;
 pub use database::Database;
-use database::{is_postgres, is_well_formed, root_certificates, without_password};
+pub(crate) use database::connect_options;
+use database::{is_postgres, without_password};
 pub use receipts::ReceiptsConfig;
+pub use categories::categories;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
@@ -147,37 +157,30 @@ section! {
 
 impl Config {
     /// Reads the configuration: defaults, then `file` (or the one that `CONDUIT_CONFIG` names), then the environment.
+    /// Warnings come with it: they say what has no effect, or another effect than it seems.
     ///
     /// # Errors
-    /// [`ConfigError`], naming the key and where it came from.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let invalid = |error: config::ConfigError| ConfigError::Invalid(error.to_string());
-        let mut builder =
-            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
-        let named = file
-            .map(Path::to_owned)
-            .or_else(|| std::env::var_os("CONDUIT_CONFIG").map(PathBuf::from));
-        if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-            builder = builder.add_source(config::File::from(path).format(config::FileFormat::Toml));
+    /// [`ConfigError`], naming each key and where it came from.
+    pub fn load(file: Option<&Path>) -> Result<(Self, Vec<String>), ConfigError> {
+        let variables = Variables::of_process();
+        let mut layers = Layers::over(DEFAULTS)?;
+        if let Some(path) = file.or_else(|| variables.config_file()) {
+            layers.file(path);
         }
-        builder = builder.add_source(
-            config::Environment::with_prefix("CONDUIT")
-                .prefix_separator("__")
-                .separator("__")
-                .try_parsing(true)
-                .list_separator(",")
-                .with_list_parse_key("server.trusted_proxies")
-                .ignore_empty(true),
-        );
-        for (key, value) in environment::short(|name| std::env::var(name).ok())? {
-            builder = builder.set_override(key, value).map_err(invalid)?;
-        }
-        let config: Self = builder
-            .build()
-            .and_then(config::Config::try_deserialize)
-            .map_err(invalid)?;
+        variables.add_to(&mut layers);
+        let (config, mut warnings) = layers.finish()?;
         config.check()?;
-        Ok(config)
+        warnings.extend(config.warnings());
+        Ok((config, warnings))
+    }
+
+    /// Returns what works, but not as it seems.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        self.server.warn(&mut warnings);
+        database::warn(&self.storage.database_url, &mut warnings);
+        warnings
     }
 
     /// Checks ranges; names all that is wrong at once.
@@ -261,20 +264,17 @@ impl Config {
         if !token.is_empty() && token.len() < 16 {
             wrong.push("storage.admin_token must have 16 characters or more".to_owned());
         }
+        if token.chars().any(char::is_control) {
+            wrong.push("storage.admin_token must have no line breaks or other control characters".to_owned());
+        }
         if !matches!(self.logging.format.as_str(), "" | "text" | "json") {
             wrong.push("logging.format must be text or json".to_owned());
         }
-        let url = &self.storage.database_url;
-        if !url.is_empty() && !url.starts_with("sqlite:") && !is_postgres(url) {
-            wrong.push("storage.database_url must begin with sqlite: or postgresql://".to_owned());
+        if let Err(error) = crate::logging::filter(&self.logging.filter) {
+            wrong.push(error);
         }
-        // Never shown with what is wrong with it: it may have a password in it.
-        if is_postgres(url) && !is_well_formed(url) {
-            wrong.push("storage.database_url is not a well-formed URL".to_owned());
-        }
-        if let Some(Err(error)) = root_certificates(url).map(|file| authorities(&file)) {
-            wrong.push(format!("sslrootcert in storage.database_url: {error}"));
-        }
+        database::check(&self.storage.database_url, &mut wrong);
+        files::check(&self.storage, &self.taxonomy, &mut wrong);
         if wrong.is_empty() {
             Ok(())
         } else {
@@ -301,10 +301,7 @@ impl Config {
         if is_postgres(url) {
             return Database::Postgres(url.to_owned());
         }
-        let path = url
-            .strip_prefix("sqlite://")
-            .or_else(|| url.strip_prefix("sqlite:"))
-            .unwrap_or_default();
+        let path = database::sqlite_path(url);
         Database::Sqlite(if path.is_empty() {
             self.storage.data_dir.join("conduit.db")
         } else {

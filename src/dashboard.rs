@@ -21,6 +21,7 @@ mod editor;
 mod event;
 mod events;
 mod fields;
+mod filters;
 mod guard;
 mod integration;
 mod integrations;

@@ -8,7 +8,9 @@
 //! - Keys are never compared across controllers.
 //! - A claim is kept until no unprocessed event can fall into its window.
 
+mod eviction;
 mod failover;
+mod marks;
 mod memory;
 mod redis;
 mod server;
@@ -19,6 +21,7 @@ use std::time::Duration;
 use conduit_actors::ids::{ControllerId, EventId};
 use conduit_actors::ports::{Claim, DedupWindow};
 
+pub use eviction::Eviction;
 pub use failover::{FailoverWindow, RedisAway};
 pub use memory::{MemoryWindow, MemoryWindowReport};
 pub use redis::RedisWindow;
@@ -103,6 +106,22 @@ impl DedupWindows {
     #[must_use]
     pub fn is_redis_away(&self) -> bool {
         matches!(self.place(), DedupPlace::InProcessUntilRedisIsBack(_))
+    }
+
+    /// By which policy Redis may evict claims; `None`: it does not, or there is no Redis.
+    #[must_use]
+    pub fn eviction(&self) -> Option<Eviction> {
+        self.redis.as_ref()?.eviction()
+    }
+
+    /// Says where claims are decided, and what may become of them there.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let place = self.place();
+        match self.eviction() {
+            Some(eviction) if place == DedupPlace::Redis => format!("{place}; {eviction}"),
+            _ => place.to_string(),
+        }
     }
 
     /// How often Redis went away since the start.

@@ -41,6 +41,8 @@ mod error;
 mod index;
 mod keeper;
 mod past;
+mod record;
+mod recovered;
 mod report;
 mod retained;
 mod segments;
@@ -68,6 +70,8 @@ pub use error::OpenError;
 use index::{Index, Run};
 use keeper::Keeper;
 pub use past::{Past, PastFilter, Step};
+pub use record::{JournalRecord, Noted};
+pub use recovered::{Findings, Recovered, Sides};
 pub use report::{JournalMeters, JournalReport};
 use retained::Retained;
 pub use retained::Retention;
@@ -135,8 +139,7 @@ pub struct WalJournal {
 }
 
 impl WalJournal {
-    /// Opens the journal: reads what is there, against the store's committed checkpoints, and starts the writer.
-    /// Streams of controllers without a data key are those of deleted ones, and are dropped.
+    /// Opens the journal whatever is in it, see [`Recovered`].
     ///
     /// # Errors
     /// [`OpenError`].
@@ -147,23 +150,25 @@ impl WalJournal {
         listener: Arc<dyn BacklogListener>,
         fatal: Fatal,
     ) -> Result<Self, OpenError> {
-        let segments = Segments::open(&options.dir)?;
-        let mut index = Index::new(checkpoints);
-        let mut newest = None;
-        let mut contents: BTreeMap<u64, Contents> = BTreeMap::new();
-        segments.recover(|segment, lsn, record| {
-            let batch = Batch::parse(record).map_err(|what| OpenError::Damaged {
-                place: format!("{}, offset {lsn}", segments::file_name(segment)),
-                what: what.to_owned(),
-            })?;
-            newest = newest.max(batch.events().map(|entry| entry.event).max());
-            let known = contents.entry(segment).or_default();
-            for entry in batch.events() {
-                known.note(entry.event.received_at());
-                known.controllers.insert(entry.controller);
-            }
-            index.recover(segment, lsn, &batch, &|controller| knows(&keyring, controller))
-        })?;
+        Recovered::read(options, keyring, checkpoints)?.start(None, listener, fatal)
+    }
+
+    fn start(
+        recovered: Recovered,
+        record: Option<JournalRecord>,
+        listener: Arc<dyn BacklogListener>,
+        fatal: Fatal,
+    ) -> Result<Self, OpenError> {
+        let Recovered {
+            options,
+            keyring,
+            index,
+            segments,
+            contents,
+            newest_event,
+            ..
+        } = recovered;
+        segments.begin_first()?;
         let retained = Retained::open(&options.dir, options.retention)?;
         let shared = Arc::new(Shared {
             index: Mutex::new(index),
@@ -180,8 +185,8 @@ impl WalJournal {
         });
         shared.reclaim();
         let (queue, waiting) = mpsc::channel(shared.options.max_waiting);
-        let ids = EventIds::after(newest);
-        let writer = writer::Writer::new(Arc::clone(&shared), listener, fatal, Epoch::generate(), ids);
+        let ids = EventIds::after(newest_event);
+        let writer = writer::Writer::new(Arc::clone(&shared), listener, fatal, Epoch::generate(), ids, record);
         let no_thread = |error: std::io::Error| OpenError::Disk {
             dir: shared.options.dir.clone(),
             cause: error.to_string(),

@@ -67,6 +67,13 @@ impl Keyring {
         &self.master
     }
 
+    /// Tells this master key from another one, and nothing else of it.
+    #[must_use]
+    pub fn key_check(&self) -> [u8; 32] {
+        let nobody = ControllerId::from_uuid(uuid::Uuid::nil());
+        self.master.derive("key-check", nobody, 1)
+    }
+
     /// What vouches for the anchor of a controller's audit chain: who has the database alone cannot make one.
     #[must_use]
     pub fn vouch(&self, controller: ControllerId, anchor: ChainHead) -> [u8; 32] {

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -15,6 +15,7 @@ use rand::RngCore as _;
 use zeroize::Zeroizing;
 
 use crate::config::StorageConfig;
+use crate::files::read_text;
 
 /// What a credential is for; its text begins with this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,71 +69,86 @@ impl SecretError {
     }
 }
 
-/// Makes the data directory, for its owner only, and locks it: one process at a time.
-///
-/// # Errors
-/// [`SecretError`] if it cannot be made, or another process has it.
-pub fn lock_data_dir(dir: &Path) -> Result<File, SecretError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|error| SecretError::new(dir, error))?;
-    let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|error| SecretError::new(&path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(SecretError::new(
-            dir,
-            "another conduit process uses this data directory: stop it, or name another",
-        )),
-        Err(fs::TryLockError::Error(error)) => Err(SecretError::new(&path, error)),
+/// The master key, and whether it is in its file yet.
+pub(crate) struct MasterKeyFile {
+    /// The key.
+    pub(crate) key: MasterKey,
+    /// One that was made just now, as text, and the file that it is for.
+    made: Option<(PathBuf, Zeroizing<String>)>,
+}
+
+impl MasterKeyFile {
+    /// Whether the key was made just now.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.made.is_some()
+    }
+
+    /// Writes a key that was made just now to its file.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub(crate) fn keep(&self) -> Result<(), SecretError> {
+        let Some((path, text)) = &self.made else {
+            return Ok(());
+        };
+        write_secret(path, text)?;
+        tracing::warn!(
+            path = %path.display(),
+            "generated a master key: copy it to a safe place; for production, keep it elsewhere and name it in \
+             CONDUIT_MASTER_KEY_FILE"
+        );
+        Ok(())
+    }
+
+    /// Why a key that was made just now cannot serve: `what` was made with another one.
+    pub(crate) fn lost(&self, what: &str) -> SecretError {
+        let path = self.made.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
+        lost(&path, what)
     }
 }
 
-/// The master key: from the file that is named, or from the data directory, generated there the first time.
+fn lost(path: &Path, what: &str) -> SecretError {
+    let what = format!(
+        "is missing, but there is {what} that was made with it: restore the key, or name its file in CONDUIT_MASTER_KEY_FILE"
+    );
+    SecretError::new(path, what)
+}
+
+/// The master key: from the file that is named, or from the data directory. The first time, one is made, which
+/// [`MasterKeyFile::keep`] writes once it is known that there is nothing that was made with another one.
 ///
 /// # Errors
 /// [`SecretError`].
-pub fn master_key(storage: &StorageConfig) -> Result<MasterKey, SecretError> {
+pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, SecretError> {
     let named = !storage.master_key_file.as_os_str().is_empty();
     let path = if named {
         storage.master_key_file.clone()
     } else {
         storage.data_dir.join("master.key")
     };
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => Zeroizing::new(text),
+    let (text, is_new) = match read_text(&path) {
+        Ok(text) => (Zeroizing::new(text), false),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
             // A key that is made anew beside a database would make all that is in it unreadable.
             if storage.data_dir.join("conduit.db").exists() {
-                let what = "is missing, but there is a database that was made with it: restore the key";
-                return Err(SecretError::new(&path, what));
+                return Err(lost(&path, "a database"));
             }
             let mut bytes = Zeroizing::new([0u8; 32]);
             rand::rng().fill_bytes(bytes.as_mut());
-            let text = Zeroizing::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-            write_secret(&path, &text)?;
-            tracing::warn!(
-                path = %path.display(),
-                "generated a master key: copy it to a safe place; for production, keep it elsewhere and name it in \
-                 CONDUIT_MASTER_KEY_FILE"
-            );
-            text
+            let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            (Zeroizing::new(text), true)
         }
         Err(error) => return Err(SecretError::new(&path, error)),
     };
-    parse_key(text.trim()).map(MasterKey::new).ok_or_else(|| {
+    let key = parse_key(text.trim()).map(MasterKey::new).ok_or_else(|| {
         SecretError::new(
             &path,
             "must hold 32 bytes, as 64 hexadecimal digits or in base64 (44 characters)",
         )
+    })?;
+    Ok(MasterKeyFile {
+        key,
+        made: is_new.then_some((path, text)),
     })
 }
 
@@ -145,7 +161,7 @@ pub fn admin_token(storage: &StorageConfig) -> Result<Secret, SecretError> {
         return Ok(Secret::new(storage.admin_token.clone()));
     }
     let path = storage.data_dir.join("admin.token");
-    match fs::read_to_string(&path) {
+    match read_text(&path) {
         Ok(text) if !text.trim().is_empty() => Ok(Secret::new(text.trim().to_owned())),
         Ok(_) => Err(SecretError::new(
             &path,
@@ -161,39 +177,24 @@ pub fn admin_token(storage: &StorageConfig) -> Result<Secret, SecretError> {
     }
 }
 
-/// A name for this process's journal, kept with it.
-///
-/// # Errors
-/// [`SecretError`].
-pub fn node_id(dir: &Path) -> Result<String, SecretError> {
-    let path = dir.join("node.id");
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let id = uuid::Uuid::now_v7().to_string();
-            write_secret(&path, &id)?;
-            Ok(id)
-        }
-        Err(error) => Err(SecretError::new(&path, error)),
-    }
-}
-
 /// Written beside, synced, then renamed: a crash leaves the old file or the new one.
 pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), SecretError> {
-    let write = || -> io::Result<()> {
-        let beside = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&beside)?;
-        writeln!(file, "{text}")?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
-    };
-    write().map_err(|error| SecretError::new(path, error))
+    write_durably(path, text).map_err(|error| SecretError::new(path, error))
+}
+
+/// As [`write_secret`].
+pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&beside)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 fn parse_key(text: &str) -> Option<[u8; 32]> {

@@ -1,9 +1,10 @@
 //! The composition root: starts everything, in an order that matters, and stops it in reverse.
 //!
-//! 1. The data directory is locked, the keys are read: nothing works without them.
+//! 1. The data directory and an SQLite file are locked, the keys are read: nothing works without them.
 //! 2. The store opens and brings its schema up to date.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
-//! 4. The journal opens against the store's checkpoints: it needs the data keys to know whose events it has.
+//! 4. The journal is read against the store's checkpoints: it needs the data keys to know whose events it has. If it belongs to
+//!    the database (`instance.rs`), it opens.
 //! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
 //! 6. The shards start and take up the journal's backlog.
 //! 7. The directory follows what other nodes change, replays that were interrupted are taken up, and the use of
@@ -11,9 +12,9 @@
 //! 8. What is old enough is deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
+mod reload;
 mod stop;
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +22,22 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use anyhow::{Context as _, Result};
 use conduit_actors::ids::{EventId, Timestamp};
+use conduit_actors::links::MasterKey;
 use conduit_actors::mapping::DedupDefaults;
 use conduit_actors::ports::StoreError;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
-use conduit_actors::taxonomy::Taxonomy;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Database, or_cores};
+use crate::config::ConfigError;
 use crate::credentials;
 use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
-use crate::journal::{JournalOptions, WalJournal};
+use crate::instance::hold::{self, DatabaseLock, Locks};
+use crate::instance::{self, Found, Home, Presence};
+use crate::journal::{JournalOptions, JournalRecord, Recovered, WalJournal};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
@@ -41,10 +45,13 @@ use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
+use crate::{descriptors, logging, permissions};
 use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
 use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
+pub(crate) use reload::{Hangups, withstand_signals};
+use reload::Reloading;
 use stop::Signals;
 
 /// A running Conduit.
@@ -64,20 +71,34 @@ pub struct Running {
     retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
     sweeping: JoinHandle<()>,
-    _lock: File,
+    read: Config,
+    certificate: Option<Arc<ServerCertificate>>,
+    presence: Presence,
+    _locks: Locks,
+    /// Freed once the database is closed.
+    _database_lock: Option<DatabaseLock>,
 }
 
-/// Opens the store for a command that serves nothing.
+/// Opens the store for a command that serves nothing. It makes no keys and leaves nothing in the data directory.
 ///
 /// # Errors
 /// What is missing or wrong, and where.
 pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
-    let keyring = Arc::new(Keyring::new(secrets::master_key(&config.storage)?));
-    let node = secrets::node_id(&config.storage.data_dir)?;
+    let master = secrets::master_key(&config.storage)?;
+    if master.is_new() {
+        return Err(master.lost("a database").into());
+    }
+    let node = Found::read(&config.storage.data_dir)?.node.unwrap_or_default();
+    open_store_as(config, &node, master.key).await
+}
+
+/// Opens the store for the journal `node`.
+async fn open_store_as(config: &Config, node: &str, master: MasterKey) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
+    let keyring = Arc::new(Keyring::new(master));
     let database = config.database();
     let keys = Arc::clone(&keyring);
     let store: Result<Arc<dyn Store>, StoreError> = match &database {
-        Database::Sqlite(path) => SqliteStore::open(path, &node, keys)
+        Database::Sqlite(path) => SqliteStore::open(path, node, keys)
             .await
             .map(|store| Arc::new(store) as _),
         Database::Postgres(url) => {
@@ -85,7 +106,7 @@ pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>
                 max_connections: config.storage.max_connections,
                 ..PostgresOptions::default()
             };
-            let opened = PostgresStore::open(url, &node, keys, options).await;
+            let opened = PostgresStore::open(url, node, keys, options).await;
             opened.map(|store| Arc::new(store) as _)
         }
     };
@@ -95,27 +116,50 @@ pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>
     ))
 }
 
+/// Opens the store of a server. A master key is made with the first start only: a database that has controllers was made with
+/// another one.
+pub(crate) async fn open_own_store(config: &Config, home: &Home) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
+    let master = secrets::master_key(&config.storage)?;
+    if master.is_new() && home.instance.is_some() {
+        return Err(master.lost("a database").into());
+    }
+    let (store, keyring) = open_store_as(config, home.node(), master.key.clone()).await?;
+    if master.is_new() && (store.instance().await?.is_some() || !store.controllers().await?.is_empty()) {
+        store.close().await;
+        return Err(master.lost("a database").into());
+    }
+    master.keep()?;
+    Ok((store, keyring))
+}
+
 /// Starts everything.
 ///
 /// # Errors
 /// What is missing or wrong, and where.
-pub async fn start(config: Config) -> Result<Running> {
+pub async fn start(mut config: Config) -> Result<Running> {
     install_panic_hook();
-    let lock = secrets::lock_data_dir(&config.storage.data_dir)?;
-    let admin_token = secrets::admin_token(&config.storage)?;
-    let (store, keyring) = open_store(&config).await?;
+    let read = config.clone();
+    limit_connections(&mut config)?;
+    permissions::restrict_new_files();
+    let locks = hold::lock_data_dir(&config.storage.data_dir)?;
+    permissions::mend(&config);
+    let home = Home::open(&config)?;
+    let database_lock = lock_database(&config)?;
+    let (store, keyring) = open_own_store(&config, &home).await?;
     let directory = load_directory(&config, &*store, &keyring).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
+    let (recovered, record) = recover_journal(&config, &home, &*store, &keyring).await?;
+    let presence = Presence::begin(&config, &home, store.clone()).await?;
+    let admin_token = secrets::admin_token(&config.storage)?;
     let notary = start_notary(&config, &*store).await?;
-    let journal = open_journal(&config, &*store, &keyring, &backlogs, notary).await?;
+    let journal = start_journal(recovered, record, &backlogs, notary)?;
     warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
-    let node = secrets::node_id(&config.storage.data_dir)?;
-    let tracer = Tracer::start(&config.telemetry, &node).map_err(anyhow::Error::msg)?;
+    let tracer = Tracer::start(&config.telemetry, home.node()).map_err(anyhow::Error::msg)?;
     let ports = Ports {
         directory: directory.clone(),
         journal: journal.clone(),
@@ -129,10 +173,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let listen = config.server.listen;
     let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
-    let public_url = match config.server.public_url.trim_end_matches('/') {
-        "" => format!("{}://{address}", config.server.scheme()),
-        url => url.to_owned(),
-    };
+    let public_url = config.server.base_url(address);
     let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let app = Arc::new(App::new(http::Parts {
         public_url,
@@ -172,9 +213,11 @@ pub async fn start(config: Config) -> Result<Running> {
     });
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
-    if let Some(certificate) = certificate {
-        tokio::task::spawn_local(certificate.follow());
+    if let Some(certificate) = &certificate {
+        tokio::task::spawn_local(Arc::clone(certificate).follow());
     }
+    tokio::task::spawn_local(logging::report_losses());
+    tokio::task::spawn_local(presence.clone().keep(end));
     tracing::info!(%address, scheme = app.config.server.scheme(), "listening");
     Ok(Running {
         address,
@@ -190,18 +233,33 @@ pub async fn start(config: Config) -> Result<Running> {
         retaining,
         pruning,
         sweeping,
-        _lock: lock,
+        read,
+        certificate,
+        presence,
+        _locks: locks,
+        _database_lock: database_lock,
     })
 }
 
-async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyring>) -> Result<Arc<LiveDirectory>> {
-    let file = &config.taxonomy.file;
-    let taxonomy = if file.as_os_str().is_empty() {
-        Taxonomy::bundled()
-    } else {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Taxonomy::parse(&text).with_context(|| file.display().to_string())?
-    };
+/// Connections are as many as the system's limit of open files leaves.
+fn limit_connections(config: &mut Config) -> Result<(), descriptors::TooFew> {
+    let limit = descriptors::raise_limit();
+    let configured = config.server.max_connections;
+    let most = descriptors::connections_per_thread(config, limit)?;
+    if most < configured {
+        tracing::info!(
+            open_files = limit.unwrap_or_default(),
+            connections_per_thread = most,
+            configured,
+            "fewer connections than server.max_connections: the system's limit of open files leaves no more"
+        );
+    }
+    config.server.max_connections = most;
+    Ok(())
+}
+
+pub(crate) async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyring>) -> Result<Arc<LiveDirectory>> {
+    let taxonomy = config.taxonomy.read().map_err(anyhow::Error::msg)?;
     let defaults = DedupDefaults {
         window_seconds: config.dedup.window_seconds,
     };
@@ -231,13 +289,28 @@ async fn start_notary(config: &Config, store: &dyn Store) -> Result<Option<Notar
     Ok(Some(notary))
 }
 
-async fn open_journal(
+/// Locks the database for this process, if it is a file.
+pub(crate) fn lock_database(config: &Config) -> Result<Option<DatabaseLock>> {
+    match config.database() {
+        Database::Sqlite(path) => Ok(Some(hold::lock_database(&path)?)),
+        Database::Postgres(_) => Ok(None),
+    }
+}
+
+/// Reads the journal, and sees that it belongs to the database before anything in it is changed.
+async fn recover_journal(
     config: &Config,
+    home: &Home,
     store: &dyn Store,
     keyring: &Arc<Keyring>,
-    backlogs: &Arc<Backlogs>,
-    notary: Option<Notary>,
-) -> Result<Arc<WalJournal>> {
+) -> Result<(Recovered, JournalRecord)> {
+    let recovered = read_journal(config, store, keyring).await?;
+    let record = instance::admit(home, config, store, keyring, recovered.findings()).await?;
+    Ok((recovered, record))
+}
+
+/// Reads the journal against the store's checkpoints.
+pub(crate) async fn read_journal(config: &Config, store: &dyn Store, keyring: &Arc<Keyring>) -> Result<Recovered> {
     let checkpoints = store.checkpoints().await?;
     let options = JournalOptions {
         dir: config.storage.data_dir.join("journal"),
@@ -248,16 +321,20 @@ async fn open_journal(
         batch_events: config.journal.batch_events,
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
-        notary,
+        notary: None,
         retention: config.retention.of_payloads(),
     };
-    let fatal = Box::new(|what: &str| {
-        tracing::error!("{what}");
-        // Nothing may run on that could acknowledge an event: not even destructors.
-        #[allow(clippy::disallowed_methods)]
-        std::process::exit(1);
-    });
-    let journal = WalJournal::open(options, Arc::clone(keyring), &checkpoints, backlogs.clone(), fatal)?;
+    Ok(Recovered::read(options, Arc::clone(keyring), &checkpoints)?)
+}
+
+fn start_journal(
+    mut recovered: Recovered,
+    record: JournalRecord,
+    backlogs: &Arc<Backlogs>,
+    notary: Option<Notary>,
+) -> Result<Arc<WalJournal>> {
+    recovered.attest_with(notary);
+    let journal = recovered.start(Some(record), backlogs.clone(), Box::new(|what: &str| end(what)))?;
     let report = journal.report();
     tracing::info!(
         segments = report.segments,
@@ -266,6 +343,14 @@ async fn open_journal(
         "journal opened"
     );
     Ok(Arc::new(journal))
+}
+
+/// Ends the process where it is.
+fn end(what: &str) {
+    tracing::error!("{what}");
+    // Nothing may run on that could acknowledge an event: not even destructors.
+    #[allow(clippy::disallowed_methods)]
+    std::process::exit(1);
 }
 
 /// Claims matter as far back as the longest window before the oldest event that is not processed yet.
@@ -326,7 +411,21 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
 }
 
 impl Running {
-    /// Waits for SIGTERM or SIGINT, or for the server to end by itself.
+    /// Reads the configuration again at each SIGHUP, by `load`, and puts in force what can change while serving.
+    pub(crate) fn reload_at(
+        &self,
+        hangups: Hangups,
+        load: impl Fn() -> Result<Config, ConfigError> + Send + Sync + 'static,
+    ) {
+        let reloading = Reloading {
+            load: Arc::new(load),
+            before: self.read.clone(),
+            certificate: self.certificate.clone(),
+        };
+        tokio::task::spawn_local(reloading.follow(hangups));
+    }
+
+    /// Waits for SIGTERM, SIGINT or SIGQUIT, or for the server to end by itself.
     ///
     /// # Errors
     /// The server's.

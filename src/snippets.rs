@@ -101,6 +101,11 @@ pub fn snippet(language: Language, webhook_url: &str, event: &Value) -> Snippet 
     }
 }
 
+/// An event as JSON over several lines, in which nothing hides, or turns the direction of reading.
+pub(crate) fn event_text(event: &Value) -> String {
+    json(event, Literal::Json)
+}
+
 const CURL: &str = include_str!("snippets/sender.sh");
 const PYTHON: &str = include_str!("snippets/sender.py");
 const NODE: &str = include_str!("snippets/sender.mjs");

@@ -4,10 +4,12 @@
 //! that it needs, `conduit_actors::ports::PipelineStore`; the rest serves management and queries.
 //! Times are milliseconds since 1970-01-01; lists are newest first and paged by the last id seen.
 
+mod attention;
 mod chains;
 mod changes;
 mod credentials;
 mod history;
+mod membership;
 mod payloads;
 mod postgres;
 mod receipt_keys;
@@ -30,8 +32,10 @@ use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 
+pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
@@ -266,6 +270,8 @@ pub trait Store:
     + Retained
     + RetiredLinks
     + History
+    + Membership
+    + Attention
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;

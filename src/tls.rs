@@ -6,8 +6,11 @@ mod server;
 
 use std::path::Path;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
+
+use crate::files;
 
 pub use server::{CertificateFiles, ServerCertificate};
 
@@ -17,7 +20,7 @@ pub use server::{CertificateFiles, ServerCertificate};
 /// It cannot be read, or holds no certificate.
 pub fn authorities(file: &Path) -> Result<Vec<u8>, String> {
     let name = file.display();
-    let pem = std::fs::read(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    let pem = read_pem(file)?;
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         certificate.map_err(|error| format!("{name} is no file of certificates in PEM: {error}"))?;
@@ -27,6 +30,27 @@ pub fn authorities(file: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("{name} holds no certificate in PEM"));
     }
     Ok(pem)
+}
+
+/// Reads a file of PEM, behind its byte order mark.
+fn read_pem(file: &Path) -> Result<Vec<u8>, String> {
+    let name = file.display();
+    let pem = std::fs::read(file).map_err(|error| format!("cannot read {name}: {error}"))?;
+    if files::is_utf16(&pem) {
+        return Err(format!("{name} is UTF-16: save it as UTF-8"));
+    }
+    Ok(files::without_mark(&pem).to_vec())
+}
+
+/// Sees that a file holds a private key, as PEM without a password.
+///
+/// # Errors
+/// It does not. Nothing of the key is shown.
+pub fn private_key(file: &Path) -> Result<(), String> {
+    let pem = Zeroizing::new(read_pem(file)?);
+    PrivateKeyDer::from_pem_slice(&pem)
+        .map(drop)
+        .map_err(|_| format!("{} holds no private key in PEM without a password", file.display()))
 }
 
 /// An error's text, with what to do about it where a certificate is at fault. `setting` names the authorities that are
@@ -63,6 +87,7 @@ mod tests {
         let file = dir.path().join("ca.pem");
         assert!(authorities(&file).unwrap_err().contains("cannot read"));
         for (text, expected) in [
+            ("\u{FEFF}", "holds no certificate"),
             ("", "holds no certificate"),
             ("-----BEGIN CERTIFICATE-----\n!", "no file of certificates"),
         ] {

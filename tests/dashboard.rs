@@ -1,6 +1,7 @@
 //! The dashboard, in a real browser.
 
 mod access;
+mod bidi;
 pub mod browser;
 mod editor;
 mod hostile;

@@ -128,3 +128,47 @@ fn two_nodes_see_each_others_claims() {
         redis.go_on();
     });
 }
+
+#[test]
+fn a_redis_that_was_emptied_is_noticed_before_a_repeat_passes() {
+    let redis = Redis::start();
+    block_on(async {
+        let (window, idle) = (failover(&redis, TIMEOUT).await, failover(&redis, TIMEOUT).await);
+        let controller = ControllerId::generate();
+        let (first, idles) = (claim(1, at(1)), claim(2, at(1)));
+        assert_eq!(decide(&window, controller, &[first]).await, [Verdict::First]);
+        assert_eq!(decide(&idle, controller, &[idles]).await, [Verdict::First]);
+        for round in 1..=3 {
+            assert_eq!(redis.text(&["FLUSHALL"]).trim(), "OK");
+            let repeat = decide(&window, controller, &[claim(1, at(2))]).await;
+            assert_eq!(repeat, [Verdict::DuplicateOf(first.event)], "{round}");
+            assert_eq!(window.departures(), round);
+            // A node that claims nothing notices as well, and writes down what it knows.
+            wait_for("the idle node to notice", || (idle.departures() == round).then_some(()));
+            wait_until_back(&window);
+            wait_until_back(&idle);
+            let repeat = decide(&window, controller, &[claim(2, at(3))]).await;
+            assert_eq!(repeat, [Verdict::DuplicateOf(idles.event)], "{round}");
+        }
+        // The mark alone is evidence enough, too.
+        let mark = format!("conduit:{{{controller}}}:e");
+        assert_eq!(redis.text(&["DEL", &mark]).trim(), "1");
+        let repeat = decide(&window, controller, &[claim(1, at(4))]).await;
+        assert_eq!(repeat, [Verdict::DuplicateOf(first.event)]);
+        assert_eq!(window.departures(), 4);
+    });
+}
+
+#[test]
+fn a_policy_that_evicts_claims_is_noticed() {
+    let redis = Redis::with(&["--maxmemory-policy", "allkeys-lru"]);
+    block_on(async {
+        let window = failover(&redis, TIMEOUT).await;
+        let eviction = window.eviction().unwrap();
+        assert_eq!((eviction.policy.as_str(), eviction.is_limited), ("allkeys-lru", false));
+        redis.text(&["CONFIG", "SET", "maxmemory", "64mb"]);
+        assert!(failover(&redis, TIMEOUT).await.eviction().unwrap().is_limited);
+        redis.text(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+        assert_eq!(failover(&redis, TIMEOUT).await.eviction(), None);
+    });
+}

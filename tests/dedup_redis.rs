@@ -67,3 +67,23 @@ fn repeats_are_caught_in_redis_and_it_starts_without_it() {
     assert_eq!(send(&conduit).2, json!(first));
     assert_eq!(changes(&conduit), (1, 1));
 }
+
+#[test]
+fn an_emptied_redis_lets_no_repeat_pass_and_one_that_evicts_is_warned_of() {
+    let redis = Redis::with(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]);
+    let conduit = conduit(&redis, "1000");
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    assert!(
+        conduit
+            .readiness()
+            .is_degraded("dedup", "noeviction, it is allkeys-lru")
+    );
+    assert_eq!(conduit.log_lines("noeviction, it is allkeys-lru").len(), 1);
+    let first = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    assert_eq!(shop.outcome(&conduit, &first)["status"], "processed");
+    assert_eq!(redis.text(&["FLUSHALL"]).trim(), "OK");
+    let again = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    assert_eq!(shop.outcome(&conduit, &again)["duplicateOf"], json!(first));
+    wait_for("Redis to have the claim again", || (redis.keys() == 1).then_some(()));
+    assert_eq!(conduit.log_lines("Redis has lost dedup windows").len(), 1);
+}

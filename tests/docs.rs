@@ -90,6 +90,14 @@ fn the_configuration_reference_is_what_the_program_prints() {
 }
 
 #[test]
+fn the_page_of_categories_is_what_the_program_prints() {
+    assert!(
+        printed(&["config", "categories"]) == include_str!("../docs/categories.md"),
+        "stale: run `conduit config categories >docs/categories.md`"
+    );
+}
+
+#[test]
 fn the_guide_has_every_error_as_the_api_has_it() {
     let document: Value = serde_json::from_str(&printed(&["openapi"])).unwrap();
     let table = section(INTEGRATION, "## Errors");
@@ -148,12 +156,25 @@ fn the_guide_has_every_code_of_mappings_and_events() {
     let of_mappings = codes(&["actors/src/mapping/check.rs"]);
     let of_events = codes(&[
         "actors/src/extract.rs",
+        "actors/src/identity.rs",
         "actors/src/stages/pii_extractor_actor.rs",
         "actors/src/taxonomy/normalise.rs",
         "actors/src/taxonomy/normalise",
         "actors/src/shard/dispatcher/settle.rs",
     ]);
     assert!(of_mappings.len() > 12 && of_events.len() > 20);
+    // Wherever else a notice is made, its code is among these, or is the edge's.
+    let mut files = Vec::new();
+    rust_files(&root().join("actors/src"), &mut files);
+    let is_code = |text: &&str| text.contains('_') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    for file in files.iter().filter(|file| !file.ends_with("tests.rs") && !file.ends_with("envelope.rs")) {
+        for call in source(file).split("Notice::new(").skip(1) {
+            let given = call.split(';').next().unwrap();
+            for code in given.split('"').filter(is_code) {
+                assert!(of_events.contains(code), "{}: {code} is in no table of docs/integration.md", file.display());
+            }
+        }
+    }
     for (heading, codes) in [("## Mappings", of_mappings), ("## What becomes of an event", of_events)] {
         let documented: BTreeSet<String> = first_cells(section(INTEGRATION, heading))
             .into_iter()
@@ -211,6 +232,15 @@ fn every_metric_is_documented() {
     let documented = first_cells(section(OPERATIONS, "## Metrics"));
     assert!(there.len() > 20, "{there:?}");
     assert_eq!(documented, there, "docs/operations.md, Metrics, and /metrics");
+}
+
+#[test]
+fn the_guide_has_the_limits_of_json() {
+    let event = section(INTEGRATION, "## The event");
+    let depth = conduit_actors::envelope::MAX_DEPTH.to_string();
+    for limit in [depth.as_str(), "RFC 7493", "surrogate", "byte order mark", "256 KiB"] {
+        assert!(event.contains(limit), "docs/integration.md, The event: {limit}");
+    }
 }
 
 /// What is logged under `conduit::supervision`: the start of each message, with its level.

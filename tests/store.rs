@@ -1,6 +1,7 @@
 //! The store's port: what each database must do, and does alike.
 
 mod activities;
+mod attention;
 mod credentials;
 mod events;
 mod histories;
@@ -57,6 +58,8 @@ conformance! {
         a_large_batch_of_many_controllers_goes_in_whole,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
+    attention:
+        what_ended_badly_is_counted_by_its_kind;
     kinds:
         events_of_a_kind_are_found_among_all_others,
         activities_of_a_kind_are_found_among_all_others;

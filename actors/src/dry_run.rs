@@ -11,6 +11,7 @@ use crate::event::{AcceptedEvent, JournaledEvent, Notice};
 use crate::extract::{ExtractContext, FieldTrace};
 use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT, respell};
 use crate::ids::{EventId, Sequence, SubjectId};
+use crate::mapping::Received;
 use crate::ports::{Claim, Integration, PipelineStore, StoreError};
 use crate::stages::{ExtractedEvent, Finding, Fitting, PiiExtractor};
 
@@ -61,6 +62,8 @@ pub struct DryRun {
     pub duplicate_of: Option<EventId>,
     /// Whom it would concern, if it fits the mapping.
     pub resolution: Option<Resolution>,
+    /// The names in it, beside those of the mapping.
+    pub received: Received,
 }
 
 /// Runs `event` under `integration`. `first` looks up who holds a claim already.
@@ -78,6 +81,7 @@ pub async fn dry_run(
     };
     let mapping = integration.mapping.event(&event.event_type);
     let fields = mapping.map_or_else(Vec::new, |mapping| mapping.trace(event.body.expose(), &context));
+    let received = integration.mapping.received(event.body.expose()).unwrap_or_default();
     let journaled = JournaledEvent {
         sequence: Sequence(0),
         journaled_at: event.id.received_at(),
@@ -99,6 +103,7 @@ pub async fn dry_run(
         extracted,
         duplicate_of,
         resolution,
+        received,
     })
 }
 

@@ -3,22 +3,17 @@
 //! One pass over the bytes, without building a tree. The body must be one JSON object (RFC 8259) in I-JSON's
 //! sense (RFC 7493): UTF-8, no lone surrogates, no name twice in an object, at any depth. `event` and
 //! `triggeredAt` must be there and right; every other field is the mapping's matter, later.
-//! Faults name everything that the sender can mend, and never repeat the body.
+//! Faults name everything that the sender can mend, and never repeat the body. A byte order mark before the object is
+//! skipped. Numbers may be of any size: whether one fits is a question of the fields that are mapped.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::event::Notice;
 use crate::ids::{EventType, Timestamp};
+use crate::json::{JsonFault, JsonFaultKind, Walk, without_mark};
 
 /// Objects and arrays within each other, at most.
 pub const MAX_DEPTH: usize = 64;
-/// Names in one object up to which a linear search for repeats is quickest.
-const FEW_NAMES: usize = 16;
 /// How far `triggeredAt` may lie ahead of the clock.
 const MAX_AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -38,6 +33,10 @@ pub struct EnvelopeFault(pub Vec<Notice>);
 impl EnvelopeFault {
     fn one(pointer: &str, code: &str, message: impl Into<String>) -> Self {
         Self(vec![Notice::new(pointer, code, message)])
+    }
+
+    fn not_an_object() -> Self {
+        Self::one("", "json_not_an_object", "the body must be one JSON object: {…}")
     }
 }
 
@@ -59,6 +58,46 @@ impl Envelope {
             _ => Err(EnvelopeFault(faults)),
         }
     }
+}
+
+/// Returns the type of an event that was accepted, however strict its `triggeredAt` would be taken today.
+#[must_use]
+pub fn accepted_event_type(body: &[u8]) -> Option<EventType> {
+    match scan(body).ok()?.event {
+        Field::Text(text) => text.parse().ok(),
+        Field::Missing | Field::NotText => None,
+    }
+}
+
+/// Checks a sample as the endpoint checks a body, but for its envelope.
+///
+/// # Errors
+/// What is wrong with it, in words; nothing of it is repeated.
+pub fn scan_sample(sample: &[u8]) -> Result<(), String> {
+    let wrong = |fault: EnvelopeFault| fault.0.first().map(|notice| notice.message.clone()).unwrap_or_default();
+    scan(sample).map(drop).map_err(wrong)
+}
+
+/// Returns a sample as a whole event: what is missing of its envelope is put before its members. The rest stays as it is
+/// written.
+///
+/// # Errors
+/// [`EnvelopeFault`], where no such addition makes an event of it.
+pub fn completed(sample: &[u8], event_type: Option<&str>, triggered_at: Timestamp) -> Result<Vec<u8>, EnvelopeFault> {
+    let fields = scan(sample)?;
+    let mut missing = Vec::new();
+    if let (Field::Missing, Some(event_type)) = (&fields.event, event_type) {
+        missing.push(format!("\"event\":{}", serde_json::Value::from(event_type)));
+    }
+    if fields.triggered_at == Field::Missing {
+        missing.push(format!("\"triggeredAt\":\"{triggered_at}\""));
+    }
+    let body = without_mark(sample);
+    let inside = body.iter().position(|byte| *byte == b'{').map_or(0, |start| start + 1);
+    let rest = body.get(inside..).unwrap_or_default();
+    let is_empty = rest.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'}');
+    let comma = if is_empty || missing.is_empty() { "" } else { "," };
+    Ok([b"{", missing.join(",").as_bytes(), comma.as_bytes(), rest].concat())
 }
 
 fn read_event_type(field: &Field<'_>, faults: &mut Vec<Notice>) -> Option<EventType> {
@@ -121,15 +160,8 @@ struct Fields<'a> {
     triggered_at: Field<'a>,
 }
 
-/// What the walk found that serde's errors cannot carry.
-#[derive(Default)]
-struct Findings {
-    repeated: Option<String>,
-    too_deep: bool,
-    not_an_object: bool,
-}
-
 fn scan(body: &[u8]) -> Result<Fields<'_>, EnvelopeFault> {
+    let body = without_mark(body);
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(EnvelopeFault::one(
             "",
@@ -138,296 +170,64 @@ fn scan(body: &[u8]) -> Result<Fields<'_>, EnvelopeFault> {
         ));
     }
     let Ok(text) = std::str::from_utf8(body) else {
-        return Err(EnvelopeFault::one("", "json_invalid", "the body is not UTF-8"));
+        return Err(EnvelopeFault::one("", "json_invalid", not_utf8(body)));
     };
-    let mut findings = Findings::default();
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let scanned = Root {
-        findings: &mut findings,
-    }
-    .deserialize(&mut reader)
-    .and_then(|fields| {
-        reader.end()?;
-        Ok(fields)
-    });
-    scanned.map_err(|error| findings.explain(&error, text))
-}
-
-impl Findings {
-    /// serde's own message may quote the body: only its place is passed on.
-    fn explain(self, error: &serde_json::Error, text: &str) -> EnvelopeFault {
-        if let Some(pointer) = self.repeated {
-            let message = "a name occurs twice in the same object (RFC 7493): send it once";
-            return EnvelopeFault::one(&pointer, "json_duplicate_key", message);
+    let mut walk = Walk::new(text, MAX_DEPTH, true);
+    match walk.first() {
+        Some(b'{') => {}
+        Some(b'[') => return Err(EnvelopeFault::not_an_object()),
+        _ => {
+            let value = walk.value(None);
+            return Err(value.map_or_else(|wrong| walk.fault(wrong).into(), |()| EnvelopeFault::not_an_object()));
         }
-        if self.too_deep || error.to_string().starts_with("recursion limit") {
-            let message = format!("objects and arrays are nested more than {MAX_DEPTH} deep");
-            return EnvelopeFault::one("", "json_too_deep", message);
+    }
+    let mut fields = Fields::default();
+    let walked = walk.root(
+        |name| matches!(name, "event" | "triggeredAt"),
+        |member| {
+            let field = member.text.map_or(Field::NotText, Field::Text);
+            match &*member.name {
+                "event" => fields.event = field,
+                _ => fields.triggered_at = field,
+            }
+        },
+    );
+    walked.map_err(|wrong| walk.fault(wrong))?;
+    Ok(fields)
+}
+
+/// What to say of a body in another encoding.
+fn not_utf8(body: &[u8]) -> &'static str {
+    match body {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => {
+            "the body is not UTF-8: its byte order mark says UTF-16 or UTF-32; send it as UTF-8"
         }
-        if self.not_an_object {
-            return EnvelopeFault::one("", "json_not_an_object", "the body must be one JSON object: {…}");
-        }
-        let hint = if text.starts_with('\u{feff}') {
-            "; it starts with a byte order mark: leave that out"
-        } else {
-            ""
-        };
-        let place = format!(
-            "the body is not valid JSON at line {}, column {}{hint}",
-            error.line(),
-            error.column()
-        );
-        EnvelopeFault::one("", "json_invalid", place)
+        _ => "the body is not UTF-8",
     }
 }
 
-/// The outermost object.
-struct Root<'f> {
-    findings: &'f mut Findings,
-}
-
-impl<'de> DeserializeSeed<'de> for Root<'_> {
-    type Value = Fields<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Fields<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Root<'_> {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Fields::default();
-        let mut names = Names::default();
-        while let Some(Text(name)) = map.next_key()? {
-            let name = names.add(name, &[], self.findings)?;
-            let field = match name {
-                "event" => Some(&mut fields.event),
-                "triggeredAt" => Some(&mut fields.triggered_at),
-                _ => None,
-            };
-            let path = [Step::Name(name)];
-            match field {
-                Some(field) => {
-                    *field = map.next_value_seed(Value {
-                        path: &path,
-                        findings: self.findings,
-                    })?
-                }
-                None => drop(map.next_value_seed(Value {
-                    path: &path,
-                    findings: self.findings,
-                })?),
+impl From<JsonFault> for EnvelopeFault {
+    /// Says what is wrong and where, and nothing of the body but the names on the way to it.
+    fn from(fault: JsonFault) -> Self {
+        match fault.kind {
+            JsonFaultKind::Repeated(pointer) => {
+                let message = "a name occurs twice in the same object (RFC 7493): send it once";
+                Self::one(&pointer, "json_duplicate_key", message)
+            }
+            JsonFaultKind::Depth => {
+                let message = format!("objects and arrays are nested more than {MAX_DEPTH} deep");
+                Self::one("", "json_too_deep", message)
+            }
+            JsonFaultKind::Encoding => Self::one("", "json_invalid", "the body is not UTF-8"),
+            JsonFaultKind::Syntax => {
+                let place = format!(
+                    "the body is not valid JSON at line {}, column {}",
+                    fault.line, fault.column
+                );
+                Self::one("", "json_invalid", place)
             }
         }
-        Ok(fields)
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Fields<'de>, A::Error> {
-        Err(self.not_an_object())
-    }
-
-    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Fields<'de>, E> {
-        Err(self.not_an_object())
-    }
-
-    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Fields<'de>, E> {
-        Err(self.not_an_object())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Fields<'de>, E> {
-        Err(self.not_an_object())
-    }
-
-    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Fields<'de>, E> {
-        Err(self.not_an_object())
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Fields<'de>, E> {
-        Err(self.not_an_object())
-    }
-
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Fields<'de>, E> {
-        Err(self.not_an_object())
-    }
-}
-
-impl Root<'_> {
-    fn not_an_object<E: serde::de::Error>(self) -> E {
-        self.findings.not_an_object = true;
-        E::custom("not an object")
-    }
-}
-
-/// A step of the way to a value, for the pointer of a repeated name.
-#[derive(Clone, Copy)]
-enum Step<'p> {
-    Name(&'p str),
-    Index(usize),
-}
-
-/// Any value below the root: walked, checked, and not kept unless it is a string.
-struct Value<'p, 'f> {
-    path: &'p [Step<'p>],
-    findings: &'f mut Findings,
-}
-
-impl<'p> Value<'p, '_> {
-    fn below<'q>(&self, step: Step<'q>) -> Vec<Step<'q>>
-    where
-        'p: 'q,
-    {
-        let mut path = Vec::with_capacity(self.path.len() + 1);
-        path.extend_from_slice(self.path);
-        path.push(step);
-        path
-    }
-
-    fn enter<E: serde::de::Error>(&mut self) -> Result<(), E> {
-        if self.path.len() >= MAX_DEPTH {
-            self.findings.too_deep = true;
-            return Err(E::custom("too deep"));
-        }
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
-    type Value = Field<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Value<'_, '_> {
-    type Value = Field<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Field<'de>, E> {
-        Ok(Field::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Field<'de>, E> {
-        // Only the envelope's own fields are kept: a long text elsewhere is not copied.
-        let kept = matches!(self.path, [Step::Name("event" | "triggeredAt")]);
-        Ok(if kept {
-            Field::Text(Cow::Owned(text.to_owned()))
-        } else {
-            Field::NotText
-        })
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Field<'de>, E> {
-        Ok(Field::NotText)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Field<'de>, E> {
-        Ok(Field::NotText)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Field<'de>, E> {
-        Ok(Field::NotText)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Field<'de>, E> {
-        Ok(Field::NotText)
-    }
-
-    fn visit_unit<E>(self) -> Result<Field<'de>, E> {
-        Ok(Field::NotText)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Field<'de>, A::Error> {
-        self.enter()?;
-        let mut path = self.below(Step::Index(0));
-        let mut index = 0;
-        while seq
-            .next_element_seed(Value {
-                path: &path,
-                findings: self.findings,
-            })?
-            .is_some()
-        {
-            index += 1;
-            if let Some(last) = path.last_mut() {
-                *last = Step::Index(index);
-            }
-        }
-        Ok(Field::NotText)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Field<'de>, A::Error> {
-        self.enter()?;
-        let mut names = Names::default();
-        while let Some(Text(name)) = map.next_key()? {
-            let name = names.add(name, self.path, self.findings)?;
-            let path = self.below(Step::Name(name));
-            map.next_value_seed(Value {
-                path: &path,
-                findings: self.findings,
-            })?;
-        }
-        Ok(Field::NotText)
-    }
-}
-
-/// A name, borrowed from the body unless it is escaped there.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The names of one object so far: borrowed from the body, unless they are escaped there.
-#[derive(Default)]
-struct Names<'de> {
-    few: Vec<Cow<'de, str>>,
-    many: HashSet<Cow<'de, str>>,
-    last: Cow<'de, str>,
-}
-
-impl<'de> Names<'de> {
-    /// Takes a name, and lends it back, unless it was there before.
-    fn add<E: serde::de::Error>(
-        &mut self,
-        name: Cow<'de, str>,
-        path: &[Step<'_>],
-        findings: &mut Findings,
-    ) -> Result<&str, E> {
-        if self.few.contains(&name) || self.many.contains(&name) {
-            findings.repeated = Some(pointer(path, &name));
-            return Err(E::custom("a name twice"));
-        }
-        if self.few.len() >= FEW_NAMES {
-            self.many.insert(name.clone());
-        } else {
-            self.few.push(name.clone());
-        }
-        self.last = name;
-        Ok(&self.last)
-    }
-}
-
-/// RFC 6901. Names are structure, but a sender may put anything there: long ones are cut.
-fn pointer(path: &[Step<'_>], name: &str) -> String {
-    let mut pointer = String::new();
-    for step in path.iter().copied().chain([Step::Name(name)]) {
-        pointer.push('/');
-        match step {
-            Step::Name(name) => {
-                let shown: String = name.chars().take(64).collect();
-                pointer.push_str(&shown.replace('~', "~0").replace('/', "~1"));
-            }
-            Step::Index(index) => pointer.push_str(&index.to_string()),
-        }
-    }
-    pointer
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! Extraction: the personal data in an event, found by its mapping.
 
-pub(crate) mod number;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::event::Notice;
 use crate::ids::Timestamp;
+use crate::json::{Json, integer, number, push_name};
 use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep};
 use crate::personal::Personal;
 use crate::taxonomy::{Category, NormaliseContext, Normaliser, Warn};
@@ -92,7 +89,7 @@ impl EventMapping {
     /// Extracts an event whose envelope is right.
     #[must_use]
     pub fn extract(&self, body: &[u8], context: &ExtractContext<'_>) -> Extraction {
-        let Ok(root) = serde_json::from_slice::<Value>(body) else {
+        let Ok(root) = Json::parse(body) else {
             let reason = Notice::new("", "json_invalid", "the body is not valid JSON");
             return Extraction {
                 reasons: vec![reason],
@@ -100,7 +97,6 @@ impl EventMapping {
             };
         };
         let mut extractor = Extractor {
-            body,
             mapping: self,
             context,
             found: Extraction::default(),
@@ -115,10 +111,9 @@ impl EventMapping {
     /// Extracts each field by itself, to show which gives what. Nothing, for a body that is not JSON.
     #[must_use]
     pub fn trace(&self, body: &[u8], context: &ExtractContext<'_>) -> Vec<FieldTrace> {
-        let root = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let root = Json::parse(body).unwrap_or(Json::Null);
         let trace = |field: &FieldMapping| {
             let mut extractor = Extractor {
-                body,
                 mapping: self,
                 context,
                 found: Extraction::default(),
@@ -139,7 +134,6 @@ impl EventMapping {
 }
 
 struct Extractor<'a> {
-    body: &'a [u8],
     mapping: &'a EventMapping,
     context: &'a ExtractContext<'a>,
     found: Extraction,
@@ -148,7 +142,7 @@ struct Extractor<'a> {
 
 impl Extractor<'_> {
     /// How many values it has, right or wrong.
-    fn field(&mut self, field: &FieldMapping, root: &Value) -> usize {
+    fn field(&mut self, field: &FieldMapping, root: &Json<'_>) -> usize {
         let mut found = 0;
         self.walk(field, field.path.steps(), root, &mut String::new(), &mut found);
         if found == 0 && field.required {
@@ -162,7 +156,14 @@ impl Extractor<'_> {
     }
 
     /// Visits every place that the path leads to. `found` counts those with a value, right or wrong.
-    fn walk(&mut self, field: &FieldMapping, steps: &[PathStep], at: &Value, pointer: &mut String, found: &mut usize) {
+    fn walk(
+        &mut self,
+        field: &FieldMapping,
+        steps: &[PathStep],
+        at: &Json<'_>,
+        pointer: &mut String,
+        found: &mut usize,
+    ) {
         let length = pointer.len();
         match steps {
             [] if at.is_null() => {}
@@ -171,18 +172,17 @@ impl Extractor<'_> {
                 self.value(field, at, pointer);
             }
             [PathStep::Name(name), rest @ ..] => match at {
-                Value::Object(members) => {
-                    if let Some(next) = members.get(&**name) {
-                        pointer.push('/');
-                        pointer.push_str(&escape(name));
+                Json::Object(members) => {
+                    if let Some(next) = members.get(name) {
+                        push_name(pointer, name);
                         self.walk(field, rest, next, pointer, found);
                     }
                 }
-                Value::Null => {}
+                Json::Null => {}
                 other => self.wrong_shape(field, "an object", other, pointer, found),
             },
             [PathStep::Each, rest @ ..] => match at {
-                Value::Array(elements) => {
+                Json::Array(elements) => {
                     for (index, element) in elements.iter().enumerate() {
                         if self.values > MAX_VALUES {
                             return;
@@ -193,20 +193,20 @@ impl Extractor<'_> {
                         pointer.truncate(length);
                     }
                 }
-                Value::Null => {}
+                Json::Null => {}
                 other => self.wrong_shape(field, "an array", other, pointer, found),
             },
         }
         pointer.truncate(length);
     }
 
-    fn wrong_shape(&mut self, field: &FieldMapping, wanted: &str, at: &Value, pointer: &str, found: &mut usize) {
+    fn wrong_shape(&mut self, field: &FieldMapping, wanted: &str, at: &Json<'_>, pointer: &str, found: &mut usize) {
         *found += 1;
-        let message = format!("the path {} needs {wanted} here, but this is {}", field.path, kind(at));
+        let message = format!("the path {} needs {wanted} here, but this is {}", field.path, at.kind());
         self.fault(field, Notice::new(pointer, "wrong_type", message));
     }
 
-    fn value(&mut self, field: &FieldMapping, at: &Value, pointer: &str) {
+    fn value(&mut self, field: &FieldMapping, at: &Json<'_>, pointer: &str) {
         self.values += 1;
         if self.values > MAX_VALUES {
             if self.values == MAX_VALUES + 1 {
@@ -215,26 +215,22 @@ impl Extractor<'_> {
             }
             return;
         }
-        let Some(text) = self.typed(field, at, pointer) else {
-            let message = format!("must be of type {}, but is {}", name(field.field_type), kind(at));
-            return self.fault(field, Notice::new(pointer, "wrong_type", message));
+        let text = match (typed(field.field_type, at), at) {
+            // The date as it is written: in another zone it may be another.
+            (Ok(_), Json::String(written)) if is_birth_date(field) => written.clone().into_owned(),
+            (Ok(text), _) => text,
+            (Err(Untyped::OutOfRange), _) => {
+                let message = format!("{} is a number that is too large: doubles end at 1.8e308", field.path);
+                return self.fault(field, Notice::new(pointer, "number_out_of_range", message));
+            }
+            (Err(Untyped::WrongType), _) => {
+                let message = format!("must be of type {}, but is {}", name(field.field_type), at.kind());
+                return self.fault(field, Notice::new(pointer, "wrong_type", message));
+            }
         };
         match &field.category {
             Some(category) => self.personal(field, category, &text, pointer),
             None => self.mapped(pointer, text),
-        }
-    }
-
-    /// The value as text, if it is of the field's type.
-    fn typed(&self, field: &FieldMapping, at: &Value, pointer: &str) -> Option<String> {
-        let text = typed(field.field_type, at)?;
-        match at {
-            Value::Number(number) if field.field_type == FieldType::Number => {
-                Some(number::canonical(number, self.body, pointer))
-            }
-            // The date as it is written: in another zone it may be another.
-            Value::String(written) if is_birth_date(field) => Some(written.clone()),
-            _ => Some(text),
         }
     }
 
@@ -325,44 +321,28 @@ impl Extractor<'_> {
     }
 }
 
-/// The value as text, if it is of the type.
-fn typed(field_type: FieldType, at: &Value) -> Option<String> {
-    match (field_type, at) {
-        (FieldType::String, Value::String(text)) => Some(text.clone()),
-        (FieldType::Boolean, Value::Bool(value)) => Some(value.to_string()),
-        (FieldType::Number, Value::Number(number)) => Some(number.to_string()),
-        (FieldType::Integer, Value::Number(number)) => integer(number),
-        (FieldType::Timestamp, Value::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
-        _ => None,
-    }
-}
-
 fn is_birth_date(field: &FieldMapping) -> bool {
     let category = field.category.as_ref();
     category.is_some_and(|category| category.normalise == Normaliser::BirthDate)
 }
 
-/// `5`, `5.0` and `5e0` are the same integer.
-fn integer(number: &serde_json::Number) -> Option<String> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.is_i64() || number.is_u64() {
-        return Some(number.to_string());
-    }
-    let value = number
-        .as_f64()
-        .filter(|value| value.fract() == 0.0 && value.abs() <= EXACT)?;
-    Some(format!("{value:.0}"))
+/// Why a value is not of a type.
+enum Untyped {
+    WrongType,
+    OutOfRange,
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+/// The value as text, if it is of the type.
+fn typed(field_type: FieldType, at: &Json<'_>) -> Result<String, Untyped> {
+    match (field_type, at) {
+        (FieldType::String, Json::String(text)) => Some(text.clone().into_owned()),
+        (FieldType::Boolean, Json::Bool(value)) => Some(value.to_string()),
+        (FieldType::Number, Json::Number(digits)) => return number(digits).ok_or(Untyped::OutOfRange),
+        (FieldType::Integer, Json::Number(digits)) => integer(digits),
+        (FieldType::Timestamp, Json::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
+        _ => None,
     }
+    .ok_or(Untyped::WrongType)
 }
 
 fn name(field_type: FieldType) -> &'static str {
@@ -377,16 +357,13 @@ fn name(field_type: FieldType) -> &'static str {
 
 /// Where a field should be, elements left out.
 fn pointer_of(field: &FieldMapping) -> String {
-    let names = field.path.steps().iter().filter_map(|step| match step {
-        PathStep::Name(name) => Some(format!("/{}", escape(name))),
-        PathStep::Each => None,
-    });
-    names.collect()
-}
-
-/// RFC 6901.
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+    let mut pointer = String::new();
+    for step in field.path.steps() {
+        if let PathStep::Name(name) = step {
+            push_name(&mut pointer, name);
+        }
+    }
+    pointer
 }
 
 #[cfg(test)]

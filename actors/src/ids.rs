@@ -1,5 +1,7 @@
 //! Identifiers. Each is a type of its own, so that one can never stand in for another.
 
+mod rfc3339;
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -8,7 +10,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha3::{Digest, Sha3_256};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 /// Why a text is not the identifier it should be. The message never repeats the text.
@@ -353,15 +354,11 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads an RFC 3339 date and time; `None` if it is not one, or lies outside the years 0000–9999.
+    /// Reads an RFC 3339 date and time; `None` if it is not one, or lies outside the years 0000–9999. Between date and
+    /// time is `T`, `t` or one space.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        let millis = i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?;
-        OffsetDateTime::from_unix_timestamp(millis.div_euclid(1000))
-            .ok()
-            .filter(|utc| (0..=9999).contains(&utc.year()))?;
-        Some(Self(millis))
+        rfc3339::millis(text).map(Self)
     }
 }
 

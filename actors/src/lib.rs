@@ -27,6 +27,7 @@ pub mod extract;
 pub mod identity;
 pub mod ids;
 pub mod ingest;
+pub mod json;
 pub mod limits;
 pub mod links;
 pub mod mapping;

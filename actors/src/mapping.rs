@@ -5,6 +5,7 @@
 
 mod check;
 mod path;
+mod received;
 mod sample;
 mod spec;
 pub mod suggest;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use check::MappingFault;
 pub use path::{Path, PathStep};
+pub use received::{Received, ReceivedField};
 pub use spec::{DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
 
 use crate::event::LegalBasis;
@@ -93,16 +95,16 @@ impl Mapping {
         self.events.get(event_type)
     }
 
-    /// What to say about an event type that is not here.
+    /// What to say about an event type that is not here. `shown` is as much of it as may be said.
     #[must_use]
-    pub fn unknown_event_message(&self, event_type: &EventType) -> String {
+    pub fn unknown_event_message(&self, event_type: &EventType, shown: &EventType) -> String {
         let mut known: Vec<&str> = self.events.keys().map(EventType::as_str).collect();
         known.sort_unstable();
         let nearest = check::nearest(event_type.as_str(), known.iter().copied());
         let hint = nearest
             .map(|name| format!("; did you mean {name}?"))
             .unwrap_or_default();
-        format!("the integration has no event {event_type}{hint}: add it to the mapping, then replay this event")
+        format!("the integration has no event {shown}{hint}: add it to the mapping, then replay this event")
     }
 }
 

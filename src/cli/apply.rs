@@ -10,7 +10,7 @@ mod credentials;
 mod file;
 mod plan;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -18,6 +18,7 @@ use clap::{Args, ValueEnum};
 use conduit_actors::ids::ControllerDid;
 
 use super::Usage;
+use super::output::{say, say_line};
 use actual::Actual;
 use api::Api;
 use credentials::Credentials;
@@ -85,7 +86,6 @@ enum Written {
 }
 
 impl Apply {
-    #[allow(clippy::print_stdout)]
     pub(super) async fn run(&self) -> Result<bool> {
         let desired = file::read(&self.file)?;
         let api = self.server.api()?;
@@ -98,12 +98,12 @@ impl Apply {
         if !faults.is_empty() {
             return Err(Usage(faults.join("\n")).into());
         }
-        print!("{plan}");
+        say!("{plan}");
         if plan.is_empty() || self.dry_run {
             return Ok(true);
         }
         if !self.yes && !agreed()? {
-            println!("Nothing was changed.");
+            say_line!("Nothing was changed.");
             return Ok(false);
         }
         let mut credentials = Credentials::open(self.credentials_out.as_deref(), plan.makes_credentials())?;
@@ -113,14 +113,12 @@ impl Apply {
 }
 
 /// Asks whoever sits at the terminal.
-#[allow(clippy::print_stdout)]
 fn agreed() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         let text = "nobody can be asked, and nothing was changed: give --yes to do this, or --dry-run to see it only";
         return Err(Usage(text.to_owned()).into());
     }
-    print!("Do this? [y/N] ");
-    std::io::stdout().flush()?;
+    say!("Do this? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -139,7 +137,7 @@ impl Export {
         })?;
         match &self.output {
             Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
-            None => std::io::stdout().write_all(text.as_bytes()).context("cannot print")?,
+            None => say!("{text}"),
         }
         Ok(true)
     }

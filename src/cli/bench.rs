@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 
+use super::output::{self, complain, say};
 use load::{Shape, Target};
 use measure::{Watch, measure};
 use own::OwnServer;
@@ -96,13 +97,12 @@ enum BestBy {
 
 impl Bench {
     /// 0: done; 1: nothing was accepted, or the backlog was not worked off; 2: a setting is wrong.
-    #[allow(clippy::print_stderr, clippy::print_stdout)]
     pub(super) fn run(&self) -> ExitCode {
         let combinations = settings::combinations(&self.set, &self.sweep);
         if self.url.is_none() {
             for combination in &combinations {
                 if let Err(error) = own::check(combination) {
-                    eprintln!("conduit: {error:#}");
+                    complain!("conduit: {error:#}");
                     return ExitCode::from(2);
                 }
             }
@@ -110,7 +110,11 @@ impl Bench {
         interrupt::watch();
         match self.report(&combinations) {
             Ok(report) => {
-                print!("{}", if self.json { report.json() } else { report.text() });
+                say!("{}", if self.json { report.json() } else { report.text() });
+                if let Err(error) = output::close() {
+                    complain!("conduit: {error}");
+                    return ExitCode::FAILURE;
+                }
                 if report.is_good() {
                     ExitCode::SUCCESS
                 } else {
@@ -118,19 +122,18 @@ impl Bench {
                 }
             }
             Err(error) => {
-                eprintln!("conduit: {error:#}");
+                complain!("conduit: {error:#}");
                 ExitCode::FAILURE
             }
         }
     }
 
-    #[allow(clippy::print_stderr)]
     fn report(&self, combinations: &[Combination]) -> Result<Report> {
         let shape = self.shape();
         let mut runs = Vec::with_capacity(combinations.len());
         for (number, combination) in combinations.iter().enumerate() {
             if !self.json {
-                eprintln!("{}", self.announced(combination, number, combinations.len()));
+                complain!("{}", self.announced(combination, number, combinations.len()));
             }
             runs.push(self.run_one(combination, &shape)?);
             anyhow::ensure!(!interrupt::came(), "interrupted");

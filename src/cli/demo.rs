@@ -11,6 +11,7 @@ use clap::Args;
 use conduit_actors::ids::Timestamp;
 use serde_json::{Value, json};
 
+use super::output::{self, say_line};
 use crate::config::Config;
 use crate::serve;
 
@@ -37,7 +38,6 @@ struct Story {
 }
 
 impl Demo {
-    #[allow(clippy::print_stdout)]
     pub(super) async fn run(&self, mut config: Config) -> Result<bool> {
         let scratch = std::env::temp_dir().join(format!("conduit-demo-{}", std::process::id()));
         config.storage.data_dir = scratch.clone();
@@ -53,20 +53,20 @@ impl Demo {
         result
     }
 
-    #[allow(clippy::print_stdout)]
     async fn tell(&self, mut config: Config) -> Result<bool> {
         if std::net::TcpListener::bind(config.server.listen).is_err() {
-            println!("{} is taken: listening on a free port instead.\n", config.server.listen);
+            say_line!("{} is taken: listening on a free port instead.\n", config.server.listen);
             config.server.listen.set_port(0);
         }
         let mut running = serve::start(config).await?;
-        println!("Conduit listens on http://{}\n", running.address);
+        say_line!("Conduit listens on http://{}\n", running.address);
         let story = Story::begin(&running).await?;
         let told = story.tell().await;
         if let Err(error) = &told {
-            println!("\nThe demo did not go as it should: {error:#}");
+            say_line!("\nThe demo did not go as it should: {error:#}");
         }
-        if self.exit || told.is_err() {
+        // Without a reader there is nothing more to show.
+        if self.exit || told.is_err() || output::is_reader_gone() {
             running.stop().await;
             return Ok(told.is_ok());
         }
@@ -103,7 +103,6 @@ fn mapping() -> Value {
 }
 
 impl Story {
-    #[allow(clippy::print_stdout)]
     async fn begin(running: &serve::Running) -> Result<Self> {
         let client = Client::builder().timeout(PATIENCE).finish();
         let mut story = Self {
@@ -124,7 +123,7 @@ impl Story {
             .await?;
         story.webhook_url = text(&made, "webhookUrl")?;
         story.webhook_auth = text(&made, "webhookAuth")?;
-        println!(
+        say_line!(
             "A sample controller, {DID}, has one integration, {}.\n",
             text(&made, "name")?
         );
@@ -193,21 +192,20 @@ impl Story {
     }
 
     /// Sends one event, waits for its outcome, and shows it.
-    #[allow(clippy::print_stdout)]
     async fn show(&self, what: &str, event: &str, fields: Value, expected: &str) -> Result<Value> {
         let id = self.send(event, fields).await?;
         let outcome = self.outcome(&id).await?;
         let status = text(&outcome, "status")?;
-        println!("  {status:<10} {event:<22} {what}");
+        say_line!("  {status:<10} {event:<22} {what}");
         for reason in outcome["reasons"].as_array().into_iter().flatten() {
-            println!(
+            say_line!(
                 "             {}: {}",
                 reason["field"].as_str().unwrap_or(""),
                 reason["message"].as_str().unwrap_or("")
             );
         }
         if let Some(first) = outcome["duplicateOf"].as_str() {
-            println!("             a repeat of {first}");
+            say_line!("             a repeat of {first}");
         }
         ensure!(
             status == expected,
@@ -216,9 +214,8 @@ impl Story {
         Ok(outcome)
     }
 
-    #[allow(clippy::print_stdout)]
     async fn tell(&self) -> Result<()> {
-        println!("What becomes of its events:\n");
+        say_line!("What becomes of its events:\n");
         let ada = json!({"email": "Ada@shop.example", "customer": {"name": "Ada Lovelace"}});
         let by_email = self
             .show(
@@ -269,8 +266,8 @@ impl Story {
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        println!("\nThe data subject {}", text(&subject, "did")?);
-        println!(
+        say_line!("\nThe data subject {}", text(&subject, "did")?);
+        say_line!(
             "  has {} activities; merged on the evidence of {}.",
             subject["activityCount"],
             evidence.join(" and ")
@@ -282,7 +279,7 @@ impl Story {
             // The sum is told here; what limits the controller is another story.
             stats.retain(|_, value| value.is_number());
         }
-        println!("\nThe sum is always true: {stats}");
+        say_line!("\nThe sum is always true: {stats}");
         ensure!(
             stats["accepted"] == 5 && stats["processed"] == 3 && stats["inFlight"] == 0,
             "the sum is not as told"
@@ -290,9 +287,8 @@ impl Story {
         Ok(())
     }
 
-    #[allow(clippy::print_stdout)]
     fn show_what_next(&self, admin_token: &str) {
-        println!(
+        say_line!(
             "\nWatch it in the dashboard, {}/, and sign in with the operator's token, which sees everything:\n\n  {}\n\n\
              or with that of the sample controller:\n\n  {}\n\nSend your own:\n\n  curl -X POST '{}' \\\n    -H 'Authorization: {}' \\\n    -H 'x-webhook-secret: {}' \\\n    \
              -H 'Content-Type: application/json' \\\n    -d '{{\"event\": \"account_created\", \"triggeredAt\": \"{}\", \

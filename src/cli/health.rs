@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::output::say_line;
 use crate::config::Config;
 
 /// See the module's docs.
@@ -28,7 +29,6 @@ pub(super) struct Health {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Health {
-    #[allow(clippy::print_stdout)]
     pub(super) async fn run(&self, config: &Config) -> Result<bool> {
         let own = || format!("{}://{}", config.server.scheme(), reachable(config.server.listen));
         let base = self.url.clone().unwrap_or_else(own);
@@ -44,7 +44,7 @@ impl Health {
         let answer = answer.map_err(|error| anyhow::anyhow!(super::client::explained(&error)));
         let mut answer = answer.with_context(|| format!("no answer from {url}"))?;
         let body = answer.body().await.unwrap_or_default();
-        println!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(&body));
+        say_line!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(&body));
         Ok(answer.status().is_success())
     }
 }

@@ -1,4 +1,4 @@
-//! `conduit receipt verify`: checks a receipt, and says what it attests.
+//! `conduit receipt verify`: checks receipts, and says what they attest.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 use conduit_actors::receipt::{Hash, body_digest};
 use serde_json::Value;
 
-use super::client;
+use super::output::say_line;
+use super::{Usage, client};
+use crate::files::{read_text, text, without_mark};
 use crate::receipts::{KEYS_PATH, KeySet, kid, verify};
 
 /// How long a server may take to give its keys.
@@ -32,7 +34,8 @@ pub(super) struct Verify {
     /// The body that was sent, byte for byte: to see that it is the one that was received.
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
-    /// The receipt, or the whole answer that carried it; - for standard input.
+    /// The receipt, the answer that carried it, or a file with either, such as what `conduit send --receipts` printed; - for
+    /// standard input.
     receipt: String,
 }
 
@@ -56,14 +59,33 @@ impl Receipt {
 }
 
 impl Verify {
-    #[allow(clippy::print_stdout)]
     async fn run(&self) -> Result<bool> {
-        let receipt = self.receipt()?;
+        let receipts = self.receipts()?;
         let keys = self.keys().await?;
-        let (stated, key) = match verify(&receipt, &keys) {
+        if let [receipt] = &receipts[..] {
+            return self.say(receipt, &keys);
+        }
+        if self.body.is_some() {
+            let text = format!(
+                "--body is the body of one event, but there are {} receipts",
+                receipts.len()
+            );
+            return Err(Usage(text).into());
+        }
+        let mut genuine = 0;
+        for receipt in &receipts {
+            genuine += usize::from(self.say(receipt, &keys)?);
+        }
+        say_line!("{genuine} of {} receipts are genuine.", receipts.len());
+        Ok(genuine == receipts.len())
+    }
+
+    /// Says whether a receipt is genuine, and what it attests.
+    fn say(&self, receipt: &str, keys: &KeySet) -> Result<bool> {
+        let (stated, key) = match verify(receipt, keys) {
             Ok(verified) => verified,
             Err(not_genuine) => {
-                println!("The receipt is NOT genuine: {not_genuine}.");
+                say_line!("The receipt is NOT genuine: {not_genuine}.");
                 return Ok(false);
             }
         };
@@ -73,7 +95,7 @@ impl Verify {
             Some(found) if found == stated.body_digest => (true, "that of the file"),
             Some(_) => (false, "NOT that of the file"),
         };
-        println!(
+        say_line!(
             "The receipt is genuine. It attests that this event was received and made durable:\n\
              \x20 event            {}\n  received at      {}\n  data controller  {}\n  data processor   {}\n\
              \x20 mapping version  {}\n  body             SHA-256 {}, {body}\n  signed with      key {}",
@@ -88,23 +110,25 @@ impl Verify {
         Ok(fits)
     }
 
-    fn receipt(&self) -> Result<String> {
-        let mut text = self.receipt.clone();
-        if text == "-" {
-            text.clear();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .context("cannot read standard input")?;
-        }
-        let text = text.trim();
-        if !text.starts_with('{') {
-            return Ok(text.to_owned());
-        }
-        let answer: Value = serde_json::from_str(text).context("this answer is not JSON")?;
-        let receipt = answer["receipt"].as_str();
-        receipt.map(str::to_owned).ok_or_else(|| {
-            anyhow!("this answer carries no receipt: are they enabled, and was it asked for by `Prefer: receipt`?")
-        })
+    /// Returns the receipts that the argument has or names, one at least.
+    fn receipts(&self) -> Result<Vec<String>> {
+        let argument = self.receipt.trim();
+        let (name, text) = if argument == "-" {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes);
+            read.context("cannot read standard input")?;
+            ("standard input", text(bytes).context("cannot read standard input")?)
+        } else if argument.starts_with(['{', '[', '"']) || looks_like_receipt(argument) {
+            ("the argument", argument.to_owned())
+        } else {
+            let wrong = |error: std::io::Error| {
+                Usage(format!(
+                    "{argument} is neither a receipt (cr2.…) nor a file with one: {error}"
+                ))
+            };
+            (argument, read_text(Path::new(argument)).map_err(wrong)?)
+        };
+        receipts_in(&text).map_err(|what| Usage(format!("{name} {what}")).into())
     }
 
     async fn keys(&self) -> Result<KeySet> {
@@ -121,7 +145,7 @@ impl Verify {
             }
             (None, None) => return Err(Error::msg("name the public keys, by --keys or --url")),
         };
-        serde_json::from_slice(&text).with_context(|| format!("{name} holds no set of public keys"))
+        serde_json::from_slice(without_mark(&text)).with_context(|| format!("{name} holds no set of public keys"))
     }
 
     async fn fetch(&self, url: &str) -> Result<Vec<u8>> {
@@ -134,6 +158,67 @@ impl Verify {
     }
 }
 
+/// Whether a text could be a receipt, of whatever form, and could hardly be the name of a file.
+fn looks_like_receipt(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    let is_form = parts[0]
+        .strip_prefix("cr")
+        .is_some_and(|number| number.parse::<u32>().is_ok());
+    is_form && parts.len() > 2 && !Path::new(text).is_file()
+}
+
+/// Finds the receipts in a text: the text itself, the JSON of an answer, or lines that end with either.
+///
+/// # Errors
+/// There is none; what there is instead.
+fn receipts_in(text: &str) -> Result<Vec<String>, &'static str> {
+    const NONE: &str = "carries no receipt: are they enabled, and was it asked for by `Prefer: receipt`?";
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("is empty");
+    }
+    let mut found = Vec::new();
+    if let Ok(json) = serde_json::from_str::<Value>(text) {
+        collect(&json, &mut found);
+    } else if !text.contains(char::is_whitespace) {
+        // Whatever it is, it is meant to be one.
+        found.push(text.to_owned());
+    } else {
+        // An answer with its head, or what was sent, line by line: what is behind the JSON of each is of no interest.
+        for line in text.lines().map(str::trim) {
+            let json = line
+                .find('{')
+                .and_then(|start| serde_json::from_str::<Value>(&line[start..]).ok());
+            match json {
+                Some(json) => collect(&json, &mut found),
+                None => found.extend(
+                    line.split_whitespace()
+                        .filter(|word| looks_like_receipt(word))
+                        .map(str::to_owned),
+                ),
+            }
+        }
+        // JSON over many lines, behind a head.
+        if found.is_empty()
+            && let Some(start) = text.find('{')
+            && let Ok(json) = serde_json::from_str::<Value>(&text[start..])
+        {
+            collect(&json, &mut found);
+        }
+    }
+    if found.is_empty() { Err(NONE) } else { Ok(found) }
+}
+
+/// Collects receipts out of an answer, several of them, or a receipt that is a text of JSON.
+fn collect(json: &Value, found: &mut Vec<String>) {
+    match json {
+        Value::String(receipt) => found.push(receipt.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::Object(answer) => found.extend(answer.get("receipt").and_then(Value::as_str).map(str::to_owned)),
+        _ => {}
+    }
+}
+
 fn digest_of(file: &Path) -> Result<Hash> {
     let body = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(body_digest(&body))
@@ -141,4 +226,45 @@ fn digest_of(file: &Path) -> Result<Hash> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_are_found_in_all_that_carries_them() {
+        let answer = r#"{"status":"accepted","eventId":"x","receipt":"cr2.a.b.c"}"#;
+        let pretty = "{\n  \"status\": \"accepted\",\n  \"receipt\": \"cr2.a.b.c\"\n}\n";
+        for (text, count) in [
+            ("cr2.a.b.c\n", 1),
+            (answer, 1),
+            (pretty, 1),
+            ("\"cr2.a.b.c\"", 1),
+            (&format!("[{answer}, {answer}]"), 2),
+            (
+                &format!("1\t200 {answer}\n2\t200 {answer}\n3\tnot sent: refused\n2 of 3 accepted\n"),
+                2,
+            ),
+            (&format!("{answer}\n{answer}\n"), 2),
+            ("cr2.a.b.c\ncr2.a.b.c\n", 2),
+            (
+                &format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{answer}"),
+                1,
+            ),
+            (&format!("HTTP/1.1 200 OK\r\n\r\n{pretty}"), 1),
+        ] {
+            let found = receipts_in(text).unwrap();
+            assert_eq!(found.len(), count, "{text}");
+            assert!(found.iter().all(|receipt| receipt == "cr2.a.b.c"), "{found:?}");
+        }
+        for (text, expected) in [
+            (" \n", "empty"),
+            (r#"{"status":"accepted"}"#, "no receipt"),
+            ("7", "no receipt"),
+            ("a b\nc", "no receipt"),
+        ] {
+            assert!(receipts_in(text).unwrap_err().contains(expected), "{text}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! `conduit send`: sends events and prints each answer.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal as _, Read, Write as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,7 +9,11 @@ use anyhow::{Context as _, Result};
 use awc::Client;
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::files;
+
+use super::output::{self, complain, say_line};
 
 /// See the module's docs.
 #[derive(Debug, Args)]
@@ -32,7 +36,7 @@ pub(super) struct Send {
     /// Requests under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
-    /// A JSON object, a JSON array of objects, or one object a line; - for standard input.
+    /// A JSON array of objects, or objects one after the other; each is sent as it is written. - for standard input.
     file: PathBuf,
 }
 
@@ -44,7 +48,6 @@ struct Sent {
 }
 
 impl Send {
-    #[allow(clippy::print_stdout)]
     pub(super) async fn run(&self) -> Result<bool> {
         let events = self.read()?;
         anyhow::ensure!(!events.is_empty(), "{} holds no event", self.file.display());
@@ -59,23 +62,29 @@ impl Send {
         while let Some(sent) = answers.next().await {
             done += 1;
             accepted += usize::from(sent.accepted);
-            println!("{}\t{}", sent.number, sent.line);
+            say_line!("{}\t{}", sent.number, sent.line);
             if progress && (done % 50 == 0 || done == total) {
                 show_progress(done, total);
             }
         }
-        println!("{accepted} of {total} accepted");
+        say_line!("{accepted} of {total} accepted");
         Ok(accepted == total)
     }
 
     fn read(&self) -> Result<Vec<Vec<u8>>> {
         let name = self.file.display();
-        let reader: Box<dyn Read> = if self.file.as_os_str() == "-" {
-            Box::new(std::io::stdin())
+        let mut contents = Vec::new();
+        let read = if self.file.as_os_str() == "-" {
+            std::io::stdin().read_to_end(&mut contents)
         } else {
-            Box::new(File::open(&self.file).with_context(|| format!("cannot read {name}"))?)
+            File::open(&self.file).and_then(|mut file| file.read_to_end(&mut contents))
         };
-        read_events(BufReader::new(reader)).with_context(|| format!("cannot read {name}"))
+        read.with_context(|| format!("cannot read {name}"))?;
+        anyhow::ensure!(
+            !files::is_utf16(&contents),
+            "cannot read {name}: it is UTF-16: save it as UTF-8"
+        );
+        Ok(events_in(files::without_mark(&contents)))
     }
 
     async fn send(&self, client: &Client, number: usize, event: Vec<u8>) -> Sent {
@@ -113,34 +122,36 @@ impl Send {
     }
 }
 
-/// An array is taken apart; anything else is taken line by line, unless it is one object over many lines.
-fn read_events(mut reader: impl BufRead) -> Result<Vec<Vec<u8>>> {
-    let mut text = String::new();
-    reader.read_to_string(&mut text)?;
-    match serde_json::from_str::<Value>(&text) {
-        Ok(Value::Array(events)) => Ok(events.iter().map(|event| event.to_string().into_bytes()).collect()),
-        Ok(_) => Ok(vec![text.trim().as_bytes().to_vec()]),
-        Err(_) => Ok(text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(|line| line.as_bytes().to_vec())
-            .collect()),
+/// Takes a file apart: the elements of an array, or JSON values one after the other, however many lines each has. If it is
+/// neither, each line is an event. An event is sent as its bytes are: nothing is rounded, and nothing is left out.
+fn events_in(text: &[u8]) -> Vec<Vec<u8>> {
+    let own = |event: &RawValue| event.get().as_bytes().to_vec();
+    if let Ok(events) = serde_json::from_slice::<Vec<&RawValue>>(text) {
+        return events.into_iter().map(own).collect();
     }
+    let values: Result<Vec<&RawValue>, _> = serde_json::Deserializer::from_slice(text).into_iter().collect();
+    values.map_or_else(
+        |_| {
+            let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            lines.filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
+        },
+        |values| values.into_iter().map(own).collect(),
+    )
 }
 
-#[allow(clippy::print_stderr)]
 fn show_progress(done: usize, total: usize) {
     const WIDTH: usize = 30;
     let filled = WIDTH * done / total;
-    eprint!(
+    let bar = format!(
         "\r[{}{}] {done}/{total}",
         "#".repeat(filled),
         " ".repeat(WIDTH - filled)
     );
     if done == total {
-        eprintln!();
+        complain!("{bar}");
+    } else {
+        output::write_error(format_args!("{bar}"));
     }
-    let _ = std::io::stderr().flush();
 }
 
 #[cfg(test)]
@@ -148,11 +159,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_read_in_all_three_forms() {
-        let count = |text: &str| read_events(text.as_bytes()).unwrap().len();
+    fn events_are_read_in_all_forms() {
+        let count = |text: &str| events_in(text.as_bytes()).len();
         assert_eq!(count("{\"event\":\n \"a\"}"), 1);
         assert_eq!(count("[{\"event\":\"a\"},{}]"), 2);
         assert_eq!(count("{\"event\":\"a\"}\n\n{\"event\":\"b\"}\nnot json\n"), 3);
+        assert_eq!(count("{\n  \"event\": \"a\"\n}\n{\n  \"event\": \"b\"\n}\n"), 2);
         assert_eq!(count(" \n"), 0);
+        assert_eq!(count("[]"), 0);
+    }
+
+    #[test]
+    fn each_event_is_sent_as_its_bytes_are() {
+        let events = [
+            r#"{"id":12345678901234567890123,"n":1.0,"e":1e400,"z":1.10,"b":2,"a":1}"#,
+            r#"{ "a" : 1,  "a":2, "text":"\ud800 \u00e4 ä" }"#,
+            "{}",
+        ];
+        for text in [
+            format!("[ {} ]", events.join(" ,\n")),
+            events.join("\n"),
+            events.join(" \r\n\r\n") + "\r\n",
+        ] {
+            let read = events_in(text.as_bytes());
+            let read: Vec<&str> = read.iter().map(|event| std::str::from_utf8(event).unwrap()).collect();
+            assert_eq!(read, events, "{text}");
+        }
+        // What is no JSON is the server's to refuse.
+        assert_eq!(events_in(b"{\"a\":\"\xff\"}\r\n"), [b"{\"a\":\"\xff\"}"]);
     }
 }

@@ -1,9 +1,15 @@
 //! Which database: told by its URL, whose password is never shown.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
+use sqlx::postgres::PgConnectOptions;
 use url::Url;
+
+use super::suggest::nearest;
+use crate::files;
+use crate::tls::{authorities, private_key};
 
 /// A database, shown without its password.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,15 +41,222 @@ pub(super) fn is_postgres(url: &str) -> bool {
         .any(|scheme| url.starts_with(scheme))
 }
 
-pub(super) fn is_well_formed(url: &str) -> bool {
-    Url::parse(url).is_ok()
+/// Parameters of a URL of PostgreSQL that have an effect here.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// Parameters that PostgreSQL's own clients know, and that have no effect here.
+const OF_OTHER_CLIENTS: [&str; 27] = [
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "service",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslnegotiation",
+    "sslpassword",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+];
+
+const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// Notes what is wrong with the URL, which is in no message: it may have a password in it.
+pub(super) fn check(url: &str, wrong: &mut Vec<String>) {
+    const KEY: &str = "storage.database_url";
+    if !is_postgres(url) {
+        let path = sqlite_path(url);
+        if !url.is_empty() && !url.starts_with("sqlite:") {
+            wrong.push(format!("{KEY} must begin with sqlite: or postgresql://"));
+        } else if path == ":memory:" || path.starts_with("file:") {
+            wrong.push(format!("{KEY} must be sqlite://PATH: events are kept in a file"));
+        }
+        return;
+    }
+    let Ok(parsed) = Url::parse(url) else {
+        return wrong.push(format!("{KEY} is not a well-formed URL"));
+    };
+    let before = wrong.len();
+    let mut seen = Vec::new();
+    for (name, value) in parsed.query_pairs() {
+        let is_known = PARAMETERS.contains(&&*name) || (name.starts_with("options[") && name.ends_with(']'));
+        if seen.contains(&name) && name != "options" {
+            wrong.push(format!("{KEY}: {name} is there twice"));
+        } else if !is_known && !OF_OTHER_CLIENTS.contains(&&*name) {
+            let meant = nearest(
+                &name.to_ascii_lowercase().replace('_', ""),
+                ["sslmode", "sslrootcert", "sslcert", "sslkey"],
+            );
+            let meant = meant.or_else(|| nearest(&name, PARAMETERS));
+            let advice = meant
+                .map(|meant| format!("; did you mean {meant}?"))
+                .unwrap_or_default();
+            wrong.push(format!(
+                "{KEY}: {} is no parameter of PostgreSQL's{advice}",
+                shown(&name)
+            ));
+        } else if matches!(&*name, "sslmode" | "ssl-mode") && !MODES.contains(&&*value.to_ascii_lowercase()) {
+            let advice = nearest(&value.to_ascii_lowercase(), MODES).map(|meant| format!("; did you mean {meant}?"));
+            wrong.push(format!(
+                "{KEY}: sslmode must be one of {}{}",
+                MODES.join(", "),
+                advice.unwrap_or_default()
+            ));
+        }
+        seen.push(name);
+    }
+    for (names, what) in [
+        (&["sslrootcert", "ssl-root-cert", "ssl-ca"][..], Holds::Certificate),
+        (&["sslcert", "ssl-cert"], Holds::Certificate),
+        (&["sslkey", "ssl-key"], Holds::Key),
+    ] {
+        if let Some((name, file)) = file_of(&parsed, names)
+            && let Err(error) = what.look(&file)
+        {
+            wrong.push(format!("{name} in {KEY}: {error}"));
+        }
+    }
+    // What else the driver will not have.
+    if wrong.len() == before && PgConnectOptions::from_str(url).is_err() {
+        wrong.push(format!(
+            "{KEY}: port, hostaddr or statement-cache-capacity is not what it must be"
+        ));
+    }
 }
 
-/// The file of authorities that the URL names.
-pub(super) fn root_certificates(url: &str) -> Option<PathBuf> {
-    let url = Url::parse(url).ok().filter(|url| is_postgres(url.as_str()))?;
-    let found = url.query_pairs().find(|(key, _)| key == "sslrootcert");
-    found.map(|(_, file)| PathBuf::from(file.into_owned()))
+/// Notes what has no effect, or another effect than it seems.
+pub(super) fn warn(url: &str, warnings: &mut Vec<String>) {
+    const KEY: &str = "storage.database_url";
+    let parsed = Url::parse(url).ok().filter(|_| is_postgres(url));
+    let Some(parsed) = parsed else {
+        if sqlite_path(url).contains('?') {
+            warnings.push(format!(
+                "{KEY}: a path of SQLite takes no parameters: `?` is a part of the file's name"
+            ));
+        }
+        return;
+    };
+    for (name, _) in parsed
+        .query_pairs()
+        .filter(|(name, _)| OF_OTHER_CLIENTS.contains(&&**name))
+    {
+        warnings.push(format!("{KEY}: {name} has no effect"));
+    }
+    let mode = parsed
+        .query_pairs()
+        .find(|(name, _)| matches!(&**name, "sslmode" | "ssl-mode"));
+    let verifies = mode.is_some_and(|(_, mode)| mode.to_ascii_lowercase().starts_with("verify-"));
+    if !verifies && file_of(&parsed, &["sslrootcert", "ssl-root-cert", "ssl-ca"]).is_some() {
+        warnings.push(format!(
+            "{KEY}: sslrootcert has no effect without sslmode=verify-full or verify-ca: the server is not verified"
+        ));
+    }
+}
+
+/// How the URL says to connect.
+///
+/// # Errors
+/// What is wrong with it. The URL is in no message.
+pub(crate) fn connect_options(url: &str) -> Result<PgConnectOptions, String> {
+    let mut wrong = Vec::new();
+    check(url, &mut wrong);
+    if !wrong.is_empty() {
+        return Err(wrong.join("; "));
+    }
+    // What the driver says may repeat a part of the URL.
+    let parsed = PgConnectOptions::from_str(url).ok().zip(Url::parse(url).ok());
+    let (mut options, parsed) = parsed.ok_or("the database URL is not one of PostgreSQL's")?;
+    // The driver reads these files itself, and again for each connection, but finds nothing behind a byte order mark.
+    let marked = |names: &[&'static str]| {
+        let pem = std::fs::read(file_of(&parsed, names)?.1).ok()?;
+        let text = files::without_mark(&pem);
+        (text.len() < pem.len()).then(|| text.to_vec())
+    };
+    if let Some(pem) = marked(&["sslrootcert", "ssl-root-cert", "ssl-ca"]) {
+        options = options.ssl_root_cert_from_pem(pem);
+    }
+    if let Some(pem) = marked(&["sslcert", "ssl-cert"]) {
+        options = options.ssl_client_cert_from_pem(pem);
+    }
+    if let Some(pem) = marked(&["sslkey", "ssl-key"]) {
+        options = options.ssl_client_key_from_pem(pem);
+    }
+    Ok(options)
+}
+
+/// What a file in PEM must hold.
+#[derive(Clone, Copy)]
+enum Holds {
+    Certificate,
+    Key,
+}
+
+impl Holds {
+    fn look(self, file: &Path) -> Result<(), String> {
+        match self {
+            Self::Certificate => authorities(file).map(drop),
+            Self::Key => private_key(file),
+        }
+    }
+}
+
+/// The last of these parameters, which is the one that counts, and the file that it names.
+fn file_of(url: &Url, names: &[&'static str]) -> Option<(&'static str, PathBuf)> {
+    let found = url.query_pairs().filter_map(|(key, file)| {
+        let name = names.iter().find(|name| **name == key)?;
+        Some((*name, PathBuf::from(file.into_owned())))
+    });
+    found.last()
+}
+
+/// A parameter's name to show: a password that was split by an `&` may look like one.
+fn shown(name: &str) -> &str {
+    let is_name = name.len() <= 40
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'));
+    if is_name { name } else { "a name behind the ?" }
+}
+
+/// The path in a URL of SQLite.
+pub(super) fn sqlite_path(url: &str) -> &str {
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
+    path.unwrap_or_default()
 }
 
 /// The URL, with a stand-in for its password, wherever PostgreSQL takes one.
@@ -68,4 +281,65 @@ pub(super) fn without_password(url: &str) -> String {
             }));
     }
     shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "postgresql://conduit:hunter2@db.example/conduit";
+
+    fn wrong(url: &str) -> String {
+        let mut wrong = Vec::new();
+        check(url, &mut wrong);
+        let text = wrong.join("; ");
+        assert!(!text.contains("hunter2"), "{text}");
+        text
+    }
+
+    #[test]
+    fn what_the_driver_would_ignore_or_refuse_is_named() {
+        for (query, expected) in [
+            ("sslmode=verify-ful", "did you mean verify-full?"),
+            ("sslmode=", "sslmode must be one of"),
+            ("sslmod=verify-full", "did you mean sslmode?"),
+            ("ssl_mode=verify-full", "did you mean sslmode?"),
+            ("sslRootCert=ca.pem", "did you mean sslrootcert?"),
+            ("sslmode=disable&sslmode=verify-full", "twice"),
+            (
+                "sslrootcert=/missing.pem",
+                "sslrootcert in storage.database_url: cannot read",
+            ),
+            ("sslkey=/missing.pem", "sslkey in storage.database_url: cannot read"),
+            ("port=tide", "port"),
+            ("hunter2!=x", "a name behind the ?"),
+        ] {
+            let error = wrong(&format!("{BASE}?{query}"));
+            assert!(error.contains(expected), "{query}: {error}");
+        }
+        assert!(wrong("postgresql://conduit:hunter2@db:port/x").contains("well-formed"));
+        assert!(wrong("sqlite::memory:").contains("in a file"));
+        for good in [
+            "?sslmode=Verify-Full",
+            "?options=-c%20x%3Dy&options[z]=1",
+            "?connect_timeout=3",
+            "",
+        ] {
+            assert_eq!(wrong(&format!("{BASE}{good}")), "", "{good}");
+        }
+        assert_eq!(wrong("postgresql:///conduit?host=/run/postgresql"), "");
+    }
+
+    #[test]
+    fn what_has_no_effect_is_warned_of() {
+        let warnings = |url: &str| {
+            let mut warnings = Vec::new();
+            warn(url, &mut warnings);
+            warnings.join("; ")
+        };
+        assert!(warnings(&format!("{BASE}?channel_binding=require")).contains("channel_binding has no effect"));
+        assert!(warnings(&format!("{BASE}?sslmode=require&sslrootcert=ca.pem")).contains("not verified"));
+        assert!(warnings("sqlite:///var/c.db?mode=rwc").contains("no parameters"));
+        assert_eq!(warnings(&format!("{BASE}?sslmode=verify-full&sslrootcert=ca.pem")), "");
+    }
 }

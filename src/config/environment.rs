@@ -1,11 +1,18 @@
-//! The short names of settings, and files in place of credentials.
+//! Settings in environment variables: long names, short names, and files in place of credentials.
 //!
 //! A variable is seen by every child process and in many a diagnosis, a file only by who may read it. So what may hold a
 //! credential may be given as the name of a file: `CONDUIT_ADMIN_TOKEN_FILE` for `CONDUIT_ADMIN_TOKEN`.
+//!
+//! A variable that begins with `CONDUIT_` and is nobody's is named. It is an error if it resembles a setting, which is then
+//! not what somebody thinks it is; else a warning, since other tools may use such names.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 
-use super::ConfigError;
+use super::layers::Layers;
+use super::{suggest, value};
+use crate::files;
 
 /// The short names of the most used keys.
 const SHORT: [(&str, &str); 13] = [
@@ -27,64 +34,259 @@ const SHORT: [(&str, &str); 13] = [
 /// Those that may be read from a file.
 const CREDENTIALS: [&str; 3] = ["CONDUIT_DATABASE_URL", "CONDUIT_REDIS_URL", "CONDUIT_ADMIN_TOKEN"];
 
+/// Variables of the commands, and of the sample senders, that are no settings.
+pub(crate) const OTHERS: [&str; 8] = [
+    "CONDUIT_CONFIG",
+    "CONDUIT_API_URL",
+    "CONDUIT_API_TOKEN",
+    "CONDUIT_API_KEY",
+    "CONDUIT_WEBHOOK_SECRET",
+    "CONDUIT_SEND_API_KEY",
+    "CONDUIT_SEND_SECRET",
+    "CONDUIT_BENCH_TOKEN",
+];
+
+/// Names that other products have for what has another name here, behind `CONDUIT_`.
+const SYNONYMS: [(&str, &str); 16] = [
+    ("ADDR", "CONDUIT_LISTEN"),
+    ("ADDRESS", "CONDUIT_LISTEN"),
+    ("BIND", "CONDUIT_LISTEN"),
+    ("HOST", "CONDUIT_LISTEN"),
+    ("PORT", "CONDUIT_LISTEN"),
+    ("BASE_URL", "CONDUIT_PUBLIC_URL"),
+    ("EXTERNAL_URL", "CONDUIT_PUBLIC_URL"),
+    ("URL", "CONDUIT_PUBLIC_URL"),
+    ("DATA", "CONDUIT_DATA_DIR"),
+    ("DATABASE", "CONDUIT_DATABASE_URL"),
+    ("DB_URL", "CONDUIT_DATABASE_URL"),
+    ("POSTGRES_URL", "CONDUIT_DATABASE_URL"),
+    ("REDIS", "CONDUIT_REDIS_URL"),
+    ("LOG_LEVEL", "CONDUIT_LOG"),
+    ("MASTER_KEY", "CONDUIT_MASTER_KEY_FILE"),
+    ("TOKEN", "CONDUIT_ADMIN_TOKEN"),
+];
+
+const PREFIX: &str = "CONDUIT_";
+
+/// The variables that may concern Conduit.
+pub(super) struct Variables(BTreeMap<String, OsString>);
+
+impl Variables {
+    /// Those of this process.
+    pub(super) fn of_process() -> Self {
+        Self::among(std::env::vars_os())
+    }
+
+    fn among(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let named = all.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let own = named.filter(|(name, _)| {
+            let starts = name
+                .get(..PREFIX.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+            starts || SHORT.iter().any(|(short, _)| short == name)
+        });
+        Self(own.collect())
+    }
+
+    /// Returns what a variable is set to; `None` if it is not set, or empty.
+    fn get(&self, name: &str) -> Option<Result<&str, String>> {
+        let value = self.0.get(name).filter(|value| !value.is_empty())?;
+        Some(value.to_str().ok_or_else(|| format!("{name} is no text in UTF-8")))
+    }
+
+    /// Returns the file that `CONDUIT_CONFIG` names.
+    pub(super) fn config_file(&self) -> Option<&Path> {
+        let file = self.0.get("CONDUIT_CONFIG").filter(|file| !file.is_empty());
+        file.map(Path::new)
+    }
+
+    /// Adds what the variables say, the short names last, and names those that say nothing.
+    pub(super) fn add_to(&self, layers: &mut Layers) {
+        for name in self.0.keys() {
+            self.add(layers, name);
+        }
+        for (name, key) in SHORT {
+            if let Some(text) = self.short(layers, name) {
+                set(layers, key, &text, name);
+            }
+        }
+    }
+
+    /// Adds a variable of a long name; names one that is nobody's.
+    fn add(&self, layers: &mut Layers, name: &str) {
+        let upper = name.to_ascii_uppercase();
+        let Some(rest) = upper.strip_prefix(PREFIX) else {
+            return;
+        };
+        let known = SHORT.iter().any(|(short, _)| *short == name)
+            || CREDENTIALS
+                .iter()
+                .any(|short| name.strip_suffix("_FILE") == Some(short))
+            || OTHERS.contains(&name);
+        let value = self
+            .0
+            .get(name)
+            .map(|value| value.to_string_lossy())
+            .unwrap_or_default();
+        if known || is_service_link(rest, &value) {
+            return;
+        }
+        let path = rest.strip_prefix('_').map(str::to_ascii_lowercase);
+        if let Some((section, key)) = path.as_deref().and_then(|path| path.split_once("__"))
+            && layers.default_of(section, key).is_some()
+        {
+            match self.get(name) {
+                None => {}
+                Some(Ok(text)) => set(layers, &format!("{section}.{key}"), text, name),
+                Some(Err(what)) => layers.wrong.push(what),
+            }
+            return;
+        }
+        let meant = meant(layers, &upper);
+        let advice = meant
+            .as_deref()
+            .map(|meant| format!("; did you mean {meant}?"))
+            .unwrap_or_default();
+        let is_long = path.is_some();
+        if value.is_empty() || !(is_long || meant.is_some()) {
+            let synonym = SYNONYMS.iter().find(|(other, _)| *other == rest);
+            let advice = synonym.map_or(advice, |(_, meant)| format!("; did you mean {meant}?"));
+            layers
+                .warnings
+                .push(format!("{name} is no variable of Conduit and has no effect{advice}"));
+        } else {
+            layers.unknown(name, meant.as_deref());
+        }
+    }
+
+    /// Returns what a short name says, itself or by a file.
+    fn short(&self, layers: &mut Layers, name: &str) -> Option<String> {
+        let mut noted = |what: Result<String, String>| what.map_err(|what| layers.wrong.push(what)).ok();
+        let value = self.get(name);
+        let named = format!("{name}_FILE");
+        let file = self.get(&named).filter(|_| CREDENTIALS.contains(&name));
+        match (value, file) {
+            (Some(_), Some(_)) => noted(Err(format!("{name} and {named} are both set: keep one"))),
+            (Some(value), None) => noted(value.map(str::to_owned)),
+            (None, Some(file)) => noted(file.and_then(|file| read(&named, Path::new(file)))),
+            (None, None) => None,
+        }
+    }
+}
+
+/// Sets a key to what a variable says.
+fn set(layers: &mut Layers, key: &str, text: &str, name: &str) {
+    let Some((section, key)) = key.split_once('.') else {
+        return;
+    };
+    let value = layers
+        .default_of(section, key)
+        .map(|default| value::of_text(key, default, text));
+    if let Some(value) = value {
+        layers.set(section, key, value, name.to_owned());
+    }
+}
+
 /// The short name of a key, if it has one.
 pub(super) fn variable_for(key: &str) -> Option<&'static str> {
     SHORT.iter().find(|(_, named)| *named == key).map(|(name, _)| *name)
 }
 
-/// What the short names set: keys and values. `variable` looks one up.
-pub(super) fn short(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<(&'static str, String)>, ConfigError> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    let mut found = Vec::new();
-    for (name, key) in SHORT {
-        let mut value = set(name);
-        if CREDENTIALS.contains(&name) {
-            let named = format!("{name}_FILE");
-            if let Some(file) = set(&named) {
-                if value.is_some() {
-                    let text = format!("{name} and {named} are both set: keep one");
-                    return Err(ConfigError::Invalid(text));
-                }
-                value = Some(read(&named, Path::new(&file))?);
-            }
-        }
-        found.extend(value.map(|value| (key, value)));
+/// Returns the variable that was meant by a name in capitals, if it resembles one.
+fn meant(layers: &Layers, name: &str) -> Option<String> {
+    let long = |key: &str| format!("CONDUIT__{}", key.to_ascii_uppercase().replace('.', "__"));
+    let preferred = |key: &str| variable_for(key).map_or_else(|| long(key), str::to_owned);
+    let words = |text: &str| text.to_ascii_lowercase().replace(['.', '_'], "");
+    let rest = name.strip_prefix(PREFIX)?;
+    let keys: Vec<String> = layers.keys().collect();
+    // The right words with the wrong number of underscores, or without their section. Some are too common for that.
+    const COMMON: [&str; 4] = ["enabled", "file", "filter", "format"];
+    let wanted = words(rest);
+    let same = |key: &&String| {
+        let last = key.split_once('.').map_or("", |(_, last)| last);
+        words(key) == wanted || (words(last) == wanted && !COMMON.contains(&last))
+    };
+    if let Some(key) = keys.iter().find(same) {
+        return Some(preferred(key));
     }
-    Ok(found)
+    let files = CREDENTIALS.map(|name| format!("{name}_FILE"));
+    if let Some(file) = rest.strip_suffix("_FILE").map(words)
+        && let Some(key) = keys.iter().find(|key| words(key) == file)
+    {
+        return Some(preferred(key) + "_FILE").filter(|name| files.contains(name));
+    }
+    let long: Vec<String> = keys.iter().map(|key| long(key)).collect();
+    let known = SHORT.iter().map(|(name, _)| *name).chain(OTHERS);
+    let known = known
+        .chain(files.iter().map(String::as_str))
+        .chain(long.iter().map(String::as_str));
+    let known = known.filter_map(|name| name.strip_prefix(PREFIX));
+    suggest::nearest(rest, known).map(|meant| format!("{PREFIX}{meant}"))
+}
+
+/// Whether Kubernetes sets this variable for a service whose name begins with `conduit`. `name` is without `CONDUIT_`.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let ends_with = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
+    if ends_with("PORT") {
+        return ["tcp://", "udp://", "sctp://"]
+            .iter()
+            .any(|scheme| value.starts_with(scheme))
+            || ends_with("SERVICE_PORT");
+    }
+    let follows = |middle: &str| name.find(middle).map(|at| &name[at + middle.len()..]);
+    let is_named_port = follows("SERVICE_PORT_").is_some_and(|port| !port.is_empty());
+    let is_part = follows("PORT_").is_some_and(|rest| {
+        let mut parts = rest.split('_');
+        let is_number = parts.next().is_some_and(|port| port.parse::<u16>().is_ok());
+        is_number
+            && parts
+                .next()
+                .is_some_and(|protocol| ["TCP", "UDP", "SCTP"].contains(&protocol))
+            && parts
+                .next()
+                .is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part))
+    });
+    ends_with("SERVICE_HOST") || is_named_port || is_part
 }
 
 /// The file's text without the line's end. The text is in no message.
-fn read(name: &str, file: &Path) -> Result<String, ConfigError> {
-    let wrong = |what: &str| ConfigError::Invalid(format!("{name}: {}: {what}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| wrong(&error.to_string()))?;
+fn read(name: &str, file: &Path) -> Result<String, String> {
+    let wrong = |what: &str| format!("{name}: {}: {what}", file.display());
+    let text = files::read_text(file).map_err(|error| wrong(&error.to_string()))?;
     match text.trim() {
         "" => Err(wrong("is empty")),
+        text if text.contains(['\n', '\r']) => Err(wrong("holds more than one line")),
         text => Ok(text.to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Config, ConfigError, DEFAULTS};
     use super::*;
 
-    fn load(variables: &[(&str, &str)]) -> Result<Vec<(&'static str, String)>, String> {
-        let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        short(|name| find(name).map(|(_, value)| (*value).to_owned())).map_err(|error| error.to_string())
+    fn load(variables: &[(&str, &str)]) -> Result<(Config, Vec<String>), String> {
+        let all = variables.iter().map(|(name, value)| (name.into(), value.into()));
+        let mut layers = Layers::over(DEFAULTS).unwrap();
+        Variables::among(all).add_to(&mut layers);
+        layers.finish().map_err(|error: ConfigError| error.to_string())
     }
 
     #[test]
     fn a_credential_is_taken_from_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("token");
-        std::fs::write(&file, "0123456789abcdef\n").unwrap();
+        std::fs::write(&file, "\u{FEFF}0123456789abcdef\r\n").unwrap();
         let file = file.to_str().unwrap();
-        let found = load(&[
+        let (config, warnings) = load(&[
             ("CONDUIT_ADMIN_TOKEN_FILE", file),
             ("CONDUIT_LOG", "warn"),
             ("CONDUIT_LISTEN", ""),
-        ]);
-        let expected = [("storage.admin_token", "0123456789abcdef"), ("logging.filter", "warn")];
-        assert_eq!(found.unwrap(), expected.map(|(key, value)| (key, value.to_owned())));
+        ])
+        .unwrap();
+        assert_eq!(config.storage.admin_token, "0123456789abcdef");
+        assert_eq!(config.logging.filter, "warn");
+        assert!(warnings.is_empty(), "{warnings:?}");
     }
 
     #[test]
@@ -93,17 +295,130 @@ mod tests {
         let file = dir.path().join("url");
         let file = file.to_str().unwrap();
         let named = ("CONDUIT_DATABASE_URL_FILE", file);
-        for contents in [None, Some(" \n")] {
+        for contents in [
+            None,
+            Some(&b" \n"[..]),
+            Some(b"\xFF\xFEp\0"),
+            Some(b"postgres://db\nhunter2\n"),
+        ] {
             if let Some(text) = contents {
                 std::fs::write(file, text).unwrap();
             }
             let error = load(&[named]).unwrap_err();
             assert!(
-                error.contains("CONDUIT_DATABASE_URL_FILE") && error.contains(file),
+                error.contains("CONDUIT_DATABASE_URL_FILE") && error.contains(file) && !error.contains("hunter2"),
                 "{error}"
             );
         }
         let error = load(&[named, ("CONDUIT_DATABASE_URL", "postgresql://hunter2@db")]).unwrap_err();
         assert!(error.contains("both") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn texts_are_in_force_as_they_were_written() {
+        for token in [
+            "12345678901234567890",
+            "00000000000000000007",
+            "1e10000000000000",
+            "true",
+        ] {
+            for name in [
+                "CONDUIT_ADMIN_TOKEN",
+                "CONDUIT__STORAGE__ADMIN_TOKEN",
+                "conduit__storage__admin_token",
+            ] {
+                assert_eq!(load(&[(name, token)]).unwrap().0.storage.admin_token, token, "{name}");
+            }
+        }
+        let (config, _) = load(&[
+            ("CONDUIT__JOURNAL__MAX_BYTES", "4GiB"),
+            ("CONDUIT__SERVER__TRUSTED_PROXIES", "10.0.0.1,::1"),
+            ("CONDUIT__RECEIPTS__ENABLED", "FALSE"),
+            ("CONDUIT__TELEMETRY__SAMPLING_RATIO", "1"),
+        ])
+        .unwrap();
+        assert_eq!(config.journal.max_bytes, 4 << 30);
+        assert_eq!(config.server.trusted_proxies.len(), 2);
+        assert!(!config.receipts.enabled);
+    }
+
+    #[test]
+    fn a_variable_that_resembles_a_setting_is_refused_with_the_name_that_was_meant() {
+        for (name, meant) in [
+            ("CONDUIT_LISTN", "CONDUIT_LISTEN"),
+            ("CONDUIT_SERVER_LISTEN", "CONDUIT_LISTEN"),
+            ("CONDUIT__SERVER_LISTEN", "CONDUIT_LISTEN"),
+            ("conduit_listen", "CONDUIT_LISTEN"),
+            ("CONDUIT__SERVER__LISTN", "CONDUIT__SERVER__LISTEN"),
+            ("CONDUIT_MAX_BODY_BYTES", "CONDUIT__SERVER__MAX_BODY_BYTES"),
+            ("CONDUIT_DEDUP_WINDOW_SECONDS", "CONDUIT__DEDUP__WINDOW_SECONDS"),
+            ("CONDUIT_DATABASE_URI", "CONDUIT_DATABASE_URL"),
+            ("CONDUIT_ADMINTOKEN", "CONDUIT_ADMIN_TOKEN"),
+            ("CONDUIT__STORAGE__ADMIN_TOKEN_FILE", "CONDUIT_ADMIN_TOKEN_FILE"),
+            ("CONDUIT_REDIS_URLFILE", "CONDUIT_REDIS_URL_FILE"),
+        ] {
+            let error = load(&[(name, "hunter2")]).unwrap_err();
+            let expected = format!("{name} is no setting; did you mean {meant}?");
+            assert!(
+                error.contains(&expected) && !error.contains("hunter2"),
+                "{name}: {error}"
+            );
+        }
+        let error = load(&[("CONDUIT__PIPELINE__THREADS", "4")]).unwrap_err();
+        assert!(error.contains("CONDUIT__PIPELINE__THREADS is no setting"), "{error}");
+    }
+
+    #[test]
+    fn other_names_are_warned_of() {
+        for (name, value, meant) in [
+            ("CONDUIT_PORT", "9000", "CONDUIT_LISTEN"),
+            ("CONDUIT_LOG_LEVEL", "debug", "CONDUIT_LOG"),
+            ("CONDUIT_IMAGE_VERSION", "7", ""),
+            ("CONDUIT__SERVER__LISTN", "", "CONDUIT__SERVER__LISTEN"),
+        ] {
+            let (_, warnings) = load(&[(name, value)]).unwrap();
+            assert!(
+                warnings.len() == 1 && warnings[0].contains(name) && warnings[0].contains(meant),
+                "{warnings:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_kubernetes_sets_for_services_is_no_mistake() {
+        let links = [
+            ("CONDUIT_SERVICE_HOST", "10.0.0.11"),
+            ("CONDUIT_SERVICE_PORT", "8080"),
+            ("CONDUIT_SERVICE_PORT_HTTP", "8080"),
+            ("CONDUIT_PORT", "tcp://10.0.0.11:8080"),
+            ("CONDUIT_PORT_8080_TCP", "tcp://10.0.0.11:8080"),
+            ("CONDUIT_PORT_8080_TCP_PROTO", "tcp"),
+            ("CONDUIT_PORT_8080_TCP_PORT", "8080"),
+            ("CONDUIT_PORT_8080_TCP_ADDR", "10.0.0.11"),
+            ("CONDUIT_REDIS_PORT", "tcp://10.0.0.12:6379"),
+            ("CONDUIT_REDIS_PORT_6379_TCP_ADDR", "10.0.0.12"),
+            ("CONDUIT_METRICS_SERVICE_HOST", "10.0.0.13"),
+        ];
+        let (_, warnings) = load(&links).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_named_at_once() {
+        let error = load(&[
+            ("CONDUIT_LISTEN", "localhost"),
+            ("CONDUIT__SERVER__WORKERS", "-1"),
+            ("CONDUIT__DEDUP__WINDOW_SECONDS", "30s"),
+            ("CONDUIT_LISTN", "x"),
+        ])
+        .unwrap_err();
+        for expected in [
+            "server.listen (CONDUIT_LISTEN): must be ADDRESS:PORT",
+            "server.workers",
+            "window_seconds",
+            "CONDUIT_LISTN",
+        ] {
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use url::form_urlencoded::Serializer;
 
 use super::events::{Offer, as_field, controllers, moment, names, offers};
 use super::fields::Fields;
+use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Number, Time, basis_word, short};

@@ -1,33 +1,34 @@
 //! What needs somebody, the most urgent first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use conduit_actors::event::Status;
-use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
+use conduit_actors::ids::{ControllerId, Timestamp};
 use url::form_urlencoded::Serializer;
 
-use super::words::{Icon, Time, isolated, short};
+use super::filters::Phrase;
+use super::words::{Badge, Icon, Number, Time, short};
 use crate::http::App;
 use crate::http::controllers::previous_until;
 use crate::http::probes::Readiness;
 use crate::http::problem::Problem;
-use crate::store::{EventFilter, EventRow, IntegrationRow, Page};
+use crate::store::{ControllerRow, EventFilter, IntegrationRow, Page, Unsettled};
 
-/// Rejected and failed events that are looked at: the newest.
-const LOOKED_AT: usize = 200;
 /// How far back.
 const RECENT_MILLIS: i64 = 7 * 86_400_000;
 /// People who rest on a placeholder and are shown apart.
 const MAX_PEOPLE: usize = 10;
-/// Reasons that are shown apart.
-const MAX_REASONS: usize = 5;
+/// Kinds of events that are shown apart, of each status.
+const MAX_KINDS: usize = 5;
+/// The newest events of a kind, whose reasons are shown.
+const LOOKED_AT: usize = 20;
 
 /// One thing to see to.
 pub(super) struct Item {
     pub(super) class: &'static str,
     pub(super) icon: Icon,
-    pub(super) title: String,
-    pub(super) detail: String,
+    pub(super) title: Phrase,
+    pub(super) detail: Phrase,
     pub(super) until: Option<Time>,
     pub(super) href: String,
     pub(super) action: &'static str,
@@ -36,7 +37,8 @@ pub(super) struct Item {
 impl Item {
     /// What it is about, however many there are of it: by this the page knows it again.
     pub(super) fn key(&self) -> String {
-        let what = self.title.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        let title = self.title.to_string();
+        let what = title.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ',');
         format!("{} {what}", self.href)
     }
 }
@@ -50,24 +52,123 @@ pub(super) async fn items(
 ) -> Result<Vec<Item>, Problem> {
     let mut found = Vec::new();
     found.extend(readiness.into_iter().flat_map(unready));
-    for status in [Status::Failed, Status::Rejected] {
-        let filter = EventFilter {
-            controller,
-            status: Some(status),
-            from: Some(Timestamp::from_millis(Timestamp::now().as_millis() - RECENT_MILLIS)),
-            ..EventFilter::default()
-        };
-        let page = Page {
-            after: None,
-            limit: LOOKED_AT,
-        };
-        let events = app.store.events(&filter, page).await?;
-        found.extend(by_reason(status, &events, integrations));
-    }
+    let controllers = app.store.controllers().await?;
+    found.extend(unsettled(app, controller, &controllers, integrations).await?);
     found.extend(restarts(app, readiness.is_some()));
     found.extend(placeholders(app, controller).await?);
-    found.extend(grace(app, controller, integrations).await?);
+    found.extend(grace(controller, &controllers, integrations));
     Ok(found)
+}
+
+/// Events of one type that ended badly at one integration are one item, and those that there is no room for are one as well.
+/// Those of an integration that is gone are left out: there is no mapping to fix, and nothing to replay them under.
+async fn unsettled(
+    app: &App,
+    controller: Option<ControllerId>,
+    controllers: &[ControllerRow],
+    integrations: &[IntegrationRow],
+) -> Result<Vec<Item>, Problem> {
+    // To the minute: the link says the same, and is the same for a while.
+    let since = (Timestamp::now().as_millis() - RECENT_MILLIS).div_euclid(60_000) * 60_000;
+    let since = Timestamp::from_millis(since);
+    let kinds = app.store.unsettled(controller, since, MAX_KINDS).await?;
+    let mut found = Vec::new();
+    for status in [Status::Failed, Status::Rejected] {
+        let of_status: Vec<&Unsettled> = kinds.iter().filter(|kind| kind.status == status).collect();
+        for kind in &of_status {
+            let name = integrations.iter().find(|row| row.id == kind.integration);
+            let name = name.map_or("", |row| row.spec.name.as_str());
+            let owner = controllers.iter().find(|row| row.id == kind.controller);
+            let owner = owner.filter(|_| controller.is_none());
+            let detail = why(app, kind, since).await?;
+            found.push(item(kind, detail, name, owner.map(|row| row.name.as_str()), since));
+        }
+        found.extend(the_rest(status, &of_status, since));
+    }
+    Ok(found)
+}
+
+fn item(kind: &Unsettled, detail: Phrase, integration: &str, owner: Option<&str>, since: Timestamp) -> Item {
+    let detail = detail.words(" (").name(integration);
+    let detail = match owner {
+        Some(owner) => detail.words(" of ").name(owner),
+        None => detail,
+    };
+    let integration_id = kind.integration.to_string();
+    let pairs = [("integration", integration_id.as_str()), ("event", &kind.event_type)];
+    Item {
+        class: kind.status.as_str(),
+        icon: Badge(kind.status).icon(),
+        title: counted(kind.count, kind.status).words(": ").name(&kind.event_type),
+        detail: detail.words(")"),
+        until: None,
+        href: list(kind.status, &pairs, since),
+        action: "See all",
+    }
+}
+
+/// The events of kinds that are not shown apart.
+fn the_rest(status: Status, shown: &[&Unsettled], since: Timestamp) -> Option<Item> {
+    let first = shown.first()?;
+    let kinds = first.kinds_in_all - shown.len() as u64;
+    let count = first.count_in_all - shown.iter().map(|kind| kind.count).sum::<u64>();
+    let others = if kinds == 1 { "another kind" } else { "other kinds" };
+    (kinds > 0).then(|| Item {
+        class: status.as_str(),
+        icon: Badge(status).icon(),
+        title: counted(count, status).words(&format!(" of {others}")),
+        detail: Phrase::new("The list has all of them, with those above."),
+        until: None,
+        href: list(status, &[], since),
+        action: "See all",
+    })
+}
+
+fn counted(count: u64, status: Status) -> Phrase {
+    let events = if count == 1 { "event" } else { "events" };
+    Phrase::new(&format!("{} {} {events}", Number(count), status.as_str()))
+}
+
+/// The list of these events.
+fn list(status: Status, pairs: &[(&str, &str)], since: Timestamp) -> String {
+    let since = since.to_string();
+    let from = since.get(..16).unwrap_or_default();
+    let query = Serializer::new(String::new())
+        .append_pair("status", status.as_str())
+        .extend_pairs(pairs)
+        .append_pair("from", from)
+        .finish();
+    format!("/events?{query}")
+}
+
+/// The reasons of a kind's newest events: the most frequent, and how many others there are.
+async fn why(app: &App, kind: &Unsettled, since: Timestamp) -> Result<Phrase, Problem> {
+    let filter = EventFilter {
+        controller: Some(kind.controller),
+        status: Some(kind.status),
+        integration: Some(kind.integration),
+        event_type: Some(kind.event_type.clone()),
+        from: Some(since),
+        ..EventFilter::default()
+    };
+    let page = Page {
+        after: None,
+        limit: LOOKED_AT,
+    };
+    let newest = app.store.events(&filter, page).await?;
+    let mut reasons: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
+    for reason in newest.iter().filter_map(|event| event.reasons.first()) {
+        let place = (reason.field.as_str(), reason.code.as_str());
+        reasons.entry(place).or_insert((0, &reason.message)).0 += 1;
+    }
+    let most = reasons.iter().max_by_key(|(place, (count, _))| (*count, **place));
+    let message = most.map_or("", |(_, (_, message))| *message);
+    let phrase = Phrase::default().name(message);
+    Ok(match reasons.len().saturating_sub(1) {
+        0 => phrase,
+        1 => phrase.words(", and another reason"),
+        others => phrase.words(&format!(", and {others} other reasons")),
+    })
 }
 
 fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
@@ -80,62 +181,13 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
             Item {
                 class: if is_degraded { "rejected" } else { "failed" },
                 icon: Icon("alert"),
-                title: format!("{} is {}", check.name, check.status),
-                detail: check.detail.clone(),
+                title: Phrase::new(&format!("{} is {}", check.name, check.status)),
+                detail: Phrase::default().name(&check.detail),
                 until: None,
                 href: "/supervision".to_owned(),
                 action: "Look",
             }
         })
-}
-
-/// Events of one kind that ended badly for one reason are one item. Those of an integration that is gone are left out: there is
-/// no mapping to mend, and nothing to replay them under.
-fn by_reason(status: Status, events: &[EventRow], integrations: &[IntegrationRow]) -> Vec<Item> {
-    let mut groups: BTreeMap<(IntegrationId, &str, &str, &str), (usize, &str)> = BTreeMap::new();
-    let name_of: HashMap<_, _> = integrations
-        .iter()
-        .map(|row| (row.id, row.spec.name.as_str()))
-        .collect();
-    for event in events.iter().filter(|event| name_of.contains_key(&event.integration)) {
-        if let Some(reason) = event.reasons.first() {
-            let key = (
-                event.integration,
-                event.event_type.as_str(),
-                reason.field.as_str(),
-                reason.code.as_str(),
-            );
-            groups.entry(key).or_insert((0, &reason.message)).0 += 1;
-        }
-    }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-    groups
-        .into_iter()
-        .take(MAX_REASONS)
-        .map(|((integration, event_type, ..), (count, message))| {
-            let name = name_of.get(&integration).copied().unwrap_or_default();
-            let query = Serializer::new(String::new())
-                .append_pair("status", status.as_str())
-                .append_pair("integration", &integration.to_string())
-                .append_pair("event", event_type)
-                .finish();
-            let many = if count == LOOKED_AT { "or more " } else { "" };
-            Item {
-                class: status.as_str(),
-                icon: super::words::Badge(status).icon(),
-                title: format!(
-                    "{count} {many}{} {}: {event_type}",
-                    status.as_str(),
-                    if count == 1 { "event" } else { "events" }
-                ),
-                detail: format!("{message} ({})", isolated(name)),
-                until: None,
-                href: format!("/events?{query}"),
-                action: "Look",
-            }
-        })
-        .collect()
 }
 
 /// People whom an earlier build found by a value that identifies nobody: they may be several.
@@ -155,11 +207,11 @@ async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec
             Item {
                 class: "rejected",
                 icon: Icon("alert"),
-                title: format!("Data subject {} was found by a placeholder", short(&did.to_string())),
-                detail: format!(
-                    "{label}: the value identifies nobody, so its link is switched off.{merges} Check that the activities \
-                     are one person's."
-                ),
+                title: Phrase::new(&format!("Data subject {} was found by a placeholder", short(&did.to_string()))),
+                detail: Phrase::default().name(label).words(&format!(
+                    ": the value identifies nobody, so its link is switched off.{merges} Check that the activities are one \
+                     person's."
+                )),
                 until: None,
                 href: format!("/subjects/{did}"),
                 action: "Look",
@@ -171,8 +223,8 @@ async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec
         found.push(Item {
             class: "rejected",
             icon: Icon("alert"),
-            title: format!("{rest} more data subjects were found by placeholders"),
-            detail: "Their links are switched off. Each shows here once those before it are gone.".to_owned(),
+            title: Phrase::new(&format!("{rest} more data subjects were found by placeholders")),
+            detail: Phrase::new("The values identify nobody, so their links are switched off."),
             until: None,
             href: "/subjects".to_owned(),
             action: "Look",
@@ -191,11 +243,11 @@ fn restarts(app: &App, is_operator: bool) -> Option<Item> {
     (restarts > 0).then(|| Item {
         class: "rejected",
         icon: Icon("supervision"),
-        title: format!(
+        title: Phrase::new(&format!(
             "{restarts} actor {} lately",
             if restarts == 1 { "restart" } else { "restarts" }
-        ),
-        detail: "Each cost a retry of one batch. Supervision names the last failure of each actor.".to_owned(),
+        )),
+        detail: Phrase::new("Each cost a retry of one batch. Supervision names the last failure of each actor."),
         until: None,
         href: "/supervision".to_owned(),
         action: "Look",
@@ -203,36 +255,44 @@ fn restarts(app: &App, is_operator: bool) -> Option<Item> {
 }
 
 /// Credentials whose predecessors still serve: a reminder to move the senders.
-async fn grace(
-    app: &App,
+fn grace(
     controller: Option<ControllerId>,
+    controllers: &[ControllerRow],
     integrations: &[IntegrationRow],
-) -> Result<Vec<Item>, Problem> {
-    let item = |title: String, until: Timestamp, href: String| Item {
+) -> Vec<Item> {
+    let item = |title: Phrase, until: Timestamp, href: String| Item {
         class: "received",
         icon: Icon("key"),
         title,
-        detail: "Move the senders to the new one: the old one serves until".to_owned(),
+        detail: Phrase::new("Move the senders to the new one: the old one serves until"),
         until: Some(Time(until)),
         href,
         action: "Open",
     };
+    let owner = |id: ControllerId| controllers.iter().find(|row| controller.is_none() && row.id == id);
     let keys = integrations.iter().filter_map(|row| {
         let until = previous_until(&row.api_key)?;
+        let title = Phrase::new("An old API key of ").name(&row.spec.name);
+        let title = match owner(row.controller) {
+            Some(owner) => title.words(" of ").name(&owner.name),
+            None => title,
+        };
         Some(item(
-            format!("An old API key of {} still serves", isolated(&row.spec.name)),
+            title.words(" still serves"),
             until,
             format!("/integrations/{}", row.id),
         ))
     });
-    let mut found: Vec<Item> = keys.collect();
-    for row in app.store.controllers().await? {
-        if controller.is_none_or(|wanted| wanted == row.id)
-            && let Some(until) = previous_until(&row.webhook_secret)
-        {
-            let title = format!("An old webhook secret of {} still serves", isolated(&row.name));
-            found.push(item(title, until, format!("/controllers/{}", row.did)));
-        }
-    }
-    Ok(found)
+    let secrets = controllers.iter().filter_map(|row| {
+        let until = previous_until(&row.webhook_secret).filter(|_| controller.is_none_or(|wanted| wanted == row.id))?;
+        let title = Phrase::new("An old webhook secret of ")
+            .name(&row.name)
+            .words(" still serves");
+        Some(item(
+            title,
+            until,
+            format!("/controllers/{}", super::page::segment(row.did.as_str())),
+        ))
+    });
+    keys.chain(secrets).collect()
 }

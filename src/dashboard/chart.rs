@@ -8,7 +8,7 @@ use std::fmt::{self, Write as _};
 use askama::filters::HtmlSafe;
 use conduit_actors::ids::Timestamp;
 
-use super::words::{Number, Time};
+use super::words::{Brief, Number};
 use crate::store::{HistoryRow, Resolution};
 
 const WIDTH: f64 = 600.0;
@@ -84,7 +84,7 @@ impl Span {
 /// One bar.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bar {
-    pub(super) start: Time,
+    pub(super) start: Brief,
     /// Processed, duplicate, rejected, failed.
     pub(super) counts: [u64; 4],
 }
@@ -115,7 +115,7 @@ impl Chart {
         let starts = (0..count).map(|index| from + length * i64::try_from(index).unwrap_or(0));
         let mut bars: Vec<Bar> = starts
             .map(|start| Bar {
-                start: Time(Timestamp::from_millis(start)),
+                start: Brief(Timestamp::from_millis(start)),
                 counts: [0; 4],
             })
             .collect();
@@ -155,7 +155,7 @@ impl Chart {
         self.bars.iter().rev().filter(|bar| bar.total() > 0).copied().collect()
     }
 
-    pub(super) fn first(&self) -> Option<Time> {
+    pub(super) fn first(&self) -> Option<Brief> {
         self.bars.first().map(|bar| bar.start)
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::confirmation::Confirmation;
 use super::credentials;
 use super::fields::Fields;
+use super::filters;
 use super::guard::{Posted, Session};
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time};

@@ -1,11 +1,11 @@
 //! Credentials: shown once, when they are made, with a request that is ready to be sent.
 
-use actix_web::web::{Data, Path};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use aws_lc_rs::digest::{SHA256, digest};
 use conduit_actors::ids::{ControllerDid, Timestamp};
-use conduit_actors::mapping::{FieldSpec, FieldType, IntegrationSpec};
+use conduit_actors::mapping::{FieldSpec, FieldType, IntegrationSpec, Path, PathStep};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
@@ -13,6 +13,7 @@ use conduit_actors::taxonomy::Taxonomy;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
+use super::filters::{self, Phrase};
 use super::guard::{Posted, Session};
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
@@ -21,6 +22,7 @@ use crate::http::controllers::{self, Made, Rotation};
 use crate::http::credentials::new_token;
 use crate::http::integrations;
 use crate::http::problem::Problem;
+use crate::snippets::event_text;
 use crate::store::IntegrationRow;
 
 struct Shown {
@@ -34,7 +36,7 @@ struct Shown {
 #[template(path = "credentials.html")]
 struct Page {
     shell: Shell,
-    heading: String,
+    heading: Phrase,
     said: String,
     secrets: Vec<Shown>,
     until: Option<Time>,
@@ -55,7 +57,7 @@ pub(super) fn onboarded(
 ) -> Result<HttpResponse, Problem> {
     page::render(&Page {
         shell: Shell::new(request, session, Section::Integrations, "Credentials"),
-        heading: format!("{} is ready", row.spec.name),
+        heading: Phrase::default().name(&row.spec.name).words(" is ready"),
         said: "It accepts events from now on.".to_owned(),
         secrets: vec![
             Shown {
@@ -82,7 +84,7 @@ pub(super) fn onboarded(
 pub(super) fn controller_made(request: &HttpRequest, session: &Session, made: &Made) -> Result<HttpResponse, Problem> {
     page::render(&Page {
         shell: Shell::new(request, session, Section::Controllers, "Credentials"),
-        heading: format!("{} is ready", made.row.name),
+        heading: Phrase::default().name(&made.row.name).words(" is ready"),
         said: "Give these to whoever looks after it. The webhook secret goes with every event of its integrations."
             .to_owned(),
         secrets: vec![
@@ -127,23 +129,14 @@ pub(super) fn sample(spec: &IntegrationSpec, taxonomy: &Taxonomy) -> String {
     let event = spec.events.first();
     let mut root = Value::Object(Map::new());
     for field in event.into_iter().flat_map(|event| &event.fields) {
-        put(&mut root, &field.path, example(field, taxonomy));
-    }
-    // The envelope before the fields, as people read it.
-    let name = json!(event.map_or("", |event| event.name.as_str()));
-    let mut lines = vec![
-        format!("  \"event\": {name}"),
-        format!("  \"triggeredAt\": \"{}\"", Timestamp::now()),
-    ];
-    for (name, value) in root.as_object().into_iter().flatten() {
-        if !matches!(name.as_str(), "event" | "triggeredAt") {
-            let value = serde_json::to_string_pretty(value)
-                .unwrap_or_default()
-                .replace('\n', "\n  ");
-            lines.push(format!("  {}: {value}", json!(name)));
+        if let Ok(path) = Path::parse(&field.path) {
+            put(&mut root, path.steps(), example(field, taxonomy));
         }
     }
-    format!("{{\n{}\n}}", lines.join(",\n"))
+    root["event"] = json!(event.map_or("", |event| event.name.as_str()));
+    root["triggeredAt"] = json!(Timestamp::now());
+    // Written so that nothing in it hides, or turns what stands around it.
+    event_text(&root)
 }
 
 fn example(field: &FieldSpec, taxonomy: &Taxonomy) -> Value {
@@ -158,33 +151,25 @@ fn example(field: &FieldSpec, taxonomy: &Taxonomy) -> Value {
 }
 
 /// Puts a value where a path leads, and makes what is not there on the way.
-fn put(at: &mut Value, path: &str, value: Value) {
-    let (step, rest) = path
-        .split_once('.')
-        .map_or((path, None), |(step, rest)| (step, Some(rest)));
-    let name = step.trim_end_matches("[]");
-    let arrays = (step.len() - name.len()) / 2;
-    let Value::Object(members) = at else {
-        return;
-    };
-    let mut place = members.entry(name).or_insert(Value::Null);
-    for _ in 0..arrays {
-        if !place.is_array() {
-            *place = json!([null]);
-        }
-        place = match place.get_mut(0) {
-            Some(first) => first,
-            None => return,
-        };
-    }
-    match rest {
-        None if place.is_null() => *place = value,
-        None => {}
-        Some(rest) => {
-            if place.is_null() {
-                *place = json!({});
+fn put(at: &mut Value, steps: &[PathStep], value: Value) {
+    match steps {
+        [] if at.is_null() => *at = value,
+        [] => {}
+        [PathStep::Name(name), rest @ ..] => {
+            if at.is_null() {
+                *at = json!({});
             }
-            put(place, rest, value);
+            if let Value::Object(members) = at {
+                put(members.entry(&**name).or_insert(Value::Null), rest, value);
+            }
+        }
+        [PathStep::Each, rest @ ..] => {
+            if at.is_null() {
+                *at = json!([null]);
+            }
+            if let Some(first) = at.get_mut(0) {
+                put(first, rest, value);
+            }
         }
     }
 }
@@ -219,7 +204,7 @@ fn rotation(posted: &Posted, credential: &Credential) -> Result<Rotation, Proble
 pub(super) async fn rotate_key(
     posted: Posted,
     app: Data<App>,
-    id: Path<String>,
+    id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
@@ -228,7 +213,7 @@ pub(super) async fn rotate_key(
     let value = format!("Bearer {}", key.expose());
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Integrations, "New API key"),
-        heading: format!("A new API key for {}", row.spec.name),
+        heading: Phrase::new("A new API key for ").name(&row.spec.name),
         said: "Move the senders to it.".to_owned(),
         curl: Some(curl(&app, &did, &row, &value)),
         secrets: vec![Shown {
@@ -247,7 +232,7 @@ pub(super) async fn rotate_key(
 pub(super) async fn rotate_secret(
     posted: Posted,
     app: Data<App>,
-    did: Path<String>,
+    did: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let row = controllers::load(&posted.session.principal, &app, &did).await?;
@@ -255,7 +240,7 @@ pub(super) async fn rotate_secret(
     let (secret, until) = controllers::new_secret(&app, &row, rotation).await?;
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New webhook secret"),
-        heading: format!("A new webhook secret for {}", row.name),
+        heading: Phrase::new("A new webhook secret for ").name(&row.name),
         said: "Every integration of this controller sends it: move all of them.".to_owned(),
         secrets: vec![Shown {
             id: "webhook-secret",
@@ -274,7 +259,7 @@ pub(super) async fn rotate_secret(
 pub(super) async fn rotate_token(
     posted: Posted,
     app: Data<App>,
-    did: Path<String>,
+    did: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     posted.session.principal.operator()?;
@@ -283,7 +268,7 @@ pub(super) async fn rotate_token(
     let token = new_token(&app, &row).await?;
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New management token"),
-        heading: format!("A new management token for {}", row.name),
+        heading: Phrase::new("A new management token for ").name(&row.name),
         said: "The one before has ended, and so have the sessions that were begun by it.".to_owned(),
         secrets: vec![Shown {
             id: "management-token",
@@ -307,12 +292,13 @@ mod tests {
         let spec: IntegrationSpec = serde_json::from_value(json!({"name": "n", "events": [{"name": "order", "fields": [
             {"path": "customer.email", "pii": "user.contact.email"}, {"path": "customer.age", "type": "integer"},
             {"path": "items[].sku"}, {"path": "items[].price", "type": "number"}, {"path": "grid[][].x", "type": "boolean"},
-            {"path": "customer"}, {"path": "customer.email.deeper"}]}]}))
+            {"path": "customer"}, {"path": "customer.email.deeper"}, {"path": "[\"user.email\"][]"}]}]}))
         .unwrap();
         let sample: Value = serde_json::from_str(&sample(&spec, &Taxonomy::bundled())).unwrap();
         assert_eq!(sample["event"], "order");
         assert_eq!(sample["customer"], json!({"email": "ada@shop.example", "age": 12_345}));
         assert_eq!(sample["items"], json!([{"sku": "text", "price": 12.5}]));
         assert_eq!(sample["grid"], json!([[{"x": true}]]));
+        assert_eq!(sample["user.email"], json!(["text"]));
     }
 }

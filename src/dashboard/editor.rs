@@ -20,6 +20,7 @@ use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use super::credentials;
 use super::events::{Offer, controllers};
 use super::fields::Fields;
+use super::filters;
 use super::guard::{Filled, Session};
 use super::page::{self, Section, Shell};
 use super::sign_in;

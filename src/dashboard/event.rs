@@ -2,14 +2,15 @@
 
 mod stages;
 
-use actix_web::web::{Data, Path};
+use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::{Notice, Status};
 use conduit_actors::ids::EventId;
-use conduit_actors::mapping::IntegrationSpec;
+use conduit_actors::mapping::{FieldSpec, IntegrationSpec, Path};
 
 use super::fields::Fields;
+use super::filters;
 use super::guard::{Posted, Session};
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
@@ -66,7 +67,7 @@ struct Page {
 pub(super) async fn get(
     session: Session,
     app: Data<App>,
-    id: Path<String>,
+    id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let event = events::find(&session.principal, &app, &id).await?;
@@ -113,7 +114,7 @@ pub(super) async fn get(
 }
 
 /// `POST /events/{id}/replay`: under the mapping as it stands now.
-pub(super) async fn replay(posted: Posted, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn replay(posted: Posted, app: Data<App>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
     let principal = &posted.session.principal;
     let own = principal.some(&app, None)?.map(|(_, id)| id);
     replays::of_event(principal, &app, own, &id).await?;
@@ -173,29 +174,12 @@ fn history(event: &Shown) -> Vec<Earlier> {
 /// Where in the mapping's editor a pointer into an event is mapped; the event type, if no field is.
 fn line(spec: &IntegrationSpec, event_type: &str, pointer: &str) -> Option<String> {
     let index = spec.events.iter().position(|event| event.name == event_type)?;
-    let path = path_of(pointer);
-    let field = spec.events[index].fields.iter().position(|field| field.path == path);
+    let leads = |field: &FieldSpec| Path::parse(&field.path).is_ok_and(|path| path.leads_to(pointer));
+    let field = spec.events[index].fields.iter().position(leads);
     Some(match field {
         Some(field) => format!("event-{index}-field-{field}"),
         None => format!("event-{index}"),
     })
-}
-
-/// The path that a mapping has for a JSON Pointer (RFC 6901): numbers are elements.
-fn path_of(pointer: &str) -> String {
-    let mut path = String::new();
-    for step in pointer.split('/').skip(1) {
-        let name = step.replace("~1", "/").replace("~0", "~");
-        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
-            path.push_str("[]");
-        } else {
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(&name);
-        }
-    }
-    path
 }
 
 #[cfg(test)]
@@ -206,12 +190,15 @@ mod tests {
     fn a_pointer_leads_to_its_line_in_the_mapping() {
         let spec = serde_json::json!({"name": "Shop", "events": [
             {"name": "other"},
-            {"name": "order", "fields": [{"path": "email"}, {"path": "items[].sku"}, {"path": "a/b.c~d"}]}]});
+            {"name": "order", "fields": [{"path": "email"}, {"path": "items[].sku"}, {"path": "a/b.c~d"},
+                {"path": "[\"user.email\"]"}]}]});
         let spec: IntegrationSpec = serde_json::from_value(spec).unwrap();
         for (pointer, expected) in [
             ("/email", Some("event-1-field-0")),
             ("/items/12/sku", Some("event-1-field-1")),
+            ("/items/sku", Some("event-1-field-1")),
             ("/a~1b/c~0d", Some("event-1-field-2")),
+            ("/user.email", Some("event-1-field-3")),
             ("/elsewhere", Some("event-1")),
             ("", Some("event-1")),
         ] {

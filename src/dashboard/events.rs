@@ -9,6 +9,7 @@ use conduit_actors::ids::{EventId, IntegrationId, Timestamp};
 use url::form_urlencoded::Serializer;
 
 use super::fields::Fields;
+use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, short};
@@ -82,27 +83,33 @@ impl Asked {
     }
 }
 
-/// What a browser's field can show of such a moment.
+/// What a browser's field can show of such a moment: in UTC, without seconds where they are none.
 pub(super) fn as_field(text: &str) -> String {
-    let found = Timestamp::parse_rfc3339(text).map(|time| time.to_string());
+    let found = read_moment(text).map(|time| time.to_string());
     let shown = found.as_deref().unwrap_or(text);
-    shown.get(..16).unwrap_or(shown).to_owned()
+    let length = if shown.get(16..19) == Some(":00") { 16 } else { 19 };
+    shown.get(..length).unwrap_or(shown).to_owned()
 }
 
-/// A moment as a browser's field gives it, taken as UTC, or in full.
+/// A moment as a browser's field gives it, taken as UTC, as it is shown, or in full.
 pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
     if text.is_empty() {
         return Ok(None);
     }
-    let full = match text.len() {
-        16 => format!("{text}:00Z"),
-        19 => format!("{text}Z"),
-        _ => text.to_owned(),
-    };
-    let found = Timestamp::parse_rfc3339(&full);
+    let found = read_moment(text);
     found
         .map(Some)
         .ok_or_else(|| Problem::bad_request("parameter_invalid", "give times as 2026-04-06T10:30, in UTC"))
+}
+
+fn read_moment(text: &str) -> Option<Timestamp> {
+    let shown = text.strip_suffix(" UTC").unwrap_or(text);
+    let full = match shown.len() {
+        16 => format!("{shown}:00Z"),
+        19 => format!("{shown}Z"),
+        _ => text.to_owned(),
+    };
+    Timestamp::parse_rfc3339(&full)
 }
 
 struct Choice {
@@ -294,4 +301,26 @@ fn why(event: &Shown) -> Option<String> {
         0 => format!("{start}{first}"),
         more => format!("{start}{first} (and {more} more)"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_taken_as_it_is_shown_and_as_a_field_gives_it() {
+        let expected = Timestamp::parse_rfc3339("2026-04-06T10:30:00Z");
+        for text in [
+            "2026-04-06T10:30",
+            "2026-04-06T10:30:00",
+            "2026-04-06 10:30:00 UTC",
+            "2026-04-06T12:30:00+02:00",
+        ] {
+            assert_eq!(moment(text).unwrap(), expected, "{text}");
+            assert_eq!(as_field(text), "2026-04-06T10:30", "{text}");
+        }
+        assert_eq!(as_field("2026-04-06 10:30:07 UTC"), "2026-04-06T10:30:07");
+        assert!(moment("yesterday").is_err() && moment("").unwrap().is_none());
+        assert_eq!(as_field("yesterday"), "yesterday");
+    }
 }

@@ -8,6 +8,7 @@ use url::form_urlencoded::Serializer;
 
 use super::events::{Offer, controllers};
 use super::fields::Fields;
+use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};

@@ -10,6 +10,7 @@ use conduit_actors::ports::Journal as _;
 use super::attention::{self, Item};
 use super::chart::{Chart, Span};
 use super::fields::Fields;
+use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Number, duration};

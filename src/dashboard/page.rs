@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use askama::Template;
 
 use super::assets::{ICON, SCRIPT, STYLE};
+use super::filters;
 use super::guard::{self, Session};
 use super::words::Icon;
 use crate::http::guard::Principal;

@@ -14,6 +14,7 @@ use conduit_actors::personal::Secret;
 
 use super::editor;
 use super::fields::Fields;
+use super::filters;
 use super::guard::{self, Posted, Sent, Session, is_own_path};
 use super::page::{self, Shell, redirect};
 use super::session::Sessions;

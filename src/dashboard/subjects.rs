@@ -12,6 +12,7 @@ use url::form_urlencoded::Serializer;
 use super::activities::{self, Line as ActivityLine};
 use super::events::{Offer, controllers};
 use super::fields::Fields;
+use super::filters;
 use super::guard::{Posted, Session};
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time, class_word, short};

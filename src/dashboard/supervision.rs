@@ -11,6 +11,7 @@ use conduit_actors::shard::ShardReport;
 use conduit_actors::supervisor::{ActorReport, ActorState};
 use tracing::Level;
 
+use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Number, Time, bytes, duration};
@@ -188,7 +189,7 @@ fn gauges(app: &App) -> Vec<Gauge> {
         Gauge {
             word: "Dedup claims",
             value: Number(dedup.claims as u64).to_string(),
-            note: app.dedup.place().to_string(),
+            note: app.dedup.description(),
         },
         Gauge {
             word: "Controllers",

@@ -106,7 +106,7 @@ impl fmt::Display for Badge {
 
 impl HtmlSafe for Badge {}
 
-/// A moment: in UTC as the server writes it; the script shows it in the reader's zone.
+/// A moment, in UTC: the zone in which lists are filtered. The script adds what it is in the reader's zone, as a hint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Time(pub(super) Timestamp);
 
@@ -123,6 +123,23 @@ impl fmt::Display for Time {
 }
 
 impl HtmlSafe for Time {}
+
+/// The same, without what is of no use beside a chart: the year and the seconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Brief(pub(super) Timestamp);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let (day, time) = (
+            text.get(5..10).unwrap_or_default(),
+            text.get(11..16).unwrap_or_default(),
+        );
+        write!(f, "<time datetime=\"{text}\">{day} {time} UTC</time>")
+    }
+}
+
+impl HtmlSafe for Brief {}
 
 /// A number with its thousands apart.
 #[derive(Debug, Clone, Copy)]

@@ -1,19 +1,26 @@
 -- Claims of one controller, in order, all or nothing seen by others: Redis runs a script alone.
 --
--- KEYS[i]  the key of claim i: conduit:{<controller id>}:d:<dedup key, 16 bytes>. The braces put all keys of a
+-- KEYS[1]  the controller's mark: conduit:{<controller id>}:e. It is as old as the controller's claims: where it is missing,
+--          or another one, claims were lost.
+-- KEYS[i]  the key of claim i - 1: conduit:{<controller id>}:d:<dedup key, 16 bytes>. The braces put all keys of a
 --          controller into one slot, as a cluster wants of a script. Keys may occur more than once.
 -- ARGV[1]  "claim": decide. "keep": these were first elsewhere; only write them down.
 -- ARGV[2]  milliseconds for which a claim may still be asked for behind its window: the largest backlog.
 -- ARGV[3]  claims held for one key, at most; the oldest go.
 -- ARGV[4]  the claims, 20 bytes each: event id (16; its first 6 bytes are the receive time in milliseconds, most
 --          significant byte first), window in seconds (4, likewise).
+-- ARGV[5]  the mark that must be there, 16 bytes; empty: whatever is there, or a new one.
+-- ARGV[6]  the new one.
+-- ARGV[7]  milliseconds that a mark lives. It lives for half of them at least from here on.
 --
 -- A key's value is its claims, 20 bytes each as above. There are several where the same key was first again.
 --
--- Returns 16 bytes a claim: zeros if it is first (now, or since an earlier run), else the id of the event that was.
+-- Returns the mark, and 16 bytes a claim: zeros if it is first (now, or since an earlier run), else the id of the event
+-- that was. Returns "lost", and does nothing, if the mark is not the one that must be there.
 
 local FIRST = string.rep("\0", 16)
 local decides, backlog, most, packed = ARGV[1] == "claim", tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local expected, fresh, lifetime = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local byte, sub = string.byte, string.sub
 
 local function unpack_claim(text, from)
@@ -28,7 +35,19 @@ local function unpack_claim(text, from)
 end
 
 local values, held, changed = redis.call("MGET", unpack(KEYS)), {}, {}
-for i, key in ipairs(KEYS) do
+local mark = values[1]
+if expected ~= "" and mark ~= expected then
+    return "lost"
+end
+if not mark then
+    mark = fresh
+    redis.call("SET", KEYS[1], mark, "PX", lifetime)
+elseif redis.call("PTTL", KEYS[1]) < lifetime / 2 then
+    redis.call("PEXPIRE", KEYS[1], lifetime)
+end
+
+for i = 2, #KEYS do
+    local key = KEYS[i]
     if not held[key] then
         local claims, value = {}, values[i]
         if value then
@@ -70,8 +89,9 @@ local function holder(claims, claim)
 end
 
 local verdicts = {}
-for i, key in ipairs(KEYS) do
-    local claims, claim = held[key], unpack_claim(packed, (i - 1) * 20 + 1)
+for i = 2, #KEYS do
+    local key = KEYS[i]
+    local claims, claim = held[key], unpack_claim(packed, (i - 2) * 20 + 1)
     local first, verdict = holder(claims, claim), FIRST
     if not first then
         claims[#claims + 1] = claim
@@ -79,7 +99,7 @@ for i, key in ipairs(KEYS) do
     elseif first.event ~= claim.event then
         verdict = first.event
     end
-    verdicts[i] = verdict
+    verdicts[i - 1] = verdict
 end
 
 for key, claims in pairs(changed) do
@@ -94,4 +114,4 @@ for key, claims in pairs(changed) do
     end
     redis.call("SET", key, table.concat(texts), "PX", string.format("%.0f", longest + backlog))
 end
-return table.concat(verdicts)
+return mark .. table.concat(verdicts)

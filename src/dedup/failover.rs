@@ -15,6 +15,7 @@
 //! - Between the last claim in memory and the first in Redis none is lost: both sides of the change hold the lock.
 //!   A call to Redis during which Redis went away is made again, since Redis may have come back without it.
 //! - One log line for each change of state, none for each event.
+//! - A Redis that lost claims has gone away: memory writes back what it knows before Redis decides again.
 //!
 //! What other nodes claim while Redis is away is not seen: repeats across nodes pass until it is back.
 
@@ -28,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
+use super::eviction::Eviction;
 use super::memory::MemoryWindow;
 use super::redis::RedisWindow;
 
@@ -39,6 +41,8 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 /// A Redis that goes away again this soon is tried later each time, up to [`UNSTEADY_MAX`].
 const STEADY_AFTER: Duration = Duration::from_secs(10);
 const UNSTEADY_MAX: Duration = Duration::from_secs(30);
+/// How often Redis is asked by which policy it evicts keys.
+const POLICY: Duration = Duration::from_secs(30);
 /// Claims made while memory is written to Redis that are remembered; with more, the writing begins anew.
 const MAX_MEANWHILE: usize = 1_000_000;
 
@@ -58,6 +62,8 @@ struct State {
     departures: u64,
     /// While memory is written to Redis: what was claimed since that began.
     meanwhile: Option<Vec<(ControllerId, Claim)>>,
+    /// The policy by which Redis may evict claims.
+    eviction: Option<Eviction>,
 }
 
 struct Shared {
@@ -89,7 +95,10 @@ impl FailoverWindow {
             went_away: Notify::new(),
         });
         match shared.recover().await {
-            Ok(written) => tracing::info!(target: "conduit::supervision", written, "dedup windows are in Redis"),
+            Ok(written) => {
+                tracing::info!(target: "conduit::supervision", written, "dedup windows are in Redis");
+                shared.look_at_policy().await;
+            }
             Err(error) => {
                 shared.state.lock().away = None;
                 shared.leave(0, &error.0);
@@ -103,6 +112,12 @@ impl FailoverWindow {
     #[must_use]
     pub fn away(&self) -> Option<RedisAway> {
         self.shared.state.lock().away.clone()
+    }
+
+    /// By which policy Redis may evict claims; `None`: it does not, or has not said so.
+    #[must_use]
+    pub fn eviction(&self) -> Option<Eviction> {
+        self.shared.state.lock().eviction.clone()
     }
 
     /// How often Redis went away.
@@ -140,6 +155,20 @@ impl Shared {
 
     fn departures(&self) -> u64 {
         self.state.lock().departures
+    }
+
+    /// Warns of a policy that evicts claims, once for each.
+    async fn look_at_policy(&self) {
+        let eviction = self.redis.eviction().await;
+        let mut state = self.state.lock();
+        if state.away.is_some() || state.eviction == eviction {
+            return;
+        }
+        match &eviction {
+            Some(eviction) => tracing::warn!(target: "conduit::supervision", policy = eviction.policy, "{eviction}"),
+            None => tracing::info!(target: "conduit::supervision", "Redis does not evict claims any more"),
+        }
+        state.eviction = eviction;
     }
 
     /// Decides in memory if Redis is away; else says how often it was.
@@ -209,6 +238,7 @@ async fn watch(shared: Arc<Shared>) {
     let mut unsteady = Duration::ZERO;
     loop {
         let steady_since = Instant::now();
+        let mut looked_at = Instant::now();
         while shared.state.lock().away.is_none() {
             let _ = tokio::time::timeout(HEARTBEAT, shared.went_away.notified()).await;
             let departures = shared.departures();
@@ -216,6 +246,10 @@ async fn watch(shared: Arc<Shared>) {
                 && let Err(error) = shared.redis.ping().await
             {
                 shared.leave(departures, &error.0);
+            }
+            if looked_at.elapsed() >= POLICY {
+                looked_at = Instant::now();
+                shared.look_at_policy().await;
             }
         }
         unsteady = if steady_since.elapsed() < STEADY_AFTER {
@@ -245,6 +279,8 @@ async fn come_back(shared: &Shared) {
                     target: "conduit::supervision",
                     away_ms, written, "Redis is back: dedup windows are in Redis again"
                 );
+                // It may be another one.
+                shared.look_at_policy().await;
                 return;
             }
             Err(error) => tracing::debug!(target: "conduit::supervision", %error, "Redis is still away"),
@@ -282,5 +318,6 @@ impl DedupWindow for FailoverWindow {
 
     fn forget(&self, controller: ControllerId) {
         self.shared.memory.forget(controller);
+        self.shared.redis.forget(controller);
     }
 }

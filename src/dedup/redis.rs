@@ -16,7 +16,7 @@
 //!   a time-out depends on the size of a batch.
 //!
 //! ## Recovery
-//! There is none here. A call that fails drops the connection, and calls fail until [`RedisWindow::connect`] makes
+//! There is none here. A Redis without the mark that it had (see [`super::marks`]) is one that fails. A call that fails drops the connection, and calls fail until [`RedisWindow::connect`] makes
 //! a new one. A Redis that was away may have forgotten claims, which only who watches over it can write again (see
 //! [`super::failover`]); a silent reconnect would let repeats pass. The one exception is a script that Redis has not loaded: it is
 //! sent along.
@@ -34,6 +34,8 @@ use parking_lot::Mutex;
 use redis::{Pipeline, RedisError, Script};
 use tokio::runtime::{Handle, Runtime};
 
+use super::eviction::{self, Eviction};
+use super::marks::{self, MARK, Marks};
 use super::server::{Connection, RedisServer};
 use crate::tls::with_advice;
 
@@ -48,6 +50,10 @@ const PACKED_CLAIM: usize = 20;
 const PACKED_ID: usize = 16;
 
 const CLAIM: &str = include_str!("claim.lua");
+
+/// What the script says of a mark that is not the one that must be there, and what it means.
+const LOST: &[u8] = b"lost";
+const LOST_MEANS: &str = "Redis has lost dedup windows: it was emptied or evicted them, or another one took its place";
 
 /// What a call does with claims.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +75,7 @@ pub struct RedisWindow {
     script: Arc<Script>,
     timeout: Duration,
     max_backlog: Duration,
+    marks: Arc<Marks>,
     connection: Mutex<Slot>,
     runtime: Option<Runtime>,
     handle: Handle,
@@ -91,6 +98,7 @@ impl RedisWindow {
             script: Arc::new(Script::new(CLAIM)),
             timeout,
             max_backlog,
+            marks: Arc::new(Marks::new(max_backlog)),
             connection: Mutex::new(Slot::default()),
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
@@ -108,6 +116,8 @@ impl RedisWindow {
     /// [`DedupError`]: refused, too slow, or not writable; there is no connection now.
     pub async fn connect(&self) -> Result<(), DedupError> {
         self.connection.lock().connection = None;
+        // Who connects writes down all that it knows, and takes the marks that it meets.
+        self.marks.forget_all();
         let (server, timeout) = (self.server.clone(), self.timeout);
         let connected = self
             .bounded(4 * timeout, async move {
@@ -124,16 +134,48 @@ impl RedisWindow {
         Ok(())
     }
 
-    /// Asks for a sign of life.
+    /// Asks for a sign of life, and whether claims are still there.
     ///
     /// # Errors
-    /// [`DedupError`]: there was none in time; the connection was dropped.
+    /// [`DedupError`]: there was none in time, or claims are gone; the connection was dropped.
     pub async fn ping(&self) -> Result<(), DedupError> {
         let (number, mut connection) = self.connection()?;
+        let marks = self.marks.sample();
         let ping = self.bounded(self.timeout, async move {
-            redis::cmd("PING").query_async::<()>(&mut connection).await
+            if marks.is_empty() {
+                redis::cmd("PING").query_async::<()>(&mut connection).await?;
+            }
+            for (controller, mark) in marks {
+                let mut get = redis::cmd("GET");
+                get.arg(marks::key(controller));
+                let found: Option<Vec<u8>> = get.query_async(&mut connection).await?;
+                if found.as_deref() != Some(&mark[..]) {
+                    return Ok(Err(controller));
+                }
+            }
+            Ok(Ok(()))
         });
-        ping.await.inspect_err(|_| self.disconnect(number))
+        let missing = ping.await.inspect_err(|_| self.disconnect(number))?;
+        match missing {
+            Err(controller) if self.marks.expected(controller).is_some() => {
+                self.disconnect(number);
+                Err(DedupError(LOST_MEANS.to_owned()))
+            }
+            // Either it is there, or the controller was deleted meanwhile.
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks by which policy keys are evicted; `None` if none is, or nothing is said of it.
+    pub async fn eviction(&self) -> Option<Eviction> {
+        let (_, mut connection) = self.connection().ok()?;
+        let ask = self.bounded(self.timeout, async move {
+            redis::cmd("INFO")
+                .arg("memory")
+                .query_async::<redis::Value>(&mut connection)
+                .await
+        });
+        eviction::read(&ask.await.ok()?)
     }
 
     /// Writes down claims that were first elsewhere, whatever else there is.
@@ -147,6 +189,12 @@ impl RedisWindow {
     async fn call(&self, mode: Mode, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError> {
         let mut verdicts = Vec::with_capacity(claims.len());
         for trip in claims.chunks(CLAIMS_PER_SCRIPT * SCRIPTS_PER_TRIP) {
+            let expected = self.marks.expected(controller);
+            let seal = Seal {
+                expected: expected.map_or_else(Vec::new, |mark| mark.to_vec()),
+                fresh: Marks::fresh(),
+                lifetime_ms: self.marks.lifetime().as_millis(),
+            };
             let scripts: Vec<Packed> = trip
                 .chunks(CLAIMS_PER_SCRIPT)
                 .map(|claims| Packed::new(mode, controller, claims, self.max_backlog))
@@ -155,9 +203,12 @@ impl RedisWindow {
             let script = Arc::clone(&self.script);
             let answers = self
                 .bounded(self.timeout, async move {
-                    match pipeline(&scripts, &script, false).query_async(&mut connection).await {
+                    match pipeline(&scripts, &seal, &script, false)
+                        .query_async(&mut connection)
+                        .await
+                    {
                         Err(error) if has_no_script(&error) => {
-                            let whole = pipeline(&scripts, &script, true);
+                            let whole = pipeline(&scripts, &seal, &script, true);
                             whole.query_async::<Vec<Vec<u8>>>(&mut connection).await
                         }
                         result => result,
@@ -165,8 +216,18 @@ impl RedisWindow {
                 })
                 .await
                 .inspect_err(|_| self.disconnect(number))?;
+            if answers.iter().any(|answer| answer == LOST) {
+                self.disconnect(number);
+                return Err(DedupError(LOST_MEANS.to_owned()));
+            }
             let before = verdicts.len();
-            verdicts.extend(answers.iter().flat_map(|answer| answer.chunks(PACKED_ID)).map(verdict));
+            for answer in &answers {
+                let Some((mark, rest)) = answer.split_first_chunk::<MARK>() else {
+                    continue;
+                };
+                self.marks.meet(controller, *mark);
+                verdicts.extend(rest.chunks(PACKED_ID).map(verdict));
+            }
             if verdicts.len() - before != trip.len() || answers.iter().any(|answer| answer.len() % PACKED_ID != 0) {
                 self.disconnect(number);
                 return Err(DedupError("Redis answers something else than was asked".to_owned()));
@@ -230,8 +291,18 @@ impl DedupWindow for RedisWindow {
     /// Nothing: claims expire by themselves, since other nodes' streams may be behind this one's.
     fn advance(&self, _: ControllerId, _: Timestamp) {}
 
-    /// Nothing: a controller's id is never used again, and its claims expire.
-    fn forget(&self, _: ControllerId) {}
+    /// A controller's id is never used again, and its claims expire.
+    fn forget(&self, controller: ControllerId) {
+        self.marks.forget(controller);
+    }
+}
+
+/// Which mark must be there.
+struct Seal {
+    /// Empty: whatever is there, or the fresh one.
+    expected: Vec<u8>,
+    fresh: [u8; MARK],
+    lifetime_ms: u128,
 }
 
 /// The arguments of one script.
@@ -251,17 +322,18 @@ impl Packed {
             packed.extend_from_slice(claim.event.as_bytes());
             packed.extend_from_slice(&super::window_seconds(claim.window).to_be_bytes());
         }
+        let mark = marks::key(controller).into_bytes();
         Self {
             mode,
             backlog_ms: backlog.as_millis(),
-            keys: claims.iter().map(key).collect(),
+            keys: std::iter::once(mark).chain(claims.iter().map(key)).collect(),
             claims: packed,
         }
     }
 }
 
 /// All scripts in one round trip. `whole`: the first brings the script's text along, which loads it where it runs.
-fn pipeline(scripts: &[Packed], script: &Script, whole: bool) -> Pipeline {
+fn pipeline(scripts: &[Packed], seal: &Seal, script: &Script, whole: bool) -> Pipeline {
     let mut pipeline = redis::pipe();
     for (i, packed) in scripts.iter().enumerate() {
         if whole && i == 0 {
@@ -279,7 +351,10 @@ fn pipeline(scripts: &[Packed], script: &Script, whole: bool) -> Pipeline {
             .arg(mode)
             .arg(packed.backlog_ms.to_string())
             .arg(CLAIMS_PER_KEY)
-            .arg(&packed.claims);
+            .arg(&packed.claims)
+            .arg(&seal.expected)
+            .arg(&seal.fresh[..])
+            .arg(seal.lifetime_ms.to_string());
     }
     pipeline
 }

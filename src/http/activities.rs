@@ -158,6 +158,7 @@ pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
         "order",
         "limit",
         "cursor",
+        "excel",
     ];
     let query = Query::read(&request, &known)?;
     let filter = read_filter(&principal, &app, &query).await?;
@@ -165,10 +166,11 @@ pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     export::respond(Activities { app, filter }, asked).await
 }
 
-/// All that a filter finds, as CSV.
+/// Answers with all that a filter finds, as CSV for the program that opens such a file on most desks.
 pub(crate) async fn csv(app: Data<App>, filter: ActivityFilter, query: &Query) -> Result<HttpResponse, Problem> {
     let asked = Asked {
         format: Format::Csv,
+        for_excel: true,
         cursors: Cursors::of_query(Shown::LIST, query),
         after: None,
         limit: None,

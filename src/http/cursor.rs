@@ -20,7 +20,7 @@ const VERSION: u8 = 1;
 const DIGEST_BYTES: usize = 8;
 
 /// Query parameters that are no part of the filter.
-const NO_FILTER: [&str; 2] = ["limit", "cursor"];
+const NO_FILTER: [&str; 3] = ["limit", "cursor", "excel"];
 
 /// A place in a list's order.
 pub(crate) trait Place: Sized {

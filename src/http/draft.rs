@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use conduit_actors::mapping::{IntegrationSpec, Mapping};
 use conduit_actors::ports::Integration;
-use serde_json::Value;
 
 use super::integrations::read;
 use super::problem::Problem;
@@ -24,9 +23,9 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Reads what was sent as `integration`, a body for `PUT`. Faults have pointers from where that is.
-    pub(crate) fn read(app: &App, saved: &Integration, sent: &Value) -> Result<Self, Problem> {
-        let (spec, version) = read(&serde_json::to_vec(sent).unwrap_or_default())?;
+    /// Reads what was sent as `integration`, a body for `PUT` as it is written. Faults have pointers from where that is.
+    pub(crate) fn read(app: &App, saved: &Integration, sent: &[u8]) -> Result<Self, Problem> {
+        let (spec, version) = read(sent).map_err(|problem| problem.below(PLACE))?;
         let compiled = Mapping::compile_new(&spec, app.directory.taxonomy(), app.directory.dedup_defaults());
         let mapping = compiled.map_err(|faults| Problem::from(faults).below(PLACE))?;
         Ok(Self {

@@ -10,30 +10,22 @@ use conduit_actors::event::{AcceptedEvent, Notice, Status};
 use conduit_actors::extract::FieldTrace;
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::ingest::{BodyFault, Refusal};
-use conduit_actors::mapping::FieldType;
+use conduit_actors::json;
+use conduit_actors::mapping::{FieldType, Received};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::{Directory as _, Integration};
 use conduit_actors::stages::Finding;
 use conduit_actors::taxonomy::Class;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::body::Body;
 use super::draft::Draft;
 use super::guard::Principal;
 use super::integrations::load_named;
-use super::paging::{self, Query};
+use super::paging::{Query, json_fault};
 use super::problem::Problem;
 use super::state::App;
-
-/// What is sent with `draft=true`: the integration as it would be saved, and the event.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sent {
-    integration: Value,
-    event: Value,
-}
 
 /// What would become of an event.
 #[derive(Serialize, JsonSchema)]
@@ -56,6 +48,8 @@ pub(crate) struct Shown {
     duplicate_of: Option<EventId>,
     /// Whom it would concern; null if it would not come so far.
     subject: Option<Resolution>,
+    /// The names in the event, with those of the mapping that are near.
+    received: Received,
 }
 
 /// What a dry run says of one field.
@@ -127,15 +121,19 @@ pub(crate) async fn test(
         .directory
         .by_id(row.id)
         .ok_or_else(|| Problem::not_found("integration"))?;
-    let (integration, body) = match query.get("draft") {
-        None | Some("false") => (saved, body.into_bytes()),
-        Some("true") => draft(&app, &saved, &body)?,
+    let run = match query.get("draft") {
+        None | Some("false") => run(&app, &saved, body.into_bytes()).await?,
+        Some("true") => {
+            let (integration, event) = draft(&app, &saved, &body)?;
+            let run = run(&app, &integration, event).await;
+            run.map_err(|problem| problem.below("/event"))?
+        }
         Some(_) => {
             let detail = "draft must be true or false";
             return Err(Problem::bad_request("parameter_invalid", detail));
         }
     };
-    Ok(HttpResponse::Ok().json(shown(run(&app, &integration, body).await?)))
+    Ok(HttpResponse::Ok().json(shown(run)))
 }
 
 /// What would become of an event under an integration.
@@ -157,12 +155,28 @@ pub(crate) async fn run(app: &App, integration: &Arc<Integration>, body: Bytes) 
     Ok(dry_run(integration, event, first, &*app.store).await?)
 }
 
-/// The integration as its draft would make it, and the event that came with the draft.
+/// What is sent with `draft=true`, `{"integration": …, "event": …}`: the integration as its draft would make it, and the
+/// event as it was written, since the endpoint would see it so.
 fn draft(app: &App, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration>, Bytes), Problem> {
-    let sent: Sent = paging::json(body)?;
-    let draft = Draft::read(app, saved, &sent.integration)?;
-    let event = serde_json::to_vec(&sent.event).unwrap_or_default();
-    Ok((draft.integration, event.into()))
+    let wrong = |detail: &str| Problem::bad_request("body_invalid", detail);
+    let members = json::members(body).map_err(|fault| json_fault(&fault))?;
+    let members = members.ok_or_else(|| wrong("send one object: {\"integration\": …, \"event\": …}"))?;
+    if members
+        .iter()
+        .any(|member| !matches!(&*member.name, "integration" | "event"))
+    {
+        return Err(wrong("unknown field; a draft's dry run takes integration and event"));
+    }
+    let only = |name: &str| {
+        let mut found = members.iter().filter(|member| member.name == name);
+        match (found.next(), found.next()) {
+            (Some(member), None) => Ok(member.value.as_bytes()),
+            (None, _) => Err(wrong(&format!("missing field `{name}`"))),
+            (Some(_), Some(_)) => Err(wrong(&format!("{name} is there twice: send it once"))),
+        }
+    };
+    let draft = Draft::read(app, saved, only("integration")?)?;
+    Ok((draft.integration, Bytes::copy_from_slice(only("event")?)))
 }
 
 /// The outcome that it would have, and why.
@@ -188,5 +202,6 @@ fn shown(run: DryRun) -> Shown {
         categories: extracted.categories,
         duplicate_of: run.duplicate_of,
         subject: run.resolution,
+        received: run.received,
     }
 }

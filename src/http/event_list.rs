@@ -250,6 +250,7 @@ pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
         "to",
         "limit",
         "cursor",
+        "excel",
     ];
     let query = Query::read(&request, &known)?;
     let mut controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
@@ -321,11 +322,12 @@ pub(crate) async fn search(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    let query = Query::read(&request, &["did"])?;
+    let query = Query::read(&request, &["did", "excel"])?;
     let (_, controller) = principal.one(&app, query.get("did"))?;
     let search: Search = paging::json(&body)?;
     let hashes = search.identifier.hashes(&app, controller, "/identifier").await?;
-    let asked = search.asked(Format::of(&request), controller, &hashes)?;
+    let mut asked = search.asked(Format::of(&request), controller, &hashes)?;
+    asked.for_excel = query.flag("excel")?;
     let mut filter = search.filter(controller)?;
     let subjects = app.store.subjects_of(controller, &hashes, MAX_SUBJECTS + 1).await?;
     if subjects.len() > MAX_SUBJECTS {
@@ -374,6 +376,7 @@ impl Search {
         let limit = self.limit.map(paging::checked_limit).transpose();
         Ok(Asked {
             format,
+            for_excel: false,
             after: after.map_err(|problem| problem.at("/cursor"))?,
             limit: limit.map_err(|problem| problem.at("/limit"))?,
             cursors,

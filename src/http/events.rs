@@ -4,7 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use conduit_actors::event::{JournaledEvent, Notice, Status};
 use conduit_actors::ids::{ControllerDid, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp};
-use conduit_actors::ports::{Directory as _, Journal as _};
+use conduit_actors::mapping::Received;
+use conduit_actors::ports::{Directory as _, Journal as _, StoreError};
 use conduit_actors::stages::shown_if_harmless;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,6 +51,10 @@ pub(crate) struct Shown {
     /// Of one event, not of those in a list: all its outcomes, oldest first; none while it is in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) history: Option<Vec<ShownOutcome>>,
+    /// Of one event that was rejected, or failed: the names in its payload, which is opened for this answer, as long as it is
+    /// kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) received: Option<Received>,
 }
 
 /// One of an event's outcomes.
@@ -119,6 +124,7 @@ pub(crate) fn stored(app: &App, row: EventRow) -> Option<Shown> {
             logged_at: Some(row.logged_at),
         },
         history: None,
+        received: None,
     })
 }
 
@@ -154,6 +160,7 @@ pub(crate) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
             logged_at: None,
         },
         history: None,
+        received: None,
     })
 }
 
@@ -173,13 +180,34 @@ pub(crate) async fn find(principal: &Principal, app: &App, id: &str) -> Result<S
             return Err(missing());
         }
         let (row, history) = with_history(app, row).await?;
+        let received = received(app, &row).await?;
         let mut shown = stored(app, row).ok_or_else(missing)?;
         shown.history = Some(history);
+        shown.received = received;
         return Ok(shown);
     }
     let mut shown = pending.ok_or_else(missing)?;
     shown.history = Some(Vec::new());
     Ok(shown)
+}
+
+/// The names in an event that was rejected, or failed: its payload is opened for whoever looks, and nothing of it is stored.
+async fn received(app: &App, row: &EventRow) -> Result<Option<Received>, Problem> {
+    if !matches!(row.status, Status::Rejected | Status::Failed) {
+        return Ok(None);
+    }
+    let Some(integration) = app.directory.by_id(row.integration) else {
+        return Ok(None);
+    };
+    match app.store.payload(row.id).await {
+        Ok(payload) => Ok(payload.and_then(|payload| integration.mapping.received(payload.expose()))),
+        // The event itself can be shown all the same.
+        Err(StoreError::Failed(error)) => {
+            tracing::debug!(event_id = %row.id, %error, "a payload does not open: its names are not shown");
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// An event with all its outcomes, the last of which is the one in its row.

@@ -48,6 +48,8 @@ pub(crate) trait List: 'static {
 /// What is asked of a list, beside its filter.
 pub(crate) struct Asked<P> {
     pub(crate) format: Format,
+    /// Of a table: whether it begins as Excel wants a text in UTF-8 to begin.
+    pub(crate) for_excel: bool,
     pub(crate) cursors: Cursors,
     pub(crate) after: Option<P>,
     /// Items at most: of a page, or of an export in all.
@@ -55,11 +57,12 @@ pub(crate) struct Asked<P> {
 }
 
 impl<P: Place> Asked<P> {
-    /// Reads `limit` and `cursor`.
+    /// Reads `limit`, `cursor` and `excel`.
     pub(crate) fn read(format: Format, list: &str, query: &Query) -> Result<Self, Problem> {
         let cursors = Cursors::of_query(list, query);
         Ok(Self {
             format,
+            for_excel: query.flag("excel")?,
             after: cursors.read_from(query)?,
             limit: query.limit_if_given()?,
             cursors,
@@ -118,7 +121,11 @@ pub(crate) async fn export<L: List>(list: L, asked: &Asked<L::Place>) -> Result<
         left,
         progress: Progress::Read(first),
     };
-    let head = if is_csv { head::<L::Item>() } else { String::new() };
+    let head = if is_csv {
+        head::<L::Item>(asked.for_excel)
+    } else {
+        String::new()
+    };
     let pages = stream::unfold((export, head), |(mut export, mut text)| async move {
         let written = export.next(&mut text).await?;
         Some((written.map(|()| Bytes::from(text)), (export, String::new())))
@@ -131,8 +138,11 @@ pub(crate) async fn export<L: List>(list: L, asked: &Asked<L::Place>) -> Result<
         .streaming(Box::pin(pages)))
 }
 
-fn head<R: Row>() -> String {
+fn head<R: Row>(for_excel: bool) -> String {
     let mut text = String::new();
+    if for_excel {
+        text.push(csv::BYTE_ORDER_MARK);
+    }
     csv::line(&mut text, R::COLUMNS);
     text
 }

@@ -1,7 +1,9 @@
 //! Query parameters and pages of lists.
 
 use actix_web::HttpRequest;
+use conduit_actors::event::Notice;
 use conduit_actors::ids::{EventType, Timestamp};
+use conduit_actors::json::{self, JsonFault, JsonFaultKind};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -129,9 +131,27 @@ pub(crate) fn checked_limit(limit: usize) -> Result<usize, Problem> {
     ))
 }
 
-/// Reads a JSON body; the fault says where, and never repeats the body.
+/// What is wrong with a body that is no JSON, or has a name twice in an object: which of the two values would count is
+/// anybody's guess.
+pub(crate) fn json_fault(fault: &JsonFault) -> Problem {
+    let place = format!("at line {}, column {}", fault.line, fault.column);
+    let detail = match &fault.kind {
+        JsonFaultKind::Encoding => "the body is not UTF-8".to_owned(),
+        JsonFaultKind::Syntax => format!("the body is not valid JSON {place}"),
+        JsonFaultKind::Depth => format!("the body is nested too deep {place}"),
+        JsonFaultKind::Repeated(pointer) => {
+            let detail = "a name occurs twice in the same object (RFC 7493): send it once";
+            let error = Notice::new(pointer.as_str(), "json_duplicate_key", detail);
+            return Problem::bad_request("body_invalid", detail).with_errors(vec![error]);
+        }
+    };
+    Problem::bad_request("body_invalid", detail)
+}
+
+/// Reads a JSON body; the fault says where, and never repeats the body. A byte order mark before it is skipped.
 pub(crate) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    objects::read(body).map_err(|error| {
+    json::check(body).map_err(|fault| json_fault(&fault))?;
+    objects::read(json::without_mark(body)).map_err(|error| {
         let detail = match error.classify() {
             // These name fields and types of the API; a value of the wrong type may be shown, so it is cut off.
             serde_json::error::Category::Data => {

@@ -147,9 +147,14 @@ fn journal(app: &App) -> Check {
 
 fn dedup(app: &App) -> Check {
     let (place, report) = (app.dedup.place(), app.dedup.report());
-    let is_well = !report.full && !matches!(place, DedupPlace::InProcessUntilRedisIsBack(_));
+    let evicts = app.dedup.eviction().is_some_and(|eviction| eviction.is_limited);
+    let is_well = !report.full && !evicts && !matches!(place, DedupPlace::InProcessUntilRedisIsBack(_));
     let most = counted(report.max_claims as u64, "claim", "claims");
-    let detail = format!("{place}; in memory {} of {most}", thousands(report.claims as u64));
+    let detail = format!(
+        "{}; in memory {} of {most}",
+        app.dedup.description(),
+        thousands(report.claims as u64)
+    );
     check("dedup", if is_well { "ready" } else { "degraded" }, detail)
 }
 

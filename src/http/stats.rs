@@ -128,7 +128,7 @@ pub(crate) async fn supervision(principal: Principal, app: Data<App>) -> Result<
         shards: app.shards.report(),
         journal: app.journal.report(),
         oldest_in_flight_received_at: app.journal.oldest_in_flight(),
-        dedup: app.dedup.place().to_string(),
+        dedup: app.dedup.description(),
         dedup_claims: app.dedup.report().claims,
         controllers: app.directory.len(),
         retention: app.retention.report(),

@@ -139,7 +139,7 @@ impl List for Subjects {
 
 /// `GET /api/v1/subjects`
 pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let query = Query::read(&request, &["did", "limit", "cursor"])?;
+    let query = Query::read(&request, &["did", "limit", "cursor", "excel"])?;
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
     let asked = Asked::read(Format::of(&request), Shown::LIST, &query)?;
     export::respond(Subjects { app, controller }, asked).await

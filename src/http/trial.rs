@@ -153,7 +153,8 @@ pub(crate) async fn run(
     let saved = saved.ok_or_else(|| Problem::not_found("integration"))?;
     let sent: Sent = paging::json(&body)?;
     let limit = sent.limit(app.config.retention.trial_events)?;
-    let draft = Draft::read(&app, &saved, &sent.integration)?;
+    let integration = serde_json::to_vec(&sent.integration).unwrap_or_default();
+    let draft = Draft::read(&app, &saved, &integration)?;
     draft.check_processor(&saved)?;
     if expected_version(&request, draft.version)?.is_some_and(|expected| expected != row.version) {
         return Err(ChangeError::VersionMismatch { current: row.version }.into());

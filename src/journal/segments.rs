@@ -159,7 +159,7 @@ impl Segments {
         self.dir.join(file_name(segment))
     }
 
-    /// Reads every record, oldest first; makes the first segment if there is none.
+    /// Reads every record, oldest first.
     pub(super) fn recover(
         &self,
         mut record: impl FnMut(u64, u64, &[u8]) -> Result<(), OpenError>,
@@ -191,7 +191,12 @@ impl Segments {
             }
             self.open.lock().insert(number, segment);
         }
-        if last.is_none() {
+        Ok(())
+    }
+
+    /// Makes the first segment if there is none.
+    pub(super) fn begin_first(&self) -> Result<(), OpenError> {
+        if self.newest_number().is_none() {
             self.begin(1).map_err(|error| disk(&self.dir, &error))?;
         }
         Ok(())

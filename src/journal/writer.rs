@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::codec::{self, BatchWriter};
 use super::index::Run;
+use super::record::JournalRecord;
 use super::segments::AppendError;
 use super::{Fatal, Shared, Waiting};
 use crate::keys::{Epoch, EpochKey};
@@ -40,6 +41,7 @@ pub(super) struct Writer {
     broken_at: Option<u64>,
     /// Set when the newest segment's age is to be looked at.
     look: bool,
+    record: Option<JournalRecord>,
 }
 
 /// A batch as it is composed: what goes into the record, and who waits for it.
@@ -67,6 +69,7 @@ impl Writer {
         fatal: Fatal,
         epoch: Epoch,
         ids: EventIds,
+        record: Option<JournalRecord>,
     ) -> Self {
         Self {
             shared,
@@ -79,6 +82,7 @@ impl Writer {
             keys: HashMap::new(),
             broken_at: None,
             look: false,
+            record,
         }
     }
 
@@ -249,6 +253,7 @@ impl Writer {
 
     fn try_write(&mut self, record: &Arc<[u8]>) -> Result<(u64, u64), AppendError> {
         self.ready().map_err(|error| AppendError::write(&error))?;
+        self.note_events().map_err(|error| AppendError::write(&error))?;
         let good_end = self.shared.segments.newest_len();
         let started = Instant::now();
         let written = self.shared.segments.append(record, self.shared.options.tail_bytes);
@@ -263,6 +268,14 @@ impl Writer {
             Err(AppendError::Sync(_)) => {}
         }
         written
+    }
+
+    /// Notes that the newest segment has events, before it has them.
+    fn note_events(&mut self) -> io::Result<()> {
+        match (&mut self.record, self.shared.segments.newest_number()) {
+            (Some(record), Some(newest)) => record.note_events_in(newest),
+            _ => Ok(()),
+        }
     }
 
     /// Repairs what a failed write left, and begins a new segment when it is time.

@@ -16,6 +16,7 @@ use super::seconds;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::journal::WalJournal;
+use crate::logging::lost_lines;
 use crate::telemetry::Tracer;
 
 /// Whom to ask.
@@ -93,6 +94,11 @@ impl Collector for Reports {
             "trace_spans",
             "Spans exported to the collector of traces, and dropped: it was away or refused them, and the queue was full",
             [by_result("exported", spans.exported), by_result("dropped", spans.dropped)],
+        )?;
+        writer.counter(
+            "log_lines_lost",
+            "Log lines that could not be written: the reader has gone or stands still, or the disk is full",
+            lost_lines(),
         )?;
         writer.gauge("controllers", "Data controllers", count(self.directory.len() as u64))?;
         let version = [([("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];

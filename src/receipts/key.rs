@@ -12,6 +12,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
+use crate::files::without_mark;
 use crate::secrets::{SecretError, write_secret};
 
 const LABEL: &str = "PRIVATE KEY";
@@ -37,7 +38,7 @@ impl ReceiptKey {
     pub fn from_pem(pem: &[u8]) -> Result<Self, &'static str> {
         const WRONG: &str = "must hold an Ed25519 private key in PEM, without a password: make one by \
                              `openssl genpkey -algorithm ed25519`";
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| WRONG)?;
+        let der = PrivatePkcs8KeyDer::from_pem_slice(without_mark(pem)).map_err(|_| WRONG)?;
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).map_err(|_| WRONG)?;
         let public_key: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_| WRONG)?;
         let id = KeyId::of(&public_key);

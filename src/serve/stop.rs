@@ -25,10 +25,11 @@ const HURRY: Duration = Duration::from_millis(500);
 /// How long the collector of traces may take for the last of them.
 const TRACES: Duration = Duration::from_secs(2);
 
-/// SIGTERM and SIGINT.
+/// SIGTERM, SIGINT and SIGQUIT, whose default is a core file with personal data in it.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 impl Signals {
@@ -36,14 +37,16 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
         })
     }
 
-    /// Waits for either; its name.
+    /// Waits for one of them; its name.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.quit.recv() => "SIGQUIT",
         }
     }
 }
@@ -148,6 +151,7 @@ impl Running {
         if let Some(Err(error)) = remaining.until(limit, uses).await {
             tracing::warn!(%error, "which credentials were used last could not be stored");
         }
+        let _ = remaining.until(limit, self.presence.end()).await;
         if remaining.until(limit, self.store.close()).await.is_none() {
             tracing::warn!("stopping: the database's connections were left");
         }

@@ -9,6 +9,7 @@
 //! [`StoreError::Unavailable`].
 
 mod activities;
+mod attention;
 mod changes;
 mod columns;
 mod commit;
@@ -24,6 +25,7 @@ mod history;
 mod kinds;
 mod links;
 mod management;
+mod membership;
 mod partitions;
 mod receipt_keys;
 mod replay_port;
@@ -32,6 +34,7 @@ mod replays;
 mod retention;
 mod retired;
 mod search;
+mod session;
 mod settings;
 mod subjects;
 mod walk;

@@ -5,6 +5,7 @@
 //! Rows go in many to a statement.
 
 mod activities;
+mod attention;
 mod columns;
 mod commit;
 mod credentials;
@@ -13,6 +14,7 @@ mod history;
 mod kinds;
 mod links;
 mod management;
+mod membership;
 #[cfg(test)]
 mod plans;
 mod receipt_keys;

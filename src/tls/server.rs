@@ -4,12 +4,12 @@
 //! a rename, by a link that is turned (as Kubernetes does for its secrets), or in place. A pair that cannot serve, as while
 //! one of the two is replaced already, is not taken; it is warned of once, at the second look.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -46,7 +46,7 @@ impl CertificateFiles {
     }
 
     fn contents(&self) -> Result<Contents, String> {
-        let read = |file: &PathBuf| fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()));
+        let read = |file: &PathBuf| super::read_pem(file);
         Ok(Contents {
             certificate: read(&self.certificate)?,
             key: Zeroizing::new(read(&self.key)?),
@@ -75,6 +75,7 @@ impl CertificateFiles {
 pub struct ServerCertificate {
     files: CertificateFiles,
     current: RwLock<Arc<CertifiedKey>>,
+    asked: Notify,
 }
 
 impl std::fmt::Debug for ServerCertificate {
@@ -105,7 +106,8 @@ impl ServerCertificate {
     /// As [`CertificateFiles::read`].
     pub fn open(files: CertificateFiles) -> Result<Arc<Self>, String> {
         let current = RwLock::new(Arc::new(files.read()?));
-        Ok(Arc::new(Self { files, current }))
+        let asked = Notify::new();
+        Ok(Arc::new(Self { files, current, asked }))
     }
 
     /// How connections are to be taken: TLS 1.2 or 1.3, and HTTP/2 before HTTP/1.1.
@@ -123,12 +125,17 @@ impl ServerCertificate {
         Ok(config)
     }
 
+    /// Has [`Self::follow`] look at the files now, and tell what it found.
+    pub fn look_now(&self) {
+        self.asked.notify_one();
+    }
+
     /// Looks at the files for as long as it is polled.
     pub async fn follow(self: Arc<Self>) {
         let chain = |key: &CertifiedKey| key.cert.iter().map(|part| part.to_vec()).collect();
         let mut seen = Seen::Good(chain(&self.current.read()));
         loop {
-            tokio::time::sleep(INTERVAL).await;
+            let asked = tokio::time::timeout(INTERVAL, self.asked.notified()).await.is_ok();
             // Two small files. A disk that hangs must not hang what runs on this thread.
             let files = self.files.clone();
             let Ok(read) = tokio::task::spawn_blocking(move || files.read()).await else {
@@ -137,17 +144,24 @@ impl ServerCertificate {
             seen = match (read, seen) {
                 (Ok(key), before) => {
                     let now = Seen::Good(chain(&key));
+                    let file = self.files.certificate.display();
                     if now != before {
                         *self.current.write() = Arc::new(key);
-                        tracing::info!(file = %self.files.certificate.display(), "TLS certificate read again");
+                        tracing::info!(%file, "TLS certificate read again");
+                    } else if asked {
+                        tracing::info!(%file, "TLS certificate read again: it is the same");
                     }
                     now
                 }
                 (Err(error), Seen::Bad(before, times)) if error == before => {
-                    if times == 1 {
+                    if times == 1 || asked {
                         tracing::warn!(%error, "the TLS certificate was changed, but cannot serve: the one before goes on");
                     }
                     Seen::Bad(before, times.saturating_add(1))
+                }
+                (Err(error), _) if asked => {
+                    tracing::warn!(%error, "the TLS certificate was changed, but cannot serve: the one before goes on");
+                    Seen::Bad(error, 2)
                 }
                 (Err(error), _) => Seen::Bad(error, 1),
             };
@@ -157,6 +171,8 @@ impl ServerCertificate {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

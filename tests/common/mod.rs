@@ -5,6 +5,7 @@
 pub mod collector;
 pub mod forwarder;
 pub mod load;
+pub mod pgbouncer;
 pub mod ports;
 pub mod postgres;
 pub mod redis;

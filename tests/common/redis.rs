@@ -146,7 +146,7 @@ impl Redis {
 
     /// How many dedup keys it holds claims for.
     pub fn keys(&self) -> usize {
-        let script = "return #redis.call('KEYS', 'conduit:{*')";
+        let script = "return #redis.call('KEYS', 'conduit:{*}:d:*')";
         self.text(&["EVAL", script, "0"]).trim().parse().expect("a number")
     }
 

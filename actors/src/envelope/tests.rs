@@ -49,6 +49,10 @@ fn all_faults_of_the_envelope_are_named_at_once() {
         codes(r#"{"event":"a","triggeredAt":"2026-04-06"}"#),
         ["triggered_at_invalid"]
     );
+    for between in ["#", "\\n", "5", "  ", "\\u00a0", "_", ""] {
+        let body = format!(r#"{{"event":"a","triggeredAt":"2026-04-06{between}10:30:00Z"}}"#);
+        assert_eq!(codes(&body), ["triggered_at_invalid"], "{between:?}");
+    }
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn a_time_may_lie_24_hours_ahead_and_no_more() {
 
 #[test]
 fn what_is_not_one_object_is_refused() {
-    for body in ["", " \n\t"] {
+    for body in ["", " \n\t", "\u{feff}", "\u{feff} "] {
         assert_eq!(codes(body), ["body_empty"]);
     }
     for body in ["[]", "1", "-1", "1.5", "\"a\"", "null", "true", "[{}]"] {
@@ -77,8 +81,11 @@ fn what_is_not_one_object_is_refused() {
         "{} x",
         "{'a':1}",
         "{\"a\":1,}",
-        "\u{feff}{}",
+        "\u{feff}\u{feff}{}",
+        "{}\u{feff}",
         r#"{"a":"\ud800"}"#,
+        r#"{"a":"\ude00"}"#,
+        r#"{"a":"\ud83d\u0041"}"#,
         "{\"a\":01}",
     ] {
         assert_eq!(codes(body), ["json_invalid"], "{body}");
@@ -87,6 +94,58 @@ fn what_is_not_one_object_is_refused() {
         Envelope::parse(b"{\"a\":\"\xff\"}", now()).unwrap_err().0[0].code,
         "json_invalid"
     );
+}
+
+#[test]
+fn a_byte_order_mark_before_the_object_is_skipped() {
+    let body = "\u{feff}{\"event\":\"a\",\"triggeredAt\":\"2026-04-06T10:30:00Z\"}";
+    assert_eq!(parse(body).unwrap().event_type.as_str(), "a");
+    let utf16: Vec<u8> = body.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let fault = Envelope::parse(&utf16, now()).unwrap_err().0.remove(0);
+    assert!(
+        fault.code == "json_invalid" && fault.message.contains("send it as UTF-8"),
+        "{fault:?}"
+    );
+}
+
+#[test]
+fn numbers_may_be_of_any_size_where_nobody_asks_for_them() {
+    for number in ["1e400", "-1e400", "1e-400", "1e99999999999999999999", &"9".repeat(400)] {
+        let body =
+            format!(r#"{{"event":"a","triggeredAt":"2026-04-06T10:30:00Z","n":{number},"deep":[{{"n":{number}}}]}}"#);
+        assert!(parse(&body).is_ok(), "{number}");
+    }
+    assert_eq!(
+        codes(r#"{"event":1e400,"triggeredAt":1e400}"#),
+        ["event_invalid", "triggered_at_invalid"]
+    );
+}
+
+#[test]
+fn a_sample_is_completed_without_a_change_to_the_rest_of_it() {
+    let completed = |sample: &str| {
+        let body = completed(sample.as_bytes(), Some("it's \"a\""), now()).unwrap();
+        String::from_utf8(body).unwrap()
+    };
+    let envelope = r#""event":"it's \"a\"","triggeredAt":"2026-04-06T10:30:00.000Z""#;
+    assert_eq!(completed("\u{feff} {} "), format!("{{{envelope}}} "));
+    assert_eq!(completed("{ \"n\":1.50}"), format!("{{{envelope}, \"n\":1.50}}"));
+    let whole = r#"{"event":"b","triggeredAt":"2026-04-06T10:30:00Z"}"#;
+    assert_eq!(completed(whole), whole);
+    assert_eq!(
+        completed(r#"{"event":null}"#),
+        r#"{"triggeredAt":"2026-04-06T10:30:00.000Z","event":null}"#
+    );
+}
+
+#[test]
+fn the_type_of_an_accepted_event_is_read_whatever_its_time_is() {
+    let event_type = |body: &str| accepted_event_type(body.as_bytes()).map(|found| found.to_string());
+    assert_eq!(
+        event_type(r##"{"event":"a","triggeredAt":"2026-04-06#10:30:00Z"}"##).as_deref(),
+        Some("a")
+    );
+    assert_eq!(event_type(r#"{"triggeredAt":"2026-04-06T10:30:00Z"}"#), None);
 }
 
 #[test]

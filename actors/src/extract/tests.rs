@@ -1,7 +1,7 @@
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::dedup_key::dedup_key;
@@ -105,6 +105,36 @@ fn a_required_field_rejects_and_an_optional_one_warns() {
     assert!(extract(fields(false), empty).warnings.is_empty());
     let misshapen = extract(json!([{"path": "a.b[]"}]), json!({"a": {"b": {"c": 1}}}));
     assert_eq!(notices(&misshapen.warnings), [("/a/b", "wrong_type")]);
+}
+
+#[test]
+fn a_body_is_read_as_it_was_sent() {
+    let of = |fields: Value, body: &str| {
+        let mapping = mapping(fields);
+        let event = mapping.event(&"e".parse().unwrap()).unwrap();
+        event.extract(body.as_bytes(), &ExtractContext { processor: "p" })
+    };
+    let fields =
+        json!([{"path": "email", "required": true, "pii": "user.contact.email"}, {"path": "n", "type": "number"}]);
+    let found = of(fields.clone(), "\u{feff}{\"email\":\"a@shop.example\",\"other\":1e400}");
+    assert_eq!(values(&found), [("user.contact.email", "a@shop.example")]);
+    assert!(found.reasons.is_empty() && found.warnings.is_empty());
+    let found = of(fields, r#"{"email":"a@shop.example","n":-1e400}"#);
+    assert_eq!(notices(&found.warnings), [("/n", "number_out_of_range")]);
+    let required = json!([{"path": "n", "type": "number", "required": true}]);
+    let found = of(required, r#"{"n":1e400}"#);
+    assert_eq!(notices(&found.reasons), [("/n", "number_out_of_range")]);
+    let digits = |body: &str| {
+        of(json!([{"path": "n", "type": "number"}]), body)
+            .mapped
+            .expose()
+            .clone()
+    };
+    assert_ne!(
+        digits(r#"{"n":123456789012345678901}"#),
+        digits(r#"{"n":123456789012345678902}"#)
+    );
+    assert_eq!(digits(r#"{"n":1}"#), digits(r#"{"n":1.0}"#));
 }
 
 #[test]

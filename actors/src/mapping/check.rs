@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{DedupDefaults, EventMapping, FieldMapping, Path};
+use super::suggest::names::squeezed;
+use super::{DedupDefaults, EventMapping, FieldMapping, Path, suggest};
 use super::{DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
 use crate::ids::{EventType, ProcessorId};
 use crate::taxonomy::normalise::contact::{has_numbers, is_region};
@@ -162,11 +163,16 @@ impl Checker<'_> {
         if event.fields.len() > MAX_FIELDS {
             self.fault(format!("{pointer}/fields"), "too_many_fields", "at most 500 fields");
         }
-        let mut paths = HashSet::new();
+        let (mut paths, mut texts) = (HashSet::new(), HashSet::new());
         let mut fields = Vec::with_capacity(event.fields.len());
         for (index, field) in event.fields.iter().take(MAX_FIELDS).enumerate() {
             let pointer = format!("{pointer}/fields/{index}");
-            if !paths.insert(field.path.as_str()) {
+            // Two spellings may be one path; and what is no path may be there twice all the same.
+            let is_new = match Path::parse(&field.path) {
+                Ok(path) => paths.insert(path),
+                Err(_) => texts.insert(field.path.as_str()),
+            };
+            if !is_new {
                 self.fault(
                     format!("{pointer}/path"),
                     "path_duplicate",
@@ -211,10 +217,9 @@ impl Checker<'_> {
 
     fn category(&mut self, key: &str, field: &FieldSpec, pointer: &str) -> Option<Arc<Category>> {
         let Some(category) = self.taxonomy.get(key) else {
-            let known = self.taxonomy.categories().iter().map(|category| &*category.key);
-            let hint = nearest(key, known).map_or_else(
-                || ": the taxonomy lists those that there are".to_owned(),
-                |near| format!("; did you mean {near}?"),
+            let hint = suggest::names::meant(self.taxonomy, key).map_or_else(
+                || ": docs/categories.md and GET /api/v1/taxonomy list those that there are".to_owned(),
+                |meant| format!("; did you mean {}?", meant.key),
             );
             let message = format!("is no PII category{hint}");
             self.fault(format!("{pointer}/pii"), "category_unknown", message);
@@ -258,8 +263,16 @@ pub(super) fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
     }
 }
 
-/// The known name that a misspelt one is nearest to, if any is near.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name that a misspelt one is nearest to, if any is near: first one of the same words, however they are
+/// written.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let wanted = squeezed(name);
+    if let Some(same) = known
+        .clone()
+        .find(|candidate| !wanted.is_empty() && squeezed(candidate) == wanted)
+    {
+        return Some(same);
+    }
     let limit = 2 + name.chars().count() / 5;
     known
         .map(|candidate| (distance(name, candidate), candidate))
@@ -269,7 +282,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 }
 
 /// Edits (insert, delete, replace) from one text to the other; V. Levenshtein, 1966.
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(200).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, left) in a.chars().take(200).enumerate() {

@@ -53,14 +53,23 @@ pub struct EventSpec {
 }
 
 /// What [`Path::parse`](super::Path::parse) takes, but for the number of steps.
-const PATH_PATTERN: &str =
-    r"^[^.\[\]\u0000-\u001f\u007f-\u009f]+(?:\[\])*(?:\.[^.\[\]\u0000-\u001f\u007f-\u009f]+(?:\[\])*)*$";
+const PATH_PATTERN: &str = concat!(
+    r"^(?:",
+    r"[^.\[\]\u0000-\u001f\u007f-\u009f]+",
+    r#"|\["(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"\]"#,
+    r")(?:",
+    r"\.[^.\[\]\u0000-\u001f\u007f-\u009f]+",
+    r#"|\["(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"\]"#,
+    r"|\[\]",
+    r")*$"
+);
 
 /// One field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FieldSpec {
-    /// Where it is: names divided by dots; `[]` after a name stands for each element of an array.
+    /// Where it is: names divided by dots; `[]` after a name stands for each element of an array. Names that have dots or
+    /// brackets of their own are quoted: `["user.email"]`.
     #[schemars(length(max = 256), regex(pattern = PATH_PATTERN))]
     pub path: String,
     /// What JSON value it must be.

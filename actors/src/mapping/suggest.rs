@@ -1,18 +1,18 @@
 //! Suggests a mapping from a sample payload: which fields there are, and which of them look like personal data.
 //!
-//! A field is recognised by its name, in the light of what it is part of, and by its value, which must be what the category
-//! takes; a value that can be nothing else, as an e-mail address, is recognised by itself. What is suggested is only a
-//! beginning: its owner knows better, and checks it.
+//! A field is recognised by its name, in the light of what it is part of. The name decides: a value that the category does
+//! not take is a remark of its own. Where the name says nothing, a value that can be nothing else, as an e-mail address, is
+//! recognised by itself. What is suggested is only a beginning: its owner knows better, and checks it.
 
-mod names;
+pub(super) mod names;
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::check::fits;
-use super::{FieldType, Path};
+use super::{FieldType, Path, PathStep};
+use crate::envelope::scan_sample;
 use crate::ids::Timestamp;
+use crate::json::{Json, integer};
 use crate::taxonomy::{Category, NormaliseContext, Normaliser, Taxonomy};
 
 /// Fields that are suggested, at most.
@@ -25,7 +25,7 @@ const MAX_DEPTH: usize = super::path::MAX_STEPS;
 /// How a category was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recognised {
-    /// By the field's name; a value, if there was one, agrees.
+    /// By the field's name, whatever its value is.
     ByName,
     /// By its value alone.
     ByValue,
@@ -40,6 +40,8 @@ pub struct SuggestedField {
     pub field_type: FieldType,
     /// What it seems to be, and how that was recognised; none: nothing personal, as far as one can see.
     pub category: Option<(Arc<Category>, Recognised)>,
+    /// What is to be said about the value in the sample, if it does not go with the name. Nothing of it is repeated.
+    pub remark: Option<String>,
 }
 
 /// What a sample suggests.
@@ -58,85 +60,82 @@ pub struct Suggestion {
 /// # Errors
 /// What is wrong with the sample; nothing of it is repeated.
 pub fn suggest(taxonomy: &Taxonomy, sample: &str, default_region: Option<&str>) -> Result<Suggestion, String> {
-    let root: Value = serde_json::from_str(sample)
-        .map_err(|error| format!("is not valid JSON at line {}, column {}", error.line(), error.column()))?;
-    let Value::Object(members) = &root else {
+    // What the endpoint would refuse is no sample of what it takes.
+    scan_sample(sample.as_bytes())?;
+    let Ok(Json::Object(members)) = Json::parse(sample.as_bytes()) else {
         return Err("must be a JSON object: { … }".to_owned());
     };
-    if members.get("event").is_some_and(|event| !event.is_string()) {
-        return Err("has an event that is not a text: it is the name of the event, as \"order_placed\"".to_owned());
-    }
-    let mut found = Suggestion {
-        event: members.get("event").and_then(Value::as_str).map(str::to_owned),
-        ..Suggestion::default()
-    };
-    let context = NormaliseContext {
-        processor: "sample",
-        default_region,
+    let event = match members.get("event") {
+        None => None,
+        Some(Json::String(event)) => Some(event.as_ref().to_owned()),
+        Some(_) => {
+            return Err("has an event that is not a text: it is the name of the event, as \"order_placed\"".to_owned());
+        }
     };
     let mut walk = Walk {
         taxonomy,
-        context,
-        found: &mut found,
+        context: NormaliseContext {
+            processor: "sample",
+            default_region,
+        },
+        found: Suggestion {
+            event,
+            ..Suggestion::default()
+        },
     };
-    for (name, value) in members {
+    for (name, value) in members.iter() {
         // The envelope's own.
-        if !matches!(name.as_str(), "event" | "triggeredAt") {
-            walk.member("", &[], name, value, 0);
+        if !matches!(name, "event" | "triggeredAt") {
+            walk.member(&[], &[], name, value);
         }
     }
-    Ok(found)
+    Ok(walk.found)
 }
 
 struct Walk<'a> {
     taxonomy: &'a Taxonomy,
     context: NormaliseContext<'a>,
-    found: &'a mut Suggestion,
+    found: Suggestion,
 }
 
 impl Walk<'_> {
-    fn member(&mut self, parent: &str, parents: &[&str], name: &str, value: &Value, depth: usize) {
-        // A path divides names by dots: such a name cannot be in one.
-        if depth >= MAX_DEPTH || name.contains(['.', '[', ']']) {
-            return;
+    fn member(&mut self, above: &[PathStep], parents: &[&str], name: &str, value: &Json<'_>) {
+        if above.len() < MAX_DEPTH {
+            let steps = [above, &[PathStep::Name(name.into())]].concat();
+            self.value(&steps, parents, name, value);
         }
-        let path = if parent.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{parent}.{name}")
-        };
-        self.value(path, parents, name, value, depth);
     }
 
-    fn value(&mut self, path: String, parents: &[&str], name: &str, value: &Value, depth: usize) {
+    fn value(&mut self, steps: &[PathStep], parents: &[&str], name: &str, value: &Json<'_>) {
         match value {
-            Value::Object(members) => {
+            Json::Object(members) => {
                 let below = [parents, &[name]].concat();
-                for (inner, value) in members {
-                    self.member(&path, &below, inner, value, depth + 1);
+                for (inner, value) in members.iter() {
+                    self.member(steps, &below, inner, value);
                 }
             }
-            Value::Array(elements) => {
-                let path = format!("{path}[]");
+            Json::Array(elements) => {
+                let steps = [steps, &[PathStep::Each]].concat();
                 for element in elements.iter().take(MAX_ELEMENTS) {
-                    self.value(path.clone(), parents, name, element, depth + 1);
+                    self.value(&steps, parents, name, element);
                 }
             }
-            leaf => self.leaf(path, parents, name, leaf),
+            leaf => self.leaf(steps, parents, name, leaf),
         }
     }
 
-    fn leaf(&mut self, path: String, parents: &[&str], name: &str, value: &Value) {
-        if Path::parse(&path).is_err() {
+    fn leaf(&mut self, steps: &[PathStep], parents: &[&str], name: &str, value: &Json<'_>) {
+        let Some(path) = Path::of(steps).map(|path| path.to_string()) else {
             return;
-        }
-        let category = self.recognise(parents, name, value);
+        };
+        let (category, remark) = self.recognise(parents, name, value);
         let known = self.found.fields.iter_mut().find(|field| field.path == path);
         if let Some(known) = known {
             // Another element of the same array: what one of them tells is enough.
             if known.category.is_none() {
                 known.category = category.filter(|_| known.field_type == type_of(value));
             }
+            known.remark = known.remark.take().or(remark);
             return;
         }
         if self.found.fields.len() == MAX_FIELDS {
@@ -154,39 +153,77 @@ impl Walk<'_> {
                 type_of(value)
             },
             category,
+            remark,
         });
     }
 
-    fn recognise(&self, parents: &[&str], name: &str, value: &Value) -> Option<(Arc<Category>, Recognised)> {
+    /// What a field seems to be, and what is to be said about its value.
+    fn recognise(
+        &self,
+        parents: &[&str],
+        name: &str,
+        value: &Json<'_>,
+    ) -> (Option<(Arc<Category>, Recognised)>, Option<String>) {
         let text = match value {
-            Value::String(text) => text.trim().to_owned(),
-            Value::Number(number) => number.to_string(),
-            Value::Bool(value) => value.to_string(),
+            Json::String(text) => text.trim().to_owned(),
+            Json::Number(digits) => (*digits).to_owned(),
+            Json::Bool(value) => value.to_string(),
             _ => String::new(),
         };
-        let by_name = names::category(self.taxonomy, parents, name)
-            .filter(|category| value.is_null() || text.is_empty() || self.takes(category, value, &text));
-        if let Some(category) = by_name {
-            return Some((Arc::clone(category), Recognised::ByName));
+        let by_value = self.by_value(value, &text);
+        let Some(category) = names::category(self.taxonomy, parents, name) else {
+            return (
+                by_value.map(|category| (Arc::clone(category), Recognised::ByValue)),
+                None,
+            );
+        };
+        // Whether somebody has a thing is not the thing.
+        if matches!(value, Json::Bool(_)) && !fits(category.normalise, FieldType::Boolean) {
+            let remark = format!(
+                "Its name is one of {}, but true or false is no such value.",
+                category.key
+            );
+            return (None, Some(remark));
         }
-        if !value.is_string() || text.is_empty() {
-            return None;
-        }
-        let unmistakable = |category: &&Arc<Category>| is_unmistakable(category.normalise, &text);
-        let by_value = self
-            .taxonomy
-            .categories()
-            .iter()
-            .filter(unmistakable)
-            .find(|category| self.takes(category, value, &text))?;
-        Some((Arc::clone(by_value), Recognised::ByValue))
+        let remark = match by_value {
+            Some(other) if other.normalise != category.normalise => Some(format!(
+                "Its value in the sample looks like {} ({}): check what it is.",
+                other.label.to_lowercase(),
+                other.key
+            )),
+            _ => self.misfit(category, value, &text),
+        };
+        (Some((Arc::clone(category), Recognised::ByName)), remark)
     }
 
-    fn takes(&self, category: &Category, value: &Value, text: &str) -> bool {
-        // A date of birth may come as a full timestamp or as a plain date: the category says which texts are right.
-        let is_text = matches!(value, Value::String(_)) && fits(category.normalise, FieldType::String);
-        (is_text || fits(category.normalise, type_of(value)))
-            && category.normalise.normalise(text, &self.context).is_ok()
+    /// Why events with such a value would leave it out, or be rejected.
+    fn misfit(&self, category: &Category, value: &Json<'_>, text: &str) -> Option<String> {
+        if value.is_null() || text.is_empty() {
+            return None;
+        }
+        if !matches!(value, Json::String(_)) && !fits(category.normalise, type_of(value)) {
+            let kind = value.kind();
+            return Some(format!(
+                "Its value in the sample is {kind}, and values of this category are texts: send it as a text."
+            ));
+        }
+        let invalid = category.normalise.normalise(text, &self.context).err()?;
+        Some(format!(
+            "Its value in the sample would not be taken: it {}.",
+            invalid.message
+        ))
+    }
+
+    fn by_value(&self, value: &Json<'_>, text: &str) -> Option<&Arc<Category>> {
+        if !matches!(value, Json::String(_)) || text.is_empty() {
+            return None;
+        }
+        let takes = |category: &&Arc<Category>| category.normalise.normalise(text, &self.context).is_ok();
+        self.taxonomy
+            .categories()
+            .iter()
+            .filter(|category| is_unmistakable(category.normalise, text))
+            .find(takes)
     }
 }
 
@@ -204,12 +241,12 @@ fn is_unmistakable(normaliser: Normaliser, text: &str) -> bool {
     }
 }
 
-fn type_of(value: &Value) -> FieldType {
+fn type_of(value: &Json<'_>) -> FieldType {
     match value {
-        Value::Bool(_) => FieldType::Boolean,
-        Value::Number(number) if number.is_i64() || number.is_u64() => FieldType::Integer,
-        Value::Number(_) => FieldType::Number,
-        Value::String(text) if Timestamp::parse_rfc3339(text).is_some() => FieldType::Timestamp,
+        Json::Bool(_) => FieldType::Boolean,
+        Json::Number(digits) if integer(digits).is_some() => FieldType::Integer,
+        Json::Number(_) => FieldType::Number,
+        Json::String(text) if Timestamp::parse_rfc3339(text).is_some() => FieldType::Timestamp,
         _ => FieldType::String,
     }
 }

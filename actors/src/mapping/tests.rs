@@ -68,12 +68,14 @@ fn a_misspelt_category_or_event_gets_a_hint() {
             .contains("did you mean user.contact.email?")
     );
     let mapping = compile(json!({"name": "n", "events": [{"name": "account_created"}]})).unwrap();
-    let message = mapping.unknown_event_message(&"acount_created".parse().unwrap());
+    let unknown = |name: &str| mapping.unknown_event_message(&name.parse().unwrap(), &"(withheld)".parse().unwrap());
+    let message = unknown("acount_created");
     assert!(message.contains("did you mean account_created?"), "{message}");
+    assert!(!unknown("other").contains("did you mean"));
+    let message = unknown("Account Created");
     assert!(
-        !mapping
-            .unknown_event_message(&"other".parse().unwrap())
-            .contains("did you mean")
+        message.contains("no event (withheld); did you mean account_created?"),
+        "{message}"
     );
 }
 
@@ -106,8 +108,35 @@ fn dedup_is_taken_from_the_event_then_the_integration_then_the_defaults() {
 
 #[test]
 fn paths_read_back_as_they_were_written() {
-    for path in ["a", "a.b", "a[].b", "a[][]", "ä b.c-d"] {
-        assert_eq!(Path::parse(path).unwrap().to_string(), path);
+    for path in [
+        "a",
+        "a.b",
+        "a[].b",
+        "a[][]",
+        "ä b.c-d",
+        "[\"user.email\"]",
+        "a[\"b.c\"].d[][\"[]\"][]",
+        "[\"\"]",
+        "[\"say \\\"hi\\\"\\\\\"]",
+        "[\"a\\nb\"]",
+        "[\" a \"]",
+        "[\"x\\u202ey\"]",
+    ] {
+        let read = Path::parse(path).unwrap();
+        assert_eq!(read.to_string(), path);
+        assert_eq!(Path::of(read.steps()).unwrap().to_string(), path);
+    }
+    // Other spellings of the same.
+    for (path, plain) in [
+        ("[\"a\"]", "a"),
+        ("a[\"b\"]", "a.b"),
+        ("[\"\\u0061\"].b", "a.b"),
+        (" a ", "[\" a \"]"),
+    ] {
+        let read = Path::parse(path).unwrap();
+        assert_eq!(read.to_string(), path);
+        assert_eq!(Path::of(read.steps()).unwrap().to_string(), plain);
+        assert_eq!(read, Path::parse(plain).unwrap());
     }
     for path in [
         "",
@@ -120,10 +149,48 @@ fn paths_read_back_as_they_were_written() {
         "a[1]",
         "a]",
         "a\n",
+        "[a]",
+        "['a.b']",
+        "[\"a.b\"",
+        "[\"a.b]",
+        "[\"a\"b\"]",
+        "[\"a\"]b",
+        "a.[\"b\"]",
+        "[\"a\nb\"]",
+        "[\"a\\u0000\"]",
+        "[\"\\ud800\"]",
+        "[\"a\"].",
         &"a.".repeat(200),
     ] {
         assert!(Path::parse(path).is_err(), "{path}");
     }
+}
+
+#[test]
+fn a_pointer_is_known_by_the_path_that_leads_to_it() {
+    for (path, pointer, leads) in [
+        ("email", "/email", true),
+        ("items[].sku", "/items/12/sku", true),
+        ("items[].sku", "/items/sku", true),
+        ("items[].sku", "/items/1/2/sku", false),
+        ("a[][]", "/a/0/1", true),
+        ("[\"user.email\"]", "/user.email", true),
+        ("user.email", "/user.email", false),
+        ("[\"a/b\"][\"c~d\"]", "/a~1b/c~0d", true),
+        ("[\"0\"]", "/0", true),
+        ("a", "/a/b", false),
+        ("a.b", "/a", false),
+        ("[\"\"]", "/", true),
+        ("a", "", false),
+    ] {
+        assert_eq!(Path::parse(path).unwrap().leads_to(pointer), leads, "{path} {pointer}");
+    }
+}
+
+#[test]
+fn a_path_is_there_once_however_it_is_spelt() {
+    let spec = json!({"name": "n", "events": [{"name": "a", "fields": [{"path": "a.b"}, {"path": "a[\"b\"]"}]}]});
+    assert_eq!(faults(spec), [("/events/0/fields/1/path".to_owned(), "path_duplicate")]);
 }
 
 #[test]

@@ -79,7 +79,9 @@ impl PiiExtractor {
             let reason = Notice::new(
                 "/event",
                 "event_unknown",
-                integration.mapping.unknown_event_message(&shown),
+                integration
+                    .mapping
+                    .unknown_event_message(&journaled.event.event_type, &shown),
             );
             return rejected(journaled, Some(integration), shown, vec![reason]);
         };

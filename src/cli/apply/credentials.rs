@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::super::Usage;
+use super::super::{Usage, output};
 
 /// A file that only its owner reads, or the terminal.
 pub(super) enum Credentials {
@@ -38,20 +38,26 @@ impl Credentials {
     }
 
     /// Keeps one. If the file does not take it, it is printed: it would be lost otherwise.
-    #[allow(clippy::print_stdout)]
     pub(super) fn keep(&mut self, credential: &Value) -> Result<()> {
         let kept = match self {
             Self::File(path, file) => writeln!(file, "{credential}")
                 .and_then(|()| file.sync_all())
                 .with_context(|| format!("cannot write {}: the credentials are printed instead", path.display())),
-            Self::Printed => {
-                println!("{credential}");
-                return Ok(());
-            }
+            Self::Printed => return print(credential),
         };
         if kept.is_err() {
-            println!("{credential}");
+            print(credential)?;
         }
         kept
     }
+}
+
+/// Prints one. Output that takes nothing ends the work: the next credential would be lost as well.
+fn print(credential: &Value) -> Result<()> {
+    output::print(format_args!("{credential}\n")).with_context(|| {
+        format!(
+            "cannot print the new credentials of {}: they are lost, rotate them",
+            credential["did"].as_str().unwrap_or("a controller")
+        )
+    })
 }

@@ -55,13 +55,15 @@ pub(super) fn read(path: &Path) -> Result<Desired> {
     } else {
         text = std::fs::read_to_string(path).map_err(|error| Usage(format!("cannot read {name}: {error}")))?;
     }
+    // Some editors put a byte order mark before the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let is_json = path.extension().is_some_and(|extension| extension == "json")
         || (path.as_os_str() == "-" && text.trim_start().starts_with('{'));
     let wrong = |error: String| Usage(format!("{name}: {}", error.trim_end()));
     Ok(if is_json {
-        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?
+        serde_json::from_str(text).map_err(|error| wrong(error.to_string()))?
     } else {
-        toml::from_str(&text).map_err(|error| wrong(error.to_string()))?
+        toml::from_str(text).map_err(|error| wrong(error.to_string()))?
     })
 }
 
@@ -207,7 +209,7 @@ mod tests {
                 {"name": "Web", "dataProcessorId": "web", "dedup": {"windowSeconds": 0}, "events": [
                     {"name": "a = [b]", "purpose": "P", "legalBasis": "contract", "dedup": {"key": "body"}, "fields": [
                         {"path": "x.\"y\"[]", "type": "integer", "required": true, "pii": "user.unique_id"},
-                        {"path": "z"}]},
+                        {"path": "[\"user.email\"][\"it's \\\"so\\\" \\\\\"]"}, {"path": "z"}]},
                     {"name": "none"}]}]},
             {"did": "did:web:empty.example", "name": "Empty"}]}));
         let same = |other: &Desired| {

@@ -9,6 +9,7 @@ use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
 use serde_json::{Value, json};
 
+use super::super::output::say_line;
 use super::actual::{Actual, Controller, Integration, controller_path};
 use super::api::Api;
 use super::credentials::Credentials;
@@ -117,7 +118,6 @@ impl Plan {
     }
 
     /// Takes the steps, one after the other.
-    #[allow(clippy::print_stdout)]
     pub(super) async fn carry_out(&self, api: &Api, credentials: &mut Credentials) -> Result<()> {
         let total = self.steps.len();
         for (done, step) in self.steps.iter().enumerate() {
@@ -125,7 +125,7 @@ impl Plan {
                 .await
                 .with_context(|| format!("{done} of {total} changes were made; run this again for the others"))?;
         }
-        println!("{total} of {total} changes were made.");
+        say_line!("{total} of {total} changes were made.");
         Ok(())
     }
 }

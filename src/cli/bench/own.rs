@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::output::complain;
 use super::load::Target;
 use super::measure::{Watch, call};
 use super::settings::{Combination, shown};
@@ -162,10 +163,9 @@ impl Drop for OwnServer {
     }
 }
 
-#[allow(clippy::print_stderr)]
 fn remove(dir: &Path) {
     if let Err(error) = fs::remove_dir_all(dir) {
-        eprintln!("conduit: cannot remove {}: {error}", dir.display());
+        complain!("conduit: cannot remove {}: {error}", dir.display());
     }
 }
 

@@ -1,24 +1,18 @@
-// Shows times in the reader's zone, copies, explains categories, changes the theme in place, and keeps what is live up to date. Everything else
-// works without it.
+// Says beside each time what it is in the reader's zone, copies, explains categories, changes the theme in place, and keeps
+// what is live up to date. Everything else works without it.
 "use strict";
 
 document.documentElement.classList.add("scripted");
 
-const parts = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
-const brief = new Intl.DateTimeFormat(undefined, { ...parts, second: undefined });
-const thisYear = new Intl.DateTimeFormat(undefined, parts);
-const otherYears = new Intl.DateTimeFormat(undefined, { ...parts, year: "numeric" });
+const local = new Intl.DateTimeFormat(undefined, {
+  year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+});
 
+// Times are shown, and filtered by, in UTC alone; the reader's own zone is a hint.
 function localise(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
-    if (Number.isNaN(moment.getTime())) continue;
-    if (time.closest("[data-brief]")) {
-      time.textContent = brief.format(moment);
-      continue;
-    }
-    const format = moment.getFullYear() === new Date().getFullYear() ? thisYear : otherYears;
-    time.textContent = format.format(moment);
+    if (!Number.isNaN(moment.getTime())) time.title = `${local.format(moment)}, where you are`;
   }
 }
 

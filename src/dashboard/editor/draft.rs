@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use conduit_actors::event::LegalBasis;
 use conduit_actors::mapping::suggest::Suggestion;
 use conduit_actors::mapping::{
-    DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, MappingFault,
+    DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, MappingFault, Path,
 };
 use uuid::Uuid;
 
@@ -22,6 +22,8 @@ pub(in crate::dashboard) struct DraftField {
     pub(in crate::dashboard) kind: String,
     pub(in crate::dashboard) required: bool,
     pub(in crate::dashboard) pii: String,
+    /// What a suggestion has to say about its value in the sample. It is not sent back.
+    pub(in crate::dashboard) remark: String,
 }
 
 impl DraftField {
@@ -215,7 +217,12 @@ impl Draft {
         event.fields.retain(|field| !field.is_blank());
         let mut added = 0;
         for field in &suggestion.fields {
-            if event.fields.iter().all(|known| known.path != field.path) {
+            let is_same = |known: &DraftField| {
+                known.path == field.path || Path::parse(&known.path).ok() == Path::parse(&field.path).ok()
+            };
+            if let Some(known) = event.fields.iter_mut().find(|known| is_same(known)) {
+                known.remark = field.remark.clone().unwrap_or_default();
+            } else {
                 added += 1;
                 event.fields.push(DraftField {
                     path: field.path.clone(),
@@ -225,6 +232,7 @@ impl Draft {
                         .category
                         .as_ref()
                         .map_or_else(String::new, |(category, _)| category.key.to_string()),
+                    remark: field.remark.clone().unwrap_or_default(),
                 });
             }
         }
@@ -239,6 +247,7 @@ fn event_of(event: &EventSpec) -> DraftEvent {
         kind: kind_word(field.field_type).to_owned(),
         required: field.required,
         pii: field.pii.clone().unwrap_or_default(),
+        remark: String::new(),
     };
     DraftEvent {
         name: event.name.clone(),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use conduit_actors::dry_run::{DryRun, Resolution};
+use conduit_actors::envelope;
 use conduit_actors::event::{Notice, Status};
 use conduit_actors::extract::FieldTrace;
 use conduit_actors::ids::{ControllerId, IntegrationId, SubjectId, Timestamp};
-use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::ingest::Refusal;
+use conduit_actors::mapping::{IntegrationSpec, Mapping, ReceivedField};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, Directory as _, Integration};
-use serde_json::{Map, Value};
 
 use crate::dashboard::words::{Badge, short};
 use crate::http::App;
@@ -19,12 +20,17 @@ use crate::http::dry_run::{self, masked};
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
 
+/// Fields that the draft does not name and that are shown, at most.
+const MAX_UNMAPPED: usize = 30;
+
 /// What would become of the sample.
 pub(in crate::dashboard) struct Trial {
     pub(in crate::dashboard) draft: Verdict,
     /// Under the mapping that is in force; none for a new integration.
     pub(in crate::dashboard) live: Option<Verdict>,
     pub(in crate::dashboard) lines: Vec<Line>,
+    /// What the sample has and the draft does not name.
+    pub(in crate::dashboard) unmapped: Vec<ReceivedField>,
 }
 
 pub(in crate::dashboard) struct Verdict {
@@ -65,28 +71,23 @@ pub(super) async fn run(
     Ok(Trial {
         draft: verdict(&run),
         live,
+        unmapped: run
+            .received
+            .fields
+            .into_iter()
+            .filter(|field| !field.mapped)
+            .take(MAX_UNMAPPED)
+            .collect(),
         lines: run.fields.into_iter().map(line).collect(),
     })
 }
 
-/// A sample often has no envelope: what is missing of it is put there.
+/// A sample often has no envelope: what is missing of it is put there. Everything else stays as it was written, since the
+/// endpoint would see it so.
 fn whole(sample: &str, spec: &IntegrationSpec) -> Result<Bytes, Problem> {
-    let invalid = |detail: String| Problem::bad_request("sample_invalid", detail);
-    let mut members: Map<String, Value> = serde_json::from_str(sample).map_err(|error| {
-        let place = format!("line {}, column {}", error.line(), error.column());
-        invalid(format!("paste a JSON object; this is none at {place}"))
-    })?;
-    if !members.contains_key("event")
-        && let Some(first) = spec.events.first()
-    {
-        members.insert("event".to_owned(), Value::from(first.name.clone()));
-    }
-    members
-        .entry("triggeredAt")
-        .or_insert_with(|| Value::from(Timestamp::now().to_string()));
-    serde_json::to_vec(&members)
-        .map(Bytes::from)
-        .map_err(|_| invalid("the sample cannot be read".to_owned()))
+    let first = spec.events.first().map(|event| event.name.as_str());
+    let whole = envelope::completed(sample.as_bytes(), first, Timestamp::now());
+    Ok(whole.map_err(Refusal::Envelope)?.into())
 }
 
 /// The integration as it would be with this spec.

@@ -92,7 +92,9 @@ pub(super) fn group() -> Group {
     let get = Operation::get("/api/v1/events/{id}", "getEvent", "Get an event")
         .about(
             "Its status is `received` until its outcome is written: `processed`, `duplicate`, `rejected` or `failed`, \
-             each for good, unless a rejected or failed one is replayed. `history` has all outcomes, oldest first.",
+             each for good, unless a rejected or failed one is replayed. `history` has all outcomes, oldest first. \
+             `received` has the names of the fields of one that was rejected, or failed, while its payload is kept: those \
+             that look like values are left out, and none of its values is shown.",
         )
         .path::<EventId>("id", "The event.", EVENT)
         .gives::<events::Shown>(200, "The event, and what became of it.", replayed())

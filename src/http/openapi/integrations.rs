@@ -153,7 +153,9 @@ fn tried() -> Value {
         {"path": "email", "type": "string", "required": true, "found": true, "validated": true, "normalised": ["a…"],
          "category": "user.contact.email", "class": "strong", "links": true, "reasons": [], "warnings": []}],
         "reasons": [], "warnings": [], "categories": ["user.contact.email"], "duplicateOf": null,
-        "subject": {"resolution": "new", "did": null, "merged": []}})
+        "subject": {"resolution": "new", "did": null, "merged": []},
+        "received": {"event": "account_created", "fields": [{"path": "email", "type": "string", "mapped": true, "near": null}],
+                     "hidden": 0, "hasMore": false}})
 }
 
 pub(super) fn group() -> Group {

@@ -11,7 +11,7 @@ use conduit_actors::ids::ControllerDid;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::parameters::{Cursor, Limit, Text};
+use super::parameters::{Cursor, Flag, Limit, Text};
 use super::schemas::{self, SchemaOf};
 
 pub(super) use written::problem;
@@ -244,7 +244,10 @@ impl Operation {
     /// The answer written last, also as all of the list in a file. `csv` is how that begins.
     pub(super) fn or_exports(self, csv: &'static str, item: &Value) -> Self {
         let lines = format!("{item}\n");
-        self.or_gives::<Text>("application/x-ndjson", Value::String(lines))
+        let about =
+            "Of a file in CSV: whether it begins with a byte order mark, without which Excel shows the wrong letters.";
+        self.query::<Flag>("excel", about, "true")
+            .or_gives::<Text>("application/x-ndjson", Value::String(lines))
             .or_gives::<Text>("text/csv", json!(csv))
             .with_header("Content-Disposition")
             .with_header("Vary")

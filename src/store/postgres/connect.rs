@@ -1,6 +1,5 @@
 //! Opens the store: schema, partitions, connections.
 
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::sync::Notify;
 
+use super::session::{self, Settings};
 use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, changes, deletions, partitions};
+use crate::config;
 use crate::keys::Keyring;
 
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
@@ -60,12 +61,18 @@ struct Pools {
 
 async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, StoreError> {
     let connect = connect_options(url)?;
+    session::insist_on_own(&connect, options).await?;
     migrate(&connect, options).await?;
-    let connect = connect.options(limits(options.statement_timeout, options.lock_timeout));
+    let settings = Settings::new(options.statement_timeout.as_millis(), options.lock_timeout.as_millis());
     let pool = |connections| {
+        let settings = settings.clone();
         PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(options.connect_timeout)
+            .after_connect(move |connection, _| {
+                let settings = settings.clone();
+                Box::pin(async move { settings.make(connection).await })
+            })
             .after_release(|connection, _| Box::pin(is_fit(connection)))
     };
     let work = pool(options.max_connections)
@@ -86,11 +93,20 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, StoreE
 /// pool, until TCP gives up. One that is read-only may be the primary of before a fail-over, and the address may lead to
 /// another server by now: only a new connection finds out.
 async fn is_fit(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    match tokio::time::timeout(RELEASE, is_read_only(connection)).await {
+    match tokio::time::timeout(RELEASE, takes_synced_writes(connection)).await {
         // A broken one is closed without a word: whoever used it has said what it met.
-        Ok(answer) => Ok(answer.is_ok_and(|read_only| !read_only)),
+        Ok(answer) => Ok(answer.unwrap_or(false)),
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
+}
+
+/// Whether the server takes writes, and the session still has the setting that promises depend on first.
+async fn takes_synced_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT NOT current_setting('transaction_read_only')::bool AND current_setting('synchronous_commit') = 'on'",
+    )
+    .fetch_one(connection)
+    .await
 }
 
 /// Whether the server takes no writes: a replica, or a primary that was fenced.
@@ -101,33 +117,23 @@ pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, 
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    // The error may repeat a part of the URL.
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|_| StoreError::Failed("the database URL is not one of PostgreSQL's".to_owned()))?;
+    let options = config::connect_options(url).map_err(StoreError::Failed)?;
     Ok(options
         .application_name("conduit")
-        .options([
-            ("synchronous_commit", "on"),
-            ("default_transaction_isolation", "read committed"),
-            // A transaction whose node is gone lets its locks go.
-            ("idle_in_transaction_session_timeout", "30s"),
-            ("tcp_keepalives_idle", "30"),
-        ])
+        // Numbers go in binary. Poolers refuse what they do not know.
+        .extra_float_digits(None)
         .statement_cache_capacity(512)
         .disable_statement_logging())
 }
 
-fn limits(statement: Duration, lock: Duration) -> [(&'static str, String); 2] {
-    [
-        ("statement_timeout", statement.as_millis().to_string()),
-        ("lock_timeout", lock.as_millis().to_string()),
-    ]
-}
-
 async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), StoreError> {
-    let patient = connect.clone().options(limits(MIGRATION, MIGRATION));
-    let connected = tokio::time::timeout(options.connect_timeout, patient.connect()).await;
+    let patient = Settings::new(MIGRATION.as_millis(), MIGRATION.as_millis());
+    let connected = tokio::time::timeout(options.connect_timeout, async {
+        let mut connection = connect.connect().await?;
+        patient.make(&mut connection).await.map(|()| connection)
+    });
     let mut connection = connected
+        .await
         .map_err(|_| StoreError::Unavailable("the database does not answer".to_owned()))?
         .or_store_error()?;
     // The migrator has an advisory lock of the database while it is at work.

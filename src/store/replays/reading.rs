@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use conduit_actors::envelope::Envelope;
+use conduit_actors::envelope::accepted_event_type;
 use conduit_actors::event::{AcceptedEvent, JournaledEvent, Status};
 use conduit_actors::ids::{ControllerId, EventId, EventType, IntegrationId, ReplayId, Sequence, Timestamp};
 use conduit_actors::personal::Personal;
@@ -103,7 +103,7 @@ impl Standing {
 
 fn replayed(controller: ControllerId, candidate: Candidate, body: Bytes) -> ReplayedEvent {
     // What is stored is what may be shown; what the mapping asks for is what was sent.
-    let sent = Envelope::parse(&body, Timestamp::now()).map(|envelope| envelope.event_type);
+    let sent = accepted_event_type(&body);
     let event = AcceptedEvent {
         id: candidate.id,
         controller,

@@ -69,23 +69,48 @@ fn fields_are_recognised_by_name_and_by_value() {
 }
 
 #[test]
-fn a_name_whose_value_says_otherwise_is_not_believed() {
-    let suggestion = suggested(
-        r#"{"email": "none of your business", "emailVerified": true, "phone": 12, "ip": null, "product": {"name": "Ada"},
-            "version": "1.2.3", "reference": "4111111111111111"}"#,
-    );
-    let mut found = keys(&suggestion);
-    found.sort_unstable();
+fn the_name_decides_and_the_value_is_a_remark_of_its_own() {
+    let suggestion = suggest(
+        &Taxonomy::bundled(),
+        r#"{"email": "none of your business", "emailVerified": true, "mobile": true, "phone": 12, "ip": null,
+            "product": {"name": "Ada"}, "version": "1.2.3", "reference": "4111111111111111", "dob": "31.12.1980",
+            "tel": "030 901820", "customerNo": 4711, "userId": "ada@shop.example", "birthDate": "1980-12-31", "city": ""}"#,
+        None,
+    )
+    .unwrap();
+    let found: Vec<_> = suggestion
+        .fields
+        .iter()
+        .map(|field| {
+            let category = field.category.as_ref().map_or("", |(category, _)| &*category.key);
+            (field.path.as_str(), category, field.field_type, field.remark.is_some())
+        })
+        .collect();
     let expected = [
-        ("email", ""),
-        ("emailVerified", ""),
-        ("ip", "user.device.ip_address"),
-        ("phone", ""),
-        ("product.name", ""),
-        ("reference", "user.financial.credit_card"),
-        ("version", ""),
+        ("email", "user.contact.email", FieldType::String, true),
+        ("emailVerified", "", FieldType::Boolean, false),
+        ("mobile", "", FieldType::Boolean, true),
+        ("phone", "user.contact.phone_number", FieldType::Integer, true),
+        ("ip", "user.device.ip_address", FieldType::String, false),
+        ("product.name", "", FieldType::String, false),
+        ("version", "", FieldType::String, false),
+        ("reference", "user.financial.credit_card", FieldType::String, false),
+        ("dob", "user.demographic.date_of_birth", FieldType::String, true),
+        ("tel", "user.contact.phone_number", FieldType::String, true),
+        ("customerNo", "user.unique_id", FieldType::Integer, false),
+        ("userId", "user.unique_id", FieldType::String, true),
+        ("birthDate", "user.demographic.date_of_birth", FieldType::String, false),
+        ("city", "user.contact.address.city", FieldType::String, false),
     ];
     assert_eq!(found, expected);
+    let remarks: String = suggestion
+        .fields
+        .iter()
+        .filter_map(|field| field.remark.clone())
+        .collect();
+    for part in ["business", "1980", "901820", "ada@"] {
+        assert!(!remarks.contains(part), "{remarks}");
+    }
 }
 
 #[test]
@@ -103,6 +128,9 @@ fn what_is_suggested_compiles() {
         .collect();
     assert!(fields.iter().any(|field| field["path"] == "matrix[][].phone"));
     assert!(fields.iter().any(|field| field["path"] == "tags[]"));
+    for quoted in ["user[\"weird.name\"]", "user[\"\"]", "user[\"[]\"]"] {
+        assert!(fields.iter().any(|field| field["path"] == quoted), "{quoted}");
+    }
     let spec: IntegrationSpec =
         serde_json::from_value(serde_json::json!({"name": "n", "events": [{"name": "e", "fields": fields}]})).unwrap();
     let defaults = DedupDefaults { window_seconds: 60 };
@@ -114,12 +142,13 @@ fn what_is_no_sample_is_said_without_repeating_it() {
     for (bad, said) in [
         ("{\"email\": ada@shop.example}", "line 1"),
         ("[1]", "object"),
-        ("", "line 1"),
+        ("", "empty"),
+        ("{\"ada\": {\"b\": 1, \"b\": 2}}", "twice"),
     ] {
         let error = suggest(&Taxonomy::bundled(), bad, None).unwrap_err();
         assert!(error.contains(said) && !error.contains("ada"), "{error}");
     }
-    let many: serde_json::Map<_, _> = (0..500).map(|n| (format!("f{n}"), Value::from(n))).collect();
-    let suggestion = suggested(&Value::Object(many).to_string());
+    let many: serde_json::Map<_, _> = (0..500).map(|n| (format!("f{n}"), n.into())).collect();
+    let suggestion = suggested(&serde_json::Value::Object(many).to_string());
     assert!(suggestion.fields.len() == 200 && suggestion.has_more);
 }

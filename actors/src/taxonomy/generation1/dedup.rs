@@ -5,13 +5,12 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
 use sha3::{Digest, Sha3_256};
 
 use super::spelling;
 use crate::event::DedupKey;
-use crate::extract::number;
 use crate::ids::{EventType, Timestamp};
+use crate::json::{Json, number, push_name};
 use crate::links::LinkKey;
 use crate::mapping::{DedupKeyKind, EventMapping, FieldMapping, FieldType, PathStep};
 use crate::taxonomy::{Category, NormaliseContext, Normaliser};
@@ -33,7 +32,6 @@ pub(crate) fn dedup_key(
             processor,
             default_region: mapping.default_region.as_deref(),
         },
-        body,
         values: HashSet::new(),
         mapped: Vec::new(),
         seen: 0,
@@ -41,7 +39,7 @@ pub(crate) fn dedup_key(
     };
     let kind = mapping.dedup_key();
     if kind != DedupKeyKind::Body {
-        let root: Value = serde_json::from_slice(body).ok()?;
+        let root = Json::parse(body).ok()?;
         for field in &mapping.fields {
             former.walk(field, field.path.steps(), &root, &mut String::new())?;
         }
@@ -79,7 +77,6 @@ pub(crate) fn dedup_key(
 struct Former<'a> {
     mapping: &'a EventMapping,
     context: NormaliseContext<'a>,
-    body: &'a [u8],
     /// Category and spelling.
     values: HashSet<(String, String)>,
     /// Pointer and spelling.
@@ -91,19 +88,18 @@ struct Former<'a> {
 
 impl Former<'_> {
     /// Visits every place that the path leads to. `None`: the key is no key of this event alone.
-    fn walk(&mut self, field: &FieldMapping, steps: &[PathStep], at: &Value, pointer: &mut String) -> Option<()> {
+    fn walk(&mut self, field: &FieldMapping, steps: &[PathStep], at: &Json<'_>, pointer: &mut String) -> Option<()> {
         let length = pointer.len();
         match (steps, at) {
-            (_, Value::Null) => {}
+            (_, Json::Null) => {}
             ([], _) => self.value(field, at, pointer)?,
-            ([PathStep::Name(name), rest @ ..], Value::Object(members)) => {
-                if let Some(next) = members.get(&**name) {
-                    pointer.push('/');
-                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+            ([PathStep::Name(name), rest @ ..], Json::Object(members)) => {
+                if let Some(next) = members.get(name) {
+                    push_name(pointer, name);
                     self.walk(field, rest, next, pointer)?;
                 }
             }
-            ([PathStep::Each, rest @ ..], Value::Array(elements)) => {
+            ([PathStep::Each, rest @ ..], Json::Array(elements)) => {
                 for (index, element) in elements.iter().enumerate() {
                     pointer.push('/');
                     pointer.push_str(&index.to_string());
@@ -117,12 +113,12 @@ impl Former<'_> {
         Some(())
     }
 
-    fn value(&mut self, field: &FieldMapping, at: &Value, pointer: &str) -> Option<()> {
+    fn value(&mut self, field: &FieldMapping, at: &Json<'_>, pointer: &str) -> Option<()> {
         self.seen += 1;
         if self.seen > MAX_VALUES {
             return None;
         }
-        let text = self.text(field.field_type, at, pointer)?;
+        let text = text(field.field_type, at)?;
         let Some(category) = &field.category else {
             self.mapped.push((pointer.to_owned(), text));
             return Some(());
@@ -135,7 +131,7 @@ impl Former<'_> {
             return Some(());
         }
         let written = match at {
-            Value::String(written) => written.as_str(),
+            Json::String(written) => &**written,
             _ => &text,
         };
         let former = self.spelling(category, &text, written)?;
@@ -153,25 +149,30 @@ impl Former<'_> {
         self.is_of_somebody |= !self.mapping.taxonomy.is_blocked(category, value.expose());
         is_same.then_some(former)
     }
+}
 
-    /// The value as text, if it is of the type and if it lost nothing in it.
-    fn text(&self, field_type: FieldType, at: &Value, pointer: &str) -> Option<String> {
-        match (field_type, at) {
-            (FieldType::String, Value::String(text)) => Some(text.clone()),
-            (FieldType::Boolean, Value::Bool(value)) => Some(value.to_string()),
-            (FieldType::Number, Value::Number(number)) => {
-                let text = number.to_string();
-                let is_exact = number::spelling(&text) == number::canonical(number, self.body, pointer);
-                is_exact.then_some(text)
-            }
-            (FieldType::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-            (FieldType::Integer, Value::Number(number)) => {
-                const EXACT: f64 = 9_007_199_254_740_992.0;
-                let value = number.as_f64().filter(|value| value.fract() == 0.0 && value.abs() <= EXACT)?;
-                Some(format!("{value:.0}"))
-            }
-            (FieldType::Timestamp, Value::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
-            _ => None,
+/// The value as text, if it is of the type and if it lost nothing in it.
+fn text(field_type: FieldType, at: &Json<'_>) -> Option<String> {
+    match (field_type, at) {
+        (FieldType::String, Json::String(text)) => Some(text.clone().into_owned()),
+        (FieldType::Boolean, Json::Bool(value)) => Some(value.to_string()),
+        (FieldType::Number, Json::Number(digits)) => {
+            let read: serde_json::Number = digits.parse().ok()?;
+            let text = read.to_string();
+            (number(&text) == number(digits)).then_some(text)
         }
+        (FieldType::Integer, Json::Number(digits)) => {
+            const EXACT: f64 = 9_007_199_254_740_992.0;
+            let read: serde_json::Number = digits.parse().ok()?;
+            if read.is_i64() || read.is_u64() {
+                return Some(read.to_string());
+            }
+            let value = read
+                .as_f64()
+                .filter(|value| value.fract() == 0.0 && value.abs() <= EXACT)?;
+            Some(format!("{value:.0}"))
+        }
+        (FieldType::Timestamp, Json::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
+        _ => None,
     }
 }

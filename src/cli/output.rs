@@ -1,0 +1,95 @@
+//! Prints a command's output. A reader that has gone (`conduit export | head`) ends the output quietly, and the command's work
+//! goes on. Any other failure to print makes the command fail at its end.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+use parking_lot::Mutex;
+
+/// How printing went so far.
+static PRINTED: Mutex<Printed> = Mutex::new(Printed::Well);
+
+#[derive(Debug)]
+enum Printed {
+    Well,
+    /// Nobody reads any more.
+    ReaderGone,
+    /// The output refused a write, for this reason.
+    Failed(String),
+}
+
+/// Prints, or notes that it failed.
+///
+/// # Errors
+/// The output's error, also one of an earlier call, for text that must not be lost.
+pub(super) fn print(text: fmt::Arguments<'_>) -> io::Result<()> {
+    attempt(|out| out.write_fmt(text))
+}
+
+/// Prints what was buffered.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn flush() -> io::Result<()> {
+    attempt(|_| Ok(()))
+}
+
+/// Writes a text to the error output. A failure has no other place to be told, and is dropped.
+pub(super) fn write_error(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().lock().write_fmt(text);
+}
+
+/// Whether nobody reads the output any more.
+pub(super) fn is_reader_gone() -> bool {
+    matches!(*PRINTED.lock(), Printed::ReaderGone)
+}
+
+/// Prints what was buffered; why the output is not complete, if it should be.
+pub(super) fn close() -> Result<(), String> {
+    let _ = flush();
+    match &*PRINTED.lock() {
+        Printed::Well | Printed::ReaderGone => Ok(()),
+        Printed::Failed(cause) => Err(format!("cannot print: {cause}")),
+    }
+}
+
+fn attempt(write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>) -> io::Result<()> {
+    let mut printed = PRINTED.lock();
+    match &*printed {
+        Printed::Well => {}
+        Printed::ReaderGone => return Err(io::ErrorKind::BrokenPipe.into()),
+        Printed::Failed(cause) => return Err(io::Error::other(cause.clone())),
+    }
+    let mut out = io::stdout().lock();
+    let written = write(&mut out).and_then(|()| out.flush());
+    if let Err(error) = &written {
+        *printed = match error.kind() {
+            io::ErrorKind::BrokenPipe => Printed::ReaderGone,
+            _ => Printed::Failed(error.to_string()),
+        };
+    }
+    written
+}
+
+/// Prints text; a failure is noted for the command's end.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = $crate::cli::output::print(format_args!($($text)*));
+    }};
+}
+
+/// Prints a line; a failure is noted for the command's end.
+macro_rules! say_line {
+    ($($text:tt)*) => {{
+        let _ = $crate::cli::output::print(format_args!("{}\n", format_args!($($text)*)));
+    }};
+}
+
+/// Writes a line to the error output.
+macro_rules! complain {
+    ($($text:tt)*) => {
+        $crate::cli::output::write_error(format_args!("{}\n", format_args!($($text)*)))
+    };
+}
+
+pub(super) use {complain, say, say_line};

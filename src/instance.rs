@@ -1,0 +1,175 @@
+//! Whether a data directory and a database belong together. Both have the database's id; the directory's own id (`node.id`)
+//! belongs to its journal. A start with a stranger would lose what the journal has: its events are of controllers that the
+//! database does not know, and unknown controllers are otherwise taken for deleted ones.
+//!
+//! ```text
+//!  instance.id          the database's id
+//!  node.id              the journal's id, by which the database has its checkpoints
+//!  journal/node.id      the same, so that a foreign node.id is noticed
+//!  journal.record       which segments the journal had, so that vanished ones are noticed
+//! ```
+//!
+//! The order of a start: the files are read ([`Home::open`]); the database opens; the journal is read, and nothing in it is
+//! changed; [`admit`] decides; the files are written; only then is anything released or numbered. What is refused names its way
+//! out. `conduit adopt` is the last of these: it makes the two belong together.
+
+mod decide;
+mod files;
+pub(crate) mod hold;
+mod presence;
+
+use std::collections::HashSet;
+
+use anyhow::{Context as _, Result};
+use conduit_actors::ids::{ControllerId, Timestamp};
+
+use crate::config::Config;
+use crate::journal::{Findings, JournalRecord, Noted};
+use crate::keys::Keyring;
+use crate::store::{EventFilter, Instance, InstanceId, Page, Store};
+pub use decide::Refusal;
+use decide::{Case, decide};
+pub(crate) use files::{Found, Home, new_node};
+pub(crate) use presence::Presence;
+
+/// How many streams are compared with the database's events.
+const COMPARED: usize = 256;
+
+/// Decides whether the directory with this journal belongs to the database, and if it does, writes that down on both sides.
+///
+/// # Errors
+/// [`Refusal`], or that one of the two cannot be read or written.
+pub(crate) async fn admit(
+    home: &Home,
+    config: &Config,
+    store: &dyn Store,
+    keyring: &Keyring,
+    findings: &Findings,
+) -> Result<JournalRecord> {
+    let named = store.instance().await?;
+    if named.is_some_and(|named| named.key_check != keyring.key_check()) {
+        return Err(Refusal::OtherMasterKey.into());
+    }
+    let case = case(home, config, store, findings, named.map(|named| named.id)).await?;
+    decide(&case)?;
+    bind(home, store, keyring, findings, named.map(|named| named.id)).await
+}
+
+/// Returns what would be lost if the two were taken together, whatever their ids are.
+pub(crate) async fn losses(home: &Home, config: &Config, store: &dyn Store, findings: &Findings) -> Result<Vec<Refusal>> {
+    let named = store.instance().await?;
+    Ok(decide::losses(
+        &case(home, config, store, findings, named.map(|named| named.id)).await?,
+    ))
+}
+
+/// Writes down that the two belong together.
+pub(crate) async fn bind(
+    home: &Home,
+    store: &dyn Store,
+    keyring: &Keyring,
+    findings: &Findings,
+    named: Option<InstanceId>,
+) -> Result<JournalRecord> {
+    let instance = Instance {
+        id: named.or(home.instance).unwrap_or_else(InstanceId::generate),
+        key_check: keyring.key_check(),
+    };
+    let instance = store.name_instance(&instance).await?;
+    if instance.key_check != keyring.key_check() {
+        return Err(Refusal::OtherMasterKey.into());
+    }
+    let noted = Noted {
+        newest: findings.newest.unwrap_or(1),
+        has_events: findings.events > 0,
+    };
+    // Last the one that says that all are there.
+    let record = JournalRecord::begin(home.record_path(), noted)
+        .with_context(|| format!("cannot write {}", home.record_path().display()))?;
+    home.write_node()?;
+    home.write_instance(instance.id)?;
+    Ok(record)
+}
+
+async fn case(
+    home: &Home,
+    config: &Config,
+    store: &dyn Store,
+    findings: &Findings,
+    database: Option<InstanceId>,
+) -> Result<Case> {
+    let deleted: HashSet<ControllerId> = store.deleted_controllers().await?.into_iter().collect();
+    let nodes = store.nodes().await?;
+    let checkpoints = store.checkpoints().await?;
+    let has_controllers = !store.controllers().await?.is_empty();
+    let is_known_node = nodes.iter().any(|node| node == home.node());
+    let mut unknown: Vec<(ControllerId, u64)> = findings
+        .unknown
+        .iter()
+        .filter(|(controller, _)| !deleted.contains(controller))
+        .map(|(controller, events)| (*controller, *events))
+        .collect();
+    let is_upgrade = home.instance.is_none() && is_known_node && store.change_feed().is_none();
+    if is_upgrade && !unknown.is_empty() {
+        // Before this version, nothing was noted of deleted controllers. A database that is newer than the controller knew it.
+        let newest = store.events(&EventFilter::default(), Page { after: None, limit: 1 }).await?;
+        if let Some(newest) = newest.first() {
+            let newest = newest.id.received_at();
+            unknown.retain(|(controller, _)| !is_older(*controller, newest));
+        }
+    }
+    Ok(Case {
+        data_dir: config.storage.data_dir.clone(),
+        database: config.database().to_string(),
+        of_directory: home.instance,
+        of_database: database,
+        has_controllers,
+        is_known_node,
+        unknown,
+        known_streams: findings.streams.len(),
+        newest: findings.newest,
+        noted: home.noted,
+        has_checkpoints: checkpoints.iter().any(|(_, sequence)| sequence.0 > 0),
+        done_elsewhere: is_done_elsewhere(store, findings).await?,
+        never_done: home.is_unsigned() && is_never_done(store, findings).await?,
+    })
+}
+
+/// Whether the database has had an event well after the controller was made.
+fn is_older(controller: ControllerId, newest_event: Timestamp) -> bool {
+    /// Longer than it takes to store a controller under the id that it was given.
+    const MARGIN_MS: i64 = 60_000;
+    made_at(controller) + MARGIN_MS < newest_event.as_millis()
+}
+
+/// Ids carry the time at which they were made.
+fn made_at(controller: ControllerId) -> i64 {
+    let mut wide = [0_u8; 8];
+    wide[2..].copy_from_slice(&controller.as_bytes()[..6]);
+    i64::from_be_bytes(wide)
+}
+
+/// Whether the database has events that by its checkpoint for this journal are still to be processed: it processed them under
+/// another id of the journal.
+async fn is_done_elsewhere(store: &dyn Store, findings: &Findings) -> Result<bool> {
+    for sides in findings.streams.values().take(COMPARED) {
+        if let Some(event) = sides.behind
+            && store.event(event).await?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the database has none of the events that by its checkpoint for this journal are processed: the checkpoint is
+/// another journal's.
+async fn is_never_done(store: &dyn Store, findings: &Findings) -> Result<bool> {
+    let before: Vec<_> = findings.streams.values().filter_map(|sides| sides.before).collect();
+    for event in before.iter().take(COMPARED) {
+        if store.event(*event).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(!before.is_empty())
+}

@@ -1,0 +1,187 @@
+//! The files of a data directory that say whose it is.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::decide::Refusal;
+use crate::config::{Config, Database};
+use crate::journal::{JournalRecord, Noted};
+use crate::secrets::write_secret;
+use crate::store::InstanceId;
+
+/// What the files say.
+#[derive(Debug)]
+pub(crate) struct Home {
+    dir: PathBuf,
+    /// The database that the directory belongs to.
+    pub(crate) instance: Option<InstanceId>,
+    node: String,
+    /// The id that the journal's own directory has.
+    signed: Option<String>,
+    pub(super) noted: Option<Noted>,
+}
+
+/// The same, not judged yet.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) instance: Option<InstanceId>,
+    pub(crate) node: Option<String>,
+    pub(crate) signed: Option<String>,
+    pub(crate) noted: Option<Noted>,
+    /// Whether there is a segment with anything in it.
+    pub(crate) has_segments: bool,
+}
+
+impl Found {
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        let instance = text(&dir.join("instance.id"))?;
+        let instance = instance.map(|text| {
+            text.parse()
+                .with_context(|| format!("{}: this is no id", dir.join("instance.id").display()))
+        });
+        let record = dir.join("journal.record");
+        Ok(Self {
+            instance: instance.transpose()?,
+            node: text(&dir.join("node.id"))?,
+            signed: text(&signature(dir))?,
+            noted: JournalRecord::read(&record).with_context(|| format!("cannot read {}", record.display()))?,
+            has_segments: has_segments(&dir.join("journal"))?,
+        })
+    }
+
+    /// Whether the journal has or had events, as far as can be told without reading it.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.has_segments || self.noted.is_some_and(|noted| noted.has_events)
+    }
+}
+
+impl Home {
+    /// Reads the files, and refuses a node.id that is lost or not the journal's.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and what to do.
+    pub(crate) fn open(config: &Config) -> Result<Self> {
+        let dir = &config.storage.data_dir;
+        let found = Found::read(dir)?;
+        if let Database::Sqlite(file) = config.database() {
+            let is_new = found.instance.is_none() && !found.has_journal();
+            ensure!(
+                is_new || file.exists(),
+                "there is no database at {}, but the data directory {} was used with one. Nothing was changed. Check \
+                 storage.database_url, and whether the database's disk is mounted; or restore the database from a backup. To \
+                 begin anew, name an empty data directory",
+                file.display(),
+                dir.display()
+            );
+        }
+        let node = match (found.node.clone(), found.signed.clone()) {
+            (Some(node), Some(signed)) if node != signed => {
+                return Err(Refusal::ForeignNode {
+                    dir: dir.clone(),
+                    what: format!("it says {node}, and the journal was written by {signed}"),
+                }
+                .into());
+            }
+            (Some(node), _) => node,
+            (None, signed) if found.has_journal() => {
+                let by = signed.map_or(String::new(), |signed| format!(", {signed}"));
+                return Err(Refusal::LostNode { dir: dir.clone(), by }.into());
+            }
+            (None, Some(signed)) => signed,
+            (None, None) => new_node(),
+        };
+        Ok(Self {
+            dir: dir.clone(),
+            instance: found.instance,
+            node,
+            signed: found.signed,
+            noted: found.noted,
+        })
+    }
+
+    /// The directory as if it belonged to no database, with this id for its journal.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub(crate) fn adopted(dir: &Path, node: String) -> Result<Self> {
+        let found = Found::read(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            instance: None,
+            signed: found.signed.filter(|signed| *signed == node),
+            node,
+            noted: found.noted,
+        })
+    }
+
+    /// The id of the journal.
+    pub(crate) fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Whether the journal's directory does not say by whom it was written: an earlier version did not.
+    pub(super) const fn is_unsigned(&self) -> bool {
+        self.signed.is_none()
+    }
+
+    pub(super) fn record_path(&self) -> PathBuf {
+        self.dir.join("journal.record")
+    }
+
+    pub(super) fn write_node(&self) -> Result<()> {
+        for path in [signature(&self.dir), self.dir.join("node.id")] {
+            write_if_other(&path, &self.node)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_instance(&self, instance: InstanceId) -> Result<()> {
+        write_if_other(&self.dir.join("instance.id"), &instance.to_string())
+    }
+}
+
+/// Makes an id for a journal.
+pub(crate) fn new_node() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+fn signature(dir: &Path) -> PathBuf {
+    dir.join("journal").join("node.id")
+}
+
+fn write_if_other(path: &Path, wanted: &str) -> Result<()> {
+    if text(path)?.as_deref() != Some(wanted) {
+        write_secret(path, wanted)?;
+    }
+    Ok(())
+}
+
+/// The file's text; `None` without the file, or if it is empty.
+fn text(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+fn has_segments(journal: &Path) -> Result<bool> {
+    /// A segment without events is shorter.
+    const HEAD_BYTES: u64 = 64;
+    let entries = match fs::read_dir(journal) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", journal.display())),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let is_segment = entry.path().extension().is_some_and(|extension| extension == "wal");
+        if is_segment && entry.metadata()?.len() > HEAD_BYTES {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,104 @@
+//! The journal's record of itself, beside its directory: which segment was the newest, and whether any had events. It tells a
+//! journal whose segments have vanished from one that is new.
+//!
+//! Two lines of text, `newest 12` and `events yes`. It is written before the first event of each segment, so it is never behind
+//! what was acknowledged.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::secrets::write_durably;
+
+/// What the record says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Noted {
+    /// The highest number of a segment.
+    pub newest: u64,
+    /// Whether any segment had events.
+    pub has_events: bool,
+}
+
+/// The record, and what it says.
+#[derive(Debug)]
+pub struct JournalRecord {
+    path: PathBuf,
+    noted: Noted,
+}
+
+impl JournalRecord {
+    /// Reads what the file says; `None` if there is no file.
+    ///
+    /// # Errors
+    /// The disk's, or what is not right with the text.
+    pub fn read(path: &Path) -> io::Result<Option<Noted>> {
+        match fs::read_to_string(path) {
+            Ok(text) => parse(&text)
+                .map(Some)
+                .ok_or_else(|| io::Error::other("this is not the record of a journal: restore it or delete it")),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins with what the journal has.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn begin(path: PathBuf, noted: Noted) -> io::Result<Self> {
+        write(&path, noted)?;
+        Ok(Self { path, noted })
+    }
+
+    /// Notes that a segment is about to have events. It writes once for each segment.
+    pub(super) fn note_events_in(&mut self, segment: u64) -> io::Result<()> {
+        let noted = Noted {
+            newest: segment.max(self.noted.newest),
+            has_events: true,
+        };
+        if noted != self.noted {
+            write(&self.path, noted)?;
+            self.noted = noted;
+        }
+        Ok(())
+    }
+}
+
+fn write(path: &Path, noted: Noted) -> io::Result<()> {
+    let events = if noted.has_events { "yes" } else { "no" };
+    write_durably(path, &format!("newest {}\nevents {events}", noted.newest))
+}
+
+fn parse(text: &str) -> Option<Noted> {
+    let mut lines = text.lines();
+    let newest = lines.next()?.strip_prefix("newest ")?.parse().ok()?;
+    let has_events = match lines.next()? {
+        "events yes" => true,
+        "events no" => false,
+        _ => return None,
+    };
+    Some(Noted { newest, has_events })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.record");
+        assert_eq!(JournalRecord::read(&path).unwrap(), None);
+        let mut record = JournalRecord::begin(path.clone(), Noted::default()).unwrap();
+        for segment in [1, 1, 3, 2] {
+            record.note_events_in(segment).unwrap();
+        }
+        let noted = Noted {
+            newest: 3,
+            has_events: true,
+        };
+        assert_eq!(JournalRecord::read(&path).unwrap(), Some(noted));
+        fs::write(&path, "newest x").unwrap();
+        JournalRecord::read(&path).unwrap_err();
+    }
+}

@@ -1,0 +1,126 @@
+//! Which database this is, and which process has it: one at a time, whatever its node.
+
+use async_trait::async_trait;
+use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::ports::StoreError;
+use uuid::Uuid;
+
+use super::super::membership::{Holder, Instance, Membership, deleted_row, holder_row, instance_row};
+use super::{OrStoreError as _, SqliteStore};
+
+impl SqliteStore {
+    async fn select_holders(&self) -> Result<Vec<Holder>, StoreError> {
+        let found = sqlx::query("SELECT * FROM nodes WHERE process IS NOT NULL")
+            .fetch_all(&self.writer)
+            .await
+            .or_store_error()?;
+        found.iter().map(holder_row).collect()
+    }
+}
+
+#[async_trait]
+impl Membership for SqliteStore {
+    async fn instance(&self) -> Result<Option<Instance>, StoreError> {
+        let found = sqlx::query("SELECT id, key_check FROM instance")
+            .fetch_optional(&self.writer)
+            .await
+            .or_store_error()?;
+        found.as_ref().map(instance_row).transpose()
+    }
+
+    async fn name_instance(&self, instance: &Instance) -> Result<Instance, StoreError> {
+        sqlx::query(
+            "INSERT INTO instance (only_row, id, created_at, key_check) VALUES (1, ?1, unixepoch() * 1000, ?2) \
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(instance.id.as_uuid().as_bytes().to_vec())
+        .bind(&instance.key_check[..])
+        .execute(&self.writer)
+        .await
+        .or_store_error()?;
+        Ok(self.instance().await?.unwrap_or(*instance))
+    }
+
+    async fn nodes(&self) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar("SELECT node FROM nodes UNION SELECT node FROM journal_checkpoints ORDER BY node")
+            .fetch_all(&self.readers)
+            .await
+            .or_store_error()
+    }
+
+    async fn deleted_controllers(&self) -> Result<Vec<ControllerId>, StoreError> {
+        let found = sqlx::query("SELECT id FROM deleted_controllers")
+            .fetch_all(&self.readers)
+            .await
+            .or_store_error()?;
+        found.iter().map(deleted_row).collect()
+    }
+
+    async fn note_deleted(&self, controllers: &[ControllerId], now: Timestamp) -> Result<(), StoreError> {
+        for controller in controllers {
+            sqlx::query("INSERT INTO deleted_controllers (id, deleted_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+                .bind(&controller.as_bytes()[..])
+                .bind(now.as_millis())
+                .execute(&self.writer)
+                .await
+                .or_store_error()?;
+        }
+        Ok(())
+    }
+
+    async fn holders(&self) -> Result<Vec<Holder>, StoreError> {
+        self.select_holders().await
+    }
+
+    async fn take_hold(&self, holder: &Holder, gone: &[Uuid], now: Timestamp) -> Result<bool, StoreError> {
+        // One statement has the database to itself: a holder that came meanwhile is seen by it.
+        let gone: Vec<String> = gone.iter().map(|process| format!("{:X}", process.simple())).collect();
+        let taken = sqlx::query(
+            "INSERT INTO nodes (node, joined_at, process, host, pid, place, beats, beat_at) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0, ?2 WHERE NOT EXISTS \
+             (SELECT 1 FROM nodes WHERE process IS NOT NULL AND instr(?7, hex(process)) = 0) \
+             ON CONFLICT (node) DO UPDATE SET process = excluded.process, host = excluded.host, pid = excluded.pid, \
+             place = excluded.place, beats = 0, beat_at = excluded.beat_at",
+        )
+        .bind(&holder.node)
+        .bind(now.as_millis())
+        .bind(holder.process.as_bytes().to_vec())
+        .bind(&holder.host)
+        .bind(i64::from(holder.pid))
+        .bind(&holder.place)
+        .bind(gone.join(","))
+        .execute(&self.writer)
+        .await
+        .or_store_error()?;
+        if taken.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query("UPDATE nodes SET process = NULL WHERE node <> ?1 AND process IS NOT NULL")
+            .bind(&holder.node)
+            .execute(&self.writer)
+            .await
+            .or_store_error()?;
+        Ok(true)
+    }
+
+    async fn beat(&self, holder: &Holder, now: Timestamp) -> Result<bool, StoreError> {
+        let beaten = sqlx::query("UPDATE nodes SET beats = beats + 1, beat_at = ?3 WHERE node = ?1 AND process = ?2")
+            .bind(&holder.node)
+            .bind(holder.process.as_bytes().to_vec())
+            .bind(now.as_millis())
+            .execute(&self.writer)
+            .await
+            .or_store_error()?;
+        Ok(beaten.rows_affected() == 1)
+    }
+
+    async fn let_go(&self, holder: &Holder) -> Result<(), StoreError> {
+        sqlx::query("UPDATE nodes SET process = NULL WHERE node = ?1 AND process = ?2")
+            .bind(&holder.node)
+            .bind(holder.process.as_bytes().to_vec())
+            .execute(&self.writer)
+            .await
+            .or_store_error()
+            .map(drop)
+    }
+}
