@@ -137,7 +137,10 @@ pub fn main() -> ExitCode {
         }
     };
     let command = cli.command.unwrap_or(Command::Serve);
-    let quiet = matches!(command, Command::Demo(_) | Command::Adopt(_) | Command::Audit(_) | Command::Health(_));
+    let quiet = matches!(
+        command,
+        Command::Demo(_) | Command::Adopt(_) | Command::Audit(_) | Command::Health(_)
+    );
     let mut log = config.logging.clone();
     if quiet && log.filter == "info" {
         log.filter = "warn".to_owned();
@@ -147,9 +150,7 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     if matches!(command, Command::Serve) {
-        warnings
-            .iter()
-            .for_each(|warning| tracing::warn!(target: "conduit::config", "{warning}"));
+        log_warnings(&warnings);
     }
     let system = actix_web::rt::System::new();
     finish(match command {
@@ -167,6 +168,13 @@ pub fn main() -> ExitCode {
         | Command::Openapi
         | Command::Receipt(_) => Ok(true),
     })
+}
+
+/// Logs what is configured and has no effect, or another one than it seems.
+fn log_warnings(warnings: &[String]) {
+    for warning in warnings {
+        tracing::warn!(target: "conduit::config", "{warning}");
+    }
 }
 
 /// `Ok(false)`: the work was done, and its answer is no.
@@ -192,7 +200,11 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
         .run_until(async {
             let hangups = serve::withstand_signals()?;
             let mut running = serve::start(config).await?;
-            running.reload_at(hangups, move || Config::load(file.as_deref()));
+            running.reload_at(hangups, move || {
+                let (config, warnings) = Config::load(file.as_deref())?;
+                log_warnings(&warnings);
+                Ok(config)
+            });
             let ended = running.until_signal().await;
             running.stop().await;
             ended.map(|()| true)

@@ -10,6 +10,7 @@ pub(crate) mod environment;
 mod files;
 mod layers;
 mod limits;
+mod mappings;
 mod receipts;
 mod reference;
 mod replay;
@@ -28,12 +29,13 @@ use self::environment::Variables;
 use self::layers::Layers;
 use crate::dedup::{RedisServer, redacted};
 use crate::tls::authorities;
+pub use categories::categories;
 pub use dashboard::DashboardConfig;
 pub use database::Database;
 pub(crate) use database::connect_options;
 use database::{is_postgres, without_password};
+pub use mappings::MappingsConfig;
 pub use receipts::ReceiptsConfig;
-pub use categories::categories;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
@@ -79,6 +81,7 @@ section! {
         replay: ReplayConfig,
         dedup: DedupConfig,
         limits: Limits,
+        mappings: MappingsConfig,
         receipts: ReceiptsConfig,
         taxonomy: TaxonomyConfig,
         dashboard: DashboardConfig,
@@ -254,6 +257,7 @@ impl Config {
         );
         range("dedup.redis_timeout_ms", self.dedup.redis_timeout_ms, 10, 10_000);
         range("dedup.max_backlog_seconds", self.dedup.max_backlog_seconds, 60, 604_800);
+        self.mappings.check(&mut range);
         self.dashboard.check(&mut range);
         wrong.extend(limits::check(&self.limits));
         self.retention.check_periods(&mut wrong);

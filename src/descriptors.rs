@@ -123,7 +123,10 @@ mod tests {
         assert!(of_1024 > 200 && 2 * of_1024 as u64 + own <= 1024, "{of_1024}");
         for few in [24, 100, own] {
             let words = of(Some(few)).unwrap_err().to_string();
-            assert!(words.contains(&format!("allows {few} ")) && words.contains("ulimit"), "{words}");
+            assert!(
+                words.contains(&format!("allows {few} ")) && words.contains("ulimit"),
+                "{words}"
+            );
         }
     }
 

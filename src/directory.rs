@@ -9,6 +9,7 @@
 
 mod confirmed;
 mod follow;
+mod summaries;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use crate::keys::Keyring;
 use crate::store::{ChangeFeed, Changed, ControllerRow, DirectoryVersion, IntegrationRow, Store};
 use confirmed::Confirmed;
 pub use follow::follow;
+use summaries::Summaries;
+pub use summaries::Summary;
 
 /// One controller with its integrations.
 struct Tenant {
@@ -44,6 +47,7 @@ pub struct LiveDirectory {
     tenants: DashMap<ControllerDid, Arc<Tenant>>,
     dids: DashMap<ControllerId, ControllerDid>,
     integrations: DashMap<IntegrationId, Arc<Integration>>,
+    summaries: Summaries,
     /// Hashes of management tokens.
     tokens: DashMap<[u8; 32], ControllerDid>,
     /// Kept while a controller is read again: they know what was sent.
@@ -72,6 +76,7 @@ impl LiveDirectory {
             tenants: DashMap::new(),
             dids: DashMap::new(),
             integrations: DashMap::new(),
+            summaries: Summaries::default(),
             tokens: DashMap::new(),
             gates: DashMap::new(),
             reading: tokio::sync::Mutex::default(),
@@ -210,6 +215,8 @@ impl LiveDirectory {
 
     fn install(&self, found: &Found) -> Result<(), StoreError> {
         let row = &found.row;
+        // Also of what cannot be used: whoever is to fix it must find it.
+        self.summaries.replace(row.id, &found.integrations);
         self.keyring.load(row.id, &row.wrapped_data_key).map_err(|error| {
             StoreError::Failed(format!(
                 "the data key of controller {} does not open: {error}. Is the master key right?",
@@ -310,6 +317,7 @@ impl LiveDirectory {
         self.dids.remove(&controller);
         self.keyring.forget(controller);
         self.gates.remove(&controller);
+        self.summaries.forget(controller);
         self.gone.lock().push(controller);
     }
 
@@ -321,6 +329,18 @@ impl LiveDirectory {
                 by_processor: Vec::new(),
             });
         }
+    }
+
+    /// What lists show of one controller's integrations, or of all; newest first.
+    #[must_use]
+    pub fn summaries(&self, controller: Option<ControllerId>) -> Vec<Arc<Summary>> {
+        self.summaries.list(controller)
+    }
+
+    /// The same of one integration; `None` if it is gone.
+    #[must_use]
+    pub fn summary(&self, integration: IntegrationId) -> Option<Arc<Summary>> {
+        self.summaries.get(integration)
     }
 
     /// The DID of a controller.

@@ -28,6 +28,7 @@ pub mod openapi;
 pub(crate) mod paging;
 pub(crate) mod probes;
 pub(crate) mod problem;
+pub(crate) mod quota;
 mod receipts;
 pub(crate) mod replays;
 mod request_id;

@@ -35,6 +35,29 @@ pub(crate) use presence::Presence;
 /// How many streams are compared with the database's events.
 const COMPARED: usize = 256;
 
+/// Refuses another database and another master key by their ids, before anything is read.
+///
+/// # Errors
+/// [`Refusal`], or that the database cannot be read.
+pub(crate) async fn compare_ids(home: &Home, config: &Config, store: &dyn Store, keyring: &Keyring) -> Result<()> {
+    let Some(named) = store.instance().await? else {
+        return Ok(());
+    };
+    if let Some(of_directory) = home.instance.filter(|id| *id != named.id) {
+        return Err(Refusal::OtherDatabase {
+            dir: config.storage.data_dir.clone(),
+            database: config.database().to_string(),
+            of_directory,
+            of_database: named.id,
+        }
+        .into());
+    }
+    if named.key_check != keyring.key_check() {
+        return Err(Refusal::OtherMasterKey.into());
+    }
+    Ok(())
+}
+
 /// Decides whether the directory with this journal belongs to the database, and if it does, writes that down on both sides.
 ///
 /// # Errors
@@ -47,16 +70,18 @@ pub(crate) async fn admit(
     findings: &Findings,
 ) -> Result<JournalRecord> {
     let named = store.instance().await?;
-    if named.is_some_and(|named| named.key_check != keyring.key_check()) {
-        return Err(Refusal::OtherMasterKey.into());
-    }
     let case = case(home, config, store, findings, named.map(|named| named.id)).await?;
     decide(&case)?;
     bind(home, store, keyring, findings, named.map(|named| named.id)).await
 }
 
 /// Returns what would be lost if the two were taken together, whatever their ids are.
-pub(crate) async fn losses(home: &Home, config: &Config, store: &dyn Store, findings: &Findings) -> Result<Vec<Refusal>> {
+pub(crate) async fn losses(
+    home: &Home,
+    config: &Config,
+    store: &dyn Store,
+    findings: &Findings,
+) -> Result<Vec<Refusal>> {
     let named = store.instance().await?;
     Ok(decide::losses(
         &case(home, config, store, findings, named.map(|named| named.id)).await?,
@@ -112,7 +137,9 @@ async fn case(
     let is_upgrade = home.instance.is_none() && is_known_node && store.change_feed().is_none();
     if is_upgrade && !unknown.is_empty() {
         // Before this version, nothing was noted of deleted controllers. A database that is newer than the controller knew it.
-        let newest = store.events(&EventFilter::default(), Page { after: None, limit: 1 }).await?;
+        let newest = store
+            .events(&EventFilter::default(), Page { after: None, limit: 1 })
+            .await?;
         if let Some(newest) = newest.first() {
             let newest = newest.id.received_at();
             unknown.retain(|(controller, _)| !is_older(*controller, newest));
@@ -131,7 +158,7 @@ async fn case(
         noted: home.noted,
         has_checkpoints: checkpoints.iter().any(|(_, sequence)| sequence.0 > 0),
         done_elsewhere: is_done_elsewhere(store, findings).await?,
-        never_done: home.is_unsigned() && is_never_done(store, findings).await?,
+        never_done: home.is_unsigned() && is_never_done(store, findings, kept_since(config)).await?,
     })
 }
 
@@ -149,6 +176,15 @@ fn made_at(controller: ControllerId) -> i64 {
     i64::from_be_bytes(wide)
 }
 
+/// Events that were received since then are certainly not deleted by their age.
+fn kept_since(config: &Config) -> Timestamp {
+    const DAY_MS: i64 = 86_400_000;
+    match i64::from(config.retention.event_days) {
+        0 => Timestamp::from_millis(0),
+        days => Timestamp::from_millis(Timestamp::now().as_millis() - days * DAY_MS / 2),
+    }
+}
+
 /// Whether the database has events that by its checkpoint for this journal are still to be processed: it processed them under
 /// another id of the journal.
 async fn is_done_elsewhere(store: &dyn Store, findings: &Findings) -> Result<bool> {
@@ -164,8 +200,9 @@ async fn is_done_elsewhere(store: &dyn Store, findings: &Findings) -> Result<boo
 
 /// Whether the database has none of the events that by its checkpoint for this journal are processed: the checkpoint is
 /// another journal's.
-async fn is_never_done(store: &dyn Store, findings: &Findings) -> Result<bool> {
-    let before: Vec<_> = findings.streams.values().filter_map(|sides| sides.before).collect();
+async fn is_never_done(store: &dyn Store, findings: &Findings, kept_since: Timestamp) -> Result<bool> {
+    let before = findings.streams.values().filter_map(|sides| sides.before);
+    let before: Vec<_> = before.filter(|event| event.received_at() >= kept_since).collect();
     for event in before.iter().take(COMPARED) {
         if store.event(*event).await?.is_some() {
             return Ok(false);

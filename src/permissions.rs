@@ -59,7 +59,10 @@ pub(crate) fn mend(config: &Config) {
         }
     }
     if mended > 0 {
-        tracing::info!(files = mended, "files that others could read are now for their owner only");
+        tracing::info!(
+            files = mended,
+            "files that others could read are now for their owner only"
+        );
     }
 }
 

@@ -29,8 +29,8 @@ use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Database, or_cores};
 use crate::config::ConfigError;
+use crate::config::{Config, Database, or_cores};
 use crate::credentials;
 use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::directory::{LiveDirectory, follow};
@@ -45,13 +45,13 @@ use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
-use crate::{descriptors, logging, permissions};
 use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
 use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
-pub(crate) use reload::{Hangups, withstand_signals};
+use crate::{descriptors, logging, permissions};
 use reload::Reloading;
+pub(crate) use reload::{Hangups, withstand_signals};
 use stop::Signals;
 
 /// A running Conduit.
@@ -146,6 +146,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let home = Home::open(&config)?;
     let database_lock = lock_database(&config)?;
     let (store, keyring) = open_own_store(&config, &home).await?;
+    instance::compare_ids(&home, &config, &*store, &keyring).await?;
     let directory = load_directory(&config, &*store, &keyring).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 
@@ -258,7 +259,11 @@ fn limit_connections(config: &mut Config) -> Result<(), descriptors::TooFew> {
     Ok(())
 }
 
-pub(crate) async fn load_directory(config: &Config, store: &dyn Store, keyring: &Arc<Keyring>) -> Result<Arc<LiveDirectory>> {
+pub(crate) async fn load_directory(
+    config: &Config,
+    store: &dyn Store,
+    keyring: &Arc<Keyring>,
+) -> Result<Arc<LiveDirectory>> {
     let taxonomy = config.taxonomy.read().map_err(anyhow::Error::msg)?;
     let defaults = DedupDefaults {
         window_seconds: config.dedup.window_seconds,

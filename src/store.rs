@@ -35,8 +35,8 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
-pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
+pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use postgres::{PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{
@@ -78,6 +78,15 @@ pub struct IntegrationRow {
     pub api_key: Credential,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+/// How large an integration is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntegrationSize {
+    /// Which.
+    pub id: IntegrationId,
+    /// Bytes of its mapping, as JSON.
+    pub bytes: u64,
 }
 
 /// Why a management change was not made.
@@ -291,6 +300,10 @@ pub trait Store:
     /// All of one controller, or of every controller; newest first.
     async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError>;
     async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError>;
+    /// Those of these ids that there are; newest first.
+    async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError>;
+    /// How large each is, without reading it: of one controller, or of every controller; newest first.
+    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError>;
     /// Replaces the spec if the version is still `expected` (any, if none); answers the new row.
     async fn replace_integration(
         &self,

@@ -142,7 +142,7 @@ fn a_file_is_read_as_editors_write_it_and_what_is_wrong_in_it_is_named() {
         (b"[server]\nworkers = 1\n[storage]\nadmin_token = hunter2\n", "line 4"),
         (b"[server]\nworkers = 1.5\n", "server.workers"),
         (b"[server]\nworkers = -1\n", "server.workers"),
-        (b"[server]\nlisten = \"localhost:8080\"\n", "ADDRESS:PORT"),
+        (b"[telemetry]\nsampling_ratio = \"half\"\n", "telemetry.sampling_ratio"),
         (b"\xFF\xFE[\0s\0", "UTF-16"),
     ] {
         let (code, out, error) = check(contents);

@@ -166,12 +166,20 @@ fn the_guide_has_every_code_of_mappings_and_events() {
     // Wherever else a notice is made, its code is among these, or is the edge's.
     let mut files = Vec::new();
     rust_files(&root().join("actors/src"), &mut files);
-    let is_code = |text: &&str| text.contains('_') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    for file in files.iter().filter(|file| !file.ends_with("tests.rs") && !file.ends_with("envelope.rs")) {
+    let is_code =
+        |text: &&str| text.contains('_') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    for file in files
+        .iter()
+        .filter(|file| !file.ends_with("tests.rs") && !file.ends_with("envelope.rs"))
+    {
         for call in source(file).split("Notice::new(").skip(1) {
             let given = call.split(';').next().unwrap();
             for code in given.split('"').filter(is_code) {
-                assert!(of_events.contains(code), "{}: {code} is in no table of docs/integration.md", file.display());
+                assert!(
+                    of_events.contains(code),
+                    "{}: {code} is in no table of docs/integration.md",
+                    file.display()
+                );
             }
         }
     }

@@ -139,6 +139,29 @@ fn an_export_has_all_of_a_list_in_its_order_as_lines_or_as_a_table() {
 }
 
 #[test]
+fn a_table_runs_nothing_and_may_begin_as_excel_wants_it() {
+    let conduit = Conduit::start();
+    let shop = prepared(&conduit, 2);
+    for name in ["=1+1", "\u{ff1d}1", "a;\u{a0}@x"] {
+        shop.send(&conduit, name, json!({}));
+    }
+    conduit.settled();
+    let export = |more: &str| get(&conduit, &format!("/api/v1/events?status=rejected{more}"), "text/csv").expect(200);
+    let plain = export("").text;
+    for cell in [",'=1+1,", ",'\u{ff1d}1,", ",\"a;'\u{a0}@x\","] {
+        assert!(plain.contains(cell), "{plain}");
+    }
+    assert_eq!(export("&excel=true").text, format!("\u{feff}{plain}"));
+    assert_eq!(export("&excel=false").text, plain);
+    // It is no part of the filter, and of no meaning for the other forms.
+    let page = get(&conduit, "/api/v1/events?limit=1&excel=true", "*/*").expect(200).json();
+    let next = format!("/api/v1/events?cursor={}", page["nextCursor"].as_str().unwrap());
+    get(&conduit, &next, "text/csv").expect(200);
+    let wrong = get(&conduit, "/api/v1/events?excel=maybe", "text/csv").expect(400).json();
+    assert_eq!(wrong["code"], "parameter_invalid");
+}
+
+#[test]
 fn what_is_not_right_is_a_problem_whatever_is_asked_for() {
     let conduit = Conduit::start();
     for accept in ["text/csv", "application/x-ndjson", "text/html", "text/csv;q=0"] {

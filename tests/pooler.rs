@@ -58,7 +58,6 @@ fn a_start_up_option_that_a_pooler_refuses_is_named() {
 #[test]
 fn session_mode_works_and_the_settings_that_promises_depend_on_are_in_force() {
     let server = Postgres::start();
-    let url = server.database();
     // Whatever the database says otherwise, and however little the pooler passes on.
     for setting in [
         "synchronous_commit = off",
@@ -73,13 +72,13 @@ fn session_mode_works_and_the_settings_that_promises_depend_on_are_in_force() {
         "ignore_startup_parameters = extra_float_digits,options",
         "server_reset_query =",
     ] {
+        let url = server.database();
         let pooler = PgBouncer::start(&server, "session", more);
         let mut conduit = Conduit::with(&[
             ("CONDUIT_DATABASE_URL", &pooler.in_front_of(&url, &server)),
             ("CONDUIT__DEDUP__WINDOW_SECONDS", "3600"),
         ]);
-        let did = format!("did:web:shop{}.example", more.len());
-        let shop = Tenant::create(&conduit, &did);
+        let shop = Tenant::create(&conduit, "did:web:shop.example");
         watch(&url);
         let first = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
         assert_eq!(shop.outcome(&conduit, &first)["status"], "processed");

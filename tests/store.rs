@@ -8,6 +8,7 @@ mod histories;
 mod history;
 mod kinds;
 mod management;
+mod membership;
 mod receipts;
 mod replay_jobs;
 pub mod replays;
@@ -48,6 +49,9 @@ conformance! {
         integrations_are_made_found_and_changed,
         an_integration_is_replaced_at_its_version_only,
         deletion_removes_all_that_is_a_controller_s_and_nothing_else;
+    membership:
+        a_database_is_named_once_and_remembers_who_was_deleted,
+        a_node_has_one_process_at_a_time;
     events:
         a_batch_reads_back_as_it_was_committed,
         a_batch_out_of_date_is_a_conflict_and_leaves_nothing,

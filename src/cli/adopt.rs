@@ -31,7 +31,11 @@ impl Adopt {
         ensure!(dir.is_dir(), "there is no data directory at {}", dir.display());
         let _locks = hold::lock_data_dir(dir)?;
         if let Database::Sqlite(path) = config.database() {
-            ensure!(path.exists(), "there is no database at {}: restore it first", path.display());
+            ensure!(
+                path.exists(),
+                "there is no database at {}: restore it first",
+                path.display()
+            );
         }
         let _database_lock = serve::lock_database(&config)?;
         let found = Found::read(dir)?;
@@ -73,7 +77,7 @@ impl Adopt {
     }
 
     async fn adopt(&self, config: &Config, node: String) -> Result<Outcome> {
-        let home = Home::adopted(&config.storage.data_dir, node)?;
+        let home = Home::adopted(&config.storage.data_dir, node, self.node.is_some())?;
         let (store, keyring) = serve::open_own_store(config, &home).await?;
         serve::load_directory(config, &*store, &keyring).await?;
         let recovered = serve::read_journal(config, &*store, &keyring).await?;
@@ -99,7 +103,14 @@ impl Adopt {
             }
         }
         let findings = recovered.begin_if_empty()?;
-        instance::bind(&home, &*store, &keyring, &findings, store.instance().await?.map(|named| named.id)).await?;
+        instance::bind(
+            &home,
+            &*store,
+            &keyring,
+            &findings,
+            store.instance().await?.map(|named| named.id),
+        )
+        .await?;
         store.close().await;
         Ok(Outcome::Done)
     }

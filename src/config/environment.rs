@@ -227,12 +227,11 @@ fn meant(layers: &Layers, name: &str) -> Option<String> {
 /// Whether Kubernetes sets this variable for a service whose name begins with `conduit`. `name` is without `CONDUIT_`.
 fn is_service_link(name: &str, value: &str) -> bool {
     let ends_with = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
-    if ends_with("PORT") {
-        return ["tcp://", "udp://", "sctp://"]
-            .iter()
-            .any(|scheme| value.starts_with(scheme))
-            || ends_with("SERVICE_PORT");
-    }
+    // A port that is a number is somebody's own idea of a setting.
+    let is_address = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| value.starts_with(scheme));
+    let is_port = (ends_with("PORT") && is_address) || ends_with("SERVICE_PORT");
     let follows = |middle: &str| name.find(middle).map(|at| &name[at + middle.len()..]);
     let is_named_port = follows("SERVICE_PORT_").is_some_and(|port| !port.is_empty());
     let is_part = follows("PORT_").is_some_and(|rest| {
@@ -246,7 +245,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
                 .next()
                 .is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part))
     });
-    ends_with("SERVICE_HOST") || is_named_port || is_part
+    ends_with("SERVICE_HOST") || is_port || is_named_port || is_part
 }
 
 /// The file's text without the line's end. The text is in no message.

@@ -153,8 +153,10 @@ impl Layers {
                 settings.insert(key.clone(), value.clone());
             }
             if let Err(error) = alone.try_into::<Config>() {
-                let what = match key.as_str() {
-                    "listen" => "must be ADDRESS:PORT, such as 127.0.0.1:8080 or [::]:8080",
+                let what = match (key.as_str(), value) {
+                    ("listen", _) => "must be ADDRESS:PORT, such as 127.0.0.1:8080 or [::]:8080",
+                    (_, Some(Value::Integer(..0))) => "must be 0 or more",
+                    (_, Some(Value::Integer(_))) => "is too large a number",
                     _ => error.message(),
                 };
                 self.wrong.push(format!("{section}.{key} ({origin}): {what}"));

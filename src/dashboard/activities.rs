@@ -20,7 +20,7 @@ use crate::http::activities as api;
 use crate::http::paging::Query;
 use crate::http::problem::Problem;
 use crate::http::subjects;
-use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, IntegrationRow, Page};
+use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use verify::Verdict;
 pub(super) use verify::verify;
 
@@ -43,8 +43,8 @@ pub(super) struct Line {
 }
 
 /// Activities as they are shown.
-pub(super) async fn lines(app: &App, found: Vec<Activity>) -> Result<Vec<Line>, Problem> {
-    let names = names(app, &[], found.iter().map(|activity| activity.integration)).await?;
+pub(super) fn lines(app: &App, found: Vec<Activity>) -> Vec<Line> {
+    let names = names(app, found.iter().map(|activity| activity.integration));
     let line = |activity: Activity| {
         let did = activity.subject.map(|subject| subject.did().to_string());
         Line {
@@ -61,7 +61,7 @@ pub(super) async fn lines(app: &App, found: Vec<Activity>) -> Result<Vec<Line>, 
             hash: activity.hash.to_string(),
         }
     };
-    Ok(found.into_iter().map(line).collect())
+    found.into_iter().map(line).collect()
 }
 
 /// What stands in the address.
@@ -200,8 +200,8 @@ async fn show(
         let cursor = format!("{}.{}.{}", last.triggered_at.as_millis(), last.event, last.sequence);
         format!("/activities?{}", asked.query(Some(&cursor)))
     });
-    let own: Vec<IntegrationRow> = match filter.controller {
-        Some(controller) => app.store.integrations(Some(controller)).await?,
+    let own = match filter.controller {
+        Some(controller) => app.directory.summaries(Some(controller)),
         None => Vec::new(),
     };
     page::render(&Activities {
@@ -210,7 +210,7 @@ async fn show(
         is_filtered: !asked.query(None).is_empty(),
         controllers: controllers(app, session, &asked.did).await?,
         integrations: offers(&own, &asked.integration),
-        lines: lines(app, found).await?,
+        lines: lines(app, found),
         newest: format!("/activities?{}", asked.query(None)),
         older,
         is_first: after.is_none(),

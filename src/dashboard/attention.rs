@@ -1,6 +1,7 @@
 //! What needs somebody, the most urgent first.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, Timestamp};
@@ -8,11 +9,12 @@ use url::form_urlencoded::Serializer;
 
 use super::filters::Phrase;
 use super::words::{Badge, Icon, Number, Time, short};
+use crate::directory::Summary;
 use crate::http::App;
 use crate::http::controllers::previous_until;
 use crate::http::probes::Readiness;
 use crate::http::problem::Problem;
-use crate::store::{ControllerRow, EventFilter, IntegrationRow, Page, Unsettled};
+use crate::store::{ControllerRow, EventFilter, Page, Unsettled};
 
 /// How far back.
 const RECENT_MILLIS: i64 = 7 * 86_400_000;
@@ -47,7 +49,7 @@ impl Item {
 pub(super) async fn items(
     app: &App,
     controller: Option<ControllerId>,
-    integrations: &[IntegrationRow],
+    integrations: &[Arc<Summary>],
     readiness: Option<&Readiness>,
 ) -> Result<Vec<Item>, Problem> {
     let mut found = Vec::new();
@@ -66,7 +68,7 @@ async fn unsettled(
     app: &App,
     controller: Option<ControllerId>,
     controllers: &[ControllerRow],
-    integrations: &[IntegrationRow],
+    integrations: &[Arc<Summary>],
 ) -> Result<Vec<Item>, Problem> {
     // To the minute: the link says the same, and is the same for a while.
     let since = (Timestamp::now().as_millis() - RECENT_MILLIS).div_euclid(60_000) * 60_000;
@@ -77,7 +79,7 @@ async fn unsettled(
         let of_status: Vec<&Unsettled> = kinds.iter().filter(|kind| kind.status == status).collect();
         for kind in &of_status {
             let name = integrations.iter().find(|row| row.id == kind.integration);
-            let name = name.map_or("", |row| row.spec.name.as_str());
+            let name = name.map_or("", |row| row.name.as_str());
             let owner = controllers.iter().find(|row| row.id == kind.controller);
             let owner = owner.filter(|_| controller.is_none());
             let detail = why(app, kind, since).await?;
@@ -258,7 +260,7 @@ fn restarts(app: &App, is_operator: bool) -> Option<Item> {
 fn grace(
     controller: Option<ControllerId>,
     controllers: &[ControllerRow],
-    integrations: &[IntegrationRow],
+    integrations: &[Arc<Summary>],
 ) -> Vec<Item> {
     let item = |title: Phrase, until: Timestamp, href: String| Item {
         class: "received",
@@ -272,7 +274,7 @@ fn grace(
     let owner = |id: ControllerId| controllers.iter().find(|row| controller.is_none() && row.id == id);
     let keys = integrations.iter().filter_map(|row| {
         let until = previous_until(&row.api_key)?;
-        let title = Phrase::new("An old API key of ").name(&row.spec.name);
+        let title = Phrase::new("An old API key of ").name(&row.name);
         let title = match owner(row.controller) {
             Some(owner) => title.words(" of ").name(&owner.name),
             None => title,

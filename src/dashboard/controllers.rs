@@ -142,7 +142,7 @@ async fn one(
         created: Time(row.created_at),
         accepted: Number(sums.accepted),
         sums,
-        integrations: app.store.integrations(Some(row.id)).await?.len(),
+        integrations: app.directory.summaries(Some(row.id)).len(),
         previous_until: previous_until(&row.webhook_secret).map(Time),
         state: credentials::state(&row.webhook_secret.current),
         token_state: credentials::state(&row.management_token),

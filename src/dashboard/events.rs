@@ -1,6 +1,7 @@
 //! The events: newest first, filtered by the address, live.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,12 +14,13 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, short};
+use crate::directory::Summary;
 use crate::http::App;
 use crate::http::event_list::{Events as List, read_status};
 use crate::http::events::Shown;
 use crate::http::export::List as _;
 use crate::http::problem::Problem;
-use crate::store::{ControllerRow, EventFilter, IntegrationRow};
+use crate::store::{ControllerRow, EventFilter};
 
 const PAGE: usize = 50;
 /// Names offered in a filter, at most. Where there are more controllers, one may be typed (`controller_field.html`).
@@ -187,10 +189,10 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     found.truncate(PAGE);
     let last = found.last().map(|event| event.event_id);
     let own = match controller {
-        Some(controller) => app.store.integrations(Some(controller)).await?,
+        Some(controller) => app.directory.summaries(Some(controller)),
         None => Vec::new(),
     };
-    let names = names(&app, &own, found.iter().map(|event| event.integration_id)).await?;
+    let names = names(&app, found.iter().map(|event| event.integration_id));
     let live = match did {
         Some(did) => format!(
             "/live?{}",
@@ -234,13 +236,13 @@ fn choices(asked: &Asked) -> Vec<Choice> {
         .collect()
 }
 
-pub(super) fn offers(rows: &[IntegrationRow], chosen: &str) -> Vec<Offer> {
-    let offer = |row: &IntegrationRow| Offer {
-        value: row.id.to_string(),
-        word: row.spec.name.clone(),
-        is_chosen: row.id.to_string() == chosen,
+pub(super) fn offers(own: &[Arc<Summary>], chosen: &str) -> Vec<Offer> {
+    let offer = |summary: &Arc<Summary>| Offer {
+        value: summary.id.to_string(),
+        word: summary.name.clone(),
+        is_chosen: summary.id.to_string() == chosen,
     };
-    rows.iter().take(MAX_OFFERED).map(offer).collect()
+    own.iter().take(MAX_OFFERED).map(offer).collect()
 }
 
 /// The controllers that an operator may choose from; none for anybody else.
@@ -261,21 +263,10 @@ pub(super) async fn controllers(app: &App, session: &Session, chosen: &str) -> R
     Ok(newest.chain(left_out).map(offer).collect())
 }
 
-/// The names of integrations, of those that are not gone; of those that are not among `own`, each is asked for.
-pub(super) async fn names(
-    app: &App,
-    own: &[IntegrationRow],
-    wanted: impl Iterator<Item = IntegrationId>,
-) -> Result<HashMap<IntegrationId, String>, Problem> {
-    let mut names: HashMap<_, _> = own.iter().map(|row| (row.id, row.spec.name.clone())).collect();
-    if own.is_empty() {
-        for id in wanted.collect::<BTreeSet<_>>() {
-            if let Some(row) = app.store.integration(id).await? {
-                names.insert(id, row.spec.name);
-            }
-        }
-    }
-    Ok(names)
+/// Returns the names of integrations, of those that are not gone.
+pub(super) fn names(app: &App, wanted: impl Iterator<Item = IntegrationId>) -> HashMap<IntegrationId, String> {
+    let named = wanted.filter_map(|id| Some((id, app.directory.summary(id)?.name.clone())));
+    named.collect()
 }
 
 fn line(event: Shown, names: &HashMap<IntegrationId, String>) -> Line {

@@ -1,5 +1,7 @@
 //! The integrations.
 
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -12,18 +14,17 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
+use crate::directory::Summary;
 use crate::http::App;
 use crate::http::controllers::previous_until;
 use crate::http::problem::Problem;
-use crate::store::{EventFilter, IntegrationRow, Page};
+use crate::store::{EventFilter, Page};
 
 const PAGE: usize = 50;
 
 struct Line {
-    row: IntegrationRow,
+    row: Arc<Summary>,
     did: String,
-    events: usize,
-    personal: usize,
     last: Option<Time>,
     has_old_key: bool,
 }
@@ -50,10 +51,10 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         .some(&app, (!did.is_empty()).then_some(did))?
         .map(|(_, id)| id);
     let after: Option<IntegrationId> = fields.text("cursor").and_then(|text| text.parse().ok());
-    let rows = app.store.integrations(controller).await?;
+    let rows = app.directory.summaries(controller);
     // Newest first.
     let rest = rows.into_iter().filter(|row| after.is_none_or(|after| row.id < after));
-    let mut shown: Vec<IntegrationRow> = rest.take(PAGE + 1).collect();
+    let mut shown: Vec<Arc<Summary>> = rest.take(PAGE + 1).collect();
     let has_more = shown.len() > PAGE;
     shown.truncate(PAGE);
     let more = shown.last().filter(|_| has_more).map(|last| {
@@ -79,22 +80,19 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     })
 }
 
-async fn line(app: &App, row: IntegrationRow) -> Result<Line, Problem> {
+async fn line(app: &App, row: Arc<Summary>) -> Result<Line, Problem> {
     let filter = EventFilter {
         integration: Some(row.id),
         ..EventFilter::default()
     };
     let newest = Page { after: None, limit: 1 };
     let last = app.store.events(&filter, newest).await?.pop();
-    let fields = row.spec.events.iter().flat_map(|event| &event.fields);
     Ok(Line {
         did: app
             .directory
             .did(row.controller)
             .map(|did| did.to_string())
             .unwrap_or_default(),
-        events: row.spec.events.len(),
-        personal: fields.filter(|field| field.pii.is_some()).count(),
         last: last.map(|event| Time(event.id.received_at())),
         has_old_key: previous_until(&row.api_key).is_some(),
         row,

@@ -61,7 +61,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     let chart = Chart::new(span, now, &history);
     let sums = stats::sums(&app, controller).await?;
     let is_operator = session.is_operator();
-    let integrations = app.store.integrations(controller).await?;
+    let integrations = app.directory.summaries(controller);
     let readiness = match is_operator {
         true => Some(probes::readiness(&app).await),
         false => None,

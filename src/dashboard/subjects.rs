@@ -243,7 +243,7 @@ pub(super) async fn one(
         merges: merges.collect(),
         count: Number(row.activity_count),
         has_more: row.activity_count > found.len() as u64,
-        activities: activities::lines(&app, found).await?,
+        activities: activities::lines(&app, found),
         first_seen: Time(row.first_seen_at),
         last_seen: Time(row.last_seen_at),
         did,

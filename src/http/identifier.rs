@@ -49,7 +49,7 @@ impl Identifier {
                 invalid("category", message)
             })?;
         let processors = match &self.data_processor_id {
-            None if category.normalise.is_scoped() => processors(app, controller).await?,
+            None if category.normalise.is_scoped() => processors(app, controller)?,
             asked => vec![asked.clone().unwrap_or_default()],
         };
         let mut values = Vec::new();
@@ -79,8 +79,8 @@ impl Identifier {
 }
 
 /// The processors of the integrations that the controller has.
-async fn processors(app: &App, controller: ControllerId) -> Result<Vec<String>, Problem> {
-    let integrations = app.store.integrations(Some(controller)).await?;
+fn processors(app: &App, controller: ControllerId) -> Result<Vec<String>, Problem> {
+    let integrations = app.directory.summaries(Some(controller));
     if integrations.len() > MAX_PROCESSORS {
         let detail = "counts within a processor only, and the controller has more than 1,000: say which it is";
         return Err(Problem::bad_request("lookup_invalid", detail));

@@ -20,9 +20,10 @@ use super::cursor::Cursors;
 use super::guard::Principal;
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
+use super::quota;
 use super::state::App;
 use crate::secrets::{Purpose, generate};
-use crate::store::IntegrationRow;
+use crate::store::{IntegrationRow, IntegrationSize};
 
 /// An integration as it is sent: its spec, and the version that a replacement is meant for.
 #[derive(Deserialize)]
@@ -192,7 +193,9 @@ pub(crate) async fn make(
         created_at: now,
         updated_at: now,
     };
+    let turn = quota::admit(app, controller, None, &row.spec).await?;
     app.store.create_integration(&row).await?;
+    drop(turn);
     app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, "integration created");
     Ok((row, key))
@@ -204,17 +207,31 @@ pub(crate) async fn list(principal: Principal, app: Data<App>, request: HttpRequ
     let controller = principal.some(&app, query.get("did"))?.map(|(_, id)| id);
     let cursors = Cursors::of_query("integrations", &query);
     let (limit, after) = (query.limit()?, cursors.read_from::<IntegrationId>(&query)?);
-    let mut rows = app.store.integrations(controller).await?;
-    rows.retain(|row| after.is_none_or(|after| row.id < after));
+    let mut sizes = app.store.integration_sizes(controller).await?;
+    sizes.retain(|size| after.is_none_or(|after| size.id < after));
+    sizes.sort_unstable_by_key(|size| std::cmp::Reverse(size.id));
+    let count = page_length(&sizes, limit);
+    let next_cursor = (count < sizes.len()).then(|| cursors.write(&sizes[count - 1].id));
+    let ids: Vec<IntegrationId> = sizes[..count].iter().map(|size| size.id).collect();
+    let mut rows = app.store.integrations_among(&ids).await?;
     rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
-    rows.truncate(limit + 1);
-    let page = Items::page(rows, limit, |row| cursors.write(&row.id));
     let show = |row: &IntegrationRow| Some(shown(&app, &app.directory.did(row.controller)?, row));
-    let items = page.items.iter().filter_map(show).collect();
-    Ok(HttpResponse::Ok().json(Items {
-        items,
-        next_cursor: page.next_cursor,
-    }))
+    let items = rows.iter().filter_map(show).collect();
+    Ok(HttpResponse::Ok().json(Items { items, next_cursor }))
+}
+
+/// Bytes of mappings in a page of the list, at most, unless one alone has more.
+const PAGE_BYTES: u64 = 4 << 20;
+
+/// How many of these make a page.
+fn page_length(sizes: &[IntegrationSize], limit: usize) -> usize {
+    let mut bytes = 0_u64;
+    let fitting = sizes.iter().take(limit).take_while(|size| {
+        let is_first = bytes == 0;
+        bytes = bytes.saturating_add(size.bytes);
+        is_first || bytes <= PAGE_BYTES
+    });
+    fitting.count()
 }
 
 pub(crate) async fn load(
@@ -304,10 +321,12 @@ pub(crate) async fn change(
     if spec.data_processor_id.get_or_insert_with(|| row.processor.to_string()) != row.processor.as_str() {
         return Err(Problem::processor_fixed());
     }
+    let turn = quota::admit(app, row.controller, Some(row.id), &spec).await?;
     let row = app
         .store
         .replace_integration(row.id, expected, &spec, Timestamp::now())
         .await?;
+    drop(turn);
     app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, version = row.version, "integration replaced");
     Ok(row)

@@ -11,6 +11,7 @@ use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::{Backlogs, Shards};
 
 use super::failures::Failures;
+use super::quota::Turns;
 use super::trial::Trials;
 use crate::config::Config;
 use crate::dashboard;
@@ -61,6 +62,7 @@ pub struct App {
     pub(super) failures: Failures,
     pub(super) in_flight: AtomicUsize,
     pub(super) trials: Arc<Trials>,
+    pub(super) mapping_turns: Turns,
     stopping: AtomicBool,
 }
 
@@ -133,6 +135,7 @@ impl App {
             failures,
             in_flight: AtomicUsize::new(0),
             trials: Arc::default(),
+            mapping_turns: Turns::default(),
             stopping: AtomicBool::new(false),
         }
     }

@@ -92,27 +92,17 @@ pub enum Refusal {
     OtherMasterKey,
 }
 
-/// Decides.
+/// Decides, of a database whose id is the directory's or none.
 pub(super) fn decide(case: &Case) -> Result<(), Refusal> {
-    let (dir, database) = (case.data_dir.clone(), case.database.clone());
-    match (case.of_directory, case.of_database) {
-        (Some(of_directory), Some(of_database)) if of_directory != of_database => {
-            return Err(Refusal::OtherDatabase {
-                dir,
-                database,
-                of_directory,
-                of_database,
-            });
-        }
+    if let (Some(of_directory), None) = (case.of_directory, case.of_database)
         // A database of an earlier version, as from a backup, has no id yet. It is told by what it knows.
-        (Some(of_directory), None) if !is_recognised(case) => {
-            return Err(Refusal::NewDatabase {
-                dir,
-                database,
-                of_directory,
-            });
-        }
-        _ => {}
+        && !is_recognised(case)
+    {
+        return Err(Refusal::NewDatabase {
+            dir: case.data_dir.clone(),
+            database: case.database.clone(),
+            of_directory,
+        });
     }
     losses(case).into_iter().next().map_or(Ok(()), Err)
 }
@@ -259,16 +249,8 @@ mod tests {
 
     #[test]
     fn strangers_are_refused_and_the_way_out_is_named() {
-        let other = Some(InstanceId::generate());
         let unknown = vec![(ControllerId::generate(), 974)];
         let cases = [
-            (
-                Case {
-                    of_database: other,
-                    ..pair()
-                },
-                "`conduit adopt`",
-            ),
             (
                 Case {
                     of_database: None,
@@ -331,7 +313,10 @@ mod tests {
         ];
         for (case, words) in cases {
             let refusal = decide(&case).unwrap_err().to_string();
-            assert!(refusal.contains(words) && refusal.contains("Nothing was changed"), "{refusal}");
+            assert!(
+                refusal.contains(words) && refusal.contains("Nothing was changed"),
+                "{refusal}"
+            );
         }
     }
 }

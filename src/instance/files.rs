@@ -102,16 +102,20 @@ impl Home {
         })
     }
 
-    /// The directory as if it belonged to no database, with this id for its journal.
+    /// The directory as if it belonged to no database, with this id for its journal. What is `certain` is not compared with
+    /// the events of the database.
     ///
     /// # Errors
     /// What cannot be read.
-    pub(crate) fn adopted(dir: &Path, node: String) -> Result<Self> {
+    pub(crate) fn adopted(dir: &Path, node: String, certain: bool) -> Result<Self> {
         let found = Found::read(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             instance: None,
-            signed: found.signed.filter(|signed| *signed == node),
+            signed: found
+                .signed
+                .filter(|signed| *signed == node)
+                .or(certain.then(|| node.clone())),
             node,
             noted: found.noted,
         })

@@ -35,7 +35,11 @@ pub(crate) struct DatabaseLock {
 /// [`SecretError`] if it cannot be made, or another process has it.
 pub(crate) fn lock_data_dir(dir: &Path) -> Result<Locks, SecretError> {
     let failed = |error: io::Error| SecretError::new(dir, error);
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(failed)?;
     let held = File::open(dir).map_err(failed)?;
     match held.try_lock() {
         Err(TryLockError::WouldBlock) => return Err(SecretError::new(dir, TAKEN)),
@@ -92,7 +96,7 @@ pub(super) fn place(file: &Path) -> String {
 }
 
 /// Names a run of this system: another one after each boot.
-fn system_run() -> String {
+pub(super) fn system_run() -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
     boot.map_or_else(
         |_| {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::files::Home;
-use super::hold::{host, place};
+use super::hold::{host, place, system_run};
 use crate::config::{Config, Database};
 use crate::store::{Holder, Store};
 
@@ -41,16 +41,17 @@ impl Presence {
     /// # Errors
     /// Which process is in the way, or the database's.
     pub(crate) async fn begin(config: &Config, home: &Home, store: Arc<dyn Store>) -> Result<Self> {
-        let locked = match config.database() {
-            Database::Sqlite(file) => file,
-            Database::Postgres(_) => config.storage.data_dir.clone(),
+        let place = match config.database() {
+            // Whoever else had this file on this system has lost its lock. A copy of the file is nobody's.
+            Database::Sqlite(_) => system_run(),
+            Database::Postgres(_) => place(&config.storage.data_dir),
         };
         let holder = Holder {
             node: home.node().to_owned(),
             process: Uuid::now_v7(),
             host: host(),
             pid: std::process::id(),
-            place: place(&locked),
+            place,
             beats: 0,
         };
         let presence = Self { store, holder };

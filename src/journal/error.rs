@@ -16,7 +16,7 @@ pub enum OpenError {
     /// Something is not as it was written.
     #[error(
         "the journal is damaged at {place}: {what}. Nothing was changed. Restore the segment from a copy; or, \
-             to go on without the events in it, move the journal's directory away"
+             to go on without the events in it, move the journal's directory away and run `conduit adopt --discard-events`"
     )]
     Damaged {
         /// Segment and offset.

@@ -97,7 +97,7 @@ impl Index {
             if run.first > stream.last.next() {
                 let missing = format!(
                     "events {} to {} of controller {controller} are missing; if the database is older than the journal, \
-                     restore a newer one, or move the retained segments back",
+                     restore a newer one, or move the retained segments back; if node.id was replaced, put it back",
                     stream.last.next(),
                     run.first.0 - 1
                 );

@@ -54,7 +54,10 @@ pub async fn report_losses() {
         tokio::time::sleep(INTERVAL).await;
         let lost = lost_lines();
         if lost > reported && OUTPUT.lock().is_well {
-            tracing::warn!(lines = lost - reported, "log lines were lost: the log's output did not take them");
+            tracing::warn!(
+                lines = lost - reported,
+                "log lines were lost: the log's output did not take them"
+            );
             reported = lost;
         }
     }
@@ -99,12 +102,7 @@ impl Output {
         written
     }
 
-    fn write_parts(
-        &self,
-        line: &[u8],
-        to: &mut (impl Write + std::os::fd::AsFd),
-        begun: &mut bool,
-    ) -> io::Result<()> {
+    fn write_parts(&self, line: &[u8], to: &mut (impl Write + std::os::fd::AsFd), begun: &mut bool) -> io::Result<()> {
         let mut patience = if self.is_well { PATIENCE } else { NO_PATIENCE };
         if self.is_torn {
             write_some(b"\n", to, patience)?;
@@ -125,11 +123,7 @@ impl Output {
 }
 
 /// Writes as much as the output takes at once, when it takes something.
-fn write_some(
-    part: &[u8],
-    to: &mut (impl Write + std::os::fd::AsFd),
-    patience: Timespec,
-) -> io::Result<usize> {
+fn write_some(part: &[u8], to: &mut (impl Write + std::os::fd::AsFd), patience: Timespec) -> io::Result<usize> {
     loop {
         let mut output = [PollFd::new(&*to, PollFlags::OUT)];
         match poll(&mut output, Some(&patience)) {

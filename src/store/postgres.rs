@@ -57,7 +57,7 @@ use tokio::sync::Notify;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
-    OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
+    IntegrationSize, OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
 };
 use crate::keys::Keyring;
 use driver::Driver;
@@ -179,16 +179,25 @@ impl Store for PostgresStore {
 
     async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError> {
         self.driver
-            .run_in_time(self.select_integrations(controller, None))
+            .run_in_time(self.select_integrations(controller, None, None))
             .await
     }
 
     async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError> {
         Ok(self
             .driver
-            .run_in_time(self.select_integrations(None, Some(id)))
+            .run_in_time(self.select_integrations(None, Some(id), None))
             .await?
             .pop())
+    }
+
+    async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError> {
+        let select = self.select_integrations(None, None, Some(ids));
+        self.driver.run_in_time(select).await
+    }
+
+    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
+        self.driver.run_in_time(self.select_integration_sizes(controller)).await
     }
 
     async fn replace_integration(

@@ -9,8 +9,8 @@ use conduit_actors::usage::AddressSketch;
 use uuid::Uuid;
 
 use super::{
-    ControllerRow, CredentialVersion, CredentialVersions, EventRow, HistoryRow, IntegrationRow, LimitsRow,
-    RetiredBecause, StoredClaim, SubjectLink, SubjectMerge,
+    ControllerRow, CredentialVersion, CredentialVersions, EventRow, HistoryRow, IntegrationRow, IntegrationSize,
+    LimitsRow, RetiredBecause, StoredClaim, SubjectLink, SubjectMerge,
 };
 
 /// A row of one database: the few kinds of columns that the tables have.
@@ -216,6 +216,13 @@ pub(super) fn integration_row(row: &impl Columns) -> Result<IntegrationRow, Stor
         api_key: credential(row, "key")?,
         created_at: time(row, "created_at")?,
         updated_at: time(row, "updated_at")?,
+    })
+}
+
+pub(super) fn integration_size(row: &impl Columns) -> Result<IntegrationSize, StoreError> {
+    Ok(IntegrationSize {
+        id: IntegrationId::from_uuid(uuid(row, "id")?),
+        bytes: count(row, "bytes")?,
     })
 }
 

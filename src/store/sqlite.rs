@@ -46,7 +46,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
-    OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
+    IntegrationSize, OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
 };
 use crate::keys::Keyring;
 use crate::priority;
@@ -251,11 +251,19 @@ impl Store for SqliteStore {
     }
 
     async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError> {
-        self.select_integrations(controller, None).await
+        self.select_integrations(controller, None, None).await
     }
 
     async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError> {
-        Ok(self.select_integrations(None, Some(id)).await?.pop())
+        Ok(self.select_integrations(None, Some(id), None).await?.pop())
+    }
+
+    async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError> {
+        self.select_integrations(None, None, Some(ids)).await
+    }
+
+    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
+        self.select_integration_sizes(controller).await
     }
 
     async fn replace_integration(

@@ -161,6 +161,23 @@ impl Conduit {
         conduit
     }
 
+    /// Starts one that must end by itself; its exit code, and what it wrote.
+    pub fn refused(&mut self) -> (Option<i32>, String) {
+        self.spawn();
+        let code = self.wait();
+        let text = fs::read_to_string(self.log_path(self.starts)).expect("a log");
+        (code, text)
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status();
+        assert!(status.expect("kill runs").success());
+    }
+
     /// One that is not started yet, with these environment variables.
     pub fn unstarted(settings: &[(&str, &str)]) -> Self {
         STARTED.fetch_add(1, Ordering::Relaxed);

@@ -10,8 +10,10 @@ const HOSTILE: &str = "Zq\u{202e}gnirrefer\u{2066}\u{200b}";
 
 /// Characters that no page has, but within fields, where what is typed goes back as it was.
 fn is_hidden(character: char) -> bool {
-    matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}' | '\u{2067}' | '\u{feff}')
-        || (character.is_control() && !matches!(character, '\n' | '\t'))
+    matches!(
+        character,
+        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}' | '\u{2067}' | '\u{feff}'
+    ) || (character.is_control() && !matches!(character, '\n' | '\t'))
 }
 
 /// A page without the values of its fields.
@@ -33,7 +35,12 @@ fn without_fields(page: &str) -> String {
 fn check(place: &str, page: &str) -> usize {
     let page = without_fields(page);
     if let Some(at) = page.find(is_hidden) {
-        let start = (0..at).rev().take(120).filter(|at| page.is_char_boundary(*at)).last().unwrap_or(0);
+        let start = (0..at)
+            .rev()
+            .take(120)
+            .filter(|at| page.is_char_boundary(*at))
+            .last()
+            .unwrap_or(0);
         panic!("{place}: a character that hides behind …{}", &page[start..at]);
     }
     let mut found = 0;
@@ -44,11 +51,21 @@ fn check(place: &str, page: &str) -> usize {
         let is_apart = before.rfind("<bdi>") > before.rfind("</bdi>");
         // Where no element can be, it is between the characters that do the same.
         let is_marked = before.rfind('\u{2068}') > before.rfind('\u{2069}');
-        let is_address = is_in_tag && before.rfind("href=\"").is_some_and(|start| !before[start + 6..].contains('"'));
+        let is_address = is_in_tag
+            && before
+                .rfind("href=\"")
+                .is_some_and(|start| !before[start + 6..].contains('"'));
         assert!(
             is_address || if is_in_tag { is_marked } else { is_apart || is_marked },
             "{place}: not set apart: …{}",
-            before.chars().rev().take(160).collect::<Vec<_>>().into_iter().rev().collect::<String>()
+            before
+                .chars()
+                .rev()
+                .take(160)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect::<String>()
         );
     }
     found
@@ -62,7 +79,11 @@ fn every_page_sets_names_apart_and_shows_what_hides() {
     ]);
     let did = "did:web:hostile.example";
     let made = conduit
-        .admin("POST", "/api/v1/controllers", Some(json!({"name": HOSTILE, "did": did})))
+        .admin(
+            "POST",
+            "/api/v1/controllers",
+            Some(json!({"name": HOSTILE, "did": did})),
+        )
         .expect(201)
         .json();
     let text = |value: &Value, key: &str| value[key].as_str().unwrap().to_owned();
@@ -84,14 +105,24 @@ fn every_page_sets_names_apart_and_shows_what_hides() {
         webhook_auth: text(&shown, "webhookAuth"),
     };
     let rotate = format!("/api/v1/integrations/custom/{}/api-key/rotate", tenant.integration);
-    let rotated = tenant.call(&conduit, "POST", &rotate, Some(json!({"gracePeriodSeconds": 86_400}))).expect(200);
+    let rotated = tenant
+        .call(&conduit, "POST", &rotate, Some(json!({"gracePeriodSeconds": 86_400})))
+        .expect(200);
     let tenant = Tenant {
         webhook_auth: text(&rotated.json(), "webhookAuth"),
         ..tenant
     };
-    let mut places: Vec<String> = ["/overview", "/events", "/integrations", "/subjects", "/activities", "/controllers", "/integrations/new"]
-        .map(str::to_owned)
-        .into();
+    let mut places: Vec<String> = [
+        "/overview",
+        "/events",
+        "/integrations",
+        "/subjects",
+        "/activities",
+        "/controllers",
+        "/integrations/new",
+    ]
+    .map(str::to_owned)
+    .into();
     for (event, fields) in [
         (HOSTILE, json!({"email": "ada@shop.example", HOSTILE: "Ada"})),
         (HOSTILE, json!({"email": "nobody", format!("{HOSTILE}2"): 1})),
@@ -141,7 +172,10 @@ fn every_page_sets_names_apart_and_shows_what_hides() {
         for what in ["check", "suggest", "test", "past", "save"] {
             found += check(&format!("{edit} {what}"), &visitor.change(&edit, &fields(what)).text);
         }
-        let refused = visitor.change(&format!("/integrations/{}/delete", tenant.integration), &[("name", "x")]);
+        let refused = visitor.change(
+            &format!("/integrations/{}/delete", tenant.integration),
+            &[("name", "x")],
+        );
         found += check("delete", &refused.text);
     }
     assert!(found > 150, "{found}");

@@ -10,7 +10,10 @@ pub async fn what_ended_badly_is_counted_by_its_kind(world: World) {
     let store = &*world.store;
     let shop = world.controller("did:web:shop.example").await.id;
     let rival = world.controller("did:web:rival.example").await.id;
-    let [web, app] = [world.integration(shop, "web").await.id, world.integration(shop, "app").await.id];
+    let [web, app] = [
+        world.integration(shop, "web").await.id,
+        world.integration(shop, "app").await.id,
+    ];
     let other = world.integration(rival, "web").await.id;
     let gone = IntegrationId::generate();
     let rejected = || Outcome::Rejected { reasons: Vec::new() };
@@ -67,7 +70,10 @@ pub async fn what_ended_badly_is_counted_by_its_kind(world: World) {
         ]
     );
     let first = store.unsettled(Some(shop), before, 1).await.unwrap();
-    assert_eq!(kinds(first, 3), [failed, kind(shop, web, "order", Status::Rejected, 300, 303)]);
+    assert_eq!(
+        kinds(first, 3),
+        [failed, kind(shop, web, "order", Status::Rejected, 300, 303)]
+    );
     let later = Timestamp::from_millis(Timestamp::now().as_millis() + 60_000);
     assert_eq!(store.unsettled(None, later, 9).await.unwrap(), []);
 }

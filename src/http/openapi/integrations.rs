@@ -190,7 +190,7 @@ pub(super) fn group() -> Group {
         .leads_to("listSnippets", &id)
         .leads_to("testIntegration", &id)
         .problems(400, &["data_processor_id_invalid", "mapping_invalid"])
-        .problems(409, &["already_exists"]);
+        .problems(409, &["already_exists", "mappings_too_large", "too_many_integrations"]);
     let get = named(Operation::get(ONE, "getIntegration", "Get an integration"))
         .gives::<Integration>(200, "The integration.", example())
         .with_header("ETag");
@@ -207,7 +207,7 @@ pub(super) fn group() -> Group {
         .gives::<Integration>(200, "The integration, as it is now.", example())
         .with_header("ETag")
         .problems(400, &["data_processor_id_fixed", "if_match_invalid", "mapping_invalid"])
-        .problems(409, &["version_mismatch"]);
+        .problems(409, &["mappings_too_large", "version_mismatch"]);
     let delete = named(Operation::delete(ONE, "deleteIntegration", "Delete an integration"))
         .about("What came by it stays.")
         .gives_nothing(204, "It is gone. Its URL answers 401 at once.");

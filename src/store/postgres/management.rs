@@ -8,7 +8,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Postgres, QueryBuilder};
 
-use super::super::{ChangeError, ControllerRow, IntegrationRow, RetiredBecause};
+use super::super::{ChangeError, ControllerRow, IntegrationRow, IntegrationSize, RetiredBecause};
 use super::{OrStoreError as _, PostgresStore, change_error, changes, credentials, deletions, rows, values};
 
 impl PostgresStore {
@@ -109,6 +109,7 @@ impl PostgresStore {
         &self,
         controller: Option<ControllerId>,
         id: Option<IntegrationId>,
+        among: Option<&[IntegrationId]>,
     ) -> Result<Vec<IntegrationRow>, StoreError> {
         let mut query = QueryBuilder::new("SELECT * FROM integrations WHERE true");
         if let Some(controller) = controller {
@@ -117,9 +118,28 @@ impl PostgresStore {
         if let Some(id) = id {
             query.push(" AND id = ").push_bind(id.as_uuid());
         }
+        if let Some(ids) = among {
+            let ids: Vec<_> = ids.iter().map(IntegrationId::as_uuid).collect();
+            query.push(" AND id = ANY(").push_bind(ids).push(")");
+        }
         query.push(" ORDER BY id DESC");
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         found.iter().map(rows::integration_row).collect()
+    }
+
+    /// PostgreSQL tells a long text's bytes without fetching it.
+    pub(super) async fn select_integration_sizes(
+        &self,
+        controller: Option<ControllerId>,
+    ) -> Result<Vec<IntegrationSize>, StoreError> {
+        let mut query =
+            QueryBuilder::new("SELECT id, octet_length(spec)::bigint AS bytes FROM integrations WHERE true");
+        if let Some(controller) = controller {
+            query.push(" AND controller = ").push_bind(controller.as_uuid());
+        }
+        query.push(" ORDER BY id DESC");
+        let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
+        found.iter().map(rows::integration_size).collect()
     }
 
     pub(super) async fn update_integration(
@@ -142,7 +162,7 @@ impl PostgresStore {
             Err(ChangeError::NotFound) => {}
             Err(error) => return Err(error),
         }
-        let found = self.select_integrations(None, Some(id)).await?.pop();
+        let found = self.select_integrations(None, Some(id), None).await?.pop();
         let current = found.ok_or(ChangeError::NotFound)?.version;
         Err(ChangeError::VersionMismatch { current })
     }

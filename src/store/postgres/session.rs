@@ -44,7 +44,9 @@ impl Settings {
     /// Makes them on a new connection, and reads them back. What a pooler left of the session's last user is forgotten.
     pub(super) async fn make(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let settings = self.0.iter().map(|(name, value)| format!("SET {name} = '{value}'"));
-        let mut statements = vec!["DEALLOCATE ALL".to_owned(), "SET tcp_keepalives_idle = 30".to_owned()];
+        let forget = ["DEALLOCATE ALL", "UNLISTEN *", "SELECT pg_advisory_unlock_all()"];
+        let mut statements: Vec<String> = forget.into_iter().map(str::to_owned).collect();
+        statements.push("SET tcp_keepalives_idle = 30".to_owned());
         statements.extend(settings);
         // None of these values is anybody's but ours. The simple protocol: nothing is prepared.
         let statements = AssertSqlSafe(statements.join("; "));

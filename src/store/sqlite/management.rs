@@ -6,7 +6,7 @@ use conduit_actors::ports::StoreError;
 use conduit_actors::usage::CredentialOwner;
 use sqlx::QueryBuilder;
 
-use super::super::{ChangeError, ControllerRow, IntegrationRow, RetiredBecause};
+use super::super::{ChangeError, ControllerRow, IntegrationRow, IntegrationSize, RetiredBecause};
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
@@ -131,6 +131,7 @@ impl SqliteStore {
         &self,
         controller: Option<ControllerId>,
         id: Option<IntegrationId>,
+        among: Option<&[IntegrationId]>,
     ) -> Result<Vec<IntegrationRow>, StoreError> {
         let mut query = QueryBuilder::new(
             "SELECT i.*, c.id AS controller FROM integrations i JOIN controllers c ON c.pk = i.controller_pk WHERE 1",
@@ -141,9 +142,31 @@ impl SqliteStore {
         if let Some(id) = id {
             query.push(" AND i.id = ").push_bind(id.as_bytes().to_vec());
         }
+        if let Some(ids) = among {
+            query.push(" AND i.id IN (");
+            let mut list = query.separated(", ");
+            ids.iter().for_each(|id| drop(list.push_bind(id.as_bytes().to_vec())));
+            query.push(")");
+        }
         query.push(" ORDER BY i.pk DESC");
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::integration_row).collect()
+    }
+
+    /// SQLite tells a text's bytes by its row's head, without reading it.
+    pub(super) async fn select_integration_sizes(
+        &self,
+        controller: Option<ControllerId>,
+    ) -> Result<Vec<IntegrationSize>, StoreError> {
+        let found = sqlx::query(
+            "SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i \
+             WHERE ?1 IS NULL OR i.controller_pk = (SELECT pk FROM controllers WHERE id = ?1) ORDER BY i.id DESC",
+        )
+        .bind(controller.map(|controller| controller.as_bytes().to_vec()))
+        .fetch_all(&self.readers)
+        .await
+        .or_store_error()?;
+        found.iter().map(rows::integration_size).collect()
     }
 
     pub(super) async fn update_integration(
@@ -165,7 +188,7 @@ impl SqliteStore {
         .await
         .map_err(change_error)?;
         let row = self
-            .select_integrations(None, Some(id))
+            .select_integrations(None, Some(id), None)
             .await?
             .pop()
             .ok_or(ChangeError::NotFound)?;
