@@ -154,10 +154,14 @@ fn a_table_runs_nothing_and_may_begin_as_excel_wants_it() {
     assert_eq!(export("&excel=true").text, format!("\u{feff}{plain}"));
     assert_eq!(export("&excel=false").text, plain);
     // It is no part of the filter, and of no meaning for the other forms.
-    let page = get(&conduit, "/api/v1/events?limit=1&excel=true", "*/*").expect(200).json();
+    let page = get(&conduit, "/api/v1/events?limit=1&excel=true", "*/*")
+        .expect(200)
+        .json();
     let next = format!("/api/v1/events?cursor={}", page["nextCursor"].as_str().unwrap());
     get(&conduit, &next, "text/csv").expect(200);
-    let wrong = get(&conduit, "/api/v1/events?excel=maybe", "text/csv").expect(400).json();
+    let wrong = get(&conduit, "/api/v1/events?excel=maybe", "text/csv")
+        .expect(400)
+        .json();
     assert_eq!(wrong["code"], "parameter_invalid");
 }
 

@@ -72,9 +72,12 @@ pub fn accepted_event_type(body: &[u8]) -> Option<EventType> {
 /// Checks a sample as the endpoint checks a body, but for its envelope.
 ///
 /// # Errors
-/// What is wrong with it, in words; nothing of it is repeated.
+/// What is wrong with it, as the rest of a sentence about it; nothing of it is repeated.
 pub fn scan_sample(sample: &[u8]) -> Result<(), String> {
-    let wrong = |fault: EnvelopeFault| fault.0.first().map(|notice| notice.message.clone()).unwrap_or_default();
+    let wrong = |fault: EnvelopeFault| {
+        let message = fault.0.first().map_or("", |notice| notice.message.as_str());
+        message.strip_prefix("the body ").unwrap_or(message).to_owned()
+    };
     scan(sample).map(drop).map_err(wrong)
 }
 

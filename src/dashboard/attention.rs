@@ -257,11 +257,7 @@ fn restarts(app: &App, is_operator: bool) -> Option<Item> {
 }
 
 /// Credentials whose predecessors still serve: a reminder to move the senders.
-fn grace(
-    controller: Option<ControllerId>,
-    controllers: &[ControllerRow],
-    integrations: &[Arc<Summary>],
-) -> Vec<Item> {
+fn grace(controller: Option<ControllerId>, controllers: &[ControllerRow], integrations: &[Arc<Summary>]) -> Vec<Item> {
     let item = |title: Phrase, until: Timestamp, href: String| Item {
         class: "received",
         icon: Icon("key"),

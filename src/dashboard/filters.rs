@@ -76,11 +76,8 @@ fn write_isolated(out: &mut String, text: &str) {
     out.push_str("</bdi>");
 }
 
-/// Sets the texts in quotation marks apart, if there is anything in the line that could turn it.
+/// Sets a line apart, and in it the texts in quotation marks that could turn it.
 fn write_line(out: &mut String, line: &str) {
-    if line.is_ascii() {
-        return escape(out, line);
-    }
     out.push_str("<bdi>");
     for (index, part) in line.split('"').enumerate() {
         if index > 0 {
@@ -171,6 +168,6 @@ mod tests {
         );
         let mut out = String::new();
         write_line(&mut out, "curl <a>");
-        assert_eq!(out, "curl &lt;a&gt;");
+        assert_eq!(out, "<bdi>curl &lt;a&gt;</bdi>");
     }
 }

@@ -332,7 +332,8 @@ fn what_a_sample_has_or_lacks_is_said_in_words() {
             r#"{"event": "ping"}"#,
             "the sample has no field beside its name and time",
         ),
-        ("[]", "must be a JSON object"),
+        ("[]", "must be one JSON object"),
+        (r#"{"a": 1, "a": 2}"#, "a name occurs twice"),
     ] {
         let page = visitor.change("/integrations/new", &[("do", "suggest"), ("sample", sample)]);
         let page = page.expect(200).text;
