@@ -86,7 +86,9 @@ impl Sweep {
         let mut switched_off = 0;
         for version in 1..=version {
             let key = LinkKey::derive(self.keyring.master(), controller, version);
-            let links = std::iter::once(&self.listed).chain(&scoped).flat_map(FormerPlaceholders::iter);
+            let links = std::iter::once(&self.listed)
+                .chain(&scoped)
+                .flat_map(FormerPlaceholders::iter);
             let links = links.map(|(category, spelling)| RetiredLink {
                 hash: key.link(category, spelling),
                 category: Arc::clone(category),

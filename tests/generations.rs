@@ -26,7 +26,10 @@ fn respell(conduit: &Conduit, category: &str, today: &str, former: &str) {
     let byte = |index: usize| u8::from_str_radix(&text[2 * index..2 * index + 2], 16).unwrap();
     let master: [u8; 32] = std::array::from_fn(byte);
     on_database(conduit, async |pool| {
-        let id: Vec<u8> = sqlx::query_scalar("SELECT id FROM controllers").fetch_one(&pool).await.unwrap();
+        let id: Vec<u8> = sqlx::query_scalar("SELECT id FROM controllers")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
         let id = ControllerId::from_uuid(uuid::Uuid::from_slice(&id).unwrap());
         let key = LinkKey::derive(&MasterKey::new(master), id, 1);
         let changed = sqlx::query("UPDATE links SET hash = ?1 WHERE hash = ?2")
@@ -62,11 +65,21 @@ fn a_person_is_found_by_the_former_spelling_and_known_by_today_s_from_then_on() 
     conduit.stop();
     respell(&conduit, ID, "c4711", "c\u{200b}4711");
     conduit.launch();
-    assert_eq!(look_up(&shop, &conduit, ID, "c4711"), Value::Null, "it is stored by the former hash alone");
+    assert_eq!(
+        look_up(&shop, &conduit, ID, "c4711"),
+        Value::Null,
+        "it is stored by the former hash alone"
+    );
     assert_eq!(look_up(&shop, &conduit, ID, "c\u{200b}4711"), ada);
-    assert_eq!(subject(&shop, &conduit, json!({"customerId": "c\u{200b}4711", "name": "A. L."})), ada);
+    assert_eq!(
+        subject(&shop, &conduit, json!({"customerId": "c\u{200b}4711", "name": "A. L."})),
+        ada
+    );
     assert_eq!(look_up(&shop, &conduit, ID, "c4711"), ada);
-    assert_eq!(subject(&shop, &conduit, json!({"customerId": "c4711", "name": "Ada"})), ada);
+    assert_eq!(
+        subject(&shop, &conduit, json!({"customerId": "c4711", "name": "Ada"})),
+        ada
+    );
     let retired: i64 = on_database(&conduit, async |pool| {
         let sql = "SELECT count(*) FROM retired_links WHERE because = 'respelt'";
         sqlx::query_scalar(sql).fetch_one(&pool).await.unwrap()
@@ -96,7 +109,10 @@ fn links_of_placeholders_are_switched_off_and_their_people_need_attention() {
     };
     switched_off(1);
     for placeholder in ["[object Object]", "{{customer.id}}"] {
-        assert_eq!(subject(&shop, &conduit, json!({"customerId": placeholder})), Value::Null);
+        assert_eq!(
+            subject(&shop, &conduit, json!({"customerId": placeholder})),
+            Value::Null
+        );
         assert_eq!(look_up(&shop, &conduit, ID, placeholder), Value::Null);
     }
     switched_off(2);

@@ -250,14 +250,26 @@ fn a_date_of_birth_is_the_date_that_is_written() {
         let fields = json!([{"path": "dob", "type": field_type, "pii": "user.demographic.date_of_birth"}]);
         extract(fields, json!({"dob": written}))
     };
-    for written in ["1985-12-10T00:00:00+02:00", "1985-12-10T23:59:59-11:00", "1985-12-10T00:00:00Z"] {
+    for written in [
+        "1985-12-10T00:00:00+02:00",
+        "1985-12-10T23:59:59-11:00",
+        "1985-12-10T00:00:00Z",
+    ] {
         for field_type in ["timestamp", "string"] {
             let found = of(field_type, written);
-            assert_eq!(values(&found), [("user.demographic.date_of_birth", "1985-12-10")], "{written}");
+            assert_eq!(
+                values(&found),
+                [("user.demographic.date_of_birth", "1985-12-10")],
+                "{written}"
+            );
         }
     }
     for wrong in ["1990-05-01 foo", "1990-05-01T99:99", "+1990-05-01"] {
-        assert_eq!(notices(&of("string", wrong).warnings), [("/dob", "invalid_date_of_birth")], "{wrong}");
+        assert_eq!(
+            notices(&of("string", wrong).warnings),
+            [("/dob", "invalid_date_of_birth")],
+            "{wrong}"
+        );
     }
 }
 
@@ -269,22 +281,41 @@ fn placeholders_link_nothing_and_what_they_may_have_linked_is_told() {
         ("user.unique_id", "{{user.id}}", "{{user.id}}"),
         ("user.contact.email", "test@test.com", "test@test.com"),
         ("user.contact.email", "ada@shop.invalid", "ada@shop.invalid"),
-        ("user.government_id.national_identification_number", "US:123-45-6789", "US:123456789"),
+        (
+            "user.government_id.national_identification_number",
+            "US:123-45-6789",
+            "US:123456789",
+        ),
     ] {
         let found = of(category, value);
         assert_eq!(notices(&found.warnings), [("/v", "blocklisted_value")], "{value}");
         assert!(found.values.iter().all(|value| !value.linkable), "{value}");
-        let refused: Vec<_> = found.refused.iter().map(|value| value.spelling.expose().as_str()).collect();
+        let refused: Vec<_> = found
+            .refused
+            .iter()
+            .map(|value| value.spelling.expose().as_str())
+            .collect();
         assert_eq!(refused, [former]);
     }
     let blank = of("user.unique_id", "\u{200b}");
     assert!(blank.values.is_empty() && blank.warnings.is_empty());
     assert_eq!(blank.refused[0].spelling.expose(), "\u{200b}");
     let card = of("user.contact.email", "ada@shop.123");
-    assert_eq!((notices(&card.warnings), card.refused.len()), (vec![("/v", "invalid_email")], 1));
+    assert_eq!(
+        (notices(&card.warnings), card.refused.len()),
+        (vec![("/v", "invalid_email")], 1)
+    );
     // Another's date of birth is not switched off by a sloppy one.
-    assert!(of("user.demographic.date_of_birth", "1990-05-01 foo").refused.is_empty());
-    for (category, value) in [("user.unique_id", "1"), ("user.unique_id", "123456"), ("user.name.last", "Null")] {
+    assert!(
+        of("user.demographic.date_of_birth", "1990-05-01 foo")
+            .refused
+            .is_empty()
+    );
+    for (category, value) in [
+        ("user.unique_id", "1"),
+        ("user.unique_id", "123456"),
+        ("user.name.last", "Null"),
+    ] {
         let found = of(category, value);
         assert!(found.warnings.is_empty() && found.values[0].linkable, "{value}");
     }
@@ -295,8 +326,15 @@ fn two_spellings_of_one_value_are_both_known() {
     let fields = json!([{"path": "v", "pii": "user.contact.email"}]);
     let found = extract(fields.clone(), json!({"v": "jose\u{301}@shop.example"}));
     assert_eq!(values(&found), [("user.contact.email", "jos\u{e9}@shop.example")]);
-    assert_eq!(found.values[0].earlier.as_ref().unwrap().expose(), "jose\u{301}@shop.example");
-    assert!(extract(fields, json!({"v": "ada@shop.example"})).values[0].earlier.is_none());
+    assert_eq!(
+        found.values[0].earlier.as_ref().unwrap().expose(),
+        "jose\u{301}@shop.example"
+    );
+    assert!(
+        extract(fields, json!({"v": "ada@shop.example"})).values[0]
+            .earlier
+            .is_none()
+    );
     // Extensions were dropped once: what is known by the number alone may be somebody else.
     let phones = json!([{"path": "v", "pii": "user.contact.phone_number"}]);
     let found = extract(phones, json!({"v": "+49 30 901820 ext. 101"}));
@@ -313,7 +351,10 @@ fn long_numbers_differ_by_their_last_digit() {
         let found = event.extract(body.as_bytes(), &ExtractContext { processor: "p" });
         found.mapped.expose()[0].value.clone()
     };
-    assert_ne!(of(r#"{"n":123456789012345678901}"#), of(r#"{"n":123456789012345678902}"#));
+    assert_ne!(
+        of(r#"{"n":123456789012345678901}"#),
+        of(r#"{"n":123456789012345678902}"#)
+    );
     assert_eq!(of(r#"{"n":1}"#), of(r#"{"n":1.0}"#));
 }
 
@@ -334,7 +375,10 @@ fn the_key_of_the_former_generation_is_asked_for_where_it_means_no_other_event()
     let (today, former) = keys(json!({"v": "ada@shop.example", "p": "030 901820"}));
     assert_eq!(Some(today), former, "plain values have one key");
     let (today, former) = keys(json!({"v": "a\u{200b}da@shop.example"}));
-    assert!(former.is_some_and(|former| former != today), "a former spelling has its own");
+    assert!(
+        former.is_some_and(|former| former != today),
+        "a former spelling has its own"
+    );
     for coarse in [
         json!({"v": "ada@shop.example", "p": "+49 30 901820 ext. 101"}),
         json!({"v": "ada@shop.example", "p": "nothing"}),

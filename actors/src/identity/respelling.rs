@@ -6,7 +6,7 @@
 use super::{IdentityGraph, LinkCandidate};
 use crate::event::LinkHash;
 use crate::ids::{SubjectId, Timestamp};
-use crate::ports::{KnownLink, NewLink, Retirement, RetiredLink};
+use crate::ports::{KnownLink, NewLink, RetiredLink, Retirement};
 
 /// A link that is known by its former hash.
 #[derive(Debug, Clone)]
@@ -142,7 +142,10 @@ mod tests {
             triggered_at: at,
             links,
         };
-        let subjects: Vec<_> = stored.iter().map(|link| (link.subject, "user.contact.email".into(), 1)).collect();
+        let subjects: Vec<_> = stored
+            .iter()
+            .map(|link| (link.subject, "user.contact.email".into(), 1))
+            .collect();
         graph.set_counts(subjects);
         let subject = graph.resolve(sighting, &mut Vec::new()).unwrap();
         graph.write_respelt(&respellings);

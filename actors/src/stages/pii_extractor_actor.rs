@@ -12,7 +12,7 @@ use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
 use crate::links::LinkKey;
 use crate::mapping::EventMapping;
-use crate::ports::{Claim, Directory, Integration, Retirement, RetiredLink};
+use crate::ports::{Claim, Directory, Integration, RetiredLink, Retirement};
 use crate::stages::{ExtractedEvent, Finding, Fitting};
 use crate::supervisor::{Stage, Supervised};
 use crate::taxonomy::{Class, generation1};
@@ -62,7 +62,13 @@ impl PiiExtractor {
         let mapping = integration.mapping.event(&accepted.event_type)?;
         let link_key = &integration.controller.link_key;
         let processor = integration.processor.as_str();
-        let key = generation1::dedup_key(mapping, &accepted.event_type, accepted.body.expose(), link_key, processor)?;
+        let key = generation1::dedup_key(
+            mapping,
+            &accepted.event_type,
+            accepted.body.expose(),
+            link_key,
+            processor,
+        )?;
         (key != claim.key).then_some(Claim { key, ..claim })
     }
 

@@ -14,7 +14,9 @@ use std::time::SystemTime;
 use crate::event::{LinkHash, Outcome};
 use crate::identity::{IdentityGraph, Respelling, Sighting, WEAK_FAN_OUT, respell, retired};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, RetiredLink, Stretch, Verdict};
+use crate::ports::{
+    Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, RetiredLink, Stretch, Verdict,
+};
 use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
 use cache::LinkCache;
@@ -257,7 +259,8 @@ impl SubjectResolver {
         let respellings = respell(&mut known, candidates);
         let refused = events.iter().flat_map(|(_, fitting)| &fitting.refused);
         // Before the links are counted.
-        self.retire(controller, retired(&respellings).chain(refused.cloned())).await?;
+        self.retire(controller, retired(&respellings).chain(refused.cloned()))
+            .await?;
         let key_version = events
             .iter()
             .find_map(|(event, _)| event.integration.as_ref())
@@ -276,7 +279,9 @@ impl SubjectResolver {
         controller: ControllerId,
         links: impl Iterator<Item = RetiredLink>,
     ) -> Result<(), StageError> {
-        let new: Vec<RetiredLink> = links.filter(|link| !self.retired.contains(&(controller, link.hash))).collect();
+        let new: Vec<RetiredLink> = links
+            .filter(|link| !self.retired.contains(&(controller, link.hash)))
+            .collect();
         if new.is_empty() {
             return Ok(());
         }

@@ -10,7 +10,11 @@ use super::{OrStoreError as _, PostgresStore, rows};
 
 impl PostgresStore {
     /// Only links that are there are retired, so that a placeholder which never linked leaves no row.
-    pub(super) async fn insert_retired(&self, controller: ControllerId, retired: &[RetiredLink]) -> Result<(), StoreError> {
+    pub(super) async fn insert_retired(
+        &self,
+        controller: ControllerId,
+        retired: &[RetiredLink],
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO retired_links (controller, hash, category, because, at) \
              SELECT DISTINCT ON (a.hash) $1, a.hash, a.category, a.because, $5 \
@@ -90,7 +94,9 @@ impl RetiredLinks for PostgresStore {
         controller: Option<ControllerId>,
         limit: usize,
     ) -> Result<(Vec<PlaceholderPerson>, u64), StoreError> {
-        self.driver.run_in_time(self.select_placeholder_people(controller, limit)).await
+        self.driver
+            .run_in_time(self.select_placeholder_people(controller, limit))
+            .await
     }
 
     async fn swept(&self, controller: ControllerId) -> Result<Option<Vec<u8>>, StoreError> {

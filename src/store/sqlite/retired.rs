@@ -10,7 +10,11 @@ use super::{OrStoreError as _, SqliteStore, links, rows, runs};
 
 impl SqliteStore {
     /// Only links that are there are retired, so that a placeholder which never linked leaves no row.
-    pub(super) async fn insert_retired(&self, controller: ControllerId, retired: &[RetiredLink]) -> Result<(), StoreError> {
+    pub(super) async fn insert_retired(
+        &self,
+        controller: ControllerId,
+        retired: &[RetiredLink],
+    ) -> Result<(), StoreError> {
         let now = Timestamp::now().as_millis();
         for chunk in runs(retired) {
             let mut query = QueryBuilder::new("WITH asked (hash, category, because) AS (");

@@ -23,8 +23,15 @@ struct List {
 impl List {
     fn new(words: &[String]) -> Self {
         let exact: HashSet<String> = words.iter().map(|word| word.to_lowercase()).collect();
-        let is_plain = |word: &&String| word.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-        let bare = exact.iter().filter(is_plain).map(|word| bare(word).into_owned()).collect();
+        let is_plain = |word: &&String| {
+            word.chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        };
+        let bare = exact
+            .iter()
+            .filter(is_plain)
+            .map(|word| bare(word).into_owned())
+            .collect();
         let longest = exact.iter().map(String::len).max().unwrap_or(0);
         Self {
             exact,
