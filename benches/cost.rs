@@ -18,7 +18,7 @@ use conduit::store::{ControllerRow, SqliteStore, Store as _};
 use conduit_actors::envelope::Envelope;
 use conduit_actors::event::{JournaledEvent, ValidEvent};
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Sequence, Timestamp};
-use conduit_actors::ingest::Submission;
+use conduit_actors::ingest::{Head, Parcel, Submission, Then};
 use conduit_actors::links::{LinkKey, MasterKey};
 use conduit_actors::mapping::{DedupDefaults, IntegrationSpec, Mapping};
 use conduit_actors::personal::{Personal, Secret};
@@ -197,16 +197,20 @@ impl World {
             let now = Timestamp::now();
             let found = self
                 .authenticator
-                .authenticate(submission, now)
+                .authenticate(&submission.head, now)
                 .expect("right credentials");
             let (key, secret) = (&found.api_key, &found.webhook_secret);
-            self.book.note(&found.integration, key, secret, &submission.client, now);
+            self.book
+                .note(&found.integration, key, secret, &submission.head.client, now);
         }
     }
 
     fn validate(&self, submissions: Vec<Submission>) -> Vec<ValidEvent> {
         let validate = |submission: Submission| {
-            let body = submission.body.expect("a body");
+            let Then::Validate(parcel) = submission.then else {
+                panic!("the body is here");
+            };
+            let body = parcel.body.expect("a body");
             let envelope = Envelope::parse(body.expose(), Timestamp::now()).expect("an event");
             ValidEvent {
                 controller: self.shop.controller.id,
@@ -286,15 +290,19 @@ impl World {
 
 fn submission(shop: &Integration, number: usize) -> Submission {
     Submission {
-        did: shop.controller.did.clone(),
-        processor: shop.processor.clone(),
-        api_key: key(),
-        webhook_secret: secret(),
-        client: Personal::new(IpAddr::from([192, 0, 2, 1])),
-        body: Ok(Personal::new(body(number))),
-        signed: false,
-        on_durable: None,
-        reply: oneshot::channel().0,
+        head: Head {
+            did: shop.controller.did.clone(),
+            processor: shop.processor.clone(),
+            api_key: key(),
+            webhook_secret: secret(),
+            client: Personal::new(IpAddr::from([192, 0, 2, 1])),
+        },
+        then: Then::Validate(Parcel {
+            body: Ok(Personal::new(body(number))),
+            signed: false,
+            on_durable: None,
+            reply: oneshot::channel().0,
+        }),
     }
 }
 

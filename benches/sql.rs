@@ -221,6 +221,7 @@ fn activity(event: &AcceptedEvent, subject: SubjectId, categories: &[Arc<str>]) 
         sequence: Sequence(0),
         event: event.id,
         subject: Some(subject),
+        other_subjects: Vec::new(),
         integration: event.integration,
         processor: "shop-1".parse().expect("a processor"),
         event_type: event.event_type.clone(),
@@ -243,6 +244,8 @@ fn outcome(event: AcceptedEvent, subject: SubjectId, categories: &[Arc<str>]) ->
         outcome: Outcome::Processed { subject: Some(subject) },
         warnings: Vec::new(),
         categories: categories.to_vec(),
+        other_subjects: Vec::new(),
+        mapped_digest: None,
         dedup: Some((DedupKey(subject.as_uuid().into_bytes()), 60)),
         mapping_version: Some(1),
         stages: StageTimes {

@@ -177,6 +177,7 @@ fn activity(controller: ControllerId) -> Activity {
         sequence: Sequence(0),
         event: EventId::generate(),
         subject: Some(SubjectId::generate()),
+        other_subjects: Vec::new(),
         integration: IntegrationId::generate(),
         processor: "shop".parse().unwrap(),
         event_type: "account_created".parse().unwrap(),

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use conduit_actors::audit::{ChainFault, Verifier};
+use conduit_actors::event::Activity;
 use conduit_actors::ids::{ControllerDid, ControllerId};
 use conduit_actors::ports::{ChainHead, StoreError};
 
-use crate::store::Store;
+use crate::store::{RecordedEnd, SealState, Store};
 
 const PAGE: usize = 1_000;
 
@@ -38,6 +39,17 @@ pub struct ChainStep {
     pub is_done: bool,
 }
 
+impl ChainStep {
+    /// The controller was deleted meanwhile.
+    const GONE: Self = Self {
+        anchor: ChainHead::EMPTY,
+        head: ChainHead::EMPTY,
+        recorded: ChainHead::EMPTY,
+        fault: None,
+        is_done: true,
+    };
+}
+
 /// Walks the chains of all controllers, or of one.
 ///
 /// # Errors
@@ -60,7 +72,7 @@ pub async fn verify(store: &dyn Store, did: Option<&ControllerDid>) -> Result<Ve
 }
 
 /// Walks one chain, from its beginning or on `from` a record up to which it was found good, for about as long as `time`, but
-/// some records at least.
+/// some records at least. At its end, checks the seals, and that the chain reaches what this data directory has committed.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -70,11 +82,84 @@ pub async fn verify_for(
     from: Option<ChainHead>,
     time: Duration,
 ) -> Result<ChainStep, StoreError> {
+    // First of all: what is committed meanwhile lies behind it.
+    let committed = store.heads().committed(controller);
+    let Some(end) = store.recorded_end(controller).await? else {
+        return Ok(ChainStep::GONE);
+    };
+    let mut step = walk(store, controller, &end, Walk { from, time, committed }).await?;
+    if step.is_done && step.fault.is_none() {
+        step.fault = seal_fault(&end, committed).or_else(|| rewound(committed, end.head));
+    }
+    Ok(step)
+}
+
+/// Seals the chains of before which verify, and leaves the others as they are: they are evidence.
+///
+/// # Errors
+/// [`StoreError`]: the chains that are left wait for another call.
+pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
+    for controller in store.unsealed_chains().await? {
+        if store.heads().committed(controller).is_some() {
+            tracing::error!(%controller, "an audit chain was sealed, and the database says that it was not: see conduit audit verify");
+            continue;
+        }
+        match seal(store, controller).await? {
+            None => tracing::info!(%controller, "an audit chain of before verifies, and is sealed from now on"),
+            Some(fault) => tracing::error!(
+                %controller, %fault, "an audit chain of before does not verify and is not sealed: see conduit audit verify"
+            ),
+        }
+    }
+    Ok(())
+}
+
+/// Seals a chain as it stands, if its records verify. Returns the fault if they do not.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn seal(store: &dyn Store, controller: ControllerId) -> Result<Option<ChainFault>, StoreError> {
+    let mut from = None;
+    // The pipeline may move the end while it is walked to; then only the rest is left to walk.
+    while let Some(end) = store.recorded_end(controller).await? {
+        let whole = Walk {
+            from,
+            time: Duration::MAX,
+            committed: None,
+        };
+        let step = walk(store, controller, &end, whole).await?;
+        if step.fault.is_some() {
+            return Ok(step.fault);
+        }
+        if store.seal_chain(controller, step.head).await? {
+            break;
+        }
+        from = Some(step.head);
+    }
+    Ok(None)
+}
+
+/// How a chain is walked.
+struct Walk {
+    /// The record up to which it was found good.
+    from: Option<ChainHead>,
+    /// How long it may take, about.
+    time: Duration,
+    /// The highest end that this data directory has committed.
+    committed: Option<ChainHead>,
+}
+
+/// Checks the records of a chain, and that none is outside of it.
+async fn walk(
+    store: &dyn Store,
+    controller: ControllerId,
+    end: &RecordedEnd,
+    walk: Walk,
+) -> Result<ChainStep, StoreError> {
     let began = Instant::now();
-    // The head first: records that come in meanwhile lie behind it.
-    let recorded = store.chain_head(controller).await?;
+    let recorded = end.head;
     let mut anchor = store.chain_anchor(controller).await?;
-    let mut verifier = Verifier::behind(from.unwrap_or(anchor.head));
+    let mut verifier = Verifier::behind(walk.from.unwrap_or(anchor.head));
     let mut is_done = true;
     let mut fault = (!anchor.is_genuine).then_some(ChainFault::Anchor(anchor.head.sequence));
     while fault.is_none() && verifier.head().sequence < recorded.sequence {
@@ -96,14 +181,18 @@ pub async fn verify_for(
         if page.is_empty() {
             break;
         }
-        fault = page.iter().find_map(|activity| verifier.check(activity).err());
-        if fault.is_none() && verifier.head().sequence < recorded.sequence && began.elapsed() >= time {
+        fault = page.iter().find_map(|activity| {
+            let checked = verifier.check(activity).err();
+            checked.or_else(|| other_history(walk.committed, activity))
+        });
+        if fault.is_none() && verifier.head().sequence < recorded.sequence && began.elapsed() >= walk.time {
             is_done = false;
             break;
         }
     }
     if is_done {
         fault = fault.or_else(|| verifier.finish(recorded).err());
+        fault = fault.or((end.outside > 0).then_some(ChainFault::Outside(end.outside)));
     }
     Ok(ChainStep {
         anchor: anchor.head,
@@ -112,4 +201,28 @@ pub async fn verify_for(
         fault,
         is_done,
     })
+}
+
+/// A record where this data directory has committed another one.
+fn other_history(committed: Option<ChainHead>, activity: &Activity) -> Option<ChainFault> {
+    let committed = committed.filter(|head| head.sequence == activity.sequence && head.hash != activity.hash)?;
+    Some(ChainFault::Rewound {
+        committed: committed.sequence,
+    })
+}
+
+/// A chain that this data directory has committed was sealed: the database cannot say that it waits to be.
+fn seal_fault(end: &RecordedEnd, committed: Option<ChainHead>) -> Option<ChainFault> {
+    let is_broken = |state| state == SealState::Broken || (state == SealState::Pending && committed.is_some());
+    match (is_broken(end.name), is_broken(end.end)) {
+        (true, _) => Some(ChainFault::Name),
+        (_, true) => Some(ChainFault::Seal(end.head.sequence)),
+        _ => None,
+    }
+}
+
+/// A chain that ends before what this data directory has committed.
+fn rewound(committed: Option<ChainHead>, recorded: ChainHead) -> Option<ChainFault> {
+    let committed = committed?.sequence;
+    (committed > recorded.sequence).then_some(ChainFault::Rewound { committed })
 }

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod apply;
+mod audit;
 mod bench;
 mod client;
 mod demo;
@@ -15,10 +16,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use conduit_actors::ids::{ControllerDid, Sequence};
 
-use crate::config::{self, Config, Database};
-use crate::{audit, descriptors, http, logging, serve};
+use crate::config::{self, Config};
+use crate::{descriptors, http, logging, serve};
 use output::{complain, say, say_line};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
@@ -61,20 +61,10 @@ enum Command {
     Receipt(receipt::Receipt),
     /// Work with the audit log.
     #[command(subcommand)]
-    Audit(AuditCommand),
+    Audit(audit::Audit),
     /// Work with the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-}
-
-#[derive(Debug, Subcommand)]
-enum AuditCommand {
-    /// Check that no record was changed, removed or reordered; 1 if one was.
-    Verify {
-        /// One controller's chain only.
-        #[arg(long)]
-        did: Option<ControllerDid>,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -158,7 +148,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => system.block_on(demo.run(config)),
         Command::Health(health) => system.block_on(health.run(&config)),
         Command::Adopt(adopt) => system.block_on(adopt.run(config)),
-        Command::Audit(AuditCommand::Verify { did }) => system.block_on(verify(config, did)),
+        Command::Audit(audit) => system.block_on(audit.run(&config)),
         Command::Config(command) => print_config(&config, &warnings, &command),
         // Handled above: they need no configuration.
         Command::Send(_)
@@ -210,59 +200,6 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
             ended.map(|()| true)
         })
         .await
-}
-
-async fn verify(config: Config, did: Option<ControllerDid>) -> Result<bool> {
-    if let Database::Sqlite(path) = config.database() {
-        anyhow::ensure!(
-            path.exists(),
-            "there is no database at {}: is the data directory right?",
-            path.display()
-        );
-    }
-    let (store, _) = serve::open_store(&config).await?;
-    let reports = audit::verify(&*store, did.as_ref()).await?;
-    if let Some(did) = did.filter(|_| reports.is_empty()) {
-        anyhow::bail!("there is no controller {did}");
-    }
-    let mut good = true;
-    for report in &reports {
-        match &report.fault {
-            None => say_line!("{}: {}", report.did, extent(report)),
-            Some(fault) => {
-                good = false;
-                say_line!("{}: BROKEN behind record {}: {fault}", report.did, report.head.sequence);
-            }
-        }
-    }
-    say_line!(
-        "{}",
-        if good {
-            "The audit log verifies."
-        } else {
-            "The audit log does NOT verify."
-        }
-    );
-    Ok(good)
-}
-
-/// Which records were verified.
-fn extent(report: &audit::ChainReport) -> String {
-    let (anchor, head) = (report.anchor, report.head);
-    if anchor.sequence == Sequence(0) {
-        return format!("{} records, head {}", head.sequence, head.hash);
-    }
-    let verified = if head == anchor {
-        "no records are left".to_owned()
-    } else {
-        let count = head.sequence.0 - anchor.sequence.0;
-        format!("{count} records, from {} on", anchor.sequence.next())
-    };
-    let (last, hash) = (anchor.sequence, anchor.hash);
-    format!(
-        "{verified}, head {} {}; up to {last} they were deleted by their age, the last was {hash}",
-        head.sequence, head.hash
-    )
 }
 
 fn print_config(config: &Config, warnings: &[String], command: &ConfigCommand) -> Result<bool> {

@@ -11,6 +11,7 @@ mod files;
 mod layers;
 mod limits;
 mod mappings;
+mod network;
 mod receipts;
 mod reference;
 mod replay;
@@ -35,11 +36,12 @@ pub use database::Database;
 pub(crate) use database::connect_options;
 use database::{is_postgres, without_password};
 pub use mappings::MappingsConfig;
+pub use network::Network;
 pub use receipts::ReceiptsConfig;
 pub use reference::reference;
 pub use replay::ReplayConfig;
 pub use retention::RetentionConfig;
-pub use server::ServerConfig;
+pub use server::{ForwardedHeader, ServerConfig};
 pub use telemetry::{TelemetryConfig, TelemetryEndpoint};
 
 /// The defaults, and the documentation of every key.

@@ -6,7 +6,8 @@
 //! shows times in the reader's zone.
 //!
 //! - [`session`]: sealed cookies, which any node takes
-//! - [`guard`]: who asks, whether a change is meant, the headers of every answer, errors as pages
+//! - [`guard`]: who asks, the headers of every answer, errors as pages
+//! - [`forms`]: what is posted, how long it may be, and whether a change is meant
 //! - [`page`]: the frame around each page, and the words and pictures that they share
 //! - one file for each page, with its template in `templates/`
 
@@ -18,10 +19,12 @@ mod confirmation;
 mod controllers;
 mod credentials;
 mod editor;
+mod ended;
 mod event;
 mod events;
 mod fields;
 mod filters;
+mod forms;
 mod guard;
 mod integration;
 mod integrations;
@@ -36,7 +39,6 @@ mod supervision;
 mod words;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use conduit_actors::links::MasterKey;
@@ -45,6 +47,7 @@ pub(crate) use routes::routes;
 
 use crate::config::Config;
 use crate::http::failures::Failures;
+use live::places::{Places, Shares};
 use session::Sessions;
 
 /// What the pages share.
@@ -53,7 +56,7 @@ pub(crate) struct State {
     /// Failed sign-ins.
     failures: Failures,
     /// Pages that are kept up to date.
-    live: Arc<AtomicUsize>,
+    live: Arc<Places>,
     rates: supervision::Rates,
 }
 
@@ -61,9 +64,13 @@ impl State {
     pub(crate) fn new(config: &Config, master: &MasterKey) -> Self {
         let window = Duration::from_secs(config.auth.failure_window_seconds);
         Self {
-            sessions: Sessions::new(&config.dashboard, master),
+            sessions: Sessions::new(&config.dashboard, master, config.storage.data_dir.join("signed-out")),
             failures: Failures::new(config.dashboard.max_failures, window, config.auth.max_tracked_addresses),
-            live: Arc::default(),
+            live: Arc::new(Places::new(Shares {
+                most: config.dashboard.max_live,
+                per_session: config.dashboard.max_live_per_session,
+                per_controller: config.dashboard.max_live_per_controller,
+            })),
             rates: supervision::Rates::default(),
         }
     }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use conduit_actors::ids::ControllerId;
-use conduit_actors::links::MasterKey;
+use conduit_actors::links::{MasterKey, SealKey};
 use conduit_actors::ports::ChainHead;
 use dashmap::DashMap;
 use rand::RngCore;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// Why a key or a ciphertext cannot be used.
@@ -28,6 +29,9 @@ pub enum KeyError {
     #[error("decryption failed: wrong master key, or damaged data")]
     Refused,
 }
+
+/// What the master key vouches for: HMAC-SHA3-256 over the sealed value.
+pub type Seal = [u8; 32];
 
 /// Names one run of the program, see the module's docs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +50,7 @@ impl Epoch {
 /// All controllers' data keys, unwrapped, in memory only.
 pub struct Keyring {
     master: MasterKey,
+    seals: SealKey,
     data_keys: DashMap<ControllerId, MasterKey>,
 }
 
@@ -56,6 +61,7 @@ impl Keyring {
     #[must_use]
     pub fn new(master: MasterKey) -> Self {
         Self {
+            seals: SealKey::derive(&master),
             master,
             data_keys: DashMap::new(),
         }
@@ -79,6 +85,32 @@ impl Keyring {
     pub fn vouch(&self, controller: ControllerId, anchor: ChainHead) -> [u8; 32] {
         let label = format!("audit-anchor/{}/{}", anchor.sequence, anchor.hash);
         self.master.derive(&label, controller, 1)
+    }
+
+    /// Seals the end of a controller's audit chain.
+    #[must_use]
+    pub fn seal_end(&self, controller: ControllerId, head: ChainHead) -> Seal {
+        let (sequence, hash) = (head.sequence.0.to_be_bytes(), head.hash.0);
+        self.seals
+            .seal(&[b"audit-end", controller.as_bytes(), &sequence, &hash])
+    }
+
+    /// Whether a seal is that of this end.
+    #[must_use]
+    pub fn is_end_sealed(&self, controller: ControllerId, head: ChainHead, seal: &[u8]) -> bool {
+        self.seal_end(controller, head)[..].ct_eq(seal).into()
+    }
+
+    /// Seals which controller has a DID.
+    #[must_use]
+    pub fn seal_name(&self, controller: ControllerId, did: &str) -> Seal {
+        self.seals.seal(&[b"did", controller.as_bytes(), did.as_bytes()])
+    }
+
+    /// Whether a seal is that of this id and DID.
+    #[must_use]
+    pub fn is_name_sealed(&self, controller: ControllerId, did: &str, seal: &[u8]) -> bool {
+        self.seal_name(controller, did)[..].ct_eq(seal).into()
     }
 
     /// Makes a data key for a new controller, keeps it, and answers it wrapped, for the store.

@@ -3,16 +3,13 @@
 pub(crate) mod supervision;
 mod writer;
 
-use std::fmt;
 use std::io::IsTerminal as _;
 use std::sync::OnceLock;
 
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::FmtSpan;
-use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, reload};
+use tracing_subscriber::{EnvFilter, reload};
 
 use crate::config::LoggingConfig;
 pub use writer::{lost_lines, report_losses};
@@ -21,10 +18,6 @@ pub use writer::{lost_lines, report_losses};
 type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
 
 static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
-
-/// What reads requests from a connection, and writes answers to it, in the framework. It takes what strangers send for
-/// errors of its own.
-const CONNECTIONS: [&str; 2] = ["actix_http::h1::dispatcher", "actix_http::h1::decoder"];
 
 /// Starts logging. Call once.
 ///
@@ -46,12 +39,12 @@ pub fn init(config: &LoggingConfig) -> Result<(), String> {
     if text {
         let text = builder.with_filter_reloading();
         keep_handle(text.reload_handle());
-        text.finish().with(LowerStrangers).with(supervision::Keep).init();
+        text.finish().with(supervision::Keep).init();
     } else {
         let json = builder.json().with_current_span(true).with_span_list(false);
         let json = json.with_filter_reloading();
         keep_handle(json.reload_handle());
-        json.finish().with(LowerStrangers).with(supervision::Keep).init();
+        json.finish().with(supervision::Keep).init();
     }
     Ok(())
 }
@@ -96,35 +89,6 @@ pub fn set_filter(config: &LoggingConfig) -> Result<(), String> {
 fn keep_handle<S: 'static>(handle: reload::Handle<EnvFilter, S>) {
     let set = move |filter| handle.reload(filter).map_err(|error| error.to_string());
     SET_FILTER.get_or_init(|| Box::new(set));
-}
-
-/// Logs what is wrong with one connection at debug, so that no stranger can raise alarms. What we refuse ourselves has lines
-/// of its own.
-struct LowerStrangers;
-
-impl<S: Subscriber> Layer<S> for LowerStrangers {
-    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        let metadata = event.metadata();
-        if *metadata.level() > Level::INFO || !CONNECTIONS.contains(&metadata.target()) {
-            return true;
-        }
-        let mut cause = Message::default();
-        event.record(&mut cause);
-        tracing::debug!(cause = cause.0, "an HTTP/1.1 connection broke off");
-        false
-    }
-}
-
-/// The message of an event.
-#[derive(Default)]
-struct Message(String);
-
-impl Visit for Message {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            self.0 = format!("{value:?}");
-        }
-    }
 }
 
 #[cfg(test)]

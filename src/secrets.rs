@@ -41,6 +41,31 @@ impl Purpose {
     }
 }
 
+/// Returns what a credential is for, by its text alone: nothing is looked up.
+#[must_use]
+pub fn purpose_of(text: &str) -> Option<Purpose> {
+    let all = [
+        Purpose::ApiKey,
+        Purpose::WebhookSecret,
+        Purpose::ManagementToken,
+        Purpose::AdminToken,
+    ];
+    all.into_iter().find(|purpose| text.starts_with(purpose.prefix()))
+}
+
+impl Purpose {
+    /// What people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => "an API key",
+            Self::WebhookSecret => "a webhook secret",
+            Self::ManagementToken => "a management token",
+            Self::AdminToken => "the operator's token",
+        }
+    }
+}
+
 /// Makes a credential.
 #[must_use]
 pub fn generate(purpose: Purpose) -> Secret {
@@ -107,6 +132,11 @@ impl MasterKeyFile {
     }
 }
 
+/// Whether a file is there and not empty. A start that was interrupted leaves an empty database.
+pub(crate) fn is_written(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() > 0)
+}
+
 fn lost(path: &Path, what: &str) -> SecretError {
     let what = format!(
         "is missing, but there is {what} that was made with it: restore the key, or name its file in CONDUIT_MASTER_KEY_FILE"
@@ -130,7 +160,7 @@ pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, Secre
         Ok(text) => (Zeroizing::new(text), false),
         Err(error) if error.kind() == io::ErrorKind::NotFound && !named => {
             // A key that is made anew beside a database would make all that is in it unreadable.
-            if storage.data_dir.join("conduit.db").exists() {
+            if is_written(&storage.data_dir.join("conduit.db")) {
                 return Err(lost(&path, "a database"));
             }
             let mut bytes = Zeroizing::new([0u8; 32]);
@@ -230,5 +260,8 @@ mod tests {
         let (one, other) = (generate(Purpose::ApiKey), generate(Purpose::ApiKey));
         assert!(one.expose().starts_with("cdt_key_") && one.expose().len() == 72);
         assert_ne!(one.expose(), other.expose());
+        assert_eq!(purpose_of(one.expose()), Some(Purpose::ApiKey));
+        assert_eq!(purpose_of("cdt_mgt_"), Some(Purpose::ManagementToken));
+        assert_eq!(purpose_of("anything"), None);
     }
 }

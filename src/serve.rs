@@ -13,6 +13,7 @@
 //! 9. The server listens: from here on events are accepted.
 
 mod reload;
+mod seals;
 mod stop;
 
 use std::net::SocketAddr;
@@ -71,6 +72,7 @@ pub struct Running {
     retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    sealing: JoinHandle<()>,
     read: Config,
     certificate: Option<Arc<ServerCertificate>>,
     presence: Presence,
@@ -110,10 +112,11 @@ async fn open_store_as(config: &Config, node: &str, master: MasterKey) -> Result
             opened.map(|store| Arc::new(store) as _)
         }
     };
-    Ok((
-        store.with_context(|| format!("cannot open the database {database}"))?,
-        keyring,
-    ))
+    let store = store.with_context(|| format!("cannot open the database {database}"))?;
+    let dir = &config.storage.data_dir;
+    let loaded = store.heads().load(dir);
+    loaded.with_context(|| format!("cannot read what {} has committed", dir.display()))?;
+    Ok((store, keyring))
 }
 
 /// Opens the store of a server. A master key is made with the first start only: a database that has controllers was made with
@@ -208,6 +211,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
     let (directory, keyring) = (app.directory.clone(), app.keyring.clone());
     let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
+    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.config.storage.data_dir.clone()));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
@@ -234,6 +238,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         retaining,
         pruning,
         sweeping,
+        sealing,
         read,
         certificate,
         presence,

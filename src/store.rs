@@ -5,9 +5,11 @@
 //! Times are milliseconds since 1970-01-01; lists are newest first and paged by the last id seen.
 
 mod attention;
+mod ceilings;
 mod chains;
 mod changes;
 mod credentials;
+mod heads;
 mod history;
 mod membership;
 mod payloads;
@@ -17,6 +19,7 @@ mod replays;
 mod retention;
 mod retired;
 mod rows;
+mod seals;
 mod search;
 mod settings;
 mod sqlite;
@@ -35,6 +38,7 @@ use conduit_actors::ports::{ChainHead, Credential, PipelineStore, StoreError};
 pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
+pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use postgres::{PostgresOptions, PostgresStore};
@@ -45,6 +49,7 @@ pub use replays::{
 };
 pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
 pub use retired::{PlaceholderPerson, RetiredLinks};
+pub use seals::{ChainSeals, RecordedEnd, SealState};
 pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
 pub use sqlite::SqliteStore;
@@ -101,6 +106,9 @@ pub enum ChangeError {
     /// It has another version than the change was made for.
     #[error("it is at version {current}")]
     VersionMismatch { current: u64 },
+    /// It is not what the change was made for.
+    #[error("it was changed meanwhile")]
+    Changed,
     /// Its credential is another one by now than the change was made for.
     #[error("it was rotated meanwhile")]
     Rotated,
@@ -127,8 +135,8 @@ pub struct EventFilter {
     pub status: Option<Status>,
     pub integration: Option<IntegrationId>,
     pub event_type: Option<String>,
-    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them. Repeats of their
-    /// events are among them. None: of whomever.
+    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them, or names them beside
+    /// another. Repeats of these events are among them. None: of whomever.
     pub subjects: Option<Vec<SubjectId>>,
     /// Received at or after.
     pub from: Option<Timestamp>,
@@ -167,13 +175,16 @@ pub struct EventRow {
     pub duplicate_of: Option<EventId>,
     /// Merges followed.
     pub subject: Option<SubjectId>,
+    /// The other people that it names, merges followed.
+    pub other_subjects: Vec<SubjectId>,
     pub journaled_at: Timestamp,
     pub extracted_at: Option<Timestamp>,
     pub resolved_at: Option<Timestamp>,
     pub logged_at: Timestamp,
 }
 
-/// Which activities. `subject` includes what was recorded for subjects merged into it.
+/// Which activities. `subject` includes what was recorded for subjects merged into it, and what names one of these beside
+/// another.
 #[derive(Debug, Clone, Default)]
 pub struct ActivityFilter {
     pub controller: Option<ControllerId>,
@@ -223,7 +234,7 @@ pub struct SubjectRow {
     pub first_seen_at: Timestamp,
     /// The latest `triggeredAt`, merged subjects included.
     pub last_seen_at: Timestamp,
-    /// Activities, merged subjects included.
+    /// Activities that concern or name it, merged subjects included.
     pub activity_count: u64,
     pub links: Vec<SubjectLink>,
     pub merges: Vec<SubjectMerge>,
@@ -281,6 +292,7 @@ pub trait Store:
     + History
     + Membership
     + Attention
+    + ChainSeals
 {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
@@ -315,7 +327,8 @@ pub trait Store:
     /// As [`Self::set_webhook_secret`].
     async fn set_api_key(&self, id: IntegrationId, before: CredentialHash, key: &Credential)
     -> Result<(), ChangeError>;
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError>;
+    /// Deletes it if the version is still `expected` (any, if none).
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError>;
 
     /// Newest first, by event id.
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError>;

@@ -4,19 +4,22 @@ use serde_json::json;
 
 use crate::common::{Conduit, Tenant};
 
-/// Runs SQL on the stopped instance's database.
+/// Changes one row of the stopped instance's database.
 fn tamper(conduit: &Conduit, sql: &'static str) {
+    assert_eq!(run(conduit, sql), 1);
+}
+
+/// Runs SQL on the stopped instance's database. Returns how many rows it changed.
+fn run(conduit: &Conduit, sql: &'static str) -> u64 {
     let path = conduit.data_dir().join("conduit.db");
     actix_web::rt::System::new().block_on(async move {
         use sqlx::Connection as _;
         let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
         let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        assert_eq!(
-            sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected(),
-            1
-        );
+        let changed = sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected();
         connection.close().await.unwrap();
-    });
+        changed
+    })
 }
 
 fn verify(conduit: &Conduit) -> (bool, String) {
@@ -74,4 +77,165 @@ fn a_change_a_removal_and_a_cut_are_found_and_named() {
     tamper(&conduit, "DELETE FROM activities WHERE sequence = 5");
     let (good, text) = verify(&conduit);
     assert!(!good && text.contains("ends at record 4"), "{text}");
+}
+
+/// A record like the fifth, with another id, at another place.
+const FORGED: [&str; 3] = [
+    "INSERT INTO activities SELECT 1000, controller_pk, 6, zeroblob(16), event_id, subject, integration, processor, \
+     event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities \
+     WHERE sequence = 5",
+    "INSERT INTO activities SELECT 1000, controller_pk, 0, zeroblob(16), event_id, subject, integration, processor, \
+     event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities \
+     WHERE sequence = 5",
+    "INSERT INTO activities SELECT 1000, controller_pk, -5, zeroblob(16), event_id, subject, integration, processor, \
+     event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities \
+     WHERE sequence = 5",
+];
+
+#[test]
+fn a_record_outside_of_the_chain_is_found_and_stops_no_event() {
+    for forged in FORGED {
+        let mut conduit = prepared();
+        tamper(&conduit, forged);
+        let (good, text) = verify(&conduit);
+        assert!(!good && text.contains("outside of the chain: 1"), "{text}");
+        conduit.launch();
+        let tenant = Tenant::create(&conduit, "did:web:other.example");
+        tenant.send(&conduit, "contact", json!({"email": "a@shop.example"}));
+        assert_eq!(conduit.settled().processed, 6);
+        conduit.admin("GET", "/api/v1/activities", None).expect(200);
+    }
+}
+
+#[test]
+fn the_event_behind_a_forged_record_is_logged_and_the_forgery_is_found() {
+    let mut conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    for number in 0..5 {
+        shop.send(
+            &conduit,
+            "contact",
+            json!({"email": format!("customer{number}@shop.example")}),
+        );
+    }
+    conduit.settled();
+    assert_eq!(conduit.stop(), Some(0));
+    tamper(&conduit, FORGED[0]);
+    conduit.launch();
+    shop.send(&conduit, "contact", json!({"email": "next@shop.example"}));
+    assert_eq!(conduit.settled().processed, 6);
+    let (good, text) = verify(&conduit);
+    assert!(!good && text.contains("BROKEN behind record"), "{text}");
+}
+
+#[test]
+fn a_record_of_no_controller_is_found() {
+    let conduit = prepared();
+    tamper(
+        &conduit,
+        "INSERT INTO activities SELECT 1000, 77, 1, zeroblob(16), event_id, subject, integration, processor, event_type, \
+         purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities WHERE sequence = 5",
+    );
+    let (good, text) = verify(&conduit);
+    assert!(!good && text.contains("1 records belong to no controller"), "{text}");
+}
+
+#[test]
+fn swapped_dids_are_found() {
+    let mut conduit = prepared();
+    conduit.launch();
+    Tenant::create(&conduit, "did:web:other.example");
+    assert_eq!(conduit.stop(), Some(0));
+    for sql in [
+        "UPDATE controllers SET did = 'did:web:third.example' WHERE did = 'did:web:shop.example'",
+        "UPDATE controllers SET did = 'did:web:shop.example' WHERE did = 'did:web:other.example'",
+        "UPDATE controllers SET did = 'did:web:other.example' WHERE did = 'did:web:third.example'",
+    ] {
+        tamper(&conduit, sql);
+    }
+    let (good, text) = verify(&conduit);
+    assert!(
+        !good && text.matches("the controller's DID is not").count() == 2,
+        "{text}"
+    );
+}
+
+#[test]
+fn a_cut_with_its_head_put_back_is_found_and_so_is_a_seal_that_is_gone() {
+    let conduit = prepared();
+    tamper(
+        &conduit,
+        "UPDATE controllers SET chain_sequence = 4, chain_hash = (SELECT hash FROM activities WHERE sequence = 4)",
+    );
+    tamper(&conduit, "DELETE FROM activities WHERE sequence = 5");
+    let (good, text) = verify(&conduit);
+    assert!(!good && text.contains("the end at record 4 is not sealed"), "{text}");
+
+    let mut conduit = prepared();
+    tamper(&conduit, "UPDATE controllers SET chain_seal = NULL");
+    let (good, text) = verify(&conduit);
+    assert!(!good && text.contains("the end at record 5 is not sealed"), "{text}");
+    // Nor does it help to say that the chain is of before.
+    tamper(&conduit, "INSERT INTO unsealed_chains SELECT pk FROM controllers");
+    let (good, text) = verify(&conduit);
+    assert!(!good && text.contains("the end at record 5 is not sealed"), "{text}");
+    conduit.launch();
+    crate::common::wait_for("the start to refuse it", || {
+        (!conduit.log_lines("was sealed, and the database says").is_empty()).then_some(())
+    });
+    assert_eq!(conduit.stop(), Some(0));
+    assert!(!verify(&conduit).0);
+}
+
+#[test]
+fn an_older_end_with_its_own_seal_is_found_by_the_data_directory_and_can_be_accepted() {
+    let mut conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let send = |conduit: &Conduit, numbers: std::ops::Range<u32>| {
+        for number in numbers {
+            shop.send(
+                conduit,
+                "contact",
+                json!({"email": format!("customer{number}@shop.example")}),
+            );
+        }
+        conduit.settled();
+    };
+    send(&conduit, 0..3);
+    assert_eq!(conduit.stop(), Some(0));
+    run(
+        &conduit,
+        "CREATE TABLE older AS SELECT chain_sequence, chain_hash, chain_seal FROM controllers",
+    );
+    conduit.launch();
+    send(&conduit, 3..5);
+    assert_eq!(conduit.stop(), Some(0));
+    assert!(verify(&conduit).0);
+    assert_eq!(run(&conduit, "DELETE FROM activities WHERE sequence > 3"), 2);
+    tamper(
+        &conduit,
+        "UPDATE controllers SET (chain_sequence, chain_hash, chain_seal) = \
+         (SELECT chain_sequence, chain_hash, chain_seal FROM older)",
+    );
+    let (good, text) = verify(&conduit);
+    assert!(
+        !good && text.contains("has committed the chain up to record 5"),
+        "{text}"
+    );
+    // After a restore the operator accepts what is there, with the server stopped.
+    let seal = |conduit: &Conduit| {
+        let output = conduit.command().args(["audit", "seal"]).output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    let (sealed, text) = seal(&conduit);
+    assert!(sealed && text.contains("sealed, 3 records"), "{text}");
+    let (good, text) = verify(&conduit);
+    assert!(good, "{text}");
+    conduit.launch();
+    assert!(!seal(&conduit).0, "a server runs");
+    send(&conduit, 5..6);
+    assert!(verify(&conduit).0);
 }

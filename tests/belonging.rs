@@ -121,7 +121,7 @@ fn a_database_that_is_missing_new_or_another_is_refused_and_no_event_is_lost() {
     assert_refused(&mut conduit, &["is a new or another database", "conduit adopt"]);
     // What knows its database is not adopted by another one without a word.
     let (done, text) = adopt(&conduit, &[]);
-    assert!(!done && text.contains("30 events of 1 controllers"), "{text}");
+    assert!(!done && text.contains("30 events of 1 controller"), "{text}");
     conduit.unset("CONDUIT_DATABASE_URL");
     for (here, there) in files.iter().filter(|(_, there)| there.exists()) {
         fs::rename(there, here).unwrap();
@@ -152,7 +152,7 @@ fn a_pair_without_ids_is_adopted_if_the_database_knows_every_controller() {
     conduit.set("CONDUIT_DATABASE_URL", &url);
     assert_refused(
         &mut conduit,
-        &["1 controllers that", "does not know", "conduit adopt --discard-events"],
+        &["1 controller that", "does not know", "conduit adopt --discard-events"],
     );
     let (done, text) = adopt(&conduit, &[]);
     assert!(!done && text.contains("--discard-events"), "{text}");
@@ -196,7 +196,7 @@ fn a_deleted_controller_whose_events_are_still_in_the_journal_holds_nothing_up()
     let newer = format!("UPDATE events SET id = {} WHERE id = X'{newest}'", id(&newest));
     assert_refused(
         &mut conduit,
-        &["1 events of 1 controllers", "conduit adopt --discard-events"],
+        &["1 event of 1 controller", "conduit adopt --discard-events"],
     );
     sql(&database(&conduit), &newer);
     conduit.launch();
@@ -224,10 +224,7 @@ fn a_lost_and_a_foreign_node_id_are_refused_and_put_back() {
     // As an earlier version left it, which wrote the id in one place only.
     fs::write(&path, "0190f3c0-0000-7000-8000-000000000001\n").unwrap();
     without_ids(&conduit);
-    assert_refused(
-        &mut conduit,
-        &["processed events under another id", "conduit adopt --node"],
-    );
+    assert_refused(&mut conduit, &["processed events under another id", "--node ID"]);
     fs::remove_file(&path).unwrap();
     assert_refused(&mut conduit, &["is missing"]);
     let (done, text) = adopt(&conduit, &["--node", own.trim()]);

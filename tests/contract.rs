@@ -246,7 +246,7 @@ fn slow_senders_time_out_and_other_methods_are_refused() {
     let url = tenant.webhook_url(&conduit);
     let get = request(&conduit.client, "GET", &url, &[], b"").unwrap();
     assert_problem(&get, 405, "method_not_allowed");
-    assert_eq!(get.header("allow"), Some("POST"));
+    assert_eq!(get.header("allow"), Some("POST, OPTIONS"));
     assert_problem(&conduit.get("/nowhere"), 404, "not_found");
 }
 

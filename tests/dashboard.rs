@@ -8,7 +8,8 @@ mod hostile;
 mod lists;
 mod live;
 mod pages;
-mod sessions;
+mod places;
+pub mod sessions;
 mod story;
 mod world;
 

@@ -94,6 +94,90 @@ fn shared_and_null_like_values_link_nobody() {
     assert_eq!(outcome["warnings"][0]["code"], "blocklisted_value");
 }
 
+/// A household, a shop that gives its own number, a sender's default: many people with one telephone number.
+#[test]
+fn a_shared_number_hides_nobody_who_has_identifiers_of_their_own() {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let send = |person: usize, fields: Value| {
+        let mut fields = fields;
+        fields["email"] = format!("p{person}@shop.example").into();
+        let id = shop.send(&conduit, "contact", fields);
+        shop.outcome(&conduit, &id)
+    };
+    let whole = |person: usize| json!({"phone": "030 901820", "customerId": format!("C-{person}")});
+    let first: Vec<Value> = (1..=14).map(|person| send(person, whole(person))).collect();
+    let dids: Vec<&str> = first.iter().map(|event| event["subject"].as_str().unwrap()).collect();
+    let distinct: std::collections::BTreeSet<_> = dids[9..].iter().collect();
+    assert_eq!(
+        distinct.len(),
+        5,
+        "ten are one, as before; the others are themselves: {dids:?}"
+    );
+    assert!(dids[..10].iter().all(|did| *did == dids[0]));
+    for event in &first[10..] {
+        assert_eq!(event["warnings"][0]["code"], "identifier_shared", "{event}");
+        let message = event["warnings"][0]["message"].as_str().unwrap();
+        assert!(message.contains("user.contact.phone_number"), "{message}");
+    }
+    // Whoever comes back is who they were, and each is found by what is theirs.
+    for person in 11..=14 {
+        let again = send(person, json!({"phone": "+49 30 901820", "name": "Whoever"}));
+        assert_eq!(again["subject"], dids[person - 1], "{again}");
+        for (category, value) in [
+            ("user.contact.email", format!("p{person}@shop.example")),
+            ("user.unique_id", format!("C-{person}")),
+        ] {
+            let body = json!({"category": category, "value": value});
+            let found = shop
+                .call(&conduit, "POST", "/api/v1/subjects/lookup", Some(body))
+                .expect(200)
+                .json();
+            assert_eq!(found["items"].as_array().unwrap().len(), 1);
+            assert_eq!(found["items"][0]["did"], dids[person - 1]);
+            let links = found["items"][0]["links"].as_array().unwrap();
+            assert!(links.iter().all(|link| link["category"] != "user.contact.phone_number"));
+        }
+    }
+    conduit.assert_audit_verifies();
+}
+
+#[test]
+fn weak_evidence_attaches_only_where_three_kinds_agree_and_says_so() {
+    let conduit = Conduit::start();
+    let integration = json!({"name": "Practice", "defaultRegion": "DE", "events": [{"name": "visit", "fields": [
+        {"path": "email", "pii": "user.contact.email"},
+        {"path": "name", "pii": "user.name"},
+        {"path": "born", "pii": "user.demographic.date_of_birth"},
+        {"path": "postcode", "pii": "user.contact.address.postal_code"}]}]});
+    let practice = Tenant::with(&conduit, "did:web:practice.example", integration);
+    let visit = |fields: Value| {
+        let id = practice.send(&conduit, "visit", fields);
+        practice.outcome(&conduit, &id)
+    };
+    let ada = json!({"email": "ada@shop.example", "name": "Ada Byron", "born": "1990-12-10", "postcode": "28195"});
+    let known = visit(ada)["subject"].clone();
+    for two_people in [
+        json!({"name": "Ada Byron", "postcode": "28195"}),
+        json!({"name": "Ada Byron", "born": "1990-12-10"}),
+    ] {
+        let event = visit(two_people);
+        assert!(event["subject"].is_string() && event["subject"] != known, "{event}");
+        assert_eq!(event["warnings"], json!([]));
+    }
+    // A date that forms fill in is nobody's.
+    let placeholder = |name: &str| json!({"name": name, "born": "1970-01-01", "postcode": "28195", "email": null});
+    let somebody = visit(placeholder("Jo Doe"));
+    assert_eq!(somebody["warnings"][0]["code"], "blocklisted_value", "{somebody}");
+    let mut other = placeholder("Jo Doe");
+    other["born"] = "1900-01-01".into();
+    assert_ne!(visit(other)["subject"], somebody["subject"]);
+
+    let agreeing = visit(json!({"name": "ADA Byron", "born": "1990-12-10", "postcode": "28 195"}));
+    assert_eq!(agreeing["subject"], known);
+    assert_eq!(agreeing["warnings"][0]["code"], "weak_evidence", "{agreeing}");
+}
+
 #[test]
 fn a_name_alone_never_makes_two_people_one() {
     let conduit = Conduit::start();

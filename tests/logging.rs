@@ -20,7 +20,7 @@ fn stranger(conduit: &Conduit, sent: &[u8]) -> Vec<u8> {
 
 #[test]
 fn no_stranger_raises_an_alarm_and_refusals_have_their_lines() {
-    let conduit = Conduit::with(&[("CONDUIT_LOG", "info,conduit::logging=debug")]);
+    let conduit = Conduit::with(&[("CONDUIT_LOG", "info,conduit::http=debug")]);
     // The credentials that are made at the first start are warned of.
     let start = conduit.logs().len();
     let endless = [b"GET / HTTP/1.1\r\nx: ".as_slice(), &vec![b'a'; 300_000]].concat();
@@ -38,9 +38,9 @@ fn no_stranger_raises_an_alarm_and_refusals_have_their_lines() {
         ),
         (&endless, "a head without an end"),
     ] {
-        let before = conduit.log_lines("an HTTP/1.1 connection broke off").len();
+        let before = conduit.log_lines("an HTTP/1.1 connection is ended").len();
         stranger(&conduit, sent);
-        let lines = conduit.log_lines("an HTTP/1.1 connection broke off");
+        let lines = conduit.log_lines("an HTTP/1.1 connection is ended");
         assert!(lines.len() > before, "{about}: not even at debug");
         assert_eq!(lines[before]["level"], "DEBUG", "{about}");
     }

@@ -288,6 +288,29 @@ fn a_wrong_configuration_is_named() {
 }
 
 #[test]
+fn a_certificate_of_version_1_is_refused_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem && \
+        openssl req -new -key key.pem -subj /CN=localhost -out request.pem && \
+        openssl x509 -req -in request.pem -signkey key.pem -days 2 -out v1.pem && \
+        openssl x509 -in v1.pem -noout -text | grep -q 'Version: 1'";
+    let made = Command::new("sh")
+        .args(["-c", make])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conduit"));
+    command.args(["config", "check"]).env("CONDUIT_DATA_DIR", dir.path());
+    command.env("CONDUIT_TLS_CERT", dir.path().join("v1.pem"));
+    command.env("CONDUIT_TLS_KEY", dir.path().join("key.pem"));
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("X.509 version 1") && !text.contains("Other("), "{text}");
+}
+
+#[test]
 fn nothing_that_comes_over_tls_is_logged_in_clear() {
     let mut secure = Secure::start(&[("CONDUIT_LOG", "trace")]);
     let shop = Tenant::create(&secure.conduit, "did:web:shop.example");

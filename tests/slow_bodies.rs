@@ -5,8 +5,6 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
 use crate::common::secure::Secure;
 use crate::common::{Conduit, PATIENCE, Tenant};
@@ -78,16 +76,7 @@ fn a_management_body_that_does_not_come_is_waited_for_for_so_long_only() {
 fn the_same_over_http_2() {
     let secure = Secure::start(&[SHORT]);
     let shop = Tenant::create(&secure.conduit, "did:web:shop.example");
-    let pem = secure.authority.pem();
-    let mut roots = rustls::RootCertStore::empty();
-    for root in CertificateDer::pem_slice_iter(&pem) {
-        roots.add(root.unwrap()).unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(secure.http2()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let (status, text) = runtime.unwrap().block_on(async {
         let stream = tokio::net::TcpStream::connect(secure.address()).await.unwrap();
@@ -97,7 +86,7 @@ fn the_same_over_http_2() {
             .unwrap();
         let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
         let connection = tokio::spawn(connection);
-        let request = http02::Request::post("https://127.0.0.1/api/v1/subjects/lookup")
+        let request = http1::Request::post("https://127.0.0.1/api/v1/subjects/lookup")
             .header("authorization", format!("Bearer {}", shop.token))
             .body(())
             .unwrap();
@@ -109,7 +98,7 @@ fn the_same_over_http_2() {
             text.extend_from_slice(&chunk);
         }
         // The connection is good for other requests.
-        let request = http02::Request::get("https://127.0.0.1/livez").body(()).unwrap();
+        let request = http1::Request::get("https://127.0.0.1/livez").body(()).unwrap();
         let (alive, _) = client.send_request(request, true).unwrap();
         assert_eq!(alive.await.unwrap().status(), 200);
         connection.abort();

@@ -76,7 +76,8 @@ conformance! {
         a_chain_verifies_at_every_moment_while_it_is_shortened,
         a_chain_or_an_anchor_that_was_changed_loses_nothing_more,
         what_is_left_of_subjects_says_when_they_were_first_seen,
-        a_deleted_controller_takes_its_anchor_along;
+        a_deleted_controller_takes_its_anchor_along,
+        other_people_go_with_the_activities_that_name_them;
     histories:
         histories_go_with_their_events_and_replays_after_their_end,
         a_running_replay_goes_on_while_what_is_old_is_deleted,
@@ -89,6 +90,8 @@ conformance! {
         public_keys_of_receipts_are_kept_as_they_came_first;
     subjects:
         a_taken_strong_link_is_a_conflict,
+        a_subject_that_holds_too_much_by_then_is_a_conflict,
+        other_people_of_an_event_are_found_by_it,
         of_two_nodes_with_one_new_link_one_is_first,
         merges_are_followed_to_their_end,
         a_merge_of_what_is_merged_is_a_conflict,

@@ -7,7 +7,10 @@
 //! recorded head, kept apart, would not be reached. Whoever can rewrite the whole database can rewrite the
 //! chain: keep its head elsewhere now and then (`conduit audit verify` prints it).
 //!
-//! Activities hold the pseudonymous subject only, so erasing a subject's links breaks no chain.
+//! An activity of an event that names other people as well has another tag, and hashes these behind all else. All others are
+//! hashed as they always were.
+//!
+//! Activities hold the pseudonymous subjects only, so erasing a subject's links breaks no chain.
 
 use sha3::{Digest, Sha3_256};
 
@@ -33,7 +36,11 @@ impl Parts {
 #[must_use]
 pub fn hash_activity(previous: AuditHash, activity: &Activity) -> AuditHash {
     let mut parts = Parts(Sha3_256::new());
-    parts.add(b"conduit/activity/v1");
+    parts.add(if activity.other_subjects.is_empty() {
+        b"conduit/activity/v1"
+    } else {
+        b"conduit/activity/v2"
+    });
     parts.add(&previous.0);
     parts.add(&activity.sequence.0.to_be_bytes());
     parts.add(activity.id.as_bytes());
@@ -52,6 +59,12 @@ pub fn hash_activity(previous: AuditHash, activity: &Activity) -> AuditHash {
         .for_each(|category| parts.add(category.as_bytes()));
     parts.add(&activity.triggered_at.as_millis().to_be_bytes());
     parts.add(&activity.logged_at.as_millis().to_be_bytes());
+    if !activity.other_subjects.is_empty() {
+        parts.add(&(activity.other_subjects.len() as u64).to_be_bytes());
+        for subject in &activity.other_subjects {
+            parts.add(subject.as_bytes());
+        }
+    }
     AuditHash(parts.0.finalize().into())
 }
 
@@ -89,6 +102,27 @@ pub enum ChainFault {
     /// What says behind which record the chain begins is not what was written when the older ones were deleted.
     #[error("the anchor at record {0}, up to which older records were deleted, was changed")]
     Anchor(Sequence),
+    /// The end of the chain is not what the master key vouches for.
+    #[error(
+        "the end at record {0} is not sealed with the master key: it was changed in the database, or written by a build \
+         of before"
+    )]
+    Seal(Sequence),
+    /// The id and the DID of the controller are not what the master key vouches for.
+    #[error("the controller's DID is not the one that it was made with: it was changed in the database")]
+    Name,
+    /// Records are in no place of the chain.
+    #[error("records of this controller are outside of the chain: {0}; they were put into the database")]
+    Outside(u64),
+    /// The database has an older or another chain than this data directory has committed.
+    #[error(
+        "this data directory has committed the chain up to record {committed}, and the database has another: it was set \
+         back, or restored"
+    )]
+    Rewound {
+        /// The highest record that this data directory has committed.
+        committed: Sequence,
+    },
     /// Records are missing at the end, or were added behind it.
     #[error("the chain ends at record {found}, but {recorded} was recorded as its end")]
     Head {
@@ -187,6 +221,7 @@ mod tests {
                 sequence: Sequence(0),
                 event: EventId::generate(),
                 subject: (n % 2 == 0).then(SubjectId::generate),
+                other_subjects: (0..n % 3).map(|_| SubjectId::generate()).collect(),
                 integration: IntegrationId::generate(),
                 processor: "shop".parse().unwrap(),
                 event_type: "account_created".parse().unwrap(),
@@ -219,12 +254,15 @@ mod tests {
 
     #[test]
     fn a_change_of_any_field_is_found_at_its_record() {
-        let changes: [fn(&mut Activity); 13] = [
+        let changes: [fn(&mut Activity); 16] = [
             |a| a.id = ActivityId::generate(),
             |a| a.controller = ControllerId::generate(),
             |a| a.event = EventId::generate(),
             |a| a.subject = None,
             |a| a.subject = Some(SubjectId::generate()),
+            |a| a.other_subjects.clear(),
+            |a| a.other_subjects.reverse(),
+            |a| a.other_subjects[1] = SubjectId::generate(),
             |a| a.integration = IntegrationId::generate(),
             |a| a.processor = "other".parse().unwrap(),
             |a| a.event_type = "other".parse().unwrap(),
@@ -239,6 +277,34 @@ mod tests {
             change(&mut activities[2]);
             assert_eq!(verify(&activities, head), Err(ChainFault::Changed(Sequence(3))));
         }
+    }
+
+    /// What chains of former builds are made of.
+    #[test]
+    fn an_activity_without_other_people_is_hashed_as_ever() {
+        let id = |n: u128| uuid::Uuid::from_u128(n);
+        let mut activity = Activity {
+            id: ActivityId::from_uuid(id(1)),
+            controller: ControllerId::from_uuid(id(2)),
+            sequence: Sequence(7),
+            event: EventId::from_uuid(id(3)),
+            subject: Some(SubjectId::from_uuid(id(4))),
+            other_subjects: Vec::new(),
+            integration: IntegrationId::from_uuid(id(5)),
+            processor: "shop".parse().unwrap(),
+            event_type: "order_placed".parse().unwrap(),
+            purpose: Some("Sale".into()),
+            legal_basis: Some(LegalBasis::Contract),
+            categories: vec!["user.contact.email".into(), "user.name".into()],
+            triggered_at: Timestamp::from_millis(1_775_471_400_000),
+            logged_at: Timestamp::from_millis(1_775_471_400_123),
+            previous_hash: AuditHash([9; 32]),
+            hash: AuditHash([0; 32]),
+        };
+        let former = "6ed9b8435d34f3770b7ef84ce9e4df85adf524ab064742d35102d106bb1425b4";
+        assert_eq!(hash_activity(AuditHash([9; 32]), &activity).to_string(), former);
+        activity.other_subjects = vec![SubjectId::from_uuid(id(6))];
+        assert_ne!(hash_activity(AuditHash([9; 32]), &activity).to_string(), former);
     }
 
     #[test]

@@ -2,19 +2,23 @@
 //!
 //! The key is a keyed digest over the kind of key, the event type, the processor, and:
 //!
-//! - `pii`: every piece of personal data, category and normalised value, in their order; where there is none, the
-//!   digest of the body, so that only an exact repeat is one;
+//! - `pii`: every piece of personal data, category and normalised value, in their order; of other people, who is who as well.
+//!   Where none says anything (there is none, or each stands for nobody), the digest of the body, so that only an exact repeat
+//!   is one;
 //! - `mapped`: every mapped field, pointer and normalised value, in their order;
 //! - `body`: the digest of the body.
+//!
+//! A value that was left out because it is not right is in the key as it was sent: two of them are equal only if they are the
+//! same. An event with more values than are looked at is keyed by its body.
 //!
 //! `triggeredAt` is not part of it unless it is mapped. The controller is in the key's key, see [`crate::links`].
 
 use sha3::{Digest, Sha3_256};
 
-use crate::event::DedupKey;
-use crate::extract::Extraction;
+use crate::event::{DedupKey, MappedDigest};
+use crate::extract::{Extraction, LeftOut, MappedField, Person};
 use crate::ids::EventType;
-use crate::links::LinkKey;
+use crate::links::{DedupKeyBuilder, LinkKey};
 use crate::mapping::{DedupKeyKind, EventMapping};
 
 /// The dedup key of an event.
@@ -28,33 +32,100 @@ pub fn dedup_key(
     processor: &str,
 ) -> DedupKey {
     let mut key = link_key.dedup(event_type.as_str(), processor);
+    let says_something = || extraction.values.iter().any(|value| !value.blocked);
     match mapping.dedup_key() {
-        DedupKeyKind::Pii if !extraction.values.is_empty() => {
+        DedupKeyKind::Pii if !extraction.truncated && says_something() => {
             key.part(b"pii");
-            let mut values: Vec<_> = extraction
-                .values
-                .iter()
-                .map(|value| (&*value.category.key, value.value.expose().as_str()))
-                .collect();
-            values.sort_unstable();
-            for (category, value) in values {
-                key.part(category.as_bytes());
-                key.part(value.as_bytes());
-            }
+            personal(&mut key, extraction);
+            left_out(&mut key, extraction, |value| value.is_personal);
         }
-        DedupKeyKind::Mapped => {
+        DedupKeyKind::Mapped if !extraction.truncated => {
             key.part(b"mapped");
-            let mut fields: Vec<_> = extraction.mapped.expose().iter().collect();
-            fields.sort_unstable();
-            for field in fields {
-                key.part(field.pointer.as_bytes());
-                key.part(field.value.as_bytes());
-            }
+            mapped(&mut key, extraction, |_| true);
+            left_out(&mut key, extraction, |_| true);
         }
-        DedupKeyKind::Pii | DedupKeyKind::Body => {
+        DedupKeyKind::Pii | DedupKeyKind::Mapped | DedupKeyKind::Body => {
             key.part(b"body");
             key.part(&Sha3_256::digest(body));
         }
     }
     key.finish()
+}
+
+/// What the mapped fields of an event say, to compare repeats by that share a key of personal data. None, if no field says
+/// anything else.
+#[must_use]
+pub fn mapped_digest(mapping: &EventMapping, extraction: &Extraction, link_key: &LinkKey) -> Option<MappedDigest> {
+    let says_more = mapping.dedup_key() == DedupKeyKind::Pii && mapping.says_more() && !extraction.truncated;
+    says_more.then(|| {
+        let mut digest = link_key.mapped();
+        // A repeat may be sent with another time: that is no difference.
+        mapped(&mut digest, extraction, |field| field.pointer != "/triggeredAt");
+        left_out(&mut digest, extraction, |_| true);
+        digest.finish_digest()
+    })
+}
+
+/// The subject's values as they are, then those of each other person, as one part each.
+fn personal(key: &mut DedupKeyBuilder, extraction: &Extraction) {
+    let mut values: Vec<_> = extraction
+        .values
+        .iter()
+        .map(|value| (value.person, &*value.category.key, value.value.expose().as_str()))
+        .collect();
+    values.sort_unstable();
+    let mut others: Vec<Vec<u8>> = Vec::new();
+    for of_one in values.chunk_by(|a, b| a.0 == b.0) {
+        let mut other = Vec::new();
+        for (person, category, value) in of_one {
+            for part in [category, value] {
+                match person {
+                    Person::Subject => key.part(part.as_bytes()),
+                    Person::Other(_) => {
+                        other.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                        other.extend_from_slice(part.as_bytes());
+                    }
+                }
+            }
+        }
+        if !other.is_empty() {
+            others.push(other);
+        }
+    }
+    others.sort_unstable();
+    for other in others {
+        // No category is called so.
+        key.part(b"other person");
+        key.part(&other);
+    }
+}
+
+fn mapped(key: &mut DedupKeyBuilder, extraction: &Extraction, counts: impl Fn(&MappedField) -> bool) {
+    let mut fields: Vec<_> = extraction
+        .mapped
+        .expose()
+        .iter()
+        .filter(|field| counts(field))
+        .collect();
+    fields.sort_unstable();
+    for field in fields {
+        key.part(field.pointer.as_bytes());
+        key.part(field.value.as_bytes());
+    }
+}
+
+fn left_out(key: &mut DedupKeyBuilder, extraction: &Extraction, counts: impl Fn(&LeftOut) -> bool) {
+    let mut values: Vec<_> = extraction
+        .left_out
+        .expose()
+        .iter()
+        .filter(|value| counts(value))
+        .collect();
+    values.sort_unstable();
+    for value in values {
+        // No category is called so, and no pointer.
+        key.part(b"left out");
+        key.part(value.pointer.as_bytes());
+        key.part(value.value.as_bytes());
+    }
 }

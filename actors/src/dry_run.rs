@@ -13,7 +13,7 @@ use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT, resp
 use crate::ids::{EventId, Sequence, SubjectId};
 use crate::mapping::Received;
 use crate::ports::{Claim, Integration, PipelineStore, StoreError};
-use crate::stages::{ExtractedEvent, Finding, Fitting, PiiExtractor};
+use crate::stages::{ExtractedEvent, Finding, Fitting, PiiExtractor, duplicate_differs};
 
 /// Whom an event would concern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct DryRun {
     pub duplicate_of: Option<EventId>,
     /// Whom it would concern, if it fits the mapping.
     pub resolution: Option<Resolution>,
+    /// The other people that it would name, if it fits the mapping.
+    pub others: Vec<Resolution>,
     /// The names in it, beside those of the mapping.
     pub received: Received,
 }
@@ -89,13 +91,18 @@ pub async fn dry_run(
     };
     let mut extracted = PiiExtractor::extract_under(Arc::clone(integration), journaled);
     let mut warnings = std::mem::take(&mut extracted.warnings);
-    let (duplicate_of, resolution) = match &extracted.finding {
+    let (duplicate_of, resolution, others) = match &extracted.finding {
         Finding::Fits(fitting) => {
             let duplicate_of = fitting.claim.as_ref().and_then(first);
-            let resolution = resolve(integration, &extracted, fitting, &mut warnings, store).await?;
-            (duplicate_of, Some(resolution))
+            if let (Some(of), Some(own)) = (duplicate_of, fitting.mapped_digest) {
+                let firsts = store.mapped_digests(integration.controller.id, &[of]).await?;
+                let differs = firsts.iter().any(|(_, digest)| *digest != own);
+                warnings.extend(differs.then(duplicate_differs));
+            }
+            let (resolution, others) = resolve(integration, &extracted, fitting, &mut warnings, store).await?;
+            (duplicate_of, Some(resolution), others)
         }
-        Finding::Rejected(_) | Finding::Failed(_) => (None, None),
+        Finding::Rejected(_) | Finding::Failed(_) => (None, None, Vec::new()),
     };
     extracted.warnings = warnings;
     Ok(DryRun {
@@ -103,6 +110,7 @@ pub async fn dry_run(
         extracted,
         duplicate_of,
         resolution,
+        others,
         received,
     })
 }
@@ -113,38 +121,76 @@ async fn resolve(
     fitting: &Fitting,
     warnings: &mut Vec<Notice>,
     store: &dyn PipelineStore,
-) -> Result<Resolution, StoreError> {
+) -> Result<(Resolution, Vec<Resolution>), StoreError> {
     let controller = &integration.controller;
-    let hashes: Vec<_> = fitting.links.iter().flat_map(LinkCandidate::hashes).collect();
+    let hashes: Vec<_> = fitting.all_links().flat_map(LinkCandidate::hashes).collect();
     let mut known = if hashes.is_empty() {
         Vec::new()
     } else {
         store.links(controller.id, &hashes, WEAK_FAN_OUT + 1).await?
     };
     let event = &extracted.journaled.event;
-    respell(&mut known, fitting.links.iter().map(|link| (link, event.triggered_at)));
-    let mut graph = IdentityGraph::new(controller.id, controller.link_key.version(), &known);
-    let sighting = Sighting {
-        event: event.id,
-        triggered_at: event.triggered_at,
-        links: &fitting.links,
-    };
-    let growing = graph.growing(std::iter::once(sighting));
+    respell(&mut known, fitting.all_links().map(|link| (link, event.triggered_at)));
+    let mut graph = IdentityGraph::new(controller.id, controller.link_key.version(), &known)
+        .limited_by(integration.mapping.taxonomy());
+    let growing = graph.growing(fitting.people().map(|links| sighting(event, links)));
     if !growing.is_empty() {
         graph.set_counts(store.strong_link_counts(controller.id, &growing).await?);
     }
-    Ok(resolution(&mut graph, sighting, warnings))
+    Ok(resolutions(
+        &mut graph,
+        event,
+        &fitting.links,
+        &fitting.others,
+        warnings,
+    ))
 }
 
-/// Whom one event concerns, in a graph of its own.
-pub(crate) fn resolution(graph: &mut IdentityGraph, sighting: Sighting<'_>, warnings: &mut Vec<Notice>) -> Resolution {
-    match graph.resolve(sighting, warnings) {
+/// One person, as an event names them.
+pub(crate) const fn sighting<'a>(event: &AcceptedEvent, links: &'a [LinkCandidate]) -> Sighting<'a> {
+    Sighting {
+        event: event.id,
+        triggered_at: event.triggered_at,
+        links,
+    }
+}
+
+/// Whom one event concerns, and whom else it names, in a graph of its own.
+pub(crate) fn resolutions(
+    graph: &mut IdentityGraph,
+    event: &AcceptedEvent,
+    links: &[LinkCandidate],
+    others: &[Vec<LinkCandidate>],
+    warnings: &mut Vec<Notice>,
+) -> (Resolution, Vec<Resolution>) {
+    let subject = graph.resolve(sighting(event, links), warnings);
+    let mut before = (0, 0);
+    let found = told(graph, subject, &mut before);
+    let mut people: Vec<SubjectId> = subject.into_iter().collect();
+    let mut resolutions = Vec::new();
+    for links in others {
+        let other = graph.resolve_apart(sighting(event, links), &people, warnings);
+        let resolution = told(graph, other, &mut before);
+        if let Some(other) = other
+            && !people.contains(&other)
+        {
+            people.push(other);
+            resolutions.push(resolution);
+        }
+    }
+    (found, resolutions)
+}
+
+/// What became of one person; `before` is how many subjects and merges there were, and is moved on.
+fn told(graph: &IdentityGraph, subject: Option<SubjectId>, before: &mut (usize, usize)) -> Resolution {
+    let (subjects, merges) = std::mem::replace(before, (graph.new_subjects.len(), graph.merges.len()));
+    match subject {
         None => Resolution::Nobody,
-        Some(_) if !graph.new_subjects.is_empty() => Resolution::New,
-        Some(subject) if graph.merges.is_empty() => Resolution::Known(subject),
+        Some(_) if graph.new_subjects.len() > subjects => Resolution::New,
+        Some(subject) if graph.merges.len() == merges => Resolution::Known(subject),
         Some(into) => Resolution::Merged {
             into,
-            from: graph.merges.iter().map(|merge| merge.from).collect(),
+            from: graph.merges[merges..].iter().map(|merge| merge.from).collect(),
         },
     }
 }

@@ -1,14 +1,19 @@
 //! The edge: the two actors before the answer, on the thread of the HTTP worker that takes the request.
 //!
+//! The head of a request has all four parts of a sender's credentials. If the body has come with it, both go on in one
+//! message; if not, the head is authenticated alone, and only a sender who may come in is read on.
+//!
 //! What they do needs no order between requests, so each worker has a pair of its own: a request crosses to another
 //! thread once, into the journal's writer, which gives all events their order and their ids.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::ingest::{Refusal, Submission};
+use tokio::sync::oneshot;
+
+use crate::ingest::{Admitted, Head, Parcel, Refusal, Submission, Then};
 use crate::ports::{Directory, Journal};
-use crate::stages::{Auth, Validator};
+use crate::stages::{Auth, ValidateJob, Validator};
 use crate::supervisor::{ActorRef, Monitor, RestartPolicy, Stage as _};
 use crate::usage::UsageBook;
 
@@ -66,10 +71,31 @@ impl Edge {
         Sender(&self.senders)
     }
 
-    /// Takes a request. The answer comes by the submission's own reply.
-    pub fn submit(&self, submission: Submission) {
-        if let Err((_, submission)) = self.auth.tell(submission) {
-            submission.refuse(Refusal::Overloaded);
+    /// Takes a request whose body is here. The answer comes by the parcel's own reply.
+    pub fn submit(&self, head: Head, parcel: Parcel) {
+        self.knock(head, Then::Validate(parcel));
+    }
+
+    /// Authenticates a request whose body is not here yet, and holds it to its controller's limits.
+    ///
+    /// # Errors
+    /// Why the sender need not send it.
+    pub async fn admit(&self, head: Head) -> Result<Admitted, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.knock(head, Then::Read(reply));
+        answer.await.unwrap_or(Err(Refusal::Interrupted))
+    }
+
+    /// Takes what an admitted sender has sent. The answer comes by the parcel's own reply.
+    pub fn deliver(&self, admitted: Admitted, parcel: Parcel) {
+        if let Err((_, job)) = self.validator.tell(ValidateJob { parcel, admitted }) {
+            job.parcel.refuse(Refusal::Overloaded);
+        }
+    }
+
+    fn knock(&self, head: Head, then: Then) {
+        if let Err((_, submission)) = self.auth.tell(Submission { head, then }) {
+            submission.then.refuse(Refusal::Overloaded);
         }
     }
 

@@ -179,8 +179,12 @@ pub struct OutcomeRecord {
     pub warnings: Vec<Notice>,
     /// The categories found, sorted, each once.
     pub categories: Vec<Arc<str>>,
+    /// The other people that it names, each once; empty unless it was processed.
+    pub other_subjects: Vec<SubjectId>,
     /// The claim that it made on the dedup window, key and length in seconds; none where no window applies.
     pub dedup: Option<(DedupKey, u32)>,
+    /// What its mapped fields say, for repeats of it; none where its claim says as much.
+    pub mapped_digest: Option<MappedDigest>,
     /// The version of the integration whose mapping decided; none if that is gone.
     pub mapping_version: Option<u64>,
     /// When it passed each stage.
@@ -192,6 +196,10 @@ pub struct OutcomeRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DedupKey(pub [u8; 16]);
 
+/// A keyed digest of all mapped fields of an event, see [`crate::links`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappedDigest(pub [u8; 16]);
+
 /// A keyed hash of one identifier of a subject, see [`crate::links`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkHash(pub [u8; 32]);
@@ -199,6 +207,26 @@ pub struct LinkHash(pub [u8; 32]);
 /// SHA3-256 of an audit record, chained to the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditHash(pub [u8; 32]);
+
+/// A text that is not 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a hash has 64 hexadecimal digits")]
+pub struct InvalidHash;
+
+impl std::str::FromStr for AuditHash {
+    type Err = InvalidHash;
+
+    fn from_str(text: &str) -> Result<Self, InvalidHash> {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(InvalidHash);
+        }
+        let mut hash = [0; 32];
+        for (index, byte) in hash.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).map_err(|_| InvalidHash)?;
+        }
+        Ok(Self(hash))
+    }
+}
 
 impl std::fmt::Display for AuditHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -262,6 +290,8 @@ pub struct Activity {
     pub event: EventId,
     /// The subject it concerns, if the event identified one.
     pub subject: Option<SubjectId>,
+    /// The other people that the event names, each once, in its order.
+    pub other_subjects: Vec<SubjectId>,
     /// The integration that the event came through.
     pub integration: IntegrationId,
     /// The processor behind it.

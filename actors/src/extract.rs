@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::event::Notice;
 use crate::ids::Timestamp;
 use crate::json::{Json, integer, number, push_name};
-use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep};
+use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep, Role};
 use crate::personal::Personal;
 use crate::taxonomy::{Category, NormaliseContext, Normaliser, Warn};
 
@@ -31,6 +31,10 @@ pub struct ExtractedValue {
     pub linkable: bool,
     /// How an earlier generation of the normaliser spelt it, if differently: links of that time are found by it.
     pub earlier: Option<Personal<String>>,
+    /// Whether it stands for nobody, or for many.
+    pub blocked: bool,
+    /// Whose it is.
+    pub person: Person,
 }
 
 /// A value that links nothing today, in the spelling that a link of an earlier build may have been made of.
@@ -42,6 +46,15 @@ pub struct RefusedValue {
     pub spelling: Personal<String>,
 }
 
+/// Whom a piece of personal data is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Person {
+    /// The one whom the event concerns.
+    Subject,
+    /// Another one; people of an event are counted from 0, in the order of the mapping.
+    Other(usize),
+}
+
 /// A mapped field in canonical form: for dedup keys that take in all of them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MappedField {
@@ -49,6 +62,17 @@ pub struct MappedField {
     pub pointer: String,
     /// Its value in JSON, or normalised.
     pub value: String,
+}
+
+/// A value of an optional field that is not what its mapping says, and was left out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeftOut {
+    /// JSON Pointer to it.
+    pub pointer: String,
+    /// The value as JSON.
+    pub value: String,
+    /// Whether its field is personal data.
+    pub is_personal: bool,
 }
 
 /// One field of a mapping, and what an event has for it.
@@ -79,6 +103,10 @@ pub struct Extraction {
     pub refused: Vec<RefusedValue>,
     /// All mapped fields.
     pub mapped: Personal<Vec<MappedField>>,
+    /// What was left out.
+    pub left_out: Personal<Vec<LeftOut>>,
+    /// Whether there was more than is looked at.
+    pub truncated: bool,
     /// Why the event does not fit its mapping; empty if it does.
     pub reasons: Vec<Notice>,
     /// What was left out, or is worth a look.
@@ -101,6 +129,7 @@ impl EventMapping {
             context,
             found: Extraction::default(),
             values: 0,
+            others: Vec::new(),
         };
         for field in &self.fields {
             extractor.field(field, &root);
@@ -118,6 +147,7 @@ impl EventMapping {
                 context,
                 found: Extraction::default(),
                 values: 0,
+                others: Vec::new(),
             };
             let places = extractor.field(field, &root);
             FieldTrace {
@@ -134,6 +164,8 @@ impl EventMapping {
 }
 
 struct Extractor<'a> {
+    /// Where the other people are.
+    others: Vec<String>,
     mapping: &'a EventMapping,
     context: &'a ExtractContext<'a>,
     found: Extraction,
@@ -203,13 +235,14 @@ impl Extractor<'_> {
     fn wrong_shape(&mut self, field: &FieldMapping, wanted: &str, at: &Json<'_>, pointer: &str, found: &mut usize) {
         *found += 1;
         let message = format!("the path {} needs {wanted} here, but this is {}", field.path, at.kind());
-        self.fault(field, Notice::new(pointer, "wrong_type", message));
+        self.fault(field, at, Notice::new(pointer, "wrong_type", message));
     }
 
     fn value(&mut self, field: &FieldMapping, at: &Json<'_>, pointer: &str) {
         self.values += 1;
         if self.values > MAX_VALUES {
             if self.values == MAX_VALUES + 1 {
+                self.found.truncated = true;
                 let message = "more than 1,000 values: those beyond were not looked at";
                 self.found.warnings.push(Notice::new("", "too_many_values", message));
             }
@@ -221,20 +254,20 @@ impl Extractor<'_> {
             (Ok(text), _) => text,
             (Err(Untyped::OutOfRange), _) => {
                 let message = format!("{} is a number that is too large: doubles end at 1.8e308", field.path);
-                return self.fault(field, Notice::new(pointer, "number_out_of_range", message));
+                return self.fault(field, at, Notice::new(pointer, "number_out_of_range", message));
             }
             (Err(Untyped::WrongType), _) => {
                 let message = format!("must be of type {}, but is {}", name(field.field_type), at.kind());
-                return self.fault(field, Notice::new(pointer, "wrong_type", message));
+                return self.fault(field, at, Notice::new(pointer, "wrong_type", message));
             }
         };
         match &field.category {
-            Some(category) => self.personal(field, category, &text, pointer),
+            Some(category) => self.personal(field, category, at, &text, pointer),
             None => self.mapped(pointer, text),
         }
     }
 
-    fn personal(&mut self, field: &FieldMapping, category: &Arc<Category>, text: &str, pointer: &str) {
+    fn personal(&mut self, field: &FieldMapping, category: &Arc<Category>, at: &Json<'_>, text: &str, pointer: &str) {
         let context = NormaliseContext {
             processor: self.context.processor,
             default_region: self.mapping.default_region.as_deref(),
@@ -248,7 +281,7 @@ impl Extractor<'_> {
                     return;
                 }
                 let message = format!("{} {}", field.path, invalid.message);
-                return self.fault(field, Notice::new(pointer, invalid.code, message));
+                return self.fault(field, at, Notice::new(pointer, invalid.code, message));
             }
         };
         self.found.categories.push(Arc::clone(&category.key));
@@ -263,7 +296,10 @@ impl Extractor<'_> {
             return self.mapped(pointer, String::new());
         };
         self.mapped(pointer, value.expose().clone());
-        let known = |other: &ExtractedValue| other.category.key == category.key && other.value == value;
+        let person = self.person(field, pointer);
+        let known = |other: &ExtractedValue| {
+            other.person == person && other.category.key == category.key && other.value == value
+        };
         if self.found.values.iter().any(known) {
             return;
         }
@@ -284,7 +320,27 @@ impl Extractor<'_> {
             value,
             linkable,
             earlier: normalised.earlier,
+            blocked,
+            person,
         });
+    }
+
+    /// Whose the value at this pointer is.
+    fn person(&mut self, field: &FieldMapping, pointer: &str) -> Person {
+        if field.role == Role::Subject {
+            return Person::Subject;
+        }
+        let steps = field.path.steps();
+        let last_array = steps.iter().rposition(|step| *step == PathStep::Each);
+        let names = last_array.map_or(1, |array| steps.len() - array - 1);
+        let place = (0..names).fold(pointer, |place, _| {
+            place.rsplit_once('/').map_or("", |(above, _)| above)
+        });
+        let index = self.others.iter().position(|other| other == place).unwrap_or_else(|| {
+            self.others.push(place.to_owned());
+            self.others.len() - 1
+        });
+        Person::Other(index)
     }
 
     /// Notes how an earlier build may have linked what is refused today.
@@ -306,10 +362,16 @@ impl Extractor<'_> {
     }
 
     /// A required field's fault rejects the event; an optional field is left out.
-    fn fault(&mut self, field: &FieldMapping, notice: Notice) {
+    fn fault(&mut self, field: &FieldMapping, at: &Json<'_>, notice: Notice) {
         if field.required {
             self.found.reasons.push(notice);
         } else {
+            self.found.left_out.expose_mut().push(LeftOut {
+                pointer: notice.field.clone(),
+                // Whatever it is written as: it is only compared.
+                value: format!("{at:?}"),
+                is_personal: field.category.is_some(),
+            });
             self.found.warnings.push(notice);
         }
     }

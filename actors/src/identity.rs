@@ -9,13 +9,15 @@
 //! - An event without any identifier concerns nobody that Conduit can name: no subject.
 //!
 //! ## Rules that keep strangers apart
-//! - Only *strong* identifiers link alone, and only they merge. *Weak* ones (a name, a device) resolve an event
-//!   that has no strong one at all, and only if two of different kinds (say a name and a date of birth; first
-//!   and last name are one kind) lead to the same subject and to no other. A weak
-//!   identifier that more than [`WEAK_FAN_OUT`] subjects share says nothing.
-//! - A subject holds at most so many distinct values per category ([`LinkCandidate::max_distinct`]). One event with
-//!   more than that is a list of people, not a person: none of these values links. A value that would exceed
-//!   the limit is not attached, and a merge that would is refused; the event says so in a warning.
+//! - A subject holds at most so many distinct values per category ([`LinkCandidate::max_distinct`]), whatever is attached or
+//!   merged. One event with more than that is a list of people, not a person: none of these values links.
+//! - An identifier is *used up* when its subject cannot take the event's other strong identifiers without breaking a
+//!   limit: many people share it. It counts for nothing in such an event (see [`sharing`]), which belongs to the person of
+//!   its other strong identifiers and is found by them; the event says so in a warning. Where all fit one by one, but the
+//!   people whom they lead to would together be more than a person, the merge is refused: the fullest of them is left out.
+//! - Only *strong* identifiers link alone, and only they merge. *Weak* ones (a name, a device) attach an event
+//!   that has no strong one at all, and only under the rules of [`weak`].
+//! - What an event says of several people is a [`Sighting`] for each of them: one never becomes another by what they share.
 //! - Blocklisted values never come here.
 //!
 //! ## Order
@@ -23,18 +25,20 @@
 //! minima over `triggeredAt`, and a survivor is chosen by them.
 
 mod respelling;
+mod sharing;
+mod weak;
 
 pub use respelling::{Respelling, respell, retired};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::event::{LinkHash, Notice};
 use crate::ids::{ControllerId, EventId, SubjectId, Timestamp};
-use crate::ports::{KnownLink, Merge, NewLink, NewSubject};
-
-/// More subjects than this behind one weak link, and it is ignored.
-pub const WEAK_FAN_OUT: usize = 8;
+use crate::ports::{Ceiling, KnownLink, Merge, NewLink, NewSubject};
+use crate::taxonomy::Taxonomy;
+use sharing::Party;
+pub use weak::WEAK_FAN_OUT;
 
 /// One identifier of an event that may link it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,17 +70,23 @@ pub struct Sighting<'a> {
 struct SubjectState {
     first_seen_at: Timestamp,
     merged_into: Option<SubjectId>,
+    /// The store has it, so another writer may change it.
+    is_stored: bool,
 }
 
 /// The part of one controller's identity graph that a batch touches, and what the batch changes in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct IdentityGraph {
     controller: ControllerId,
     key_version: u32,
+    taxonomy: Option<Arc<Taxonomy>>,
     subjects: HashMap<SubjectId, SubjectState>,
     /// Strong links have at most one subject here, weak ones any number.
     links: HashMap<LinkHash, Vec<SubjectId>>,
-    counts: HashMap<(SubjectId, Arc<str>), u32>,
+    /// Distinct strong links by category.
+    counts: HashMap<SubjectId, BTreeMap<Arc<str>, u32>>,
+    /// Those that hold more than the store knows.
+    grown: BTreeSet<SubjectId>,
     /// What is new, for the store.
     pub new_subjects: Vec<NewSubject>,
     /// What is new, for the store.
@@ -96,6 +106,7 @@ impl IdentityGraph {
             subjects.entry(link.subject).or_insert(SubjectState {
                 first_seen_at: link.subject_first_seen_at,
                 merged_into: None,
+                is_stored: true,
             });
             let holders = links.entry(link.hash).or_default();
             if !holders.contains(&link.subject) {
@@ -105,13 +116,22 @@ impl IdentityGraph {
         Self {
             controller,
             key_version,
+            taxonomy: None,
             subjects,
             links,
             counts: HashMap::new(),
+            grown: BTreeSet::new(),
             new_subjects: Vec::new(),
             new_links: Vec::new(),
             merges: Vec::new(),
         }
+    }
+
+    /// Takes the limits of categories that an event does not carry from here. They matter when subjects are merged.
+    #[must_use]
+    pub fn limited_by(mut self, taxonomy: Option<&Arc<Taxonomy>>) -> Self {
+        self.taxonomy = taxonomy.cloned();
+        self
     }
 
     /// The known subjects that these events may attach identifiers to or merge: their counts must be
@@ -144,34 +164,93 @@ impl IdentityGraph {
 
     /// Takes in the counts that [`IdentityGraph::growing`] asked for.
     pub fn set_counts(&mut self, counts: Vec<(SubjectId, Arc<str>, u32)>) {
-        self.counts.extend(
-            counts
-                .into_iter()
-                .map(|(subject, category, count)| ((subject, category), count)),
-        );
+        for (subject, category, count) in counts {
+            self.counts.entry(subject).or_default().insert(category, count);
+        }
     }
 
     /// Finds or makes the subject of one event. `None` if the event names nobody.
     pub fn resolve(&mut self, sighting: Sighting<'_>, warnings: &mut Vec<Notice>) -> Option<SubjectId> {
-        let links = usable(sighting.links, warnings);
+        self.resolve_apart(sighting, &[], warnings)
+    }
+
+    /// The same for another person of an event that names those of `apart` as well: what leads to one of these counts for
+    /// nothing, unless it is all that there is. Then it is the same person, named twice.
+    pub fn resolve_apart(
+        &mut self,
+        sighting: Sighting<'_>,
+        apart: &[SubjectId],
+        warnings: &mut Vec<Notice>,
+    ) -> Option<SubjectId> {
+        let mut links = usable(sighting.links, warnings);
         if links.is_empty() {
             return None;
         }
         let strong: Vec<_> = links.iter().copied().filter(|link| link.strong).collect();
-        let hit = self.hit(&strong);
-        let (subject, attach) = match hit.len() {
-            0 => (
-                self.corroborated(&strong, &links)
-                    .unwrap_or_else(|| self.create(sighting.triggered_at)),
-                true,
-            ),
-            1 => (hit[0].0, true),
-            _ => self.merge(&hit, &strong, sighting, warnings),
+        let mut parties = self.parties(&strong);
+        let is_settled = match parties.as_slice() {
+            [] => true,
+            [only] => only.own.len() == strong.len(),
+            _ => false,
         };
-        if attach {
-            self.attach(subject, &links, sighting.triggered_at, warnings);
+        if !is_settled {
+            let left_out = self.leave_out(&mut parties, &strong, apart, warnings);
+            if !left_out.is_empty() {
+                links.retain(|link| !left_out.contains(&link.hash));
+            }
         }
+        let subject = match parties.as_slice() {
+            [] if strong.is_empty() => self
+                .corroborated(&links, warnings)
+                .unwrap_or_else(|| self.create(sighting.triggered_at)),
+            [] => self.create(sighting.triggered_at),
+            [only] => only.subject,
+            several => self.merge(several, &links, sighting),
+        };
+        self.attach(subject, &links, sighting.triggered_at);
         Some(subject)
+    }
+
+    /// Finds or makes the other people whom an event names beside `subject`, each once.
+    pub fn resolve_others<'a>(
+        &mut self,
+        subject: Option<SubjectId>,
+        others: impl Iterator<Item = Sighting<'a>>,
+        warnings: &mut Vec<Notice>,
+    ) -> Vec<SubjectId> {
+        let mut people: Vec<SubjectId> = subject.into_iter().collect();
+        let before = people.len();
+        for other in others {
+            if let Some(found) = self.resolve_apart(other, &people, warnings)
+                && !people.contains(&found)
+            {
+                people.push(found);
+            }
+        }
+        people.split_off(before)
+    }
+
+    /// What the subjects that grew may hold at most, for the store to hold against what other writers attached.
+    #[must_use]
+    pub fn ceilings(&self) -> Vec<Ceiling> {
+        let grown: BTreeSet<_> = self.grown.iter().map(|subject| self.survivor(*subject)).collect();
+        let mut ceilings = Vec::new();
+        for subject in grown {
+            let held = self.counts.get(&subject).into_iter().flat_map(BTreeMap::keys);
+            let known = self.taxonomy.iter().flat_map(|taxonomy| taxonomy.categories());
+            let known = known
+                .filter(|category| category.max_distinct > 0)
+                .map(|category| &category.key);
+            let categories: BTreeSet<_> = held.chain(known).collect();
+            ceilings.extend(categories.into_iter().map(|category| Ceiling {
+                controller: self.controller,
+                subject,
+                category: Arc::clone(category),
+                // One that is above the limit for other reasons did not grow in it.
+                max: self.limit(category, &[]).max(self.count(subject, category)),
+            }));
+        }
+        ceilings
     }
 
     /// The subject that is read in place of this one, merges of this batch followed.
@@ -199,40 +278,23 @@ impl IdentityGraph {
         })
     }
 
-    /// The subjects that known strong identifiers lead to, each with how many of them do.
-    fn hit(&self, strong: &[&LinkCandidate]) -> Vec<(SubjectId, usize)> {
-        let mut hit: Vec<(SubjectId, usize)> = Vec::new();
-        for holder in strong.iter().filter_map(|link| self.links.get(&link.hash)).flatten() {
-            let survivor = self.survivor(*holder);
-            match hit.iter_mut().find(|(subject, _)| *subject == survivor) {
-                Some((_, count)) => *count += 1,
-                None => hit.push((survivor, 1)),
-            }
-        }
-        hit
-    }
-
-    /// The one subject that two weak identifiers of different kinds agree on, for an event without strong ones.
-    fn corroborated(&self, strong: &[&LinkCandidate], links: &[&LinkCandidate]) -> Option<SubjectId> {
-        if !strong.is_empty() {
-            return None;
-        }
-        let mut kinds: BTreeMap<SubjectId, HashSet<&str>> = BTreeMap::new();
-        for link in links {
-            let holders = self.links.get(&link.hash).map_or(&[][..], Vec::as_slice);
-            let survivors: BTreeSet<_> = holders.iter().map(|holder| self.survivor(*holder)).collect();
-            if survivors.len() <= WEAK_FAN_OUT {
-                for survivor in survivors {
-                    kinds.entry(survivor).or_default().insert(kind(&link.category));
+    /// The subjects that known strong identifiers lead to, each with those that do.
+    fn parties<'a>(&self, strong: &[&'a LinkCandidate]) -> Vec<Party<'a>> {
+        let mut parties: Vec<Party<'a>> = Vec::new();
+        for link in strong {
+            for holder in self.links.get(&link.hash).into_iter().flatten() {
+                let subject = self.survivor(*holder);
+                match parties.iter_mut().find(|party| party.subject == subject) {
+                    Some(party) if party.holds(link) => {}
+                    Some(party) => party.own.push(link),
+                    None => parties.push(Party {
+                        subject,
+                        own: vec![link],
+                    }),
                 }
             }
         }
-        let mut agreed = kinds
-            .into_iter()
-            .filter(|(_, kinds)| kinds.len() >= 2)
-            .map(|(subject, _)| subject);
-        let first = agreed.next()?;
-        agreed.next().is_none().then_some(first)
+        parties
     }
 
     fn create(&mut self, first_seen_at: Timestamp) -> SubjectId {
@@ -242,6 +304,7 @@ impl IdentityGraph {
             SubjectState {
                 first_seen_at,
                 merged_into: None,
+                is_stored: false,
             },
         );
         self.new_subjects.push(NewSubject {
@@ -252,46 +315,28 @@ impl IdentityGraph {
         id
     }
 
-    /// Merges all that were hit into the one first seen, if the limits allow. Otherwise the event goes to the subject
-    /// that most of its identifiers lead to, and attaches nothing.
-    fn merge(
-        &mut self,
-        hit: &[(SubjectId, usize)],
-        strong: &[&LinkCandidate],
-        sighting: Sighting<'_>,
-        warnings: &mut Vec<Notice>,
-    ) -> (SubjectId, bool) {
-        let age = |subject: &SubjectId| (self.subjects.get(subject).map(|state| state.first_seen_at), *subject);
-        let mut by_age: Vec<SubjectId> = hit.iter().map(|(subject, _)| *subject).collect();
-        by_age.sort_by_key(age);
+    /// Merges all of these into the one first seen. What links the event is the evidence.
+    fn merge(&mut self, parties: &[Party<'_>], links: &[&LinkCandidate], sighting: Sighting<'_>) -> SubjectId {
+        let mut by_age: Vec<SubjectId> = parties.iter().map(|party| party.subject).collect();
+        by_age.sort_by_key(|subject| (self.first_seen_at(*subject), *subject));
         let (into, others) = (by_age[0], &by_age[1..]);
-
-        if let Some(category) = self.limit_broken_by_merge(&by_age, strong) {
-            warnings.push(Notice::new(
-                "",
-                "merge_refused",
-                format!(
-                    "identifiers lead to {} subjects, but as one they would hold more values of {category} than one \
-                     person may: look for a shared value",
-                    by_age.len()
-                ),
-            ));
-            let most = hit.iter().map(|(_, count)| *count).max();
-            let chosen = by_age
-                .iter()
-                .copied()
-                .find(|subject| hit.iter().any(|(s, c)| s == subject && Some(*c) == most));
-            return (chosen.unwrap_or(into), false);
-        }
-        let evidence: Vec<_> = strong
+        let evidence: Vec<_> = links
             .iter()
-            .filter(|link| self.links.contains_key(&link.hash))
+            .filter(|link| parties.iter().any(|party| party.holds(link)))
             .map(|link| (link.hash, Arc::clone(&link.category)))
             .collect();
         for from in others {
             self.merge_one(*from, into, sighting, evidence.clone());
         }
-        (into, true)
+        into
+    }
+
+    fn first_seen_at(&self, subject: SubjectId) -> Option<Timestamp> {
+        self.subjects.get(&subject).map(|state| state.first_seen_at)
+    }
+
+    fn is_stored(&self, subject: SubjectId) -> bool {
+        self.subjects.get(&subject).is_some_and(|state| state.is_stored)
     }
 
     fn merge_one(
@@ -304,9 +349,13 @@ impl IdentityGraph {
         if let Some(state) = self.subjects.get_mut(&from) {
             state.merged_into = Some(into);
         }
-        let moved: Vec<_> = self.counts.extract_if(|(subject, _), _| *subject == from).collect();
-        for ((_, category), count) in moved {
-            *self.counts.entry((into, category)).or_default() += count;
+        if self.is_stored(from) || self.is_stored(into) {
+            self.grown.insert(into);
+        }
+        let moved = self.counts.remove(&from).unwrap_or_default();
+        let held = self.counts.entry(into).or_default();
+        for (category, count) in moved {
+            *held.entry(category).or_default() += count;
         }
         let at = Timestamp::now();
         self.merges.push(Merge {
@@ -319,50 +368,37 @@ impl IdentityGraph {
         });
     }
 
-    fn limit_broken_by_merge(&self, subjects: &[SubjectId], strong: &[&LinkCandidate]) -> Option<Arc<str>> {
-        let mut limits: BTreeMap<&Arc<str>, u32> = BTreeMap::new();
-        for link in strong {
-            limits.insert(&link.category, link.max_distinct);
-        }
-        // Only categories that the event carries have a known limit here; the others were within theirs
-        // on either side, and are held by the limit the next time that one of them is attached.
-        limits.into_iter().find_map(|(category, limit)| {
-            let total: u32 = subjects.iter().map(|subject| self.count(*subject, category)).sum();
-            let unknown = strong
-                .iter()
-                .filter(|link| link.category == *category && !self.links.contains_key(&link.hash))
-                .count();
-            (total as usize + unknown > limit as usize).then(|| Arc::clone(category))
-        })
+    fn count(&self, subject: SubjectId, category: &str) -> u32 {
+        let held = self.counts.get(&subject);
+        held.and_then(|held| held.get(category)).copied().unwrap_or(0)
     }
 
-    fn count(&self, subject: SubjectId, category: &Arc<str>) -> u32 {
-        self.counts.get(&(subject, Arc::clone(category))).copied().unwrap_or(0)
+    /// How many values of a category one subject may hold, as an event says that carries it, or the taxonomy.
+    fn limit(&self, category: &str, strong: &[&LinkCandidate]) -> u32 {
+        let own = strong.iter().find(|link| &*link.category == category);
+        let known = own.map(|link| link.max_distinct).or_else(|| {
+            let category = self.taxonomy.as_ref()?.get(category)?;
+            Some(category.max_distinct)
+        });
+        // Of a category that is gone from the taxonomy, nothing more is attached.
+        known.unwrap_or(u32::MAX)
     }
 
-    fn attach(&mut self, subject: SubjectId, links: &[&LinkCandidate], seen_at: Timestamp, warnings: &mut Vec<Notice>) {
+    /// Attaches what the subject does not hold yet. That its limits allow it is settled before.
+    fn attach(&mut self, subject: SubjectId, links: &[&LinkCandidate], seen_at: Timestamp) {
         for link in links {
-            let holders = self.links.entry(link.hash).or_default();
-            let held = holders.iter().any(|holder| {
-                let mut holder = *holder;
-                while let Some(into) = self.subjects.get(&holder).and_then(|state| state.merged_into) {
-                    holder = into;
-                }
-                holder == subject
-            });
-            if held {
+            let holders = self.links.get(&link.hash).map_or(&[][..], Vec::as_slice);
+            if holders.iter().any(|holder| self.survivor(*holder) == subject) {
                 continue;
             }
             if link.strong {
-                let count = self.counts.entry((subject, Arc::clone(&link.category))).or_default();
-                if *count >= link.max_distinct {
-                    warnings.push(limit_reached(link));
-                    holders.is_empty().then(|| self.links.remove(&link.hash));
-                    continue;
+                let held = self.counts.entry(subject).or_default();
+                *held.entry(Arc::clone(&link.category)).or_default() += 1;
+                if self.is_stored(subject) {
+                    self.grown.insert(subject);
                 }
-                *count += 1;
             }
-            holders.push(subject);
+            self.links.entry(link.hash).or_default().push(subject);
             self.new_links.push(NewLink {
                 controller: self.controller,
                 hash: link.hash,
@@ -374,14 +410,6 @@ impl IdentityGraph {
             });
         }
     }
-}
-
-/// Weak identifiers corroborate across kinds only: the first two parts of the category's name.
-fn kind(category: &str) -> &str {
-    category
-        .match_indices('.')
-        .nth(1)
-        .map_or(category, |(end, _)| &category[..end])
 }
 
 /// Leaves out categories of which the event carries more values than one person may hold.
@@ -405,17 +433,6 @@ fn usable<'a>(links: &'a [LinkCandidate], warnings: &mut Vec<Notice>) -> Vec<&'a
         }
     }
     links.iter().filter(|link| !crowded.contains(&*link.category)).collect()
-}
-
-fn limit_reached(link: &LinkCandidate) -> Notice {
-    Notice::new(
-        "",
-        "identifier_limit_reached",
-        format!(
-            "the subject holds {} values of {} already: this one was not attached, look for a shared value",
-            link.max_distinct, link.category
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -1,20 +1,21 @@
 //! A request to the event endpoint, on its way from the edge to the journal and back.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::envelope::EnvelopeFault;
 use crate::ids::{ControllerDid, EventId, ProcessorId};
-use crate::limits::Exceeded;
+use crate::limits::{Exceeded, Permit};
 use crate::personal::{Personal, Secret};
-use crate::ports::JournalError;
+use crate::ports::{Integration, JournalError};
 use crate::receipt::Attested;
 
-/// One well-formed request: its query and headers are in order, nothing of its body is parsed yet.
+/// The head of a well-formed request: who asks to be let in. Its query and headers are in order.
 #[derive(Debug)]
-pub struct Submission {
+pub struct Head {
     /// The query's `did`.
     pub did: ControllerDid,
     /// The query's `dpid`.
@@ -25,6 +26,11 @@ pub struct Submission {
     pub webhook_secret: Secret,
     /// Where it comes from: an address, or the network that counts as one.
     pub client: Personal<IpAddr>,
+}
+
+/// What follows the head. Nothing of the body is parsed yet.
+#[derive(Debug)]
+pub struct Parcel {
     /// The body, or why there is none: which is told to nobody who is not authenticated.
     pub body: Result<Personal<Bytes>, BodyFault>,
     /// Whether the answer is to carry a signed receipt.
@@ -33,6 +39,33 @@ pub struct Submission {
     pub on_durable: Option<OnDurable>,
     /// Where the answer goes. If it is dropped unanswered, the event is not known to be accepted.
     pub reply: oneshot::Sender<Result<Receipt, Refusal>>,
+}
+
+/// A request at the door: its head, and what is to happen once the head is authenticated.
+#[derive(Debug)]
+pub struct Submission {
+    /// Who asks.
+    pub head: Head,
+    /// What to do with a sender who may come in.
+    pub then: Then,
+}
+
+/// What happens to a sender who may come in.
+#[derive(Debug)]
+pub enum Then {
+    /// The body is here: it goes on.
+    Validate(Parcel),
+    /// The body is not here yet: the sender hears that it may send it.
+    Read(oneshot::Sender<Result<Admitted, Refusal>>),
+}
+
+/// A sender who has been let in, and whose event counts towards the controller's limits until this is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    /// Whose credentials it has.
+    pub integration: Arc<Integration>,
+    /// Counts it as under way, for a controller whose backlog is limited.
+    pub permit: Option<Permit>,
 }
 
 /// Called on the journal's thread: must be quick.
@@ -44,11 +77,22 @@ impl std::fmt::Debug for OnDurable {
     }
 }
 
-impl Submission {
+impl Parcel {
     /// Answers with a refusal.
     pub fn refuse(self, refusal: Refusal) {
         // The sender may have hung up: then nobody is told.
         let _ = self.reply.send(Err(refusal));
+    }
+}
+
+impl Then {
+    /// Answers with a refusal.
+    pub fn refuse(self, refusal: Refusal) {
+        match self {
+            Self::Validate(parcel) => parcel.refuse(refusal),
+            // As above.
+            Self::Read(reply) => drop(reply.send(Err(refusal))),
+        }
     }
 }
 
@@ -61,6 +105,8 @@ pub enum BodyFault {
     TimedOut,
     /// The connection ended before the body did.
     Incomplete,
+    /// It is not framed as it should be.
+    Malformed,
     /// Compressed, or otherwise encoded.
     Encoded,
 }
@@ -90,6 +136,8 @@ pub enum Refusal {
     Envelope(EnvelopeFault),
     /// Too much waits already.
     Overloaded,
+    /// An actor was torn down with the request: nothing was accepted, or it is not known.
+    Interrupted,
     /// The journal did not take it.
     Journal(JournalError),
 }

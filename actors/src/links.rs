@@ -7,6 +7,9 @@
 //! A *dedup key* is HMAC-SHA3-256 over (event type, processor, parts), cut to 16 bytes, under a key of
 //! its own per controller.
 //!
+//! A *mapped digest* is the same of all mapped fields of an event, under a third key: it tells whether an event that repeats
+//! another says something else.
+//!
 //! Every part goes in with its length before it (8 bytes, big-endian), so that `ab|c` and `a|bc` differ.
 //! Keys are derived as one block of a counter-less KDF with HMAC-SHA3-256 as its PRF (after NIST
 //! SP 800-108): the output has the length of one block, the label and the context are length-prefixed.
@@ -16,7 +19,7 @@ use std::fmt;
 use sha3::{Digest, Sha3_256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::event::{DedupKey, LinkHash};
+use crate::event::{DedupKey, LinkHash, MappedDigest};
 use crate::ids::ControllerId;
 
 /// The block that SHA3-256 absorbs at a time (FIPS 202, table 3): what HMAC pads its key to.
@@ -82,12 +85,42 @@ impl fmt::Debug for MasterKey {
     }
 }
 
+/// The key that seals what the database must not change by itself.
+#[derive(Clone)]
+pub struct SealKey(KeyedParts);
+
+impl SealKey {
+    /// Derives the key, which is the same for all controllers: the parts name them.
+    #[must_use]
+    pub fn derive(master: &MasterKey) -> Self {
+        let mut prf = KeyedParts::new(&master.0);
+        prf.part(b"conduit/kdf/v1");
+        prf.part(b"seal");
+        Self(KeyedParts::new(&prf.finish()))
+    }
+
+    /// Seals parts, each with its length before it. The first says what kind of thing they are.
+    #[must_use]
+    pub fn seal(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut prf = self.0.clone();
+        parts.iter().for_each(|part| prf.part(part));
+        prf.finish()
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealKey(…)")
+    }
+}
+
 /// One controller's keys for links and dedup keys, at one key version.
 #[derive(Clone)]
 pub struct LinkKey {
     version: u32,
     links: KeyedParts,
     dedup: KeyedParts,
+    mapped: KeyedParts,
 }
 
 impl LinkKey {
@@ -98,6 +131,7 @@ impl LinkKey {
             version,
             links: KeyedParts::new(&master.derive("link", controller, version)),
             dedup: KeyedParts::new(&master.derive("dedup", controller, version)),
+            mapped: KeyedParts::new(&master.derive("mapped", controller, version)),
         }
     }
 
@@ -124,6 +158,12 @@ impl LinkKey {
         prf.part(processor.as_bytes());
         DedupKeyBuilder(prf)
     }
+
+    /// Starts a mapped digest.
+    #[must_use]
+    pub fn mapped(&self) -> DedupKeyBuilder {
+        DedupKeyBuilder(self.mapped.clone())
+    }
 }
 
 impl fmt::Debug for LinkKey {
@@ -134,7 +174,7 @@ impl fmt::Debug for LinkKey {
     }
 }
 
-/// Collects the parts of a dedup key, in an order that the caller makes canonical.
+/// Collects the parts of a dedup key or a mapped digest, in an order that the caller makes canonical.
 pub struct DedupKeyBuilder(KeyedParts);
 
 impl DedupKeyBuilder {
@@ -146,10 +186,20 @@ impl DedupKeyBuilder {
     /// The key.
     #[must_use]
     pub fn finish(self) -> DedupKey {
+        DedupKey(self.cut())
+    }
+
+    /// The same, if it was begun as a mapped digest.
+    #[must_use]
+    pub fn finish_digest(self) -> MappedDigest {
+        MappedDigest(self.cut())
+    }
+
+    fn cut(self) -> [u8; 16] {
         let digest = self.0.finish();
-        let mut key = [0; 16];
-        key.copy_from_slice(&digest[..16]);
-        DedupKey(key)
+        let mut cut = [0; 16];
+        cut.copy_from_slice(&digest[..16]);
+        cut
     }
 }
 

@@ -4,6 +4,7 @@
 //! a JSON Pointer into what was sent. What is compiled is what the extractor walks.
 
 mod check;
+mod doubts;
 mod path;
 mod received;
 mod sample;
@@ -14,9 +15,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use check::MappingFault;
+pub use doubts::{doubts, whose};
 pub use path::{Path, PathStep};
 pub use received::{Received, ReceivedField};
-pub use spec::{DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
+pub use spec::{DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, Role};
 
 use crate::event::LegalBasis;
 use crate::ids::EventType;
@@ -45,6 +47,7 @@ pub struct EventMapping {
     legal_basis: Option<LegalBasis>,
     dedup_key: DedupKeyKind,
     dedup_window_seconds: u32,
+    says_more: bool,
 }
 
 /// One field of an event.
@@ -54,6 +57,7 @@ pub(crate) struct FieldMapping {
     pub(crate) field_type: FieldType,
     pub(crate) required: bool,
     pub(crate) category: Option<Arc<Category>>,
+    pub(crate) role: Role,
 }
 
 impl Mapping {
@@ -87,6 +91,12 @@ impl Mapping {
                 Err(faults)
             }
         }
+    }
+
+    /// The taxonomy that it was compiled with; none, if it has no events.
+    #[must_use]
+    pub fn taxonomy(&self) -> Option<&Arc<Taxonomy>> {
+        self.events.values().next().map(|event| &event.taxonomy)
     }
 
     /// What an event type means here.
@@ -125,6 +135,11 @@ impl EventMapping {
     #[must_use]
     pub const fn dedup_key(&self) -> DedupKeyKind {
         self.dedup_key
+    }
+
+    /// Whether it has fields that are no personal data.
+    pub(crate) fn says_more(&self) -> bool {
+        self.says_more
     }
 
     /// For how long after the first, in seconds; 0 is off.

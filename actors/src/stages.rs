@@ -15,15 +15,16 @@ use std::sync::Arc;
 pub use activity_logger_actor::{ActivityLogger, ActivityLoggerActor};
 pub use auth_actor::{Auth, AuthActor, Authenticator};
 pub use pii_extractor_actor::{PiiExtractor, PiiExtractorActor, shown_if_harmless};
+pub(crate) use subject_resolver_actor::duplicate_differs;
 pub use subject_resolver_actor::{Replayed, ResolveJob, ResolverJob, SubjectResolver, SubjectResolverActor};
 pub use validator_actor::{ValidateJob, Validator, ValidatorActor};
 
-use crate::event::{JournaledEvent, LegalBasis, LinkHash, Notice, Outcome};
+use crate::event::{JournaledEvent, LegalBasis, LinkHash, MappedDigest, Notice, Outcome};
 use crate::identity::LinkCandidate;
-use crate::ids::{EventType, Timestamp};
+use crate::ids::{EventType, SubjectId, Timestamp};
 use crate::ports::{
-    Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, RetiredLink, StoreError,
-    Stretch,
+    Ceiling, Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, RetiredLink,
+    StoreError, Stretch,
 };
 
 /// Why a stage could not do its part of a batch, short of a panic. Nothing was written.
@@ -70,11 +71,12 @@ pub enum Finding {
 impl Finding {
     /// The hashes of its identifiers, if it fits.
     pub fn links(&self) -> impl Iterator<Item = LinkHash> + '_ {
-        let links = match self {
-            Self::Fits(fitting) => fitting.links.as_slice(),
-            Self::Rejected(_) | Self::Failed(_) => &[],
+        let fitting = match self {
+            Self::Fits(fitting) => Some(fitting),
+            Self::Rejected(_) | Self::Failed(_) => None,
         };
-        links.iter().flat_map(LinkCandidate::hashes)
+        let links = fitting.into_iter().flat_map(Fitting::all_links);
+        links.flat_map(LinkCandidate::hashes)
     }
 }
 
@@ -85,12 +87,28 @@ pub struct Fitting {
     pub links: Vec<LinkCandidate>,
     /// Links that earlier builds may have made of values that link nothing today.
     pub refused: Vec<RetiredLink>,
+    /// Those of each other person that it names.
+    pub others: Vec<Vec<LinkCandidate>>,
     /// Its claim on the dedup window, if one applies.
     pub claim: Option<Claim>,
+    /// What its mapped fields say; none where its claim says as much, or there is none.
+    pub mapped_digest: Option<MappedDigest>,
     /// The purpose that the mapping declares.
     pub purpose: Option<Arc<str>>,
     /// The legal basis that the mapping declares.
     pub legal_basis: Option<LegalBasis>,
+}
+
+impl Fitting {
+    /// The identifiers of all people that it names.
+    pub fn all_links(&self) -> impl Iterator<Item = &LinkCandidate> + '_ {
+        self.links.iter().chain(self.others.iter().flatten())
+    }
+
+    /// The identifiers of each person that it names, the one whom it concerns first.
+    pub fn people(&self) -> impl Iterator<Item = &[LinkCandidate]> + '_ {
+        std::iter::once(&self.links).chain(&self.others).map(Vec::as_slice)
+    }
 }
 
 /// An event after resolution.
@@ -100,6 +118,8 @@ pub struct ResolvedEvent {
     pub extracted: ExtractedEvent,
     /// What becomes of it.
     pub outcome: Outcome,
+    /// The other people that it names, each once; empty unless it is processed.
+    pub other_subjects: Vec<SubjectId>,
     /// When its subject was resolved; none if it got no further than extraction.
     pub resolved_at: Option<Timestamp>,
 }
@@ -115,6 +135,8 @@ pub struct ResolvedBatch {
     pub links: Vec<NewLink>,
     /// Merges found.
     pub merges: Vec<Merge>,
+    /// What the subjects that grew may hold.
+    pub ceilings: Vec<Ceiling>,
     /// How far the batch takes each controller's stream.
     pub checkpoints: Vec<Checkpoint>,
     /// How far it takes a replay, if it is a batch of one.

@@ -18,9 +18,9 @@ pub use comparison::{
 use judged::{Judged, Side};
 use tally::Tally;
 
-use crate::dry_run::{Resolution, resolution};
-use crate::event::{AcceptedEvent, JournaledEvent};
-use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT, respell};
+use crate::dry_run::{Resolution, resolutions, sighting};
+use crate::event::JournaledEvent;
+use crate::identity::{IdentityGraph, LinkCandidate, WEAK_FAN_OUT, respell};
 use crate::ports::{Integration, KnownLink, PipelineStore, StoreError};
 
 /// A trial under way.
@@ -70,7 +70,7 @@ impl Trial {
         let controller = &self.live.controller;
         let hashes: HashSet<_> = events
             .iter()
-            .flat_map(|event| event.live.links.iter().chain(&event.draft.links))
+            .flat_map(|event| event.live.all_links().chain(event.draft.all_links()))
             .flat_map(LinkCandidate::hashes)
             .collect();
         let hashes: Vec<_> = hashes.into_iter().collect();
@@ -88,12 +88,13 @@ impl Trial {
                 if !side.fits() {
                     continue;
                 }
-                let hashes = side.links.iter().flat_map(LinkCandidate::hashes);
+                let hashes = side.all_links().flat_map(LinkCandidate::hashes);
                 let own = hashes.filter_map(|hash| known.get(&hash)).flatten();
                 let mut own: Vec<_> = own.cloned().collect();
-                respell(&mut own, side.links.iter().map(|link| (link, accepted.triggered_at)));
-                let graph = IdentityGraph::new(controller.id, controller.link_key.version(), &own);
-                let growing = graph.growing(std::iter::once(sighting(accepted, &side.links)));
+                respell(&mut own, side.all_links().map(|link| (link, accepted.triggered_at)));
+                let graph = IdentityGraph::new(controller.id, controller.link_key.version(), &own)
+                    .limited_by(self.live.mapping.taxonomy());
+                let growing = graph.growing(side.people().map(|links| sighting(accepted, links)));
                 asked.extend(growing.iter().copied());
                 open.push((accepted, side, graph, growing));
             }
@@ -108,19 +109,12 @@ impl Trial {
         for (accepted, side, mut graph, growing) in open {
             let own = growing.iter().filter_map(|subject| counts.get(subject)).flatten();
             graph.set_counts(own.cloned().collect());
-            let links = std::mem::take(&mut side.links);
-            let resolved = resolution(&mut graph, sighting(accepted, &links), &mut side.warnings);
+            let (links, others) = (std::mem::take(&mut side.links), std::mem::take(&mut side.others));
+            let (resolved, named) = resolutions(&mut graph, accepted, &links, &others, &mut side.warnings);
             side.resolution = Some(resolved);
+            side.named = named;
         }
         Ok(())
-    }
-}
-
-const fn sighting<'a>(accepted: &AcceptedEvent, links: &'a [LinkCandidate]) -> Sighting<'a> {
-    Sighting {
-        event: accepted.id,
-        triggered_at: accepted.triggered_at,
-        links,
     }
 }
 

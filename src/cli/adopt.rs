@@ -89,10 +89,12 @@ impl Adopt {
         }
         for loss in &losses {
             match loss {
-                Refusal::UnknownControllers { events, .. } => {
+                Refusal::UnknownControllers {
+                    events, controllers, ..
+                } => {
                     let unknown: Vec<ControllerId> = recovered.findings().unknown.keys().copied().collect();
                     store.note_deleted(&unknown, Timestamp::now()).await?;
-                    say_line!("{events} events of {} unknown controllers are given up.", unknown.len());
+                    say_line!("Given up: {events} of {controllers} that the database does not know.");
                 }
                 Refusal::ForeignNode { .. } => {
                     store.close().await;

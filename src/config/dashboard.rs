@@ -12,6 +12,8 @@ pub struct DashboardConfig {
     pub session_seconds: u64,
     pub max_failures: u32,
     pub max_live: usize,
+    pub max_live_per_session: usize,
+    pub max_live_per_controller: usize,
 }
 
 impl DashboardConfig {
@@ -19,6 +21,12 @@ impl DashboardConfig {
         range("dashboard.idle_seconds", self.idle_seconds, 60, 86_400);
         range("dashboard.session_seconds", self.session_seconds, 300, 604_800);
         range("dashboard.max_failures", u64::from(self.max_failures), 1, 100_000);
-        range("dashboard.max_live", self.max_live as u64, 1, 10_000);
+        for (key, most) in [
+            ("dashboard.max_live", self.max_live),
+            ("dashboard.max_live_per_session", self.max_live_per_session),
+            ("dashboard.max_live_per_controller", self.max_live_per_controller),
+        ] {
+            range(key, most as u64, 1, 10_000);
+        }
     }
 }

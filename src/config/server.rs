@@ -1,11 +1,12 @@
 //! `[server]`: where and how HTTP is served.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use super::network::Network;
 use super::range;
 use crate::tls::CertificateFiles;
 
@@ -19,15 +20,32 @@ pub struct ServerConfig {
     pub tls_cert: PathBuf,
     pub tls_key: PathBuf,
     pub tls_handshake_seconds: u64,
+    pub hsts_seconds: u64,
     pub workers: usize,
     pub max_body_bytes: usize,
     pub request_timeout_seconds: u64,
     pub max_in_flight_bytes: usize,
     pub max_connections: usize,
+    pub max_connections_per_address: usize,
     pub keep_alive_seconds: u64,
     pub drain_seconds: u64,
     pub shutdown_seconds: u64,
-    pub trusted_proxies: Vec<IpAddr>,
+    pub trusted_proxies: Vec<Network>,
+    pub forwarded_header: ForwardedHeader,
+}
+
+/// Which header trusted proxies add a client's address to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, or `Forwarded` if that is not there.
+    #[serde(rename = "")]
+    Either,
+    /// `X-Forwarded-For`
+    #[serde(rename = "x-forwarded-for")]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239)
+    #[serde(rename = "forwarded")]
+    Forwarded,
 }
 
 impl ServerConfig {
@@ -79,7 +97,10 @@ impl ServerConfig {
             self.max_body_bytes as u64,
             u64::MAX,
         );
+        check("server.hsts_seconds", self.hsts_seconds, 0, 63_072_000);
         check("server.max_connections", self.max_connections as u64, 1, 1_000_000);
+        let per_address = self.max_connections_per_address as u64;
+        check("server.max_connections_per_address", per_address, 0, 1_000_000);
         check("server.workers", self.workers as u64, 0, 512);
         check("server.drain_seconds", self.drain_seconds, 0, 300);
         check("server.shutdown_seconds", self.shutdown_seconds, 1, 300);

@@ -17,6 +17,7 @@ use super::page::{self, Section, Shell};
 use super::words::{Icon, Number, Time, basis_word, short};
 use crate::http::App;
 use crate::http::activities as api;
+use crate::http::activities::dids;
 use crate::http::paging::Query;
 use crate::http::problem::Problem;
 use crate::http::subjects;
@@ -34,6 +35,8 @@ pub(super) struct Line {
     pub(super) integration: Option<String>,
     pub(super) integration_id: String,
     pub(super) subject: Option<(String, String)>,
+    /// The other people that it names.
+    pub(super) others: Vec<(String, String)>,
     pub(super) purpose: String,
     pub(super) basis: &'static str,
     pub(super) categories: Vec<String>,
@@ -53,6 +56,10 @@ pub(super) fn lines(app: &App, found: Vec<Activity>) -> Vec<Line> {
             integration: names.get(&activity.integration).cloned(),
             integration_id: activity.integration.to_string(),
             subject: did.map(|did| (short(&did), did)),
+            others: dids(&activity.other_subjects)
+                .into_iter()
+                .map(|did| (short(&did), did))
+                .collect(),
             purpose: activity.purpose.as_deref().unwrap_or("no purpose said").to_owned(),
             basis: activity.legal_basis.map_or("", basis_word),
             categories: activity.categories.iter().map(ToString::to_string).collect(),

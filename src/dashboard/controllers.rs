@@ -10,7 +10,8 @@ use super::confirmation::Confirmation;
 use super::credentials;
 use super::fields::Fields;
 use super::filters;
-use super::guard::{Posted, Session};
+use super::forms::PostedByOperator;
+use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time};
 use crate::http::App;
@@ -87,9 +88,12 @@ async fn page_of(
 }
 
 /// `POST /controllers`
-pub(super) async fn create(posted: Posted, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn create(
+    PostedByOperator(posted): PostedByOperator,
+    app: Data<App>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let session = &posted.session;
-    session.principal.operator()?;
     let field = |name| posted.fields.text(name).unwrap_or_default();
     let (name, did, spare) = (field("name"), field("did"), field("spare_did"));
     let wanted = if did.is_empty() { spare } else { did };
@@ -163,12 +167,11 @@ pub(super) async fn get(
 
 /// `POST /controllers/{did}/delete`: asks for the name, since all that it owns goes with it.
 pub(super) async fn delete(
-    posted: Posted,
+    PostedByOperator(posted): PostedByOperator,
     app: Data<App>,
     did: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    posted.session.principal.operator()?;
     let row = controllers::load(&posted.session.principal, &app, &did).await?;
     if let Err(refused) = Confirmation::read(&row.name, &posted.fields) {
         return one(&posted.session, &app, &did, &request, Some(refused)).await;

@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::filters::{self, Phrase};
-use super::guard::{Posted, Session};
+use super::forms::{Posted, PostedByOperator};
+use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
 use crate::http::App;
@@ -257,12 +258,11 @@ pub(super) async fn rotate_secret(
 
 /// `POST /controllers/{did}/token`: the operator's.
 pub(super) async fn rotate_token(
-    posted: Posted,
+    PostedByOperator(posted): PostedByOperator,
     app: Data<App>,
     did: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    posted.session.principal.operator()?;
     let row = controllers::load(&posted.session.principal, &app, &did).await?;
     still(&posted, &row.management_token)?;
     let token = new_token(&app, &row).await?;

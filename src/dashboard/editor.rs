@@ -21,7 +21,8 @@ use super::credentials;
 use super::events::{Offer, controllers};
 use super::fields::Fields;
 use super::filters;
-use super::guard::{Filled, Session};
+use super::forms::Filled;
+use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::sign_in;
 use super::words::{Icon, basis_word, class_word, special_word};
@@ -214,12 +215,11 @@ pub(super) async fn edit(
 
 /// `POST /integrations/new`
 pub(super) async fn post_new(filled: Filled, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let Some(session) = filled.session else {
-        return sign_in::interrupted(&request, &filled.fields);
+    let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
+        return sign_in::interrupted(&request, filled.fields.as_ref());
     };
-    let fields = &filled.fields;
     let did = fields.text("did").unwrap_or_default().to_owned();
-    let mut editor = Place::new(&session, &request, &did).filled(&app, fields).await?;
+    let mut editor = Place::new(session, &request, &did).filled(&app, fields).await?;
     if !filled.is_meant {
         return editor.unsaved();
     }
@@ -239,7 +239,7 @@ pub(super) async fn post_new(filled: Filled, app: Data<App>, request: HttpReques
         Err(problem) => Err(problem),
     };
     match made {
-        Ok((did, (row, key))) => credentials::onboarded(&app, &request, &session, &did, &row, &key),
+        Ok((did, (row, key))) => credentials::onboarded(&app, &request, session, &did, &row, &key),
         Err(problem) => {
             editor.refused(&problem);
             page::render(&editor)
@@ -264,12 +264,11 @@ pub(super) async fn post_edit(
     id: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let Some(session) = filled.session else {
-        return sign_in::interrupted(&request, &filled.fields);
+    let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
+        return sign_in::interrupted(&request, filled.fields.as_ref());
     };
-    let fields = &filled.fields;
     let (did, row) = integrations::load(&session.principal, &app, &id).await?;
-    let place = Place::of(&session, &request, did.as_str(), row.clone());
+    let place = Place::of(session, &request, did.as_str(), row.clone());
     let mut editor = place.filled(&app, fields).await?;
     if !filled.is_meant {
         return editor.unsaved();

@@ -12,7 +12,8 @@ use conduit_actors::mapping::{FieldSpec, IntegrationSpec, Path};
 
 use super::fields::Fields;
 use super::filters;
-use super::guard::{Posted, Session};
+use super::forms::Posted;
+use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
 use crate::http::App;
@@ -61,6 +62,8 @@ struct Page {
     /// What is said where there is no category.
     no_category: &'static str,
     subject: Option<String>,
+    /// The other people that it names: short, and whole.
+    others: Vec<(String, String)>,
     triggered: Time,
     received: Time,
     can_edit: bool,
@@ -111,6 +114,11 @@ pub(super) async fn get(
         warnings: event.warnings.iter().map(reason).collect(),
         chips: event.categories.iter().map(chip).collect(),
         subject: event.subject.as_deref().map(short),
+        others: event
+            .other_subjects
+            .iter()
+            .map(|did| (short(did), did.clone()))
+            .collect(),
         triggered: Time(event.triggered_at),
         received: Time(event.received_at),
         can_edit: integration.is_some(),

@@ -7,15 +7,12 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse};
 use conduit_actors::ids::Timestamp;
-use futures_util::future::LocalBoxFuture;
-use subtle::ConstantTimeEq as _;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
-use super::fields::Fields;
 use super::live;
 use super::page;
 use super::session::{Sessions, Ticket};
@@ -89,12 +86,25 @@ pub(super) fn session(request: &HttpRequest) -> Option<Session> {
     let app = request.app_data::<Data<App>>()?;
     let headers = request.headers();
     let secure = cookie(headers, SECURE_COOKIE);
-    let ticket = app
-        .dashboard
-        .sessions
-        .open(secure.or_else(|| cookie(headers, COOKIE))?, Timestamp::now())?;
+    // Over TLS a cookie without the prefix may be one that somebody else has set, in clear or from another name below ours
+    // (RFC 6265bis, 4.1.3).
+    let value = match secure {
+        None if is_surely_tls(request, app) => return None,
+        None => cookie(headers, COOKIE)?,
+        Some(value) => value,
+    };
+    let ticket = app.dashboard.sessions.open(value, Timestamp::now())?;
     let principal = Sessions::principal(app, &ticket)?;
     Some(Session::new(app, principal, ticket, secure.is_some()))
+}
+
+/// Whether the browser has the cookie of a session of ours, over or not.
+pub(super) fn had_session(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    let sealed = cookie(headers, SECURE_COOKIE).or_else(|| cookie(headers, COOKIE));
+    let app = request.app_data::<Data<App>>();
+    app.zip(sealed)
+        .is_some_and(|(app, sealed)| app.dashboard.sessions.is_ours(sealed))
 }
 
 /// The code of the one refusal that leads to the sign-in page.
@@ -109,11 +119,16 @@ impl FromRequest for Session {
     }
 }
 
+/// Whether a refusal leads to the sign-in page.
+pub(super) fn is_sign_in_first(problem: &Problem) -> bool {
+    problem.code() == SIGN_IN_FIRST
+}
+
 fn sign_in_first() -> Problem {
     Problem::unauthorized(SIGN_IN_FIRST, "sign in first")
 }
 
-fn signed_in(request: &HttpRequest) -> Result<Session, Problem> {
+pub(super) fn signed_in(request: &HttpRequest) -> Result<Session, Problem> {
     use conduit_actors::ports::Directory as _;
     let session = session(request).ok_or_else(sign_in_first)?;
     let is_reliable = |app: &Data<App>| app.directory.is_reliable();
@@ -124,107 +139,8 @@ fn signed_in(request: &HttpRequest) -> Result<Session, Problem> {
     Ok(session)
 }
 
-/// A form that was sent by one of our own pages.
-pub(super) struct Sent {
-    pub(super) fields: Fields,
-    /// Whether the browser speaks TLS.
-    pub(super) is_secure: bool,
-}
-
-impl FromRequest for Sent {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let origin = own_origin(request);
-        let body = Bytes::from_request(request, payload);
-        Box::pin(async move {
-            let is_secure = origin?;
-            let malformed = |_| Problem::bad_request("request_invalid", "the form is malformed, or too long");
-            Ok(Self {
-                fields: Fields::read(&body.await.map_err(malformed)?),
-                is_secure,
-            })
-        })
-    }
-}
-
-impl Session {
-    /// Whether a form was sent by a page of this session.
-    fn is_of(&self, fields: &Fields) -> bool {
-        let token = fields.get("csrf").unwrap_or_default();
-        token.as_bytes().ct_eq(self.form_token.as_bytes()).into()
-    }
-}
-
-/// A form that takes long to fill in. It comes through without a session, or with the token of another one, so that it is
-/// shown again and not lost; it changes nothing then.
-pub(super) struct Filled {
-    /// None: it has ended.
-    pub(super) session: Option<Session>,
-    /// Whether it may change something.
-    pub(super) is_meant: bool,
-    pub(super) fields: Fields,
-}
-
-impl FromRequest for Filled {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let session = signed_in(request);
-        let sent = Sent::from_request(request, payload);
-        Box::pin(async move {
-            let Sent { fields, .. } = sent.await?;
-            let session = match session {
-                Ok(session) => Some(session),
-                Err(problem) if problem.code() == SIGN_IN_FIRST => None,
-                Err(problem) => return Err(problem),
-            };
-            Ok(Self {
-                is_meant: session.as_ref().is_some_and(|session| session.is_of(&fields)),
-                session,
-                fields,
-            })
-        })
-    }
-}
-
-/// A form that was sent by a page of this session: what every change needs.
-pub(super) struct Posted {
-    pub(super) session: Session,
-    pub(super) fields: Fields,
-}
-
-impl FromRequest for Posted {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let filled = Filled::from_request(request, payload);
-        Box::pin(async move {
-            let Filled {
-                session,
-                is_meant,
-                fields,
-            } = filled.await?;
-            let session = session.ok_or_else(sign_in_first)?;
-            if !is_meant {
-                let detail = "the form is not of this session: go back, load the page again, then send it";
-                return Err(Problem::new(
-                    StatusCode::FORBIDDEN,
-                    "form_outdated",
-                    "Load the page again",
-                    detail,
-                ));
-            }
-            Ok(Self { session, fields })
-        })
-    }
-}
-
 /// Refuses what a page of another site sends; whether the browser speaks TLS.
-fn own_origin(request: &HttpRequest) -> Result<bool, Problem> {
+pub(super) fn own_origin(request: &HttpRequest) -> Result<bool, Problem> {
     let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let foreign = || {
         let detail = "this form was sent from another site: open the dashboard itself, and send it from there";
@@ -233,17 +149,38 @@ fn own_origin(request: &HttpRequest) -> Result<bool, Problem> {
     let origin = text(header::ORIGIN)
         .and_then(|origin| Url::parse(origin).ok())
         .ok_or_else(foreign)?;
-    let authority = &origin[url::Position::BeforeHost..url::Position::AfterPort];
-    let own = text(header::HOST).is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    let Some(app) = request.app_data::<Data<App>>() else {
+        return Err(foreign());
+    };
+    // In clear, a proxy in front may have TLS; but what comes by TLS does not come from a page that came in clear.
+    let is_scheme = origin.scheme() == "https" || origin.scheme() == "http" && !is_surely_tls(request, app);
+    let own = is_scheme && text(header::HOST).is_some_and(|host| is_same_authority(host, &origin));
     // Behind a proxy that gives itself as the host, it is the address that is handed out.
-    let public = request
-        .app_data::<Data<App>>()
-        .is_some_and(|app| Url::parse(&app.public_url).is_ok_and(|public| public.origin() == origin.origin()));
+    let public = Url::parse(&app.public_url).is_ok_and(|public| public.origin() == origin.origin());
     if own || public {
         Ok(origin.scheme() == "https")
     } else {
         Err(foreign())
     }
+}
+
+/// Returns whether a host, with or without a port, is an origin's.
+fn is_same_authority(host: &str, origin: &Url) -> bool {
+    let named = Url::parse(&format!("{}://{host}", origin.scheme()));
+    named.is_ok_and(|named| named.origin() == origin.origin())
+}
+
+/// Returns whether the browser speaks TLS for sure: to us, or to the proxy in front, as `server.public_url` says of this host.
+/// By other names, a proxy may have TLS or not.
+fn is_surely_tls(request: &HttpRequest, app: &App) -> bool {
+    if app.config.server.scheme() == "https" {
+        return true;
+    }
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let public = Url::parse(&app.public_url)
+        .ok()
+        .filter(|public| public.scheme() == "https");
+    public.is_some_and(|public| host.is_some_and(|host| is_same_authority(host, &public)))
 }
 
 /// Around every page: errors become pages, a session that goes on is renewed, and headers are set.

@@ -4,13 +4,15 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::LegalBasis;
+use conduit_actors::mapping::{Role, doubts};
 
 use super::confirmation::Confirmation;
 use super::credentials;
 use super::editor::draft::kind_word;
 use super::fields::Fields;
 use super::filters;
-use super::guard::{Posted, Session};
+use super::forms::Posted;
+use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Time, basis_word};
 use crate::http::App;
@@ -24,6 +26,7 @@ struct FieldLine {
     kind: &'static str,
     required: bool,
     pii: Option<String>,
+    is_other: bool,
     label: String,
 }
 
@@ -49,6 +52,7 @@ struct Integration {
     created: Time,
     updated: Time,
     was_saved: bool,
+    doubts: Vec<String>,
     confirmation: Confirmation,
 }
 
@@ -78,6 +82,7 @@ async fn page_of(
                     .and_then(|key| taxonomy.get(key))
                     .map_or_else(String::new, |category| category.label.clone()),
                 pii: field.pii.clone(),
+                is_other: field.role == Some(Role::Other),
             })
             .collect(),
     });
@@ -92,6 +97,10 @@ async fn page_of(
         created: Time(row.created_at),
         updated: Time(row.updated_at),
         was_saved: Fields::read(request.query_string().as_bytes()).get("said") == Some("saved"),
+        doubts: doubts(&row.spec, taxonomy)
+            .into_iter()
+            .map(|doubt| doubt.message)
+            .collect(),
         did_segment: segment(did.as_str()),
         did: did.to_string(),
         confirmation: refused.unwrap_or_else(|| Confirmation::of(&row.spec.name)),
@@ -120,6 +129,6 @@ pub(super) async fn delete(
     if let Err(refused) = Confirmation::read(&row.spec.name, &posted.fields) {
         return page_of(&posted.session, &app, &id, &request, Some(refused)).await;
     }
-    integrations::remove(&app, &did, &row).await?;
+    integrations::remove(&app, &did, &row, None).await?;
     Ok(page::redirect("/integrations?said=deleted"))
 }

@@ -1,9 +1,9 @@
 //! What keeps a page up to date: server-sent events (HTML Living Standard, 9.2) that say no more than that something has
 //! changed. The page is then read again, so that there is one way in which things are shown.
 
+pub(super) mod places;
+
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -13,6 +13,7 @@ use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::ports::Journal as _;
 use futures_util::stream;
 
+use self::places::{Place, Taken};
 use super::fields::Fields;
 use super::guard::Session;
 use super::session::Sessions;
@@ -30,22 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Looks without news after which there is news all the same: charts move on, notices run out, and no proxy takes the
 /// connection for dead.
 const QUIET_LOOKS: u32 = 15;
-
-/// A place among the pages that are kept up to date, given back when it is dropped.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(places: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let place = Self(Arc::clone(places));
-        (places.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 /// What is looked at.
 #[derive(PartialEq, Eq)]
@@ -81,8 +66,16 @@ struct Watch {
 pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
     let controller = session.principal.some(&app, fields.text("did"))?.map(|(_, id)| id);
-    let place = Place::take(&app.dashboard.live, app.config.dashboard.max_live).ok_or_else(|| {
-        let detail = "as many pages are kept up to date as dashboard.max_live allows: load the page again to see news";
+    let place = app.dashboard.live.take(session.ticket.id(), &session.principal);
+    let place = place.map_err(|taken| {
+        let (whose, setting) = match taken {
+            Taken::All => ("pages", "max_live"),
+            Taken::BySession => ("pages of this session", "max_live_per_session"),
+            Taken::ByController => ("pages of this controller", "max_live_per_controller"),
+        };
+        let detail = format!(
+            "as many {whose} are kept up to date as dashboard.{setting} allows: close one, or load this page again to see news"
+        );
         Problem::unavailable("live_full", detail)
     })?;
     let watch = Watch {

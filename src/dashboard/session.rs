@@ -3,10 +3,10 @@
 //! A cookie holds who signed in, the hash of the token they used, and when; sealed with AES-256-GCM (NIST SP 800-38D) under
 //! a key that is derived from the master key. So every node takes every node's sessions, a restart ends none, and there
 //! is nothing in memory to fill. A session is good while its token is: one that was replaced, or whose controller is gone,
-//! is found nowhere. What signs out is remembered here until it would have ended anyway; another node takes a copy that
-//! somebody kept of the cookie until the session is idle for too long.
+//! is found nowhere. What signs out is remembered here, and in a file of the data directory (`signed-out`), until it would
+//! have ended anyway; another node takes a copy that somebody kept of the cookie until the session is idle for too long.
 
-use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
+use super::ended::Ended;
 use crate::config::DashboardConfig;
 use crate::http::App;
 use crate::http::guard::Principal;
@@ -29,8 +30,6 @@ use crate::http::guard::Principal;
 const NONCE_BYTES: usize = 12;
 /// Sealed cookies are shorter than this: a longer one is not ours.
 const MAX_COOKIE_BYTES: usize = 2_048;
-/// Sessions that signed out, at most.
-const MAX_ENDED: usize = 100_000;
 /// A cookie is sealed anew when it was not for this long: well before the shortest time after which a session is idle.
 const RENEWED_AFTER_MILLIS: i64 = 15_000;
 
@@ -56,12 +55,19 @@ pub(super) struct Sessions {
     forms: hmac::Key,
     idle_millis: i64,
     longest_millis: i64,
-    /// With the time at which each would have ended anyway.
-    ended: Mutex<HashMap<u128, i64>>,
+    ended: Mutex<Ended>,
+}
+
+impl Ticket {
+    /// The session's id, which stays while its cookie is sealed anew.
+    pub(super) const fn id(&self) -> u128 {
+        self.id
+    }
 }
 
 impl Sessions {
-    pub(super) fn new(config: &DashboardConfig, master: &MasterKey) -> Self {
+    /// `file`: where it is kept which sessions have ended early.
+    pub(super) fn new(config: &DashboardConfig, master: &MasterKey, file: PathBuf) -> Self {
         let nobody = ControllerId::from_uuid(Uuid::nil());
         let key = |label: &str| master.derive(label, nobody, 1);
         let millis = |seconds| i64::try_from(Duration::from_secs(seconds).as_millis()).unwrap_or(i64::MAX);
@@ -72,7 +78,7 @@ impl Sessions {
             forms: hmac::Key::new(hmac::HMAC_SHA256, &key("session-form")),
             idle_millis: millis(config.idle_seconds),
             longest_millis: millis(config.session_seconds),
-            ended: Mutex::default(),
+            ended: Mutex::new(Ended::open(file, Timestamp::now())),
         }
     }
 
@@ -104,6 +110,15 @@ impl Sessions {
     /// The session that a cookie holds, if it is one of ours and has not ended. Whether its token is still good is
     /// [`Sessions::principal`]'s to say.
     pub(super) fn open(&self, cookie: &str, now: Timestamp) -> Option<Ticket> {
+        self.unseal(cookie).filter(|ticket| self.is_open(ticket, now))
+    }
+
+    /// Whether a cookie is one of ours, whether its session goes on or not.
+    pub(super) fn is_ours(&self, cookie: &str) -> bool {
+        self.unseal(cookie).is_some()
+    }
+
+    fn unseal(&self, cookie: &str) -> Option<Ticket> {
         if cookie.len() > MAX_COOKIE_BYTES {
             return None;
         }
@@ -114,8 +129,7 @@ impl Sessions {
         let opened = key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::empty(), &mut sealed)
             .ok()?;
-        let ticket: Ticket = serde_json::from_slice(opened).ok()?;
-        self.is_open(&ticket, now).then_some(ticket)
+        serde_json::from_slice(opened).ok()
     }
 
     /// Whether a session goes on.
@@ -123,7 +137,7 @@ impl Sessions {
         let now = now.as_millis();
         now < ticket.seen.saturating_add(self.idle_millis)
             && now < ticket.began.saturating_add(self.longest_millis)
-            && !self.ended.lock().contains_key(&ticket.id)
+            && !self.ended.lock().has(ticket.id)
     }
 
     /// Whether the cookie is worth sealing anew; if so, what to seal.
@@ -134,16 +148,8 @@ impl Sessions {
 
     /// Ends a session before its time.
     pub(super) fn end(&self, ticket: &Ticket, now: Timestamp) {
-        let mut ended = self.ended.lock();
-        if ended.len() >= MAX_ENDED {
-            ended.retain(|_, until| *until > now.as_millis());
-        }
-        if ended.len() >= MAX_ENDED
-            && let Some(oldest) = ended.iter().min_by_key(|(_, until)| **until).map(|(id, _)| *id)
-        {
-            ended.remove(&oldest);
-        }
-        ended.insert(ticket.id, ticket.began.saturating_add(self.longest_millis));
+        let until = ticket.began.saturating_add(self.longest_millis);
+        self.ended.lock().add(ticket.id, until, now);
     }
 
     /// Who a session is, if its token is still theirs.
@@ -186,8 +192,11 @@ mod tests {
             session_seconds: 300,
             max_failures: 1,
             max_live: 1,
+            max_live_per_session: 1,
+            max_live_per_controller: 1,
         };
-        Sessions::new(&config, &MasterKey::new([7; 32]))
+        let dir = tempfile::tempdir().unwrap();
+        Sessions::new(&config, &MasterKey::new([7; 32]), dir.path().join("signed-out"))
     }
 
     fn ticket(at: i64) -> Ticket {
@@ -208,6 +217,7 @@ mod tests {
         assert!(!cookie.contains("shop"));
         assert_eq!(sessions.open(&cookie, after(59)).unwrap().id, ticket.id);
         assert!(sessions.open(&cookie, after(60)).is_none());
+        assert!(sessions.is_ours(&cookie), "whatever has become of it");
 
         let mut kept = ticket.clone();
         for second in (0..300).step_by(50) {
@@ -229,7 +239,7 @@ mod tests {
         other[20] = if other[20] == b'A' { b'B' } else { b'A' };
         assert!(ours.open(&String::from_utf8(other).unwrap(), after(1)).is_none());
         for bad in ["", "AAAA", "!", &"A".repeat(5000)] {
-            assert!(ours.open(bad, after(1)).is_none());
+            assert!(ours.open(bad, after(1)).is_none() && !ours.is_ours(bad));
         }
         let config = DashboardConfig {
             enabled: true,
@@ -237,8 +247,11 @@ mod tests {
             session_seconds: 300,
             max_failures: 1,
             max_live: 1,
+            max_live_per_session: 1,
+            max_live_per_controller: 1,
         };
-        let theirs = Sessions::new(&config, &MasterKey::new([8; 32]));
+        let dir = tempfile::tempdir().unwrap();
+        let theirs = Sessions::new(&config, &MasterKey::new([8; 32]), dir.path().join("signed-out"));
         assert!(theirs.open(&cookie, after(1)).is_none());
         assert_ne!(ours.form_token(&ticket(0)), ours.form_token(&ticket(0)));
     }

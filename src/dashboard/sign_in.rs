@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use actix_web::http::header;
-use actix_web::web::Data;
+use actix_web::web::{Data, block};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::ids::Timestamp;
@@ -15,7 +15,8 @@ use conduit_actors::personal::Secret;
 use super::editor;
 use super::fields::Fields;
 use super::filters;
-use super::guard::{self, Posted, Sent, Session, is_own_path};
+use super::forms::{Posted, Sent};
+use super::guard::{self, Session, is_own_path};
 use super::page::{self, Shell, redirect};
 use super::session::Sessions;
 use super::words::Icon;
@@ -57,9 +58,9 @@ fn keep(fields: &Fields) -> Option<Vec<(String, String)>> {
     })
 }
 
-/// The sign-in page for a form whose session has ended.
-pub(super) fn interrupted(request: &HttpRequest, fields: &Fields) -> Result<HttpResponse, Problem> {
-    let kept = keep(fields);
+/// The sign-in page for a form whose session has ended; none: it was too long to be read.
+pub(super) fn interrupted(request: &HttpRequest, fields: Option<&Fields>) -> Result<HttpResponse, Problem> {
+    let kept = fields.and_then(keep);
     let page = SignIn {
         shell: Shell::bare(request, "Sign in"),
         next: request.path().to_owned(),
@@ -119,8 +120,9 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
         };
         page::render_as(HttpResponse::build(status.status()), &page)
     };
-    // Before the token is looked at: those who guess learn nothing more.
-    if let Some(seconds) = app.dashboard.failures.refused(address, now) {
+    // Before the token is looked at: those who guess learn nothing more. Each try counts until it is known to be right, or
+    // tries at the same time would be more than may be.
+    if let Err(seconds) = app.dashboard.failures.count(address, now) {
         let fault = format!(
             "Too many failed attempts from your address. Try again in {} minutes.",
             seconds.div_ceil(60)
@@ -128,8 +130,11 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
         return refuse(HttpResponse::TooManyRequests().finish(), fault);
     }
     let token = Secret::new(sent.fields.get("token").unwrap_or_default().trim().to_owned());
-    let Some(principal) = Principal::of_token(&app, &token)? else {
-        let _ = app.dashboard.failures.count(address, now);
+    let known = Principal::of_token(&app, &token);
+    if !matches!(known, Ok(None)) {
+        app.dashboard.failures.forgive(address);
+    }
+    let Some(principal) = known? else {
         tracing::info!(client = %address, "dashboard: failed sign-in");
         let fault = "This token is not known. Use the operator's token, or the management token of a controller.";
         return refuse(HttpResponse::Unauthorized().finish(), fault.to_owned());
@@ -165,7 +170,12 @@ fn set_cookie(response: &mut HttpResponse, cookie: &str) {
 
 /// `POST /sign-out`
 pub(super) async fn sign_out(posted: Posted, app: Data<App>) -> HttpResponse {
-    app.dashboard.sessions.end(&posted.session.ticket, Timestamp::now());
+    let (ending, ticket) = (app.clone(), posted.session.ticket.clone());
+    // It is written to the disk.
+    let ended = block(move || ending.dashboard.sessions.end(&ticket, Timestamp::now())).await;
+    if ended.is_err() {
+        tracing::error!("dashboard: a sign-out was interrupted");
+    }
     tracing::info!(who = who(&posted.session.principal), "dashboard: signed out");
     let mut response = redirect("/sign-in");
     set_cookie(&mut response, &posted.session.gone());

@@ -69,13 +69,17 @@ impl Summaries {
         let now: Arc<[_]> = now.into();
         if let Some(before) = self.of.insert(controller, Arc::clone(&now)) {
             let gone = before.iter().filter(|old| !now.iter().any(|new| new.id == old.id));
-            gone.for_each(|old| drop(self.by_id.remove(&old.id)));
+            for old in gone {
+                self.by_id.remove(&old.id);
+            }
         }
     }
 
     pub(super) fn forget(&self, controller: ControllerId) {
         if let Some((_, gone)) = self.of.remove(&controller) {
-            gone.iter().for_each(|old| drop(self.by_id.remove(&old.id)));
+            for old in gone.iter() {
+                self.by_id.remove(&old.id);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::event::{Activity, LegalBasis};
 use conduit_actors::ids::{
-    ActivityId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectDid, Timestamp,
+    ActivityId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -34,6 +34,8 @@ pub(crate) struct Shown {
     event_id: EventId,
     /// The data subject that it concerns, pseudonymous; null if the event identified nobody.
     subject: Option<String>,
+    /// The other data subjects that the event names, pseudonymous.
+    other_subjects: Vec<String>,
     /// The integration that the event came by.
     integration_id: IntegrationId,
     /// The processor that the event came from.
@@ -63,6 +65,7 @@ impl From<Activity> for Shown {
             sequence: activity.sequence,
             event_id: activity.event,
             subject: activity.subject.map(|subject| subject.did().to_string()),
+            other_subjects: dids(&activity.other_subjects),
             integration_id: activity.integration,
             data_processor_id: activity.processor,
             event: activity.event_type,
@@ -75,6 +78,11 @@ impl From<Activity> for Shown {
             previous_hash: activity.previous_hash.to_string(),
         }
     }
+}
+
+/// As they are shown.
+pub(crate) fn dids(subjects: &[SubjectId]) -> Vec<String> {
+    subjects.iter().map(|subject| subject.did().to_string()).collect()
 }
 
 impl Row for Shown {
@@ -94,6 +102,7 @@ impl Row for Shown {
         "loggedAt",
         "hash",
         "previousHash",
+        "otherSubjects",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -112,6 +121,7 @@ impl Row for Shown {
             self.logged_at.to_string(),
             self.hash.clone(),
             self.previous_hash.clone(),
+            self.other_subjects.join(" "),
         ]
     }
 }

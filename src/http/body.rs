@@ -1,54 +1,118 @@
-//! The body of a management call, which has to come in time.
+//! The body of a management call, which has to come in time, and within the budget of all bodies.
 
 use std::ops::Deref;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::web::{Bytes, Data};
-use actix_web::{Error, FromRequest, HttpRequest};
-use futures_util::FutureExt as _;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use conduit_actors::ingest::BodyFault;
 use futures_util::future::LocalBoxFuture;
 
+use super::bodies::{Held, Incoming, Owner, Unread};
+use super::failures;
+use super::guard::Principal;
 use super::problem::Problem;
 use super::state::App;
 
-/// A body that has come as a whole, within `server.request_timeout_seconds`. Who calls is checked first, if the handler
-/// asks for that before it asks for this.
-pub(crate) struct Body(Bytes);
+/// Longest body of most calls.
+const SHORT: usize = 64 << 10;
+/// Longest body of a call that takes a mapping.
+pub(crate) const LONG: usize = 4 << 20;
+/// How often a byte of these bodies counts: what is read from it is kept beside it until the call is answered.
+pub(crate) const WEIGHT: usize = 4;
 
-impl Body {
-    pub(super) fn into_bytes(self) -> Bytes {
-        self.0
+/// A body that has come as a whole, within `server.request_timeout_seconds`. The caller is checked first, if the handler
+/// asks for that before it asks for this. It counts in the budget of all bodies until it is dropped.
+pub(crate) struct Body<const MOST: usize = SHORT> {
+    bytes: Bytes,
+    _held: Held,
+}
+
+/// One that may have a mapping in it.
+pub(crate) type LongBody = Body<LONG>;
+
+impl<const MOST: usize> Body<MOST> {
+    /// The bytes, which count in the budget as long as this body does.
+    pub(super) fn bytes(&self) -> Bytes {
+        self.bytes.clone()
     }
 }
 
-impl Deref for Body {
+impl<const MOST: usize> Deref for Body<MOST> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
-impl FromRequest for Body {
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+impl<const MOST: usize> FromRequest for Body<MOST> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let app = request.app_data::<Data<App>>();
-        let patience = app.map(|app| Duration::from_secs(app.config.server.request_timeout_seconds));
-        let read = Bytes::from_request(request, payload);
+        let owner = match request.extensions().get::<Principal>() {
+            Some(principal) => Ok(principal.owner()),
+            None => Err(Problem::internal()),
+        };
+        let read = read(request, payload, MOST, WEIGHT);
         Box::pin(async move {
-            let mut read = std::pin::pin!(read);
-            // Most bodies come with their heads: a timer is for those that do not.
-            if let Some(done) = read.as_mut().now_or_never() {
-                return done.map(Self);
-            }
-            let timed = tokio::time::timeout(patience.unwrap_or_default(), read);
-            timed
-                .await
-                .unwrap_or_else(|_| Err(Problem::too_slow().into()))
-                .map(Self)
+            let (bytes, held) = read(owner?).await?;
+            Ok(Self { bytes, _held: held })
         })
     }
+}
+
+/// Prepares to read a body of up to `most` bytes, each of which counts `weight` times. Nothing is read before the
+/// returned function is called with whom it is for.
+pub(crate) fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    most: usize,
+    weight: usize,
+) -> impl FnOnce(Owner) -> LocalBoxFuture<'static, Result<(Bytes, Held), Problem>> + 'static {
+    let app = request.app_data::<Data<App>>().cloned();
+    let announced = content_length(request);
+    let payload = payload.take();
+    move |owner| {
+        Box::pin(async move {
+            let app = app.ok_or_else(Problem::internal)?;
+            if announced.is_some_and(|length| length > most as u64) {
+                return Err(Problem::too_large(most));
+            }
+            let patience = Duration::from_secs(app.config.server.request_timeout_seconds);
+            let mut incoming = Incoming::new(&app.bodies, payload, most, weight);
+            let done = match incoming.read_at_once() {
+                Some(done) => done,
+                None => incoming.read_on(owner, patience).await,
+            };
+            done.map_err(|unread| match unread {
+                Unread::Fault(BodyFault::TooLarge) => Problem::too_large(most),
+                Unread::Fault(BodyFault::TimedOut) => Problem::too_slow(),
+                Unread::Fault(BodyFault::Incomplete | BodyFault::Malformed | BodyFault::Encoded) => {
+                    Problem::bad_request(
+                        "request_invalid",
+                        "the body is not as its head says, or ended before it was complete",
+                    )
+                }
+                Unread::NoRoom => Problem::unavailable("overloaded", NO_ROOM),
+            })?;
+            Ok(incoming.into_parts())
+        })
+    }
+}
+
+/// What is said when the budget has no room.
+pub(super) const NO_ROOM: &str = "too many requests are under way: send it again later";
+
+/// How long the body is going to be, if the request says so.
+pub(super) fn content_length(request: &HttpRequest) -> Option<u64> {
+    let value = request.headers().get(actix_web::http::header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
+}
+
+/// Whose body it is that nobody has signed in for.
+pub(crate) fn stranger(app: &App, request: &HttpRequest) -> Owner {
+    Owner::Stranger(failures::network(app.client_address(request)))
 }

@@ -1,5 +1,6 @@
 //! Controllers: the tenants.
 
+use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
@@ -8,10 +9,12 @@ use conduit_actors::ports::{Credential, Directory as _};
 use conduit_actors::whole;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use url::form_urlencoded::byte_serialize;
 
 use super::body::Body;
+use super::conditional::{expect_tag, tag_of_content};
 use super::cursor::Cursors;
-use super::guard::Principal;
+use super::guard::{Operator, Principal};
 use super::paging::{self, Items, Query};
 use super::problem::Problem;
 use super::state::App;
@@ -160,11 +163,14 @@ fn checked_name(name: &str) -> Result<&str, Problem> {
 }
 
 /// `POST /api/v1/controllers`
-pub(crate) async fn create(principal: Principal, app: Data<App>, body: Body) -> Result<HttpResponse, Problem> {
-    principal.operator()?;
+pub(crate) async fn create(_: Operator, app: Data<App>, body: Body) -> Result<HttpResponse, Problem> {
     let new: NewController = paging::json(&body)?;
     let made = make(&app, &new.name, new.did).await?;
-    Ok(HttpResponse::Created().json(CreatedController {
+    let location = format!("/api/v1/controllers/{}", in_path(&made.row.did));
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, location));
+    response.insert_header((ETAG, tag(&shown(&made.row))));
+    Ok(response.json(CreatedController {
         controller: shown(&made.row),
         webhook_secret: shown_once(&made.webhook_secret),
         management_token: shown_once(&made.management_token),
@@ -259,29 +265,55 @@ pub(crate) async fn load(principal: &Principal, app: &App, did: &str) -> Result<
 
 /// `GET /api/v1/controllers/{did}`
 pub(crate) async fn get(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(shown(&load(&principal, &app, &did).await?)))
+    Ok(answer(&load(&principal, &app, &did).await?))
+}
+
+fn answer(row: &ControllerRow) -> HttpResponse {
+    let shown = shown(row);
+    HttpResponse::Ok().insert_header((ETAG, tag(&shown))).json(shown)
+}
+
+/// Returns the ETag of a controller, which has no version: a hash of what is shown of it.
+fn tag(shown: &Controller) -> String {
+    tag_of_content(&serde_json::to_vec(shown).unwrap_or_default())
+}
+
+/// Returns a DID as a segment of a path. Colons need no escape there.
+fn in_path(did: &ControllerDid) -> String {
+    let encoded: String = byte_serialize(did.as_str().as_bytes()).collect();
+    encoded.replace("%3A", ":")
 }
 
 /// `PUT /api/v1/controllers/{did}`: gives it another name, which is all that can be changed.
 pub(crate) async fn rename(
-    principal: Principal,
+    _: Operator,
     app: Data<App>,
+    request: HttpRequest,
     did: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    principal.operator()?;
-    let mut row = load(&principal, &app, &did).await?;
+    let mut row = load(&Principal::Operator, &app, &did).await?;
     let sent: Rename = paging::json(&body)?;
-    row.name = checked_name(&sent.name)?.to_owned();
-    app.store.rename_controller(row.id, &row.name).await?;
+    let name = checked_name(&sent.name)?.to_owned();
+    let is_expected = expect_tag(&request, &tag(&shown(&row)))?;
+    let before = is_expected.then_some(row.name.as_str());
+    app.store.rename_controller(row.id, before, &name).await?;
+    row.name = name;
     tracing::info!(did = row.did.as_str(), "controller renamed");
-    Ok(HttpResponse::Ok().json(shown(&row)))
+    Ok(answer(&row))
 }
 
 /// `DELETE /api/v1/controllers/{did}`: with all that it owns.
-pub(crate) async fn delete(principal: Principal, app: Data<App>, did: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn delete(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    did: Path<String>,
+) -> Result<HttpResponse, Problem> {
     principal.operator()?;
-    remove(&app, &load(&principal, &app, &did).await?).await?;
+    let row = load(&principal, &app, &did).await?;
+    expect_tag(&request, &tag(&shown(&row)))?;
+    remove(&app, &row).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -19,7 +19,7 @@ use conduit_actors::taxonomy::Class;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::body::Body;
+use super::body::LongBody;
 use super::draft::Draft;
 use super::guard::Principal;
 use super::integrations::load_named;
@@ -48,6 +48,8 @@ pub(crate) struct Shown {
     duplicate_of: Option<EventId>,
     /// Whom it would concern; null if it would not come so far.
     subject: Option<Resolution>,
+    /// The other people that it would name.
+    other_subjects: Vec<Resolution>,
     /// The names in the event, with those of the mapping that are near.
     received: Received,
 }
@@ -113,7 +115,7 @@ pub(crate) async fn test(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did", "draft"])?;
     let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
@@ -122,7 +124,7 @@ pub(crate) async fn test(
         .by_id(row.id)
         .ok_or_else(|| Problem::not_found("integration"))?;
     let run = match query.get("draft") {
-        None | Some("false") => run(&app, &saved, body.into_bytes()).await?,
+        None | Some("false") => run(&app, &saved, body.bytes()).await?,
         Some("true") => {
             let (integration, event) = draft(&app, &saved, &body)?;
             let run = run(&app, &integration, event).await;
@@ -202,6 +204,7 @@ fn shown(run: DryRun) -> Shown {
         categories: extracted.categories,
         duplicate_of: run.duplicate_of,
         subject: run.resolution,
+        other_subjects: run.others,
         received: run.received,
     }
 }

@@ -175,6 +175,7 @@ impl Row for Shown {
         "extractedAt",
         "resolvedAt",
         "loggedAt",
+        "otherSubjects",
     ];
 
     fn cells(&self) -> Vec<String> {
@@ -200,6 +201,7 @@ impl Row for Shown {
             text(stages.extracted_at.as_ref()),
             text(stages.resolved_at.as_ref()),
             text(stages.logged_at.as_ref()),
+            self.other_subjects.join(" "),
         ]
     }
 }

@@ -10,6 +10,7 @@ use conduit_actors::stages::shown_if_harmless;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::activities::dids;
 use super::guard::Principal;
 use super::problem::Problem;
 use super::state::App;
@@ -44,6 +45,8 @@ pub(crate) struct Shown {
     pub(crate) duplicate_of: Option<EventId>,
     /// The data subject that it concerns.
     pub(crate) subject: Option<String>,
+    /// The other data subjects that it names.
+    pub(crate) other_subjects: Vec<String>,
     /// The categories of personal data in it, sorted, each once.
     pub(crate) categories: Vec<String>,
     /// When it passed each stage.
@@ -116,6 +119,7 @@ pub(crate) fn stored(app: &App, row: EventRow) -> Option<Shown> {
         warnings: row.warnings,
         duplicate_of: row.duplicate_of,
         subject: row.subject.as_ref().map(|subject| SubjectId::did(subject).to_string()),
+        other_subjects: dids(&row.other_subjects),
         categories: row.categories,
         stages: Stages {
             journaled_at: row.journaled_at,
@@ -152,6 +156,7 @@ pub(crate) fn in_flight(app: &App, journaled: JournaledEvent) -> Option<Shown> {
         warnings: Vec::new(),
         duplicate_of: None,
         subject: None,
+        other_subjects: Vec::new(),
         categories: Vec::new(),
         stages: Stages {
             journaled_at: journaled.journaled_at,

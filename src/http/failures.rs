@@ -65,11 +65,11 @@ impl Failures {
         Err(left.as_secs().max(1))
     }
 
-    /// Whether an address failed more often than it may: the seconds until its window ends.
-    pub(crate) fn refused(&self, address: IpAddr, now: Instant) -> Option<u64> {
-        let window = *self.addresses.get(&network(address))?;
-        let left = self.window.saturating_sub(now.duration_since(window.began));
-        (window.failures > self.max_failures && !left.is_zero()).then(|| left.as_secs().max(1))
+    /// Takes back what was counted before it was known to be no failure.
+    pub(crate) fn forgive(&self, address: IpAddr) {
+        if let Some(mut window) = self.addresses.get_mut(&network(address)) {
+            window.failures = window.failures.saturating_sub(1);
+        }
     }
 
     /// Forgets windows that ended, at most once a second; whether there is room.
@@ -114,17 +114,25 @@ mod tests {
             Err(40)
         );
         assert_eq!(failures.count(address("::ffff:192.0.2.1"), start), Err(60));
-        assert_eq!(failures.refused(address("192.0.2.1"), start), Some(60));
-        assert_eq!(failures.refused(address("192.0.2.2"), start), None);
         assert_eq!(failures.count(address("192.0.2.2"), start), Ok(()));
-        assert_eq!(
-            failures.refused(address("192.0.2.1"), start + Duration::from_secs(60)),
-            None
-        );
         assert_eq!(
             failures.count(address("192.0.2.1"), start + Duration::from_secs(60)),
             Ok(())
         );
+    }
+
+    #[test]
+    fn what_was_no_failure_is_not_counted() {
+        let failures = Failures::new(2, Duration::from_secs(60), 10);
+        let start = Instant::now();
+        for _ in 0..10 {
+            assert_eq!(failures.count(address("192.0.2.1"), start), Ok(()));
+            failures.forgive(address("192.0.2.1"));
+        }
+        failures.forgive(address("192.0.2.9"));
+        assert_eq!(failures.count(address("192.0.2.1"), start), Ok(()));
+        assert_eq!(failures.count(address("192.0.2.1"), start), Ok(()));
+        assert_eq!(failures.count(address("192.0.2.1"), start), Err(60));
     }
 
     #[test]

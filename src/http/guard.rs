@@ -4,15 +4,17 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use conduit_actors::ids::{ControllerDid, ControllerId};
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Directory as _;
 use subtle::ConstantTimeEq as _;
 
+use super::bodies::Owner;
 use super::ingest::{bearer, failed};
 use super::problem::Problem;
 use super::state::App;
+use crate::secrets::{Purpose, purpose_of};
 
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,23 @@ impl FromRequest for Principal {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(authenticate(request))
+        ready(authenticate(request).inspect(|principal| {
+            request.extensions_mut().insert(principal.clone());
+        }))
+    }
+}
+
+/// The operator, and nobody else: others are refused before their bodies are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operator;
+
+impl FromRequest for Operator {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let principal = Principal::from_request(request, payload).into_inner();
+        ready(principal.and_then(|principal| principal.operator().map(|()| Self)))
     }
 }
 
@@ -40,6 +58,13 @@ fn authenticate(request: &HttpRequest) -> Result<Principal, Problem> {
     Principal::of_token(app, &token)?.ok_or_else(|| {
         tracing::info!(client = %app.client_address(request), "management: unknown token");
         let detail = "the token is not known: use the operator's token, or a controller's management token";
+        // As its beginning says, which tells a stranger nothing.
+        let detail = match purpose_of(token.expose()) {
+            Some(found @ (Purpose::ApiKey | Purpose::WebhookSecret)) => {
+                format!("this is {}, which is for senders of events; {detail}", found.name())
+            }
+            _ => detail.to_owned(),
+        };
         failed(request, app, Problem::unauthorized("authentication_failed", detail))
     })
 }
@@ -54,6 +79,14 @@ impl Principal {
             return Err(Problem::unconfirmed());
         }
         Ok(app.directory.by_token(token).map(Self::Controller))
+    }
+
+    /// Whose share of the memory for bodies a call of theirs takes.
+    pub(crate) fn owner(&self) -> Owner {
+        match self {
+            Self::Operator => Owner::Operator,
+            Self::Controller(did) => Owner::Controller(did.clone()),
+        }
     }
 
     /// Refuses all but the operator.

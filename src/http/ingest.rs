@@ -1,21 +1,20 @@
 //! The event endpoint: query, credentials, body, journal, in this order.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
-use actix_web::web::{BytesMut, Data, Payload};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap};
+use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use bytes::Bytes;
 use conduit_actors::edge::Edge;
 use conduit_actors::event::Notice;
 use conduit_actors::ids::{ControllerDid, InvalidId, ProcessorId};
-use conduit_actors::ingest::{BodyFault, Receipt, Refusal, Submission};
+use conduit_actors::ingest::{Admitted, BodyFault, Head, Parcel, Receipt, Refusal};
 use conduit_actors::personal::{Personal, Secret};
-use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::bodies::{Incoming, Owner, Unread};
+use super::body::{NO_ROOM, content_length};
 use super::failures;
 use super::problem::Problem;
 use super::receipts;
@@ -23,6 +22,7 @@ use super::request_id::RequestId;
 use super::state::App;
 use super::traced;
 use crate::receipts::{Issue, text};
+use crate::secrets::{Purpose, purpose_of};
 
 /// Longer than any credential that Conduit makes.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -37,49 +37,89 @@ pub(super) async fn post_event(
     let (did, processor) = read_query(request.query_string())?;
     let (api_key, webhook_secret) =
         read_credentials(request.headers()).map_err(|problem| failed(&request, &app, problem))?;
-    let mut room = Room::new(&app);
-    let body = read_body(&request, payload, &app, &mut room).await?;
-    let _sender = edge.sender();
-    let append = traced::append(&app, &request);
-    let (reply, answer) = oneshot::channel();
-    edge.submit(Submission {
+    let head = Head {
         did,
         processor,
         api_key,
         webhook_secret,
         client: Personal::new(failures::network(app.client_address(&request))),
+    };
+    let mut incoming = Incoming::new(&app.bodies, payload.into_inner(), app.config.server.max_body_bytes, 1);
+    let at_once = match unreadable(&request, &app) {
+        Some(fault) => Some(Err(Unread::Fault(fault))),
+        None => incoming.read_at_once(),
+    };
+    let (sender, read) = match at_once {
+        // Most bodies come with their heads, and both go on together.
+        Some(read @ (Ok(()) | Err(Unread::Fault(_)))) => (Sender::Unknown(head), read),
+        // Nobody is waited for, and nobody hears how much room there is, before they are authenticated.
+        at_once => {
+            let admitted = Box::pin(edge.admit(head)).await;
+            let admitted = admitted.map_err(|refusal| refused(&request, &app, refusal))?;
+            let read = match at_once {
+                Some(read) => read,
+                None => Box::pin(read_on(&mut incoming, &admitted, &app)).await,
+            };
+            (Sender::Admitted(admitted), read)
+        }
+    };
+    // Counts in the budget of all bodies until the event is answered.
+    let (bytes, _held) = incoming.into_parts();
+    let body = match read {
+        Ok(()) => Ok(Personal::new(bytes)),
+        Err(Unread::Fault(fault)) => Err(fault),
+        Err(Unread::NoRoom) => return Err(Problem::try_again("overloaded", NO_ROOM)),
+    };
+    let _waiting = edge.sender();
+    let append = traced::append(&app, &request);
+    let (reply, answer) = oneshot::channel();
+    let parcel = Parcel {
         body,
         signed: receipts::is_wanted(&app, request.headers()),
         on_durable: append.as_ref().map(traced::Append::on_durable),
         reply,
-    });
-    let answer = answer.await;
+    };
+    match sender {
+        Sender::Unknown(head) => edge.submit(head, parcel),
+        Sender::Admitted(admitted) => edge.deliver(admitted, parcel),
+    }
+    let answer = answer.await.unwrap_or(Err(Refusal::Interrupted));
     if let Some(append) = append {
-        append.end(
-            &request,
-            answer
-                .as_ref()
-                .ok()
-                .and_then(|answer| Some(answer.as_ref().ok()?.event)),
-        );
+        append.end(&request, answer.as_ref().ok().map(|receipt| receipt.event));
     }
     match answer {
-        Ok(Ok(receipt)) => Ok(accepted(&receipt, app.config.receipts.issue() == Issue::OnRequest)),
-        Ok(Err(Refusal::Unauthorized(cause))) => {
-            let (did, processor) = read_query(request.query_string())?;
-            tracing::info!(
-                request_id = %RequestId::of(&request), did = did.as_str(), dpid = processor.as_str(),
-                client = %app.client_address(&request), %cause, "authentication failed"
-            );
-            Err(failed(&request, &app, Problem::authentication_failed()))
-        }
-        Ok(Err(refusal)) => Err(refusal.into()),
-        // An actor was torn down with the request: nothing was accepted, or it is not known.
-        Err(_) => Err(Problem::try_again(
-            "internal_error",
-            "the request was interrupted: send it again",
-        )),
+        Ok(receipt) => Ok(accepted(&receipt, app.config.receipts.issue() == Issue::OnRequest)),
+        Err(refusal) => Err(refused(&request, &app, refusal)),
     }
+}
+
+/// Who sends an event.
+enum Sender {
+    /// Somebody who is still to be authenticated.
+    Unknown(Head),
+    /// Somebody who was authenticated before the body came.
+    Admitted(Admitted),
+}
+
+/// Waits for the rest of an admitted sender's body.
+async fn read_on(incoming: &mut Incoming, admitted: &Admitted, app: &App) -> Result<(), Unread> {
+    let owner = Owner::Controller(admitted.integration.controller.did.clone());
+    let patience = Duration::from_secs(app.config.server.request_timeout_seconds);
+    incoming.read_on(owner, patience).await
+}
+
+/// The answer to a refusal; a failed authentication is logged and counted.
+fn refused(request: &HttpRequest, app: &App, refusal: Refusal) -> Problem {
+    let Refusal::Unauthorized(cause) = refusal else {
+        return refusal.into();
+    };
+    if let Ok((did, processor)) = read_query(request.query_string()) {
+        tracing::info!(
+            request_id = %RequestId::of(request), did = did.as_str(), dpid = processor.as_str(),
+            client = %app.client_address(request), %cause, "authentication failed"
+        );
+    }
+    failed(request, app, Problem::authentication_failed())
 }
 
 /// Counts a failed authentication; past the limit, the failing caller is told to wait.
@@ -186,7 +226,25 @@ fn read_credentials(headers: &HeaderMap) -> Result<(Secret, Secret), Problem> {
             "the header x-webhook-secret takes the secret as it is, without Bearer",
         ));
     }
+    hint("Authorization", api_key.expose(), Purpose::ApiKey)?;
+    hint("x-webhook-secret", secret, Purpose::WebhookSecret)?;
     Ok((api_key, Secret::new(secret.to_owned())))
+}
+
+/// Refuses a credential that is for something else, as its beginning says. That tells a stranger nothing: nothing was looked up.
+fn hint(header: &str, text: &str, wanted: Purpose) -> Result<(), Problem> {
+    match purpose_of(text).filter(|purpose| *purpose != wanted) {
+        None => Ok(()),
+        Some(found) => Err(Problem::unauthorized(
+            "authentication_failed",
+            format!(
+                "the header {header} has {}, but takes {}: Authorization takes Bearer and the API key, x-webhook-secret the \
+                 webhook secret",
+                found.name(),
+                wanted.name()
+            ),
+        )),
+    }
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750).
@@ -209,87 +267,34 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
         .and_then(|value| value.trim().split_once(' '))
         .ok_or_else(malformed)?;
     let token = token.trim();
+    if token
+        .get(..7)
+        .is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
+    {
+        let detail = "the header Authorization has Bearer twice: send it once, then a space, and the key";
+        return Err(Problem::unauthorized("authorization_malformed", detail));
+    }
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > MAX_CREDENTIAL_BYTES {
         return Err(malformed());
     }
     Ok(Secret::new(token.to_owned()))
 }
 
-/// Bytes of bodies that this request holds, out of the limit for all.
-struct Room<'a> {
-    app: &'a App,
-    bytes: usize,
+/// What the head says that is wrong with the body: which only an authenticated caller is told.
+fn unreadable(request: &HttpRequest, app: &App) -> Option<BodyFault> {
+    if is_encoded(request.headers()) {
+        return Some(BodyFault::Encoded);
+    }
+    let limit = app.config.server.max_body_bytes as u64;
+    content_length(request)
+        .is_some_and(|length| length > limit)
+        .then_some(BodyFault::TooLarge)
 }
 
-impl<'a> Room<'a> {
-    const fn new(app: &'a App) -> Self {
-        Self { app, bytes: 0 }
-    }
-
-    fn take(&mut self, bytes: usize) -> Result<(), Problem> {
-        self.bytes += bytes;
-        let before = self.app.in_flight.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes <= self.app.config.server.max_in_flight_bytes {
-            return Ok(());
-        }
-        Err(Problem::try_again(
-            "overloaded",
-            "too many requests are under way: send it again later",
-        ))
-    }
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        self.app.in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Reads the body, or why there is none: which only an authenticated caller is told.
-async fn read_body(
-    request: &HttpRequest,
-    mut payload: Payload,
-    app: &App,
-    room: &mut Room<'_>,
-) -> Result<Result<Personal<Bytes>, BodyFault>, Problem> {
-    let headers = request.headers();
-    if headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
-    {
-        return Ok(Err(BodyFault::Encoded));
-    }
-    let limit = app.config.server.max_body_bytes;
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Ok(Err(BodyFault::TooLarge));
-    }
-    room.take(announced.unwrap_or(0))?;
-    let deadline = Duration::from_secs(app.config.server.request_timeout_seconds);
-    let read = async {
-        let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
-        while let Some(chunk) = payload.next().await {
-            let Ok(chunk) = chunk else {
-                return Ok(Err(BodyFault::Incomplete));
-            };
-            if body.len() + chunk.len() > limit {
-                return Ok(Err(BodyFault::TooLarge));
-            }
-            if announced.is_none() {
-                room.take(chunk.len())?;
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Ok(Personal::new(body.freeze())))
-    };
-    let mut read = std::pin::pin!(read);
-    // Most bodies come with their heads: a timer is for those that do not.
-    if let Some(done) = read.as_mut().now_or_never() {
-        return done;
-    }
-    tokio::time::timeout(deadline, read)
-        .await
-        .unwrap_or(Ok(Err(BodyFault::TimedOut)))
+/// Returns whether a body is encoded: the header is a list, which may be empty (RFC 9110, sections 5.6.1 and 8.4).
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers
+        .get_all(CONTENT_ENCODING)
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    codings.any(|coding| !matches!(coding.trim_ascii(), b"") && !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }

@@ -1,10 +1,11 @@
 //! Custom integrations: one processor's events and field mappings at one controller.
 
-use actix_web::http::header::IF_MATCH;
+use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use conduit_actors::event::Notice;
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
-use conduit_actors::mapping::{IntegrationSpec, Mapping};
+use conduit_actors::mapping::{IntegrationSpec, Mapping, doubts};
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Credential;
 use conduit_actors::whole;
@@ -14,7 +15,8 @@ use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 use uuid::Uuid;
 
-use super::body::Body;
+use super::body::{Body, LongBody};
+use super::conditional::{etag_until, expected_version};
 use super::controllers::{Rotation, previous_until};
 use super::cursor::Cursors;
 use super::guard::Principal;
@@ -54,6 +56,8 @@ pub(crate) struct Integration {
     updated_at: Timestamp,
     /// Until when the API key before the present one is taken; null: it is not.
     api_key_previous_until: Option<Timestamp>,
+    /// What is right in the mapping, and may still not be meant; pointers lead into it.
+    warnings: Vec<Notice>,
 }
 
 /// A custom integration with its API key, which is shown this once.
@@ -86,13 +90,14 @@ impl NewKey {
 }
 
 /// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
-pub(crate) const SHOWN_ONLY: [&str; 6] = [
+pub(crate) const SHOWN_ONLY: [&str; 7] = [
     "id",
     "did",
     "webhookUrl",
     "createdAt",
     "updatedAt",
     "apiKeyPreviousUntil",
+    "warnings",
 ];
 
 /// The spec in an integration as `GET` shows it.
@@ -143,6 +148,7 @@ fn shown(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Integration {
         created_at: row.created_at,
         updated_at: row.updated_at,
         api_key_previous_until: previous_until(&row.api_key),
+        warnings: doubts(&row.spec, app.directory.taxonomy()),
     }
 }
 
@@ -151,13 +157,16 @@ pub(crate) async fn create(
     principal: Principal,
     app: Data<App>,
     request: HttpRequest,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (did, controller) = principal.one(&app, query.get("did"))?;
     let (spec, _) = read(&body)?;
     let (row, key) = make(&app, &did, controller, spec).await?;
-    Ok(HttpResponse::Created().json(CreatedIntegration {
+    let location = format!("/api/v1/integrations/custom/{}", row.id);
+    let mut response = HttpResponse::Created();
+    response.insert_header((LOCATION, location)).insert_header(tag(&row));
+    Ok(response.json(CreatedIntegration {
         integration: shown(&app, &did, &row),
         webhook_auth: format!("Bearer {}", key.expose()),
     }))
@@ -265,31 +274,16 @@ pub(crate) async fn load_named(
     Ok((did, row))
 }
 
-pub(crate) fn etag(version: u64) -> (&'static str, String) {
-    ("etag", format!("\"{version}\""))
+fn tag(row: &IntegrationRow) -> (&'static str, String) {
+    etag_until(row.version, previous_until(&row.api_key))
 }
 
 /// `GET /api/v1/integrations/custom/{id}`
 pub(crate) async fn get(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     Ok(HttpResponse::Ok()
-        .insert_header(etag(row.version))
+        .insert_header(tag(&row))
         .json(shown(&app, &did, &row)))
-}
-
-/// The version that a change is meant for: `If-Match` or, without it, the body's.
-pub(crate) fn expected_version(request: &HttpRequest, sent: Option<u64>) -> Result<Option<u64>, Problem> {
-    let Some(header) = request.headers().get(IF_MATCH) else {
-        return Ok(sent);
-    };
-    let text = header.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let number = text.trim_start_matches("W/").trim_matches('"').parse();
-    number
-        .map(Some)
-        .map_err(|_| Problem::bad_request("if_match_invalid", "If-Match takes the ETag of a GET"))
 }
 
 /// `PUT /api/v1/integrations/custom/{id}`
@@ -298,14 +292,14 @@ pub(crate) async fn replace(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
     let (spec, version) = read(&body)?;
-    let expected = expected_version(&request, version)?;
+    let expected = expected_version(&request, row.version, version)?;
     let row = change(&app, &did, &row, spec, expected).await?;
     Ok(HttpResponse::Ok()
-        .insert_header(etag(row.version))
+        .insert_header(tag(&row))
         .json(shown(&app, &did, &row)))
 }
 
@@ -333,15 +327,26 @@ pub(crate) async fn change(
 }
 
 /// `DELETE /api/v1/integrations/custom/{id}`: its URL answers 401 at once.
-pub(crate) async fn delete(principal: Principal, app: Data<App>, id: Path<String>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn delete(
+    principal: Principal,
+    app: Data<App>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
     let (did, row) = load(&principal, &app, &id).await?;
-    remove(&app, &did, &row).await?;
+    let expected = expected_version(&request, row.version, None)?;
+    remove(&app, &did, &row, expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Deletes an integration.
-pub(crate) async fn remove(app: &App, did: &ControllerDid, row: &IntegrationRow) -> Result<(), Problem> {
-    app.store.delete_integration(row.id).await?;
+/// Deletes an integration, if it is still at the version that is expected.
+pub(crate) async fn remove(
+    app: &App,
+    did: &ControllerDid,
+    row: &IntegrationRow,
+    expected: Option<u64>,
+) -> Result<(), Problem> {
+    app.store.delete_integration(row.id, expected).await?;
     app.directory.refresh(&*app.store, did).await?;
     tracing::info!(did = did.as_str(), integration = %row.id, "integration deleted");
     Ok(())

@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
-use super::guard::Principal;
-use super::integrations::{etag, expected_version};
+use super::conditional::{etag, expected_version};
+use super::guard::{Operator, Principal};
 use super::paging;
 use super::problem::Problem;
 use super::state::App;
@@ -137,17 +137,17 @@ pub(super) async fn get(principal: Principal, app: Data<App>, did: Path<String>)
 
 /// `PUT /api/v1/controllers/{did}/limits`
 pub(super) async fn put(
-    principal: Principal,
+    _: Operator,
     app: Data<App>,
     request: HttpRequest,
     did: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
-    principal.operator()?;
-    let (did, controller) = principal.one(&app, Some(&did))?;
+    let (did, controller) = Principal::Operator.one(&app, Some(&did))?;
     let sent: Sent = paging::json(&body)?;
     let overrides = sent.check()?;
-    let expected = expected_version(&request, sent.version)?;
+    let (_, current) = stored(&app, controller).await?;
+    let expected = expected_version(&request, current, sent.version)?;
     let version = app.store.set_limits(controller, expected, &overrides).await?;
     app.directory.refresh(&*app.store, &did).await?;
     tracing::info!(did = did.as_str(), version, "limits set");

@@ -124,13 +124,13 @@ fn components() -> Value {
     json!({
         "examples": examples,
         "headers": {
-            "Allow": header("The methods that the address takes.", json!({"type": "string"}), "GET, POST", true),
+            "Allow": header("The methods that the address takes.", json!({"type": "string"}), "GET, HEAD, POST, OPTIONS", true),
             "Content-Disposition": header(
                 "Of an export: the name of its file.", json!({"type": "string"}),
                 "attachment; filename=\"events.csv\"", false),
             "ETag": header("The version, for If-Match.", json!({"type": "string"}), "\"1\"", true),
             "Location": header(
-                "Where to ask what became of it.", json!({"type": "string", "format": "uri-reference"}),
+                "Where what was made is, or where to ask what became of it.", json!({"type": "string", "format": "uri-reference"}),
                 "/api/v1/replays/019d6243-0c11-7e02-a4b9-3f5d8e6c1a20", true),
             "Preference-Applied": header(
                 "The preference that was heeded (RFC 7240).", json!({"const": "receipt"}), "receipt", false),
@@ -143,8 +143,13 @@ fn components() -> Value {
                 "019d6242-3a59-7f21-8c46-1d0a5e93b7f2", true),
         },
         "responses": {
+            "HeadTimeout": everywhere(408, "head_timeout"),
+            "HeadTooLarge": everywhere(431, "head_too_large"),
+            "HostInvalid": everywhere(400, "host_invalid"),
             "MethodNotAllowed": everywhere(405, "method_not_allowed"),
             "NotFound": everywhere(404, "not_found"),
+            "UriTooLong": everywhere(414, "uri_too_long"),
+            "VersionNotSupported": everywhere(505, "http_version_unsupported"),
         },
         "securitySchemes": {
             "apiKey": {"type": "http", "scheme": "bearer",

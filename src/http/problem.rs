@@ -24,7 +24,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<Notice>,
     retry_after: Option<u64>,
-    allow: Option<&'static str>,
+    allow: Option<String>,
 }
 
 /// What is wrong with a request, as problem details (RFC 9457).
@@ -106,7 +106,7 @@ impl Problem {
         )
     }
 
-    pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
+    pub(crate) fn method_not_allowed(allow: String) -> Self {
         let detail = format!("this address takes {allow} only");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self {
@@ -119,9 +119,18 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
     }
 
+    /// What a change is meant for is not what is there any more.
+    pub(super) fn changed_meanwhile() -> Self {
+        Self::conflict(
+            "version_mismatch",
+            "it was changed meanwhile: read it again, then change that",
+        )
+    }
+
     /// As [`BodyFault::TooLarge`], for management.
-    pub(crate) fn too_large() -> Self {
-        let detail = "the body is longer than 4 MiB: send less";
+    pub(crate) fn too_large(most: usize) -> Self {
+        let detail =
+            format!("the body is longer than {most} bytes, which is the most that this address takes: send less");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
     }
 
@@ -129,6 +138,30 @@ impl Problem {
     pub(super) fn too_slow() -> Self {
         let detail = "the body did not arrive in time: send it at once";
         Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "Too slow", detail)
+    }
+
+    /// The head of a request does not come in time.
+    pub(super) fn head_too_slow() -> Self {
+        let detail = "the request's head did not arrive in time: send it at once";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "head_timeout", "Too slow", detail)
+    }
+
+    /// The head of a request is longer than any that makes sense, or has too many fields.
+    pub(super) fn head_too_large() -> Self {
+        let detail = "the request's head is longer than 64 KiB, or has more than 96 fields: send less";
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new(status, "head_too_large", "Too large", detail)
+    }
+
+    pub(super) fn uri_too_long() -> Self {
+        let detail = "the request's first line is longer than 64 KiB: send less";
+        Self::new(StatusCode::URI_TOO_LONG, "uri_too_long", "Too large", detail)
+    }
+
+    pub(super) fn version_unsupported() -> Self {
+        let detail = "this server takes HTTP/1.0 and HTTP/1.1 here, and HTTP/2 over TLS where the client negotiates it";
+        let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+        Self::new(status, "http_version_unsupported", "Wrong version", detail)
     }
 
     pub(crate) fn too_many_failures(retry_after: u64) -> Self {
@@ -268,8 +301,8 @@ impl ResponseError for Problem {
             // The rest of the body may come or not (RFC 9110, 15.5.9).
             response.force_close();
         }
-        if let Some(allow) = self.allow {
-            response.insert_header((header::ALLOW, allow));
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
         }
         response.extensions_mut().insert(self.clone());
         response.finish()

@@ -2,14 +2,18 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
+use actix_web::http::header::HeaderValue;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::{Backlogs, Shards};
 
+use super::bodies::Bodies;
+use super::client;
+use super::connections::Connections;
 use super::failures::Failures;
 use super::quota::Turns;
 use super::trial::Trials;
@@ -59,8 +63,13 @@ pub struct App {
     pub receipt_keys: PublicKeys,
     /// Sessions of the dashboard.
     pub(crate) dashboard: dashboard::State,
+    /// What every answer over TLS says: come by TLS only (RFC 6797). None: nothing.
+    pub(super) hsts: Option<HeaderValue>,
     pub(super) failures: Failures,
-    pub(super) in_flight: AtomicUsize,
+    /// Open connections.
+    pub(crate) connections: Arc<Connections>,
+    /// Bodies in memory.
+    pub(crate) bodies: Arc<Bodies>,
     pub(super) trials: Arc<Trials>,
     pub(super) mapping_turns: Turns,
     stopping: AtomicBool,
@@ -106,15 +115,26 @@ impl App {
             tracer,
             retention,
         } = parts;
+        let connections = Arc::new(Connections::new(&config.server));
+        let bodies = Arc::new(Bodies::new(
+            config.server.max_in_flight_bytes,
+            config.server.max_body_bytes,
+        ));
         let reports = Reports {
             journal: Arc::clone(&journal),
             shards: Arc::clone(&shards),
             dedup: dedup.clone(),
             directory: Arc::clone(&directory),
             tracer: tracer.clone(),
+            bodies: Arc::clone(&bodies),
+            connections: Arc::clone(&connections),
         };
         let metrics = Metrics::new(&meters, journal.meters(), reports);
         let dashboard = dashboard::State::new(&config, keyring.master());
+        let server = &config.server;
+        let hsts = (server.certificate().is_some() && server.hsts_seconds > 0)
+            .then(|| HeaderValue::from_str(&format!("max-age={}", server.hsts_seconds)).ok())
+            .flatten();
         Self {
             config,
             public_url,
@@ -132,8 +152,10 @@ impl App {
             tracer,
             receipt_keys: PublicKeys::default(),
             dashboard,
+            hsts,
             failures,
-            in_flight: AtomicUsize::new(0),
+            bodies,
+            connections,
             trials: Arc::default(),
             mapping_turns: Turns::default(),
             stopping: AtomicBool::new(false),
@@ -157,31 +179,22 @@ impl App {
     pub fn forget(&self, controller: ControllerId) {
         self.journal.forget(controller);
         self.dedup.port().forget(controller);
+        self.store.heads().forget(controller);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Whose address a request comes from: the peer's or, behind a trusted proxy, the last one in X-Forwarded-For
-    /// that is not a trusted proxy's.
+    /// Whose address a request comes from: the peer's, or what trusted proxies say.
     pub(crate) fn client_address(&self, request: &HttpRequest) -> IpAddr {
-        let trusted = &self.config.server.trusted_proxies;
+        let server = &self.config.server;
         let peer = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
-        if !trusted.contains(&peer) {
-            return peer;
-        }
-        let forwarded = request
-            .headers()
-            .get_all("x-forwarded-for")
-            .filter_map(|value| value.to_str().ok());
-        let hops: Vec<IpAddr> = forwarded
-            .flat_map(|value| value.split(','))
-            .map_while(|hop| hop.trim().parse().ok())
-            .collect();
-        hops.into_iter()
-            .rev()
-            .find(|hop| !trusted.contains(hop))
-            .unwrap_or(peer)
+        client::address(
+            peer,
+            request.headers(),
+            &server.trusted_proxies,
+            server.forwarded_header,
+        )
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Shown {
     first_seen_at: Timestamp,
     /// `triggeredAt` of its latest event.
     last_seen_at: Timestamp,
-    /// Activities that concern it, those of merged ones included.
+    /// Activities that concern or name it, those of merged ones included.
     activity_count: u64,
     /// The identifiers that are linked to it, as keyed hashes; these are not shown.
     links: Vec<ShownLink>,

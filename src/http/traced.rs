@@ -23,6 +23,8 @@ pub(super) struct Traced {
     context: SpanContext,
     parent: Option<SpanContext>,
     began: SystemTime,
+    /// As it came: HEAD is answered as GET.
+    method: Method,
 }
 
 /// The span of a request, for those below it.
@@ -49,12 +51,13 @@ pub(super) fn begin(request: &ServiceRequest) -> Option<Traced> {
         context,
         parent,
         began: SystemTime::now(),
+        method: request.method().clone(),
     })
 }
 
 impl Traced {
     pub(super) fn end(self, request: &HttpRequest, status: StatusCode, problem: Option<&'static str>, id: &RequestId) {
-        let method = match *request.method() {
+        let method = match self.method {
             Method::GET => "GET",
             Method::POST => "POST",
             Method::PUT => "PUT",

@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::body::Body;
+use super::body::LongBody;
+use super::conditional::expected_version;
 use super::draft::{Draft, with_mapping};
 use super::guard::Principal;
-use super::integrations::{expected_version, load_named};
+use super::integrations::load_named;
 use super::openapi::SentIntegration;
 use super::paging::{self, Query};
 use super::problem::Problem;
@@ -145,7 +146,7 @@ pub(crate) async fn run(
     app: Data<App>,
     request: HttpRequest,
     id: Path<String>,
-    body: Body,
+    body: LongBody,
 ) -> Result<HttpResponse, Problem> {
     let query = Query::read(&request, &["did"])?;
     let (_, row) = load_named(&principal, &app, &id, query.get("did")).await?;
@@ -156,7 +157,7 @@ pub(crate) async fn run(
     let integration = serde_json::to_vec(&sent.integration).unwrap_or_default();
     let draft = Draft::read(&app, &saved, &integration)?;
     draft.check_processor(&saved)?;
-    if expected_version(&request, draft.version)?.is_some_and(|expected| expected != row.version) {
+    if expected_version(&request, row.version, draft.version)?.is_some_and(|expected| expected != row.version) {
         return Err(ChangeError::VersionMismatch { current: row.version }.into());
     }
     Ok(HttpResponse::Ok().json(of(app, &saved, &row, draft.integration, limit).await?))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use conduit_actors::ids::ControllerId;
 
+use crate::counts::counted;
 use crate::journal::Noted;
 use crate::store::InstanceId;
 
@@ -56,7 +57,7 @@ pub enum Refusal {
         of_directory: InstanceId,
     },
     #[error(
-        "the journal in {dir} has {events} events of {controllers} controllers that {database} does not know (one is \
+        "the journal in {dir} has {events} of {controllers} that {database} does not know (one is \
          {example}). Nothing was changed. Check storage.database_url and storage.data_dir, or restore a newer backup of the \
          database. If these controllers were deleted or their events are to be given up, run `conduit adopt \
          --discard-events` with this configuration"
@@ -64,8 +65,8 @@ pub enum Refusal {
     UnknownControllers {
         dir: PathBuf,
         database: String,
-        controllers: usize,
-        events: u64,
+        controllers: String,
+        events: String,
         example: ControllerId,
     },
     #[error(
@@ -76,7 +77,7 @@ pub enum Refusal {
     Vanished { dir: PathBuf, what: String },
     #[error(
         "node.id in {dir} is not the id of the journal beside it: {what}. Nothing was changed. Put back the node.id that the \
-         journal was written with: `conduit adopt --node ID` does so. To go on with an empty journal, run `conduit adopt \
+         journal was written with: `conduit adopt` does so, with `--node ID` if it cannot tell the id. To go on with an empty journal, run `conduit adopt \
          --discard-events`, which sets this one aside"
     )]
     ForeignNode { dir: PathBuf, what: String },
@@ -112,11 +113,12 @@ pub(super) fn losses(case: &Case) -> Vec<Refusal> {
     let mut losses = Vec::new();
     let dir = case.data_dir.join("journal");
     if let Some((example, _)) = case.unknown.first() {
+        let events = case.unknown.iter().map(|(_, events)| events).sum();
         losses.push(Refusal::UnknownControllers {
             dir: dir.clone(),
             database: case.database.clone(),
-            controllers: case.unknown.len(),
-            events: case.unknown.iter().map(|(_, events)| events).sum(),
+            controllers: counted(case.unknown.len() as u64, "controller", "controllers"),
+            events: counted(events, "event", "events"),
             example: *example,
         });
     }
@@ -301,14 +303,14 @@ mod tests {
                     done_elsewhere: true,
                     ..pair()
                 },
-                "adopt --node",
+                "--node ID",
             ),
             (
                 Case {
                     never_done: true,
                     ..pair()
                 },
-                "adopt --node",
+                "--node ID",
             ),
         ];
         for (case, words) in cases {

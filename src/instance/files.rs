@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::decide::Refusal;
 use crate::config::{Config, Database};
 use crate::journal::{JournalRecord, Noted};
-use crate::secrets::write_secret;
+use crate::secrets::{is_written, write_secret};
 use crate::store::InstanceId;
 
 /// What the files say.
@@ -69,7 +69,7 @@ impl Home {
         if let Database::Sqlite(file) = config.database() {
             let is_new = found.instance.is_none() && !found.has_journal();
             ensure!(
-                is_new || file.exists(),
+                is_new || is_written(&file),
                 "there is no database at {}, but the data directory {} was used with one. Nothing was changed. Check \
                  storage.database_url, and whether the database's disk is mounted; or restore the database from a backup. To \
                  begin anew, name an empty data directory",

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conduit_actors::event::LinkHash;
-use conduit_actors::ids::{ControllerId, Sequence, SubjectId};
+use conduit_actors::event::{LinkHash, MappedDigest};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
 use conduit_actors::ports::{BatchEffects, KnownLink, PipelineStore, RetiredLink, StoreError};
 
 use super::Meters;
@@ -45,6 +45,14 @@ impl PipelineStore for Measured {
 
     async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
         self.store.retire_links(controller, links).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.store.mapped_digests(controller, events).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {

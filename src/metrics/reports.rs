@@ -15,6 +15,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::seconds;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
+use crate::http::bodies::Bodies;
+use crate::http::connections::Connections;
 use crate::journal::WalJournal;
 use crate::logging::lost_lines;
 use crate::telemetry::Tracer;
@@ -29,6 +31,10 @@ pub struct Reports {
     pub dedup: DedupWindows,
     /// Controllers and integrations.
     pub directory: Arc<LiveDirectory>,
+    /// Request bodies in memory.
+    pub(crate) bodies: Arc<Bodies>,
+    /// Open connections.
+    pub(crate) connections: Arc<Connections>,
     /// Traces; none while they are off.
     pub tracer: Option<Arc<Tracer>>,
 }
@@ -94,6 +100,27 @@ impl Collector for Reports {
             "trace_spans",
             "Spans exported to the collector of traces, and dropped: it was away or refused them, and the queue was full",
             [by_result("exported", spans.exported), by_result("dropped", spans.dropped)],
+        )?;
+        writer.gauge(
+            "body_bytes",
+            "Bytes of request bodies in memory, as they count towards server.max_in_flight_bytes",
+            count(self.bodies.held() as u64),
+        )?;
+        writer.gauge(
+            "body_bytes_limit",
+            "Bytes of request bodies that may be in memory: server.max_in_flight_bytes",
+            count(self.bodies.most() as u64),
+        )?;
+        writer.gauge("connections", "Open connections", count(self.connections.open() as u64))?;
+        writer.counter(
+            "connections_refused",
+            "Connections closed at once, since their address had as many as it may have",
+            self.connections.refused(),
+        )?;
+        writer.counter(
+            "connections_closed",
+            "Connections without a request under way that were closed to make room",
+            self.connections.closed(),
         )?;
         writer.counter(
             "log_lines_lost",

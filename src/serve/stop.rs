@@ -120,12 +120,14 @@ impl Running {
         self.retaining.abort();
         self.pruning.abort();
         self.sweeping.abort();
+        self.sealing.abort();
 
         if remaining.until(limit, self.app.shards.stop()).await.is_some() {
             tracing::info!("stopping: the batches under way have ended");
         } else {
             tracing::warn!("stopping: a batch under way was left; its events are in the journal");
         }
+        super::seals::note(&*self.store, &self.app.config.storage.data_dir, false);
         if let Some(Err(error)) = remaining.until(limit, self.store.release_replays()).await {
             tracing::debug!(%error, "other nodes take up the replays when their leases end");
         }

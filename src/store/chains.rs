@@ -1,25 +1,66 @@
-//! Chains a batch's activities behind the heads that its transaction has locked.
+//! Chains a batch's activities behind the ends that its transaction has locked, and seals the new ends.
+//!
+//! A seal is made with the master key. An end is sealed anew only if the seal of the end before it is genuine: a transaction
+//! never launders an end that somebody put into the database.
 
 use std::collections::HashMap;
 
 use conduit_actors::audit;
 use conduit_actors::event::Activity;
 use conduit_actors::ids::ControllerId;
-use conduit_actors::ports::ChainHead;
+use conduit_actors::ports::{ChainHead, StoreError};
+
+use super::heads::HeadBook;
+use super::rows::{self, Columns};
+use crate::keys::{Keyring, Seal};
+
+/// The end of a controller's chain, as its row has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChainEnd {
+    pub(super) head: ChainHead,
+    /// `None` for a chain of before that is not sealed yet.
+    pub(super) seal: Option<Seal>,
+}
+
+impl ChainEnd {
+    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
+        let seal = row.optional_blob("chain_seal")?;
+        Ok(Self {
+            head: rows::chain_head(row)?,
+            // A seal of another length is not genuine, and must not count as none.
+            seal: seal.map(|bytes| bytes.try_into().unwrap_or_default()),
+        })
+    }
+}
 
 /// The ends of the chains of a batch's controllers. Those that are deleted are not in it.
-pub(super) type Heads = HashMap<ControllerId, ChainHead>;
+pub(super) type Ends = HashMap<ControllerId, ChainEnd>;
 
-/// Fills in the activities' places in their chains; where the chains end then.
+/// Fills in the activities' places in their chains. Returns where the chains end then.
 ///
 /// To be polled together with a statement that does not need them: the hashing is done while the database works on that,
 /// and the locks are held no longer for it.
-pub(super) async fn append(heads: &Heads, activities: &mut [Activity]) -> Heads {
-    let mut ends = heads.clone();
+pub(super) async fn append(keyring: &Keyring, book: &HeadBook, ends: &Ends, activities: &mut [Activity]) -> Ends {
+    let mut after = ends.clone();
     for run in activities.chunk_by_mut(|one, next| one.controller == next.controller) {
-        if let Some(end) = run.first().and_then(|first| ends.get_mut(&first.controller)) {
-            *end = audit::append(*end, run);
+        if let Some(end) = run.first().and_then(|first| after.get_mut(&first.controller)) {
+            end.head = audit::append(end.head, run);
         }
     }
-    ends
+    for (controller, end) in &mut after {
+        let before = ends.get(controller).filter(|before| before.head != end.head);
+        let is_genuine = before.is_some_and(|before| is_genuine(keyring, book, *controller, before));
+        if is_genuine {
+            end.seal = Some(keyring.seal_end(*controller, end.head));
+        }
+    }
+    after
+}
+
+/// The book remembers what this process sealed last, which saves the computation.
+fn is_genuine(keyring: &Keyring, book: &HeadBook, controller: ControllerId, end: &ChainEnd) -> bool {
+    let Some(seal) = end.seal else {
+        return false;
+    };
+    book.has_sealed(controller, end.head, &seal) || keyring.is_end_sealed(controller, end.head, &seal)
 }

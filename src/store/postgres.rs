@@ -26,6 +26,7 @@ mod kinds;
 mod links;
 mod management;
 mod membership;
+mod others;
 mod partitions;
 mod receipt_keys;
 mod replay_port;
@@ -33,6 +34,7 @@ mod replay_steps;
 mod replays;
 mod retention;
 mod retired;
+mod seals;
 mod search;
 mod session;
 mod settings;
@@ -43,7 +45,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash};
+use conduit_actors::event::{Activity, LinkHash, MappedDigest};
 use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
@@ -54,6 +56,7 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -98,6 +101,7 @@ pub struct PostgresStore {
     node: String,
     payloads: Payloads,
     keyring: Arc<Keyring>,
+    heads: HeadBook,
     driver: Driver,
 }
 
@@ -132,6 +136,14 @@ impl PipelineStore for PostgresStore {
 
     async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
         self.driver.run_in_time(self.insert_retired(controller, links)).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.driver.run_in_time(self.select_digests(controller, events)).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
@@ -223,8 +235,8 @@ impl Store for PostgresStore {
         self.driver.run_in_time(replace).await
     }
 
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        self.driver.run_in_time(self.remove_integration(id)).await
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.driver.run_in_time(self.remove_integration(id, expected)).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {

@@ -152,7 +152,11 @@ impl Prefix {
         for activity in oldest.iter().take_while(|activity| activity.logged_at < before) {
             verifier.check(activity)?;
             activities.push(activity.id);
-            if let Some(subject) = activity.subject {
+            for subject in activity
+                .subject
+                .into_iter()
+                .chain(activity.other_subjects.iter().copied())
+            {
                 let seen = first_seen.entry(subject).or_insert(activity.triggered_at);
                 *seen = activity.triggered_at.min(*seen);
             }

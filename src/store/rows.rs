@@ -45,6 +45,19 @@ pub(super) fn bytes<const N: usize>(row: &impl Columns, column: &str) -> Result<
     blob(row, column)?.try_into().map_err(|_| unreadable(column))
 }
 
+/// Ids of subjects, one after the other.
+pub(super) fn subjects(row: &impl Columns, column: &str) -> Result<Vec<SubjectId>, StoreError> {
+    let bytes = row.optional_blob(column)?.unwrap_or_default();
+    let (ids, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(unreadable(column));
+    }
+    Ok(ids
+        .iter()
+        .map(|id| SubjectId::from_uuid(Uuid::from_bytes(*id)))
+        .collect())
+}
+
 pub(super) fn hash(row: &impl Columns, column: &str) -> Result<AuditHash, StoreError> {
     bytes(row, column).map(AuditHash)
 }
@@ -158,6 +171,7 @@ pub(super) fn activity_row(row: &impl Columns) -> Result<Activity, StoreError> {
         sequence: Sequence(count(row, "sequence")?),
         event: EventId::from_uuid(uuid(row, "event_id")?),
         subject: optional_uuid(row, "subject")?.map(SubjectId::from_uuid),
+        other_subjects: subjects(row, "other_subjects")?,
         integration: IntegrationId::from_uuid(uuid(row, "integration")?),
         processor: parsed(row, "processor")?,
         event_type: parsed(row, "event_type")?,
@@ -185,6 +199,7 @@ pub(super) fn event_row(row: &impl Columns) -> Result<EventRow, StoreError> {
         categories: categories(row)?,
         duplicate_of: optional_uuid(row, "duplicate_of")?.map(EventId::from_uuid),
         subject: optional_uuid(row, "subject")?.map(SubjectId::from_uuid),
+        other_subjects: subjects(row, "other_subjects")?,
         journaled_at: time(row, "journaled_at")?,
         extracted_at: optional_time(row, "extracted_at")?,
         resolved_at: optional_time(row, "resolved_at")?,

@@ -40,11 +40,16 @@ pub trait ControllerSettings: Send + Sync {
         overrides: &LimitOverrides,
     ) -> Result<u64, ChangeError>;
 
-    /// Gives a controller another name.
+    /// Gives a controller another name, if its name is still `before` (any, if none).
     ///
     /// # Errors
-    /// [`ChangeError`].
-    async fn rename_controller(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError>;
+    /// [`ChangeError`]; [`ChangeError::Changed`] if it has another name than `before` by now.
+    async fn rename_controller(
+        &self,
+        controller: ControllerId,
+        before: Option<&str>,
+        name: &str,
+    ) -> Result<(), ChangeError>;
 
     /// Gives a controller another management token in place of `before`, which ends.
     ///

@@ -15,6 +15,7 @@ mod kinds;
 mod links;
 mod management;
 mod membership;
+mod others;
 #[cfg(test)]
 mod plans;
 mod receipt_keys;
@@ -23,6 +24,7 @@ mod replay_steps;
 mod replays;
 mod retention;
 mod retired;
+mod seals;
 mod search;
 mod settings;
 mod subjects;
@@ -32,7 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash};
+use conduit_actors::event::{Activity, LinkHash, MappedDigest};
 use conduit_actors::ids::{
     ControllerDid, ControllerId, EventId, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
@@ -43,6 +45,7 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
@@ -79,6 +82,7 @@ pub struct SqliteStore {
     node: String,
     payloads: Payloads,
     keyring: Arc<Keyring>,
+    heads: HeadBook,
 }
 
 impl SqliteStore {
@@ -116,6 +120,7 @@ impl SqliteStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
+            heads: HeadBook::default(),
         })
     }
 }
@@ -201,7 +206,16 @@ impl PipelineStore for SqliteStore {
         controller: ControllerId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
-        links::count_strong_links(&self.writer, controller, subjects).await
+        let mut connection = self.writer.acquire().await.or_store_error()?;
+        links::count_strong_links(&mut connection, controller, subjects).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.select_digests(controller, events).await
     }
 
     async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
@@ -287,8 +301,8 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn delete_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
-        self.remove_integration(id).await
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.remove_integration(id, expected).await
     }
 
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {

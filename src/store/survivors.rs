@@ -49,10 +49,25 @@ impl Survivors {
         links.into_iter().filter_map(known).collect()
     }
 
+    /// The subjects that events name.
+    pub(super) fn asked(events: &[EventRow]) -> Vec<SubjectId> {
+        let named = |event: &EventRow| event.subject.into_iter().chain(event.other_subjects.clone());
+        events.iter().flat_map(named).collect()
+    }
+
     /// Lets events name the subjects that theirs are read as.
     pub(super) fn rename(&self, events: &mut [EventRow]) {
-        for subject in events.iter_mut().filter_map(|event| event.subject.as_mut()) {
-            *subject = self.of(*subject);
+        for event in events {
+            for subject in event.subject.iter_mut().chain(&mut event.other_subjects) {
+                *subject = self.of(*subject);
+            }
+            // Who turned out to be one is named once.
+            let mut named: Vec<SubjectId> = event.subject.into_iter().collect();
+            event.other_subjects.retain(|subject| {
+                let is_new = !named.contains(subject);
+                named.push(*subject);
+                is_new
+            });
         }
     }
 }

@@ -49,6 +49,12 @@ pub(super) fn outcome(outcome: &Outcome) -> (Option<String>, Option<EventId>, Op
     }
 }
 
+/// Ids of subjects, one after the other; none if there are none.
+pub(super) fn subjects(subjects: &[SubjectId]) -> Option<Vec<u8>> {
+    let bytes = || subjects.iter().flat_map(|subject| *subject.as_bytes()).collect();
+    (!subjects.is_empty()).then(bytes)
+}
+
 /// How often each outcome occurs, by controller: processed, duplicate, rejected, failed.
 pub(super) type Counts = HashMap<ControllerId, [i64; 4]>;
 

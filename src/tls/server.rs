@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use rustls::CertificateError;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -66,9 +67,28 @@ impl CertificateFiles {
             rustls::Error::InconsistentKeys(_) => {
                 format!("{key_name} is not the key of the first certificate in {name}")
             }
+            rustls::Error::InvalidCertificate(fault) => format!("{name} {}", in_words(&fault)),
             error => format!("{name} with {key_name} cannot serve: {error}"),
         })
     }
+}
+
+/// Says what is wrong with a certificate, and what to do. The library's own words are names of its types.
+fn in_words(fault: &CertificateError) -> String {
+    let named = format!("{fault:?}");
+    let text = if named.contains("UnsupportedCertVersion") {
+        "has a certificate of X.509 version 1, which TLS does not take: make one of version 3, which has the names of the server \
+         (subjectAltName); `openssl req -x509` and `openssl x509 -extfile` do"
+    } else if matches!(fault, CertificateError::BadEncoding) {
+        "has a certificate that is damaged: copy it again"
+    } else if named.contains("UnsupportedCriticalExtension")
+        || matches!(fault, CertificateError::UnhandledCriticalExtension)
+    {
+        "has a certificate with a critical extension that is not known here: make one without"
+    } else {
+        return format!("has a certificate that cannot serve ({named}): make another, of X.509 version 3");
+    };
+    text.to_owned()
 }
 
 /// See the module's docs.

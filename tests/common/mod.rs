@@ -4,6 +4,7 @@
 
 pub mod collector;
 pub mod forwarder;
+pub mod frames;
 pub mod load;
 pub mod pgbouncer;
 pub mod ports;
@@ -12,6 +13,7 @@ pub mod redis;
 pub mod secure;
 pub mod tenant;
 pub mod tls;
+pub mod wire;
 
 use std::collections::HashMap;
 use std::fs;

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tempfile::TempDir;
 
 use super::Conduit;
@@ -56,6 +58,25 @@ impl Secure {
         self.conduit.url.strip_prefix("https://").unwrap().parse().unwrap()
     }
 
+    /// A connection that offers these protocols (ALPN).
+    pub async fn connect(&self, protocols: &[&[u8]]) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let pem = self.authority.pem();
+        let mut roots = rustls::RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(root.unwrap()).unwrap();
+        }
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let stream = tokio::net::TcpStream::connect(self.address()).await.unwrap();
+        connector
+            .connect("127.0.0.1".try_into().unwrap(), stream)
+            .await
+            .unwrap()
+    }
+
     pub fn curl(&self, args: &[&str]) -> Output {
         let ca = self.authority.file();
         let mut command = Command::new("curl");
@@ -63,6 +84,20 @@ impl Secure {
             .args(["-sS", "--max-time", "60", "--cacert", ca.to_str().unwrap()])
             .args(args);
         command.output().unwrap()
+    }
+
+    /// How a client speaks HTTP/2 to it.
+    pub fn http2(&self) -> rustls::ClientConfig {
+        let pem = self.authority.pem();
+        let mut roots = rustls::RootCertStore::empty();
+        for root in CertificateDer::pem_slice_iter(&pem) {
+            roots.add(root.unwrap()).unwrap();
+        }
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let mut config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config
     }
 
     /// The serial of the certificate that is shown.

@@ -136,3 +136,9 @@ pub fn body(event: &str, fields: Value) -> String {
     }
     body.to_string()
 }
+
+/// The same, of so many bytes.
+pub fn body_of(event: &str, length: usize) -> String {
+    let filled = |filler: &str| body(event, json!({"filler": filler}));
+    filled(&"x".repeat(length - filled("").len()))
+}

@@ -127,3 +127,54 @@ fn what_is_worth_a_look_is_said_in_the_list_and_what_is_gone_has_no_link() {
     let page = visitor.get("/overview").expect(200).text;
     assert!(!page.contains("status=rejected&#38;integration="), "{page}");
 }
+
+#[test]
+fn what_needs_attention_is_counted_whole_and_says_whose_it_is() {
+    let conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let other = Tenant::create(&conduit, "did:web:bookshop.example");
+    for number in 0..205 {
+        let event = if number % 5 == 0 {
+            "unheard_of"
+        } else {
+            "account_created"
+        };
+        shop.send(&conduit, event, json!({"number": number}));
+    }
+    for number in 0..7 {
+        other.send(
+            &conduit,
+            &format!("kind_{}", ["a", "b", "c", "d", "e", "f", "g"][number]),
+            json!({}),
+        );
+    }
+    conduit.settled();
+    let page = |token: &str| Visitor::signed_in(&conduit, token).get("/overview").expect(200).text;
+    let (operator, tenant) = (page(&conduit.admin_token()), page(&shop.token));
+    for (overview, whose) in [(&operator, true), (&tenant, false)] {
+        assert!(
+            overview.contains("164 rejected events: <bdi>account_created</bdi>"),
+            "{overview}"
+        );
+        assert!(
+            overview.contains("41 rejected events: <bdi>unheard_of</bdi>"),
+            "{overview}"
+        );
+        assert_eq!(
+            overview.contains(" of <bdi>did:web:shop.example</bdi>)"),
+            whose,
+            "{overview}"
+        );
+    }
+    assert!(operator.contains("4 rejected events of other kinds") && !tenant.contains("other kinds"));
+    // The list that an item leads to has as many.
+    let visitor = Visitor::signed_in(&conduit, &shop.token);
+    let (_, link) = tenant.split_once("41 rejected events").unwrap();
+    let link = link.split_once("href=\"").unwrap().1.split('"').next().unwrap();
+    assert!(link.contains("event=unheard_of") && link.contains("from="), "{link}");
+    let list = visitor
+        .get(&link.replace("&#38;", "&").replace("&amp;", "&"))
+        .expect(200)
+        .text;
+    assert_eq!(list.matches("data-state=\"rejected\"").count(), 41);
+}

@@ -84,7 +84,7 @@ fn a_controller_that_cannot_be_used_is_closed_and_the_others_go_on() {
         // What is in flight still finds its controller.
         assert!(directory.controller(bad.id).is_some());
 
-        world.store.delete_integration(foreign.id).await.unwrap();
+        world.store.delete_integration(foreign.id, None).await.unwrap();
         catch_up(&directory, &*world.store).await;
         assert!(is_open(&directory, &bad));
     });

@@ -89,8 +89,11 @@ pub async fn integrations_are_made_found_and_changed(world: World) {
         store.set_api_key(nobody, before, &credential(66)).await,
         Err(ChangeError::NotFound)
     );
-    store.delete_integration(one.id).await.unwrap();
-    assert_eq!(store.delete_integration(one.id).await, Err(ChangeError::NotFound));
+    let late = store.delete_integration(one.id, Some(2)).await;
+    assert_eq!(late, Err(ChangeError::VersionMismatch { current: 1 }));
+    assert!(store.integration(one.id).await.unwrap().is_some());
+    store.delete_integration(one.id, Some(1)).await.unwrap();
+    assert_eq!(store.delete_integration(one.id, None).await, Err(ChangeError::NotFound));
     assert!(store.integration(one.id).await.unwrap().is_none());
 }
 

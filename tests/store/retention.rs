@@ -270,3 +270,22 @@ pub async fn a_deleted_controller_takes_its_anchor_along(world: World) {
     }
     assert_eq!(world.sql("DELETE FROM chain_anchors").await, 0);
 }
+
+pub async fn other_people_go_with_the_activities_that_name_them(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let mut batch = Batch::of(shop.id);
+    let (ada, bob) = (batch.subject(&[1], 50), batch.subject(&[2], 50));
+    batch.naming(ada, &[bob], 3);
+    batch.back_at(at(100)).commit(store).await;
+    let mut batch = Batch::of(shop.id);
+    batch.naming(ada, &[bob], 60);
+    batch.commit(store).await;
+    let (rows, _) = expire(store, Expiring::Activities, at(101), 5).await;
+    let found = store.subject(&bob.did()).await.unwrap().unwrap();
+    assert_eq!((rows, found.activity_count), (1, 1));
+    assert_eq!((found.first_seen_at, found.last_seen_at), (at(3), at(60)));
+    assert_eq!(verified(store).await, [(Sequence(1), Sequence(2), None)]);
+    store.delete_controller(shop.id).await.unwrap();
+    assert_eq!(world.sql("DELETE FROM activity_others").await, 0);
+}

@@ -72,10 +72,16 @@ pub async fn a_controller_is_renamed(world: World) {
     let store = &*world.store;
     let shop = world.controller("did:web:shop.example").await;
     let rival = world.controller("did:web:rival.example").await;
-    store.rename_controller(shop.id, "Büdchen").await.unwrap();
+    store.rename_controller(shop.id, None, "Büdchen").await.unwrap();
     let name = async |did| store.controller(did).await.unwrap().unwrap().name;
     assert_eq!(name(&shop.did).await, "Büdchen");
     assert_eq!(name(&rival.did).await, rival.name);
-    let nobody = store.rename_controller(ControllerId::generate(), "x").await;
+    let late = store.rename_controller(shop.id, Some("Shop"), "x").await;
+    assert_eq!(late, Err(ChangeError::Changed));
+    store
+        .rename_controller(shop.id, Some("Büdchen"), "Büdchen")
+        .await
+        .unwrap();
+    let nobody = store.rename_controller(ControllerId::generate(), None, "x").await;
     assert_eq!(nobody, Err(ChangeError::NotFound));
 }

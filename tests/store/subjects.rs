@@ -270,3 +270,110 @@ pub async fn events_are_found_by_their_persons_with_their_repeats(world: World) 
     assert_eq!(of_all(Status::Failed, None, 9).await, []);
     assert_eq!(of_all(Status::Processed, None, 9).await.len(), 5);
 }
+
+pub async fn a_subject_that_holds_too_much_by_then_is_a_conflict(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let mut batch = Batch::of(shop.id);
+    let (ada, eve) = (batch.subject(&[1], 1), batch.subject(&[9], 2));
+    batch.commit(store).await;
+    let attach = async |link: u8| {
+        let mut batch = Batch::of(shop.id);
+        batch.link(ada, link, true, 2);
+        batch.ceiling(ada, 2);
+        batch.ready(store).await
+    };
+    // Both were resolved when there was one.
+    let (mut one, mut two) = (attach(2).await, attach(3).await);
+    store.commit(&mut one).await.unwrap();
+    two.checkpoints = attach(3).await.checkpoints;
+    assert_eq!(store.commit(&mut two).await, Err(StoreError::Conflict));
+    assert_eq!(store.links(shop.id, &[hash(3)], 9).await.unwrap(), []);
+    let held = store.strong_link_counts(shop.id, &[ada]).await.unwrap();
+    assert_eq!(held, [(ada, "user.contact.email".into(), 2)]);
+
+    // What is merged into it counts, and so does that it is merged itself.
+    let mut batch = Batch::of(shop.id);
+    batch.merge(eve, ada);
+    batch.ceiling(ada, 2);
+    let mut merging = batch.ready(store).await;
+    assert_eq!(store.commit(&mut merging).await, Err(StoreError::Conflict));
+    let mut batch = Batch::of(shop.id);
+    batch.merge(ada, eve);
+    batch.ceiling(eve, 3);
+    batch.commit(store).await;
+    let mut batch = Batch::of(shop.id);
+    batch.link(ada, 4, true, 2);
+    batch.ceiling(ada, 9);
+    let mut late = batch.ready(store).await;
+    assert_eq!(store.commit(&mut late).await, Err(StoreError::Conflict));
+}
+
+pub async fn other_people_of_an_event_are_found_by_it(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let mut batch = Batch::of(shop.id);
+    let [buyer, bob, cy, late] = [1, 2, 3, 4].map(|link| batch.subject(&[link], 9));
+    let first = batch.naming(buyer, &[bob, cy], 10);
+    let second = batch.processed(bob, 5);
+    let third = batch.naming(cy, &[buyer], 7);
+    batch.commit(store).await;
+    let activities = async |subject| -> Vec<EventId> {
+        let filter = ActivityFilter {
+            subject: Some(subject),
+            ..ActivityFilter::default()
+        };
+        let page = Page { after: None, limit: 9 };
+        let found = store.activities(&filter, page).await.unwrap();
+        found.into_iter().map(|activity| activity.event).collect()
+    };
+    let events = async |subject| -> Vec<EventId> {
+        let filter = EventFilter {
+            subjects: Some(vec![subject]),
+            ..EventFilter::default()
+        };
+        let found = store.events(&filter, Page { after: None, limit: 9 }).await.unwrap();
+        found.into_iter().map(|event| event.id).collect()
+    };
+    assert_eq!(
+        (activities(bob).await, events(bob).await),
+        (vec![first, second], vec![second, first])
+    );
+    assert_eq!(
+        (activities(buyer).await, events(buyer).await),
+        (vec![first, third], vec![third, first])
+    );
+    let shown = store.event(first).await.unwrap().unwrap();
+    assert_eq!((shown.subject, shown.other_subjects), (Some(buyer), vec![bob, cy]));
+    let found = store.subject(&bob.did()).await.unwrap().unwrap();
+    assert_eq!(
+        (found.activity_count, found.first_seen_at, found.last_seen_at),
+        (2, at(5), at(10))
+    );
+    let chain = store.chain(shop.id, conduit_actors::ids::Sequence(0), 9).await.unwrap();
+    assert_eq!(chain[0].other_subjects, [bob, cy]);
+    assert!(
+        conduit::audit::verify(store, None)
+            .await
+            .unwrap()
+            .iter()
+            .all(|report| report.fault.is_none())
+    );
+
+    // Merged ones are read as who they are, and each event counts once.
+    let mut batch = Batch::of(shop.id);
+    batch.merge(bob, cy);
+    batch.merge(late, buyer);
+    batch.commit(store).await;
+    let shown = store.event(first).await.unwrap().unwrap();
+    assert_eq!((shown.subject, shown.other_subjects), (Some(buyer), vec![cy]));
+    assert_eq!(store.subject(&bob.did()).await.unwrap().unwrap().activity_count, 3);
+    assert_eq!(activities(cy).await, [first, third, second]);
+    let mut batch = Batch::of(shop.id);
+    batch.merge(cy, buyer);
+    batch.commit(store).await;
+    assert_eq!(store.subject(&cy.did()).await.unwrap().unwrap().activity_count, 3);
+    assert_eq!(activities(buyer).await.len(), 3);
+    assert_eq!(store.event(first).await.unwrap().unwrap().other_subjects, []);
+    assert_eq!(store.event(second).await.unwrap().unwrap().subject, Some(buyer));
+}

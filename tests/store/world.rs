@@ -16,7 +16,7 @@ use conduit_actors::event::{
 use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::{CredentialHash, Personal};
-use conduit_actors::ports::{BatchEffects, Checkpoint, Credential, Merge, NewLink, NewSubject};
+use conduit_actors::ports::{BatchEffects, Ceiling, Checkpoint, Credential, Merge, NewLink, NewSubject};
 use uuid::Uuid;
 
 use sqlx::Connection as _;
@@ -269,6 +269,8 @@ impl Batch {
             outcome,
             warnings: vec![Notice::new("/phone", "invalid_phone", "is not a number")],
             categories: vec!["user.contact.email".into(), "user.name".into()],
+            other_subjects: Vec::new(),
+            mapped_digest: None,
             dedup: Some((DedupKey([4; 16]), 60)),
             mapping_version: Some(7),
             stages: StageTimes {
@@ -284,6 +286,26 @@ impl Batch {
     pub fn processed(&mut self, subject: SubjectId, seconds: i64) -> EventId {
         let outcome = Outcome::Processed { subject: Some(subject) };
         self.event(outcome, seconds)
+    }
+
+    /// An event that concerns one and names others.
+    pub fn naming(&mut self, subject: SubjectId, others: &[SubjectId], seconds: i64) -> EventId {
+        let id = self.processed(subject, seconds);
+        if let (Some(activity), Some(record)) = (self.effects.activities.last_mut(), self.effects.outcomes.last_mut()) {
+            others.clone_into(&mut activity.other_subjects);
+            others.clone_into(&mut record.other_subjects);
+        }
+        id
+    }
+
+    /// What a subject that is there may hold of the category of strong links.
+    pub fn ceiling(&mut self, subject: SubjectId, max: u32) {
+        self.effects.ceilings.push(Ceiling {
+            controller: self.controller,
+            subject,
+            category: "user.contact.email".into(),
+            max,
+        });
     }
 
     /// As if all of it had been received and logged then; the events keep their order.
@@ -330,6 +352,7 @@ fn activity(event: &AcceptedEvent, subject: Option<SubjectId>) -> Activity {
         sequence: Sequence(0),
         event: event.id,
         subject,
+        other_subjects: Vec::new(),
         integration: event.integration,
         processor: "shop-1".parse().unwrap(),
         event_type: event.event_type.clone(),

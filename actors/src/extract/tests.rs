@@ -204,6 +204,129 @@ fn a_dedup_key_takes_in_what_its_kind_says() {
     assert_eq!(of("pii", &one), of("pii", &one));
 }
 
+#[test]
+fn what_stands_for_nobody_or_was_left_out_makes_no_two_events_repeats() {
+    let fields = json!([
+        {"path": "uid", "pii": "user.unique_id"},
+        {"path": "email", "pii": "user.contact.email"},
+        {"path": "city", "pii": "user.contact.address.city"},
+        {"path": "n", "type": "number"}, {"path": "day", "type": "timestamp"}
+    ]);
+    let of = |kind: &str, body: Value| key(json!({"key": kind}), fields.clone(), &body);
+    let pii = |body: Value| of("pii", body);
+    let guest = |order: &str| json!({"uid": "guest", "order": order});
+    assert_ne!(pii(guest("1")), pii(guest("2")), "nobody's values make no key");
+    assert_eq!(pii(guest("1")), pii(guest("1")), "an exact repeat is one all the same");
+    let attribute = |order: &str| json!({"uid": "guest", "city": "Bremen", "order": order});
+    assert_eq!(pii(attribute("1")), pii(attribute("2")), "attributes are personal data");
+
+    let invalid = |email: &str, order: &str| json!({"uid": "C-7", "email": email, "order": order});
+    assert_ne!(
+        pii(invalid("one", "1")),
+        pii(invalid("two", "1")),
+        "what was left out is not equal"
+    );
+    assert_ne!(pii(invalid("one", "1")), pii(json!({"uid": "C-7"})));
+    assert_eq!(pii(invalid("one", "1")), pii(invalid("one", "2")), "the same was sent");
+    assert_eq!(
+        pii(json!({"uid": "C-7", "n": "x"})),
+        pii(json!({"uid": "C-7", "n": "y"})),
+        "no personal data"
+    );
+    assert_ne!(
+        pii(json!({"email": "one", "order": 1})),
+        pii(json!({"email": "one", "order": 2}))
+    );
+
+    let mapped = |body: Value| of("mapped", body);
+    assert_ne!(mapped(json!({"n": "x"})), mapped(json!({"n": "y"})));
+    assert_ne!(mapped(json!({"email": "one"})), mapped(json!({"email": "two"})));
+    assert_eq!(mapped(json!({"n": 1})), mapped(json!({"n": 1.0})), "the same number");
+    assert_ne!(mapped(json!({"n": 1})), mapped(json!({"n": 10})));
+
+    let many = |last: &str| {
+        let mut values: Vec<Value> = (0..1100).map(Value::from).collect();
+        values.push(last.into());
+        json!({"uid": "C-7", "list": values})
+    };
+    let fields = json!([{"path": "uid", "pii": "user.unique_id"}, {"path": "list[]", "pii": "user.job_title"}]);
+    for kind in ["pii", "mapped"] {
+        let of = |last: &str| key(json!({"key": kind}), fields.clone(), &many(last));
+        assert_ne!(of("a"), of("b"), "{kind}: not all of it was looked at");
+    }
+}
+
+fn people(extraction: &Extraction) -> Vec<(Person, &str)> {
+    let values = extraction.values.iter();
+    values
+        .map(|value| (value.person, value.value.expose().as_str()))
+        .collect()
+}
+
+#[test]
+fn fields_of_one_element_or_object_are_one_other_person() {
+    let other = |path: &str, pii: &str| json!({"path": path, "pii": pii, "role": "other"});
+    let found = extract(
+        json!([
+            {"path": "buyer.email", "pii": "user.contact.email"},
+            other("tickets[].holder.email", "user.contact.email"),
+            other("tickets[].holder.name", "user.name"),
+            other("tickets[].phone", "user.contact.phone_number"),
+            other("gift.to.email", "user.contact.email"),
+            other("gift.to.name", "user.name"),
+            other("guests[]", "user.contact.email"),
+            other("friend", "user.contact.email")
+        ]),
+        json!({
+            "buyer": {"email": "a@shop.example"},
+            "tickets": [
+                {"holder": {"email": "b@shop.example", "name": "B"}, "phone": "+49 30 901820"},
+                {"holder": {"email": "a@shop.example"}}],
+            "gift": {"to": {"email": "c@shop.example", "name": "C"}},
+            "guests": ["d@shop.example", "e@shop.example"],
+            "friend": "f@shop.example"}),
+    );
+    let expected = [
+        (Person::Subject, "a@shop.example"),
+        (Person::Other(0), "b@shop.example"),
+        (Person::Other(1), "a@shop.example"),
+        (Person::Other(0), "b"),
+        (Person::Other(0), "+4930901820"),
+        (Person::Other(2), "c@shop.example"),
+        (Person::Other(2), "c"),
+        (Person::Other(3), "d@shop.example"),
+        (Person::Other(4), "e@shop.example"),
+        (Person::Other(5), "f@shop.example"),
+    ];
+    assert_eq!(people(&found), expected);
+}
+
+#[test]
+fn who_is_who_is_part_of_a_dedup_key() {
+    let fields = json!([
+        {"path": "buyer", "pii": "user.contact.email"},
+        {"path": "holders[].email", "pii": "user.contact.email", "role": "other"},
+        {"path": "holders[].name", "pii": "user.name", "role": "other"}
+    ]);
+    let of = |buyer: &str, holders: Value| {
+        key(
+            json!({"key": "pii"}),
+            fields.clone(),
+            &json!({"buyer": buyer, "holders": holders}),
+        )
+    };
+    let holder = |email: &str, name: &str| json!({"email": email, "name": name});
+    let (a, b) = ("a@shop.example", "b@shop.example");
+    let base = of(a, json!([holder(b, "Bo"), holder("c@shop.example", "Cy")]));
+    assert_eq!(
+        base,
+        of(a, json!([holder("c@shop.example", "cy"), holder(b, "bo")])),
+        "whoever comes first"
+    );
+    assert_ne!(base, of(a, json!([holder(b, "Cy"), holder("c@shop.example", "Bo")])));
+    assert_ne!(of(a, json!([holder(b, "x")])), of(b, json!([holder(a, "x")])));
+}
+
 fn arbitrary_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

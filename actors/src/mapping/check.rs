@@ -184,6 +184,10 @@ impl Checker<'_> {
         let dedup = event.dedup.or(spec.dedup).unwrap_or_default();
         let fallback = spec.dedup.unwrap_or_default();
         EventMapping {
+            says_more: event
+                .fields
+                .iter()
+                .any(|field| field.pii.is_none() && !is_envelope(&field.path)),
             fields,
             default_region: spec.default_region.as_deref().map(Into::into),
             taxonomy: Arc::clone(self.taxonomy),
@@ -203,15 +207,20 @@ impl Checker<'_> {
             self.fault(format!("{pointer}/path"), "path_invalid", wrong);
         }
         let category = field.pii.as_deref().and_then(|key| self.category(key, field, pointer));
-        if field.pii.is_some() && matches!(field.path.as_str(), "event" | "triggeredAt") {
+        if field.pii.is_some() && is_envelope(&field.path) {
             let message = "event and triggeredAt are kept in clear: they cannot be personal data";
             self.fault(format!("{pointer}/pii"), "envelope_not_pii", message);
+        }
+        if field.pii.is_none() && field.role.is_some() {
+            let message = "says whose personal data it is: name its category in pii, or leave role out";
+            self.fault(format!("{pointer}/role"), "role_without_pii", message);
         }
         Some(FieldMapping {
             path: path.ok()?,
             field_type: field.field_type,
             required: field.required,
             category,
+            role: field.role.unwrap_or_default(),
         })
     }
 
@@ -231,6 +240,10 @@ impl Checker<'_> {
         }
         Some(Arc::clone(category))
     }
+}
+
+fn is_envelope(path: &str) -> bool {
+    matches!(path, "event" | "triggeredAt")
 }
 
 /// Whether values of a JSON type can be what a category holds.
@@ -281,18 +294,22 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clo
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits (insert, delete, replace) from one text to the other; V. Levenshtein, 1966.
+/// Edits (insert, delete, replace, swap two neighbours) from one text to the other; F. Damerau, 1964, each place once.
 pub(super) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(200).collect();
+    let [a, b] = [a, b].map(|text| text.chars().take(200).collect::<Vec<char>>());
+    let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().take(200).enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
+    for (i, left) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
         for (j, right) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+            let replaced = row[j] + usize::from(left != right);
+            let mut least = replaced.min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && *left == b[j - 1] && a[i - 1] == *right {
+                least = least.min(before[j - 1] + 1);
+            }
+            next.push(least);
         }
+        before = std::mem::replace(&mut row, next);
     }
     row[b.len()]
 }

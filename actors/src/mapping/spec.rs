@@ -81,6 +81,21 @@ pub struct FieldSpec {
     /// The PII category, if it is personal data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pii: Option<String>,
+    /// Whose personal data it is; `subject` if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+/// Whose personal data a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The one whom the event concerns.
+    #[default]
+    Subject,
+    /// Another person, who is linked to the event. Fields of the same element of an array, else of the same object, are one
+    /// person.
+    Other,
 }
 
 /// The JSON type of a field's value.

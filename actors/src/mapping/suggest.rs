@@ -9,7 +9,7 @@ pub(super) mod names;
 use std::sync::Arc;
 
 use super::check::fits;
-use super::{FieldType, Path, PathStep};
+use super::{FieldType, Path, PathStep, whose};
 use crate::envelope::scan_sample;
 use crate::ids::Timestamp;
 use crate::json::{Json, integer};
@@ -53,6 +53,37 @@ pub struct Suggestion {
     pub fields: Vec<SuggestedField>,
     /// Whether there are more fields than are suggested.
     pub has_more: bool,
+}
+
+impl Suggestion {
+    /// The fields of which the sample does not tell whose they are: a strong category in an array, or of two places, and what
+    /// else is personal at the same place.
+    #[must_use]
+    pub fn unclear(&self, taxonomy: &Taxonomy) -> Vec<usize> {
+        let key = |field: &'_ SuggestedField| field.category.as_ref().map(|(category, _)| Arc::clone(&category.key));
+        let keys: Vec<_> = self.fields.iter().map(key).collect();
+        let fields = self.fields.iter().zip(&keys);
+        let strong = whose(
+            fields.map(|(field, key)| (field.path.as_str(), key.as_deref())),
+            taxonomy,
+        );
+        let places: Vec<&str> = strong.iter().map(|index| place(&self.fields[*index].path)).collect();
+        let beside = |index: &usize| {
+            let place = place(&self.fields[*index].path);
+            keys[*index].is_some() && !place.is_empty() && places.contains(&place)
+        };
+        (0..self.fields.len())
+            .filter(|index| strong.contains(index) || beside(index))
+            .collect()
+    }
+}
+
+/// What one person's fields have in common: the element of an array, else the object.
+fn place(path: &str) -> &str {
+    let array = path.rfind("[]").map(|at| &path[..at]);
+    array
+        .or_else(|| path.rfind('.').map(|at| &path[..at]))
+        .unwrap_or_default()
 }
 
 /// Suggests a mapping. `default_region` is that of national telephone numbers.

@@ -80,6 +80,23 @@ fn a_misspelt_category_or_event_gets_a_hint() {
 }
 
 #[test]
+fn swapped_letters_are_one_edit() {
+    for (a, b, edits) in [
+        ("email", "emial", 1),
+        ("", "ab", 2),
+        ("abc", "abc", 0),
+        ("kitten", "sitting", 3),
+        ("ca", "abc", 3),
+    ] {
+        assert_eq!(
+            (super::check::distance(a, b), super::check::distance(b, a)),
+            (edits, edits),
+            "{a} {b}"
+        );
+    }
+}
+
+#[test]
 fn dedup_is_taken_from_the_event_then_the_integration_then_the_defaults() {
     let mapping = compile(json!({
         "name": "n", "dedup": {"key": "body", "windowSeconds": 5},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::event::{Activity, AuditHash, LinkHash, OutcomeRecord};
+use crate::event::{Activity, AuditHash, LinkHash, MappedDigest, OutcomeRecord};
 use crate::ids::{ControllerId, EventId, Sequence, SubjectId, Timestamp};
 use crate::ports::ReplayStep;
 
@@ -113,6 +113,20 @@ pub struct Merge {
     pub evidence: Vec<(LinkHash, Arc<str>)>,
 }
 
+/// What a subject that gets identifiers may hold of a category, the subjects merged into it included. The commit is a
+/// [`StoreError::Conflict`] if it is more by then, or if the subject is merged itself: another writer was there first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceiling {
+    /// Whose subject it is.
+    pub controller: ControllerId,
+    /// The subject, which this batch does not merge into another.
+    pub subject: SubjectId,
+    /// The category.
+    pub category: Arc<str>,
+    /// How many distinct strong links it may have.
+    pub max: u32,
+}
+
 /// The end of a controller's audit chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChainHead {
@@ -150,6 +164,8 @@ pub struct BatchEffects {
     pub links: Vec<NewLink>,
     /// Merges found. One whose `from` or `into` is merged already is a conflict.
     pub merges: Vec<Merge>,
+    /// What must hold of the subjects that were there, once all this is written.
+    pub ceilings: Vec<Ceiling>,
     /// Audit records, in the order in which each controller's are to be chained. Their places in the chain are the
     /// store's to fill in: it alone knows what they come behind.
     pub activities: Vec<Activity>,
@@ -192,6 +208,16 @@ pub trait PipelineStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError>;
+
+    /// What the mapped fields of these events say, where it is known.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError>;
 
     /// Commits a batch, all or nothing, fully synced. Events of controllers that are deleted by now leave nothing.
     ///

@@ -29,6 +29,7 @@ impl ActivityLogger {
             subjects: batch.subjects,
             links: batch.links,
             merges: batch.merges,
+            ceilings: batch.ceilings,
             checkpoints: batch.checkpoints,
             replay: batch.replay,
             activities: batch
@@ -59,6 +60,7 @@ fn activity(event: &ResolvedEvent, logged_at: Timestamp) -> Option<Activity> {
         sequence: Sequence(0),
         event: accepted.id,
         subject: *subject,
+        other_subjects: event.other_subjects.clone(),
         integration: accepted.integration,
         processor: event.extracted.integration.as_ref()?.processor.clone(),
         event_type: accepted.event_type.clone(),
@@ -76,11 +78,12 @@ fn outcome_record(event: ResolvedEvent, logged_at: Timestamp) -> OutcomeRecord {
     let ResolvedEvent {
         extracted,
         outcome,
+        other_subjects,
         resolved_at,
     } = event;
-    let claim = match (&extracted.finding, &outcome) {
-        (Finding::Fits(fitting), Outcome::Processed { .. }) => fitting.claim,
-        _ => None,
+    let (claim, mapped_digest) = match (&extracted.finding, &outcome) {
+        (Finding::Fits(fitting), Outcome::Processed { .. }) => (fitting.claim, fitting.mapped_digest),
+        _ => (None, None),
     };
     let gave_up = matches!(extracted.finding, Finding::Failed(_));
     OutcomeRecord {
@@ -93,6 +96,8 @@ fn outcome_record(event: ResolvedEvent, logged_at: Timestamp) -> OutcomeRecord {
         outcome,
         warnings: extracted.warnings,
         categories: extracted.categories,
+        other_subjects,
+        mapped_digest,
         dedup: claim.map(|claim| (claim.key, u32::try_from(claim.window.as_secs()).unwrap_or(u32::MAX))),
         mapping_version: extracted.integration.as_ref().map(|integration| integration.version),
         stages: StageTimes {

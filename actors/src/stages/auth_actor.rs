@@ -6,7 +6,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::validator_actor::{ValidateJob, Validator};
 use crate::ids::Timestamp;
-use crate::ingest::{AuthFailure, Refusal, Submission};
+use crate::ingest::{Admitted, AuthFailure, Head, Refusal, Submission, Then};
 use crate::limits::Permit;
 use crate::personal::CredentialHash;
 use crate::ports::{Credential, Directory, Integration, Journal};
@@ -50,12 +50,12 @@ impl Authenticator {
     ///
     /// # Errors
     /// The true cause, for the operator's log alone.
-    pub fn authenticate(&self, submission: &Submission, now: Timestamp) -> Result<Authenticated, AuthFailure> {
-        let integration = self.directory.by_url(&submission.did, &submission.processor);
+    pub fn authenticate(&self, head: &Head, now: Timestamp) -> Result<Authenticated, AuthFailure> {
+        let integration = self.directory.by_url(&head.did, &head.processor);
         let (api_key, webhook_secret) = integration.as_ref().map_or((&self.nobody, &self.nobody), |found| {
             (&found.api_key, &found.controller.webhook_secret)
         });
-        let presented = (submission.api_key.hash(), submission.webhook_secret.hash());
+        let presented = (head.api_key.hash(), head.webhook_secret.hash());
         let key_ok = api_key.accepts(&presented.0, now);
         let secret_ok = webhook_secret.accepts(&presented.1, now);
         match integration {
@@ -99,8 +99,26 @@ impl Auth {
         }
     }
 
+    /// Lets a sender in who has the right credentials, and whose controller may send one more.
+    fn admit(&self, head: &Head) -> Result<Admitted, Refusal> {
+        if !self.directory.is_reliable() {
+            // The same for all, whatever they present.
+            return Err(Refusal::CredentialsUnconfirmed);
+        }
+        let now = Timestamp::now();
+        let found = self
+            .authenticator
+            .authenticate(head, now)
+            .map_err(Refusal::Unauthorized)?;
+        let integration = found.integration;
+        self.usage
+            .note(&integration, &found.api_key, &found.webhook_secret, &head.client, now);
+        let permit = self.permit(&integration)?;
+        Ok(Admitted { integration, permit })
+    }
+
     /// Lets an event through if its controller may send one more.
-    fn admit(&self, integration: &Integration) -> Result<Option<Permit>, Refusal> {
+    fn permit(&self, integration: &Integration) -> Result<Option<Permit>, Refusal> {
         let controller = &integration.controller;
         let Some(gate) = &controller.gate else {
             return Ok(None);
@@ -120,33 +138,19 @@ impl Stage for Auth {
 
     async fn handle(&mut self, submission: Submission) {
         fail::fail_point!("AuthActor");
-        if !self.directory.is_reliable() {
-            // The same for all, whatever they present.
-            return submission.refuse(Refusal::CredentialsUnconfirmed);
-        }
-        let now = Timestamp::now();
-        let found = match self.authenticator.authenticate(&submission, now) {
-            Ok(found) => found,
-            Err(cause) => return submission.refuse(Refusal::Unauthorized(cause)),
+        let Submission { head, then } = submission;
+        let admitted = match self.admit(&head) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return then.refuse(refusal),
         };
-        let integration = found.integration;
-        self.usage.note(
-            &integration,
-            &found.api_key,
-            &found.webhook_secret,
-            &submission.client,
-            now,
-        );
-        let permit = match self.admit(&integration) {
-            Ok(permit) => permit,
-            Err(refusal) => return submission.refuse(refusal),
-        };
-        if let Err((_, job)) = self.validator.tell(ValidateJob {
-            submission,
-            integration,
-            permit,
-        }) {
-            job.submission.refuse(Refusal::Overloaded);
+        match then {
+            Then::Validate(parcel) => {
+                if let Err((_, job)) = self.validator.tell(ValidateJob { parcel, admitted }) {
+                    job.parcel.refuse(Refusal::Overloaded);
+                }
+            }
+            // The sender may have hung up.
+            Then::Read(reply) => drop(reply.send(Ok(admitted))),
         }
     }
 }

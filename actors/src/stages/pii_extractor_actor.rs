@@ -2,12 +2,13 @@
 //!
 //! What leaves this stage holds categories, keyed hashes and a dedup key, but no value.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::dedup_key::dedup_key;
-use crate::event::{JournaledEvent, LinkHash, Notice};
-use crate::extract::{ExtractContext, ExtractedValue, Extraction};
+use crate::dedup_key::{dedup_key, mapped_digest};
+use crate::event::{JournaledEvent, LinkHash, MappedDigest, Notice};
+use crate::extract::{ExtractContext, ExtractedValue, Extraction, Person};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
 use crate::links::LinkKey;
@@ -22,6 +23,9 @@ pub type PiiExtractorActor = Supervised<PiiExtractor>;
 
 /// After so many events the thread is lent to whoever waits: the edge shares it.
 const EVENTS_PER_TURN: usize = 4;
+
+/// Other people of one event who become data subjects.
+const MAX_OTHERS: usize = 100;
 
 /// The extraction, without the actor.
 pub struct PiiExtractor {
@@ -94,7 +98,7 @@ impl PiiExtractor {
         let context = ExtractContext {
             processor: integration.processor.as_str(),
         };
-        let extraction = mapping.extract(journaled.event.body.expose(), &context);
+        let mut extraction = mapping.extract(journaled.event.body.expose(), &context);
         let shown = journaled.event.event_type.clone();
         let finding = if extraction.reasons.is_empty() {
             let body = journaled.event.body.expose();
@@ -115,7 +119,9 @@ impl PiiExtractor {
                 event: journaled.event.id,
                 window,
             });
-            Finding::Fits(fitting(mapping, &integration, &extraction, claim))
+            let link_key = &integration.controller.link_key;
+            let mapped_digest = claim.and_then(|_| mapped_digest(mapping, &extraction, link_key));
+            Finding::Fits(fitting(mapping, &integration, &mut extraction, claim, mapped_digest))
         } else {
             Finding::Rejected(extraction.reasons)
         };
@@ -134,14 +140,20 @@ impl PiiExtractor {
 fn fitting(
     mapping: &EventMapping,
     integration: &Integration,
-    extraction: &Extraction,
+    extraction: &mut Extraction,
     claim: Option<Claim>,
+    mapped_digest: Option<MappedDigest>,
 ) -> Fitting {
     let link_key = &integration.controller.link_key;
     let mut links: Vec<LinkCandidate> = Vec::new();
+    let mut others: BTreeMap<usize, Vec<LinkCandidate>> = BTreeMap::new();
     for value in extraction.values.iter().filter(|value| value.linkable) {
         let category = &value.category;
         let hash = link_key.link(&category.key, value.value.expose());
+        let links = match value.person {
+            Person::Subject => &mut links,
+            Person::Other(person) => others.entry(person).or_default(),
+        };
         if !links.iter().any(|link| link.hash == hash) {
             links.push(LinkCandidate {
                 hash,
@@ -157,10 +169,17 @@ fn fitting(
         category: Arc::clone(&value.category.key),
         because: Retirement::Placeholder,
     });
+    let refused = refused.collect();
+    if others.len() > MAX_OTHERS {
+        let message = "more than 100 other people: those beyond are no data subjects of this event";
+        extraction.warnings.push(Notice::new("", "too_many_people", message));
+    }
     Fitting {
         links,
-        refused: refused.collect(),
+        refused,
+        others: others.into_values().take(MAX_OTHERS).collect(),
         claim,
+        mapped_digest,
         purpose: mapping.purpose().cloned(),
         legal_basis: mapping.legal_basis(),
     }

@@ -11,8 +11,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::event::{LinkHash, Outcome};
-use crate::identity::{IdentityGraph, Respelling, Sighting, WEAK_FAN_OUT, respell, retired};
+use crate::event::{AcceptedEvent, LinkHash, MappedDigest, Notice, Outcome};
+use crate::identity::{IdentityGraph, LinkCandidate, Respelling, Sighting, WEAK_FAN_OUT, respell, retired};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
 use crate::ports::{
     Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, RetiredLink, Stretch, Verdict,
@@ -168,12 +168,15 @@ impl SubjectResolver {
             .collect();
         let (mut graph, respellings) = self.graph(controller, &firsts).await?;
         drop(firsts);
+        let differing = self.differing(controller, &events, &verdicts).await?;
 
         for (event, verdict) in events.into_iter().zip(verdicts) {
-            batch.events.push(resolve_event(event, verdict, &mut graph));
+            let differs = differing.contains(&event.journaled.event.id);
+            batch.events.push(resolve_event(event, verdict, differs, &mut graph));
         }
         graph.write_respelt(&respellings);
         self.cache.learn(&graph);
+        batch.ceilings.append(&mut graph.ceilings());
         batch.subjects.append(&mut graph.new_subjects);
         batch.links.append(&mut graph.new_links);
         batch.merges.append(&mut graph.merges);
@@ -216,6 +219,41 @@ impl SubjectResolver {
         Ok(verdicts)
     }
 
+    /// The repeats whose mapped fields say something else than those of their firsts, as far as these are known.
+    async fn differing(
+        &self,
+        controller: ControllerId,
+        events: &[ExtractedEvent],
+        verdicts: &[Verdict],
+    ) -> Result<HashSet<EventId>, StageError> {
+        let digest = |event: &ExtractedEvent| fitting(event).and_then(|fitting| fitting.mapped_digest);
+        let repeats: Vec<(EventId, MappedDigest, EventId)> = events
+            .iter()
+            .zip(verdicts)
+            .filter_map(|(event, verdict)| match verdict {
+                Verdict::DuplicateOf(first) => Some((event.journaled.event.id, digest(event)?, *first)),
+                Verdict::First => None,
+            })
+            .collect();
+        if repeats.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let here = events.iter().map(|event| (event.journaled.event.id, event));
+        let here: HashMap<EventId, &ExtractedEvent> = here.collect();
+        let mut elsewhere: Vec<EventId> = repeats.iter().map(|(_, _, first)| *first).collect();
+        elsewhere.retain(|first| !here.contains_key(first));
+        elsewhere.sort_unstable();
+        elsewhere.dedup();
+        let mut firsts: HashMap<EventId, MappedDigest> = HashMap::new();
+        if !elsewhere.is_empty() {
+            firsts.extend(self.store.mapped_digests(controller, &elsewhere).await?);
+        }
+        firsts.extend(here.into_iter().filter_map(|(id, event)| Some((id, digest(event)?))));
+        let differs =
+            |(_, own, first): &&(EventId, MappedDigest, EventId)| firsts.get(first).is_some_and(|digest| digest != own);
+        Ok(repeats.iter().filter(differs).map(|(event, ..)| *event).collect())
+    }
+
     /// What the cache and the store know of these events' identifiers.
     async fn graph(
         &mut self,
@@ -226,7 +264,7 @@ impl SubjectResolver {
         let mut asked: HashSet<LinkHash> = HashSet::new();
         let mut strong: HashSet<LinkHash> = HashSet::new();
         let mut unknown: Vec<LinkHash> = Vec::new();
-        let links = events.iter().flat_map(|(_, fitting)| &fitting.links);
+        let links = events.iter().flat_map(|(_, fitting)| fitting.all_links());
         for (is_strong, hash) in links.flat_map(|link| link.hashes().map(|hash| (link.strong, hash))) {
             if !asked.insert(hash) {
                 continue;
@@ -254,19 +292,24 @@ impl SubjectResolver {
         known.append(&mut stored);
         let candidates = events.iter().flat_map(|(event, fitting)| {
             let at = event.journaled.event.triggered_at;
-            fitting.links.iter().map(move |link| (link, at))
+            fitting.all_links().map(move |link| (link, at))
         });
         let respellings = respell(&mut known, candidates);
         let refused = events.iter().flat_map(|(_, fitting)| &fitting.refused);
         // Before the links are counted.
         self.retire(controller, retired(&respellings).chain(refused.cloned()))
             .await?;
-        let key_version = events
-            .iter()
-            .find_map(|(event, _)| event.integration.as_ref())
+        let mut integrations = events.iter().filter_map(|(event, _)| event.integration.as_ref());
+        let key_version = integrations
+            .clone()
+            .next()
             .map_or(1, |integration| integration.controller.link_key.version());
-        let mut graph = IdentityGraph::new(controller, key_version, &known);
-        let growing = graph.growing(events.iter().map(|(event, fitting)| sighting(event, fitting)));
+        let taxonomy = integrations.find_map(|integration| integration.mapping.taxonomy());
+        let mut graph = IdentityGraph::new(controller, key_version, &known).limited_by(taxonomy);
+        let growing = graph.growing(events.iter().flat_map(|(event, fitting)| {
+            let people = fitting.people();
+            people.map(|links| sighting(&event.journaled.event, links))
+        }));
         if !growing.is_empty() {
             graph.set_counts(self.store.strong_link_counts(controller, &growing).await?);
         }
@@ -301,22 +344,28 @@ fn fitting(event: &ExtractedEvent) -> Option<&Fitting> {
     }
 }
 
-fn sighting<'a>(event: &'a ExtractedEvent, fitting: &'a Fitting) -> Sighting<'a> {
-    let accepted = &event.journaled.event;
+fn sighting<'a>(accepted: &AcceptedEvent, links: &'a [LinkCandidate]) -> Sighting<'a> {
     Sighting {
         event: accepted.id,
         triggered_at: accepted.triggered_at,
-        links: &fitting.links,
+        links,
     }
 }
 
-fn resolve_event(mut event: ExtractedEvent, verdict: Verdict, graph: &mut IdentityGraph) -> ResolvedEvent {
+/// `differs`: it repeats an event whose mapped fields say something else.
+fn resolve_event(
+    mut event: ExtractedEvent,
+    verdict: Verdict,
+    differs: bool,
+    graph: &mut IdentityGraph,
+) -> ResolvedEvent {
     fail::fail_point!(
         "SubjectResolverActor::event",
         event.journaled.event.event_type.as_str() == "poison",
         |_| panic!("injected")
     );
     let mut warnings = std::mem::take(&mut event.warnings);
+    let mut other_subjects = Vec::new();
     let outcome = match (&event.finding, verdict) {
         (Finding::Rejected(reasons), _) => Outcome::Rejected {
             reasons: reasons.clone(),
@@ -324,18 +373,35 @@ fn resolve_event(mut event: ExtractedEvent, verdict: Verdict, graph: &mut Identi
         (Finding::Failed(reasons), _) => Outcome::Failed {
             reasons: reasons.clone(),
         },
-        (Finding::Fits(_), Verdict::DuplicateOf(of)) => Outcome::Duplicate { of },
-        (Finding::Fits(fitting), Verdict::First) => Outcome::Processed {
-            subject: graph.resolve(sighting(&event, fitting), &mut warnings),
-        },
+        (Finding::Fits(_), Verdict::DuplicateOf(of)) => {
+            warnings.extend(differs.then(duplicate_differs));
+            Outcome::Duplicate { of }
+        }
+        (Finding::Fits(fitting), Verdict::First) => {
+            let sighting = |links| sighting(&event.journaled.event, links);
+            let subject = graph.resolve(sighting(&fitting.links), &mut warnings);
+            if !fitting.others.is_empty() {
+                let others = fitting.others.iter().map(|links| sighting(links));
+                other_subjects = graph.resolve_others(subject, others, &mut warnings);
+            }
+            Outcome::Processed { subject }
+        }
     };
     event.warnings = warnings;
     let resolved_at = matches!(outcome, Outcome::Processed { .. }).then(Timestamp::now);
     ResolvedEvent {
         extracted: event,
         outcome,
+        other_subjects,
         resolved_at,
     }
+}
+
+/// Said of a dry run's event as well.
+pub(crate) fn duplicate_differs() -> Notice {
+    let message = "it has the same personal data as the event that it repeats, but its other mapped fields differ: if it is \
+                   an event of its own, let the mapping's dedup key be \"mapped\", and send it again";
+    Notice::new("", "duplicate_differs", message)
 }
 
 impl Stage for SubjectResolver {

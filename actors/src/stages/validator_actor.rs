@@ -7,24 +7,22 @@ use tokio::sync::oneshot;
 use crate::envelope::Envelope;
 use crate::event::ValidEvent;
 use crate::ids::Timestamp;
-use crate::ingest::{OnDurable, Receipt, Refusal, Submission};
+use crate::ingest::{Admitted, OnDurable, Parcel, Receipt, Refusal};
 use crate::limits::Permit;
-use crate::ports::{AppendReply, Integration, Journal};
+use crate::ports::{AppendReply, Journal};
 use crate::receipt::Draft;
 use crate::supervisor::{Stage, Supervised};
 
 /// Checks the body's envelope: JSON, `event`, `triggeredAt`. What the fields mean is the pipeline's matter.
 pub type ValidatorActor = Supervised<Validator>;
 
-/// A submission that is authenticated.
+/// What an authenticated sender has sent.
 #[derive(Debug)]
 pub struct ValidateJob {
-    /// The submission.
-    pub submission: Submission,
-    /// Whose credentials it has.
-    pub integration: Arc<Integration>,
-    /// Counts it as under way, for a controller whose backlog is limited.
-    pub permit: Option<Permit>,
+    /// The body, and where the answer goes.
+    pub parcel: Parcel,
+    /// Who sent it.
+    pub admitted: Admitted,
 }
 
 /// The actor's state.
@@ -44,10 +42,10 @@ impl Validator {
     /// # Errors
     /// Everything that the sender can mend, at once.
     pub fn validate(&self, job: &ValidateJob) -> Result<ValidEvent, Refusal> {
-        let body = job.submission.body.as_ref().map_err(|fault| Refusal::Body(*fault))?;
+        let body = job.parcel.body.as_ref().map_err(|fault| Refusal::Body(*fault))?;
         let envelope = Envelope::parse(body.expose(), Timestamp::now()).map_err(Refusal::Envelope)?;
-        let integration = &job.integration;
-        let (did, processor) = (&job.submission.did, &integration.processor);
+        let integration = &job.admitted.integration;
+        let (did, processor) = (&integration.controller.did, &integration.processor);
         let draft = || Draft::new(did, processor, integration.version, body.expose());
         Ok(ValidEvent {
             controller: integration.controller.id,
@@ -55,7 +53,7 @@ impl Validator {
             event_type: envelope.event_type,
             triggered_at: envelope.triggered_at,
             body: body.clone(),
-            receipt: job.submission.signed.then(draft),
+            receipt: job.parcel.signed.then(draft),
         })
     }
 }
@@ -69,10 +67,11 @@ impl Stage for Validator {
         fail::fail_point!("ValidatorActor");
         match self.validate(&job) {
             Ok(event) => {
-                let Submission { reply, on_durable, .. } = job.submission;
-                self.journal.append(event, answer(reply, job.permit, on_durable));
+                let Parcel { reply, on_durable, .. } = job.parcel;
+                self.journal
+                    .append(event, answer(reply, job.admitted.permit, on_durable));
             }
-            Err(refusal) => job.submission.refuse(refusal),
+            Err(refusal) => job.parcel.refuse(refusal),
         }
     }
 }

@@ -181,4 +181,6 @@ pub struct SampleSide {
     pub duplicate_of: Option<EventId>,
     /// Whom it would concern, if it fits.
     pub subject: Option<Resolution>,
+    /// The other people that it would name, if it fits.
+    pub other_subjects: Vec<Resolution>,
 }

@@ -48,6 +48,8 @@ pub(super) struct Side {
     pub(super) knows_type: bool,
     pub(super) claim: Option<Claim>,
     pub(super) links: Vec<LinkCandidate>,
+    /// Of the other people that it names.
+    pub(super) others: Vec<Vec<LinkCandidate>>,
     pub(super) reasons: Vec<Notice>,
     pub(super) warnings: Vec<Notice>,
     /// Of an event that fits.
@@ -56,6 +58,8 @@ pub(super) struct Side {
     pub(super) fields: BTreeSet<Field>,
     /// Of an event that fits.
     pub(super) resolution: Option<Resolution>,
+    /// The other people that it names.
+    pub(super) named: Vec<Resolution>,
 }
 
 impl Side {
@@ -71,11 +75,13 @@ impl Side {
                 knows_type,
                 claim: None,
                 links: Vec::new(),
+                others: Vec::new(),
                 reasons: vec![Notice::new("", "processing_failed", message)],
                 warnings: Vec::new(),
                 categories: Vec::new(),
                 fields: BTreeSet::new(),
                 resolution: None,
+                named: Vec::new(),
             }
         })
     }
@@ -87,16 +93,19 @@ impl Side {
             knows_type,
             claim: None,
             links: Vec::new(),
+            others: Vec::new(),
             reasons: Vec::new(),
             warnings: extracted.warnings,
             categories: Vec::new(),
             fields: BTreeSet::new(),
             resolution: None,
+            named: Vec::new(),
         };
         match extracted.finding {
             Finding::Fits(fitting) => {
                 side.claim = fitting.claim;
                 side.links = fitting.links;
+                side.others = fitting.others;
                 side.categories = extracted.categories;
                 side.fields = fields(integration, journaled);
             }
@@ -104,6 +113,16 @@ impl Side {
             Finding::Failed(reasons) => (side.status, side.reasons) = (Status::Failed, reasons),
         }
         side
+    }
+
+    /// The identifiers of all people that the event names.
+    pub(super) fn all_links(&self) -> impl Iterator<Item = &LinkCandidate> {
+        self.people().flatten()
+    }
+
+    /// The identifiers of each of them, the one whom it concerns first.
+    pub(super) fn people(&self) -> impl Iterator<Item = &[LinkCandidate]> {
+        std::iter::once(&self.links).chain(&self.others).map(Vec::as_slice)
     }
 
     pub(super) fn fits(&self) -> bool {

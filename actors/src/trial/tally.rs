@@ -119,6 +119,7 @@ impl Tally {
         let Judged { journaled, live, draft } = judged;
         let is_alike = live.fields == draft.fields
             && live.claim == draft.claim
+            && live.named == draft.named
             && matches!(subject, SubjectChange::Same | SubjectChange::Nobody);
         let kind = if live.status != draft.status {
             0
@@ -141,6 +142,7 @@ impl Tally {
             reasons: side.reasons,
             duplicate_of: None,
             subject: side.resolution,
+            other_subjects: side.named,
         };
         let event = journaled.event.id;
         Some(Box::new(Sample {
@@ -297,6 +299,7 @@ impl Run {
             reasons: Vec::new(),
             duplicate_of: outcome.duplicate_of,
             subject: None,
+            other_subjects: Vec::new(),
         };
         let (live, draft) = (side(self.live), side(self.draft));
         match self.sample {

@@ -3,6 +3,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::event::{AcceptedEvent, MappedDigest};
 use crate::event::{LinkHash, Status};
 use crate::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use crate::links::{LinkKey, MasterKey};
@@ -31,6 +32,10 @@ impl PipelineStore for Knows {
 
     async fn retire_links(&self, _: ControllerId, _: &[RetiredLink]) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn mapped_digests(&self, _: ControllerId, _: &[EventId]) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn commit(&self, _: &mut BatchEffects) -> Result<(), StoreError> {

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::event::AuditHash;
 use conduit_actors::ids::Sequence;
 use conduit_actors::ports::ChainHead;
 
 use super::show;
 use crate::audit;
-use crate::dashboard::guard::Posted;
+use crate::dashboard::forms::Posted;
 use crate::dashboard::words::Number;
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -89,12 +88,8 @@ fn opened(app: &App, did: &str, rest: &str) -> Option<ChainHead> {
         .is_signed(&format!("chain\n{did}\n{place}"), tag)
         .then_some(())?;
     let (sequence, hash) = place.split_once('.')?;
-    let mut bytes = [0; 32];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hash.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
     Some(ChainHead {
         sequence: Sequence(sequence.parse().ok()?),
-        hash: AuditHash(bytes),
+        hash: hash.parse().ok()?,
     })
 }

@@ -2,9 +2,10 @@
 
 use actix_web::web::Data;
 use conduit_actors::ids::ControllerId;
+use conduit_actors::mapping::doubts;
 use conduit_actors::mapping::suggest::{Suggestion, suggest};
 
-use super::draft::{DraftEvent, DraftField};
+use super::draft::{ASK, DraftEvent, DraftField};
 use super::faults::Faults;
 use super::{Editor, past, trial};
 use crate::dashboard::fields::Fields;
@@ -56,8 +57,13 @@ impl Editor {
             "test" => self.test(app, controller).await,
             "past" => self.try_on_the_past(app).await,
             _ => {
-                if self.checked(app).is_some() {
+                if let Some(spec) = self.checked(app) {
                     self.said.good = Some("The mapping is right. It is not saved yet.".to_owned());
+                    let doubts = doubts(&spec, app.directory.taxonomy());
+                    if !doubts.is_empty() {
+                        let messages: Vec<_> = doubts.into_iter().map(|doubt| doubt.message).collect();
+                        self.said.bad = Some(messages.join(". "));
+                    }
                 }
             }
         }
@@ -77,9 +83,13 @@ impl Editor {
                 self.said.bad = Some("There is nothing to suggest yet.".to_owned());
             }
             Ok(suggestion) => {
-                let (event, added) = self.draft.add_suggestion(&suggestion);
+                let (event, added) = self.draft.add_suggestion(&suggestion, app.directory.taxonomy());
                 self.open = Some(event);
                 self.said.good = Some(found(&suggestion, added));
+                if self.draft.events[event].fields.iter().any(|field| field.role == ASK) {
+                    let ask = "Several people may be named in it. Say at each such field whose it is.";
+                    self.said.bad = Some(ask.to_owned());
+                }
             }
         }
     }

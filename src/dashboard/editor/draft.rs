@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use conduit_actors::event::LegalBasis;
 use conduit_actors::mapping::suggest::Suggestion;
 use conduit_actors::mapping::{
-    DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, MappingFault, Path,
+    DedupKeyKind, DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec, MappingFault, Path, Role,
 };
+use conduit_actors::taxonomy::Taxonomy;
 use uuid::Uuid;
 
 use crate::dashboard::fields::Fields;
@@ -22,9 +23,14 @@ pub(in crate::dashboard) struct DraftField {
     pub(in crate::dashboard) kind: String,
     pub(in crate::dashboard) required: bool,
     pub(in crate::dashboard) pii: String,
+    /// Whose it is; [`ASK`]: its owner is to say so.
+    pub(in crate::dashboard) role: String,
     /// What a suggestion has to say about its value in the sample. It is not sent back.
     pub(in crate::dashboard) remark: String,
 }
+
+/// Stands for a role that a sample does not tell.
+pub(in crate::dashboard) const ASK: &str = "ask";
 
 impl DraftField {
     fn is_blank(&self) -> bool {
@@ -44,6 +50,16 @@ pub(in crate::dashboard) struct DraftEvent {
 }
 
 impl DraftEvent {
+    /// Whether it must be asked what makes two of its events repeats: it maps more than personal data, so that two events of one
+    /// person may differ, and nobody has said whether that counts. `of_all` is what the integration says.
+    pub(in crate::dashboard) fn asks_for_key(&self, of_all: &str) -> bool {
+        let says_more =
+            |field: &DraftField| field.pii.is_empty() && !matches!(field.path.as_str(), "" | "event" | "triggeredAt");
+        let has_personal = self.fields.iter().any(|field| !field.pii.is_empty());
+        let is_open = self.dedup_key.is_empty() && of_all.is_empty() && self.dedup_window != "0";
+        is_open && has_personal && self.fields.iter().any(says_more)
+    }
+
     fn is_blank(&self) -> bool {
         self.name.is_empty() && self.purpose.is_empty() && self.fields.iter().all(DraftField::is_blank)
     }
@@ -127,6 +143,7 @@ impl Draft {
                             "kind" => line.kind = value,
                             "required" => line.required = true,
                             "pii" => line.pii = value,
+                            "role" => line.role = value,
                             _ => {}
                         }
                     }
@@ -172,6 +189,10 @@ impl Draft {
             );
             let mut fields = Vec::with_capacity(event.fields.len());
             for (line, field) in event.fields.iter().enumerate() {
+                if field.role == ASK && !field.pii.is_empty() {
+                    let message = "say whose it is: several people may be named here";
+                    faults.push(fault(format!("{pointer}/fields/{line}/role"), message));
+                }
                 let kind = kind_of(&field.kind);
                 if kind.is_none() {
                     faults.push(fault(format!("{pointer}/fields/{line}/type"), "choose one of the list"));
@@ -181,6 +202,7 @@ impl Draft {
                     field_type: kind.unwrap_or_default(),
                     required: field.required,
                     pii: optional(&field.pii),
+                    role: role_of(&field.role).filter(|_| !field.pii.is_empty()),
                 });
             }
             events.push(EventSpec {
@@ -203,7 +225,7 @@ impl Draft {
 
     /// Adds what a sample suggests: to the event of its name, or as a new one. The event's number, and how many fields are
     /// new.
-    pub(super) fn add_suggestion(&mut self, suggestion: &Suggestion) -> (usize, usize) {
+    pub(super) fn add_suggestion(&mut self, suggestion: &Suggestion, taxonomy: &Taxonomy) -> (usize, usize) {
         let name = suggestion.event.clone().unwrap_or_default();
         let known = self.events.iter().position(|event| event.name == name);
         let index = known
@@ -216,7 +238,8 @@ impl Draft {
         event.name = name;
         event.fields.retain(|field| !field.is_blank());
         let mut added = 0;
-        for field in &suggestion.fields {
+        let unclear = suggestion.unclear(taxonomy);
+        for (index, field) in suggestion.fields.iter().enumerate() {
             let is_same = |known: &DraftField| {
                 known.path == field.path || Path::parse(&known.path).ok() == Path::parse(&field.path).ok()
             };
@@ -232,6 +255,7 @@ impl Draft {
                         .category
                         .as_ref()
                         .map_or_else(String::new, |(category, _)| category.key.to_string()),
+                    role: if unclear.contains(&index) { ASK } else { "" }.to_owned(),
                     remark: field.remark.clone().unwrap_or_default(),
                 });
             }
@@ -247,6 +271,7 @@ fn event_of(event: &EventSpec) -> DraftEvent {
         kind: kind_word(field.field_type).to_owned(),
         required: field.required,
         pii: field.pii.clone().unwrap_or_default(),
+        role: field.role.map(role_word).unwrap_or_default().to_owned(),
         remark: String::new(),
     };
     DraftEvent {
@@ -261,6 +286,11 @@ fn event_of(event: &EventSpec) -> DraftEvent {
 
 /// All types, as in JSON.
 pub(in crate::dashboard) const KINDS: [&str; 5] = ["string", "integer", "number", "boolean", "timestamp"];
+
+/// Returns the same for a template, which passes references.
+pub(in crate::dashboard) const fn kind_word_of(kind: &FieldType) -> &'static str {
+    kind_word(*kind)
+}
 
 pub(in crate::dashboard) const fn kind_word(kind: FieldType) -> &'static str {
     match kind {
@@ -281,6 +311,19 @@ fn kind_of(text: &str) -> Option<FieldType> {
         "timestamp" => Some(FieldType::Timestamp),
         _ => None,
     }
+}
+
+pub(in crate::dashboard) const fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Subject => "subject",
+        Role::Other => "other",
+    }
+}
+
+fn role_of(text: &str) -> Option<Role> {
+    [Role::Subject, Role::Other]
+        .into_iter()
+        .find(|role| role_word(*role) == text)
 }
 
 fn dedup_texts(dedup: Option<DedupSpec>) -> (String, String) {

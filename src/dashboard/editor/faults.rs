@@ -107,6 +107,7 @@ fn place_in_event(event: &str, inside: &[&str], draft: &Draft) -> (String, Strin
             let (column, word) = match column {
                 "type" => ("kind", "type"),
                 "pii" => ("pii", "category"),
+                "role" => ("role", "role"),
                 _ => ("path", "path"),
             };
             let number = field.parse().map_or(1, |index: usize| index + 1);

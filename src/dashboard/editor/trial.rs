@@ -121,18 +121,21 @@ fn unsaved(app: &App, controller: ControllerId, spec: &IntegrationSpec) -> Resul
 fn verdict(run: &DryRun) -> Verdict {
     let (status, reasons) = dry_run::verdict(run);
     let did = |subject: &SubjectId| short(&subject.did().to_string());
+    let word = |resolution: &Resolution| match resolution {
+        Resolution::Nobody => "nobody: no identifier that may link".to_owned(),
+        Resolution::New => "somebody new".to_owned(),
+        Resolution::Known(known) => format!("known: {}", did(known)),
+        Resolution::Merged { into, from } => format!("{} known ones, merged into {}", from.len() + 1, did(into)),
+    };
+    let subject = match &run.resolution {
+        _ if matches!(status, Status::Rejected | Status::Failed) => "none: it would not get that far".to_owned(),
+        found => word(found.as_ref().unwrap_or(&Resolution::Nobody)),
+    };
+    let others = run.others.iter().map(|other| format!("; beside, {}", word(other)));
     Verdict {
         badge: Badge(status),
         reasons: reasons.to_vec(),
-        subject: match &run.resolution {
-            _ if matches!(status, Status::Rejected | Status::Failed) => "none: it would not get that far".to_owned(),
-            None | Some(Resolution::Nobody) => "nobody: no identifier that may link".to_owned(),
-            Some(Resolution::New) => "somebody new".to_owned(),
-            Some(Resolution::Known(known)) => format!("known: {}", did(known)),
-            Some(Resolution::Merged { into, from }) => {
-                format!("{} known ones, merged into {}", from.len() + 1, did(into))
-            }
-        },
+        subject: std::iter::once(subject).chain(others).collect(),
         categories: run.extracted.categories.iter().map(ToString::to_string).collect(),
     }
 }

@@ -7,7 +7,7 @@ use super::super::controllers::{Controller, CreatedController, NewController, Re
 use super::super::limits;
 use super::super::paging::Items;
 use super::operation::{Group, Operation};
-use super::parameters::IfMatch;
+use super::parameters::{IfMatch, IfMatchTag};
 
 const PATH: &str = "/api/v1/controllers/{did}";
 const LIMITS: &str = "/api/v1/controllers/{did}/limits";
@@ -48,6 +48,8 @@ pub(super) fn group() -> Group {
             json!({"name": "Shop", "did": "did:web:shop.example"}),
         )
         .gives::<CreatedController>(201, "The controller, with its credentials.", created())
+        .with_header("Location")
+        .with_header("ETag")
         .leads_to("getController", &[("did", "$response.body#/did")])
         .leads_to("deleteController", &[("did", "$response.body#/did")])
         .leads_to("renameController", &[("did", "$response.body#/did")])
@@ -57,29 +59,43 @@ pub(super) fn group() -> Group {
         .leads_to("revokeWebhookSecret", &[("did", "$response.body#/did")])
         .problems(400, &["name_invalid"])
         .problems(409, &["already_exists"]);
-    let get = named(Operation::get(PATH, "getController", "Get a controller")).gives::<Controller>(
-        200,
-        "The controller.",
-        example(),
-    );
+    let get = named(Operation::get(PATH, "getController", "Get a controller"))
+        .gives::<Controller>(200, "The controller.", example())
+        .or_unchanged();
     let delete = named(Operation::delete(PATH, "deleteController", "Delete a controller"))
         .about(
             "Deletes the controller with all that it owns: integrations, events, subjects, activities, its data key.",
         )
         .operator_only()
-        .gives_nothing(204, "It is gone. Its credentials end at once.");
+        .header::<IfMatchTag>(
+            "If-Match",
+            "The ETag of a GET: what was changed since is not deleted.",
+            "\"0f4a7c21d95e6b38\"",
+        )
+        .gives_nothing(204, "It is gone. Its credentials end at once.")
+        .problems(400, &["if_match_invalid", "if_none_match_invalid"])
+        .problems(409, &["version_mismatch"])
+        .problems(412, &["precondition_failed"]);
     let rename = named(Operation::put(PATH, "renameController", "Rename a controller"))
         .about("The name is all that can be changed.")
         .operator_only()
+        .header::<IfMatchTag>(
+            "If-Match",
+            "The ETag of a GET: what was changed since stays.",
+            "\"0f4a7c21d95e6b38\"",
+        )
         .takes::<Rename>("The new name.", json!({"name": "Shop"}))
         .gives::<Controller>(200, "The controller, as it is now.", example())
-        .problems(400, &["name_invalid"]);
+        .with_header("ETag")
+        .problems(400, &["if_match_invalid", "if_none_match_invalid", "name_invalid"])
+        .problems(409, &["version_mismatch"])
+        .problems(412, &["precondition_failed"]);
     let limits = json!({"eventsPerSecond": 200, "burst": 1000, "backlogEvents": 500_000,
                         "overrides": {"eventsPerSecond": 200, "burst": 1000}, "version": 1});
     let get_limits = named(Operation::get(LIMITS, "getLimits", "Get a controller's limits"))
         .about("Those in force, and which of them are its own: the others are as configured for all. 0 is off.")
         .gives::<limits::Shown>(200, "The limits.", limits.clone())
-        .with_header("ETag");
+        .or_unchanged();
     let set_limits = named(Operation::put(LIMITS, "setLimits", "Set a controller's limits"))
         .about(
             "They hold on all nodes within a second; each node counts for itself. Beyond them, senders get 500 with \
@@ -93,8 +109,9 @@ pub(super) fn group() -> Group {
         )
         .gives::<limits::Shown>(200, "The limits, as they are now.", limits)
         .with_header("ETag")
-        .problems(400, &["if_match_invalid", "limits_invalid"])
-        .problems(409, &["version_mismatch"]);
+        .problems(400, &["if_match_invalid", "if_none_match_invalid", "limits_invalid"])
+        .problems(409, &["version_mismatch"])
+        .problems(412, &["precondition_failed"]);
     Group {
         name: "Controllers",
         about: "Data controllers: the tenants. Each has a webhook secret, for its senders, and a management token.",

@@ -181,6 +181,8 @@ pub(super) fn group() -> Group {
         .of_one_controller()
         .takes::<SentIntegration>("The integration.", spec())
         .gives::<CreatedIntegration>(201, "The integration, with its API key.", created())
+        .with_header("Location")
+        .with_header("ETag")
         .leads_to("getIntegration", &id)
         .leads_to("deleteIntegration", &id)
         .leads_to("replaceIntegration", &id)
@@ -193,7 +195,7 @@ pub(super) fn group() -> Group {
         .problems(409, &["already_exists", "mappings_too_large", "too_many_integrations"]);
     let get = named(Operation::get(ONE, "getIntegration", "Get an integration"))
         .gives::<Integration>(200, "The integration.", example())
-        .with_header("ETag");
+        .or_unchanged();
     let replace = named(Operation::put(ONE, "replaceIntegration", "Replace an integration"))
         .about(
             "The new mapping holds from the next event on. Give the `ETag` of a GET in `If-Match`, or its `version` \
@@ -206,11 +208,28 @@ pub(super) fn group() -> Group {
         )
         .gives::<Integration>(200, "The integration, as it is now.", example())
         .with_header("ETag")
-        .problems(400, &["data_processor_id_fixed", "if_match_invalid", "mapping_invalid"])
-        .problems(409, &["mappings_too_large", "version_mismatch"]);
+        .problems(
+            400,
+            &[
+                "data_processor_id_fixed",
+                "if_match_invalid",
+                "if_none_match_invalid",
+                "mapping_invalid",
+            ],
+        )
+        .problems(409, &["mappings_too_large", "version_mismatch"])
+        .problems(412, &["precondition_failed"]);
     let delete = named(Operation::delete(ONE, "deleteIntegration", "Delete an integration"))
         .about("What came by it stays.")
-        .gives_nothing(204, "It is gone. Its URL answers 401 at once.");
+        .header::<IfMatch>(
+            "If-Match",
+            "The ETag of a GET: another version is not deleted.",
+            "\"1\"",
+        )
+        .gives_nothing(204, "It is gone. Its URL answers 401 at once.")
+        .problems(400, &["if_match_invalid", "if_none_match_invalid"])
+        .problems(409, &["version_mismatch"])
+        .problems(412, &["precondition_failed"]);
     let event = json!({"event": "account_created", "triggeredAt": "2026-04-06T10:30:00Z", "email": "ada@shop.example"});
     let test = with_did(named(Operation::post(
         "/api/v1/integrations/custom/{id}/test",

@@ -11,7 +11,7 @@ use conduit_actors::ids::ControllerDid;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::parameters::{Cursor, Flag, Limit, Text};
+use super::parameters::{Cursor, Flag, IfNoneMatch, Limit, Text};
 use super::schemas::{self, SchemaOf};
 
 pub(super) use written::problem;
@@ -217,6 +217,16 @@ impl Operation {
         self.parameter::<T>(name, "header", false, about, Some(example))
     }
 
+    /// `If-None-Match`, and the answer to who has it already. Behind the answer that has the ETag.
+    pub(super) fn or_unchanged(self) -> Self {
+        let about = "An ETag of an earlier answer: if it still holds, the answer is 304 without content.";
+        self.with_header("ETag")
+            .header::<IfNoneMatch>("If-None-Match", about, "\"1\"")
+            .gives_nothing(304, "It is as the ETag says.")
+            .with_header("ETag")
+            .problems(400, &["if_none_match_invalid"])
+    }
+
     /// `did`, for a call on one controller.
     pub(super) fn of_one_controller(self) -> Self {
         let about = "Which controller. The operator must say it; a controller means itself.";
@@ -381,7 +391,8 @@ impl Operation {
             with = with
                 .problems(400, &["body_invalid", "request_invalid"])
                 .problems(408, &["body_timeout"])
-                .problems(413, &["body_too_large"]);
+                .problems(413, &["body_too_large"])
+                .problems(503, &["overloaded"]);
         }
         with
     }

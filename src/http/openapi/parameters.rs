@@ -54,7 +54,15 @@ parameter!(
 );
 parameter!(
     /// `If-Match`: an ETag of ours, or `*`.
-    IfMatch, {"type": "string", "pattern": "^(?:\\*|(?:W/)?\"[0-9]{1,18}\")$"}
+    IfMatch, {"type": "string", "pattern": "^(?:\\*|(?:W/)?\"[0-9]{1,18}(?:-[0-9]{1,18})?\")$"}
+);
+parameter!(
+    /// `If-Match` of what has no version: an ETag of ours, or `*`.
+    IfMatchTag, {"type": "string", "pattern": "^(?:\\*|(?:W/)?\"[0-9a-f]{16}\")$"}
+);
+parameter!(
+    /// `If-None-Match`: an ETag of ours, or `*`.
+    IfNoneMatch, {"type": "string", "pattern": "^(?:\\*|(?:W/)?\"[0-9a-f-]{1,37}\")$"}
 );
 parameter!(
     /// A text that is not JSON.

@@ -73,6 +73,7 @@ pub(super) fn group() -> Group {
     let body = [
         "body_empty",
         "body_incomplete",
+        "body_malformed",
         "body_timeout",
         "body_too_large",
         "content_encoding_unsupported",

@@ -49,7 +49,7 @@ pub(super) fn operation() -> Operation {
     .header::<IfMatch>("If-Match", "The ETag of a GET: another version is refused.", "\"1\"")
     .takes::<Sent>("The draft, and how far to look back.", json!({"limit": 1000, "integration": spec()}))
     .gives::<Answer>(200, "What would differ.", example())
-    .problems(400, &["data_processor_id_fixed", "did_invalid", "if_match_invalid", "limit_invalid", "mapping_invalid"])
+    .problems(400, &["data_processor_id_fixed", "did_invalid", "if_match_invalid", "if_none_match_invalid", "limit_invalid", "mapping_invalid"])
     .problems(409, &["trial_running", "version_mismatch"])
     .problems(503, &["trials_busy"])
 }

@@ -25,6 +25,7 @@ impl From<Refusal> for Problem {
                 Self::bad_request(code, first).with_errors(fault.0)
             }
             Refusal::Overloaded => Self::try_again("overloaded", "too many requests wait already: send it again later"),
+            Refusal::Interrupted => Self::try_again("internal_error", "the request was interrupted: send it again"),
             Refusal::Journal(error) => error.into(),
         }
     }
@@ -87,6 +88,10 @@ impl From<BodyFault> for Problem {
             ),
             BodyFault::TimedOut => ("body_timeout", "the body did not arrive in time: send it at once"),
             BodyFault::Incomplete => ("body_incomplete", "the connection ended before the body did"),
+            BodyFault::Malformed => (
+                "body_malformed",
+                "the chunks of the body are not as they should be: check the client",
+            ),
             BodyFault::Encoded => ("content_encoding_unsupported", "send the body without Content-Encoding"),
         };
         Self::bad_request(code, detail)
@@ -137,6 +142,7 @@ impl From<ChangeError> for Problem {
                 "version_mismatch",
                 format!("it was changed meanwhile and is at version {current}: read it again, then change that"),
             ),
+            ChangeError::Changed => Self::changed_meanwhile(),
             ChangeError::Rotated => Self::conflict(
                 "rotated_meanwhile",
                 "it was rotated or revoked by somebody else meanwhile, and this call changed nothing: ask who did it, and \

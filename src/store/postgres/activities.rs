@@ -10,14 +10,14 @@ use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use super::kinds::sources;
 use super::{OrStoreError as _, PostgresStore, rows, searchable};
 
-/// The statement that reads a page of a list.
-fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> QueryBuilder<Postgres> {
+/// The statement that reads a page of a list. `is_named`: whether activities name the filter's subject beside another.
+fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     if filter.is_of_few_kinds() {
         return newest_of_each_kind(filter, page.after, limit);
     }
-    let mut query = QueryBuilder::new("SELECT * FROM activities WHERE true");
-    push_filter(&mut query, filter);
+    let mut query = QueryBuilder::new("SELECT * FROM activities WHERE sequence > 0");
+    push_filter(&mut query, filter, is_named);
     match (filter.order, page.after) {
         (ActivityOrder::TriggeredAt, Some(after)) => {
             query
@@ -82,7 +82,11 @@ impl PostgresStore {
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
     ) -> Result<Vec<Activity>, StoreError> {
-        let mut query = list(filter, page);
+        let is_named = match filter.subject {
+            Some(subject) => self.is_named(subject).await?,
+            None => false,
+        };
+        let mut query = list(filter, is_named, page);
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         found.iter().map(rows::activity_row).collect()
     }
@@ -114,16 +118,25 @@ impl PostgresStore {
     }
 }
 
-fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter) {
+fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &ActivityFilter, is_named: bool) {
     if let Some(controller) = filter.controller {
         query.push(" AND controller = ").push_bind(controller.as_uuid());
     }
     if let Some(subject) = filter.subject {
-        query.push(" AND subject IN (WITH RECURSIVE person (id) AS (SELECT ");
+        query.push(if is_named {
+            " AND id IN (WITH RECURSIVE person (id) AS (SELECT "
+        } else {
+            " AND subject IN (WITH RECURSIVE person (id) AS (SELECT "
+        });
         query.push_bind(subject.as_uuid());
-        query.push(
-            " UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) SELECT id FROM person)",
-        );
+        query.push(" UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) ");
+        query.push(if is_named {
+            "SELECT i.id FROM person p JOIN activities i ON i.subject = p.id UNION ALL \
+             SELECT i.id FROM person p JOIN activity_others o ON o.subject = p.id JOIN activities i \
+             ON i.controller = o.controller AND i.sequence = o.sequence)"
+        } else {
+            "SELECT id FROM person)"
+        });
     }
     if let Some(integration) = filter.integration {
         query.push(" AND integration = ").push_bind(integration.as_uuid());

@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
+use conduit_actors::event::Activity;
 use conduit_actors::ids::ControllerId;
-use conduit_actors::ports::{BatchEffects, ChainHead, Checkpoint, Merge, StoreError};
+use conduit_actors::ports::{BatchEffects, Checkpoint, Merge, StoreError};
 use futures_util::future::join;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::chains::{self, Heads};
+use super::super::chains::{self, ChainEnd, Ends};
 use super::super::history::of_batch;
 use super::super::values::Counts;
 use super::{OrStoreError as _, PostgresStore, history, rows, values};
@@ -21,7 +22,7 @@ const PAYLOAD_BYTES: usize = 8 << 20;
 
 /// The controllers of a batch, locked, with the ends of their chains. Those that are deleted are not in it, and leave
 /// nothing.
-pub(super) type Locked = Heads;
+pub(super) type Locked = Ends;
 
 impl PostgresStore {
     pub(super) async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
@@ -36,15 +37,23 @@ impl PostgresStore {
         super::effects::insert_subjects(connection, &locked, &effects.subjects).await?;
         super::effects::insert_links(connection, &locked, &effects.links).await?;
         insert_merges(connection, &locked, &effects.merges).await?;
+        super::links::hold_ceilings(connection, &effects.ceilings).await?;
         let events =
             super::effects::insert_events(connection, &locked, &effects.outcomes, super::effects::INSERT_EVENTS);
-        let (inserted, ends) = join(events, chains::append(&locked, &mut effects.activities)).await;
+        let (inserted, ends) = join(events, self.chain(&locked, &mut effects.activities)).await;
         inserted?;
         super::effects::insert_activities(connection, &locked, &effects.activities).await?;
         move_heads_and_counts(connection, &ends, values::counts(&effects.outcomes)).await?;
         history::add(connection, &locked, &of_batch(&effects.outcomes)).await?;
         self.insert_payloads(connection, &locked, effects).await?;
-        transaction.commit().await.or_store_error()
+        transaction.commit().await.or_store_error()?;
+        self.heads.note(&locked, &ends);
+        Ok(())
+    }
+
+    /// Chains a batch's activities behind these ends.
+    pub(super) async fn chain(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
+        chains::append(&self.keyring, &self.heads, before, activities).await
     }
 
     async fn move_checkpoints(
@@ -125,7 +134,8 @@ impl PostgresStore {
 /// which new integrations take.
 pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<Uuid>) -> Result<Locked, StoreError> {
     let found = sqlx::query(
-        "SELECT id, chain_sequence, chain_hash FROM controllers WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE",
+        "SELECT id, chain_sequence, chain_hash, chain_seal FROM controllers WHERE id = ANY($1) ORDER BY id \
+         FOR NO KEY UPDATE",
     )
     .bind(asked)
     .fetch_all(connection)
@@ -133,7 +143,7 @@ pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<U
     .or_store_error()?;
     let mut locked = Locked::with_capacity(found.len());
     for row in &found {
-        locked.insert(ControllerId::from_uuid(rows::uuid(row, "id")?), rows::chain_head(row)?);
+        locked.insert(ControllerId::from_uuid(rows::uuid(row, "id")?), ChainEnd::of(row)?);
     }
     Ok(locked)
 }
@@ -141,38 +151,44 @@ pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<U
 /// One new version of each controller's row: the end of its chain, and its sums.
 pub(super) async fn move_heads_and_counts(
     connection: &mut PgConnection,
-    ends: &Heads,
+    ends: &Ends,
     mut counts: Counts,
 ) -> Result<(), StoreError> {
-    let changed: Vec<(ControllerId, (ChainHead, [i64; 4]))> = ends
+    let changed: Vec<(ControllerId, (ChainEnd, [i64; 4]))> = ends
         .iter()
         .map(|(id, end)| (*id, (*end, counts.remove(id).unwrap_or_default())))
         .collect();
     let sums = |column: usize| -> Vec<i64> { changed.iter().map(|(_, (_, counts))| counts[column]).collect() };
     sqlx::query(
-        "UPDATE controllers c SET chain_sequence = m.sequence, chain_hash = m.hash, \
+        "UPDATE controllers c SET chain_sequence = m.sequence, chain_hash = m.hash, chain_seal = m.seal, \
          processed = c.processed + m.processed, duplicate = c.duplicate + m.duplicate, \
          rejected = c.rejected + m.rejected, failed = c.failed + m.failed \
-         FROM UNNEST($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) \
-         AS m (id, sequence, hash, processed, duplicate, rejected, failed) WHERE c.id = m.id",
+         FROM UNNEST($1::uuid[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], \
+         $8::bytea[]) AS m (id, sequence, hash, processed, duplicate, rejected, failed, seal) WHERE c.id = m.id",
     )
     .bind(changed.iter().map(|(id, _)| id.as_uuid()).collect::<Vec<_>>())
     .bind(
         changed
             .iter()
-            .map(|(_, (head, _))| head.sequence.0.cast_signed())
+            .map(|(_, (end, _))| end.head.sequence.0.cast_signed())
             .collect::<Vec<_>>(),
     )
     .bind(
         changed
             .iter()
-            .map(|(_, (head, _))| &head.hash.0[..])
+            .map(|(_, (end, _))| &end.head.hash.0[..])
             .collect::<Vec<_>>(),
     )
     .bind(sums(0))
     .bind(sums(1))
     .bind(sums(2))
     .bind(sums(3))
+    .bind(
+        changed
+            .iter()
+            .map(|(_, (end, _))| end.seal.as_ref().map(|seal| &seal[..]))
+            .collect::<Vec<_>>(),
+    )
     .execute(connection)
     .await
     .or_store_error()?;

@@ -46,6 +46,7 @@ impl PostgresStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
+            heads: super::HeadBook::default(),
             driver,
         })
     }

@@ -6,10 +6,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::commit::{Locked, ROWS};
-use super::{OrStoreError as _, values};
+use super::{OrStoreError as _, others, values};
 
 /// One column of some rows.
-fn column<'r, R, T>(rows: &[&'r R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+pub(super) fn column<'r, R, T>(rows: &[&'r R], value: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(|row| value(row)).collect()
 }
 
@@ -99,10 +99,10 @@ pub(super) async fn insert_activities(
     for chunk in found.chunks(ROWS) {
         sqlx::query(
             "INSERT INTO activities (controller, sequence, id, event_id, subject, integration, processor, event_type, \
-             purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) \
+             purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash, other_subjects) \
              SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], \
              $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[], $13::bigint[], \
-             $14::bytea[], $15::bytea[])",
+             $14::bytea[], $15::bytea[], $16::bytea[])",
         )
         .bind(column(chunk, |a| a.controller.as_uuid()))
         .bind(column(chunk, |a| a.sequence.0.cast_signed()))
@@ -119,11 +119,12 @@ pub(super) async fn insert_activities(
         .bind(column(chunk, |a| a.logged_at.as_millis()))
         .bind(column(chunk, |a| &a.previous_hash.0[..]))
         .bind(column(chunk, |a| &a.hash.0[..]))
+        .bind(column(chunk, |a| values::subjects(&a.other_subjects)))
         .execute(&mut *connection)
         .await
         .or_store_error()?;
     }
-    Ok(())
+    others::insert(connection, &found).await
 }
 
 /// What an outcome has beside its status, by columns.
@@ -152,10 +153,10 @@ macro_rules! events {
         concat!(
             "INSERT INTO events AS e (controller, id, integration, processor, event_type, triggered_at, status, \
              reasons, warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, \
-             extracted_at, resolved_at, logged_at) \
+             extracted_at, resolved_at, logged_at, other_subjects, mapped_digest) \
              SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bigint[], \
              $7::text[], $8::text[], $9::text[], $10::text[], $11::uuid[], $12::uuid[], $13::bytea[], \
-             $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])",
+             $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bytea[], $20::bytea[])",
             $conflict
         )
     };
@@ -170,7 +171,8 @@ pub(super) const REPLACE_EVENTS: &str = events!(
      event_type = excluded.event_type, status = excluded.status, reasons = excluded.reasons, \
      warnings = excluded.warnings, categories = excluded.categories, duplicate_of = excluded.duplicate_of, \
      subject = excluded.subject, dedup_key = excluded.dedup_key, dedup_window = excluded.dedup_window, \
-     extracted_at = excluded.extracted_at, resolved_at = excluded.resolved_at, logged_at = excluded.logged_at"
+     extracted_at = excluded.extracted_at, resolved_at = excluded.resolved_at, logged_at = excluded.logged_at, \
+     other_subjects = excluded.other_subjects, mapped_digest = excluded.mapped_digest"
 );
 
 /// `statement`: [`INSERT_EVENTS`] or [`REPLACE_EVENTS`].
@@ -212,6 +214,8 @@ pub(super) async fn insert_events(
             .bind(column(chunk, |o| o.stages.extracted_at.map(|time| time.as_millis())))
             .bind(column(chunk, |o| o.stages.resolved_at.map(|time| time.as_millis())))
             .bind(column(chunk, |o| o.stages.logged_at.as_millis()))
+            .bind(column(chunk, |o| values::subjects(&o.other_subjects)))
+            .bind(column(chunk, |o| o.mapped_digest.map(|digest| digest.0.to_vec())))
             .execute(&mut *connection)
             .await
             .or_store_error()?;

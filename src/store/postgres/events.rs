@@ -1,12 +1,13 @@
 //! What became of events, and the sums of it.
 
-use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
+use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::super::survivors::Survivors;
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
 use super::kinds::sources;
 use super::search::found_events;
@@ -105,8 +106,8 @@ impl PostgresStore {
 
     async fn with_merges_followed(&self, found: &[PgRow]) -> Result<Vec<EventRow>, StoreError> {
         let mut events: Vec<EventRow> = found.iter().map(rows::event_row).collect::<Result<_, _>>()?;
-        let subjects: Vec<SubjectId> = events.iter().filter_map(|event| event.subject).collect();
-        self.survivors(&subjects).await?.rename(&mut events);
+        let asked = Survivors::asked(&events);
+        self.survivors(&asked).await?.rename(&mut events);
         Ok(events)
     }
 

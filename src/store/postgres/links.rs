@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectId};
-use conduit_actors::ports::{KnownLink, StoreError};
+use conduit_actors::ports::{Ceiling, KnownLink, StoreError};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::super::ceilings;
 use super::super::survivors::{Survivors, stored_link};
 use super::{OrStoreError as _, PostgresStore, rows};
 
@@ -63,24 +65,52 @@ impl PostgresStore {
         controller: ControllerId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
-        let asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
-        let found = sqlx::query(
-            "WITH RECURSIVE person (root, id) AS (\
-             SELECT id, id FROM subjects WHERE controller = $1 AND id = ANY($2) \
-             UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
-             SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
-             JOIN links l ON l.subject = p.id WHERE l.strong AND NOT EXISTS (SELECT 1 FROM retired_links r \
-             WHERE r.controller = l.controller AND r.hash = l.hash) GROUP BY p.root, l.category",
-        )
-        .bind(controller.as_uuid())
-        .bind(asked)
-        .fetch_all(&self.pool)
-        .await
-        .or_store_error()?;
-        let count = |row| {
-            let subject = SubjectId::from_uuid(rows::uuid(row, "root")?);
-            Ok((subject, rows::str(row, "category")?.into(), rows::count(row, "found")?))
-        };
-        found.iter().map(count).collect()
+        let mut connection = self.pool.acquire().await.or_store_error()?;
+        count_strong_links(&mut connection, controller, subjects).await
     }
+}
+
+async fn count_strong_links(
+    connection: &mut PgConnection,
+    controller: ControllerId,
+    subjects: &[SubjectId],
+) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+    let asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
+    let found = sqlx::query(
+        "WITH RECURSIVE person (root, id) AS (\
+         SELECT id, id FROM subjects WHERE controller = $1 AND id = ANY($2) \
+         UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
+         SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
+         JOIN links l ON l.subject = p.id WHERE l.strong AND NOT EXISTS (SELECT 1 FROM retired_links r \
+         WHERE r.controller = l.controller AND r.hash = l.hash) GROUP BY p.root, l.category",
+    )
+    .bind(controller.as_uuid())
+    .bind(asked)
+    .fetch_all(connection)
+    .await
+    .or_store_error()?;
+    let count = |row| {
+        let subject = SubjectId::from_uuid(rows::uuid(row, "root")?);
+        Ok((subject, rows::str(row, "category")?.into(), rows::count(row, "found")?))
+    };
+    found.iter().map(count).collect()
+}
+
+/// See [`Ceiling`]. Whoever attaches or merges has the controller's lock, so none comes in between.
+pub(super) async fn hold_ceilings(connection: &mut PgConnection, ceilings: &[Ceiling]) -> Result<(), StoreError> {
+    for (controller, subjects) in ceilings::subjects(ceilings) {
+        let asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
+        let merged: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM subjects WHERE id = ANY($1) AND merged_into IS NOT NULL)")
+                .bind(asked)
+                .fetch_one(&mut *connection)
+                .await
+                .or_store_error()?;
+        if merged {
+            return Err(StoreError::Conflict);
+        }
+        let held = count_strong_links(connection, controller, &subjects).await?;
+        ceilings::hold(ceilings, &held)?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::ports::StoreError;
+use conduit_actors::ports::{ChainHead, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -17,7 +17,8 @@ impl PostgresStore {
         let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
-             token_hash, wrapped_data_key, link_key_version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(row.id.as_uuid())
         .bind(row.did.as_str())
@@ -29,6 +30,8 @@ impl PostgresStore {
         .bind(&row.management_token.as_bytes()[..])
         .bind(&row.wrapped_data_key)
         .bind(i64::from(row.link_key_version))
+        .bind(&self.keyring.seal_name(row.id, row.did.as_str())[..])
+        .bind(&self.keyring.seal_end(row.id, ChainHead::EMPTY)[..])
         .execute(&mut *transaction)
         .await
         .map_err(change_error)?;
@@ -167,12 +170,22 @@ impl PostgresStore {
         Err(ChangeError::VersionMismatch { current })
     }
 
-    pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
+    pub(super) async fn remove_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
         let delete = sqlx::query(
-            "WITH versions AS (DELETE FROM credential_versions WHERE owner = $1) \
-             DELETE FROM integrations i USING controllers c WHERE i.id = $1 AND c.id = i.controller RETURNING c.did",
+            "WITH gone AS (DELETE FROM integrations i USING controllers c \
+                 WHERE i.id = $1 AND ($2::bigint IS NULL OR i.version = $2) AND c.id = i.controller \
+                 RETURNING i.id, c.did), \
+             versions AS (DELETE FROM credential_versions WHERE owner IN (SELECT id FROM gone)) \
+             SELECT did FROM gone",
         )
-        .bind(id.as_uuid());
-        self.change(delete).await.map(drop)
+        .bind(id.as_uuid())
+        .bind(expected.map(u64::cast_signed));
+        match self.change(delete).await {
+            Err(ChangeError::NotFound) => {}
+            done => return done.map(drop),
+        }
+        let found = self.select_integrations(None, Some(id), None).await?.pop();
+        let current = found.ok_or(ChangeError::NotFound)?.version;
+        Err(ChangeError::VersionMismatch { current })
     }
 }

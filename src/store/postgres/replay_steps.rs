@@ -7,7 +7,6 @@ use futures_util::future::join;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::chains;
 use super::super::history::of_replay;
 use super::{OrStoreError as _, PostgresStore, commit, effects as inserts, history, rows, values};
 
@@ -25,9 +24,10 @@ impl PostgresStore {
         inserts::insert_subjects(connection, &locked, &effects.subjects).await?;
         inserts::insert_links(connection, &locked, &effects.links).await?;
         commit::insert_merges(connection, &locked, &effects.merges).await?;
+        super::links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = inserts::insert_events(connection, &locked, &effects.outcomes, inserts::REPLACE_EVENTS);
-        let (replaced, ends) = join(events, chains::append(&locked, &mut effects.activities)).await;
+        let (replaced, ends) = join(events, self.chain(&locked, &mut effects.activities)).await;
         replaced?;
         insert_outcomes(connection, step.job.replay, effects).await?;
         inserts::insert_activities(connection, &locked, &effects.activities).await?;
@@ -36,7 +36,9 @@ impl PostgresStore {
         commit::move_heads_and_counts(connection, &ends, counts).await?;
         let changed = of_replay(&effects.outcomes, &before, Timestamp::now());
         history::add(connection, &locked, &changed).await?;
-        transaction.commit().await.or_store_error()
+        transaction.commit().await.or_store_error()?;
+        self.heads.note(&locked, &ends);
+        Ok(())
     }
 
     /// Only while the replay is running, is this node's, and stands where the step begins.

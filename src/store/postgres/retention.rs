@@ -19,7 +19,7 @@ use super::super::retention::{
     ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
 };
 use super::walk::{Walk, Walked};
-use super::{OrStoreError as _, PostgresStore, histories, partitions};
+use super::{OrStoreError as _, PostgresStore, histories, others, partitions};
 
 /// The advisory lock under which rows are deleted: "conduitr" in ASCII.
 const LOCK: i64 = 0x636f_6e64_7569_7472;
@@ -253,6 +253,7 @@ impl PostgresStore {
             // The controller was deleted meanwhile.
             return Err(StoreError::Conflict);
         }
+        others::forget(connection, &[(controller, prefix.anchor)]).await?;
         let ids: Vec<Uuid> = prefix.activities.iter().map(|id| id.as_uuid()).collect();
         let removed = sqlx::query("DELETE FROM activities WHERE id = ANY($1)")
             .bind(ids)
@@ -324,6 +325,7 @@ async fn drop_partition(
 ) -> Result<bool, StoreError> {
     let mut transaction = connection.begin().await.or_store_error()?;
     set_anchors(&mut transaction, anchors, store).await?;
+    others::forget(&mut transaction, anchors).await?;
     sqlx::query("SELECT set_config('lock_timeout', $1, true)")
         .bind(DROP_LOCK.as_millis().to_string())
         .execute(&mut *transaction)

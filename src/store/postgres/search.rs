@@ -23,7 +23,8 @@ impl PersonSearch for PostgresStore {
     }
 }
 
-/// Begins a query over these persons' events, `e`: those that have an activity, and the repeats of these. Each step is a
+/// Begins a query over these persons' events, `e`: those that have an activity, or are named in one, and the
+/// repeats of these. Each step is a
 /// look-up by an index for each row of the one before, whatever the planner thinks of their numbers: OFFSET 0 keeps it from
 /// walking all events in search of the few. A repeat is younger than its first, which spares the older partitions.
 pub(super) fn found_events(persons: &[SubjectId]) -> QueryBuilder<Postgres> {
@@ -32,7 +33,9 @@ pub(super) fn found_events(persons: &[SubjectId]) -> QueryBuilder<Postgres> {
     query.push(
         "::uuid[]) UNION SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id), \
          first (id) AS MATERIALIZED (SELECT a.event_id FROM person p CROSS JOIN LATERAL \
-         (SELECT event_id FROM activities WHERE subject = p.id OFFSET 0) AS a), \
+         (SELECT event_id FROM activities WHERE subject = p.id OFFSET 0) AS a \
+         UNION SELECT o.event_id FROM person p CROSS JOIN LATERAL \
+         (SELECT event_id FROM activity_others WHERE subject = p.id OFFSET 0) AS o), \
          found (id) AS MATERIALIZED (SELECT id FROM first UNION SELECT d.id FROM first f CROSS JOIN LATERAL \
          (SELECT id FROM events WHERE duplicate_of = f.id AND id > f.id OFFSET 0) AS d) \
          SELECT e.* FROM (SELECT id FROM found ORDER BY id DESC) AS f CROSS JOIN LATERAL \

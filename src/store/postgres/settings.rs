@@ -59,11 +59,27 @@ impl PostgresStore {
         Err(ChangeError::VersionMismatch { current })
     }
 
-    async fn update_name(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError> {
-        let update = sqlx::query("UPDATE controllers SET name = $1 WHERE id = $2 RETURNING did")
-            .bind(name)
-            .bind(controller.as_uuid());
-        self.change(update).await.map(drop)
+    async fn update_name(&self, controller: ControllerId, before: Option<&str>, name: &str) -> Result<(), ChangeError> {
+        let update = sqlx::query(
+            "UPDATE controllers SET name = $1 WHERE id = $2 AND ($3::text IS NULL OR name = $3) RETURNING did",
+        )
+        .bind(name)
+        .bind(controller.as_uuid())
+        .bind(before);
+        match self.change(update).await {
+            Err(ChangeError::NotFound) => {}
+            done => return done.map(drop),
+        }
+        let there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM controllers WHERE id = $1)")
+            .bind(controller.as_uuid())
+            .fetch_one(&self.pool)
+            .await
+            .or_store_error()?;
+        Err(if there {
+            ChangeError::Changed
+        } else {
+            ChangeError::NotFound
+        })
     }
 
     async fn update_token(
@@ -107,8 +123,15 @@ impl ControllerSettings for PostgresStore {
             .await
     }
 
-    async fn rename_controller(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError> {
-        self.driver.run_in_time(self.update_name(controller, name)).await
+    async fn rename_controller(
+        &self,
+        controller: ControllerId,
+        before: Option<&str>,
+        name: &str,
+    ) -> Result<(), ChangeError> {
+        self.driver
+            .run_in_time(self.update_name(controller, before, name))
+            .await
     }
 
     async fn set_management_token(

@@ -28,9 +28,14 @@ macro_rules! persons {
 const ABOUT: &str = persons!(
     "SELECT s.controller, \
      (SELECT min(first_seen_at) FROM subjects WHERE id IN (SELECT id FROM person)) AS first_seen, \
-     a.activities, a.earliest, a.latest FROM subjects s CROSS JOIN \
+     a.activities + n.activities AS activities, least(a.earliest, n.earliest) AS earliest, \
+     greatest(a.latest, n.latest) AS latest FROM subjects s CROSS JOIN \
      (SELECT count(*) AS activities, min(triggered_at) AS earliest, max(triggered_at) AS latest \
-     FROM activities WHERE subject IN (SELECT id FROM person)) AS a WHERE s.id = asked.root"
+     FROM activities WHERE subject IN (SELECT id FROM person)) AS a CROSS JOIN \
+     (SELECT count(DISTINCT o.event_id) AS activities, min(o.triggered_at) AS earliest, max(o.triggered_at) AS latest \
+     FROM activity_others o WHERE o.subject IN (SELECT id FROM person) AND NOT EXISTS (SELECT 1 FROM activities i \
+     WHERE i.controller = o.controller AND i.sequence = o.sequence AND i.subject IN (SELECT id FROM person))) AS n \
+     WHERE s.id = asked.root"
 );
 
 const LINKS: &str = persons!(

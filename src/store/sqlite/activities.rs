@@ -9,23 +9,22 @@ use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use super::kinds::sources;
 use super::{OrStoreError as _, SqliteStore, rows};
 
-const SELECT: &str =
-    "SELECT a.*, c.id AS controller FROM activities a JOIN controllers c ON c.pk = a.controller_pk WHERE 1";
+const SELECT: &str = "SELECT a.*, c.id AS controller FROM activities a JOIN controllers c ON c.pk = a.controller_pk WHERE a.sequence > 0";
 
 /// The same of each kind's newest, which the rest of the statement says.
 const SELECT_EACH: &str = " SELECT a.*, c.id AS controller FROM kind k CROSS JOIN controllers c ON c.pk = k.controller_pk \
      CROSS JOIN activities a ON a.pk IN (SELECT a.pk FROM activities a WHERE a.controller_pk = k.controller_pk \
      AND a.integration = k.integration AND a.event_type = k.event_type";
 
-/// The statement that reads a page of a list.
-pub(super) fn list(filter: &ActivityFilter, page: Page<ActivityCursor>) -> QueryBuilder<Sqlite> {
+/// The statement that reads a page of a list. `is_named`: whether activities name the filter's subject beside another.
+pub(super) fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     let is_each = filter.is_of_few_kinds();
     let mut query = if is_each {
         newest_of_each_kind(filter)
     } else {
         let mut query = QueryBuilder::new(SELECT);
-        push_filter(&mut query, filter);
+        push_filter(&mut query, filter, is_named);
         query
     };
     push_times(&mut query, filter);
@@ -78,7 +77,11 @@ impl SqliteStore {
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
     ) -> Result<Vec<Activity>, StoreError> {
-        let mut query = list(filter, page);
+        let is_named = match filter.subject {
+            Some(subject) => self.is_named(subject).await?,
+            None => false,
+        };
+        let mut query = list(filter, is_named, page);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::activity_row).collect()
     }
@@ -114,16 +117,25 @@ fn push_controller(query: &mut QueryBuilder<Sqlite>, controller: ControllerId) {
     query.push_bind(controller.as_bytes().to_vec()).push(")");
 }
 
-fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &ActivityFilter) {
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &ActivityFilter, is_named: bool) {
     if let Some(controller) = filter.controller {
         push_controller(query, controller);
     }
     if let Some(subject) = filter.subject {
-        query.push(" AND a.subject IN (WITH RECURSIVE person (id) AS (SELECT ");
+        query.push(if is_named {
+            " AND a.pk IN (WITH RECURSIVE person (id) AS (SELECT "
+        } else {
+            " AND a.subject IN (WITH RECURSIVE person (id) AS (SELECT "
+        });
         query.push_bind(subject.as_bytes().to_vec());
-        query.push(
-            " UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) SELECT id FROM person)",
-        );
+        query.push(" UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) ");
+        query.push(if is_named {
+            "SELECT i.pk FROM person p CROSS JOIN activities i ON i.subject = p.id UNION ALL \
+             SELECT i.pk FROM person p CROSS JOIN activity_others o ON o.subject = p.id CROSS JOIN activities i \
+             ON i.controller_pk = o.controller_pk AND i.sequence = o.sequence)"
+        } else {
+            "SELECT id FROM person)"
+        });
     }
     if let Some(integration) = filter.integration {
         query

@@ -8,10 +8,10 @@ use conduit_actors::ports::{BatchEffects, Checkpoint, Merge, NewLink, StoreError
 use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::super::chains::{self, Heads};
+use super::super::chains::{self, ChainEnd, Ends};
 use super::super::history::of_batch;
 use super::super::values::Counts;
-use super::{OrStoreError as _, SqliteStore, history, rows, runs, values};
+use super::{OrStoreError as _, SqliteStore, history, links, others, rows, runs, values};
 
 /// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
 pub(super) type Pks = HashMap<ControllerId, i64>;
@@ -28,7 +28,7 @@ impl SqliteStore {
             .iter()
             .map(|checkpoint| checkpoint.controller)
             .collect();
-        let (pks, heads) = controllers(connection, &asked).await?;
+        let (pks, before) = controllers(connection, &asked).await?;
         for checkpoint in &effects.checkpoints {
             self.move_checkpoint(connection, &pks, checkpoint).await?;
         }
@@ -37,14 +37,22 @@ impl SqliteStore {
         for merge in &effects.merges {
             insert_merge(connection, &pks, merge).await?;
         }
+        links::hold_ceilings(connection, &effects.ceilings).await?;
         let events = insert_events(connection, &pks, &effects.outcomes, "");
-        let (inserted, ends) = join(events, chains::append(&heads, &mut effects.activities)).await;
+        let (inserted, ends) = join(events, self.chain(&before, &mut effects.activities)).await;
         inserted?;
         insert_activities(connection, &pks, &effects.activities).await?;
         self.insert_payloads(connection, &pks, &effects.outcomes).await?;
         move_heads_and_counts(connection, &pks, &ends, values::counts(&effects.outcomes)).await?;
         history::add(connection, &pks, &of_batch(&effects.outcomes)).await?;
-        transaction.commit().await.or_store_error()
+        transaction.commit().await.or_store_error()?;
+        self.heads.note(&before, &ends);
+        Ok(())
+    }
+
+    /// Chains a batch's activities behind these ends.
+    pub(super) async fn chain(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
+        chains::append(&self.keyring, &self.heads, before, activities).await
     }
 
     async fn move_checkpoint(
@@ -127,10 +135,11 @@ pub(super) async fn insert_runs<T>(
 pub(super) async fn controllers(
     connection: &mut SqliteConnection,
     asked: &[ControllerId],
-) -> Result<(Pks, Heads), StoreError> {
-    let (mut pks, mut heads) = (Pks::new(), Heads::new());
+) -> Result<(Pks, Ends), StoreError> {
+    let (mut pks, mut heads) = (Pks::new(), Ends::new());
     for chunk in runs(asked) {
-        let mut query = QueryBuilder::new("SELECT pk, id, chain_sequence, chain_hash FROM controllers WHERE id IN (");
+        let mut query =
+            QueryBuilder::new("SELECT pk, id, chain_sequence, chain_hash, chain_seal FROM controllers WHERE id IN (");
         let mut ids = query.separated(", ");
         for controller in chunk {
             ids.push_bind(controller.as_bytes().to_vec());
@@ -139,7 +148,7 @@ pub(super) async fn controllers(
         for row in query.build().fetch_all(&mut *connection).await.or_store_error()? {
             let controller = ControllerId::from_uuid(rows::uuid(&row, "id")?);
             pks.insert(controller, row.try_get("pk").or_store_error()?);
-            heads.insert(controller, rows::chain_head(&row)?);
+            heads.insert(controller, ChainEnd::of(&row)?);
         }
     }
     Ok((pks, heads))
@@ -268,8 +277,8 @@ pub(super) async fn insert_activities(
         .collect();
     insert_runs(connection, &found, |chunk| {
         let mut query = QueryBuilder::new(
-            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, integration, processor, \
-             event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
+            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, other_subjects, integration, \
+             processor, event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
         );
         query.push_values(chunk, |mut row, (pk, activity)| {
             row.push_bind(**pk)
@@ -277,6 +286,7 @@ pub(super) async fn insert_activities(
                 .push_bind(activity.id.as_bytes().to_vec())
                 .push_bind(activity.event.as_bytes().to_vec())
                 .push_bind(activity.subject.as_ref().map(subject_bytes))
+                .push_bind(values::subjects(&activity.other_subjects))
                 .push_bind(activity.integration.as_bytes().to_vec())
                 .push_bind(activity.processor.as_str().to_owned())
                 .push_bind(activity.event_type.as_str().to_owned())
@@ -290,7 +300,8 @@ pub(super) async fn insert_activities(
         });
         query
     })
-    .await
+    .await?;
+    others::insert(connection, pks, activities).await
 }
 
 fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
@@ -311,8 +322,8 @@ pub(super) async fn insert_events(
     insert_runs(connection, &found, |chunk| {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
             "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
-             warnings, categories, duplicate_of, subject, dedup_key, dedup_window, journaled_at, extracted_at, \
-             resolved_at, logged_at) ",
+             warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, \
+             journaled_at, extracted_at, resolved_at, logged_at) ",
         );
         query.push_values(chunk, |mut row, (pk, record)| {
             let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
@@ -328,8 +339,10 @@ pub(super) async fn insert_events(
                 .push_bind(record.categories.join("\n"))
                 .push_bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
                 .push_bind(subject.as_ref().map(subject_bytes))
+                .push_bind(values::subjects(&record.other_subjects))
                 .push_bind(record.dedup.map(|(key, _)| key.0.to_vec()))
                 .push_bind(record.dedup.map(|(_, window)| window))
+                .push_bind(record.mapped_digest.map(|digest| digest.0.to_vec()))
                 .push_bind(record.stages.journaled_at.as_millis())
                 .push_bind(record.stages.extracted_at.map(|time| time.as_millis()))
                 .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))
@@ -344,21 +357,22 @@ pub(super) async fn insert_events(
 pub(super) async fn move_heads_and_counts(
     connection: &mut SqliteConnection,
     pks: &Pks,
-    ends: &Heads,
+    ends: &Ends,
     mut counts: Counts,
 ) -> Result<(), StoreError> {
     for (controller, end) in ends {
         let [processed, duplicate, rejected, failed] = counts.remove(controller).unwrap_or_default();
         sqlx::query(
             "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
-             rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6 WHERE pk = ?7",
+             rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6, chain_seal = ?7 WHERE pk = ?8",
         )
         .bind(processed)
         .bind(duplicate)
         .bind(rejected)
         .bind(failed)
-        .bind(end.sequence.0.cast_signed())
-        .bind(&end.hash.0[..])
+        .bind(end.head.sequence.0.cast_signed())
+        .bind(&end.head.hash.0[..])
+        .bind(end.seal.as_ref().map(|seal| &seal[..]))
         .bind(pks.get(controller))
         .execute(&mut *connection)
         .await

@@ -1,10 +1,11 @@
 //! What became of events, and the sums of it.
 
-use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
+use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, Sqlite};
 
+use super::super::survivors::Survivors;
 use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
 use super::kinds::sources;
 use super::search::found_events;
@@ -111,8 +112,8 @@ impl SqliteStore {
     }
 
     async fn follow_merges(&self, events: &mut [EventRow]) -> Result<(), StoreError> {
-        let subjects: Vec<SubjectId> = events.iter().filter_map(|event| event.subject).collect();
-        links::survivors(&self.readers, &subjects).await?.rename(events);
+        let asked = Survivors::asked(events);
+        links::survivors(&self.readers, &asked).await?.rename(events);
         Ok(())
     }
 

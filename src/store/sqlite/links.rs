@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectId};
-use conduit_actors::ports::{KnownLink, StoreError};
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqlitePool};
+use conduit_actors::ports::{Ceiling, KnownLink, StoreError};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
+use super::super::ceilings;
 use super::super::survivors::{StoredLink, Survivors, stored_link};
 use super::{OrStoreError as _, rows, runs};
 
@@ -128,7 +129,7 @@ pub(super) async fn survivors(pool: &SqlitePool, subjects: &[SubjectId]) -> Resu
 }
 
 pub(super) async fn count_strong_links(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     controller: ControllerId,
     subjects: &[SubjectId],
 ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
@@ -149,11 +150,37 @@ pub(super) async fn count_strong_links(
              JOIN links l ON l.subject = p.id WHERE l.strong = 1 AND NOT EXISTS (SELECT 1 FROM retired_links r \
              WHERE r.controller_pk = l.controller_pk AND r.hash = l.hash) GROUP BY p.root, l.category",
         );
-        for row in query.build().fetch_all(pool).await.or_store_error()? {
+        for row in query.build().fetch_all(&mut *connection).await.or_store_error()? {
             let subject = SubjectId::from_uuid(rows::uuid(&row, "root")?);
             let category: &str = row.try_get("category").or_store_error()?;
             counts.push((subject, category.into(), row.try_get("found").or_store_error()?));
         }
     }
     Ok(counts)
+}
+
+/// See [`Ceiling`].
+pub(super) async fn hold_ceilings(connection: &mut SqliteConnection, ceilings: &[Ceiling]) -> Result<(), StoreError> {
+    for (controller, subjects) in ceilings::subjects(ceilings) {
+        for chunk in runs(&subjects) {
+            let mut query =
+                QueryBuilder::new("SELECT count(*) FROM subjects WHERE merged_into IS NOT NULL AND id IN (");
+            let mut ids = query.separated(", ");
+            for subject in chunk {
+                ids.push_bind(subject.as_bytes().to_vec());
+            }
+            query.push(")");
+            let merged: i64 = query
+                .build_query_scalar()
+                .fetch_one(&mut *connection)
+                .await
+                .or_store_error()?;
+            if merged > 0 {
+                return Err(StoreError::Conflict);
+            }
+        }
+        let held = count_strong_links(connection, controller, &subjects).await?;
+        ceilings::hold(ceilings, &held)?;
+    }
+    Ok(())
 }

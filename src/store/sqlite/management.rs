@@ -2,7 +2,7 @@
 
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::ports::StoreError;
+use conduit_actors::ports::{ChainHead, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::QueryBuilder;
 
@@ -10,7 +10,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow, IntegrationSize, 
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 16] = [
+const OWNED: [&str; 18] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
@@ -21,12 +21,14 @@ const OWNED: [&str; 16] = [
     "links",
     "merges",
     "activities",
+    "activity_others",
     "outcome_history",
     "replays",
     "event_outcomes",
     "chain_anchors",
     "retired_links",
     "link_sweeps",
+    "unsealed_chains",
 ];
 
 pub(super) fn change_error(error: sqlx::Error) -> ChangeError {
@@ -42,7 +44,8 @@ impl SqliteStore {
         let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
-             token_hash, wrapped_data_key, link_key_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .bind(&row.id.as_bytes()[..])
         .bind(row.did.as_str())
@@ -54,6 +57,8 @@ impl SqliteStore {
         .bind(&row.management_token.as_bytes()[..])
         .bind(&row.wrapped_data_key)
         .bind(row.link_key_version)
+        .bind(&self.keyring.seal_name(row.id, row.did.as_str())[..])
+        .bind(&self.keyring.seal_end(row.id, ChainHead::EMPTY)[..])
         .execute(&mut *transaction)
         .await
         .map_err(change_error)?;
@@ -145,7 +150,9 @@ impl SqliteStore {
         if let Some(ids) = among {
             query.push(" AND i.id IN (");
             let mut list = query.separated(", ");
-            ids.iter().for_each(|id| drop(list.push_bind(id.as_bytes().to_vec())));
+            for id in ids {
+                list.push_bind(id.as_bytes().to_vec());
+            }
             query.push(")");
         }
         query.push(" ORDER BY i.pk DESC");
@@ -199,23 +206,27 @@ impl SqliteStore {
         }
     }
 
-    pub(super) async fn remove_integration(&self, id: IntegrationId) -> Result<(), ChangeError> {
+    pub(super) async fn remove_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
-        sqlx::query("DELETE FROM credential_versions WHERE owner = ?1")
+        let deleted = sqlx::query("DELETE FROM integrations WHERE id = ?1 AND (?2 IS NULL OR version = ?2)")
             .bind(&id.as_bytes()[..])
-            .execute(&mut *transaction)
-            .await
-            .or_store_error()?;
-        let deleted = sqlx::query("DELETE FROM integrations WHERE id = ?1")
-            .bind(&id.as_bytes()[..])
+            .bind(expected.map(u64::cast_signed))
             .execute(&mut *transaction)
             .await
             .map_err(change_error)?;
+        if deleted.rows_affected() == 1 {
+            sqlx::query("DELETE FROM credential_versions WHERE owner = ?1")
+                .bind(&id.as_bytes()[..])
+                .execute(&mut *transaction)
+                .await
+                .or_store_error()?;
+        }
         transaction.commit().await.or_store_error()?;
         if deleted.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(ChangeError::NotFound)
+            return Ok(());
         }
+        let found = self.select_integrations(None, Some(id), None).await?.pop();
+        let current = found.ok_or(ChangeError::NotFound)?.version;
+        Err(ChangeError::VersionMismatch { current })
     }
 }

@@ -120,7 +120,7 @@ fn activities_of_a_kind_are_read_by_its_index() {
                 ..ActivityFilter::default()
             };
             let page = Page { after: None, limit: 50 };
-            let plan = plan(store, &mut activities::list(&filter, page)).await;
+            let plan = plan(store, &mut activities::list(&filter, false, page)).await;
             let step = "SEARCH a USING COVERING INDEX activities_by_kind \
                         (controller_pk=? AND integration=? AND event_type=?)";
             assert!(plan.contains(step), "{step}:\n{plan}");

@@ -6,17 +6,17 @@ use conduit_actors::ports::{BatchEffects, ReplayStep, StoreError};
 use futures_util::future::join;
 use sqlx::{QueryBuilder, SqliteConnection};
 
-use super::super::chains;
 use super::super::history::of_replay;
 use super::commit::{self, Pks};
 use super::replays::push_ids;
-use super::{OrStoreError as _, SqliteStore, history, rows, values};
+use super::{OrStoreError as _, SqliteStore, history, links, rows, values};
 
 /// What an event that was committed before is changed into.
 const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
     event_type = excluded.event_type, status = excluded.status, reasons = excluded.reasons, \
     warnings = excluded.warnings, categories = excluded.categories, duplicate_of = excluded.duplicate_of, \
-    subject = excluded.subject, dedup_key = excluded.dedup_key, dedup_window = excluded.dedup_window, \
+    subject = excluded.subject, other_subjects = excluded.other_subjects, dedup_key = excluded.dedup_key, \
+    dedup_window = excluded.dedup_window, mapped_digest = excluded.mapped_digest, \
     extracted_at = excluded.extracted_at, resolved_at = excluded.resolved_at, logged_at = excluded.logged_at";
 
 impl SqliteStore {
@@ -24,7 +24,7 @@ impl SqliteStore {
     pub(super) async fn commit_replay(&self, step: ReplayStep, effects: &mut BatchEffects) -> Result<(), StoreError> {
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
         let connection = &mut *transaction;
-        let (pks, heads) = commit::controllers(connection, &[step.job.controller]).await?;
+        let (pks, before_ends) = commit::controllers(connection, &[step.job.controller]).await?;
         move_cursor(connection, step, effects).await?;
         let before = statuses(connection, effects).await?;
         commit::insert_subjects(connection, &pks, effects).await?;
@@ -32,9 +32,10 @@ impl SqliteStore {
         for merge in &effects.merges {
             commit::insert_merge(connection, &pks, merge).await?;
         }
+        links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = commit::insert_events(connection, &pks, &effects.outcomes, REPLACE);
-        let (replaced, ends) = join(events, chains::append(&heads, &mut effects.activities)).await;
+        let (replaced, ends) = join(events, self.chain(&before_ends, &mut effects.activities)).await;
         replaced?;
         insert_outcomes(connection, &pks, step.job.replay, effects).await?;
         commit::insert_activities(connection, &pks, &effects.activities).await?;
@@ -43,7 +44,9 @@ impl SqliteStore {
         commit::move_heads_and_counts(connection, &pks, &ends, counts).await?;
         let changed = of_replay(&effects.outcomes, &before, Timestamp::now());
         history::add(connection, &pks, &changed).await?;
-        transaction.commit().await.or_store_error()
+        transaction.commit().await.or_store_error()?;
+        self.heads.note(&before_ends, &ends);
+        Ok(())
     }
 }
 

@@ -172,6 +172,15 @@ impl SqliteStore {
             return Err(StoreError::Conflict);
         }
         sqlx::query(
+            "DELETE FROM activity_others WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1) \
+             AND sequence <= ?2",
+        )
+        .bind(&controller.as_bytes()[..])
+        .bind(prefix.anchor.sequence.0.cast_signed())
+        .execute(&mut *connection)
+        .await
+        .or_store_error()?;
+        sqlx::query(
             "INSERT INTO chain_anchors (controller_pk, sequence, hash, seal) \
              SELECT pk, ?2, ?3, ?4 FROM controllers WHERE id = ?1 \
              ON CONFLICT DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash, seal = excluded.seal",

@@ -61,18 +61,29 @@ impl ControllerSettings for SqliteStore {
         Ok(current + 1)
     }
 
-    async fn rename_controller(&self, controller: ControllerId, name: &str) -> Result<(), ChangeError> {
-        let changed = sqlx::query("UPDATE controllers SET name = ?1 WHERE id = ?2")
+    async fn rename_controller(
+        &self,
+        controller: ControllerId,
+        before: Option<&str>,
+        name: &str,
+    ) -> Result<(), ChangeError> {
+        let id = controller.as_bytes();
+        let changed = sqlx::query("UPDATE controllers SET name = ?1 WHERE id = ?2 AND (?3 IS NULL OR name = ?3)")
             .bind(name)
-            .bind(&controller.as_bytes()[..])
+            .bind(&id[..])
+            .bind(before)
             .execute(&self.writer)
             .await
             .map_err(change_error)?;
         if changed.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(ChangeError::NotFound)
+            return Ok(());
         }
+        let there: Option<i64> = sqlx::query_scalar("SELECT pk FROM controllers WHERE id = ?1")
+            .bind(&id[..])
+            .fetch_optional(&self.writer)
+            .await
+            .map_err(change_error)?;
+        Err(there.map_or(ChangeError::NotFound, |_| ChangeError::Changed))
     }
 
     async fn set_management_token(

@@ -11,9 +11,12 @@ use sqlx::sqlite::SqliteRow;
 use super::super::{Page, SubjectRow};
 use super::{OrStoreError as _, SqliteStore, links, rows};
 
-/// A subject and everyone merged into it.
+/// A subject and everyone merged into it, and the events that name one of them beside somebody else.
 const PERSON: &str = "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \
-     SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) ";
+     SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id), \
+     named AS (SELECT DISTINCT o.event_id, o.triggered_at FROM person p CROSS JOIN activity_others o ON o.subject = p.id \
+     WHERE NOT EXISTS (SELECT 1 FROM activities a WHERE a.controller_pk = o.controller_pk AND a.sequence = o.sequence \
+     AND a.subject IN (SELECT id FROM person))) ";
 
 impl SqliteStore {
     pub(super) async fn select_subjects(
@@ -79,7 +82,10 @@ impl SqliteStore {
                  (SELECT min(first_seen_at) FROM subjects WHERE id IN (SELECT id FROM person)) AS first_seen, \
                  (SELECT count(*) FROM activities WHERE subject IN (SELECT id FROM person)) AS activities, \
                  (SELECT min(triggered_at) FROM activities WHERE subject IN (SELECT id FROM person)) AS earliest, \
-                 (SELECT max(triggered_at) FROM activities WHERE subject IN (SELECT id FROM person)) AS latest \
+                 (SELECT max(triggered_at) FROM activities WHERE subject IN (SELECT id FROM person)) AS latest, \
+                 (SELECT count(*) FROM named) AS named, \
+                 (SELECT min(triggered_at) FROM named) AS named_earliest, \
+                 (SELECT max(triggered_at) FROM named) AS named_latest \
                  FROM subjects s JOIN controllers c ON c.pk = s.controller_pk WHERE s.id = ?1",
                 &key,
             )
@@ -102,12 +108,18 @@ impl SqliteStore {
                 &key,
             )
             .await?;
+        let times = |columns: [&str; 2]| -> Result<Vec<_>, StoreError> {
+            let found: Result<Vec<_>, _> = columns.iter().map(|column| rows::optional_time(row, column)).collect();
+            Ok(found?.into_iter().flatten().collect())
+        };
+        let earliest = times(["earliest", "named_earliest"])?.into_iter().min();
+        let latest = times(["latest", "named_latest"])?.into_iter().max();
         Ok(Some(SubjectRow {
             id,
             controller: ControllerId::from_uuid(rows::uuid(row, "controller")?),
-            first_seen_at: rows::optional_time(row, "earliest")?.map_or(first_seen_at, |time| time.min(first_seen_at)),
-            last_seen_at: rows::optional_time(row, "latest")?.unwrap_or(first_seen_at),
-            activity_count: rows::count(row, "activities")?,
+            first_seen_at: earliest.map_or(first_seen_at, |time| time.min(first_seen_at)),
+            last_seen_at: latest.unwrap_or(first_seen_at),
+            activity_count: rows::count::<u64>(row, "activities")? + rows::count::<u64>(row, "named")?,
             links: links.iter().map(rows::subject_link).collect::<Result<_, _>>()?,
             merges: merges.iter().map(rows::subject_merge).collect::<Result<_, _>>()?,
         }))

@@ -237,6 +237,7 @@ pub(super) fn dead_letter(
     ResolvedEvent {
         extracted,
         outcome: Outcome::Failed { reasons },
+        other_subjects: Vec::new(),
         resolved_at: None,
     }
 }

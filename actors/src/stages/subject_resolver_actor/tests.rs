@@ -42,6 +42,14 @@ impl PipelineStore for AwayAtFirst {
         Ok(())
     }
 
+    async fn mapped_digests(
+        &self,
+        _: ControllerId,
+        _: &[EventId],
+    ) -> Result<Vec<(EventId, crate::event::MappedDigest)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn commit(&self, _: &mut BatchEffects) -> Result<(), StoreError> {
         Ok(())
     }
@@ -92,7 +100,9 @@ fn event(controller: ControllerId, hash: LinkHash) -> ExtractedEvent {
         finding: Finding::Fits(Fitting {
             links: vec![link],
             refused: Vec::new(),
+            others: Vec::new(),
             claim: None,
+            mapped_digest: None,
             purpose: None,
             legal_basis: None,
         }),

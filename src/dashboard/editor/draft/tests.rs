@@ -7,6 +7,7 @@ fn spec() -> IntegrationSpec {
             {"name": "account_created", "purpose": "Registration", "legalBasis": "contract",
              "dedup": {"key": "mapped", "windowSeconds": 0}, "fields": [
                 {"path": "email", "type": "string", "required": true, "pii": "user.contact.email"},
+                {"path": "friend.email", "pii": "user.contact.email", "role": "other"},
                 {"path": "items[].sku", "type": "integer"}]},
             {"name": "empty"}]
     }))
@@ -35,6 +36,7 @@ fn form(draft: &Draft) -> Fields {
             body.append_pair(&format!("e{e}.f{f}.path"), &field.path);
             body.append_pair(&format!("e{e}.f{f}.kind"), &field.kind);
             body.append_pair(&format!("e{e}.f{f}.pii"), &field.pii);
+            body.append_pair(&format!("e{e}.f{f}.role"), &field.role);
             if field.required {
                 body.append_pair(&format!("e{e}.f{f}.required"), "on");
             }

@@ -1,0 +1,40 @@
+//! Seals the chains of before, once, and writes down what this data directory commits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit;
+use crate::store::{HEADS_INTERVAL, Store};
+
+/// How long the sealing waits after the database was away.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Seals, then writes notes for as long as it runs.
+pub(super) async fn keep(store: Arc<dyn Store>, data_dir: PathBuf) {
+    let sealing = async {
+        while let Err(error) = audit::seal_pending(&*store).await {
+            tracing::warn!(%error, "audit chains of before cannot be sealed yet");
+            tokio::time::sleep(RETRY).await;
+        }
+    };
+    let noting = async {
+        let mut is_failing = false;
+        loop {
+            tokio::time::sleep(HEADS_INTERVAL).await;
+            is_failing = note(&*store, &data_dir, is_failing);
+        }
+    };
+    tokio::join!(sealing, noting);
+}
+
+/// Writes down what was committed. Says once that it fails. Returns whether it does.
+pub(super) fn note(store: &dyn Store, data_dir: &Path, is_failing: bool) -> bool {
+    let written = store.heads().write(data_dir);
+    if let Err(error) = &written
+        && !is_failing
+    {
+        tracing::warn!(%error, "the ends of audit chains cannot be noted in the data directory");
+    }
+    written.is_err()
+}

@@ -1,0 +1,209 @@
+//! The head book: the highest end of each audit chain that this data directory has committed.
+//!
+//! An older end with its genuine seal can be put back into the database, by whoever kept a copy of it. The database cannot
+//! show that; the data directory can. So each process notes the sealed ends that it commits, and writes them into the file
+//! `chain-heads` of its data directory.
+//!
+//! ## Format
+//! One line for each note: the controller's id, the sequence, the hash, separated by spaces. The last line of a controller
+//! counts. A line that is not whole is left out: a crash may cut the last one. The file is written anew when it has many
+//! more lines than controllers.
+//!
+//! ## Invariants
+//! - Only ends whose seal is genuine are noted: a controller in the file was sealed once, and must be from then on.
+//! - The file is behind the database by [`INTERVAL`] at most, and never ahead of it: a note follows its commit.
+//! - A file that is gone only means that less is noticed. It is not needed to start.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use conduit_actors::event::AuditHash;
+use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ports::ChainHead;
+use parking_lot::Mutex;
+
+use super::chains::Ends;
+use crate::keys::Seal;
+
+/// How often notes are written.
+pub const INTERVAL: Duration = Duration::from_secs(1);
+/// The file's name in the data directory.
+const FILE: &str = "chain-heads";
+/// Lines beyond twice the number of controllers before the file is written anew.
+const SLACK_LINES: usize = 10_000;
+
+/// See the module's docs.
+#[derive(Default)]
+pub struct HeadBook(Mutex<Notes>);
+
+#[derive(Default)]
+struct Notes {
+    heads: HashMap<ControllerId, Note>,
+    unwritten: HashSet<ControllerId>,
+    lines: usize,
+}
+
+struct Note {
+    head: ChainHead,
+    /// `None` if another process of this data directory noted it.
+    seal: Option<Seal>,
+}
+
+impl HeadBook {
+    /// Reads what this data directory has committed. Without a file, nothing.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn load(&self, data_dir: &Path) -> io::Result<()> {
+        let text = match fs::read_to_string(path(data_dir)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read?,
+        };
+        let mut notes = self.0.lock();
+        for line in text.lines() {
+            notes.lines += 1;
+            if let Some((controller, head)) = parse(line) {
+                notes.heads.insert(controller, Note { head, seal: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// The highest end that this data directory has committed of a chain.
+    #[must_use]
+    pub fn committed(&self, controller: ControllerId) -> Option<ChainHead> {
+        self.0.lock().heads.get(&controller).map(|note| note.head)
+    }
+
+    /// Forgets a deleted controller.
+    pub fn forget(&self, controller: ControllerId) {
+        self.0.lock().heads.remove(&controller);
+    }
+
+    /// Whether this process made this seal for this end, as its last of the chain.
+    pub(super) fn has_sealed(&self, controller: ControllerId, head: ChainHead, seal: &Seal) -> bool {
+        let notes = self.0.lock();
+        let note = notes.heads.get(&controller);
+        note.is_some_and(|note| note.head == head && note.seal.as_ref() == Some(seal))
+    }
+
+    /// Notes the ends that a transaction has committed.
+    pub(super) fn note(&self, before: &Ends, ends: &Ends) {
+        let mut notes = self.0.lock();
+        for (controller, end) in ends {
+            // An end that has moved and has another seal was sealed by this transaction.
+            let is_sealed = before.get(controller).is_some_and(|before| before.seal != end.seal);
+            if is_sealed {
+                notes.note(*controller, end.head, end.seal);
+            }
+        }
+    }
+
+    /// Notes an end that was sealed outside of a batch, lower than before or not.
+    pub(super) fn note_sealed(&self, controller: ControllerId, head: ChainHead, seal: Seal) {
+        self.0.lock().note(controller, head, Some(seal));
+    }
+
+    /// Writes the notes that are not in the file yet.
+    ///
+    /// # Errors
+    /// The file cannot be written; the next call tries again.
+    pub fn write(&self, data_dir: &Path) -> io::Result<()> {
+        let mut notes = self.0.lock();
+        if notes.unwritten.is_empty() {
+            return Ok(());
+        }
+        if notes.lines > 2 * notes.heads.len() + SLACK_LINES {
+            let text = lines(notes.heads.iter().map(|(controller, note)| (*controller, note.head)));
+            let beside = path(data_dir).with_extension("new");
+            fs::write(&beside, text)?;
+            fs::rename(beside, path(data_dir))?;
+            notes.lines = notes.heads.len();
+        } else {
+            let unwritten = notes.unwritten.iter();
+            let heads = unwritten.filter_map(|id| notes.heads.get(id).map(|note| (*id, note.head)));
+            let text = lines(heads);
+            let file = fs::OpenOptions::new().create(true).append(true).open(path(data_dir));
+            if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+                // Half a line may be there: the next try writes the file anew.
+                notes.lines = usize::MAX;
+                return Err(error);
+            }
+            notes.lines += notes.unwritten.len();
+        }
+        notes.unwritten.clear();
+        Ok(())
+    }
+}
+
+impl Notes {
+    fn note(&mut self, controller: ControllerId, head: ChainHead, seal: Option<Seal>) {
+        self.heads.insert(controller, Note { head, seal });
+        self.unwritten.insert(controller);
+    }
+}
+
+fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join(FILE)
+}
+
+fn lines(heads: impl Iterator<Item = (ControllerId, ChainHead)>) -> String {
+    heads.fold(String::new(), |mut text, (controller, head)| {
+        // Writing into a text does not fail.
+        let _ = writeln!(text, "{controller} {} {}", head.sequence, head.hash);
+        text
+    })
+}
+
+fn parse(line: &str) -> Option<(ControllerId, ChainHead)> {
+    let mut parts = line.split(' ');
+    let controller = ControllerId::from_uuid(parts.next()?.parse().ok()?);
+    let sequence = Sequence(parts.next()?.parse().ok()?);
+    let hash = parts.next()?.parse::<AuditHash>().ok()?;
+    Some((controller, ChainHead { sequence, hash }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(sequence: u64) -> ChainHead {
+        ChainHead {
+            sequence: Sequence(sequence),
+            hash: AuditHash([7; 32]),
+        }
+    }
+
+    #[test]
+    fn the_last_note_of_a_controller_is_read_again_and_half_a_line_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (ControllerId::generate(), ControllerId::generate());
+        let book = HeadBook::default();
+        book.load(dir.path()).unwrap();
+        for sequence in 1..=3 {
+            book.note_sealed(one, head(sequence), [1; 32]);
+            book.write(dir.path()).unwrap();
+        }
+        let mut file = fs::OpenOptions::new().append(true).open(path(dir.path())).unwrap();
+        write!(file, "{other} 4 07").unwrap();
+        let again = HeadBook::default();
+        again.load(dir.path()).unwrap();
+        assert_eq!(again.committed(one), Some(head(3)));
+        assert_eq!(again.committed(other), None);
+        assert!(!again.has_sealed(one, head(3), &[1; 32]), "another process made it");
+    }
+
+    #[test]
+    fn the_file_stays_small_however_often_a_head_moves() {
+        let dir = tempfile::tempdir().unwrap();
+        let (book, one) = (HeadBook::default(), ControllerId::generate());
+        book.0.lock().lines = 2 * SLACK_LINES;
+        book.note_sealed(one, head(1), [1; 32]);
+        book.write(dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(path(dir.path())).unwrap().lines().count(), 1);
+    }
+}

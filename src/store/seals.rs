@@ -1,0 +1,94 @@
+//! Seals of audit chains: what the master key vouches for, so that the database alone cannot be changed without notice.
+//!
+//! A controller's row carries two: of its id and DID, made with the row; and of the end of its chain, made anew by every
+//! transaction that moves the end. Rows of before have none until their chain was verified and sealed, once.
+
+use async_trait::async_trait;
+use conduit_actors::ids::ControllerId;
+use conduit_actors::ports::{ChainHead, StoreError};
+
+use super::chains::ChainEnd;
+use super::heads::HeadBook;
+use super::rows::{self, Columns};
+use crate::keys::Keyring;
+
+/// What a seal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealState {
+    /// The master key vouches for the value.
+    Genuine,
+    /// The chain is of before, and waits to be verified and sealed.
+    Pending,
+    /// The seal is missing, or is that of another value.
+    Broken,
+}
+
+/// The end of a chain and the seals of its controller's row, in one reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordedEnd {
+    /// Where the chain ends.
+    pub head: ChainHead,
+    /// The seal of the id and the DID.
+    pub name: SealState,
+    /// The seal of the end.
+    pub end: SealState,
+    /// Records of this controller that are in no place of the chain.
+    pub outside: u64,
+}
+
+impl RecordedEnd {
+    /// Reads a row with the columns `did`, `name_seal`, `chain_sequence`, `chain_hash`, `chain_seal`, `outside`, and
+    /// `pending`, which is 1 for a chain that waits to be sealed.
+    pub(super) fn of(keyring: &Keyring, controller: ControllerId, row: &impl Columns) -> Result<Self, StoreError> {
+        let end = ChainEnd::of(row)?;
+        let is_pending = rows::count::<u64>(row, "pending")? == 1;
+        let state = |is_sealed: bool, is_genuine: bool| match (is_sealed, is_genuine) {
+            (true, true) => SealState::Genuine,
+            (false, _) if is_pending => SealState::Pending,
+            _ => SealState::Broken,
+        };
+        let name = row.optional_blob("name_seal")?;
+        let did = rows::str(row, "did")?;
+        let is_named = name.is_some_and(|seal| keyring.is_name_sealed(controller, did, seal));
+        let is_ended = end
+            .seal
+            .is_some_and(|seal| keyring.is_end_sealed(controller, end.head, &seal));
+        Ok(Self {
+            head: end.head,
+            name: state(name.is_some(), is_named),
+            end: state(end.seal.is_some(), is_ended),
+            outside: rows::count(row, "outside")?,
+        })
+    }
+}
+
+/// A store whose audit chains are sealed.
+#[async_trait]
+pub trait ChainSeals: Send + Sync {
+    /// Where a controller's chain ends, and what the seals say. `None` if the controller is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn recorded_end(&self, controller: ControllerId) -> Result<Option<RecordedEnd>, StoreError>;
+
+    /// How many records belong to no controller, and to none that is being deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn stray_records(&self) -> Result<u64, StoreError>;
+
+    /// The controllers of before whose chains wait to be sealed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn unsealed_chains(&self) -> Result<Vec<ControllerId>, StoreError>;
+
+    /// Seals a controller's row and its chain, if it still ends at `head`. Returns whether it does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn seal_chain(&self, controller: ControllerId, head: ChainHead) -> Result<bool, StoreError>;
+
+    /// What this data directory has committed.
+    fn heads(&self) -> &HeadBook;
+}
