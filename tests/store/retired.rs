@@ -44,11 +44,13 @@ pub async fn people_who_rest_on_a_placeholder_are_found_with_their_merges(world:
     let mut batch = Batch::of(shop.id);
     let (ada, bob, eve) = (batch.subject(&[1], 1), batch.subject(&[2], 2), batch.subject(&[3], 3));
     batch.merge(bob, ada);
+    batch.link(eve, 4, false, 3);
     batch.commit(store).await;
     assert_eq!(store.placeholder_people(None, 9).await.unwrap(), (Vec::new(), 0));
     let placeholders = [
         link(1, Retirement::Placeholder),
         link(3, Retirement::Placeholder),
+        link(4, Retirement::Placeholder),
         link(2, Retirement::Respelt),
     ];
     store.retire_links(shop.id, &placeholders).await.unwrap();

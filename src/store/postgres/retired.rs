@@ -43,7 +43,7 @@ impl PostgresStore {
         let count: i64 = sqlx::query_scalar(
             "SELECT count(DISTINCT l.subject) FROM retired_links r \
              JOIN links l ON l.controller = r.controller AND l.hash = r.hash \
-             WHERE r.because = 'placeholder' AND ($1::uuid IS NULL OR r.controller = $1)",
+             WHERE r.because = 'placeholder' AND l.strong AND ($1::uuid IS NULL OR r.controller = $1)",
         )
         .bind(of)
         .fetch_one(&self.pool)
@@ -60,7 +60,7 @@ impl PostgresStore {
               SELECT count(*) FROM merges m JOIN chain ON m.into_subject = chain.id \
               WHERE strpos(m.evidence, encode(r.hash, 'hex')) > 0) AS merges \
              FROM retired_links r JOIN links l ON l.controller = r.controller AND l.hash = r.hash \
-             WHERE r.because = 'placeholder' AND ($1::uuid IS NULL OR r.controller = $1) \
+             WHERE r.because = 'placeholder' AND l.strong AND ($1::uuid IS NULL OR r.controller = $1) \
              ORDER BY r.at DESC, l.subject LIMIT $2",
         )
         .bind(of)

@@ -41,10 +41,10 @@ impl SqliteStore {
     }
 }
 
-/// Links that are switched off, with who holds them.
+/// Links that are switched off, with who holds them. Weak ones found nobody.
 const HELD: &str = "FROM retired_links r JOIN controllers c ON c.pk = r.controller_pk \
                     JOIN links l ON l.controller_pk = r.controller_pk AND l.hash = r.hash \
-                    WHERE r.because = 'placeholder' AND (?1 IS NULL OR c.id = ?1)";
+                    WHERE r.because = 'placeholder' AND l.strong = 1 AND (?1 IS NULL OR c.id = ?1)";
 
 #[async_trait]
 impl RetiredLinks for SqliteStore {
