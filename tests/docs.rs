@@ -153,10 +153,12 @@ fn codes(files: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn the_guide_has_every_code_of_mappings_and_events() {
-    let of_mappings = codes(&["actors/src/mapping/check.rs"]);
+    let of_mappings = codes(&["actors/src/mapping/check.rs", "actors/src/mapping/doubts.rs"]);
     let of_events = codes(&[
         "actors/src/extract.rs",
         "actors/src/identity.rs",
+        "actors/src/identity",
+        "actors/src/stages/subject_resolver_actor.rs",
         "actors/src/stages/pii_extractor_actor.rs",
         "actors/src/taxonomy/normalise.rs",
         "actors/src/taxonomy/normalise",
@@ -170,7 +172,7 @@ fn the_guide_has_every_code_of_mappings_and_events() {
         |text: &&str| text.contains('_') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     for file in files
         .iter()
-        .filter(|file| !file.ends_with("tests.rs") && !file.ends_with("envelope.rs"))
+        .filter(|file| !file.ends_with("tests.rs") && !file.ends_with("envelope.rs") && !file.ends_with("doubts.rs"))
     {
         for call in source(file).split("Notice::new(").skip(1) {
             let given = call.split(';').next().unwrap();

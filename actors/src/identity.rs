@@ -207,7 +207,7 @@ impl IdentityGraph {
             [only] => only.subject,
             several => self.merge(several, &links, sighting),
         };
-        self.attach(subject, &links, sighting.triggered_at);
+        self.attach(subject, &links, sighting.triggered_at, warnings);
         Some(subject)
     }
 
@@ -384,8 +384,8 @@ impl IdentityGraph {
         known.unwrap_or(u32::MAX)
     }
 
-    /// Attaches what the subject does not hold yet. That its limits allow it is settled before.
-    fn attach(&mut self, subject: SubjectId, links: &[&LinkCandidate], seen_at: Timestamp) {
+    /// Attaches what the subject does not hold yet. That its limits allow it is settled before; they are held all the same.
+    fn attach(&mut self, subject: SubjectId, links: &[&LinkCandidate], seen_at: Timestamp, warnings: &mut Vec<Notice>) {
         for link in links {
             let holders = self.links.get(&link.hash).map_or(&[][..], Vec::as_slice);
             if holders.iter().any(|holder| self.survivor(*holder) == subject) {
@@ -393,7 +393,12 @@ impl IdentityGraph {
             }
             if link.strong {
                 let held = self.counts.entry(subject).or_default();
-                *held.entry(Arc::clone(&link.category)).or_default() += 1;
+                let count = held.entry(Arc::clone(&link.category)).or_default();
+                if *count >= link.max_distinct {
+                    warnings.push(limit_reached(link));
+                    continue;
+                }
+                *count += 1;
                 if self.is_stored(subject) {
                     self.grown.insert(subject);
                 }
@@ -433,6 +438,17 @@ fn usable<'a>(links: &'a [LinkCandidate], warnings: &mut Vec<Notice>) -> Vec<&'a
         }
     }
     links.iter().filter(|link| !crowded.contains(&*link.category)).collect()
+}
+
+fn limit_reached(link: &LinkCandidate) -> Notice {
+    Notice::new(
+        "",
+        "identifier_limit_reached",
+        format!(
+            "the subject holds {} values of {} already: this one was not attached, look for a shared value",
+            link.max_distinct, link.category
+        ),
+    )
 }
 
 #[cfg(test)]
