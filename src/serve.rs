@@ -47,6 +47,7 @@ use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
 use crate::store::{OpenError, PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
+use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use crate::{descriptors, logging, permissions};
@@ -71,6 +72,7 @@ pub struct Running {
     signals: Option<Signals>,
     retaining: JoinHandle<()>,
     pruning: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
     sealing: JoinHandle<()>,
     read: Config,
     certificate: Option<Arc<ServerCertificate>>,
@@ -216,6 +218,8 @@ pub async fn start(mut config: Config) -> Result<Running> {
     }
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
+    let (directory, keyring) = (app.directory.clone(), app.keyring.clone());
+    let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
     let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.config.storage.data_dir.clone()));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
@@ -243,6 +247,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         signals: opened.signals,
         retaining,
         pruning,
+        sweeping,
         sealing,
         read,
         certificate,

@@ -17,6 +17,7 @@ mod postgres;
 mod receipt_keys;
 mod replays;
 mod retention;
+mod retired;
 mod rows;
 mod seals;
 mod search;
@@ -47,6 +48,7 @@ pub use replays::{
     Replays,
 };
 pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use retired::{PlaceholderPerson, RetiredLinks};
 pub use seals::{ChainSeals, RecordedEnd, SealState};
 pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
@@ -286,6 +288,7 @@ pub trait Store:
     + ReceiptKeys
     + PersonSearch
     + Retained
+    + RetiredLinks
     + History
     + Membership
     + Attention

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conduit_actors::event::{LinkHash, MappedDigest};
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
-use conduit_actors::ports::{BatchEffects, KnownLink, PipelineStore, StoreError};
+use conduit_actors::ports::{BatchEffects, KnownLink, PipelineStore, RetiredLink, StoreError};
 
 use super::Meters;
 use crate::store::Store;
@@ -41,6 +41,10 @@ impl PipelineStore for Measured {
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
         self.store.strong_link_counts(controller, subjects).await
+    }
+
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
+        self.store.retire_links(controller, links).await
     }
 
     async fn mapped_digests(

@@ -27,6 +27,7 @@ mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod retired;
 mod seals;
 mod search;
 mod settings;
@@ -43,7 +44,7 @@ use conduit_actors::ids::{
 };
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
-use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, RetiredLink, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -237,6 +238,10 @@ impl PipelineStore for SqliteStore {
         events: &[EventId],
     ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
         self.select_digests(controller, events).await
+    }
+
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
+        self.insert_retired(controller, links).await
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {

@@ -34,6 +34,37 @@ pub struct KnownLink {
     pub subject_first_seen_at: Timestamp,
 }
 
+/// Why a link is retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retirement {
+    /// Its value identifies nobody: it is switched off.
+    Placeholder,
+    /// Its value has another spelling today, under which it is stored as well.
+    Respelt,
+}
+
+impl Retirement {
+    /// As in SQL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Placeholder => "placeholder",
+            Self::Respelt => "respelt",
+        }
+    }
+}
+
+/// A link of an earlier build that counts no more towards the values that a subject may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredLink {
+    /// The keyed hash.
+    pub hash: LinkHash,
+    /// The category of the identifier.
+    pub category: Arc<str>,
+    /// Why.
+    pub because: Retirement,
+}
+
 /// A subject to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSubject {
@@ -163,7 +194,8 @@ pub trait PipelineStore: Send + Sync + 'static {
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError>;
 
-    /// How many distinct strong links each of these subjects has per category, the subjects merged into them included.
+    /// How many distinct strong links each of these subjects has per category, the subjects merged into them included and
+    /// retired links left out.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -172,6 +204,12 @@ pub trait PipelineStore: Send + Sync + 'static {
         controller: ControllerId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError>;
+
+    /// Retires links that are there; those that are not are passed over. May be repeated.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError>;
 
     /// What the mapped fields of these events say, where it is known.
     ///
