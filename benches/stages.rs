@@ -148,6 +148,7 @@ fn pipeline(criterion: &mut Criterion) {
         });
     });
     let links = [LinkCandidate {
+        earlier: None,
         hash: LinkHash([1; 32]),
         category: "user.contact.email".into(),
         strong: true,

@@ -26,5 +26,6 @@ pub mod secrets;
 pub mod serve;
 pub mod snippets;
 pub mod store;
+mod sweep;
 pub mod telemetry;
 pub mod tls;

@@ -17,6 +17,7 @@ mod postgres;
 mod receipt_keys;
 mod replays;
 mod retention;
+mod retired;
 mod rows;
 mod seals;
 mod search;
@@ -40,13 +41,14 @@ pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, G
 pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use membership::{Holder, Instance, InstanceId, Membership};
-pub use postgres::{PostgresOptions, PostgresStore};
+pub use postgres::{OpenError, PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{
     MAX_RUNNING, NewReplay, NextBatch, PastOutcome, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus,
     Replays,
 };
 pub use retention::{ChainAnchor, Expired, Expiring, Expiry, Retained};
+pub use retired::{PlaceholderPerson, RetiredLinks};
 pub use seals::{ChainSeals, RecordedEnd, SealState};
 pub use search::PersonSearch;
 pub use settings::{ControllerSettings, LimitsRow};
@@ -286,6 +288,7 @@ pub trait Store:
     + ReceiptKeys
     + PersonSearch
     + Retained
+    + RetiredLinks
     + History
     + Membership
     + Attention

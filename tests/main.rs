@@ -27,6 +27,7 @@ mod export;
 mod fairness;
 mod fixtures;
 mod fuzz;
+mod generations;
 mod health;
 mod http1;
 mod http2;

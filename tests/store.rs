@@ -13,6 +13,7 @@ mod receipts;
 mod replay_jobs;
 pub mod replays;
 mod retention;
+mod retired;
 mod settings;
 mod subjects;
 pub mod world;
@@ -81,6 +82,10 @@ conformance! {
         histories_go_with_their_events_and_replays_after_their_end,
         a_running_replay_goes_on_while_what_is_old_is_deleted,
         of_an_event_that_goes_while_it_is_replayed_nothing_is_left;
+    retired:
+        retired_links_stay_and_count_no_more,
+        people_who_rest_on_a_placeholder_are_found_with_their_merges,
+        a_sweep_is_noted_for_each_controller;
     receipts:
         public_keys_of_receipts_are_kept_as_they_came_first;
     subjects:

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use crate::event::{AcceptedEvent, JournaledEvent, Notice};
 use crate::extract::{ExtractContext, FieldTrace};
-use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT};
+use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT, respell};
 use crate::ids::{EventId, Sequence, SubjectId};
 use crate::mapping::Received;
 use crate::ports::{Claim, Integration, PipelineStore, StoreError};
@@ -123,15 +123,16 @@ async fn resolve(
     store: &dyn PipelineStore,
 ) -> Result<(Resolution, Vec<Resolution>), StoreError> {
     let controller = &integration.controller;
-    let hashes: Vec<_> = fitting.all_links().map(|link| link.hash).collect();
-    let known = if hashes.is_empty() {
+    let hashes: Vec<_> = fitting.all_links().flat_map(LinkCandidate::hashes).collect();
+    let mut known = if hashes.is_empty() {
         Vec::new()
     } else {
         store.links(controller.id, &hashes, WEAK_FAN_OUT + 1).await?
     };
+    let event = &extracted.journaled.event;
+    respell(&mut known, fitting.all_links().map(|link| (link, event.triggered_at)));
     let mut graph = IdentityGraph::new(controller.id, controller.link_key.version(), &known)
         .limited_by(integration.mapping.taxonomy());
-    let event = &extracted.journaled.event;
     let growing = graph.growing(fitting.people().map(|links| sighting(event, links)));
     if !growing.is_empty() {
         graph.set_counts(store.strong_link_counts(controller.id, &growing).await?);

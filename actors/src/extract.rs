@@ -8,7 +8,7 @@ use crate::ids::Timestamp;
 use crate::json::{Json, integer, number, push_name};
 use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep, Role};
 use crate::personal::Personal;
-use crate::taxonomy::{Category, NormaliseContext, Warn};
+use crate::taxonomy::{Category, NormaliseContext, Normaliser, Warn};
 
 /// Values that one event may hold; what is beyond is not looked at, and the event says so.
 const MAX_VALUES: usize = 1_000;
@@ -29,10 +29,21 @@ pub struct ExtractedValue {
     pub value: Personal<String>,
     /// Whether it may link: its category does, and it is not blocked.
     pub linkable: bool,
+    /// How an earlier generation of the normaliser spelt it, if differently: links of that time are found by it.
+    pub earlier: Option<Personal<String>>,
     /// Whether it stands for nobody, or for many.
     pub blocked: bool,
     /// Whose it is.
     pub person: Person,
+}
+
+/// A value that links nothing today, in the spelling that a link of an earlier build may have been made of.
+#[derive(Debug, Clone)]
+pub struct RefusedValue {
+    /// What it was sent as.
+    pub category: Arc<Category>,
+    /// As that build spelt it.
+    pub spelling: Personal<String>,
 }
 
 /// Whom a piece of personal data is of.
@@ -88,6 +99,8 @@ pub struct Extraction {
     pub values: Vec<ExtractedValue>,
     /// The categories found, also of what has no value to keep; sorted, each once.
     pub categories: Vec<Arc<str>>,
+    /// Values that link nothing today and may have linked once.
+    pub refused: Vec<RefusedValue>,
     /// All mapped fields.
     pub mapped: Personal<Vec<MappedField>>,
     /// What was left out.
@@ -235,13 +248,15 @@ impl Extractor<'_> {
             }
             return;
         }
-        let text = match typed(field.field_type, at) {
-            Ok(text) => text,
-            Err(Untyped::OutOfRange) => {
+        let text = match (typed(field.field_type, at), at) {
+            // The date as it is written: in another zone it may be another.
+            (Ok(_), Json::String(written)) if is_birth_date(field) => written.clone().into_owned(),
+            (Ok(text), _) => text,
+            (Err(Untyped::OutOfRange), _) => {
                 let message = format!("{} is a number that is too large: doubles end at 1.8e308", field.path);
                 return self.fault(field, at, Notice::new(pointer, "number_out_of_range", message));
             }
-            Err(Untyped::WrongType) => {
+            (Err(Untyped::WrongType), _) => {
                 let message = format!("must be of type {}, but is {}", name(field.field_type), at.kind());
                 return self.fault(field, at, Notice::new(pointer, "wrong_type", message));
             }
@@ -259,9 +274,12 @@ impl Extractor<'_> {
         };
         let normalised = match category.normalise.normalise(text, &context) {
             Ok(normalised) => normalised,
-            // An empty text is how many systems say that there is none.
-            Err(invalid) if invalid.code == "empty_value" && !field.required => return,
             Err(invalid) => {
+                self.refused(category, text, &context);
+                // An empty text is how many systems say that there is none.
+                if invalid.is_empty() && !field.required {
+                    return;
+                }
                 let message = format!("{} {}", field.path, invalid.message);
                 return self.fault(field, at, Notice::new(pointer, invalid.code, message));
             }
@@ -287,6 +305,7 @@ impl Extractor<'_> {
         }
         let blocked = category.links() && self.mapping.taxonomy.is_blocked(category, value.expose());
         if blocked {
+            self.refused(category, text, &context);
             let message = format!(
                 "{} stands for nobody, or for many: it was recorded, but links nothing",
                 field.path
@@ -300,6 +319,7 @@ impl Extractor<'_> {
             category: Arc::clone(category),
             value,
             linkable,
+            earlier: normalised.earlier,
             blocked,
             person,
         });
@@ -321,6 +341,17 @@ impl Extractor<'_> {
             self.others.len() - 1
         });
         Person::Other(index)
+    }
+
+    /// Notes how an earlier build may have linked what is refused today.
+    fn refused(&mut self, category: &Arc<Category>, text: &str, context: &NormaliseContext<'_>) {
+        let taxonomy = &self.mapping.taxonomy;
+        if category.links()
+            && let Some(spelling) = taxonomy.refused_spelling(category, text, context)
+        {
+            let category = Arc::clone(category);
+            self.found.refused.push(RefusedValue { category, spelling });
+        }
     }
 
     fn mapped(&mut self, pointer: &str, value: String) {
@@ -350,6 +381,11 @@ impl Extractor<'_> {
         self.found.categories = categories.into_iter().collect();
         self.found
     }
+}
+
+fn is_birth_date(field: &FieldMapping) -> bool {
+    let category = field.category.as_ref();
+    category.is_some_and(|category| category.normalise == Normaliser::BirthDate)
 }
 
 /// Why a value is not of a type.

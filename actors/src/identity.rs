@@ -24,8 +24,11 @@
 //! What is decided depends on which links are known, not on when events are processed: first-seen times are
 //! minima over `triggeredAt`, and a survivor is chosen by them.
 
+mod respelling;
 mod sharing;
 mod weak;
+
+pub use respelling::{Respelling, respell, retired};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -42,6 +45,8 @@ pub use weak::WEAK_FAN_OUT;
 pub struct LinkCandidate {
     /// Its keyed hash.
     pub hash: LinkHash,
+    /// The hash of how an earlier generation of the normaliser spelt it, if differently: looked up, never written.
+    pub earlier: Option<LinkHash>,
     /// Its category.
     pub category: Arc<str>,
     /// Whether it may link alone.

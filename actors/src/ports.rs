@@ -12,6 +12,7 @@ pub use directory::{Controller, Credential, Directory, Integration};
 pub use journal::{AppendReply, BacklogListener, Durable, Journal, JournalError, StreamPosition};
 pub use replays::{ReplayBatch, ReplayJob, ReplaySource, ReplayStep, ReplayedEvent};
 pub use store::{
-    BatchEffects, Ceiling, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, StoreError,
+    BatchEffects, Ceiling, ChainHead, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, RetiredLink,
+    Retirement, StoreError,
 };
 pub use traces::{BatchTrace, BatchTraces, Stretch, TracedBatch};

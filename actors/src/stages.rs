@@ -23,7 +23,8 @@ use crate::event::{JournaledEvent, LegalBasis, LinkHash, MappedDigest, Notice, O
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, SubjectId, Timestamp};
 use crate::ports::{
-    Ceiling, Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, StoreError, Stretch,
+    Ceiling, Checkpoint, Claim, DedupError, Integration, Merge, NewLink, NewSubject, ReplayStep, RetiredLink,
+    StoreError, Stretch,
 };
 
 /// Why a stage could not do its part of a batch, short of a panic. Nothing was written.
@@ -75,7 +76,7 @@ impl Finding {
             Self::Rejected(_) | Self::Failed(_) => None,
         };
         let links = fitting.into_iter().flat_map(Fitting::all_links);
-        links.map(|link| link.hash)
+        links.flat_map(LinkCandidate::hashes)
     }
 }
 
@@ -84,6 +85,8 @@ impl Finding {
 pub struct Fitting {
     /// Its identifiers, hashed.
     pub links: Vec<LinkCandidate>,
+    /// Links that earlier builds may have made of values that link nothing today.
+    pub refused: Vec<RetiredLink>,
     /// Those of each other person that it names.
     pub others: Vec<Vec<LinkCandidate>>,
     /// Its claim on the dedup window, if one applies.
@@ -140,4 +143,6 @@ pub struct ResolvedBatch {
     pub replay: Option<ReplayStep>,
     /// When the dedup window was asked, if the batch is traced.
     pub claims: Vec<Stretch>,
+    /// Whether the store is to take everything back: see [`crate::ports::BatchEffects::is_rehearsal`].
+    pub is_rehearsal: bool,
 }

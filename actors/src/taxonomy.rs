@@ -5,6 +5,7 @@
 
 mod blocklist;
 mod example;
+mod former;
 pub(crate) mod generation1;
 pub mod normalise;
 mod placeholder;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::personal::Personal;
 use blocklist::Blocklist;
+pub use former::FormerPlaceholders;
 pub use normalise::{Invalid, NormaliseContext, Normalised, Normaliser};
 use placeholder::Words;
 

@@ -20,7 +20,7 @@ use tally::Tally;
 
 use crate::dry_run::{Resolution, resolutions, sighting};
 use crate::event::JournaledEvent;
-use crate::identity::{IdentityGraph, WEAK_FAN_OUT};
+use crate::identity::{IdentityGraph, LinkCandidate, WEAK_FAN_OUT, respell};
 use crate::ports::{Integration, KnownLink, PipelineStore, StoreError};
 
 /// A trial under way.
@@ -71,7 +71,7 @@ impl Trial {
         let hashes: HashSet<_> = events
             .iter()
             .flat_map(|event| event.live.all_links().chain(event.draft.all_links()))
-            .map(|link| link.hash)
+            .flat_map(LinkCandidate::hashes)
             .collect();
         let hashes: Vec<_> = hashes.into_iter().collect();
         let mut known: HashMap<_, Vec<KnownLink>> = HashMap::new();
@@ -88,8 +88,10 @@ impl Trial {
                 if !side.fits() {
                     continue;
                 }
-                let own = side.all_links().filter_map(|link| known.get(&link.hash)).flatten();
-                let own: Vec<_> = own.cloned().collect();
+                let hashes = side.all_links().flat_map(LinkCandidate::hashes);
+                let own = hashes.filter_map(|hash| known.get(&hash)).flatten();
+                let mut own: Vec<_> = own.cloned().collect();
+                respell(&mut own, side.all_links().map(|link| (link, accepted.triggered_at)));
                 let graph = IdentityGraph::new(controller.id, controller.link_key.version(), &own)
                     .limited_by(self.live.mapping.taxonomy());
                 let growing = graph.growing(side.people().map(|links| sighting(accepted, links)));

@@ -8,7 +8,7 @@ use conduit_actors::ids::{ControllerId, Timestamp};
 use url::form_urlencoded::Serializer;
 
 use super::filters::Phrase;
-use super::words::{Badge, Icon, Number, Time};
+use super::words::{Badge, Icon, Number, Time, short};
 use crate::directory::Summary;
 use crate::http::App;
 use crate::http::controllers::previous_until;
@@ -18,6 +18,8 @@ use crate::store::{ControllerRow, EventFilter, Page, Unsettled};
 
 /// How far back.
 const RECENT_MILLIS: i64 = 7 * 86_400_000;
+/// People who rest on a placeholder and are shown apart.
+const MAX_PEOPLE: usize = 10;
 /// Kinds of events that are shown apart, of each status.
 const MAX_KINDS: usize = 5;
 /// The newest events of a kind, whose reasons are shown.
@@ -55,6 +57,7 @@ pub(super) async fn items(
     let controllers = app.store.controllers().await?;
     found.extend(unsettled(app, controller, &controllers, integrations).await?);
     found.extend(restarts(app, readiness.is_some()));
+    found.extend(placeholders(app, controller).await?);
     found.extend(grace(controller, &controllers, integrations));
     Ok(found)
 }
@@ -187,6 +190,49 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
                 action: "Look",
             }
         })
+}
+
+/// People whom an earlier build found by a value that identifies nobody: they may be several.
+async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec<Item>, Problem> {
+    let (people, count) = app.store.placeholder_people(controller, MAX_PEOPLE).await?;
+    let taxonomy = app.directory.taxonomy();
+    let mut found: Vec<Item> = people
+        .iter()
+        .map(|person| {
+            let label = taxonomy.get(&person.category).map_or(person.category.as_str(), |category| &category.label);
+            let merges = match person.merges {
+                0 => String::new(),
+                1 => " One merge rests on it.".to_owned(),
+                merges => format!(" {merges} merges rest on it."),
+            };
+            let did = person.subject.did();
+            Item {
+                class: "rejected",
+                icon: Icon("alert"),
+                title: Phrase::new(&format!("Data subject {} was found by a placeholder", short(&did.to_string()))),
+                detail: Phrase::default().name(label).words(&format!(
+                    ": the value identifies nobody, so its link is switched off.{merges} Check that the activities are one \
+                     person's."
+                )),
+                until: None,
+                href: format!("/subjects/{did}"),
+                action: "Look",
+            }
+        })
+        .collect();
+    let rest = count.saturating_sub(people.len() as u64);
+    if rest > 0 {
+        found.push(Item {
+            class: "rejected",
+            icon: Icon("alert"),
+            title: Phrase::new(&format!("{rest} more data subjects were found by placeholders")),
+            detail: Phrase::new("The values identify nobody, so their links are switched off."),
+            until: None,
+            href: "/subjects".to_owned(),
+            action: "Look",
+        });
+    }
+    Ok(found)
 }
 
 fn restarts(app: &App, is_operator: bool) -> Option<Item> {

@@ -59,7 +59,12 @@ impl Identifier {
                 default_region: self.default_region.as_deref(),
             };
             let normalised = category.normalise.normalise(self.value.expose(), &context);
-            values.extend(normalised.map_err(|error| invalid("value", error.message))?.value);
+            let normalised = normalised.map_err(|error| invalid("value", error.message))?;
+            let links = |value: &Personal<String>| !app.directory.taxonomy().is_blocked(category, value.expose());
+            if let Some(value) = normalised.value.filter(links) {
+                // Today's spelling, and that of links that an earlier build made.
+                values.extend(std::iter::once(value).chain(normalised.earlier));
+            }
         }
         let owner = app
             .directory

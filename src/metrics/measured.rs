@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conduit_actors::event::{LinkHash, MappedDigest};
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
-use conduit_actors::ports::{BatchEffects, KnownLink, PipelineStore, StoreError};
+use conduit_actors::ports::{BatchEffects, KnownLink, PipelineStore, RetiredLink, StoreError};
 
 use super::Meters;
 use crate::store::Store;
@@ -43,6 +43,10 @@ impl PipelineStore for Measured {
         self.store.strong_link_counts(controller, subjects).await
     }
 
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
+        self.store.retire_links(controller, links).await
+    }
+
     async fn mapped_digests(
         &self,
         controller: ControllerId,
@@ -54,6 +58,7 @@ impl PipelineStore for Measured {
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         self.store.commit(effects).await?;
         match effects.replay {
+            _ if effects.is_rehearsal => {}
             Some(_) => self.meters.replayed(&effects.outcomes),
             None => self.meters.committed(&effects.outcomes),
         }

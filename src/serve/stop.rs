@@ -119,6 +119,7 @@ impl Running {
         self.replaying.abort();
         self.retaining.abort();
         self.pruning.abort();
+        self.sweeping.abort();
         self.sealing.abort();
 
         if remaining.until(limit, self.app.shards.stop()).await.is_some() {

@@ -33,6 +33,7 @@ mod replay_port;
 mod replay_steps;
 mod replays;
 mod retention;
+mod retired;
 mod seals;
 mod search;
 mod session;
@@ -50,10 +51,12 @@ use conduit_actors::ids::{
 };
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
-use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, StoreError};
+use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, RetiredLink, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
 use tokio::sync::Notify;
+
+pub use connect::OpenError;
 
 use super::heads::HeadBook;
 use super::payloads::Payloads;
@@ -131,6 +134,10 @@ impl PipelineStore for PostgresStore {
         self.driver
             .run_in_time(self.count_strong_links(controller, subjects))
             .await
+    }
+
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
+        self.driver.run_in_time(self.insert_retired(controller, links)).await
     }
 
     async fn mapped_digests(

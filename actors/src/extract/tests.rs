@@ -1,24 +1,22 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::dedup_key::dedup_key;
-use crate::ids::ControllerId;
+use crate::ids::{ControllerId, EventType};
 use crate::links::{LinkKey, MasterKey};
 use crate::mapping::{DedupDefaults, IntegrationSpec, Mapping};
 use crate::taxonomy::Taxonomy;
 
+/// Read once: a test of many cases would read it for each.
+static TAXONOMY: LazyLock<Arc<Taxonomy>> = LazyLock::new(|| Arc::new(Taxonomy::bundled()));
+
 fn mapping(fields: Value) -> Mapping {
     let spec = json!({"name": "n", "defaultRegion": "DE", "events": [{"name": "e", "fields": fields}]});
     let spec: IntegrationSpec = serde_json::from_value(spec).unwrap();
-    Mapping::compile(
-        &spec,
-        &Arc::new(Taxonomy::bundled()),
-        DedupDefaults { window_seconds: 60 },
-    )
-    .unwrap()
+    Mapping::compile(&spec, &TAXONOMY, DedupDefaults { window_seconds: 60 }).unwrap()
 }
 
 fn extract(fields: Value, body: Value) -> Extraction {
@@ -163,8 +161,7 @@ fn values_that_stand_for_nobody_and_values_that_must_not_be_kept() {
 fn key(dedup: Value, fields: Value, body: &Value) -> crate::event::DedupKey {
     let spec = json!({"name": "n", "defaultRegion": "DE", "events": [{"name": "e", "fields": fields, "dedup": dedup}]});
     let spec: IntegrationSpec = serde_json::from_value(spec).unwrap();
-    let taxonomy = Arc::new(Taxonomy::bundled());
-    let mapping = Mapping::compile(&spec, &taxonomy, DedupDefaults { window_seconds: 60 }).unwrap();
+    let mapping = Mapping::compile(&spec, &TAXONOMY, DedupDefaults { window_seconds: 60 }).unwrap();
     let event = mapping.event(&"e".parse().unwrap()).unwrap();
     let body = body.to_string();
     let extraction = event.extract(body.as_bytes(), &ExtractContext { processor: "p" });
@@ -349,10 +346,167 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn no_event_panics_the_extraction(body in arbitrary_json(), path in "[abc](\\[\\])?(\\.[abc](\\[\\])?){0,3}") {
-        let taxonomy = Taxonomy::bundled();
-        for (index, category) in taxonomy.categories().iter().enumerate() {
+        for (index, category) in TAXONOMY.categories().iter().enumerate() {
             let fields = json!([{"path": path, "required": index % 2 == 0, "pii": category.key}]);
             let _ = extract(fields, body.clone());
         }
+    }
+}
+
+#[test]
+fn an_empty_value_was_not_sent_in_any_category() {
+    for category in TAXONOMY.categories() {
+        for empty in ["", "  ", "\u{200b}", "\u{feff} \u{3164}", "\n"] {
+            let field = |required: bool| json!([{"path": "v", "required": required, "pii": category.key}]);
+            let optional = extract(field(false), json!({"v": empty}));
+            assert!(optional.categories.is_empty(), "{} {empty:?}", category.key);
+            assert!(optional.values.is_empty() && optional.warnings.is_empty() && optional.reasons.is_empty());
+            let required = extract(field(true), json!({"v": empty}));
+            assert_eq!(notices(&required.reasons), [("/v", "empty_value")], "{}", category.key);
+        }
+    }
+}
+
+#[test]
+fn a_date_of_birth_is_the_date_that_is_written() {
+    let of = |field_type: &str, written: &str| {
+        let fields = json!([{"path": "dob", "type": field_type, "pii": "user.demographic.date_of_birth"}]);
+        extract(fields, json!({"dob": written}))
+    };
+    for written in [
+        "1985-12-10T00:00:00+02:00",
+        "1985-12-10T23:59:59-11:00",
+        "1985-12-10T00:00:00Z",
+    ] {
+        for field_type in ["timestamp", "string"] {
+            let found = of(field_type, written);
+            assert_eq!(
+                values(&found),
+                [("user.demographic.date_of_birth", "1985-12-10")],
+                "{written}"
+            );
+        }
+    }
+    for wrong in ["1990-05-01 foo", "1990-05-01T99:99", "+1990-05-01"] {
+        assert_eq!(
+            notices(&of("string", wrong).warnings),
+            [("/dob", "invalid_date_of_birth")],
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
+fn placeholders_link_nothing_and_what_they_may_have_linked_is_told() {
+    let of = |category: &str, value: &str| extract(json!([{"path": "v", "pii": category}]), json!({"v": value}));
+    for (category, value, former) in [
+        ("user.unique_id", "[object Object]", "[object Object]"),
+        ("user.unique_id", "{{user.id}}", "{{user.id}}"),
+        ("user.contact.email", "test@test.com", "test@test.com"),
+        ("user.contact.email", "ada@shop.invalid", "ada@shop.invalid"),
+        (
+            "user.government_id.national_identification_number",
+            "US:123-45-6789",
+            "US:123456789",
+        ),
+    ] {
+        let found = of(category, value);
+        assert_eq!(notices(&found.warnings), [("/v", "blocklisted_value")], "{value}");
+        assert!(found.values.iter().all(|value| !value.linkable), "{value}");
+        let refused: Vec<_> = found
+            .refused
+            .iter()
+            .map(|value| value.spelling.expose().as_str())
+            .collect();
+        assert_eq!(refused, [former]);
+    }
+    let blank = of("user.unique_id", "\u{200b}");
+    assert!(blank.values.is_empty() && blank.warnings.is_empty());
+    assert_eq!(blank.refused[0].spelling.expose(), "\u{200b}");
+    let card = of("user.contact.email", "ada@shop.123");
+    assert_eq!(
+        (notices(&card.warnings), card.refused.len()),
+        (vec![("/v", "invalid_email")], 1)
+    );
+    // Another's date of birth is not switched off by a sloppy one.
+    assert!(
+        of("user.demographic.date_of_birth", "1990-05-01 foo")
+            .refused
+            .is_empty()
+    );
+    for (category, value) in [
+        ("user.unique_id", "1"),
+        ("user.unique_id", "123456"),
+        ("user.name.last", "Null"),
+    ] {
+        let found = of(category, value);
+        assert!(found.warnings.is_empty() && found.values[0].linkable, "{value}");
+    }
+}
+
+#[test]
+fn two_spellings_of_one_value_are_both_known() {
+    let fields = json!([{"path": "v", "pii": "user.contact.email"}]);
+    let found = extract(fields.clone(), json!({"v": "jose\u{301}@shop.example"}));
+    assert_eq!(values(&found), [("user.contact.email", "jos\u{e9}@shop.example")]);
+    assert_eq!(
+        found.values[0].earlier.as_ref().unwrap().expose(),
+        "jose\u{301}@shop.example"
+    );
+    assert!(
+        extract(fields, json!({"v": "ada@shop.example"})).values[0]
+            .earlier
+            .is_none()
+    );
+    // Extensions were dropped once: what is known by the number alone may be somebody else.
+    let phones = json!([{"path": "v", "pii": "user.contact.phone_number"}]);
+    let found = extract(phones, json!({"v": "+49 30 901820 ext. 101"}));
+    assert_eq!(values(&found), [("user.contact.phone_number", "+4930901820;ext=101")]);
+    assert!(found.values[0].earlier.is_none());
+}
+
+#[test]
+fn long_numbers_differ_by_their_last_digit() {
+    let fields = json!([{"path": "n", "type": "number"}]);
+    let of = |body: &str| {
+        let mapping = mapping(fields.clone());
+        let event = mapping.event(&"e".parse().unwrap()).unwrap();
+        let found = event.extract(body.as_bytes(), &ExtractContext { processor: "p" });
+        found.mapped.expose()[0].value.clone()
+    };
+    assert_ne!(
+        of(r#"{"n":123456789012345678901}"#),
+        of(r#"{"n":123456789012345678902}"#)
+    );
+    assert_eq!(of(r#"{"n":1}"#), of(r#"{"n":1.0}"#));
+}
+
+#[test]
+fn the_key_of_the_former_generation_is_asked_for_where_it_means_no_other_event() {
+    let fields = json!([{"path": "v", "pii": "user.contact.email"}, {"path": "p", "pii": "user.contact.phone_number"}]);
+    let mapping = mapping(fields);
+    let event_type: EventType = "e".parse().unwrap();
+    let event = mapping.event(&event_type).unwrap();
+    let link_key = LinkKey::derive(&MasterKey::new([1; 32]), ControllerId::from_uuid(uuid::Uuid::nil()), 1);
+    let keys = |body: Value| {
+        let body = body.to_string();
+        let found = event.extract(body.as_bytes(), &ExtractContext { processor: "p" });
+        let today = dedup_key(event, &event_type, &found, body.as_bytes(), &link_key, "p");
+        let former = crate::taxonomy::generation1::dedup_key(event, &event_type, body.as_bytes(), &link_key, "p");
+        (today, former)
+    };
+    let (today, former) = keys(json!({"v": "ada@shop.example", "p": "030 901820"}));
+    assert_eq!(Some(today), former, "plain values have one key");
+    let (today, former) = keys(json!({"v": "a\u{200b}da@shop.example"}));
+    assert!(
+        former.is_some_and(|former| former != today),
+        "a former spelling has its own"
+    );
+    for coarse in [
+        json!({"v": "ada@shop.example", "p": "+49 30 901820 ext. 101"}),
+        json!({"v": "ada@shop.example", "p": "nothing"}),
+        json!({"v": "noreply@shop.example"}),
+    ] {
+        assert_eq!(keys(coarse.clone()).1, None, "{coarse}");
     }
 }

@@ -9,6 +9,7 @@ struct World {
 
 fn link(category: &str, value: u8, strong: bool) -> LinkCandidate {
     LinkCandidate {
+        earlier: None,
         hash: LinkHash([value; 32]),
         category: category.into(),
         strong,

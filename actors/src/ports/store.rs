@@ -34,6 +34,37 @@ pub struct KnownLink {
     pub subject_first_seen_at: Timestamp,
 }
 
+/// Why a link is retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retirement {
+    /// Its value identifies nobody: it is switched off.
+    Placeholder,
+    /// Its value has another spelling today, under which it is stored as well.
+    Respelt,
+}
+
+impl Retirement {
+    /// As in SQL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Placeholder => "placeholder",
+            Self::Respelt => "respelt",
+        }
+    }
+}
+
+/// A link of an earlier build that counts no more towards the values that a subject may hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredLink {
+    /// The keyed hash.
+    pub hash: LinkHash,
+    /// The category of the identifier.
+    pub category: Arc<str>,
+    /// Why.
+    pub because: Retirement,
+}
+
 /// A subject to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSubject {
@@ -144,6 +175,8 @@ pub struct BatchEffects {
     pub checkpoints: Vec<Checkpoint>,
     /// Set in a batch of a replay: its events have outcomes already, which those of this batch take the place of.
     pub replay: Option<ReplayStep>,
+    /// Set in a rehearsal: the store does all that a commit does, and then takes it back.
+    pub is_rehearsal: bool,
 }
 
 /// The store behind the pipeline.
@@ -161,7 +194,8 @@ pub trait PipelineStore: Send + Sync + 'static {
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError>;
 
-    /// How many distinct strong links each of these subjects has per category, the subjects merged into them included.
+    /// How many distinct strong links each of these subjects has per category, the subjects merged into them included and
+    /// retired links left out.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -170,6 +204,12 @@ pub trait PipelineStore: Send + Sync + 'static {
         controller: ControllerId,
         subjects: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError>;
+
+    /// Retires links that are there; those that are not are passed over. May be repeated.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError>;
 
     /// What the mapped fields of these events say, where it is known.
     ///
@@ -189,6 +229,9 @@ pub trait PipelineStore: Send + Sync + 'static {
     /// Chains the activities, each controller's behind the head that is there once no other writer can move it, so that
     /// writers of one chain are no conflict: sequences and hashes in `effects` are filled in, and mean something only if
     /// this succeeds.
+    ///
+    /// A rehearsal writes everything that a commit writes, in the same statements, and is then rolled back. So its answer
+    /// tells what a commit would have met, and nothing of it stays.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was written, but for [`StoreError::Unavailable`] when the commit's own

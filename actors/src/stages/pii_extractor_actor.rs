@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dedup_key::{dedup_key, mapped_digest};
-use crate::event::{JournaledEvent, MappedDigest, Notice};
-use crate::extract::{ExtractContext, ExtractedValue, Person};
+use crate::event::{JournaledEvent, LinkHash, MappedDigest, Notice};
+use crate::extract::{ExtractContext, ExtractedValue, Extraction, Person};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventType, Timestamp};
+use crate::links::LinkKey;
 use crate::mapping::EventMapping;
-use crate::ports::{Claim, Directory, Integration};
+use crate::ports::{Claim, Directory, Integration, RetiredLink, Retirement};
 use crate::stages::{ExtractedEvent, Finding, Fitting};
 use crate::supervisor::{Stage, Supervised};
-use crate::taxonomy::Class;
+use crate::taxonomy::{Class, generation1};
 
 /// Extracts a batch by its tenants' mappings.
 pub type PiiExtractorActor = Supervised<PiiExtractor>;
@@ -51,6 +52,28 @@ impl PiiExtractor {
             return rejected(journaled, None, shown, vec![reason]);
         };
         Self::extract_under(integration, journaled)
+    }
+
+    /// The claim that generation 1 of the normaliser would have made of an event, if that has another key and means no other
+    /// event. See [`generation1`].
+    #[must_use]
+    pub fn earlier_claim(event: &ExtractedEvent) -> Option<Claim> {
+        let Finding::Fits(fitting) = &event.finding else {
+            return None;
+        };
+        let claim = fitting.claim?;
+        let (accepted, integration) = (&event.journaled.event, event.integration.as_ref()?);
+        let mapping = integration.mapping.event(&accepted.event_type)?;
+        let link_key = &integration.controller.link_key;
+        let processor = integration.processor.as_str();
+        let key = generation1::dedup_key(
+            mapping,
+            &accepted.event_type,
+            accepted.body.expose(),
+            link_key,
+            processor,
+        )?;
+        (key != claim.key).then_some(Claim { key, ..claim })
     }
 
     /// Extracts one event under this integration, whatever the directory says.
@@ -98,8 +121,7 @@ impl PiiExtractor {
             });
             let link_key = &integration.controller.link_key;
             let mapped_digest = claim.and_then(|_| mapped_digest(mapping, &extraction, link_key));
-            let (values, warnings) = (&extraction.values, &mut extraction.warnings);
-            Finding::Fits(fitting(mapping, &integration, values, claim, mapped_digest, warnings))
+            Finding::Fits(fitting(mapping, &integration, &mut extraction, claim, mapped_digest))
         } else {
             Finding::Rejected(extraction.reasons)
         };
@@ -118,19 +140,16 @@ impl PiiExtractor {
 fn fitting(
     mapping: &EventMapping,
     integration: &Integration,
-    values: &[ExtractedValue],
+    extraction: &mut Extraction,
     claim: Option<Claim>,
     mapped_digest: Option<MappedDigest>,
-    warnings: &mut Vec<Notice>,
 ) -> Fitting {
+    let link_key = &integration.controller.link_key;
     let mut links: Vec<LinkCandidate> = Vec::new();
     let mut others: BTreeMap<usize, Vec<LinkCandidate>> = BTreeMap::new();
-    for value in values.iter().filter(|value| value.linkable) {
+    for value in extraction.values.iter().filter(|value| value.linkable) {
         let category = &value.category;
-        let hash = integration
-            .controller
-            .link_key
-            .link(&category.key, value.value.expose());
+        let hash = link_key.link(&category.key, value.value.expose());
         let links = match value.person {
             Person::Subject => &mut links,
             Person::Other(person) => others.entry(person).or_default(),
@@ -138,24 +157,38 @@ fn fitting(
         if !links.iter().any(|link| link.hash == hash) {
             links.push(LinkCandidate {
                 hash,
+                earlier: earlier(value, link_key),
                 category: Arc::clone(&category.key),
                 strong: category.class == Class::Strong,
                 max_distinct: category.max_distinct,
             });
         }
     }
+    let refused = extraction.refused.iter().map(|value| RetiredLink {
+        hash: link_key.link(&value.category.key, value.spelling.expose()),
+        category: Arc::clone(&value.category.key),
+        because: Retirement::Placeholder,
+    });
+    let refused = refused.collect();
     if others.len() > MAX_OTHERS {
         let message = "more than 100 other people: those beyond are no data subjects of this event";
-        warnings.push(Notice::new("", "too_many_people", message));
+        extraction.warnings.push(Notice::new("", "too_many_people", message));
     }
     Fitting {
         links,
+        refused,
         others: others.into_values().take(MAX_OTHERS).collect(),
         claim,
         mapped_digest,
         purpose: mapping.purpose().cloned(),
         legal_basis: mapping.legal_basis(),
     }
+}
+
+/// The hash of the spelling of an earlier generation.
+fn earlier(value: &ExtractedValue, link_key: &LinkKey) -> Option<LinkHash> {
+    let spelling = value.earlier.as_ref()?;
+    Some(link_key.link(&value.category.key, spelling.expose()))
 }
 
 fn rejected(

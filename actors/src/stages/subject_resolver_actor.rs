@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::event::{AcceptedEvent, LinkHash, MappedDigest, Notice, Outcome};
-use crate::identity::{IdentityGraph, LinkCandidate, Sighting, WEAK_FAN_OUT};
+use crate::identity::{IdentityGraph, LinkCandidate, Respelling, Sighting, WEAK_FAN_OUT, respell, retired};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
-use crate::ports::{Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, Stretch, Verdict};
+use crate::ports::{
+    Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, RetiredLink, Stretch, Verdict,
+};
 use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
 use cache::LinkCache;
@@ -60,7 +62,12 @@ pub struct SubjectResolver {
     cache: LinkCache,
     ahead: LookedUp,
     unsettled: Unsettled,
+    /// Links that were retired lately: a placeholder comes again and again.
+    retired: HashSet<(ControllerId, LinkHash)>,
 }
+
+/// Retired links that are remembered.
+const MAX_RETIRED: usize = 10_000;
 
 /// What the store answered ahead.
 #[derive(Debug, Default)]
@@ -86,6 +93,7 @@ impl SubjectResolver {
             cache: LinkCache::new(cached_links),
             ahead: LookedUp::default(),
             unsettled: Unsettled::default(),
+            retired: HashSet::new(),
         }
     }
 
@@ -158,7 +166,7 @@ impl SubjectResolver {
             .filter(|(_, verdict)| matches!(verdict, Verdict::First))
             .filter_map(|(event, _)| fitting(event).map(|fitting| (event, fitting)))
             .collect();
-        let mut graph = self.graph(controller, &firsts).await?;
+        let (mut graph, respellings) = self.graph(controller, &firsts).await?;
         drop(firsts);
         let differing = self.differing(controller, &events, &verdicts).await?;
 
@@ -166,6 +174,7 @@ impl SubjectResolver {
             let differs = differing.contains(&event.journaled.event.id);
             batch.events.push(resolve_event(event, verdict, differs, &mut graph));
         }
+        graph.write_respelt(&respellings);
         self.cache.learn(&graph);
         batch.ceilings.append(&mut graph.ceilings());
         batch.subjects.append(&mut graph.new_subjects);
@@ -250,27 +259,28 @@ impl SubjectResolver {
         &mut self,
         controller: ControllerId,
         events: &[(&ExtractedEvent, &Fitting)],
-    ) -> Result<IdentityGraph, StageError> {
+    ) -> Result<(IdentityGraph, Vec<Respelling>), StageError> {
         let (mut known, mut stored): (Vec<KnownLink>, Vec<KnownLink>) = (Vec::new(), Vec::new());
         let mut asked: HashSet<LinkHash> = HashSet::new();
         let mut strong: HashSet<LinkHash> = HashSet::new();
         let mut unknown: Vec<LinkHash> = Vec::new();
-        for link in events.iter().flat_map(|(_, fitting)| fitting.all_links()) {
-            if !asked.insert(link.hash) {
+        let links = events.iter().flat_map(|(_, fitting)| fitting.all_links());
+        for (is_strong, hash) in links.flat_map(|link| link.hashes().map(|hash| (link.strong, hash))) {
+            if !asked.insert(hash) {
                 continue;
             }
-            if link.strong {
-                strong.insert(link.hash);
-                if let Some(cached) = self.cache.get(controller, link.hash) {
+            if is_strong {
+                strong.insert(hash);
+                if let Some(cached) = self.cache.get(controller, hash) {
                     known.push(cached);
                     continue;
                 }
             }
-            let key = (controller, link.hash);
+            let key = (controller, hash);
             if self.ahead.asked.contains(&key) {
                 stored.extend(self.ahead.found.remove(&key).unwrap_or_default());
             } else {
-                unknown.push(link.hash);
+                unknown.push(hash);
             }
         }
         if !unknown.is_empty() {
@@ -280,6 +290,15 @@ impl SubjectResolver {
             self.cache.put(controller, link);
         }
         known.append(&mut stored);
+        let candidates = events.iter().flat_map(|(event, fitting)| {
+            let at = event.journaled.event.triggered_at;
+            fitting.all_links().map(move |link| (link, at))
+        });
+        let respellings = respell(&mut known, candidates);
+        let refused = events.iter().flat_map(|(_, fitting)| &fitting.refused);
+        // Before the links are counted.
+        self.retire(controller, retired(&respellings).chain(refused.cloned()))
+            .await?;
         let mut integrations = events.iter().filter_map(|(event, _)| event.integration.as_ref());
         let key_version = integrations
             .clone()
@@ -294,7 +313,27 @@ impl SubjectResolver {
         if !growing.is_empty() {
             graph.set_counts(self.store.strong_link_counts(controller, &growing).await?);
         }
-        Ok(graph)
+        Ok((graph, respellings))
+    }
+
+    /// Retires links that were not retired lately.
+    async fn retire(
+        &mut self,
+        controller: ControllerId,
+        links: impl Iterator<Item = RetiredLink>,
+    ) -> Result<(), StageError> {
+        let new: Vec<RetiredLink> = links
+            .filter(|link| !self.retired.contains(&(controller, link.hash)))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.store.retire_links(controller, &new).await?;
+        if self.retired.len() + new.len() > MAX_RETIRED {
+            self.retired.clear();
+        }
+        self.retired.extend(new.iter().map(|link| (controller, link.hash)));
+        Ok(())
     }
 }
 

@@ -5,11 +5,14 @@
 //! of that time gave.
 
 mod contact;
+mod dedup;
 mod financial;
 mod government;
 mod place;
 mod technical;
 mod text;
+
+pub(crate) use dedup::dedup_key;
 
 use super::{NormaliseContext, Normaliser};
 

@@ -9,7 +9,7 @@ use crate::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId, Time
 use crate::links::{LinkKey, MasterKey};
 use crate::mapping::{DedupDefaults, Mapping};
 use crate::personal::{Personal, Secret};
-use crate::ports::{BatchEffects, Controller, Credential};
+use crate::ports::{BatchEffects, Controller, Credential, RetiredLink};
 use crate::taxonomy::Taxonomy;
 
 /// A store that knows these links, and takes nothing.
@@ -28,6 +28,10 @@ impl PipelineStore for Knows {
         _: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn retire_links(&self, _: ControllerId, _: &[RetiredLink]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn mapped_digests(&self, _: ControllerId, _: &[EventId]) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {

@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(600);
 
 /// Everything that belongs to a controller, and what a row is found by. A place in the table is
 /// the quickest, but says nothing in one that has partitions.
-const OWNED: [(&str, &str, &str); 16] = [
+const OWNED: [(&str, &str, &str); 18] = [
     ("credential_versions", "ctid", "tid"),
     ("controller_limits", "ctid", "tid"),
     ("integrations", "ctid", "tid"),
@@ -36,6 +36,8 @@ const OWNED: [(&str, &str, &str); 16] = [
     ("activities", "id", "uuid"),
     ("activity_others", "ctid", "tid"),
     ("chain_anchors", "ctid", "tid"),
+    ("retired_links", "ctid", "tid"),
+    ("link_sweeps", "ctid", "tid"),
     ("unsealed_chains", "ctid", "tid"),
 ];
 

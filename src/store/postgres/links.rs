@@ -81,7 +81,8 @@ async fn count_strong_links(
          SELECT id, id FROM subjects WHERE controller = $1 AND id = ANY($2) \
          UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
          SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
-         JOIN links l ON l.subject = p.id WHERE l.strong GROUP BY p.root, l.category",
+         JOIN links l ON l.subject = p.id WHERE l.strong AND NOT EXISTS (SELECT 1 FROM retired_links r \
+         WHERE r.controller = l.controller AND r.hash = l.hash) GROUP BY p.root, l.category",
     )
     .bind(controller.as_uuid())
     .bind(asked)

@@ -147,7 +147,8 @@ pub(super) async fn count_strong_links(
         query.push(
             ") UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
              SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
-             JOIN links l ON l.subject = p.id WHERE l.strong = 1 GROUP BY p.root, l.category",
+             JOIN links l ON l.subject = p.id WHERE l.strong = 1 AND NOT EXISTS (SELECT 1 FROM retired_links r \
+             WHERE r.controller_pk = l.controller_pk AND r.hash = l.hash) GROUP BY p.root, l.category",
         );
         for row in query.build().fetch_all(&mut *connection).await.or_store_error()? {
             let subject = SubjectId::from_uuid(rows::uuid(&row, "root")?);

@@ -10,7 +10,7 @@ use super::super::{ChangeError, ControllerRow, IntegrationRow, IntegrationSize, 
 use super::{OrStoreError as _, SqliteStore, credentials, rows, store_error, values};
 
 /// Everything that belongs to a controller.
-const OWNED: [&str; 16] = [
+const OWNED: [&str; 18] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
@@ -26,6 +26,8 @@ const OWNED: [&str; 16] = [
     "replays",
     "event_outcomes",
     "chain_anchors",
+    "retired_links",
+    "link_sweeps",
     "unsealed_chains",
 ];
 

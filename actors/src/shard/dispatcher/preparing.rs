@@ -139,7 +139,9 @@ async fn prepare(
         Ok(extracted) => extracted,
         Err(fault) => return Prepared::Fallen { step, tried, fault },
     };
-    let claims: Vec<Claim> = extracted.iter().filter_map(claim).collect();
+    // An event may repeat one that was processed before the rules of its values changed.
+    let earlier = extracted.iter().filter_map(PiiExtractor::earlier_claim);
+    let claims: Vec<Claim> = extracted.iter().filter_map(claim).chain(earlier).collect();
     let repeats = match claims[..] {
         [] => Ok(HashMap::new()),
         _ => source.repeats(step.job.controller, &claims).await,

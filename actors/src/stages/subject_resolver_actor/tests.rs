@@ -9,7 +9,7 @@ use crate::event::{AcceptedEvent, JournaledEvent};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventId, IntegrationId, SubjectId};
 use crate::personal::Personal;
-use crate::ports::{BatchEffects, DedupError, StoreError};
+use crate::ports::{BatchEffects, DedupError, RetiredLink, StoreError};
 
 /// Knows one link, and is away when it is asked for the first time.
 struct AwayAtFirst {
@@ -36,6 +36,10 @@ impl PipelineStore for AwayAtFirst {
         _: &[SubjectId],
     ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn retire_links(&self, _: ControllerId, _: &[RetiredLink]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn mapped_digests(
@@ -79,6 +83,7 @@ fn event(controller: ControllerId, hash: LinkHash) -> ExtractedEvent {
         body: Personal::new(bytes::Bytes::new()),
     };
     let link = LinkCandidate {
+        earlier: None,
         hash,
         category: "user.contact.email".into(),
         strong: true,
@@ -94,6 +99,7 @@ fn event(controller: ControllerId, hash: LinkHash) -> ExtractedEvent {
         shown_event_type: event_type,
         finding: Finding::Fits(Fitting {
             links: vec![link],
+            refused: Vec::new(),
             others: Vec::new(),
             claim: None,
             mapped_digest: None,

@@ -250,3 +250,146 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_extension_belongs_to_its_number() {
+    let number = "+4930901820";
+    let with_extension = [
+        "+49 30 901820 ext. 101",
+        "+49 30 901820 x101",
+        "+49 30 901820 #101",
+        "+49 30 901820;ext=101",
+        "+49 30 901820,101",
+        "tel:+49-30-901820;ext=101",
+        "+49 30 901820 Durchwahl 101",
+        "+49 30 901820 DW 101",
+        "+49 30 901820 доб. 101",
+        "+49 30 901820 poste 101",
+        "+49 30 901820 anexo: 101",
+        "+49 30 901820 (ext 101)",
+    ]
+    .map(|raw| (raw, "+4930901820;ext=101"));
+    check(
+        Normaliser::Phone,
+        &with_extension,
+        &["+49 30 901820 home 7", "+49 1 ext. 101"],
+    );
+    let without = [
+        "+49 30 901820 ext.",
+        "+49 30 901820 (home)",
+        "+49 30\n901820",
+        "\u{202a}+49 30 901820\u{202c}",
+    ];
+    check(Normaliser::Phone, &without.map(|raw| (raw, number)), &[]);
+    check(
+        Normaliser::Phone,
+        &[
+            ("+1 800 FLOWERS", "+18003569377"),
+            ("+49 30 901820-101", "+4930901820101"),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn numbers_in_a_form_that_is_given_up_are_those_of_today() {
+    let mexico = [
+        "+52 1 55 1234 5678",
+        "+5215512345678",
+        "005215512345678",
+        "+52 55 1234 5678",
+        "+52 044 55 1234 5678",
+    ];
+    check(
+        Normaliser::Phone,
+        &mexico.map(|raw| (raw, "+525512345678")),
+        &["+52 1 55 1234 567"],
+    );
+    check(
+        Normaliser::Phone,
+        &[("+55 11 8765 4321", "+5511987654321")],
+        &["+55 11 8765 432"],
+    );
+    let at_home = NormaliseContext {
+        processor: "shop",
+        default_region: Some("MX"),
+    };
+    for raw in ["044 55 1234 5678", "1 55 1234 5678", "521 55 1234 5678", "5512345678"] {
+        let normalised = Normaliser::Phone.normalise(raw, &at_home).unwrap();
+        assert_eq!(normalised.value.unwrap().expose(), "+525512345678", "{raw}");
+    }
+}
+
+#[test]
+fn a_page_is_named_by_its_query_and_not_by_where_its_visitor_came_from() {
+    check(
+        Normaliser::Url,
+        &[
+            (
+                "https://s.example/profile.php?id=1001",
+                "https://s.example/profile.php?id=1001",
+            ),
+            (
+                "https://s.example/p?utm_source=x&id=2&fbclid=y",
+                "https://s.example/p?id=2",
+            ),
+            ("https://s.example/p?GCLID=y", "https://s.example/p"),
+            ("https://s.example/#!/ada", "https://s.example/#!/ada"),
+            ("https://s.example/ada#about", "https://s.example/ada"),
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn ibans_have_check_digits_from_02_to_98() {
+    let good = [
+        "DE98370400440532013032",
+        "MA64011519000001205000534921",
+        "SN08SN0100152000048500003035",
+    ];
+    let warning = |raw: &str| {
+        let normalised = Normaliser::BankAccount.normalise(raw, &CONTEXT).unwrap();
+        normalised.warning.map(|(code, _)| code)
+    };
+    assert_eq!(
+        good.map(warning),
+        [None, Some("iban_unregistered"), Some("iban_unregistered")]
+    );
+    let bad = [
+        "DE01370400440532013032",
+        "DE00370400440532013050",
+        "DE99370400440532013014",
+        "MA65011519000001205000534921",
+    ];
+    check(Normaliser::BankAccount, &[], &bad);
+}
+
+#[test]
+fn alike_is_what_looks_alike() {
+    check(
+        Normaliser::Email,
+        &[
+            ("JOSE\u{301}@shop.example", "jos\u{e9}@shop.example"),
+            ("\u{feff}a\u{200b}d\u{ad}a@shop.example", "ada@shop.example"),
+            ("ａｄａ＠ｓｈｏｐ．ｅｘａｍｐｌｅ", "ada@shop.example"),
+        ],
+        &["a@1.2.3.4", "a@shop.123", "a@shop.c", "\u{200b}"],
+    );
+    check(
+        Normaliser::Opaque,
+        &[
+            ("ｃ－４７１１", "c-4711"),
+            ("c\u{2060}-4711", "c-4711"),
+            ("x²", "x²"),
+            ("e\u{301}", "é"),
+        ],
+        &["\u{200b}\u{feff}", "a\nb"],
+    );
+    check(
+        Normaliser::Name,
+        &[("12 Main St\r\nApt 4", "12 main st apt 4"), ("Ada\tL", "ada l")],
+        &["a\u{0}b"],
+    );
+    check(Normaliser::Label, &[("Bad\nHomburg", "Bad Homburg")], &[]);
+}

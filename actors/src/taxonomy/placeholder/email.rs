@@ -90,13 +90,14 @@ pub(super) fn is_placeholder(words: &Words, address: &str) -> bool {
     }
     // One letter again and again, as in xxx@xxx.com.
     let is_dull = |text: &str| text.len() >= 3 && text.bytes().all(|b| Some(&b) == text.as_bytes().first());
-    let is_word = || !local.bytes().any(|b| b.is_ascii_digit()) && words.is_identifier_word(local);
-    let is_nobody = LOCALS.contains(&local) || is_dull(local) || is_word();
-    if !(is_nobody || LOCALS_LIKE_HOST.contains(&local)) {
+    let host = host.split('.').next_back().unwrap_or_default();
+    let is_alike = local == host;
+    if !(is_alike || HOSTS.contains(&host) || is_dull(host) || is_of_nobody_anywhere(local)) {
         return false;
     }
-    let host = host.split('.').next_back().unwrap_or_default();
-    local == host || (is_nobody && (HOSTS.contains(&host) || is_dull(host) || is_of_nobody_anywhere(local)))
+    let is_word = || !local.bytes().any(|b| b.is_ascii_digit()) && words.is_identifier_word(local);
+    let is_nobody = LOCALS.contains(&local) || is_dull(local) || is_word();
+    is_nobody || (is_alike && LOCALS_LIKE_HOST.contains(&local))
 }
 
 /// Local parts that mean that there is no address, whatever host is named.

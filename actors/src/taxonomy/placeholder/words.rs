@@ -1,9 +1,7 @@
 //! Words that stand for nobody.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
-
-/// Longer values are no word of a list.
-const LONGEST: usize = 48;
 
 /// The words of the taxonomy file, by what they are said of.
 #[derive(Debug, Default)]
@@ -18,6 +16,8 @@ struct List {
     exact: HashSet<String>,
     /// Without what separates their parts.
     bare: HashSet<String>,
+    /// Bytes of the longest, with room for signs around it and between its parts.
+    longest: usize,
 }
 
 impl List {
@@ -27,37 +27,59 @@ impl List {
             word.chars()
                 .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
         };
-        let bare = exact.iter().filter(is_plain).map(|word| bare(word)).collect();
-        Self { exact, bare }
+        let bare = exact
+            .iter()
+            .filter(is_plain)
+            .map(|word| bare(word).into_owned())
+            .collect();
+        let longest = exact.iter().map(String::len).max().unwrap_or(0);
+        Self {
+            exact,
+            bare,
+            longest: longest + 8,
+        }
     }
 
     fn contains(&self, value: &str) -> bool {
-        if value.len() > LONGEST {
+        if value.len() > self.longest {
             return false;
         }
-        let lower = value.to_lowercase();
-        if self.exact.contains(&lower) {
+        let lower = lower(value);
+        if self.exact.contains(&*lower) {
             return true;
         }
         // Most identifiers have a digit, and hardly a word has one.
         if lower.bytes().any(|b| b.is_ascii_digit()) {
             return false;
         }
-        if self.bare.contains(&bare(&lower)) {
-            return true;
-        }
-        // The same word again, as `null null`, which is a first and a last name.
+        self.bare.contains(&*bare(&lower)) || self.is_repeated(&lower)
+    }
+
+    /// Whether it is the same word again, as `null null`, which is a first and a last name.
+    fn is_repeated(&self, lower: &str) -> bool {
         let mut parts = lower.split([' ', '_', '-']);
         let first = parts.next().unwrap_or_default();
-        first.len() < lower.len() && self.exact.contains(first) && parts.all(|part| part == first)
+        first.len() < lower.len() && parts.all(|part| part == first) && self.exact.contains(first)
+    }
+}
+
+/// In lower case, as most values are.
+fn lower(value: &str) -> Cow<'_, str> {
+    if value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        Cow::Borrowed(value)
+    } else {
+        Cow::Owned(value.to_lowercase())
     }
 }
 
 /// Without the signs around a word and between its parts: `(Not_Set)` is `notset`.
-fn bare(lower: &str) -> String {
+fn bare(lower: &str) -> Cow<'_, str> {
+    if lower.bytes().all(|b| b.is_ascii_lowercase()) {
+        return Cow::Borrowed(lower);
+    }
     let is_around = |c: char| "(){}<>[]\"'`*#.,:;!?~_- ".contains(c);
     let inner = lower.trim_matches(is_around);
-    inner.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.')).collect()
+    Cow::Owned(inner.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.')).collect())
 }
 
 impl Words {
@@ -75,11 +97,7 @@ impl Words {
 
     /// Whether it is a word that is nobody's name: a surname may be Null, but is not `null null`.
     pub(super) fn is_name_word(&self, value: &str) -> bool {
-        self.names.contains(value) || {
-            let mut parts = value.split(' ');
-            let first = parts.next().unwrap_or_default();
-            first.len() < value.len() && self.identifiers.exact.contains(first) && parts.all(|part| part == first)
-        }
+        self.names.contains(value) || self.identifiers.is_repeated(value)
     }
 
     /// All words, as the file has them: what links of earlier builds may have been made of.
