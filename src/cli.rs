@@ -175,7 +175,7 @@ fn finish(result: Result<bool>) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             complain!("conduit: {error:#}");
-            if error.is::<Usage>() || error.is::<descriptors::TooFew>() {
+            if error.is::<Usage>() || error.is::<descriptors::TooFew>() || error.is::<serve::Misconfigured>() {
                 ExitCode::from(2)
             } else {
                 ExitCode::FAILURE
@@ -189,7 +189,10 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
     local
         .run_until(async {
             let hangups = serve::withstand_signals()?;
-            let mut running = serve::start(config).await?;
+            let mut running = match serve::start(config).await {
+                Err(error) if error.is::<serve::Interrupted>() => return Ok(true),
+                started => started?,
+            };
             running.reload_at(hangups, move || {
                 let (config, warnings) = Config::load(file.as_deref())?;
                 log_warnings(&warnings);

@@ -14,6 +14,7 @@
 mod activities;
 mod assets;
 mod attention;
+mod away;
 mod chart;
 mod confirmation;
 mod controllers;

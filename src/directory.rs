@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId};
 use conduit_actors::limits::{Gate, LimitOverrides, Limits};
 use conduit_actors::links::LinkKey;
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::mapping::{DedupDefaults, Mapping};
 use conduit_actors::personal::{CredentialHash, Secret};
 use conduit_actors::ports::{Controller, Directory, Integration, StoreError};
@@ -181,7 +182,13 @@ impl LiveDirectory {
                 None => self.remove(did),
                 Some(found) => {
                     if let Err(error) = self.install(&found) {
-                        tracing::error!(did = did.as_str(), %error, "a controller cannot be used: it is closed to events");
+                        static CLOSED: LogLimit = LogLimit::new(20, MINUTE);
+                        if let Some(line) = CLOSED.admit() {
+                            tracing::error!(
+                                did = did.as_str(), %error, left_out = line.left_out(),
+                                "a controller cannot be used: it is closed to events"
+                            );
+                        }
                         self.close(did);
                     }
                 }
@@ -366,6 +373,22 @@ impl LiveDirectory {
     pub fn by_token_hash(&self, hash: &CredentialHash) -> Option<ControllerDid> {
         // A token has 256 random bits: that the look-up's time depends on its hash tells nothing about another's.
         self.tokens.get(hash.as_bytes()).map(|did| did.clone())
+    }
+
+    /// All controllers, in no order.
+    #[must_use]
+    pub fn controllers(&self) -> Vec<Arc<Controller>> {
+        let tenants = self.tenants.iter();
+        tenants.map(|tenant| Arc::clone(&tenant.controller)).collect()
+    }
+
+    /// All integrations that events can be sent to, in no order.
+    #[must_use]
+    pub fn integrations(&self) -> Vec<Arc<Integration>> {
+        self.integrations
+            .iter()
+            .map(|found| Arc::clone(found.value()))
+            .collect()
     }
 
     /// How many controllers there are.

@@ -15,6 +15,7 @@ pub(crate) mod controllers;
 pub(crate) mod credentials;
 mod csv;
 mod cursor;
+pub(crate) mod database;
 mod docs;
 pub(crate) mod draft;
 pub(crate) mod dry_run;
@@ -38,6 +39,7 @@ pub(crate) mod probes;
 pub(crate) mod problem;
 pub(crate) mod quota;
 mod receipts;
+mod refusals;
 pub(crate) mod replays;
 mod request_id;
 mod server;
@@ -47,8 +49,18 @@ pub(crate) mod stats;
 pub(crate) mod subjects;
 mod traced;
 pub(crate) mod trial;
+pub(crate) mod waiting;
 
 pub(crate) use integrations::spec_of;
 pub use listen::bind;
 pub use server::run;
 pub use state::{App, Parts};
+
+/// Keeps current what probes and pages answer from, and the log short, until the process stops.
+pub async fn keep(app: std::sync::Arc<App>) {
+    futures_util::future::join(
+        database::watch(std::sync::Arc::clone(&app)),
+        refusals::keep_summed_up(app),
+    )
+    .await;
+}

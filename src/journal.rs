@@ -38,6 +38,7 @@
 mod codec;
 mod contents;
 mod error;
+mod fullness;
 mod index;
 mod keeper;
 mod past;
@@ -67,6 +68,7 @@ use crate::receipts::Notary;
 use codec::Batch;
 use contents::Contents;
 pub use error::OpenError;
+use fullness::Fullness;
 use index::{Index, Run};
 use keeper::Keeper;
 pub use past::{Past, PastFilter, Step};
@@ -120,6 +122,7 @@ struct Shared {
     events: AtomicU64,
     last_sync_micros: AtomicU64,
     refusing: AtomicBool,
+    fullness: Fullness,
 }
 
 /// What waits for the writer.
@@ -181,6 +184,7 @@ impl WalJournal {
             events: AtomicU64::new(0),
             last_sync_micros: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
+            fullness: Fullness::default(),
             options,
         });
         shared.reclaim();
@@ -233,6 +237,14 @@ impl WalJournal {
             events: self.shared.events.load(Ordering::Relaxed),
             last_sync_micros: self.shared.last_sync_micros.load(Ordering::Relaxed),
             refusing: self.shared.refusing.load(Ordering::Relaxed),
+            max_bytes: self.shared.options.max_bytes,
+            full: self
+                .shared
+                .fullness
+                .of_all(index.bytes(), self.shared.options.max_bytes),
+            fullest_controller_bytes: index.most_bytes(),
+            max_bytes_per_controller: self.shared.options.max_bytes_per_controller,
+            full_controllers: self.shared.fullness.of_controllers(),
             retained_segments: retained.count(),
             retained_bytes: retained.bytes(),
             retained_since: retained.oldest(),
@@ -269,6 +281,19 @@ impl Drop for WalJournal {
 }
 
 impl Shared {
+    /// What was released may end what is full.
+    fn look_for_room(&self, controller: ControllerId, index: &Index) {
+        if self.fullness.is_any() {
+            let (all, own) = (index.bytes(), index.bytes_of(controller));
+            let options = &self.options;
+            self.fullness.released(
+                (all, options.max_bytes),
+                controller,
+                (own, options.max_bytes_per_controller),
+            );
+        }
+    }
+
     /// Opens the events of one run behind `after`, in order, for as long as `take` takes them.
     fn read_run(
         &self,
@@ -390,14 +415,20 @@ impl Journal for WalJournal {
     }
 
     fn release(&self, controller: ControllerId, through: Sequence) {
-        let segment_done = self.shared.index.lock().release(controller, through);
+        let mut index = self.shared.index.lock();
+        let segment_done = index.release(controller, through);
+        self.shared.look_for_room(controller, &index);
+        drop(index);
         if segment_done {
             self.shared.reclaim();
         }
     }
 
     fn forget(&self, controller: ControllerId) {
-        self.shared.index.lock().forget(controller);
+        let mut index = self.shared.index.lock();
+        index.forget(controller);
+        self.shared.look_for_room(controller, &index);
+        drop(index);
         self.shared.reclaim();
     }
 

@@ -25,3 +25,41 @@ pub fn lower() {
         tracing::debug!(%error, "a thread's priority cannot be lowered");
     }
 }
+
+/// Lowers the priority of this process's threads that have this name. For threads that a library starts: its callers have
+/// other priorities.
+pub fn lower_named(name: &str) {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return;
+    };
+    for task in tasks.flatten() {
+        let found = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+        let id = task.file_name().to_str().and_then(|id| id.parse().ok());
+        if found.trim_end() == name
+            && let Some(thread) = id.and_then(rustix::process::Pid::from_raw)
+            && let Err(error) = rustix::process::setpriority_process(Some(thread), BACK_NICENESS)
+        {
+            tracing::debug!(%error, name, "a thread's priority cannot be lowered");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_is_found_by_its_name_and_others_keep_their_priority() {
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let named = std::thread::Builder::new().name("to-be-lowered".to_owned());
+        let thread = named.spawn(move || {
+            let _ = told.recv();
+            rustix::process::getpriority_process(None)
+        });
+        lower_named("to-be-lowered");
+        drop(tell);
+        let niceness = thread.unwrap().join().unwrap().unwrap();
+        assert!(niceness >= BACK_NICENESS, "{niceness}");
+    }
+}

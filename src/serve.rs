@@ -1,7 +1,7 @@
 //! The composition root: starts everything, in an order that matters, and stops it in reverse.
 //!
-//! 1. The data directory and an SQLite file are locked, the keys are read: nothing works without them.
-//! 2. The store opens and brings its schema up to date.
+//! 1. The data directory and an SQLite file are locked, the keys are read: nothing works without them. The address is taken.
+//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are answered.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
 //! 4. The journal is read against the store's checkpoints: it needs the data keys to know whose events it has. If it belongs to
 //!    the database (`instance.rs`), it opens.
@@ -15,6 +15,7 @@
 mod reload;
 mod seals;
 mod stop;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +26,6 @@ use anyhow::{Context as _, Result};
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::mapping::DedupDefaults;
-use conduit_actors::ports::StoreError;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use tokio::task::JoinHandle;
@@ -46,7 +46,7 @@ use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
-use crate::store::{PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
+use crate::store::{OpenError, PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
 use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
@@ -54,6 +54,7 @@ use crate::{descriptors, logging, permissions};
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
 use stop::Signals;
+pub use waiting::{Interrupted, Misconfigured};
 
 /// A running Conduit.
 pub struct Running {
@@ -99,10 +100,11 @@ async fn open_store_as(config: &Config, node: &str, master: MasterKey) -> Result
     let keyring = Arc::new(Keyring::new(master));
     let database = config.database();
     let keys = Arc::clone(&keyring);
-    let store: Result<Arc<dyn Store>, StoreError> = match &database {
+    let store: Result<Arc<dyn Store>, OpenError> = match &database {
         Database::Sqlite(path) => SqliteStore::open(path, node, keys)
             .await
-            .map(|store| Arc::new(store) as _),
+            .map(|store| Arc::new(store) as _)
+            .map_err(OpenError::Store),
         Database::Postgres(url) => {
             let options = PostgresOptions {
                 max_connections: config.storage.max_connections,
@@ -148,7 +150,16 @@ pub async fn start(mut config: Config) -> Result<Running> {
     permissions::mend(&config);
     let home = Home::open(&config)?;
     let database_lock = lock_database(&config)?;
-    let (store, keyring) = open_own_store(&config, &home).await?;
+    let listen = config.server.listen;
+    let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let certificate = config.server.certificate().map(ServerCertificate::open);
+    let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
+    let opened = waiting::open_store(&config, &listener, certificate.as_ref(), async || {
+        open_own_store(&config, &home).await
+    })
+    .await?;
+    let (store, keyring) = (opened.store, opened.keyring);
     instance::compare_ids(&home, &config, &*store, &keyring).await?;
     let directory = load_directory(&config, &*store, &keyring).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
@@ -174,9 +185,6 @@ pub async fn start(mut config: Config) -> Result<Running> {
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
-    let listen = config.server.listen;
-    let listener = http::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
-    let address = listener.local_addr()?;
     let public_url = config.server.base_url(address);
     let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let app = Arc::new(App::new(http::Parts {
@@ -205,8 +213,9 @@ pub async fn start(mut config: Config) -> Result<Running> {
         app.shards.clone(),
         Duration::from_secs(app.config.auth.usage_seconds),
     ));
-    let certificate = app.config.server.certificate().map(ServerCertificate::open);
-    let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
+    if let Some(room) = opened.room {
+        room.close().await;
+    }
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
     let (directory, keyring) = (app.directory.clone(), app.keyring.clone());
@@ -216,6 +225,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
     });
+    tokio::task::spawn_local(http::keep(Arc::clone(&app)));
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
     if let Some(certificate) = &certificate {
@@ -234,7 +244,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         following,
         replaying,
         noting,
-        signals: None,
+        signals: opened.signals,
         retaining,
         pruning,
         sweeping,
@@ -441,7 +451,10 @@ impl Running {
     /// The server's.
     pub async fn until_signal(&mut self) -> Result<()> {
         // Kept for the stop, which a second one makes faster.
-        let signals = self.signals.insert(Signals::listen()?);
+        let signals = match &mut self.signals {
+            Some(signals) => signals,
+            none => none.insert(Signals::listen()?),
+        };
         tokio::select! {
             name = signals.next() => tracing::info!("{name}: stopping"),
             ended = &mut self.serving => ended??,

@@ -141,12 +141,19 @@ fn an_export_has_all_of_a_list_in_its_order_as_lines_or_as_a_table() {
 #[test]
 fn a_table_runs_nothing_and_may_begin_as_excel_wants_it() {
     let conduit = Conduit::start();
-    let shop = prepared(&conduit, 2);
-    for name in ["=1+1", "\u{ff1d}1", "a;\u{a0}@x"] {
-        shop.send(&conduit, name, json!({}));
+    let names = ["=1+1", "\u{ff1d}1", "a;\u{a0}@x"];
+    let event = |name| json!({"name": name, "fields": [{"path": "host", "type": "string"}]});
+    let events: Vec<Value> = names.map(event).into();
+    let shop = Tenant::with(
+        &conduit,
+        "did:web:shop.example",
+        json!({"name": "Shop", "events": events}),
+    );
+    for name in names {
+        shop.send(&conduit, name, json!({"host": "a"}));
     }
     conduit.settled();
-    let export = |more: &str| get(&conduit, &format!("/api/v1/events?status=rejected{more}"), "text/csv").expect(200);
+    let export = |more: &str| get(&conduit, &format!("/api/v1/events?status=processed{more}"), "text/csv").expect(200);
     let plain = export("").text;
     for cell in [",'=1+1,", ",'\u{ff1d}1,", ",\"a;'\u{a0}@x\","] {
         assert!(plain.contains(cell), "{plain}");

@@ -13,8 +13,8 @@ fn event_fields<'a>(path: &'a str, shop: &'a Tenant) -> Vec<(&'a str, &'a str)> 
         (":scheme", "https"),
         (":authority", "localhost"),
         (":path", path),
-        ("authorization", &shop.webhook_auth),
-        ("x-webhook-secret", &shop.webhook_secret),
+        ("authorization", shop.webhook_auth.as_str()),
+        ("x-webhook-secret", shop.webhook_secret.as_str()),
     ]
 }
 
@@ -56,7 +56,7 @@ fn an_answer_ends_with_its_last_frame_and_a_short_one_is_one_record() {
         (":scheme", "https"),
         (":authority", "localhost"),
         (":path", "/api/v1/events"),
-        ("authorization", &token),
+        ("authorization", token.as_str()),
         ("accept", "text/csv"),
     ];
     frames.request(&export, true);
@@ -98,7 +98,7 @@ fn an_early_answer_is_not_lost_behind_a_long_body() {
         let length = bytes.to_string();
         let mut frames = Frames::connect(&secure);
         let mut fields = event_fields("/nowhere", &shop);
-        fields.push(("content-length", &length));
+        fields.push(("content-length", length.as_str()));
         let stream = frames.request(&fields, false);
         let mut answer = frames.long_data(stream, bytes);
         while !answer.last().is_some_and(|last| last.ends_stream()) {

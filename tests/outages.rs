@@ -3,9 +3,14 @@
 //! During each outage all events are answered 200, and readiness says what is wrong. Afterwards every event has the
 //! outcome that it would have had without, once.
 
+mod disk;
 mod failover;
+mod journal;
+mod pages;
 mod postgres;
 mod redis;
+mod shared;
+mod start;
 
 use std::collections::HashMap;
 

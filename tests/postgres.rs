@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
-use conduit::store::{PostgresOptions, PostgresStore, Store as _};
+use conduit::store::{OpenError, PostgresOptions, PostgresStore, Store as _};
 use conduit_actors::links::MasterKey;
 use conduit_actors::ports::StoreError;
 use serde_json::json;
@@ -111,12 +111,14 @@ fn a_server_that_is_away_is_unavailable_and_one_that_refuses_says_so_without_the
         };
         let away = open("postgresql://conduit:hidden@127.0.0.1:1/conduit").await;
         let refused = open(&url.replace(PASSWORD, "hidden")).await;
-        for error in [away, refused] {
-            assert!(
-                matches!(&error, StoreError::Unavailable(text) if !text.contains("hidden")),
-                "{error:?}"
-            );
-        }
+        assert!(
+            matches!(&away, OpenError::Store(StoreError::Unavailable(text)) if !text.contains("hidden")),
+            "{away:?}"
+        );
+        assert!(
+            matches!(&refused, OpenError::Misfit(text) if text.contains("28P01") && !text.contains("hidden")),
+            "{refused:?}"
+        );
         let newer = sqlx::PgPool::connect(&url).await.unwrap();
         PostgresStore::open(&url, "a", keyring(), PostgresOptions::default())
             .await
@@ -126,7 +128,8 @@ fn a_server_that_is_away_is_unavailable_and_one_that_refuses_says_so_without_the
         let last = "version = (SELECT max(version) FROM _sqlx_migrations)";
         let update = format!("UPDATE _sqlx_migrations SET version = 99991231000000 WHERE {last}");
         sqlx::query(sqlx::AssertSqlSafe(update)).execute(&newer).await.unwrap();
-        assert!(matches!(open(&url).await, StoreError::Failed(text) if text.contains("newer version")));
+        let opened = open(&url).await;
+        assert!(matches!(opened, OpenError::Store(StoreError::Failed(text)) if text.contains("newer version")));
         newer.close().await;
     });
 }

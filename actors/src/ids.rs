@@ -235,6 +235,11 @@ fn is_did(text: &str) -> bool {
 pub struct ProcessorId(Arc<str>);
 
 impl ProcessorId {
+    /// The id in rows that are made up and taken back.
+    pub(crate) fn rehearsal() -> Self {
+        Self("rehearsal".into())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -261,6 +266,11 @@ pub struct EventType(Arc<str>);
 impl EventType {
     /// The longest name, in characters.
     pub const MAX_CHARS: usize = 128;
+
+    /// The type in rows that are made up and taken back.
+    pub(crate) fn rehearsal() -> Self {
+        Self("rehearsal".into())
+    }
 
     /// The name as text.
     #[must_use]

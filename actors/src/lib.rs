@@ -30,6 +30,7 @@ pub mod ingest;
 pub mod json;
 pub mod limits;
 pub mod links;
+pub mod log_limit;
 pub mod mapping;
 pub mod personal;
 pub mod ports;

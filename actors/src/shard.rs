@@ -19,6 +19,7 @@ mod backlog;
 mod dispatcher;
 mod isolation;
 mod replays;
+mod stalls;
 mod turns;
 
 use std::hash::{DefaultHasher, Hash, Hasher};

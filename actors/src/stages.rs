@@ -143,4 +143,6 @@ pub struct ResolvedBatch {
     pub replay: Option<ReplayStep>,
     /// When the dedup window was asked, if the batch is traced.
     pub claims: Vec<Stretch>,
+    /// Whether the store is to take everything back: see [`crate::ports::BatchEffects::is_rehearsal`].
+    pub is_rehearsal: bool,
 }

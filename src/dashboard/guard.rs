@@ -13,6 +13,7 @@ use conduit_actors::ids::Timestamp;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
+use super::away;
 use super::live;
 use super::page;
 use super::session::{Sessions, Ticket};
@@ -188,12 +189,19 @@ pub(super) async fn around(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    let mut response = match away::instead(request.request()).await {
+        Some(partial) => request.into_response(partial),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
     let problem = response.response().extensions().get::<Problem>().cloned();
     if let Some(problem) = problem.or_else(|| foreign_problem(&response))
         && (is_html_wanted(response.request()) || problem.code() == SIGN_IN_FIRST)
     {
-        let shown = explain(response.request(), &problem);
+        let partial = match problem.code() {
+            "database_unavailable" => away::after_all(response.request()).await,
+            _ => None,
+        };
+        let shown = partial.unwrap_or_else(|| explain(response.request(), &problem));
         response = response.into_response(shown);
     }
     if let Some(cookie) = renewed(response.request()) {
@@ -233,7 +241,7 @@ fn foreign_problem(response: &ServiceResponse<BoxBody>) -> Option<Problem> {
     })
 }
 
-fn is_html_wanted(request: &HttpRequest) -> bool {
+pub(super) fn is_html_wanted(request: &HttpRequest) -> bool {
     let accept = request
         .headers()
         .get(header::ACCEPT)
@@ -242,13 +250,16 @@ fn is_html_wanted(request: &HttpRequest) -> bool {
 }
 
 fn explain(request: &HttpRequest, problem: &Problem) -> HttpResponse {
-    if let Some(app) = request.app_data::<Data<App>>() {
+    let is_logged = request.app_data::<Data<App>>().is_none_or(|app| {
         app.meters.refused("dashboard", problem.code());
-    }
+        app.refusals.count("dashboard", problem.code())
+    });
     if problem.code() == SIGN_IN_FIRST {
         return to_sign_in(request);
     }
-    tracing::info!(code = problem.code(), "refused");
+    if is_logged {
+        tracing::info!(code = problem.code(), "refused");
+    }
     page::problem(request, problem)
 }
 

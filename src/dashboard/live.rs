@@ -136,10 +136,16 @@ impl Watch {
     }
 
     async fn look(&self) -> Sight {
-        let sums = tokio::time::timeout(PATIENCE, stats::sums(&self.app, self.controller)).await;
+        let sums = match self.app.database.away() {
+            Some(_) => None,
+            None => {
+                let sums = tokio::time::timeout(PATIENCE, stats::sums(&self.app, self.controller)).await;
+                sums.ok().and_then(Result::ok)
+            }
+        };
         let is_own = |id| self.controller.is_none_or(|wanted| wanted == id);
         Sight {
-            sums: sums.ok().and_then(Result::ok),
+            sums,
             parts: match self.session.is_operator() {
                 true => probes::parts(&self.app),
                 false => Vec::new(),

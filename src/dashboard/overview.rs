@@ -63,7 +63,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     let is_operator = session.is_operator();
     let integrations = app.directory.summaries(controller);
     let readiness = match is_operator {
-        true => Some(probes::readiness(&app).await),
+        true => Some(probes::readiness(&app)),
         false => None,
     };
     page::render(&Overview {

@@ -10,6 +10,7 @@ use actix_web::web::{Data, block};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::ids::Timestamp;
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::personal::Secret;
 
 use super::editor;
@@ -34,6 +35,9 @@ struct SignIn {
     kept: Vec<(String, String)>,
     fault: Option<String>,
 }
+
+/// Lines about credentials that are not known: whoever guesses must not fill the disk.
+static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
 
 /// Of a form that is kept, at most: its values, with their names.
 const MAX_KEPT_BYTES: usize = 256 << 10;
@@ -135,7 +139,9 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
         app.dashboard.failures.forgive(address);
     }
     let Some(principal) = known? else {
-        tracing::info!(client = %address, "dashboard: failed sign-in");
+        if let Some(line) = STRANGERS.admit() {
+            tracing::info!(client = %address, left_out = line.left_out(), "dashboard: failed sign-in");
+        }
         let fault = "This token is not known. Use the operator's token, or the management token of a controller.";
         return refuse(HttpResponse::Unauthorized().finish(), fault.to_owned());
     };

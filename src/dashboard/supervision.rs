@@ -11,6 +11,7 @@ use conduit_actors::shard::ShardReport;
 use conduit_actors::supervisor::{ActorReport, ActorState};
 use tracing::Level;
 
+use super::away;
 use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
@@ -80,7 +81,10 @@ struct Supervision {
     shards: Vec<Shard>,
     gauges: Vec<Gauge>,
     log: Vec<Logged>,
-    dead: Vec<DeadLetter>,
+    /// None: the database is away, or cannot say.
+    dead: Option<Vec<DeadLetter>>,
+    /// What becomes of events that are sent now; none if all is well.
+    acceptance: Option<String>,
     /// Which parts of the picture are not well: the edge, the journal, the actors, the dedup window, the database.
     bad: [bool; 5],
 }
@@ -90,12 +94,19 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     session.principal.operator()?;
     let reports = app.shards.report();
     let rates = app.dashboard.rates.of(&reports);
-    let readiness = probes::readiness(&app).await;
+    let readiness = probes::readiness(&app);
     let filter = EventFilter {
         status: Some(Status::Failed),
         ..EventFilter::default()
     };
-    let dead = Events::new(Data::clone(&app), filter).page(None, DEAD_LETTERS).await?;
+    // The page is for outages too: it waits for nothing that is away.
+    let dead = match app.database.away() {
+        Some(_) => None,
+        None => Events::new(Data::clone(&app), filter)
+            .page(None, DEAD_LETTERS)
+            .await
+            .ok(),
+    };
     let is_bad = |name: &str| {
         readiness
             .checks
@@ -125,7 +136,8 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
             .map(|(report, rates)| shard(report, &rates))
             .collect(),
         log: supervision::last(LINES).into_iter().map(logged).collect(),
-        dead: dead.into_iter().map(dead_letter).collect(),
+        acceptance: (readiness.status != "ready").then(|| away::acceptance(&readiness)),
+        dead: dead.map(|dead| dead.into_iter().map(dead_letter).collect()),
         bad,
         readiness,
     })

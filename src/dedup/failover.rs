@@ -165,7 +165,10 @@ impl Shared {
             return;
         }
         match &eviction {
-            Some(eviction) => tracing::warn!(target: "conduit::supervision", policy = eviction.policy, "{eviction}"),
+            Some(found) => tracing::warn!(
+                target: "conduit::supervision",
+                policy = found.policy, detail = %found, "Redis may evict claims: set its maxmemory-policy to noeviction"
+            ),
             None => tracing::info!(target: "conduit::supervision", "Redis does not evict claims any more"),
         }
         state.eviction = eviction;

@@ -18,9 +18,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use conduit_actors::event::DedupKey;
 use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::{Claim, DedupError, DedupWindow, Verdict};
 use dashmap::DashMap;
 use parking_lot::Mutex;
+
+static FULL: LogLimit = LogLimit::new(5, MINUTE);
+static ROOM: LogLimit = LogLimit::new(5, MINUTE);
 
 /// Claims below this number are not swept for.
 const SWEEP_FLOOR: usize = 1024;
@@ -274,17 +278,22 @@ impl MemoryWindow {
             self.held.fetch_sub(claims.sweep(), Ordering::Relaxed);
         }
         if self.held.load(Ordering::Relaxed) >= self.max_claims {
-            if !self.full.swap(true, Ordering::Relaxed) {
+            if !self.full.swap(true, Ordering::Relaxed)
+                && let Some(line) = FULL.admit()
+            {
                 tracing::warn!(
                     max_claims = self.max_claims,
+                    left_out = line.left_out(),
                     "the in-process dedup window is full: repeats may pass until claims expire; \
                      raise dedup.max_entries or shorten the windows"
                 );
             }
             return;
         }
-        if self.full.swap(false, Ordering::Relaxed) {
-            tracing::info!("the in-process dedup window has room again");
+        if self.full.swap(false, Ordering::Relaxed)
+            && let Some(line) = ROOM.admit()
+        {
+            tracing::info!(left_out = line.left_out(), "the in-process dedup window has room again");
         }
         claims.keep(key, held);
         self.held.fetch_add(1, Ordering::Relaxed);

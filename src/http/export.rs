@@ -8,6 +8,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, VARY};
 use actix_web::web::Bytes;
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use futures_util::stream;
 use serde::Serialize;
 
@@ -157,7 +158,13 @@ impl<L: List> Export<L> {
                 Ok(items) => items,
                 Err(problem) => {
                     let list = L::Item::LIST;
-                    tracing::warn!(list, cause = %problem, "an export was broken off: its reader sees a connection that ended early");
+                    static BROKEN_OFF: LogLimit = LogLimit::new(20, MINUTE);
+                    if let Some(line) = BROKEN_OFF.admit() {
+                        tracing::warn!(
+                            list, cause = %problem, left_out = line.left_out(),
+                            "an export was broken off: its reader sees a connection that ended early"
+                        );
+                    }
                     return Some(Err(std::io::Error::other(problem.to_string())));
                 }
             },

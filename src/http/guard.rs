@@ -6,6 +6,7 @@ use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use conduit_actors::ids::{ControllerDid, ControllerId};
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::personal::Secret;
 use conduit_actors::ports::Directory as _;
 use subtle::ConstantTimeEq as _;
@@ -50,13 +51,19 @@ impl FromRequest for Operator {
     }
 }
 
+/// Lines about credentials that are not known: whoever guesses must not fill the disk.
+static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
+
 fn authenticate(request: &HttpRequest) -> Result<Principal, Problem> {
     let Some(app) = request.app_data::<Data<App>>() else {
         return Err(Problem::try_again("internal_error", "the request cannot be handled"));
     };
     let token = bearer(request.headers()).map_err(|problem| failed(request, app, problem))?;
     Principal::of_token(app, &token)?.ok_or_else(|| {
-        tracing::info!(client = %app.client_address(request), "management: unknown token");
+        if let Some(line) = STRANGERS.admit() {
+            let client = app.client_address(request);
+            tracing::info!(%client, left_out = line.left_out(), "management: unknown token");
+        }
         let detail = "the token is not known: use the operator's token, or a controller's management token";
         // As its beginning says, which tells a stranger nothing.
         let detail = match purpose_of(token.expose()) {

@@ -9,6 +9,7 @@ use conduit_actors::edge::Edge;
 use conduit_actors::event::Notice;
 use conduit_actors::ids::{ControllerDid, InvalidId, ProcessorId};
 use conduit_actors::ingest::{Admitted, BodyFault, Head, Parcel, Receipt, Refusal};
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::personal::{Personal, Secret};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -23,6 +24,9 @@ use super::state::App;
 use super::traced;
 use crate::receipts::{Issue, text};
 use crate::secrets::{Purpose, purpose_of};
+
+/// Lines about credentials that are not known: whoever guesses must not fill the disk.
+static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
 
 /// Longer than any credential that Conduit makes.
 const MAX_CREDENTIAL_BYTES: usize = 512;
@@ -113,10 +117,12 @@ fn refused(request: &HttpRequest, app: &App, refusal: Refusal) -> Problem {
     let Refusal::Unauthorized(cause) = refusal else {
         return refusal.into();
     };
-    if let Ok((did, processor)) = read_query(request.query_string()) {
+    if let Ok((did, processor)) = read_query(request.query_string())
+        && let Some(line) = STRANGERS.admit()
+    {
         tracing::info!(
             request_id = %RequestId::of(request), did = did.as_str(), dpid = processor.as_str(),
-            client = %app.client_address(request), %cause, "authentication failed"
+            client = %app.client_address(request), %cause, left_out = line.left_out(), "authentication failed"
         );
     }
     failed(request, app, Problem::authentication_failed())

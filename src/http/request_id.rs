@@ -103,13 +103,19 @@ fn finish(headers: &mut HeaderMap, status: StatusCode, id: RequestId, hsts: Opti
 }
 
 /// Returns the answer to a request that is too malformed for any handler.
-pub(super) fn refuse(app: &App, problem: &Problem) -> Response<BoxBody> {
+pub(super) fn refuse(app: Option<&App>, problem: &Problem) -> Response<BoxBody> {
     let id = RequestId(Uuid::now_v7());
     let mut response = problem.error_response();
-    tracing::info!(request_id = %id, code = problem.code(), status = problem.status().as_u16(), "refused");
-    app.meters.refused("api", problem.code());
+    let is_logged = app.is_none_or(|app| {
+        app.meters.refused("api", problem.code());
+        app.refusals.count("api", problem.code())
+    });
+    if is_logged {
+        tracing::info!(request_id = %id, code = problem.code(), status = problem.status().as_u16(), "refused");
+    }
     let status = response.status();
-    finish(response.headers_mut(), status, id, app.hsts.as_ref());
+    let hsts = app.and_then(|app| app.hsts.as_ref());
+    finish(response.headers_mut(), status, id, hsts);
     response.set_body(BoxBody::new(problem.body(&id.to_string()))).into()
 }
 
@@ -139,11 +145,14 @@ fn explain(response: ServiceResponse<BoxBody>, id: RequestId) -> ServiceResponse
         return response;
     };
     let status = response.status().as_u16();
-    tracing::info!(request_id = %id, code = problem.code(), status, "refused");
     let request = response.request();
-    if let Some(app) = request.app_data::<Data<App>>() {
+    let is_logged = request.app_data::<Data<App>>().is_none_or(|app| {
         let endpoint = if request.path() == EVENT_PATH { "event" } else { "api" };
         app.meters.refused(endpoint, problem.code());
+        app.refusals.count(endpoint, problem.code())
+    });
+    if is_logged {
+        tracing::info!(request_id = %id, code = problem.code(), status, "refused");
     }
     response.map_body(|_, _| BoxBody::new(problem.body(&id.to_string())))
 }

@@ -1,16 +1,20 @@
 //! The server: routes and limits.
 
+use std::fmt::Debug;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use actix_http::{Request, Response};
+use actix_service::IntoServiceFactory;
 use actix_web::body::BoxBody;
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig, get, post};
 use actix_web::{App as WebApp, Error, HttpResponse};
 
+use super::connections::Connections;
 use super::methods::only;
 use super::problem::Problem;
 use super::request_id::{EVENT_PATH, refuse, with_request_id};
@@ -19,7 +23,7 @@ use super::{
     activities, controllers, credentials, docs, dry_run, event_list, events, ingest, integrations, limits, listen,
     openapi, probes, receipts, replays, snippets, stats, subjects, trial,
 };
-use crate::config::or_cores;
+use crate::config::{ServerConfig, or_cores};
 use crate::tls::ServerCertificate;
 
 /// As many as the server takes.
@@ -33,6 +37,32 @@ pub fn run(app: Arc<App>, listener: TcpListener, certificate: Option<&Arc<Server
     let config = app.config.server.clone();
     let connections = Arc::clone(&app.connections);
     let data = Data::from(app);
+    let refusing = data.clone();
+    let refuse = move |problem: &Problem| refuse(Some(&refusing), problem);
+    serve_by(
+        &config,
+        listener,
+        certificate,
+        connections,
+        move || make_app(&data),
+        refuse,
+    )
+}
+
+/// Serves what `make` makes, one for each worker.
+pub(super) fn serve_by<A, F>(
+    config: &ServerConfig,
+    listener: TcpListener,
+    certificate: Option<&Arc<ServerCertificate>>,
+    connections: Arc<Connections>,
+    make: impl Fn() -> A + Clone + Send + 'static,
+    refuse: impl Fn(&Problem) -> Response<BoxBody> + Clone + Send + 'static,
+) -> io::Result<Server>
+where
+    A: IntoServiceFactory<F, Request>,
+    F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<BoxBody>, Error = Error> + 'static,
+    F::InitError: Debug,
+{
     let tls = certificate.map(|certificate| certificate.config()).transpose();
     let tls = tls.map_err(io::Error::other)?;
     let server = Server::build()
@@ -40,11 +70,7 @@ pub fn run(app: Arc<App>, listener: TcpListener, certificate: Option<&Arc<Server
         .max_concurrent_connections(connections.accepted_per_thread())
         .shutdown_timeout(config.shutdown_seconds)
         .disable_signals();
-    let app = data.clone();
-    let make = move || make_app(&data);
-    listen::serve(server, listener, tls, &config, connections, make, move |problem| {
-        refuse(&app, problem)
-    })
+    listen::serve(server, listener, tls, config, connections, make, refuse)
 }
 
 /// All routes, for one worker.

@@ -14,8 +14,10 @@ use conduit_actors::shard::{Backlogs, Shards};
 use super::bodies::Bodies;
 use super::client;
 use super::connections::Connections;
+use super::database::DatabaseState;
 use super::failures::Failures;
 use super::quota::Turns;
+use super::refusals::Refusals;
 use super::trial::Trials;
 use crate::config::Config;
 use crate::dashboard;
@@ -63,6 +65,9 @@ pub struct App {
     pub receipt_keys: PublicKeys,
     /// Sessions of the dashboard.
     pub(crate) dashboard: dashboard::State,
+    /// What is known of the database without asking it.
+    pub(crate) database: DatabaseState,
+    pub(crate) refusals: Refusals,
     /// What every answer over TLS says: come by TLS only (RFC 6797). None: nothing.
     pub(super) hsts: Option<HeaderValue>,
     pub(super) failures: Failures,
@@ -152,6 +157,8 @@ impl App {
             tracer,
             receipt_keys: PublicKeys::default(),
             dashboard,
+            database: DatabaseState::default(),
+            refusals: Refusals::default(),
             hsts,
             failures,
             bodies,
@@ -180,6 +187,14 @@ impl App {
         self.journal.forget(controller);
         self.dedup.port().forget(controller);
         self.store.heads().forget(controller);
+    }
+
+    /// How many events are in flight here: of one controller, or of all.
+    pub(crate) fn in_flight(&self, controller: Option<ControllerId>) -> u64 {
+        let backlog = self.journal.backlog().into_iter();
+        let own = backlog.filter(|(id, _)| controller.is_none_or(|wanted| wanted == *id));
+        own.map(|(_, position)| position.last.0.saturating_sub(position.released.0))
+            .sum()
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

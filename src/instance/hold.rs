@@ -103,7 +103,7 @@ pub(super) fn system_run() -> String {
             // Hidden from this process: the machine's name and the minute in which it was started.
             let uptime = rustix::system::sysinfo().uptime;
             let now = conduit_actors::ids::Timestamp::now().as_millis() / 1000;
-            format!("{}@{}", host(), (now - i64::from(uptime)) / 60)
+            format!("{}@{}", host(), (now - uptime) / 60)
         },
         |boot| boot.trim().to_owned(),
     )

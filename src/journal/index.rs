@@ -201,6 +201,11 @@ impl Index {
         self.streams.get(&controller).map_or(0, |stream| stream.bytes)
     }
 
+    /// Bytes in flight of the controller that has most.
+    pub(super) fn most_bytes(&self) -> u64 {
+        self.streams.values().map(|stream| stream.bytes).max().unwrap_or(0)
+    }
+
     pub(super) fn events(&self) -> u64 {
         self.streams
             .values()

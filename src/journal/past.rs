@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use conduit_actors::event::JournaledEvent;
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Timestamp};
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::JournalError;
 use wal_db::{FileStore, Lsn, WalError};
 
@@ -197,7 +198,13 @@ impl Past {
             return false;
         };
         if let Err(error) = done {
-            tracing::error!(target: "conduit::supervision", %error, "what is retained of the journal cannot be read");
+            static UNREADABLE: LogLimit = LogLimit::new(20, MINUTE);
+            if let Some(line) = UNREADABLE.admit() {
+                tracing::error!(
+                    target: "conduit::supervision",
+                    %error, left_out = line.left_out(), "what is retained of the journal cannot be read"
+                );
+            }
             self.shared.meters.unreadable.inc();
             self.sources.clear();
             self.places.clear();

@@ -26,6 +26,16 @@ pub struct JournalReport {
     pub last_sync_micros: u64,
     /// Set while the disk refuses writes.
     pub refusing: bool,
+    /// How many bytes may be in flight: `journal.max_bytes`.
+    pub max_bytes: u64,
+    /// Set while the journal is full: from the first event that was refused for it, until a tenth is free again.
+    pub full: bool,
+    /// Bytes in flight of the controller that has most.
+    pub fullest_controller_bytes: u64,
+    /// How many bytes of one controller may be in flight: `journal.max_bytes_per_controller`.
+    pub max_bytes_per_controller: u64,
+    /// Controllers whose events are refused because they have as many bytes in flight as they may.
+    pub full_controllers: usize,
     /// Segments kept behind the checkpoints.
     pub retained_segments: usize,
     /// Their bytes on disk, which are not in `disk_bytes`.

@@ -182,10 +182,15 @@ impl Writer {
         let index = self.shared.index.lock();
         let pending: u64 = composed.values().map(|run| run.bytes).sum();
         if index.bytes() + pending >= options.max_bytes {
+            self.shared.fullness.is_full(index.bytes() + pending, options.max_bytes);
             return Some(JournalError::Full { scope: "total" });
         }
         let own = composed.get(&controller).map_or(0, |run| run.bytes);
         if index.bytes_of(controller) + own >= options.max_bytes_per_controller {
+            let bytes = index.bytes_of(controller) + own;
+            self.shared
+                .fullness
+                .is_full_of(controller, bytes, options.max_bytes_per_controller);
             return Some(JournalError::Full { scope: "controller" });
         }
         None

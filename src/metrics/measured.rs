@@ -58,6 +58,7 @@ impl PipelineStore for Measured {
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         self.store.commit(effects).await?;
         match effects.replay {
+            _ if effects.is_rehearsal => {}
             Some(_) => self.meters.replayed(&effects.outcomes),
             None => self.meters.committed(&effects.outcomes),
         }

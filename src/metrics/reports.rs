@@ -160,6 +160,31 @@ impl Reports {
                 count(report.in_flight_bytes),
             ),
             (
+                "journal_max_bytes",
+                "Bytes that may be in flight: journal.max_bytes",
+                count(report.max_bytes),
+            ),
+            (
+                "journal_full",
+                "1 while events are refused because the journal is full",
+                flag(report.full),
+            ),
+            (
+                "journal_fullest_controller_bytes",
+                "Bytes in flight of the controller that has most",
+                count(report.fullest_controller_bytes),
+            ),
+            (
+                "journal_max_bytes_per_controller",
+                "Bytes of one controller that may be in flight: journal.max_bytes_per_controller",
+                count(report.max_bytes_per_controller),
+            ),
+            (
+                "journal_full_controllers",
+                "Controllers whose events are refused because they have as many bytes in flight as they may",
+                count(report.full_controllers as u64),
+            ),
+            (
                 "journal_disk_bytes",
                 "Bytes of the journal on disk, but for retained ones",
                 count(report.disk_bytes),

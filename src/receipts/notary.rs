@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::receipt::{Attested, Statement, Tree};
 
 use super::key::ReceiptKey;
@@ -62,7 +63,13 @@ impl Pending {
             return Vec::new();
         };
         attested.recv().unwrap_or_else(|_| {
-            tracing::error!("receipts cannot be signed: events are accepted without");
+            static UNSIGNED: LogLimit = LogLimit::new(1, MINUTE);
+            if let Some(line) = UNSIGNED.admit() {
+                tracing::error!(
+                    left_out = line.left_out(),
+                    "receipts cannot be signed: events are accepted without"
+                );
+            }
             Vec::new()
         })
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId};
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
 
@@ -99,7 +100,13 @@ impl Payloads {
                 Ok(payload) => drop(opened.insert(event, payload.into_exposed().into())),
                 // Its controller is being deleted: what is read now is out of date.
                 Err(KeyError::Unknown) => return Err(StoreError::Conflict),
-                Err(error) => tracing::warn!(event_id = %event, %error, "a payload does not open: not replayed"),
+                Err(error) => {
+                    static CLOSED: LogLimit = LogLimit::new(20, MINUTE);
+                    if let Some(line) = CLOSED.admit() {
+                        let left_out = line.left_out();
+                        tracing::warn!(event_id = %event, %error, left_out, "a payload does not open: not replayed");
+                    }
+                }
             }
         }
         Ok(opened)

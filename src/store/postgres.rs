@@ -56,6 +56,8 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+pub use connect::OpenError;
+
 use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{

@@ -3,6 +3,10 @@
 //! One connection writes, four read. Every commit is synced (`synchronous = FULL`): the journal is truncated
 //! behind the checkpoint that a commit carries, so a commit that a power cut could take back would lose events.
 //! Rows go in many to a statement.
+//!
+//! A connection is used again only if no transaction is left on it. When the disk is full, SQLite rolls a transaction back
+//! by itself, and what sqlx believes of the connection is wrong from then on. Such a connection is closed, and the next
+//! user opens another.
 
 mod activities;
 mod attention;
@@ -42,8 +46,10 @@ use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{BatchEffects, ChainHead, Credential, KnownLink, PipelineStore, RetiredLink, StoreError};
 use conduit_actors::usage::CredentialOwner;
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::heads::HeadBook;
 use super::payloads::Payloads;
@@ -67,6 +73,8 @@ fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
+/// The name of the writing connection's thread.
+const WRITER: &str = "sqlite-writer";
 /// KiB of pages that the writer keeps, as SQLite's negative numbers: links have random keys, and a page that is not
 /// there must be read before it can be changed.
 const WRITER_CACHE: &str = "-24576";
@@ -103,7 +111,25 @@ impl SqliteStore {
             .pragma("journal_size_limit", "67108864")
             .statement_cache_capacity(512)
             .disable_statement_logging();
-        let writer = open_writer(options.clone().pragma("cache_size", WRITER_CACHE)).await?;
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(Duration::from_secs(30))
+            // Its thread takes over the priority of whoever opens it.
+            .after_connect(|_, _| {
+                priority::lower_named(WRITER);
+                Box::pin(async { Ok(()) })
+            })
+            .after_release(|connection, _| Box::pin(is_fit(connection)))
+            .connect_with(
+                options
+                    .clone()
+                    .pragma("cache_size", WRITER_CACHE)
+                    .thread_name(|_| WRITER.to_owned()),
+            )
+            .await
+            .or_store_error()?;
         sqlx::migrate!("migrations/sqlite")
             .run(&writer)
             .await
@@ -111,6 +137,7 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10))
+            .after_release(|connection, _| Box::pin(is_fit(connection)))
             .connect_with(options.pragma("query_only", "on").pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| store_error(&error))?;
@@ -125,25 +152,15 @@ impl SqliteStore {
     }
 }
 
-/// Opens the one connection that writes. Its thread is started by the thread that opens it, and takes over its priority.
-async fn open_writer(options: SqliteConnectOptions) -> Result<SqlitePool, StoreError> {
-    let open = move || {
-        priority::lower();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let connect = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(Duration::from_secs(30))
-            .connect_with(options);
-        runtime.map_err(sqlx::Error::Io)?.block_on(connect)
-    };
-    let (done, opened) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || done.send(open()));
-    opened
-        .await
-        .map_err(|_| StoreError::Failed("the thread that opens the database ended early".to_owned()))?
-        .or_store_error()
+/// Returns whether a connection may be used again: a rollback that is still to be done is done, and nothing is left of the
+/// transaction.
+async fn is_fit(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if !connection.is_in_transaction() {
+        return Ok(true);
+    }
+    let answers = connection.ping().await.is_ok();
+    // A broken one is closed without a word: whoever used it has said what it met.
+    Ok(answers && !connection.is_in_transaction())
 }
 
 fn migrate_error(error: &sqlx::migrate::MigrateError) -> StoreError {
@@ -158,8 +175,9 @@ fn migrate_error(error: &sqlx::migrate::MigrateError) -> StoreError {
 
 /// SQLite's own messages name tables and columns, never values.
 fn store_error(error: &sqlx::Error) -> StoreError {
-    /// Primary result codes for which waiting helps: BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN.
-    const PASSING: [i32; 7] = [5, 6, 7, 8, 10, 13, 14];
+    /// Primary result codes for which waiting helps: PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN,
+    /// PROTOCOL.
+    const PASSING: [i32; 10] = [3, 5, 6, 7, 8, 9, 10, 13, 14, 15];
     match error {
         sqlx::Error::Database(database) => {
             let code = database
@@ -175,6 +193,10 @@ fn store_error(error: &sqlx::Error) -> StoreError {
         }
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
             StoreError::Unavailable(error.to_string())
+        }
+        // The connection is in another state than it should be. It is closed, and the next one is a new one.
+        sqlx::Error::BeginFailed | sqlx::Error::InvalidSavePointStatement => {
+            StoreError::Unavailable("a transaction was left open on the connection: it is closed".to_owned())
         }
         other => StoreError::Failed(other.to_string()),
     }

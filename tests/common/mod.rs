@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 pub mod collector;
+pub mod disk;
 pub mod forwarder;
 pub mod frames;
 pub mod load;
@@ -261,6 +262,12 @@ impl Conduit {
             }
             listening(&log)
         });
+    }
+
+    /// Waits until the process that was spawned listens.
+    pub fn wait_until_it_listens(&mut self) {
+        let log = self.log_path(self.starts);
+        self.url = wait_for("the process to listen", || listening(&log));
     }
 
     /// Starts the process without waiting for it.

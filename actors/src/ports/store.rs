@@ -175,6 +175,8 @@ pub struct BatchEffects {
     pub checkpoints: Vec<Checkpoint>,
     /// Set in a batch of a replay: its events have outcomes already, which those of this batch take the place of.
     pub replay: Option<ReplayStep>,
+    /// Set in a rehearsal: the store does all that a commit does, and then takes it back.
+    pub is_rehearsal: bool,
 }
 
 /// The store behind the pipeline.
@@ -227,6 +229,9 @@ pub trait PipelineStore: Send + Sync + 'static {
     /// Chains the activities, each controller's behind the head that is there once no other writer can move it, so that
     /// writers of one chain are no conflict: sequences and hashes in `effects` are filled in, and mean something only if
     /// this succeeds.
+    ///
+    /// A rehearsal writes everything that a commit writes, in the same statements, and is then rolled back. So its answer
+    /// tells what a commit would have met, and nothing of it stays.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was written, but for [`StoreError::Unavailable`] when the commit's own

@@ -5,11 +5,13 @@
 //!
 //! | failure | meaning | next |
 //! |---|---|---|
-//! | a panic, or a store that calls the data faulty | one of the events may be poison | [`Isolation`] |
+//! | a panic | one of the events may be poison | [`Isolation`] |
+//! | a store that calls the data faulty | one of the events may be poison, or the database ill | [`diagnosis`] |
 //! | store or dedup window away | nobody's fault in the batch | the same events again, after a backoff |
-//! | conflict | another node, or a commit whose answer was lost | checkpoints are read again, then at once |
+//! | conflict | another node, or a commit whose answer was lost | checkpoints are read again, then at once; many in a row: after a backoff |
 //! | conflict, checkpoint before ours | the store lost commits | it waits: only a start reads the journal anew |
 //! | journal unreadable | one stream cannot go on | it waits; the others go on |
+//! | a dead letter cannot be written | one stream cannot go on | it waits; the others go on |
 //!
 //! While a batch is being committed, the next one is read and extracted: *ahead*. It builds on checkpoints that are not
 //! committed yet; if the commit comes to nothing, it is dropped. Resolution waits for the commit, since it asks the store.
@@ -17,6 +19,7 @@
 mod batch;
 mod compose;
 mod courtesy;
+mod diagnosis;
 mod preparing;
 mod progress;
 mod replaying;
@@ -38,12 +41,12 @@ pub use progress::{Blocked, DispatcherReport, Waiting};
 use super::backlog::News;
 use super::isolation::Isolation;
 use super::replays::Replays;
+use super::stalls::Stalls;
 use super::turns::Turns;
 use super::{Actors, Backlogs, PipelineOptions, Ports};
 use crate::ids::{ControllerId, Sequence, Timestamp};
+use crate::supervisor::RestartPolicy;
 
-/// How long an unreadable stream waits before it is tried again.
-const STALLED_FOR: Duration = Duration::from_secs(5);
 /// How often an idle dispatcher looks up, to let dedup claims expire.
 const IDLE_TICK: Duration = Duration::from_secs(10);
 /// No request takes longer than this from its receive time to the journal.
@@ -64,8 +67,8 @@ pub(super) struct Dispatcher {
     replays: Replays,
     /// The next batch of a replay.
     preparing: Option<Preparing>,
-    causes: HashMap<ControllerId, String>,
-    stalled: HashMap<ControllerId, Instant>,
+    causes: HashMap<ControllerId, Cause>,
+    stalls: Stalls,
     /// Controllers whose dedup claims may still have to expire.
     recent: HashMap<ControllerId, ()>,
     /// How far the batch that is being committed takes each stream.
@@ -73,6 +76,15 @@ pub(super) struct Dispatcher {
     suspects_turn: bool,
     cache_is_valid: bool,
     tries_in_vain: u32,
+    conflicts_in_a_row: u32,
+}
+
+/// Why a suspect's last batch failed.
+#[derive(Debug, Clone)]
+struct Cause {
+    text: String,
+    /// Whether it was the store that refused it. Otherwise an actor panicked.
+    is_of_store: bool,
 }
 
 impl Dispatcher {
@@ -104,12 +116,13 @@ impl Dispatcher {
             ),
             preparing: None,
             causes: HashMap::new(),
-            stalled: HashMap::new(),
+            stalls: Stalls::default(),
             recent: HashMap::new(),
             committing: HashMap::new(),
             suspects_turn: false,
             cache_is_valid: true,
             tries_in_vain: 0,
+            conflicts_in_a_row: 0,
         }
     }
 
@@ -164,11 +177,8 @@ impl Dispatcher {
 
     async fn idle(&mut self, stopping: &mut watch::Receiver<bool>) {
         self.progress.idle();
-        let nap = if self.stalled.is_empty() {
-            IDLE_TICK
-        } else {
-            STALLED_FOR
-        };
+        let stalled = self.stalls.first_ends_in(Instant::now());
+        let nap = stalled.map_or(IDLE_TICK, |ends| ends.min(IDLE_TICK));
         if self.nap(nap, stopping).await {
             self.expire_claims();
         }
@@ -185,9 +195,19 @@ impl Dispatcher {
             .retain(|controller, ()| self.ports.directory.controller(*controller).is_some());
     }
 
+    /// The backoff between tries while something is away: its limit is shorter than that of an actor's restart.
+    fn retry_policy(&self) -> RestartPolicy {
+        RestartPolicy {
+            backoff_initial: Duration::from_millis(50),
+            backoff_max: self.options.retry_max,
+            ..self.options.restart
+        }
+    }
+
     fn forget(&mut self, controller: ControllerId) {
         self.turns.remove(controller);
         self.isolation.forget(controller);
+        self.end_stall(controller);
         self.causes.remove(&controller);
         self.recent.remove(&controller);
         self.ports.dedup.forget(controller);

@@ -73,6 +73,14 @@ impl Isolation {
         }
     }
 
+    /// What failed was not the event's fault, or its dead letter could not be written: the event is tried again before it
+    /// is given up.
+    pub(super) fn try_again(&mut self, controller: ControllerId) {
+        if let Some(suspect) = self.suspects.get_mut(&controller) {
+            suspect.attempts = suspect.attempts.min(self.max_attempts - 1);
+        }
+    }
+
     pub(super) fn forget(&mut self, controller: ControllerId) {
         self.suspects.remove(&controller);
     }
@@ -134,6 +142,22 @@ mod tests {
     fn several_poison_events_are_all_found() {
         assert_eq!(run(1000, 256, &[3, 4, 300, 1000]).0, [3, 4, 300, 1000]);
         assert_eq!(run(5, 2, &[1, 2, 3, 4, 5]).0, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn an_event_that_is_spared_is_tried_again_before_it_is_given_up() {
+        let (mut isolation, controller) = (Isolation::new(3), ControllerId::generate());
+        isolation.try_again(controller);
+        for _ in 0..3 {
+            assert_ne!(isolation.step(controller, Sequence(0)), Some(Step::GiveUp));
+            isolation.failed(controller, Sequence(0), Sequence(1), true);
+        }
+        for _ in 0..2 {
+            assert_eq!(isolation.step(controller, Sequence(0)), Some(Step::GiveUp));
+            isolation.try_again(controller);
+            assert_eq!(isolation.step(controller, Sequence(0)), Some(Step::Run(1)));
+            isolation.failed(controller, Sequence(0), Sequence(1), true);
+        }
     }
 
     #[test]

@@ -198,6 +198,8 @@ impl Replays {
         let enough = self.attempts(events.first().map_or(Status::Rejected, |(_, before)| *before));
         self.rest_for(job.controller, self.pause, now);
         let suspicion = self.suspicions.entry(job.replay).or_default();
+        // Its dead letter could not be written. It is tried again after the pause, before it is given up once more.
+        let was_doomed = suspicion.is_doomed;
         suspicion.left = events.len();
         cause.clone_into(&mut suspicion.cause);
         suspicion.alone = match (events, suspicion.alone) {
@@ -205,7 +207,7 @@ impl Replays {
             ([(event, _)], _) => Some((*event, 1)),
             _ => None,
         };
-        suspicion.is_doomed = suspicion.alone.is_some_and(|(_, attempts)| attempts >= enough);
+        suspicion.is_doomed = !was_doomed && suspicion.alone.is_some_and(|(_, attempts)| attempts >= enough);
     }
 
     /// A batch of so many events was committed, and took so long.
@@ -352,6 +354,23 @@ mod tests {
         }
         assert_eq!(run(200, &[3, 4, 150, 199], Status::Rejected).0, [3, 4, 150, 199]);
         assert_eq!(run(5, &[0, 1, 2, 3, 4], Status::Failed).0, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_dead_letter_that_cannot_be_written_waits_as_well() {
+        let (mut replays, now) = (replays(), Instant::now());
+        let only = job(ControllerId::generate());
+        replays.add(only);
+        let event = (EventId::generate(), Status::Failed);
+        for _ in 0..2 {
+            replays.failed(only, &[event], "the event's", now);
+            assert_eq!(
+                (replays.doomed(only.replay), replays.wait(now)),
+                (Some(event.0), Some(ms(0)))
+            );
+            replays.failed(only, &[event], "the dead letter's", now);
+            assert_eq!((replays.doomed(only.replay), replays.wait(now)), (None, Some(ms(1000))));
+        }
     }
 
     #[test]

@@ -92,6 +92,10 @@ impl Turns {
         }
     }
 
+    pub(super) fn controllers(&self) -> impl Iterator<Item = ControllerId> + '_ {
+        self.queue.iter().copied()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }

@@ -32,6 +32,7 @@ impl ActivityLogger {
             ceilings: batch.ceilings,
             checkpoints: batch.checkpoints,
             replay: batch.replay,
+            is_rehearsal: batch.is_rehearsal,
             activities: batch
                 .events
                 .iter()

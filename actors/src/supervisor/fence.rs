@@ -8,6 +8,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
 
+use crate::log_limit::{LogLimit, MINUTE};
+
 thread_local! {
     /// Where this thread's last panic happened: the hook knows it, the payload does not.
     static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
@@ -23,13 +25,18 @@ impl fmt::Display for PanicCause {
     }
 }
 
+static PANICS: LogLimit = LogLimit::new(60, MINUTE);
+
 /// Replaces the process's panic hook by one that prints where a panic happened and its text only if that
 /// is a literal. The standard hook prints any text, and a text made by `unwrap` shows the value, which may be
 /// personal data. Call once, at start.
 pub fn install_panic_hook() {
     panic::set_hook(Box::new(|info| {
         let place = info.location().map(|at| format!("{}:{}", short(at.file()), at.line()));
-        tracing::error!(target: "conduit::panic", cause = %describe(place.clone(), info.payload()), "panic");
+        if let Some(line) = PANICS.admit() {
+            let cause = describe(place.clone(), info.payload());
+            tracing::error!(target: "conduit::panic", %cause, left_out = line.left_out(), "panic");
+        }
         LAST_PANIC.set(place);
     }));
 }

@@ -287,11 +287,6 @@ fn event_of(event: &EventSpec) -> DraftEvent {
 /// All types, as in JSON.
 pub(in crate::dashboard) const KINDS: [&str; 5] = ["string", "integer", "number", "boolean", "timestamp"];
 
-/// Returns the same for a template, which passes references.
-pub(in crate::dashboard) const fn kind_word_of(kind: &FieldType) -> &'static str {
-    kind_word(*kind)
-}
-
 pub(in crate::dashboard) const fn kind_word(kind: FieldType) -> &'static str {
     match kind {
         FieldType::String => "string",

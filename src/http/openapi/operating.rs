@@ -15,10 +15,11 @@ fn supervision() -> Value {
     json!({"shards": [{"shard": 0, "healthy": true, "actors": [
                 {"actor": "PiiExtractorActor", "state": "running", "generation": 1, "restarts": 0, "restartsInWindow": 0,
                  "overBudget": false, "lastFailure": null, "lastFailureAt": null, "mailboxDepth": 0, "handled": 12}],
-            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "replays": 0, "waiting": null,
+            "dispatcher": {"batchEvents": 0, "batches": 12, "events": 340, "backlog": 0, "suspects": 0, "stalled": 0, "replays": 0, "waiting": null,
                            "blockedSeconds": {"commit": 0.42, "outage": 0.0}}}],
         "journal": {"segments": 1, "diskBytes": 1_048_576, "inFlightBytes": 0, "inFlightEvents": 0, "batches": 90,
-                    "events": 340, "lastSyncMicros": 410, "refusing": false,
+                    "events": 340, "lastSyncMicros": 410, "refusing": false, "full": false, "maxBytes": 4_294_967_296_u64,
+                    "fullestControllerBytes": 0, "maxBytesPerController": 1_073_741_824, "fullControllers": 0,
                     "retainedSegments": 2, "retainedBytes": 134_217_728, "retainedSince": "2026-03-30T10:30:00.000Z",
                     "givenUpSegments": 0},
         "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1,

@@ -97,6 +97,7 @@ pub(super) fn group() -> Group {
         "overloaded",
         "rate_limit_exceeded",
         "shutting_down",
+        "starting_up",
     ];
     let send = Operation::post(EVENT_PATH, "sendEvent", "Send an event")
         .about(

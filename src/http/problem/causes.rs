@@ -3,6 +3,7 @@
 use conduit_actors::event::Notice;
 use conduit_actors::ingest::{BodyFault, Refusal};
 use conduit_actors::limits::Exceeded;
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::mapping::MappingFault;
 use conduit_actors::ports::{JournalError, StoreError};
 
@@ -117,16 +118,19 @@ impl From<JournalError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        static AWAY: LogLimit = LogLimit::new(10, MINUTE);
+        static FAILED: LogLimit = LogLimit::new(20, MINUTE);
         match error {
             StoreError::Unavailable(_) | StoreError::Conflict => {
-                tracing::warn!(%error, "a query found the database unavailable");
-                Self::unavailable(
-                    "database_unavailable",
-                    "the database does not answer: events are still accepted",
-                )
+                if let Some(line) = AWAY.admit() {
+                    tracing::warn!(%error, left_out = line.left_out(), "a query found the database unavailable");
+                }
+                Self::unavailable("database_unavailable", "the database does not answer: try again later")
             }
             StoreError::Failed(_) => {
-                tracing::error!(%error, "a query failed");
+                if let Some(line) = FAILED.admit() {
+                    tracing::error!(%error, left_out = line.left_out(), "a query failed");
+                }
                 Self::internal()
             }
         }

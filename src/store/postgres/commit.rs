@@ -46,6 +46,12 @@ impl PostgresStore {
         move_heads_and_counts(connection, &ends, values::counts(&effects.outcomes)).await?;
         history::add(connection, &locked, &of_batch(&effects.outcomes)).await?;
         self.insert_payloads(connection, &locked, effects).await?;
+        if effects.is_rehearsal {
+            // A commit would check these now.
+            let check = sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(connection);
+            check.await.or_store_error()?;
+            return transaction.rollback().await.or_store_error();
+        }
         transaction.commit().await.or_store_error()?;
         self.heads.note(&locked, &ends);
         Ok(())

@@ -19,19 +19,43 @@ const MIGRATION: Duration = Duration::from_secs(600);
 /// How long a connection that goes back to the pool may take to show that it is fit to be used again.
 const RELEASE: Duration = Duration::from_secs(5);
 
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The server answers, and refuses the user, the password or the database's name: waiting does not help.
+    #[error("the server refuses what storage.database_url says: {0}")]
+    Misfit(String),
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Of the first connection. Of later ones, such a refusal is an outage: an operator may be changing credentials just now.
+pub(super) fn first_error(error: &sqlx::Error) -> OpenError {
+    /// Invalid authorization, invalid password, no such database.
+    const MISFITS: [&str; 3] = ["28000", "28P01", "3D000"];
+    match error {
+        sqlx::Error::Database(database) if database.code().is_some_and(|code| MISFITS.contains(&&*code)) => {
+            let code = database.code().unwrap_or_default();
+            OpenError::Misfit(format!("{} ({code})", database.message()))
+        }
+        other => super::faults::store_error(other).into(),
+    }
+}
+
 impl PostgresStore {
     /// Connects, brings the schema up to date and makes the partitions of this month and the next. `node` names this
     /// process's journal. Several nodes may do so at once: the first does the work, the others wait for it.
     ///
     /// # Errors
-    /// [`StoreError`]: the URL is none, the server is away or refuses, or the schema was written by a newer version.
+    /// [`OpenError`]: the URL is none, the server is away or refuses, or the schema was written by a newer version.
     /// No message has the URL's password in it.
     pub async fn open(
         url: &str,
         node: &str,
         keyring: Arc<Keyring>,
         options: PostgresOptions,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenError> {
         let driver = Driver::start()?;
         let Pools { pool, looks, listens } = driver.run(open_pools(url, options)).await?;
         driver.spawn(partitions::keep_ahead(pool.clone()));
@@ -60,7 +84,7 @@ struct Pools {
     listens: PgPool,
 }
 
-async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, StoreError> {
+async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, OpenError> {
     let connect = connect_options(url)?;
     session::insist_on_own(&connect, options).await?;
     migrate(&connect, options).await?;
@@ -127,7 +151,7 @@ fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
         .disable_statement_logging())
 }
 
-async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), StoreError> {
+async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), OpenError> {
     let patient = Settings::new(MIGRATION.as_millis(), MIGRATION.as_millis());
     let connected = tokio::time::timeout(options.connect_timeout, async {
         let mut connection = connect.connect().await?;
@@ -136,14 +160,14 @@ async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result
     let mut connection = connected
         .await
         .map_err(|_| StoreError::Unavailable("the database does not answer".to_owned()))?
-        .or_store_error()?;
+        .map_err(|error| first_error(&error))?;
     // The migrator has an advisory lock of the database while it is at work.
     sqlx::migrate!("migrations/postgres")
         .run(&mut connection)
         .await
         .map_err(migrate_error)?;
     partitions::make(&mut connection).await?;
-    connection.close().await.or_store_error()
+    Ok(connection.close().await.or_store_error()?)
 }
 
 fn migrate_error(error: sqlx::migrate::MigrateError) -> StoreError {

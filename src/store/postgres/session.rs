@@ -11,7 +11,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::{OrStoreError as _, PostgresOptions};
+use super::PostgresOptions;
+use super::connect::{OpenError, first_error};
 
 /// What to do about a pooler that shares sessions.
 const SHARED: &str = "a pooler in front of the database gives its sessions to others between transactions: set \
@@ -79,7 +80,7 @@ impl Settings {
 ///
 /// # Errors
 /// They do not, or the database does not answer.
-pub(super) async fn insist_on_own(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), StoreError> {
+pub(super) async fn insist_on_own(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), OpenError> {
     let looked = tokio::time::timeout(2 * options.connect_timeout, is_shared(connect)).await;
     let shared = looked.map_err(|_| {
         let least = options.max_connections + 4;
@@ -88,8 +89,11 @@ pub(super) async fn insist_on_own(connect: &PgConnectOptions, options: PostgresO
     })?;
     match shared {
         Ok(false) => Ok(()),
-        Ok(true) => Err(StoreError::Failed(SHARED.to_owned())),
-        Err(error) => refusal(&error).map_or_else(|| Err(error).or_store_error(), |text| Err(StoreError::Failed(text))),
+        Ok(true) => Err(StoreError::Failed(SHARED.to_owned()).into()),
+        Err(error) => Err(match refusal(&error) {
+            Some(text) => StoreError::Failed(text).into(),
+            None => first_error(&error),
+        }),
     }
 }
 

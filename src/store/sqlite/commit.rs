@@ -45,6 +45,9 @@ impl SqliteStore {
         self.insert_payloads(connection, &pks, &effects.outcomes).await?;
         move_heads_and_counts(connection, &pks, &ends, values::counts(&effects.outcomes)).await?;
         history::add(connection, &pks, &of_batch(&effects.outcomes)).await?;
+        if effects.is_rehearsal {
+            return transaction.rollback().await.or_store_error();
+        }
         transaction.commit().await.or_store_error()?;
         self.heads.note(&before, &ends);
         Ok(())

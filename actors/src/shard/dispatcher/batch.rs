@@ -24,6 +24,15 @@ impl Group {
         self.events.last().map_or(self.checkpoint, |event| event.sequence)
     }
 
+    /// A group of this one event, behind the same checkpoint.
+    pub(super) fn with(&self, event: JournaledEvent) -> Self {
+        Self {
+            controller: self.controller,
+            checkpoint: self.checkpoint,
+            events: vec![event],
+        }
+    }
+
     pub(super) fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             controller: self.controller,

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use super::Dispatcher;
 use super::batch::{Group, Work};
-use super::{Dispatcher, STALLED_FOR};
 use crate::event::JournaledEvent;
 use crate::ids::{ControllerId, Sequence};
 use crate::shard::isolation::Step;
@@ -12,8 +12,6 @@ use crate::shard::turns::EVENT_COST;
 impl Dispatcher {
     /// The next batch: a suspect's alone, or everyone else's in turns; the two alternate.
     pub(super) fn compose(&mut self) -> Work {
-        let now = Instant::now();
-        self.stalled.retain(|_, until| *until > now);
         self.suspects_turn = !self.suspects_turn;
         if self.suspects_turn {
             match self.compose_suspect() {
@@ -29,8 +27,8 @@ impl Dispatcher {
     }
 
     fn compose_suspect(&mut self) -> Work {
-        let (isolation, stalled) = (&self.isolation, &self.stalled);
-        let allowed = |controller: &ControllerId| isolation.is_suspect(controller) && !stalled.contains_key(controller);
+        let (isolation, stalls, now) = (&self.isolation, &self.stalls, Instant::now());
+        let allowed = |controller: &ControllerId| isolation.is_suspect(controller) && !stalls.holds(controller, now);
         let Some((controller, stream, _)) = self.turns.next(allowed) else {
             return Work::Nothing;
         };
@@ -61,10 +59,11 @@ impl Dispatcher {
         let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
         // A controller may take several turns within a batch, until there is no room, or nobody has more to give.
         let mut in_vain = 0;
+        let now = Instant::now();
         while events_left > 0 && cost_left >= EVENT_COST && in_vain < self.turns.len() {
-            let (isolation, stalled) = (&self.isolation, &self.stalled);
+            let (isolation, stalls) = (&self.isolation, &self.stalls);
             let allowed =
-                |controller: &ControllerId| !isolation.is_suspect(controller) && !stalled.contains_key(controller);
+                |controller: &ControllerId| !isolation.is_suspect(controller) && !stalls.holds(controller, now);
             let Some((controller, stream, credit)) = self.turns.next(allowed) else {
                 break;
             };
@@ -115,6 +114,7 @@ impl Dispatcher {
             Ok(events) if events.is_empty() => {
                 // Released by another hand, or forgotten: there is no backlog after all.
                 self.turns.remove(controller);
+                self.end_stall(controller);
                 None
             }
             Ok(events) => Some(Group {
@@ -123,12 +123,7 @@ impl Dispatcher {
                 events,
             }),
             Err(error) => {
-                tracing::error!(
-                    target: "conduit::supervision",
-                    shard = self.shard, %controller, after = after.0, %error,
-                    "a journal stream cannot be read; it waits, the others go on"
-                );
-                self.stalled.insert(controller, Instant::now() + STALLED_FOR);
+                self.stall(controller, &format!("its journal stream cannot be read: {error}"));
                 None
             }
         }

@@ -46,9 +46,12 @@ pub struct DispatcherReport {
     pub suspects: u64,
     /// Replays that this dispatcher runs.
     pub replays: u64,
+    /// Controllers whose events wait, while those of others go on: the store or the journal has a fault that concerns
+    /// them alone.
+    pub stalled: u64,
     /// How long batches were blocked.
     pub blocked_seconds: Blocked,
-    /// Set while the store or the dedup window is away.
+    /// Set while the store or the dedup window is away, or while a controller is stalled.
     pub waiting: Option<Waiting>,
 }
 
@@ -64,6 +67,7 @@ pub(in crate::shard) struct Progress {
     blocked_by_commit_micros: AtomicU64,
     blocked_by_outage_micros: AtomicU64,
     waiting: Mutex<Option<Waiting>>,
+    stalled: Mutex<(u64, Option<Waiting>)>,
 }
 
 impl Progress {
@@ -95,6 +99,11 @@ impl Progress {
         });
     }
 
+    /// So many controllers wait on their own, the longest for this.
+    pub(super) fn stalled(&self, controllers: usize, longest: Option<&Waiting>) {
+        *self.stalled.lock().unwrap_or_else(PoisonError::into_inner) = (controllers as u64, longest.cloned());
+    }
+
     pub(super) fn blocked_by_commit(&self, time: Duration) {
         add(&self.blocked_by_commit_micros, time);
     }
@@ -110,6 +119,8 @@ impl Progress {
     }
 
     pub(in crate::shard) fn report(&self) -> DispatcherReport {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (stalled, longest) = self.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone();
         DispatcherReport {
             batch_events: self.batch_events.load(Ordering::Relaxed),
             batches: self.batches.load(Ordering::Relaxed),
@@ -121,7 +132,8 @@ impl Progress {
                 commit: seconds(&self.blocked_by_commit_micros),
                 outage: seconds(&self.blocked_by_outage_micros),
             },
-            waiting: self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            waiting: waiting.or(longest),
+            stalled,
         }
     }
 }

@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::diagnosis::Diagnosis;
 use super::preparing::{Prepared, Preparing, until_ready};
 use super::settle::{Failure, dead_letter};
 use super::{Dispatcher, pause};
 use crate::event::JournaledEvent;
-use crate::ids::Sequence;
+use crate::ids::{Sequence, Timestamp};
+use crate::log_limit::{LogLimit, MINUTE};
 use crate::ports::{ReplayJob, ReplayStep, StoreError};
 use crate::shard::replays::Tried;
 use crate::stages::{ExtractedEvent, Replayed, ResolveJob, ResolvedBatch, ResolverJob};
@@ -26,6 +28,9 @@ const BYTES_PART: usize = 8;
 
 /// How long a controller's replays rest after one could not be read.
 const UNREADABLE_FOR: Duration = Duration::from_secs(2);
+
+static FALLS: LogLimit = LogLimit::new(50, MINUTE);
+static DEAD_LETTERS: LogLimit = LogLimit::new(100, MINUTE);
 
 impl Dispatcher {
     pub(super) fn take_replays(&mut self, jobs: Vec<ReplayJob>) {
@@ -108,6 +113,7 @@ impl Dispatcher {
         );
         self.replays.rest_for(job.controller, UNREADABLE_FOR, Instant::now());
         if let StoreError::Failed(cause) = error
+            && matches!(self.diagnose(job.controller, Timestamp::now()).await, Diagnosis::Event)
             && self.ports.replays.fail(job.replay, &cause).await.is_ok()
         {
             self.replays.end(job);
@@ -143,14 +149,15 @@ impl Dispatcher {
         };
         self.cache_is_valid = false;
         match failure {
-            Failure::Poison(cause) => {
-                tracing::warn!(
-                    target: "conduit::supervision",
-                    shard = self.shard, replay_id = %replay, through = %step.through, events = tried.len(), cause,
-                    "a batch of a replay failed: bisecting these events"
-                );
-                self.replays.failed(step.job, tried, &cause, Instant::now());
-            }
+            Failure::Poison(cause) => self.suspect_replayed(step, tried, &cause),
+            Failure::Refused(cause) => match self.diagnose(step.job.controller, Timestamp::now()).await {
+                Diagnosis::Event => self.suspect_replayed(step, tried, &cause),
+                Diagnosis::Stream(..) | Diagnosis::Conflict => {
+                    self.replays
+                        .rest_for(step.job.controller, UNREADABLE_FOR, Instant::now());
+                }
+                Diagnosis::Store(cause) => self.wait(&cause, stopping).await,
+            },
             Failure::Away(cause) => self.wait(&cause, stopping).await,
             Failure::Conflict => tracing::debug!(
                 target: "conduit::supervision",
@@ -159,14 +166,29 @@ impl Dispatcher {
         }
     }
 
+    fn suspect_replayed(&mut self, step: ReplayStep, tried: &[Tried], cause: &str) {
+        if let Some(line) = FALLS.admit() {
+            tracing::warn!(
+                target: "conduit::supervision",
+                shard = self.shard, replay_id = %step.job.replay, through = %step.through, events = tried.len(), cause,
+                left_out = line.left_out(),
+                "a batch of a replay failed: bisecting these events"
+            );
+        }
+        self.replays.failed(step.job, tried, cause, Instant::now());
+    }
+
     /// Makes an event a dead letter, again or for the first time.
     async fn bury_replayed(&mut self, step: ReplayStep, event: JournaledEvent) -> Result<(), Failure> {
         let (attempts, cause) = self.replays.falls(step.job.replay);
-        tracing::error!(
-            target: "conduit::supervision",
-            shard = self.shard, replay_id = %step.job.replay, event_id = %event.event.id, attempts, cause,
-            "poison event isolated in a replay: it is a dead letter (outcome failed), its neighbours go on"
-        );
+        if let Some(line) = DEAD_LETTERS.admit() {
+            tracing::error!(
+                target: "conduit::supervision",
+                shard = self.shard, replay_id = %step.job.replay, event_id = %event.event.id, attempts, cause,
+                left_out = line.left_out(),
+                "poison event isolated in a replay: it is a dead letter (outcome failed), its neighbours go on"
+            );
+        }
         let batch = ResolvedBatch {
             events: vec![dead_letter(event, self.ports.directory.as_ref(), attempts, &cause)],
             replay: Some(step),

@@ -1,16 +1,18 @@
 //! What comes of a batch, and what a failure means.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
 use super::batch::{Group, Tried};
-use super::{Dispatcher, pause};
+use super::diagnosis::Diagnosis;
+use super::{Cause, Dispatcher, pause};
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
+use crate::log_limit::{LogLimit, MINUTE};
 use crate::ports::{Directory, StoreError, TracedBatch};
 use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
-use crate::supervisor::{Fault, RestartPolicy};
+use crate::supervisor::Fault;
 
 /// The store forgot what it had confirmed. To go on from where it stands would skip the events between: they are released
 /// here, and only a start reads them from the journal again.
@@ -18,8 +20,20 @@ const BEHIND: &str = "the database is behind the journal: it lacks commits that 
                       a replica that was not synchronous; start this node again, and it takes up what the journal still \
                       has, or restore a newer database";
 
+/// Conflicts in a row that are tried again at once.
+const CONFLICTS_AT_ONCE: u32 = 10;
+
+static SUSPECTS: LogLimit = LogLimit::new(50, MINUTE);
+static DEAD_LETTERS: LogLimit = LogLimit::new(100, MINUTE);
+static WAITS: LogLimit = LogLimit::new(50, MINUTE);
+static STALLS: LogLimit = LogLimit::new(50, MINUTE);
+static GOING_ON: LogLimit = LogLimit::new(50, MINUTE);
+
 pub(super) enum Failure {
+    /// An actor panicked.
     Poison(String),
+    /// The store calls the data faulty.
+    Refused(String),
     Away(String),
     Conflict,
 }
@@ -28,6 +42,7 @@ impl Failure {
     const fn word(&self) -> &'static str {
         match self {
             Self::Poison(_) => "poison",
+            Self::Refused(_) => "refused",
             Self::Away(_) => "outage",
             Self::Conflict => "conflict",
         }
@@ -53,7 +68,7 @@ impl From<StageError> for Failure {
     fn from(error: StageError) -> Self {
         match error {
             StageError::Store(StoreError::Conflict) => Self::Conflict,
-            StageError::Store(StoreError::Failed(_)) => Self::Poison(error.to_string()),
+            StageError::Store(StoreError::Failed(_)) => Self::Refused(error.to_string()),
             StageError::Store(StoreError::Unavailable(_)) | StageError::Dedup(_) => Self::Away(error.to_string()),
         }
     }
@@ -62,29 +77,23 @@ impl From<StageError> for Failure {
 impl Dispatcher {
     /// Makes the one event of a group a dead letter. It goes to the logger alone: no other stage sees it again.
     pub(super) async fn bury(&mut self, mut group: Group, stopping: &mut watch::Receiver<bool>) {
+        let cause = self.causes.get(&group.controller).cloned();
+        if let Some(cause) = cause.as_ref().filter(|cause| cause.is_of_store)
+            && self.is_spared(&group, &cause.text).await
+        {
+            self.isolation.try_again(group.controller);
+            return;
+        }
         group.events.truncate(1);
         let tried = Tried::of(std::slice::from_ref(&group), true);
         let checkpoints = vec![group.checkpoint()];
         let Some(journaled) = group.events.pop() else {
             return;
         };
-        let cause = self
-            .causes
-            .get(&group.controller)
-            .cloned()
-            .unwrap_or_else(|| "unknown".to_owned());
-        tracing::error!(
-            target: "conduit::supervision",
-            shard = self.shard, controller = %group.controller, event_id = %journaled.event.id,
-            sequence = journaled.sequence.0, attempts = self.options.max_attempts, cause,
-            "poison event isolated: it becomes a dead letter (outcome failed), its neighbours go on"
-        );
-        let event = dead_letter(
-            journaled,
-            self.ports.directory.as_ref(),
-            self.options.max_attempts,
-            &cause,
-        );
+        let (controller, id, sequence) = (group.controller, journaled.event.id, journaled.sequence.0);
+        let cause = cause.map_or_else(|| "unknown".to_owned(), |cause| cause.text);
+        let attempts = self.options.max_attempts;
+        let event = dead_letter(journaled, self.ports.directory.as_ref(), attempts, &cause);
         let batch = ResolvedBatch {
             events: vec![event],
             checkpoints,
@@ -94,7 +103,40 @@ impl Dispatcher {
             Ok(done) => done.map_err(Failure::from),
             Err(fault) => Err(fault.into()),
         };
-        self.settle(tried, result, stopping).await;
+        match result {
+            Err(Failure::Poison(why) | Failure::Refused(why)) => {
+                self.cache_is_valid = false;
+                self.isolation.try_again(controller);
+                self.stall(
+                    controller,
+                    &format!("the dead letter of event {id} cannot be written: {why}"),
+                );
+            }
+            result => {
+                if result.is_ok()
+                    && let Some(line) = DEAD_LETTERS.admit()
+                {
+                    tracing::error!(
+                        target: "conduit::supervision",
+                        shard = self.shard, %controller, event_id = %id, sequence, attempts, cause,
+                        left_out = line.left_out(),
+                        "poison event isolated: it becomes a dead letter (outcome failed), its neighbours go on"
+                    );
+                }
+                self.settle(tried, result, stopping).await;
+            }
+        }
+    }
+
+    /// Whether an event that the store refused alone is no dead letter yet.
+    async fn is_spared(&mut self, group: &Group, cause: &str) -> bool {
+        if self.neighbours_pass(group).await == Some(false) {
+            let cause = format!("different events fail in the same way: {cause}");
+            self.stall(group.controller, &cause);
+            return true;
+        }
+        // What the neighbours share with it may have ended just before they were tried.
+        self.passes(group).await
     }
 
     pub(super) async fn settle(
@@ -116,7 +158,14 @@ impl Dispatcher {
             Err(failure) => {
                 self.cache_is_valid = false;
                 match failure {
-                    Failure::Poison(cause) => self.suspect(&tried, &cause),
+                    Failure::Poison(text) => self.suspect(
+                        &tried,
+                        &Cause {
+                            text,
+                            is_of_store: false,
+                        },
+                    ),
+                    Failure::Refused(text) => self.refused(&tried, text, stopping).await,
                     Failure::Away(cause) => self.wait(&cause, stopping).await,
                     Failure::Conflict => self.read_checkpoints_again(&tried, stopping).await,
                 }
@@ -133,14 +182,77 @@ impl Dispatcher {
             self.recent.insert(*controller, ());
         }
         self.progress.committed(tried.events);
+        self.conflicts_in_a_row = 0;
         self.go_on();
+    }
+
+    /// The store called the data of a batch faulty.
+    async fn refused(&mut self, tried: &Tried, text: String, stopping: &mut watch::Receiver<bool>) {
+        let Some((controller, received_at)) = tried.last_received.first().copied() else {
+            return;
+        };
+        match self.diagnose(controller, received_at).await {
+            Diagnosis::Event => self.suspect(
+                tried,
+                &Cause {
+                    text,
+                    is_of_store: true,
+                },
+            ),
+            Diagnosis::Stream(controller, cause) => self.stall(controller, &cause),
+            Diagnosis::Store(cause) => self.wait(&cause, stopping).await,
+            Diagnosis::Conflict => self.read_checkpoints_again(tried, stopping).await,
+        }
+    }
+
+    /// Lets one controller's events wait, while those of others go on.
+    pub(super) fn stall(&mut self, controller: ControllerId, cause: &str) {
+        let did = self
+            .ports
+            .directory
+            .controller(controller)
+            .map(|found| found.did.clone());
+        let whose = did.as_ref().map_or_else(|| controller.to_string(), ToString::to_string);
+        let policy = self.retry_policy();
+        let text = format!("the events of {whose} wait, those of others go on: {cause}");
+        let tries = self
+            .stalls
+            .add(controller, text, Instant::now(), |nth| policy.backoff(nth));
+        self.progress.stalled(self.stalls.len(), self.stalls.longest());
+        if tries == 1
+            && let Some(line) = STALLS.admit()
+        {
+            tracing::error!(
+                target: "conduit::supervision",
+                shard = self.shard, %controller, cause, left_out = line.left_out(),
+                "the events of one controller wait; those of others go on"
+            );
+        }
+    }
+
+    pub(super) fn end_stall(&mut self, controller: ControllerId) {
+        if self.stalls.end(controller) {
+            self.progress.stalled(self.stalls.len(), self.stalls.longest());
+            if let Some(line) = GOING_ON.admit() {
+                tracing::info!(
+                    target: "conduit::supervision",
+                    shard = self.shard, %controller, left_out = line.left_out(),
+                    "the events of one controller go on"
+                );
+            }
+        }
     }
 
     /// What was away is back.
     pub(super) fn go_on(&mut self) {
         if std::mem::take(&mut self.tries_in_vain) > 0 {
-            tracing::info!(target: "conduit::supervision", shard = self.shard, "the pipeline goes on");
             self.progress.going_on();
+            if let Some(line) = GOING_ON.admit() {
+                tracing::info!(
+                    target: "conduit::supervision",
+                    shard = self.shard, left_out = line.left_out(), "the pipeline goes on"
+                );
+            }
         }
     }
 
@@ -148,48 +260,50 @@ impl Dispatcher {
         self.ports.journal.release(controller, through);
         self.turns.committed(controller, through);
         self.isolation.committed(controller, through);
+        self.end_stall(controller);
         if !self.isolation.is_suspect(&controller) {
             self.causes.remove(&controller);
         }
     }
 
-    fn suspect(&mut self, tried: &Tried, cause: &str) {
+    fn suspect(&mut self, tried: &Tried, cause: &Cause) {
         let alone = tried.checkpoints.len() == 1 && tried.isolated;
         for checkpoint in &tried.checkpoints {
-            tracing::warn!(
-                target: "conduit::supervision",
-                shard = self.shard, controller = %checkpoint.controller,
-                from = checkpoint.from.next().0, through = checkpoint.through.0, cause,
-                "a batch failed: bisecting these events, apart from other controllers'"
-            );
+            if let Some(line) = SUSPECTS.admit() {
+                tracing::warn!(
+                    target: "conduit::supervision",
+                    shard = self.shard, controller = %checkpoint.controller,
+                    from = checkpoint.from.next().0, through = checkpoint.through.0, cause = cause.text,
+                    left_out = line.left_out(),
+                    "a batch failed: bisecting these events, apart from other controllers'"
+                );
+            }
             self.isolation
                 .failed(checkpoint.controller, checkpoint.from, checkpoint.through, alone);
-            self.causes.insert(checkpoint.controller, cause.to_owned());
+            self.causes.insert(checkpoint.controller, cause.clone());
         }
     }
 
     pub(super) async fn wait(&mut self, cause: &str, stopping: &mut watch::Receiver<bool>) {
-        if self.tries_in_vain == 0 {
+        if self.tries_in_vain == 0
+            && let Some(line) = WAITS.admit()
+        {
             tracing::warn!(
                 target: "conduit::supervision",
-                shard = self.shard, cause,
-                "the pipeline waits; events are still accepted and stay in the journal"
+                shard = self.shard, cause, left_out = line.left_out(),
+                "the pipeline waits; accepted events stay in the journal"
             );
         }
         self.progress.waiting(cause);
         self.tries_in_vain = self.tries_in_vain.saturating_add(1);
-        let policy = RestartPolicy {
-            backoff_initial: Duration::from_millis(50),
-            backoff_max: self.options.retry_max,
-            ..self.options.restart
-        };
         let began = Instant::now();
-        pause(policy.backoff(self.tries_in_vain), stopping).await;
+        pause(self.retry_policy().backoff(self.tries_in_vain), stopping).await;
         self.progress.blocked_by_outage(began.elapsed());
     }
 
     /// Another writer was there first; the store knows how far the streams are.
     async fn read_checkpoints_again(&mut self, tried: &Tried, stopping: &mut watch::Receiver<bool>) {
+        self.conflicts_in_a_row = self.conflicts_in_a_row.saturating_add(1);
         let mut is_behind = false;
         for checkpoint in &tried.checkpoints {
             match self.ports.store.checkpoint(checkpoint.controller).await {
@@ -203,6 +317,10 @@ impl Dispatcher {
         }
         if is_behind {
             return self.wait(BEHIND, stopping).await;
+        }
+        if self.conflicts_in_a_row > CONFLICTS_AT_ONCE {
+            let cause = format!("{} commits in a row met another writer", self.conflicts_in_a_row);
+            return self.wait(&cause, stopping).await;
         }
         tracing::debug!(target: "conduit::supervision", shard = self.shard, "conflict: resolving the batch again");
     }

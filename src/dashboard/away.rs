@@ -1,0 +1,255 @@
+//! What is shown instead of a page while the database is away: what is known without it, and what is missing.
+
+use actix_web::http::{Method, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use conduit_actors::event::Status;
+use conduit_actors::ids::{IntegrationId, Timestamp};
+
+use super::filters;
+use super::guard::{self, Session};
+use super::page::{self, Section, Shell, segment};
+use super::words::{Icon, Time};
+use crate::counts::counted;
+use crate::http::App;
+use crate::http::database::Away;
+use crate::http::event_list::Events;
+use crate::http::events::Shown;
+use crate::http::export::List as _;
+use crate::http::probes::{self, Readiness};
+use crate::store::EventFilter;
+
+/// Events in flight that are shown.
+const EVENTS: usize = 20;
+/// Controllers and integrations that are shown.
+const NAMES: usize = 50;
+/// When to try again, in seconds.
+const RETRY_AFTER: &str = "5";
+
+/// A page that cannot be shown in full.
+struct Partial {
+    section: Section,
+    title: &'static str,
+    /// What it would have shown.
+    missing: &'static str,
+    /// Whether there is anything of the page without the database.
+    has_something: bool,
+}
+
+impl Partial {
+    /// Returns the page at an address, or `None` if it needs no database or says by itself what it has.
+    fn at(path: &str) -> Option<Self> {
+        let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let (section, title, missing) = match first {
+            "overview" => (
+                Section::Overview,
+                "Overview",
+                "the sums, the chart, and rejected events and credentials that need attention",
+            ),
+            "events" => (Section::Events, "Events", "the events that have an outcome"),
+            "integrations" => (
+                Section::Integrations,
+                "Integrations",
+                "the names, mappings and credentials of integrations",
+            ),
+            "subjects" => (Section::Subjects, "Data subjects", "the data subjects"),
+            "activities" => (Section::Activities, "Activity log", "the activities"),
+            "controllers" => (
+                Section::Controllers,
+                "Controllers",
+                "the names, sums and credentials of controllers",
+            ),
+            _ => return None,
+        };
+        Some(Self {
+            section,
+            title,
+            missing,
+            has_something: path.trim_matches('/') == first,
+        })
+    }
+}
+
+struct Pending {
+    event: Shown,
+    received: Time,
+}
+
+struct Controller {
+    did: String,
+    segment: String,
+}
+
+struct Integration {
+    id: IntegrationId,
+    processor: String,
+    did: String,
+}
+
+#[derive(Template)]
+#[template(path = "away.html")]
+struct Page {
+    shell: Shell,
+    title: &'static str,
+    missing: &'static str,
+    here: String,
+    since: Time,
+    cause: String,
+    acceptance: String,
+    /// How many there are, in words.
+    in_flight: String,
+    pending: Vec<Pending>,
+    controllers: Option<Vec<Controller>>,
+    integrations: Option<Vec<Integration>>,
+    readiness: Option<Readiness>,
+}
+
+/// What becomes of events that are sent now: the database's absence alone refuses none.
+pub(super) fn acceptance(readiness: &Readiness) -> String {
+    let refused = readiness.checks.iter().find(|check| check.status == "unavailable");
+    match refused {
+        Some(check) => format!(
+            "Events are refused now: {} is unavailable ({}).",
+            check.name, check.detail
+        ),
+        None => "Events are accepted and wait in the journal.".to_owned(),
+    }
+}
+
+/// Returns what is shown instead of the page that was asked for, if the database is known to be away and the page needs
+/// it. Somebody who has not signed in is told so by the page itself.
+pub(super) async fn instead(request: &HttpRequest) -> Option<HttpResponse> {
+    let app = request.app_data::<Data<App>>()?;
+    let away = app.database.away()?;
+    // An event in flight is shown by its own page.
+    if request.path().starts_with("/events/") {
+        return None;
+    }
+    of(request, app, away).await
+}
+
+/// Returns what is shown instead of a page for which the database did not answer.
+pub(super) async fn after_all(request: &HttpRequest) -> Option<HttpResponse> {
+    let app = request.app_data::<Data<App>>()?;
+    let away = app.database.away().unwrap_or_else(|| Away {
+        cause: "it did not answer just now".to_owned(),
+        since: Timestamp::now(),
+    });
+    of(request, app, away).await
+}
+
+async fn of(request: &HttpRequest, app: &Data<App>, away: Away) -> Option<HttpResponse> {
+    if request.method() != Method::GET || !guard::is_html_wanted(request) {
+        return None;
+    }
+    let partial = Partial::at(request.path())?;
+    let session = guard::signed_in(request).ok()?;
+    let controller = session.principal.some(app, None).ok()?.map(|(_, id)| id);
+    let readiness = probes::readiness(app);
+    let filter = EventFilter {
+        controller,
+        // These are in the journal alone.
+        status: Some(Status::Received),
+        ..EventFilter::default()
+    };
+    let pending = Events::new(Data::clone(app), filter).page(None, EVENTS).await;
+    let pending = pending.unwrap_or_default().into_iter().map(|event| Pending {
+        received: Time(event.received_at),
+        event,
+    });
+    let here = request
+        .uri()
+        .path_and_query()
+        .map_or("/overview", |found| found.as_str());
+    let page = Page {
+        shell: Shell::new(request, &session, partial.section, partial.title),
+        title: partial.title,
+        missing: partial.missing,
+        here: here.to_owned(),
+        since: Time(away.since),
+        cause: away.cause,
+        acceptance: acceptance(&readiness),
+        in_flight: counted(app.in_flight(controller), "event in flight", "events in flight"),
+        pending: pending.collect(),
+        controllers: (partial.section == Section::Controllers).then(|| controllers(app, &session)),
+        integrations: (partial.section == Section::Integrations).then(|| integrations(app, &session)),
+        readiness: session.is_operator().then_some(readiness),
+    };
+    let mut response = if partial.has_something {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::ServiceUnavailable()
+    };
+    response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+    page::render_as(response, &page).ok()
+}
+
+fn controllers(app: &App, session: &Session) -> Vec<Controller> {
+    let seen = app.directory.controllers().into_iter();
+    let mut seen: Vec<_> = seen.filter(|found| session.principal.sees(app, found.id)).collect();
+    seen.sort_by(|a, b| a.did.cmp(&b.did));
+    let known = seen.into_iter().take(NAMES).map(|found| Controller {
+        did: found.did.to_string(),
+        segment: segment(found.did.as_str()),
+    });
+    known.collect()
+}
+
+fn integrations(app: &App, session: &Session) -> Vec<Integration> {
+    let seen = app.directory.integrations().into_iter();
+    let mut seen: Vec<_> = seen
+        .filter(|found| session.principal.sees(app, found.controller.id))
+        .collect();
+    seen.sort_by_key(|found| std::cmp::Reverse(found.id));
+    let known = seen.into_iter().take(NAMES).map(|found| Integration {
+        id: found.id,
+        processor: found.processor.to_string(),
+        did: found.controller.did.to_string(),
+    });
+    known.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::probes::Check;
+
+    #[test]
+    fn pages_say_what_they_lack() {
+        for (path, title, has_something) in [
+            ("/overview", "Overview", true),
+            ("/events", "Events", true),
+            ("/integrations/new", "Integrations", false),
+            ("/subjects/did:conduit:1", "Data subjects", false),
+        ] {
+            let partial = Partial::at(path).unwrap();
+            assert_eq!((partial.title, partial.has_something), (title, has_something), "{path}");
+        }
+        for path in ["/", "/supervision", "/sign-in", "/assets/style.css", "/live"] {
+            assert!(Partial::at(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_that_events_are_accepted_while_they_are_not() {
+        let mut readiness = Readiness {
+            status: "degraded",
+            checks: vec![Check {
+                name: "database",
+                status: "degraded",
+                detail: "away".to_owned(),
+            }],
+        };
+        assert!(acceptance(&readiness).contains("accepted"));
+        readiness.checks.push(Check {
+            name: "journal",
+            status: "unavailable",
+            detail: "full".to_owned(),
+        });
+        assert_eq!(
+            acceptance(&readiness),
+            "Events are refused now: journal is unavailable (full)."
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Log lines about refused requests: a few of each kind in a minute, and one line that sums up the others.
+//!
+//! A refusal is somebody's clue, with the request's id in it. But when a journal is full or a sender has gone wild, there is
+//! one for each request, and the log fills the disk that the events need.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use conduit_actors::log_limit::MINUTE;
+use parking_lot::Mutex;
+
+use super::state::App;
+
+/// Lines for each code in a minute.
+const LINES: u64 = 60;
+/// The same where one refusal is like the other: it is this service that cannot take any, or a limit that is reached.
+const LINES_OF_MANY: u64 = 5;
+
+/// The codes of such refusals.
+const OF_MANY: [&str; 9] = [
+    "journal_full",
+    "journal_unavailable",
+    "overloaded",
+    "backlog_limit_exceeded",
+    "rate_limit_exceeded",
+    "too_many_failures",
+    "credentials_unconfirmed",
+    "database_unavailable",
+    "shutting_down",
+];
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Count {
+    refused: u64,
+    logged: u64,
+}
+
+/// Refusals since the last summary.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Mutex<BTreeMap<(&'static str, &'static str), Count>>);
+
+impl Refusals {
+    /// Counts a refusal. Returns whether it is to have a log line of its own.
+    pub(crate) fn count(&self, endpoint: &'static str, code: &'static str) -> bool {
+        let most = if OF_MANY.contains(&code) { LINES_OF_MANY } else { LINES };
+        let mut counts = self.0.lock();
+        let count = counts.entry((endpoint, code)).or_default();
+        count.refused += 1;
+        let is_logged = count.logged < most;
+        count.logged += u64::from(is_logged);
+        is_logged
+    }
+
+    /// Takes what was counted, as far as it was not logged one by one.
+    fn take(&self) -> Vec<((&'static str, &'static str), Count)> {
+        let counts = std::mem::take(&mut *self.0.lock());
+        counts
+            .into_iter()
+            .filter(|(_, count)| count.refused > count.logged)
+            .collect()
+    }
+
+    /// Writes a line for each code of which there were more.
+    pub(crate) fn sum_up(&self) {
+        for ((endpoint, code), count) in self.take() {
+            let (refused, left_out) = (count.refused, count.refused - count.logged);
+            if OF_MANY.contains(&code) {
+                tracing::warn!(endpoint, code, refused, left_out, "refusals in the last minute");
+            } else {
+                tracing::info!(endpoint, code, refused, left_out, "refusals in the last minute");
+            }
+        }
+    }
+}
+
+/// Sums up once a minute, until the process stops.
+pub(crate) async fn keep_summed_up(app: Arc<App>) {
+    while !app.is_stopping() {
+        tokio::time::sleep(MINUTE).await;
+        app.refusals.sum_up();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_have_a_line_each_and_the_others_are_counted() {
+        let refusals = Refusals::default();
+        let logged = |endpoint, code, times: u64| (0..times).filter(|_| refusals.count(endpoint, code)).count() as u64;
+        assert_eq!(logged("event", "journal_full", 2_112), LINES_OF_MANY);
+        assert_eq!(logged("event", "json_invalid", 100), LINES);
+        assert_eq!(logged("api", "journal_full", 3), 3);
+        let expected = |refused, logged| Count { refused, logged };
+        assert_eq!(
+            refusals.take(),
+            [
+                (("event", "journal_full"), expected(2_112, LINES_OF_MANY)),
+                (("event", "json_invalid"), expected(100, LINES)),
+            ]
+        );
+        assert!(refusals.take().is_empty());
+        assert!(refusals.count("event", "journal_full"));
+    }
+}
