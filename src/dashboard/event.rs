@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::{Notice, Status};
 use conduit_actors::ids::EventId;
-use conduit_actors::mapping::FieldType;
 use conduit_actors::mapping::{FieldSpec, IntegrationSpec, Path};
 
 use super::fields::Fields;
@@ -41,11 +40,6 @@ struct Chip {
     key: String,
     label: String,
     class: &'static str,
-}
-
-/// Returns the word for a received field's type. The template has the type behind one reference or two.
-fn received_kind(kind: &FieldType) -> &'static str {
-    super::editor::draft::kind_word(*kind)
 }
 
 #[derive(Template)]
