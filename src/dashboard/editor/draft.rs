@@ -297,7 +297,7 @@ pub(in crate::dashboard) const fn kind_word(kind: FieldType) -> &'static str {
     }
 }
 
-/// Returns the word for a type that a template has behind a reference.
+/// The same, for a template, which passes references.
 pub(in crate::dashboard) const fn kind_word_of(kind: &FieldType) -> &'static str {
     kind_word(*kind)
 }
