@@ -52,11 +52,15 @@ mod tests {
     #[test]
     fn a_thread_is_found_by_its_name_and_others_keep_their_priority() {
         let (tell, told) = std::sync::mpsc::channel::<()>();
+        let (tell_started, started) = std::sync::mpsc::channel::<()>();
         let named = std::thread::Builder::new().name("to-be-lowered".to_owned());
         let thread = named.spawn(move || {
+            // A thread has its name from here on.
+            drop(tell_started);
             let _ = told.recv();
             rustix::process::getpriority_process(None)
         });
+        let _ = started.recv();
         lower_named("to-be-lowered");
         drop(tell);
         let niceness = thread.unwrap().join().unwrap().unwrap();

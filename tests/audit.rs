@@ -79,17 +79,25 @@ fn a_change_a_removal_and_a_cut_are_found_and_named() {
     assert!(!good && text.contains("ends at record 4"), "{text}");
 }
 
-/// A record like the fifth, with another id, at another place.
+/// A copy of the fifth record, of this controller and at this place.
+macro_rules! forged {
+    ($controller:literal, $sequence:literal) => {
+        concat!(
+            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, integration, processor, event_type, \
+             purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) SELECT ",
+            $controller,
+            ", ",
+            $sequence,
+            ", zeroblob(16), event_id, subject, integration, processor, event_type, purpose, legal_basis, categories, \
+             triggered_at, logged_at, previous_hash, hash FROM activities WHERE sequence = 5"
+        )
+    };
+}
+
 const FORGED: [&str; 3] = [
-    "INSERT INTO activities SELECT 1000, controller_pk, 6, zeroblob(16), event_id, subject, integration, processor, \
-     event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities \
-     WHERE sequence = 5",
-    "INSERT INTO activities SELECT 1000, controller_pk, 0, zeroblob(16), event_id, subject, integration, processor, \
-     event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities \
-     WHERE sequence = 5",
-    "INSERT INTO activities SELECT 1000, controller_pk, -5, zeroblob(16), event_id, subject, integration, processor, \
-     event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities \
-     WHERE sequence = 5",
+    forged!("controller_pk", "6"),
+    forged!("controller_pk", "0"),
+    forged!("controller_pk", "-5"),
 ];
 
 #[test]
@@ -131,11 +139,7 @@ fn the_event_behind_a_forged_record_is_logged_and_the_forgery_is_found() {
 #[test]
 fn a_record_of_no_controller_is_found() {
     let conduit = prepared();
-    tamper(
-        &conduit,
-        "INSERT INTO activities SELECT 1000, 77, 1, zeroblob(16), event_id, subject, integration, processor, event_type, \
-         purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash FROM activities WHERE sequence = 5",
-    );
+    tamper(&conduit, forged!("77", "1"));
     let (good, text) = verify(&conduit);
     assert!(!good && text.contains("1 records belong to no controller"), "{text}");
 }
