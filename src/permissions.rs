@@ -14,13 +14,14 @@ use crate::config::{Config, Database};
 const OTHERS: u32 = 0o077;
 
 /// Files of the data directory by their names; those that end in `.new` are half written.
-const OWN_FILES: [&str; 7] = [
+const OWN_FILES: [&str; 8] = [
     "master.key",
     "admin.token",
     "receipt.key",
     "node.id",
     "instance.id",
     "journal.record",
+    "chain-heads",
     "lock",
 ];
 

@@ -283,9 +283,9 @@ mod tests {
         let mut second = owned(&bodies, &two);
         second.add(300).unwrap();
         assert_eq!(second.add(100), Err(NoRoom));
-        // The share is the owner's, whatever the body.
-        let mut third = owned(&bodies, &one);
-        assert_eq!(third.add(100), Err(NoRoom));
+        // The share is the owner's, whatever the body: it has more than its share by now, and hears so before the next comes.
+        let mut third = held(&bodies, 1);
+        assert_eq!(third.belong_to(one), Err(NoRoom));
         // A small body always has room, while there is any.
         owned(&bodies, &controller("three")).add(10).unwrap();
         drop((first, second, third));

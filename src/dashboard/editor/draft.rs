@@ -297,6 +297,11 @@ pub(in crate::dashboard) const fn kind_word(kind: FieldType) -> &'static str {
     }
 }
 
+/// The same, for a template, which passes references.
+pub(in crate::dashboard) const fn kind_word_of(kind: &FieldType) -> &'static str {
+    kind_word(*kind)
+}
+
 fn kind_of(text: &str) -> Option<FieldType> {
     match text {
         "" | "string" => Some(FieldType::String),

@@ -163,13 +163,13 @@ fn is_printed(value: &str) -> bool {
             .get(..start.len())
             .is_some_and(|head| head.eq_ignore_ascii_case(start))
     };
-    if WHOLE.iter().any(|whole| value.eq_ignore_ascii_case(whole)) || STARTS[3..].iter().any(|start| starts(start)) {
+    if WHOLE.iter().any(|whole| value.eq_ignore_ascii_case(whole)) || STARTS[3..].iter().any(starts) {
         return true;
     }
     match value.as_bytes().first() {
         Some(b'[') => starts(&"[object ") || (starts(&"[L") && value.contains(";@")),
         Some(b'<') => value.ends_with('>') && (value.contains(" at 0x") || value.contains(" object")),
-        Some(b'#' | b'%') => STARTS[..2].iter().any(|start| starts(start)),
+        Some(b'#' | b'%') => STARTS[..2].iter().any(starts),
         _ => value.contains("[object ") || value.contains("[Object "),
     }
 }
