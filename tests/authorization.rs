@@ -211,7 +211,7 @@ fn the_table_has_every_route_there_is() {
     let resources = server.split("only(").skip(1).filter_map(|text| {
         let (route, rest) = text.trim_start().strip_prefix('"')?.split_once('"')?;
         let methods = rest
-            .trim_start_matches([',', ' '])
+            .trim_start_matches(|c: char| c == ',' || c.is_whitespace())
             .strip_prefix("&[")?
             .split_once(']')?
             .0;
