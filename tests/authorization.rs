@@ -211,15 +211,18 @@ fn the_table_has_every_route_there_is() {
     let resources = server.split("only(").skip(1).filter_map(|text| {
         let (route, rest) = text.trim_start().strip_prefix('"')?.split_once('"')?;
         let methods = rest
-            .trim_start_matches([',', ' '])
-            .strip_prefix('"')?
-            .split_once('"')?
+            .trim_start_matches(|c: char| c == ',' || c.is_whitespace())
+            .strip_prefix("&[")?
+            .split_once(']')?
             .0;
         Some((route, methods))
     });
     let routes: HashSet<_> = resources
         .filter(|(route, _)| !open.contains(route))
-        .flat_map(|(route, methods)| methods.split(", ").map(move |method| (method, route)))
+        .flat_map(|(route, methods)| {
+            let methods = methods.split(", ").map(|method| method.trim_start_matches("Method::"));
+            methods.map(move |method| (method, route))
+        })
         .collect();
     let rows: HashSet<_> = table().iter().map(|row| (row.method, row.route)).collect();
     assert!(routes.len() > 15, "{routes:?}");

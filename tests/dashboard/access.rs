@@ -209,10 +209,14 @@ fn the_table_has_every_page_there_is() {
     let source = include_str!("../../src/dashboard/routes.rs");
     let pages = source.split("page(\"").skip(1).map(|text| {
         let (route, rest) = text.split_once('"').unwrap();
-        (route, rest.split('"').nth(1).unwrap())
+        let (_, methods) = rest.split_once("&[").unwrap();
+        (route, methods.split_once(']').unwrap().0)
     });
     let routes: HashSet<_> = pages
-        .flat_map(|(route, methods)| methods.split(", ").map(move |method| (method, route)))
+        .flat_map(|(route, methods)| {
+            let methods = methods.split(", ").map(|method| method.trim_start_matches("Method::"));
+            methods.map(move |method| (method, route))
+        })
         .filter(|page| !OPEN.contains(page))
         .collect();
     let rows: HashSet<_> = PAGES
