@@ -4,8 +4,8 @@
 //! [`hash_activity`], each with its length before it (8 bytes, big-endian). Times are milliseconds, ids their 16
 //! bytes, a missing subject, purpose or legal basis is marked as such. So no activity can be changed, removed,
 //! inserted or moved without breaking the chain at that place, nor can the last ones be cut off: the
-//! recorded head, kept apart, would not be reached. Whoever can rewrite the whole database can rewrite the
-//! chain: keep its head elsewhere now and then (`conduit audit verify` prints it).
+//! recorded head, kept apart, would not be reached. The hash has no key, so whoever can write to the database could
+//! make another chain. That is why the head is sealed with the master key, outside of this module.
 //!
 //! An activity of an event that names other people as well has another tag, and hashes these behind all else. All others are
 //! hashed as they always were.
