@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,10 +172,7 @@ impl World {
             notary: None,
             retention: Retention::default(),
         };
-        let fatal = Box::new(|what: &str| {
-            eprintln!("cost: {what}");
-            std::process::exit(1);
-        });
+        let fatal = Box::new(|what: &str| panic!("{what}"));
         let journal = WalJournal::open(options, keyring, &[], Arc::new(Deaf), fatal).expect("a journal");
         let shop = Arc::new(integration(id));
         let directory: Arc<dyn Directory> = Arc::new(Shop(Arc::clone(&shop)));
@@ -310,7 +308,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
     actix_web::rt::System::new().block_on(future)
 }
 
-fn main() {
+fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let last = args
         .next()
@@ -318,7 +316,7 @@ fn main() {
     let events = args.next().and_then(|count| count.parse::<usize>().ok());
     let (Some(last), Some(events)) = (last, events) else {
         eprintln!("cost LAST_STAGE EVENTS, the stage one of {STAGES:?}");
-        std::process::exit(2);
+        return ExitCode::from(2);
     };
     block_on(async {
         let mut world = World::new().await;
@@ -328,4 +326,5 @@ fn main() {
             world.run(submissions, last).await;
         }
     });
+    ExitCode::SUCCESS
 }

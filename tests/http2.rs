@@ -241,5 +241,5 @@ fn a_client_that_does_not_answer_is_left_properly() {
     frames.get("/livez");
     frames.answer();
     // The PING before the end of the idle connection is not answered.
-    assert!(frames.is_closed_properly());
+    assert!(frames.closes_properly());
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use conduit_actors::ids::ControllerId;
 use parking_lot::Mutex;
-use uuid::Uuid;
 
 use super::LONGEST_WINDOW_MS;
 
@@ -79,7 +78,7 @@ impl Marks {
 
     /// Makes a new mark.
     pub(super) fn fresh() -> Mark {
-        *Uuid::new_v4().as_bytes()
+        rand::random()
     }
 }
 

@@ -12,6 +12,9 @@ use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR}
 
 use crate::config::{ForwardedHeader, Network};
 
+/// Reads the addresses in a header line, from the right. One that cannot be read is `None`.
+type Hops = fn(&str) -> Vec<Option<IpAddr>>;
+
 /// The client's address. `peer` is where the connection comes from.
 pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network], header: ForwardedHeader) -> IpAddr {
     let peer = peer.to_canonical();
@@ -24,7 +27,7 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network], he
         ForwardedHeader::XForwardedFor => false,
         ForwardedHeader::Either => !headers.contains_key(X_FORWARDED_FOR),
     };
-    let (name, hops): (_, fn(&str) -> Vec<Option<IpAddr>>) = if by_name {
+    let (name, hops): (_, Hops) = if by_name {
         (FORWARDED, forwarded)
     } else {
         (X_FORWARDED_FOR, listed)

@@ -188,6 +188,7 @@ where
         let (response, body) = response.into_parts();
         let size = body.size();
         let end = answer::end(asked, size);
+        let is_live = answer::is_live(response.head());
         answer::write_head(
             &mut self.wire.borrow_mut().output,
             response.head(),
@@ -201,14 +202,14 @@ where
         }
         match body.try_into_bytes() {
             Ok(bytes) => answer::write_data(&mut self.wire.borrow_mut().output, &bytes, end),
-            Err(body) => self.stream(body, size, end).await?,
+            Err(body) => self.stream(body, size, end, is_live).await?,
         }
         answer::write_end(&mut self.wire.borrow_mut().output, end);
         self.write().await
     }
 
-    /// Writes a body as it is made.
-    async fn stream(&mut self, body: BoxBody, size: BodySize, end: End) -> io::Result<()> {
+    /// Writes a body as it is made. A live one ends with its client: nobody reads it to an end.
+    async fn stream(&mut self, body: BoxBody, size: BodySize, end: End, is_live: bool) -> io::Result<()> {
         let mut body = pin!(body);
         let mut left = match size {
             BodySize::Sized(bytes) => bytes,
@@ -225,7 +226,14 @@ where
                 Some(chunk) => chunk,
                 None => {
                     self.write().await?;
-                    poll_fn(|cx| body.as_mut().poll_next(cx)).await
+                    let wire = &self.wire;
+                    poll_fn(|cx| {
+                        if is_live && wire.borrow_mut().poll_gone(cx).is_ready() {
+                            return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted).into())));
+                        }
+                        body.as_mut().poll_next(cx)
+                    })
+                    .await
                 }
             };
             match chunk {

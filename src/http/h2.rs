@@ -11,12 +11,12 @@ mod gathered;
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_http::body::{BodySize, BoxBody, MessageBody as _};
+use actix_http::body::{BodySize, BoxBody, MessageBody};
 use actix_http::error::PayloadError;
 use actix_http::{Payload, Request, RequestHead, Response, ResponseHead, ServiceConfig};
 use actix_service::Service;
@@ -303,7 +303,7 @@ async fn send_body(
         BodySize::Sized(bytes) => Some(bytes),
         BodySize::None | BodySize::Stream => None,
     };
-    let mut next = poll_fn(|cx| body.as_mut().poll_next(cx)).await;
+    let mut next = made(body.as_mut(), &mut stream).await?;
     loop {
         let chunk = match next {
             Some(Ok(chunk)) => chunk,
@@ -329,9 +329,21 @@ async fn send_body(
         next = match after {
             Poll::Ready(None) => return Ok(()),
             Poll::Ready(next) => next,
-            Poll::Pending => poll_fn(|cx| body.as_mut().poll_next(cx)).await,
+            Poll::Pending => made(body.as_mut(), &mut stream).await?,
         };
     }
+}
+
+/// Waits for the next part of a body, and no longer than the client wants it.
+async fn made(
+    mut body: Pin<&mut BoxBody>,
+    stream: &mut SendStream<Bytes>,
+) -> Result<Option<Result<Bytes, <BoxBody as MessageBody>::Error>>, h2::Error> {
+    poll_fn(|cx| match stream.poll_reset(cx) {
+        Poll::Ready(ended) => Poll::Ready(Err(ended.map_or_else(|error| error, h2::Error::from))),
+        Poll::Pending => body.as_mut().poll_next(cx).map(Ok),
+    })
+    .await
 }
 
 /// Sends as the client makes room; whether it took all.

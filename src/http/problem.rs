@@ -24,7 +24,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<Notice>,
     retry_after: Option<u64>,
-    allow: Option<String>,
+    allow: Option<Box<str>>,
 }
 
 /// What is wrong with a request, as problem details (RFC 9457).
@@ -110,7 +110,7 @@ impl Problem {
         let detail = format!("this address takes {allow} only");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self {
-            allow: Some(allow),
+            allow: Some(allow.into()),
             ..Self::new(status, "method_not_allowed", "Wrong method", detail)
         }
     }
@@ -302,7 +302,7 @@ impl ResponseError for Problem {
             response.force_close();
         }
         if let Some(allow) = &self.allow {
-            response.insert_header((header::ALLOW, allow.as_str()));
+            response.insert_header((header::ALLOW, &**allow));
         }
         response.extensions_mut().insert(self.clone());
         response.finish()

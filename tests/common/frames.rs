@@ -237,7 +237,7 @@ impl Frames {
     }
 
     /// Whether the server says that it ends TLS before it ends TCP, whatever it says before.
-    pub fn is_closed_properly(mut self) -> bool {
+    pub fn closes_properly(mut self) -> bool {
         let mut rest = Vec::new();
         self.tls.read_to_end(&mut rest).is_ok()
     }

@@ -39,7 +39,7 @@ fn check(place: &str, page: &str) -> usize {
             .rev()
             .take(120)
             .filter(|at| page.is_char_boundary(*at))
-            .last()
+            .next_back()
             .unwrap_or(0);
         panic!("{place}: a character that hides behind …{}", &page[start..at]);
     }

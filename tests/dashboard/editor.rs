@@ -155,7 +155,7 @@ fn each_fault_is_reached_from_the_summary_and_by_assistive_technology() {
     for said in [
         "Region: is no region whose telephone numbers are known",
         "account_created, path of field 1:",
-        "account_created, category of field 2: is no PII category: the taxonomy",
+        "account_created, category of field 2: is no PII category: docs/categories.md",
         "contact, purpose: must have at most 500 characters",
     ] {
         assert!(summary.contains(said), "{summary}");

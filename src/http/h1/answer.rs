@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use actix_http::body::BodySize;
 use actix_http::{ResponseHead, ServiceConfig};
-use actix_web::http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use actix_web::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use actix_web::http::{StatusCode, Version};
 use bytes::{BufMut as _, BytesMut};
 
@@ -38,6 +38,13 @@ pub(super) fn end(request: Request, size: BodySize) -> End {
         BodySize::Stream if request.version == Version::HTTP_11 => End::Chunks,
         BodySize::Stream => End::Close,
     }
+}
+
+/// Returns whether an answer goes on for as long as its client listens (server-sent events). Such a client does not end its
+/// side before it goes, as one that sends a file and waits may.
+pub(super) fn is_live(head: &ResponseHead) -> bool {
+    let kind = head.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// Writes the head of an answer.

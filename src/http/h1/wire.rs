@@ -175,6 +175,16 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         self.body == Body::Done
     }
 
+    /// Waits until the client has closed the connection. What comes until then is kept: the next request.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.input.len() < READ {
+            if !matches!(ready!(self.poll_read(cx, READ)), Ok(1..)) {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
     /// Writes all of `output`.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {

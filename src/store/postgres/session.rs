@@ -114,7 +114,7 @@ fn refusal(error: &sqlx::Error) -> Option<String> {
 /// Leaves a mark in one session, and looks for it in another one's transactions. While another transaction runs, the first
 /// must still have it.
 async fn is_shared(connect: &PgConnectOptions) -> Result<bool, sqlx::Error> {
-    let mark = Uuid::new_v4().to_string();
+    let mark = Uuid::now_v7().to_string();
     let (mut one, mut other) = (connect.connect().await?, connect.connect().await?);
     let leave = format!("SET conduit.session = '{mark}'");
     sqlx::raw_sql(AssertSqlSafe(leave)).execute(&mut one).await?;
