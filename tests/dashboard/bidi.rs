@@ -38,8 +38,7 @@ fn check(place: &str, page: &str) -> usize {
         let start = (0..at)
             .rev()
             .take(120)
-            .filter(|at| page.is_char_boundary(*at))
-            .next_back()
+            .rfind(|at| page.is_char_boundary(*at))
             .unwrap_or(0);
         panic!("{place}: a character that hides behind …{}", &page[start..at]);
     }
