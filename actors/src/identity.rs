@@ -12,11 +12,11 @@
 //! - A subject holds at most so many distinct values per category ([`LinkCandidate::max_distinct`]), whatever is attached or
 //!   merged. One event with more than that is a list of people, not a person: none of these values links.
 //! - An identifier is *used up* when its subject cannot take the event's other strong identifiers without breaking a
-//!   limit: many people share it. It counts for nothing in such an event (see [`sharing`]), which belongs to the person of
+//!   limit: many people share it. It counts for nothing in such an event (see `sharing`), which belongs to the person of
 //!   its other strong identifiers and is found by them; the event says so in a warning. Where all fit one by one, but the
 //!   people whom they lead to would together be more than a person, the merge is refused: the fullest of them is left out.
 //! - Only *strong* identifiers link alone, and only they merge. *Weak* ones (a name, a device) attach an event
-//!   that has no strong one at all, and only under the rules of [`weak`].
+//!   that has no strong one at all, and only under the rules of `weak`.
 //! - What an event says of several people is a [`Sighting`] for each of them: one never becomes another by what they share.
 //! - Blocklisted values never come here.
 //!

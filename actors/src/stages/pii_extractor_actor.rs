@@ -55,7 +55,7 @@ impl PiiExtractor {
     }
 
     /// The claim that generation 1 of the normaliser would have made of an event, if that has another key and means no other
-    /// event. See [`generation1`].
+    /// event. See `generation1`.
     #[must_use]
     pub fn earlier_claim(event: &ExtractedEvent) -> Option<Claim> {
         let Finding::Fits(fitting) = &event.finding else {

@@ -4,7 +4,7 @@
 //!
 //! # Generations
 //! Links are hashes of these spellings, so a change of the rules is a new generation: what an earlier build stored is found
-//! by the spelling of its time. This is generation 2; [`generation1`] is frozen. Where both spell the same
+//! by the spelling of its time. This is generation 2; `generation1` is frozen. Where both spell the same
 //! value differently, [`Normalised::earlier`] has the former spelling: it is looked up too, and never written. Where
 //! generation 1 gave several values one spelling (extensions, queries), its spelling may name somebody else, and is left alone.
 
