@@ -280,7 +280,7 @@ pub async fn other_people_go_with_the_activities_that_name_them(world: World) {
     batch.back_at(at(100)).commit(store).await;
     let mut batch = Batch::of(shop.id);
     batch.naming(ada, &[bob], 60);
-    batch.commit(store).await;
+    batch.back_at(at(200)).commit(store).await;
     let (rows, _) = expire(store, Expiring::Activities, at(101), 5).await;
     let found = store.subject(&bob.did()).await.unwrap().unwrap();
     assert_eq!((rows, found.activity_count), (1, 1));
