@@ -72,16 +72,16 @@ fn postgres_is_verified_at_the_start_and_later() {
         assert!(!text.contains(crate::common::postgres::PASSWORD), "{text}");
     };
     let mend = "name that authority's in sslrootcert";
-    refuses(&verified(&url, &stranger.file()), 1, mend);
-    refuses(&format!("{url}?sslmode=verify-full"), 1, mend);
+    refuses(&verified(&url, &stranger.file()), 2, mend);
+    refuses(&format!("{url}?sslmode=verify-full"), 2, mend);
     refuses(
         &verified(&url, Path::new("/nowhere/ca.pem")),
         2,
         "cannot read /nowhere/ca.pem",
     );
     relaunch(&postgres, &authority.issue(ANOTHER));
-    refuses(&good, 1, "is for another name");
-    refuses(&verified(&Postgres::start().database(), &authority.file()), 1, "TLS");
+    refuses(&good, 2, "is for another name");
+    refuses(&verified(&Postgres::start().database(), &authority.file()), 2, "TLS");
 }
 
 /// A Redis that speaks TLS at the second port.

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
@@ -54,6 +55,12 @@ impl Server {
         self.get("/nowhere").unwrap().expect(404);
     }
 
+    /// The same, as often as one likes: no limit of log lines counts it.
+    fn reload(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    }
+
     fn lost_lines(&self) -> u64 {
         let metrics = self.get("/metrics").unwrap().expect(200).text;
         let line = metrics
@@ -96,20 +103,27 @@ fn serving_goes_on_when_the_log_s_disk_is_full() {
 #[test]
 fn serving_goes_on_when_the_log_s_reader_stands_still() {
     let conduit = Conduit::unstarted(&[]);
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    // A pipe holds 64 KiB: the server's lines fill the rest.
+    writer.write_all(&[b'\n'; 60 * 1024]).unwrap();
     let server = Server::start(&conduit, writer);
     wait_for("the pipe to be full", || {
-        server.provoke_a_line();
+        server.reload();
         (server.lost_lines() > 0).then_some(())
     });
     // The reader goes on: so does the log, and it tells of the gap.
-    let mut text = String::new();
-    let mut bytes = vec![0; 64 * 1024];
-    while !text.contains("log lines were lost") {
-        server.provoke_a_line();
-        let count = reader.read(&mut bytes).unwrap();
-        text.push_str(&String::from_utf8_lossy(&bytes[..count]));
-    }
+    let text = Arc::new(Mutex::new(String::new()));
+    let read = Arc::clone(&text);
+    std::thread::spawn(move || {
+        let mut bytes = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = reader.read(&mut bytes) {
+            read.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    });
+    wait_for("the log to tell of the gap", || {
+        server.reload();
+        text.lock().unwrap().contains("log lines were lost").then_some(())
+    });
 }
 
 #[test]

@@ -22,8 +22,9 @@ const RELEASE: Duration = Duration::from_secs(5);
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The server answers, and refuses the user, the password or the database's name: waiting does not help.
-    #[error("the server refuses what storage.database_url says: {0}")]
+    /// The server answers, and refuses the user, the password or the database's name, or its certificate is not trusted:
+    /// waiting does not help.
+    #[error("storage.database_url does not fit the server: {0}")]
     Misfit(String),
     /// Anything else.
     #[error(transparent)]
@@ -39,7 +40,18 @@ pub(super) fn first_error(error: &sqlx::Error) -> OpenError {
             let code = database.code().unwrap_or_default();
             OpenError::Misfit(format!("{} ({code})", database.message()))
         }
+        other if is_refused_certificate(other) => OpenError::Misfit(super::faults::store_error(other).to_string()),
         other => super::faults::store_error(other).into(),
+    }
+}
+
+/// Whether the server has no TLS that the URL asks for, or shows a certificate that the URL does not trust. At the start that
+/// is the configuration's fault: waiting would hide it.
+fn is_refused_certificate(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()),
+        _ => false,
     }
 }
 
