@@ -128,7 +128,9 @@ fn what_cannot_be_searched_for_is_named_and_not_repeated() {
     let refused = |body: Value, code: &str, pointer: Option<&str>| {
         let answer = search(&conduit, &shop, body);
         assert_problem(&answer, code, pointer);
-        assert!(!answer.text.contains("ada"), "{}", answer.text);
+        // The request's id may have these letters by chance.
+        let id = answer.json()["requestId"].as_str().unwrap_or("none").to_owned();
+        assert!(!answer.text.replace(&id, "").contains("ada"), "{}", answer.text);
     };
     refused(by_email("ada at shop"), "lookup_invalid", Some("/identifier/value"));
     refused(

@@ -5,13 +5,14 @@
 //! `chain-heads` of its data directory.
 //!
 //! ## Format
-//! One line for each note: the controller's id, the sequence, the hash, separated by spaces. The last line of a controller
-//! counts. A line that is not whole is left out: a crash may cut the last one. The file is written anew when it has many
+//! One line for each note: the controller's id, the sequence, the hash, separated by spaces, and `rewound` behind them once
+//! the database had another chain. The last line of a controller counts. A line that is not whole is left out: a crash may cut the last one. The file is written anew when it has many
 //! more lines than controllers.
 //!
 //! ## Invariants
 //! - Only ends whose seal is genuine are noted: a controller in the file was sealed once, and must be from then on.
 //! - The file is behind the database by [`INTERVAL`] at most, and never ahead of it: a note follows its commit.
+//! - A note that the database contradicts stays, whatever is committed behind: only `conduit audit seal` replaces it.
 //! - A file that is gone only means that less is noticed. It is not needed to start.
 
 use std::collections::{HashMap, HashSet};
@@ -51,6 +52,15 @@ struct Note {
     head: ChainHead,
     /// `None` if another process of this data directory noted it.
     seal: Option<Seal>,
+    /// The database had an older or another chain since.
+    is_rewound: bool,
+}
+
+impl Note {
+    /// Returns whether a chain that ends so may go on from this note. Other nodes may have moved the end beyond it.
+    fn leads_to(&self, end: ChainHead) -> bool {
+        !self.is_rewound && (end == self.head || end.sequence > self.head.sequence)
+    }
 }
 
 impl HeadBook {
@@ -66,8 +76,8 @@ impl HeadBook {
         let mut notes = self.0.lock();
         for line in text.lines() {
             notes.lines += 1;
-            if let Some((controller, head)) = parse(line) {
-                notes.heads.insert(controller, Note { head, seal: None });
+            if let Some((controller, note)) = parse(line) {
+                notes.heads.insert(controller, note);
             }
         }
         Ok(())
@@ -96,9 +106,20 @@ impl HeadBook {
         let mut notes = self.0.lock();
         for (controller, end) in ends {
             // An end that has moved and has another seal was sealed by this transaction.
-            let is_sealed = before.get(controller).is_some_and(|before| before.seal != end.seal);
-            if is_sealed {
-                notes.note(*controller, end.head, end.seal);
+            let Some(before) = before.get(controller).filter(|before| before.seal != end.seal) else {
+                continue;
+            };
+            match notes
+                .heads
+                .get_mut(controller)
+                .filter(|note| !note.leads_to(before.head))
+            {
+                Some(note) if note.is_rewound => {}
+                Some(note) => {
+                    note.is_rewound = true;
+                    notes.unwritten.insert(*controller);
+                }
+                None => notes.note(*controller, end.head, end.seal),
             }
         }
     }
@@ -118,15 +139,13 @@ impl HeadBook {
             return Ok(());
         }
         if notes.lines > 2 * notes.heads.len() + SLACK_LINES {
-            let text = lines(notes.heads.iter().map(|(controller, note)| (*controller, note.head)));
+            let text = lines(notes.heads.iter());
             let beside = path(data_dir).with_extension("new");
             fs::write(&beside, text)?;
             fs::rename(beside, path(data_dir))?;
             notes.lines = notes.heads.len();
         } else {
-            let unwritten = notes.unwritten.iter();
-            let heads = unwritten.filter_map(|id| notes.heads.get(id).map(|note| (*id, note.head)));
-            let text = lines(heads);
+            let text = lines(notes.unwritten.iter().filter_map(|id| notes.heads.get_key_value(id)));
             let file = fs::OpenOptions::new().create(true).append(true).open(path(data_dir));
             if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
                 // Half a line may be there: the next try writes the file anew.
@@ -142,7 +161,12 @@ impl HeadBook {
 
 impl Notes {
     fn note(&mut self, controller: ControllerId, head: ChainHead, seal: Option<Seal>) {
-        self.heads.insert(controller, Note { head, seal });
+        let note = Note {
+            head,
+            seal,
+            is_rewound: false,
+        };
+        self.heads.insert(controller, note);
         self.unwritten.insert(controller);
     }
 }
@@ -151,20 +175,26 @@ fn path(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }
 
-fn lines(heads: impl Iterator<Item = (ControllerId, ChainHead)>) -> String {
-    heads.fold(String::new(), |mut text, (controller, head)| {
+fn lines<'a>(notes: impl Iterator<Item = (&'a ControllerId, &'a Note)>) -> String {
+    notes.fold(String::new(), |mut text, (controller, note)| {
+        let rewound = if note.is_rewound { " rewound" } else { "" };
         // Writing into a text does not fail.
-        let _ = writeln!(text, "{controller} {} {}", head.sequence, head.hash);
+        let _ = writeln!(text, "{controller} {} {}{rewound}", note.head.sequence, note.head.hash);
         text
     })
 }
 
-fn parse(line: &str) -> Option<(ControllerId, ChainHead)> {
+fn parse(line: &str) -> Option<(ControllerId, Note)> {
     let mut parts = line.split(' ');
     let controller = ControllerId::from_uuid(parts.next()?.parse().ok()?);
     let sequence = Sequence(parts.next()?.parse().ok()?);
     let hash = parts.next()?.parse::<AuditHash>().ok()?;
-    Some((controller, ChainHead { sequence, hash }))
+    let note = Note {
+        head: ChainHead { sequence, hash },
+        seal: None,
+        is_rewound: parts.next() == Some("rewound"),
+    };
+    Some((controller, note))
 }
 
 #[cfg(test)]
@@ -195,6 +225,36 @@ mod tests {
         assert_eq!(again.committed(one), Some(head(3)));
         assert_eq!(again.committed(other), None);
         assert!(!again.has_sealed(one, head(3), &[1; 32]), "another process made it");
+    }
+
+    #[test]
+    fn a_note_that_the_database_contradicts_stays_whatever_comes_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = ControllerId::generate();
+        let end = |sequence, seal| {
+            let head = head(sequence);
+            Ends::from([(
+                one,
+                super::super::chains::ChainEnd {
+                    head,
+                    seal: Some([seal; 32]),
+                },
+            )])
+        };
+        let book = HeadBook::default();
+        book.note_sealed(one, head(5), [5; 32]);
+        // The database was set back to 3, and goes on from there.
+        book.note(&end(3, 3), &end(4, 4));
+        book.note(&end(4, 4), &end(9, 9));
+        assert_eq!(book.committed(one), Some(head(5)));
+        book.write(dir.path()).unwrap();
+        let again = HeadBook::default();
+        again.load(dir.path()).unwrap();
+        again.note(&end(9, 9), &end(10, 10));
+        assert_eq!(again.committed(one), Some(head(5)));
+        again.note_sealed(one, head(10), [10; 32]);
+        again.note(&end(10, 10), &end(11, 11));
+        assert_eq!(again.committed(one), Some(head(11)));
     }
 
     #[test]

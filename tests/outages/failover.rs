@@ -140,5 +140,13 @@ fn a_replica_that_lacks_commits_is_noticed_and_a_restart_makes_good_for_them() {
     pair.conduit.stats().assert_sum();
     assert_eq!(pair.conduit.stop(), Some(0));
     pair.conduit.launch();
+    pair.conduit.settled();
+    // What was lost is logged again, which is another chain than this data directory has committed: it says so, until the
+    // operator accepts it.
+    assert_eq!(pair.conduit.stop(), Some(0));
+    let audit = |command: &str| pair.conduit.command().args(["audit", command]).status().unwrap().code();
+    assert_eq!(audit("verify"), Some(1));
+    assert_eq!(audit("seal"), Some(0));
+    pair.conduit.launch();
     pair.load.assert_outcomes(&pair.conduit);
 }

@@ -134,6 +134,18 @@ pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option
             categories.iter().find(|category| last_words(&category.key) == last)
         })
         .or_else(|| {
+            // The first word of a category's name, where it has several: `health` of `user.health_and_medical`.
+            let first = format!("{}_", words(last).replace(' ', "_"));
+            let named = |category: &&Arc<Category>| {
+                category
+                    .key
+                    .rsplit('.')
+                    .next()
+                    .is_some_and(|name| name.starts_with(&first))
+            };
+            categories.iter().find(named).filter(|_| first.len() > 4)
+        })
+        .or_else(|| {
             let wanted = words(last);
             let allowed = wanted.chars().count() / 4;
             let names = NAMES
