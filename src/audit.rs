@@ -101,13 +101,15 @@ pub async fn verify_for(
 pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
     for controller in store.unsealed_chains().await? {
         if store.heads().committed(controller).is_some() {
-            tracing::error!(%controller, "an audit chain was sealed, and the database says that it was not: see conduit audit verify");
+            tracing::error!(target: "conduit::supervision", %controller, "an audit chain was sealed, and the database says that it was not: see conduit audit verify");
             continue;
         }
         match seal(store, controller).await? {
-            None => tracing::info!(%controller, "an audit chain of before verifies, and is sealed from now on"),
+            None => {
+                tracing::info!(target: "conduit::supervision", %controller, "an audit chain of before verifies, and is sealed from now on")
+            }
             Some(fault) => tracing::error!(
-                %controller, %fault, "an audit chain of before does not verify and is not sealed: see conduit audit verify"
+                target: "conduit::supervision", %controller, %fault, "an audit chain of before does not verify and is not sealed: see conduit audit verify"
             ),
         }
     }

@@ -14,7 +14,7 @@ const RETRY: Duration = Duration::from_secs(30);
 pub(super) async fn keep(store: Arc<dyn Store>, data_dir: PathBuf) {
     let sealing = async {
         while let Err(error) = audit::seal_pending(&*store).await {
-            tracing::warn!(%error, "audit chains of before cannot be sealed yet");
+            tracing::warn!(target: "conduit::supervision", %error, "audit chains of before cannot be sealed yet");
             tokio::time::sleep(RETRY).await;
         }
     };
@@ -34,7 +34,7 @@ pub(super) fn note(store: &dyn Store, data_dir: &Path, is_failing: bool) -> bool
     if let Err(error) = &written
         && !is_failing
     {
-        tracing::warn!(%error, "the ends of audit chains cannot be noted in the data directory");
+        tracing::warn!(target: "conduit::supervision", %error, "the ends of audit chains cannot be noted in the data directory");
     }
     written.is_err()
 }
