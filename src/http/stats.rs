@@ -97,8 +97,16 @@ pub(crate) struct Sums {
 
 /// Reads them so that they are true at every moment, see [`stats`].
 pub(crate) async fn sums(app: &App, controller: Option<ControllerId>) -> Result<Sums, Problem> {
+    // A controller's first events have no checkpoint yet. Those that are released while the store is read are in flight at that
+    // reading, so their streams must be known before it.
+    let waiting = app.journal.backlog();
     let counts = app.store.outcome_counts(controller).await?;
     let mut checkpoints: HashMap<ControllerId, Sequence> = counts.checkpoints.iter().copied().collect();
+    for (id, _) in waiting {
+        if controller.is_none_or(|wanted| wanted == id) {
+            checkpoints.entry(id).or_default();
+        }
+    }
     let mut in_flight = 0;
     for (id, position) in app.journal.backlog() {
         if controller.is_none_or(|wanted| wanted == id) {

@@ -49,7 +49,8 @@ pub fn lost_lines() -> u64 {
 
 /// Tells of lost lines once the output takes lines again, for as long as it is polled.
 pub async fn report_losses() {
-    let mut reported = lost_lines();
+    // Lines of the start may be lost as well.
+    let mut reported = 0;
     loop {
         tokio::time::sleep(INTERVAL).await;
         let lost = lost_lines();
