@@ -19,7 +19,7 @@ fn event() -> Value {
     json!({"eventId": EVENT, "did": "did:web:shop.example", "integrationId": INTEGRATION,
            "dataProcessorId": "web-shop", "event": "account_created", "triggeredAt": "2026-04-06T10:30:00.000Z",
            "receivedAt": "2026-04-06T10:30:00.123Z", "status": "processed", "reasons": [], "warnings": [],
-           "duplicateOf": null, "subject": SUBJECT, "categories": ["user.contact.email"],
+           "duplicateOf": null, "subject": SUBJECT, "otherSubjects": [], "categories": ["user.contact.email"],
            "stages": {"journaledAt": "2026-04-06T10:30:00.124Z", "extractedAt": "2026-04-06T10:30:00.130Z",
                       "resolvedAt": "2026-04-06T10:30:00.131Z", "loggedAt": "2026-04-06T10:30:00.140Z"}})
 }
@@ -37,7 +37,7 @@ fn replayed() -> Value {
 }
 
 fn activity() -> Value {
-    json!({"activityId": "019d6242-3b02-7d11-b6a8-94f0c3e7d215", "sequence": 42, "eventId": EVENT, "subject": SUBJECT,
+    json!({"activityId": "019d6242-3b02-7d11-b6a8-94f0c3e7d215", "sequence": 42, "eventId": EVENT, "subject": SUBJECT, "otherSubjects": [],
            "integrationId": INTEGRATION, "dataProcessorId": "web-shop", "event": "account_created",
            "purpose": "Account registration", "legalBasis": "contract",
            "categories": ["user.contact.email", "user.name"], "triggeredAt": "2026-04-06T10:30:00.000Z",

@@ -102,6 +102,7 @@ fn example() -> Value {
         ("version", json!(1)),
         ("createdAt", json!("2026-04-01T08:00:00.000Z")),
         ("updatedAt", json!("2026-04-01T08:00:00.000Z")),
+        ("warnings", json!([])),
         ("apiKeyPreviousUntil", Value::Null),
     ] {
         example[name] = value;
@@ -153,7 +154,7 @@ fn tried() -> Value {
         {"path": "email", "type": "string", "required": true, "found": true, "validated": true, "normalised": ["a…"],
          "category": "user.contact.email", "class": "strong", "links": true, "reasons": [], "warnings": []}],
         "reasons": [], "warnings": [], "categories": ["user.contact.email"], "duplicateOf": null,
-        "subject": {"resolution": "new", "did": null, "merged": []},
+        "subject": {"resolution": "new", "did": null, "merged": []}, "otherSubjects": [],
         "received": {"event": "account_created", "fields": [{"path": "email", "type": "string", "mapped": true, "near": null}],
                      "hidden": 0, "hasMore": false}})
 }

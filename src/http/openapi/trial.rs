@@ -9,7 +9,7 @@ use super::operation::Operation;
 use super::parameters::IfMatch;
 
 fn example() -> Value {
-    let side = |status: &str| json!({"status": status, "reasons": [], "duplicateOf": null, "subject": null});
+    let side = |status: &str| json!({"status": status, "reasons": [], "duplicateOf": null, "subject": null, "otherSubjects": []});
     let (live, draft) = (
         json!({"processed": 0, "duplicate": 0, "rejected": 2, "failed": 0}),
         json!({"processed": 2, "duplicate": 0, "rejected": 0, "failed": 0}),
