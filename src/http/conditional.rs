@@ -88,6 +88,8 @@ impl<'a> Tags<'a> {
         }
         match (is_there, is_any, tags.is_empty()) {
             (false, ..) => Ok(None),
+            // A list of no tags excludes nothing.
+            (true, false, true) if *name == IF_NONE_MATCH => Ok(None),
             (true, true, true) => Ok(Some(Self::Any)),
             (true, false, false) => Ok(Some(Self::Listed(tags))),
             _ => Err(malformed(name)),
