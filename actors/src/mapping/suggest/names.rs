@@ -134,8 +134,8 @@ pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option
             categories.iter().find(|category| last_words(&category.key) == last)
         })
         .or_else(|| {
-            // The first word of a category's name, where it has several: `health` of `user.health_and_medical`.
-            let first = format!("{}_", words(last).replace(' ', "_"));
+            // One of two things that a category is about: `health` of `user.health_and_medical`.
+            let first = format!("{}_and_", words(last).replace(' ', "_"));
             let named = |category: &&Arc<Category>| {
                 category
                     .key
