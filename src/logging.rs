@@ -74,7 +74,16 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
             return Err(format!("logging.filter: {part} has no level; did you mean {meant}?"));
         }
     }
-    EnvFilter::try_new(text).map_err(|error| format!("logging.filter: {error}"))
+    let filter = EnvFilter::try_new(text).map_err(|error| format!("logging.filter: {error}"))?;
+    if text.contains("sqlx") {
+        return Ok(filter);
+    }
+    // The pool of connections has a line for each that it loses, some of them of the level ERROR: an outage, which
+    // whoever waits for a connection tells of once.
+    let quiet = "sqlx_core::pool=off"
+        .parse()
+        .map_err(|error| format!("logging.filter: {error}"))?;
+    Ok(filter.add_directive(quiet))
 }
 
 /// Puts the configuration's filter in force in place of the one before.

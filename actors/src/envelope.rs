@@ -32,7 +32,7 @@ pub struct EnvelopeFault(pub Vec<Notice>);
 
 impl EnvelopeFault {
     fn one(pointer: &str, code: &str, message: impl Into<String>) -> Self {
-        Self(vec![Notice::new(pointer, code, message)])
+        Self(vec![Notice::of_request(pointer, code, message)])
     }
 
     fn not_an_object() -> Self {
@@ -106,7 +106,7 @@ pub fn completed(sample: &[u8], event_type: Option<&str>, triggered_at: Timestam
 fn read_event_type(field: &Field<'_>, faults: &mut Vec<Notice>) -> Option<EventType> {
     let message = match field {
         Field::Missing => {
-            faults.push(Notice::new(
+            faults.push(Notice::of_request(
                 "/event",
                 "event_missing",
                 "add \"event\": the name of the event's type",
@@ -119,7 +119,7 @@ fn read_event_type(field: &Field<'_>, faults: &mut Vec<Notice>) -> Option<EventT
             Err(invalid) => format!("\"event\" {invalid}"),
         },
     };
-    faults.push(Notice::new("/event", "event_invalid", message));
+    faults.push(Notice::of_request("/event", "event_invalid", message));
     None
 }
 
@@ -145,7 +145,7 @@ fn read_triggered_at(field: &Field<'_>, now: Timestamp, faults: &mut Vec<Notice>
             ),
         },
     };
-    faults.push(Notice::new("/triggeredAt", code, message));
+    faults.push(Notice::of_request("/triggeredAt", code, message));
     None
 }
 

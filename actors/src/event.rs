@@ -6,6 +6,7 @@ use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::codes::EventCode;
 use crate::ids::{
     ActivityId, ControllerId, EventId, EventType, IntegrationId, ProcessorId, Sequence, SubjectId, Timestamp,
 };
@@ -99,10 +100,15 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// A notice about one field.
-    pub fn new(field: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A notice about one field of an event.
+    pub fn new(field: impl Into<String>, code: EventCode, message: impl Into<String>) -> Self {
+        Self::of_request(field, code.as_str(), message)
+    }
+
+    /// A notice about a place in a request, with a code of its own list: the API's, or that of mappings.
+    pub fn of_request(pointer: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            field: field.into(),
+            field: pointer.into(),
             code: code.into(),
             message: message.into(),
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::codes::EventCode;
 use crate::event::Notice;
 use crate::ids::Timestamp;
 use crate::json::{Json, integer, number, push_name};
@@ -118,7 +119,7 @@ impl EventMapping {
     #[must_use]
     pub fn extract(&self, body: &[u8], context: &ExtractContext<'_>) -> Extraction {
         let Ok(root) = Json::parse(body) else {
-            let reason = Notice::new("", "json_invalid", "the body is not valid JSON");
+            let reason = Notice::new("", EventCode::JsonInvalid, "the body is not valid JSON");
             return Extraction {
                 reasons: vec![reason],
                 ..Extraction::default()
@@ -182,7 +183,7 @@ impl Extractor<'_> {
             let message = format!("{} is required by the mapping and was not sent", field.path);
             self.found
                 .reasons
-                .push(Notice::new(pointer, "required_missing", message));
+                .push(Notice::new(pointer, EventCode::RequiredMissing, message));
         }
         found
     }
@@ -235,7 +236,7 @@ impl Extractor<'_> {
     fn wrong_shape(&mut self, field: &FieldMapping, wanted: &str, at: &Json<'_>, pointer: &str, found: &mut usize) {
         *found += 1;
         let message = format!("the path {} needs {wanted} here, but this is {}", field.path, at.kind());
-        self.fault(field, at, Notice::new(pointer, "wrong_type", message));
+        self.fault(field, at, Notice::new(pointer, EventCode::WrongType, message));
     }
 
     fn value(&mut self, field: &FieldMapping, at: &Json<'_>, pointer: &str) {
@@ -244,7 +245,9 @@ impl Extractor<'_> {
             if self.values == MAX_VALUES + 1 {
                 self.found.truncated = true;
                 let message = "more than 1,000 values: those beyond were not looked at";
-                self.found.warnings.push(Notice::new("", "too_many_values", message));
+                self.found
+                    .warnings
+                    .push(Notice::new("", EventCode::TooManyValues, message));
             }
             return;
         }
@@ -254,11 +257,11 @@ impl Extractor<'_> {
             (Ok(text), _) => text,
             (Err(Untyped::OutOfRange), _) => {
                 let message = format!("{} is a number that is too large: doubles end at 1.8e308", field.path);
-                return self.fault(field, at, Notice::new(pointer, "number_out_of_range", message));
+                return self.fault(field, at, Notice::new(pointer, EventCode::NumberOutOfRange, message));
             }
             (Err(Untyped::WrongType), _) => {
                 let message = format!("must be of type {}, but is {}", name(field.field_type), at.kind());
-                return self.fault(field, at, Notice::new(pointer, "wrong_type", message));
+                return self.fault(field, at, Notice::new(pointer, EventCode::WrongType, message));
             }
         };
         match &field.category {
@@ -290,7 +293,9 @@ impl Extractor<'_> {
         }
         if category.warn == Some(Warn::Children) {
             let message = "data about children: consent may have to come from their parents (GDPR, article 8)";
-            self.found.warnings.push(Notice::new(pointer, "children_data", message));
+            self.found
+                .warnings
+                .push(Notice::new(pointer, EventCode::ChildrenData, message));
         }
         let Some(value) = normalised.value else {
             return self.mapped(pointer, String::new());
@@ -312,7 +317,7 @@ impl Extractor<'_> {
             );
             self.found
                 .warnings
-                .push(Notice::new(pointer, "blocklisted_value", message));
+                .push(Notice::new(pointer, EventCode::BlocklistedValue, message));
         }
         let linkable = category.links() && !blocked;
         self.found.values.push(ExtractedValue {

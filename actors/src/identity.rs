@@ -33,6 +33,7 @@ pub use respelling::{Respelling, respell, retired};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::codes::EventCode;
 use crate::event::{LinkHash, Notice};
 use crate::ids::{ControllerId, EventId, SubjectId, Timestamp};
 use crate::ports::{Ceiling, KnownLink, Merge, NewLink, NewSubject};
@@ -429,7 +430,7 @@ fn usable<'a>(links: &'a [LinkCandidate], warnings: &mut Vec<Notice>) -> Vec<&'a
         if found > link.max_distinct as usize && crowded.insert(&*link.category) {
             warnings.push(Notice::new(
                 "",
-                "too_many_identifiers",
+                EventCode::TooManyIdentifiers,
                 format!(
                     "{found} values of {}, more than one person may hold ({}): none of them links this event",
                     link.category, link.max_distinct
@@ -443,7 +444,7 @@ fn usable<'a>(links: &'a [LinkCandidate], warnings: &mut Vec<Notice>) -> Vec<&'a
 fn limit_reached(link: &LinkCandidate) -> Notice {
     Notice::new(
         "",
-        "identifier_limit_reached",
+        EventCode::IdentifierLimitReached,
         format!(
             "the subject holds {} values of {} already: this one was not attached, look for a shared value",
             link.max_distinct, link.category

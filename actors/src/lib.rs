@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 pub mod audit;
+pub mod codes;
 pub mod dedup_key;
 pub mod dry_run;
 pub mod edge;

@@ -203,7 +203,7 @@ fn only<T>(
         ),
     };
     // Not a place in the body, hence no pointer.
-    errors.push((code, Notice::new("", code, message)));
+    errors.push((code, Notice::of_request("", code, message)));
     None
 }
 

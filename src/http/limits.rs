@@ -49,7 +49,9 @@ impl Sent {
         let wrong: Vec<Notice> = ranges
             .into_iter()
             .filter(|(_, value, most)| value.is_some_and(|value| value > *most))
-            .map(|(pointer, _, most)| Notice::new(pointer, "limits_invalid", format!("must be 0 (off) to {most}")))
+            .map(|(pointer, _, most)| {
+                Notice::of_request(pointer, "limits_invalid", format!("must be 0 (off) to {most}"))
+            })
             .collect();
         if wrong.is_empty() {
             return Ok(LimitOverrides {

@@ -141,7 +141,7 @@ pub(crate) fn json_fault(fault: &JsonFault) -> Problem {
         JsonFaultKind::Depth => format!("the body is nested too deep {place}"),
         JsonFaultKind::Repeated(pointer) => {
             let detail = "a name occurs twice in the same object (RFC 7493): send it once";
-            let error = Notice::new(pointer.as_str(), "json_duplicate_key", detail);
+            let error = Notice::of_request(pointer.as_str(), "json_duplicate_key", detail);
             return Problem::bad_request("body_invalid", detail).with_errors(vec![error]);
         }
     };

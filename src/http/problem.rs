@@ -218,7 +218,7 @@ impl Problem {
 
     pub(crate) fn with_error(self, pointer: &str, message: impl Into<String>) -> Self {
         let code = self.code;
-        self.with_errors(vec![Notice::new(pointer, code, message)])
+        self.with_errors(vec![Notice::of_request(pointer, code, message)])
     }
 
     /// The same, found at this JSON Pointer of the body.

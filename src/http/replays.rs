@@ -122,17 +122,17 @@ fn read(body: &[u8]) -> Result<ReplayFilter, Problem> {
     let mut faults = Vec::new();
     if filter.status.is_some_and(|status| !REPLAYABLE.contains(&status)) {
         let message = "must be rejected or failed: other events are not replayed";
-        faults.push(Notice::new("/status", "filter_invalid", message));
+        faults.push(Notice::of_request("/status", "filter_invalid", message));
     }
     if let Some(Err(error)) = filter.event.as_ref().map(|event| event.parse::<EventType>()) {
-        faults.push(Notice::new("/event", "filter_invalid", error.to_string()));
+        faults.push(Notice::of_request("/event", "filter_invalid", error.to_string()));
     }
     if filter.event_ids.as_ref().is_some_and(|ids| ids.len() > MAX_EVENT_IDS) {
         let message = format!("must name no more than {MAX_EVENT_IDS} events: replay the others by another call");
-        faults.push(Notice::new("/eventIds", "filter_invalid", message));
+        faults.push(Notice::of_request("/eventIds", "filter_invalid", message));
     }
     if matches!((filter.from, filter.to), (Some(from), Some(to)) if from >= to) {
-        faults.push(Notice::new("/to", "filter_invalid", "must be later than from"));
+        faults.push(Notice::of_request("/to", "filter_invalid", "must be later than from"));
     }
     match faults.first() {
         None => Ok(filter),

@@ -2,6 +2,7 @@
 
 use conduit::audit;
 use conduit::store::{EventFilter, Page, Store};
+use conduit_actors::codes::EventCode;
 use conduit_actors::event::{Notice, Outcome, Status};
 use conduit_actors::ids::{EventId, Sequence};
 use conduit_actors::ports::{BatchEffects, StoreError};
@@ -11,7 +12,7 @@ use super::world::{Batch, World, at};
 fn reasons() -> Vec<Notice> {
     vec![Notice::new(
         "/email",
-        "invalid_email",
+        EventCode::InvalidEmail,
         "is “no” e-mail address: \u{1f600}",
     )]
 }

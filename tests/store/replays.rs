@@ -14,7 +14,7 @@ use super::world::{Batch, World, at};
 pub const LEASE: Duration = Duration::from_secs(3600);
 
 fn reasons(code: &str) -> Vec<Notice> {
-    vec![Notice::new("/email", code, "does not fit")]
+    vec![Notice::of_request("/email", code, "does not fit")]
 }
 
 pub fn rejected() -> Outcome {

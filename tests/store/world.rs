@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
 use conduit::keys::Keyring;
 use conduit::store::{ControllerRow, IntegrationRow, PostgresOptions, PostgresStore, SqliteStore, Store};
+use conduit_actors::codes::EventCode;
 use conduit_actors::event::{
     AcceptedEvent, Activity, AuditHash, DedupKey, LegalBasis, LinkHash, Notice, Outcome, OutcomeRecord, StageTimes,
 };
@@ -267,7 +268,7 @@ impl Batch {
             processor: Some("shop-1".parse().unwrap()),
             shown_event_type: "contact".parse().unwrap(),
             outcome,
-            warnings: vec![Notice::new("/phone", "invalid_phone", "is not a number")],
+            warnings: vec![Notice::new("/phone", EventCode::InvalidPhoneNumber, "is not a number")],
             categories: vec!["user.contact.email".into(), "user.name".into()],
             other_subjects: Vec::new(),
             mapped_digest: None,

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{IdentityGraph, LinkCandidate};
+use crate::codes::EventCode;
 use crate::event::{LinkHash, Notice};
 use crate::ids::SubjectId;
 
@@ -162,7 +163,7 @@ impl IdentityGraph {
 fn identifier_shared(category: &str) -> Notice {
     Notice::new(
         "",
-        "identifier_shared",
+        EventCode::IdentifierShared,
         format!(
             "this value of {category} is shared: it leads to somebody who cannot hold the event's other identifiers as \
              well. It counted for nothing here, and the event belongs to its other identifiers"
@@ -173,7 +174,7 @@ fn identifier_shared(category: &str) -> Notice {
 fn merge_refused(parties: usize, category: &str) -> Notice {
     Notice::new(
         "",
-        "merge_refused",
+        EventCode::MergeRefused,
         format!(
             "identifiers lead to {parties} subjects, but as one they would hold more values of {category} than one \
              person may: look for a shared value"

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{IdentityGraph, LinkCandidate};
+use crate::codes::EventCode;
 use crate::event::Notice;
 use crate::ids::SubjectId;
 
@@ -42,7 +43,7 @@ impl IdentityGraph {
         let kinds: Vec<_> = kinds.into_iter().collect();
         warnings.push(Notice::new(
             "",
-            "weak_evidence",
+            EventCode::WeakEvidence,
             format!(
                 "there was no identifier of one person alone: the event was attached to a known subject by what agrees \
                  with it ({}). Send an identifier that is the person's own",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::suggest::names::squeezed;
 use super::{DedupDefaults, EventMapping, FieldMapping, Path, suggest};
 use super::{DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
+use crate::codes::MappingCode;
 use crate::ids::{EventType, ProcessorId};
 use crate::taxonomy::normalise::contact::{has_numbers, is_region};
 use crate::taxonomy::{Category, Normaliser, Taxonomy};
@@ -24,7 +25,7 @@ pub struct MappingFault {
     /// JSON Pointer (RFC 6901) to it.
     pub pointer: String,
     /// Stable, for programs.
-    pub code: &'static str,
+    pub code: MappingCode,
     /// What is wrong and what to do.
     pub message: String,
 }
@@ -60,7 +61,7 @@ pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
     if spec.name.chars().any(char::is_control) {
         faults.push(MappingFault {
             pointer: "/name".to_owned(),
-            code: "name_invalid",
+            code: MappingCode::NameInvalid,
             message: "must not have control characters".to_owned(),
         });
     }
@@ -72,7 +73,7 @@ pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
     {
         faults.push(MappingFault {
             pointer: "/defaultRegion".to_owned(),
-            code: "default_region_invalid",
+            code: MappingCode::DefaultRegionInvalid,
             message: "is no region whose telephone numbers are known: give its ISO 3166-1 alpha-2 code, as DE"
                 .to_owned(),
         });
@@ -81,7 +82,7 @@ pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
 }
 
 impl Checker<'_> {
-    fn fault(&mut self, pointer: impl Into<String>, code: &'static str, message: impl Into<String>) {
+    fn fault(&mut self, pointer: impl Into<String>, code: MappingCode, message: impl Into<String>) {
         self.faults.push(MappingFault {
             pointer: pointer.into(),
             code,
@@ -91,23 +92,27 @@ impl Checker<'_> {
 
     fn integration(&mut self, spec: &IntegrationSpec) {
         if !(1..=MAX_NAME_CHARS).contains(&spec.name.trim().chars().count()) {
-            self.fault("/name", "name_invalid", "must have 1 to 200 characters");
+            self.fault("/name", MappingCode::NameInvalid, "must have 1 to 200 characters");
         }
         if let Some(Err(invalid)) = spec.data_processor_id.as_ref().map(|id| id.parse::<ProcessorId>()) {
-            self.fault("/dataProcessorId", "data_processor_id_invalid", invalid.to_string());
+            self.fault(
+                "/dataProcessorId",
+                MappingCode::DataProcessorIdInvalid,
+                invalid.to_string(),
+            );
         }
         if spec.default_region.as_ref().is_some_and(|region| !is_region(region)) {
             let message = "must be an ISO 3166-1 alpha-2 code in capitals, as DE";
-            self.fault("/defaultRegion", "default_region_invalid", message);
+            self.fault("/defaultRegion", MappingCode::DefaultRegionInvalid, message);
         }
         self.dedup(spec.dedup.as_ref(), "/dedup");
         if spec.events.is_empty() {
-            self.fault("/events", "events_missing", "name at least one event");
+            self.fault("/events", MappingCode::EventsMissing, "name at least one event");
         }
         if spec.events.len() > MAX_EVENTS {
             self.fault(
                 "/events",
-                "too_many_events",
+                MappingCode::TooManyEvents,
                 "at most 200 events: make a second integration",
             );
         }
@@ -117,7 +122,11 @@ impl Checker<'_> {
         let window = dedup.and_then(|dedup| dedup.window_seconds);
         if window.is_some_and(|window| window > MAX_WINDOW_SECONDS) {
             let message = "must be 0 (off) to 86,400 seconds";
-            self.fault(format!("{pointer}/windowSeconds"), "dedup_window_invalid", message);
+            self.fault(
+                format!("{pointer}/windowSeconds"),
+                MappingCode::DedupWindowInvalid,
+                message,
+            );
         }
     }
 
@@ -128,12 +137,16 @@ impl Checker<'_> {
             let pointer = format!("/events/{index}");
             if !seen.insert(event.name.as_str()) {
                 let message = format!("event {:?} is there already: names are unique", event.name);
-                self.fault(format!("{pointer}/name"), "event_duplicate", message);
+                self.fault(format!("{pointer}/name"), MappingCode::EventDuplicate, message);
             }
             let compiled = self.event(spec, event, &pointer);
             match event.name.parse::<EventType>() {
                 Ok(name) => drop(events.insert(name, compiled)),
-                Err(invalid) => self.fault(format!("{pointer}/name"), "event_name_invalid", invalid.to_string()),
+                Err(invalid) => self.fault(
+                    format!("{pointer}/name"),
+                    MappingCode::EventNameInvalid,
+                    invalid.to_string(),
+                ),
             }
         }
         events
@@ -147,7 +160,7 @@ impl Checker<'_> {
         {
             self.fault(
                 format!("{pointer}/purpose"),
-                "purpose_too_long",
+                MappingCode::PurposeTooLong,
                 "must have at most 500 characters",
             );
         }
@@ -155,13 +168,17 @@ impl Checker<'_> {
         if event.purpose.as_ref().is_some_and(|purpose| purpose.contains('\0')) {
             self.fault(
                 format!("{pointer}/purpose"),
-                "purpose_invalid",
+                MappingCode::PurposeInvalid,
                 "must not have the character U+0000",
             );
         }
         self.dedup(event.dedup.as_ref(), &format!("{pointer}/dedup"));
         if event.fields.len() > MAX_FIELDS {
-            self.fault(format!("{pointer}/fields"), "too_many_fields", "at most 500 fields");
+            self.fault(
+                format!("{pointer}/fields"),
+                MappingCode::TooManyFields,
+                "at most 500 fields",
+            );
         }
         let (mut paths, mut texts) = (HashSet::new(), HashSet::new());
         let mut fields = Vec::with_capacity(event.fields.len());
@@ -175,7 +192,7 @@ impl Checker<'_> {
             if !is_new {
                 self.fault(
                     format!("{pointer}/path"),
-                    "path_duplicate",
+                    MappingCode::PathDuplicate,
                     "is there already: map each path once",
                 );
             }
@@ -204,16 +221,16 @@ impl Checker<'_> {
     fn field(&mut self, field: &FieldSpec, pointer: &str) -> Option<FieldMapping> {
         let path = Path::parse(&field.path);
         if let Err(wrong) = path {
-            self.fault(format!("{pointer}/path"), "path_invalid", wrong);
+            self.fault(format!("{pointer}/path"), MappingCode::PathInvalid, wrong);
         }
         let category = field.pii.as_deref().and_then(|key| self.category(key, field, pointer));
         if field.pii.is_some() && is_envelope(&field.path) {
             let message = "event and triggeredAt are kept in clear: they cannot be personal data";
-            self.fault(format!("{pointer}/pii"), "envelope_not_pii", message);
+            self.fault(format!("{pointer}/pii"), MappingCode::EnvelopeNotPii, message);
         }
         if field.pii.is_none() && field.role.is_some() {
             let message = "says whose personal data it is: name its category in pii, or leave role out";
-            self.fault(format!("{pointer}/role"), "role_without_pii", message);
+            self.fault(format!("{pointer}/role"), MappingCode::RoleWithoutPii, message);
         }
         Some(FieldMapping {
             path: path.ok()?,
@@ -231,12 +248,12 @@ impl Checker<'_> {
                 |meant| format!("; did you mean {}?", meant.key),
             );
             let message = format!("is no PII category{hint}");
-            self.fault(format!("{pointer}/pii"), "category_unknown", message);
+            self.fault(format!("{pointer}/pii"), MappingCode::CategoryUnknown, message);
             return None;
         };
         if !fits(category.normalise, field.field_type) {
             let message = format!("values of {key} are texts: use type string");
-            self.fault(format!("{pointer}/type"), "type_unsuitable", message);
+            self.fault(format!("{pointer}/type"), MappingCode::TypeUnsuitable, message);
         }
         Some(Arc::clone(category))
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{EventSpec, FieldSpec, IntegrationSpec};
+use crate::codes::DoubtCode;
 use crate::event::Notice;
 use crate::taxonomy::{Class, Taxonomy};
 
@@ -51,7 +52,11 @@ fn of_event(index: usize, event: &EventSpec, taxonomy: &Taxonomy) -> Vec<Notice>
             spec.path,
             spec.pii.as_deref().unwrap_or_default()
         );
-        Notice::new(format!("/events/{index}/fields/{field}"), "role_unclear", message)
+        Notice::of_request(
+            format!("/events/{index}/fields/{field}"),
+            DoubtCode::RoleUnclear,
+            message,
+        )
     };
     unclear.into_iter().map(notice).collect()
 }

@@ -15,7 +15,7 @@ fn faults(spec: Value) -> Vec<(String, &'static str)> {
     compile(spec)
         .unwrap_err()
         .into_iter()
-        .map(|fault| (fault.pointer, fault.code))
+        .map(|fault| (fault.pointer, fault.code.as_str()))
         .collect()
 }
 
@@ -225,7 +225,7 @@ fn a_region_without_telephone_numbers_is_refused_when_it_is_new() {
         let faults = Mapping::compile_new(&spec(unknown), &taxonomy, defaults).unwrap_err();
         let faults: Vec<_> = faults
             .iter()
-            .map(|fault| (fault.pointer.as_str(), fault.code))
+            .map(|fault| (fault.pointer.as_str(), fault.code.as_str()))
             .collect();
         assert_eq!(faults, [("/defaultRegion", "default_region_invalid")], "{unknown}");
     }

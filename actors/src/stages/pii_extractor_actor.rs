@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::codes::EventCode;
 use crate::dedup_key::{dedup_key, mapped_digest};
 use crate::event::{JournaledEvent, LinkHash, MappedDigest, Notice};
 use crate::extract::{ExtractContext, ExtractedValue, Extraction, Person};
@@ -46,7 +47,7 @@ impl PiiExtractor {
             let shown = shown_if_harmless(&journaled.event.event_type);
             let reason = Notice::new(
                 "",
-                "integration_deleted",
+                EventCode::IntegrationDeleted,
                 "the integration was deleted after it accepted this event",
             );
             return rejected(journaled, None, shown, vec![reason]);
@@ -88,7 +89,7 @@ impl PiiExtractor {
             let shown = shown_if_harmless(&journaled.event.event_type);
             let reason = Notice::new(
                 "/event",
-                "event_unknown",
+                EventCode::EventUnknown,
                 integration
                     .mapping
                     .unknown_event_message(&journaled.event.event_type, &shown),
@@ -172,7 +173,9 @@ fn fitting(
     let refused = refused.collect();
     if others.len() > MAX_OTHERS {
         let message = "more than 100 other people: those beyond are no data subjects of this event";
-        extraction.warnings.push(Notice::new("", "too_many_people", message));
+        extraction
+            .warnings
+            .push(Notice::new("", EventCode::TooManyPeople, message));
     }
     Fitting {
         links,

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::codes::EventCode;
 use crate::event::{AcceptedEvent, LinkHash, MappedDigest, Notice, Outcome};
 use crate::identity::{IdentityGraph, LinkCandidate, Respelling, Sighting, WEAK_FAN_OUT, respell, retired};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
@@ -401,7 +402,7 @@ fn resolve_event(
 pub(crate) fn duplicate_differs() -> Notice {
     let message = "it has the same personal data as the event that it repeats, but its other mapped fields differ: if it is \
                    an event of its own, let the mapping's dedup key be \"mapped\", and send it again";
-    Notice::new("", "duplicate_differs", message)
+    Notice::new("", EventCode::DuplicateDiffers, message)
 }
 
 impl Stage for SubjectResolver {

@@ -24,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::generation1;
+use crate::codes::EventCode;
 use crate::personal::Personal;
 
 /// Longest value that is looked at, in bytes.
@@ -134,7 +135,7 @@ pub struct Normalised {
     /// The value; none if only its presence is recorded.
     pub value: Option<Personal<String>>,
     /// A code and a message, if there is something to say about it.
-    pub warning: Option<(&'static str, &'static str)>,
+    pub warning: Option<(EventCode, &'static str)>,
     /// How an earlier generation spelt the same value, if differently.
     pub earlier: Option<Personal<String>>,
 }
@@ -150,7 +151,7 @@ impl Normalised {
     }
 
     /// Presence alone.
-    const fn presence(warning: Option<(&'static str, &'static str)>) -> Self {
+    const fn presence(warning: Option<(EventCode, &'static str)>) -> Self {
         Self {
             value: None,
             warning,
@@ -163,20 +164,20 @@ impl Normalised {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invalid {
     /// Stable, for programs.
-    pub code: &'static str,
+    pub code: EventCode,
     /// For people.
     pub message: &'static str,
 }
 
 impl Invalid {
-    const fn new(code: &'static str, message: &'static str) -> Self {
+    const fn new(code: EventCode, message: &'static str) -> Self {
         Self { code, message }
     }
 }
 
 impl Invalid {
     /// Nothing was sent: no character of it can be seen.
-    pub(crate) const EMPTY: Self = Self::new("empty_value", "must not be empty");
+    pub(crate) const EMPTY: Self = Self::new(EventCode::EmptyValue, "must not be empty");
 
     /// Whether the value is empty.
     #[must_use]
@@ -195,13 +196,13 @@ impl Normaliser {
             Self::Presence if !unicode::is_blank(raw) => return Ok(Normalised::presence(None)),
             Self::Password if !unicode::is_blank(raw) => {
                 let message = "a password was sent: leave it out, nothing of it was kept";
-                return Ok(Normalised::presence(Some(("password_received", message))));
+                return Ok(Normalised::presence(Some((EventCode::PasswordReceived, message))));
             }
             _ => {}
         }
         let raw = raw.trim();
         if raw.len() > MAX_BYTES {
-            return Err(Invalid::new("value_too_long", "must have at most 2,048 bytes"));
+            return Err(Invalid::new(EventCode::ValueTooLong, "must have at most 2,048 bytes"));
         }
         let clean = unicode::clean(raw);
         let text = clean.trim();
@@ -215,7 +216,10 @@ impl Normaliser {
             self.unfolded(text)
         };
         if !is_printable_ascii && text.chars().any(char::is_control) {
-            return Err(Invalid::new("control_character", "must not contain control characters"));
+            return Err(Invalid::new(
+                EventCode::ControlCharacter,
+                "must not contain control characters",
+            ));
         }
         let mut normalised = self.spelt(&text, context)?;
         if normalised.value.as_ref().is_none_or(|value| value.expose().is_empty()) {

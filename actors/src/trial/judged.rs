@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::SubjectChange;
+use crate::codes::EventCode;
 use crate::dry_run::Resolution;
 use crate::event::{JournaledEvent, Notice, Status};
 use crate::extract::ExtractContext;
@@ -76,7 +77,7 @@ impl Side {
                 claim: None,
                 links: Vec::new(),
                 others: Vec::new(),
-                reasons: vec![Notice::new("", "processing_failed", message)],
+                reasons: vec![Notice::new("", EventCode::ProcessingFailed, message)],
                 warnings: Vec::new(),
                 categories: Vec::new(),
                 fields: BTreeSet::new(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use conduit_actors::codes::MappingCode;
 use conduit_actors::ids::ControllerDid;
 use conduit_actors::limits::{LimitOverrides, Limits};
 use conduit_actors::mapping::{DedupDefaults, IntegrationSpec, Mapping};
@@ -158,7 +159,8 @@ fn check_mapping(
     let real: Vec<String> = faults
         .iter()
         .filter(|fault| {
-            fault.code != "type_unsuitable" && !(fault.code == "category_unknown" && is_known(&fault.pointer))
+            fault.code != MappingCode::TypeUnsuitable
+                && !(fault.code == MappingCode::CategoryUnknown && is_known(&fault.pointer))
         })
         .map(|fault| format!("{}: {}", fault.pointer, fault.message))
         .collect();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use conduit_actors::codes::MappingCode;
 use conduit_actors::event::LegalBasis;
 use conduit_actors::mapping::suggest::Suggestion;
 use conduit_actors::mapping::{
@@ -365,7 +366,7 @@ fn dedup_of(key: &str, window: &str, pointer: &str, faults: &mut Vec<MappingFaul
 fn fault(pointer: String, message: &str) -> MappingFault {
     MappingFault {
         pointer,
-        code: "value_invalid",
+        code: MappingCode::ValueInvalid,
         message: message.to_owned(),
     }
 }

@@ -167,7 +167,7 @@ impl From<Vec<MappingFault>> for Problem {
     fn from(faults: Vec<MappingFault>) -> Self {
         let errors: Vec<_> = faults
             .iter()
-            .map(|f| Notice::new(&f.pointer, f.code, &f.message))
+            .map(|f| Notice::of_request(&f.pointer, f.code, &f.message))
             .collect();
         let detail = format!("the mapping has {} faults; errors names them all", errors.len());
         Self::bad_request("mapping_invalid", detail).with_errors(errors)

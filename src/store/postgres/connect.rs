@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
@@ -108,7 +109,7 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, OpenEr
             .acquire_timeout(options.connect_timeout)
             .after_connect(move |connection, _| {
                 let settings = settings.clone();
-                Box::pin(async move { settings.make(connection).await })
+                Box::pin(async move { settings.make(connection).await.inspect_err(tell_of_setting_up) })
             })
             .after_release(|connection, _| Box::pin(is_fit(connection)))
     };
@@ -124,6 +125,15 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, OpenEr
         looks: lasting(1).connect_lazy_with(connect.clone()),
         listens: lasting(1).connect_lazy_with(connect),
     })
+}
+
+/// The pool tries again, and at the end only says that it had no connection: this is why.
+fn tell_of_setting_up(error: &sqlx::Error) {
+    static FAILURES: LogLimit = LogLimit::new(1, MINUTE);
+    if let Some(line) = FAILURES.admit() {
+        let left_out = line.left_out();
+        tracing::warn!(target: "conduit::store", %error, left_out, "a new connection to the database could not be set up");
+    }
 }
 
 /// Whether a connection may be used again. A server that is gone without a word would keep it, and its place in the

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use super::Dispatcher;
 use super::batch::Group;
 use super::settle::Failure;
+use crate::codes::EventCode;
 use crate::event::{
     AcceptedEvent, Activity, AuditHash, DedupKey, LinkHash, MappedDigest, Notice, Outcome, OutcomeRecord, StageTimes,
 };
@@ -159,7 +160,7 @@ fn made_up(controller: ControllerId, received_at: Timestamp, checkpoint: Sequenc
             .map(|link| (link.hash, Arc::clone(&link.category)))
             .collect(),
     };
-    let reasons = vec![Notice::new("", "rehearsal", "rehearsal")];
+    let reasons = vec![Notice::new("", EventCode::ProcessingFailed, "a rehearsal")];
     let outcome = |number: u64, id, outcome| {
         let sequence = Sequence(checkpoint.0 + number);
         outcome_of(controller, id, sequence, received_at, outcome)

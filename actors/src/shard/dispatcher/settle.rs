@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::batch::{Group, Tried};
 use super::diagnosis::Diagnosis;
 use super::{Cause, Dispatcher, pause};
+use crate::codes::EventCode;
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::log_limit::{LogLimit, MINUTE};
@@ -333,7 +334,7 @@ pub(super) fn dead_letter(
     cause: &str,
 ) -> ResolvedEvent {
     let message = format!("processing failed {attempts} times; the last cause was: {cause}");
-    let reasons = vec![Notice::new("", "processing_failed", message)];
+    let reasons = vec![Notice::new("", EventCode::ProcessingFailed, message)];
     let integration = directory.by_id(journaled.event.integration);
     let known = integration
         .as_ref()

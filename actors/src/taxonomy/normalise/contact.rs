@@ -7,9 +7,13 @@ use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 use url::Url;
 
 use super::{Invalid, unicode};
+use crate::codes::EventCode;
 
-const EMAIL: Invalid = Invalid::new("invalid_email", "must be an e-mail address, as name@shop.example");
-const URL: Invalid = Invalid::new("invalid_url", "must be an http or https address");
+const EMAIL: Invalid = Invalid::new(
+    EventCode::InvalidEmail,
+    "must be an e-mail address, as name@shop.example",
+);
+const URL: Invalid = Invalid::new(EventCode::InvalidUrl, "must be an http or https address");
 
 pub(super) fn email(text: &str) -> Result<String, Invalid> {
     let (local, domain) = text.rsplit_once('@').ok_or(EMAIL)?;

@@ -1,13 +1,14 @@
 //! Bank accounts and payment cards.
 
 use super::{Invalid, Normalised};
+use crate::codes::EventCode;
 
 const BANK_ACCOUNT: Invalid = Invalid::new(
-    "invalid_bank_account",
+    EventCode::InvalidBankAccount,
     "must be an IBAN with a right checksum, or an ABA routing number and an account number (021000021/123456)",
 );
 const CARD: Invalid = Invalid::new(
-    "invalid_payment_card",
+    EventCode::InvalidPaymentCard,
     "must have 12 to 19 digits with a right checksum",
 );
 
@@ -46,7 +47,7 @@ pub(super) fn bank_account(raw: &str) -> Result<Normalised, Invalid> {
         return Err(BANK_ACCOUNT);
     }
     let warning = registered.is_none().then_some((
-        "iban_unregistered",
+        EventCode::IbanUnregistered,
         "the country is not in the IBAN registry: only the length and the checksum were checked",
     ));
     Ok(Normalised {

@@ -1,13 +1,14 @@
 //! Numbers that authorities issue.
 
 use super::Invalid;
+use crate::codes::EventCode;
 
 const DOCUMENT: Invalid = Invalid::new(
-    "invalid_document_number",
+    EventCode::InvalidDocumentNumber,
     "must have 3 to 40 letters and digits, after an optional country tag (DE:…)",
 );
 const NATIONAL_ID: Invalid = Invalid::new(
-    "invalid_national_id",
+    EventCode::InvalidNationalId,
     "must be a national identification number; behind a country tag (US:, PL:, GB:, IN:) its checksum must be right",
 );
 

@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use rlibphonenumber::{PhoneNumber, Region};
 
 use super::Invalid;
+use crate::codes::EventCode;
 
 const PHONE: Invalid = Invalid::new(
-    "invalid_phone_number",
+    EventCode::InvalidPhoneNumber,
     "must be a valid telephone number with its country code (+49…), or set the integration's defaultRegion",
 );
 

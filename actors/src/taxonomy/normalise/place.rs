@@ -1,11 +1,12 @@
 //! Places.
 
 use super::{Invalid, text};
+use crate::codes::EventCode;
 
-const COUNTRY: Invalid = Invalid::new("invalid_country", "must be an ISO 3166-1 alpha-2 code, as DE");
-const POSTAL_CODE: Invalid = Invalid::new("invalid_postal_code", "must have 2 to 12 letters and digits");
+const COUNTRY: Invalid = Invalid::new(EventCode::InvalidCountry, "must be an ISO 3166-1 alpha-2 code, as DE");
+const POSTAL_CODE: Invalid = Invalid::new(EventCode::InvalidPostalCode, "must have 2 to 12 letters and digits");
 const LOCATION: Invalid = Invalid::new(
-    "invalid_location",
+    EventCode::InvalidLocation,
     "must be latitude and longitude in degrees, as 52.52,13.405",
 );
 

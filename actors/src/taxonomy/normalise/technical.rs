@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::{Invalid, Normalised};
+use crate::codes::EventCode;
 
-const DEVICE: Invalid = Invalid::new("invalid_device_id", "must be a UUID that is not all zeros");
-const IP: Invalid = Invalid::new("invalid_ip_address", "must be an IPv4 or IPv6 address");
+const DEVICE: Invalid = Invalid::new(EventCode::InvalidDeviceId, "must be a UUID that is not all zeros");
+const IP: Invalid = Invalid::new(EventCode::InvalidIpAddress, "must be an IPv4 or IPv6 address");
 const MAC: Invalid = Invalid::new(
-    "invalid_mac_address",
+    EventCode::InvalidMacAddress,
     "must have 12 hexadecimal digits, as 00:1b:63:84:45:e6",
 );
 
@@ -43,7 +44,7 @@ pub(super) fn mac_address(raw: &str) -> Result<Normalised, Invalid> {
     let bytes: Vec<&str> = (0..6).map(|byte| &hex[2 * byte..2 * byte + 2]).collect();
     let local = u8::from_str_radix(bytes[0], 16).is_ok_and(|first| first & 0b10 != 0);
     let warning = local.then_some((
-        "mac_address_local",
+        EventCode::MacAddressLocal,
         "locally administered: such addresses change, and name no device",
     ));
     Ok(Normalised {

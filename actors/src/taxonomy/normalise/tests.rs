@@ -33,7 +33,9 @@ const ALL: [Normaliser; 21] = [
 ];
 
 fn normalise(normaliser: Normaliser, raw: &str) -> Result<String, &'static str> {
-    let normalised = normaliser.normalise(raw, &CONTEXT).map_err(|invalid| invalid.code)?;
+    let normalised = normaliser
+        .normalise(raw, &CONTEXT)
+        .map_err(|invalid| invalid.code.as_str())?;
     Ok(normalised.value.map(Personal::into_exposed).unwrap_or_default())
 }
 
@@ -88,7 +90,7 @@ fn contacts() {
             .normalise("030 901820", &NormaliseContext::default())
             .unwrap_err()
             .code,
-        "invalid_phone_number"
+        EventCode::InvalidPhoneNumber
     );
 }
 
@@ -173,7 +175,7 @@ fn devices() {
         &["00:1b:63:84:45", "zz"],
     );
     let local = Normaliser::MacAddress.normalise("02:1b:63:84:45:e6", &CONTEXT).unwrap();
-    assert_eq!(local.warning.unwrap().0, "mac_address_local");
+    assert_eq!(local.warning.unwrap().0, EventCode::MacAddressLocal);
 }
 
 #[test]
@@ -233,7 +235,7 @@ fn passwords_and_presence_leave_no_value() {
     let password = Normaliser::Password.normalise("hunter2", &CONTEXT).unwrap();
     assert_eq!(
         (password.value, password.warning.unwrap().0),
-        (None, "password_received")
+        (None, EventCode::PasswordReceived)
     );
     assert_eq!(Normaliser::Presence.normalise("x", &CONTEXT).unwrap().value, None);
 }
@@ -354,7 +356,11 @@ fn ibans_have_check_digits_from_02_to_98() {
     };
     assert_eq!(
         good.map(warning),
-        [None, Some("iban_unregistered"), Some("iban_unregistered")]
+        [
+            None,
+            Some(EventCode::IbanUnregistered),
+            Some(EventCode::IbanUnregistered)
+        ]
     );
     let bad = [
         "DE01370400440532013032",

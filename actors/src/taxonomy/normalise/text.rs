@@ -5,12 +5,16 @@ use time::{Date, OffsetDateTime};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{Invalid, clock};
+use crate::codes::EventCode;
 
 const DATE: Invalid = Invalid::new(
-    "invalid_date_of_birth",
+    EventCode::InvalidDateOfBirth,
     "must be an ISO 8601 date from 1900-01-01 to today",
 );
-const LANGUAGE: Invalid = Invalid::new("invalid_language", "must be a BCP 47 language tag, as de or pt-BR");
+const LANGUAGE: Invalid = Invalid::new(
+    EventCode::InvalidLanguage,
+    "must be a BCP 47 language tag, as de or pt-BR",
+);
 
 /// NFKC with spaces collapsed.
 pub(super) fn label(raw: &str) -> String {
