@@ -54,6 +54,7 @@ use crate::{descriptors, logging, permissions};
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
 use stop::Signals;
+use waiting::answered;
 pub use waiting::{Interrupted, Misconfigured};
 
 /// A running Conduit.
@@ -160,18 +161,23 @@ pub async fn start(mut config: Config) -> Result<Running> {
     })
     .await?;
     let (store, keyring) = (opened.store, opened.keyring);
-    instance::compare_ids(&home, &config, &*store, &keyring).await?;
-    let directory = load_directory(&config, &*store, &keyring).await?;
+    answered(&config, async || {
+        instance::compare_ids(&home, &config, &*store, &keyring).await
+    })
+    .await?;
+    let directory = answered(&config, async || load_directory(&config, &*store, &keyring).await).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
-    let (recovered, record) = recover_journal(&config, &home, &*store, &keyring).await?;
-    let presence = Presence::begin(&config, &home, store.clone()).await?;
+    let recover = async || recover_journal(&config, &home, &*store, &keyring).await;
+    let (recovered, record) = answered(&config, recover).await?;
+    let presence = answered(&config, async || Presence::begin(&config, &home, store.clone()).await).await?;
     let admin_token = secrets::admin_token(&config.storage)?;
-    let notary = start_notary(&config, &*store).await?;
+    let notary = answered(&config, async || start_notary(&config, &*store).await).await?;
     let journal = start_journal(recovered, record, &backlogs, notary)?;
-    warm_dedup(&*store, &memory, journal.oldest_in_flight()).await?;
+    let oldest = journal.oldest_in_flight();
+    answered(&config, async || warm_dedup(&*store, &memory, oldest).await).await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
     let tracer = Tracer::start(&config.telemetry, home.node()).map_err(anyhow::Error::msg)?;

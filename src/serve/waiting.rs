@@ -110,15 +110,11 @@ pub(super) async fn open_store(
             }
             Err(error) => error,
         };
-        let is_postgres = matches!(config.database(), Database::Postgres(_));
-        let cause = match (error.downcast_ref::<OpenError>(), error.downcast_ref::<StoreError>()) {
-            (Some(OpenError::Store(StoreError::Unavailable(cause))), _) | (_, Some(StoreError::Unavailable(cause)))
-                if is_postgres =>
-            {
-                cause.clone()
-            }
-            (Some(OpenError::Misfit(_)), _) => return Err(Misconfigured(format!("{error:#}")).into()),
-            _ => return Err(error),
+        if matches!(error.downcast_ref(), Some(OpenError::Misfit(_))) {
+            return Err(Misconfigured(format!("{error:#}")).into());
+        }
+        let Some(cause) = absence(config, &error) else {
+            return Err(error);
         };
         // Before anybody is told that it waits.
         let signals = match &mut signals {
@@ -135,14 +131,8 @@ pub(super) async fn open_store(
                 "the database is away: the start waits for it; until then nothing is accepted, and /readyz says unavailable"
             );
         }
-        let policy = RestartPolicy {
-            backoff_initial: BACKOFF.0,
-            backoff_max: BACKOFF.1,
-            budget: 0,
-            window: MINUTE,
-        };
         tokio::select! {
-            () = tokio::time::sleep(policy.backoff(nth)) => {}
+            () = tokio::time::sleep(backoff(nth)) => {}
             name = signals.next() => {
                 tracing::info!("{name}: stopping");
                 return Err(Interrupted.into());
@@ -150,4 +140,55 @@ pub(super) async fn open_store(
         }
     }
     Err(Interrupted.into())
+}
+
+/// Runs a `step` of the start that asks the open store, again while the database is away. A step must do no harm if it is
+/// done twice.
+///
+/// # Errors
+/// What waiting does not mend.
+pub(super) async fn answered<T>(config: &Config, step: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let mut nth = 0;
+    loop {
+        let error = match step().await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let Some(cause) = absence(config, &error) else {
+            return Err(error);
+        };
+        if let Some(line) = WAITS.admit() {
+            let left_out = line.left_out();
+            tracing::warn!(
+                cause,
+                left_out,
+                "the database went away during the start, which waits for it"
+            );
+        }
+        nth += 1;
+        tokio::time::sleep(backoff(nth)).await;
+    }
+}
+
+/// Why the database does not answer, if that is what is wrong. A file does not come back by itself.
+fn absence(config: &Config, error: &anyhow::Error) -> Option<String> {
+    let is_away = matches!(config.database(), Database::Postgres(_));
+    match (error.downcast_ref::<OpenError>(), error.downcast_ref::<StoreError>()) {
+        (Some(OpenError::Store(StoreError::Unavailable(cause))), _) | (_, Some(StoreError::Unavailable(cause)))
+            if is_away =>
+        {
+            Some(cause.clone())
+        }
+        _ => None,
+    }
+}
+
+fn backoff(nth: u32) -> Duration {
+    let policy = RestartPolicy {
+        backoff_initial: BACKOFF.0,
+        backoff_max: BACKOFF.1,
+        budget: 0,
+        window: MINUTE,
+    };
+    policy.backoff(nth)
 }

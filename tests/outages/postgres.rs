@@ -56,7 +56,7 @@ fn postgresql_stopped_killed_and_hung_under_load() {
 type Act<'a> = &'a dyn Fn(&Postgres);
 
 /// Other sessions of the database.
-struct Sessions {
+pub struct Sessions {
     runtime: Runtime,
     url: String,
     open: Vec<PgConnection>,
@@ -65,7 +65,7 @@ struct Sessions {
 }
 
 impl Sessions {
-    fn new(url: &str) -> Self {
+    pub fn new(url: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
             runtime: runtime.expect("a runtime"),
@@ -102,13 +102,13 @@ impl Sessions {
         }
     }
 
-    fn lock(&mut self, statement: &'static str) {
+    pub fn lock(&mut self, statement: &'static str) {
         self.add().expect("a connection");
         self.execute(0, "BEGIN");
         self.execute(0, statement);
     }
 
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         for connection in self.open.drain(..) {
             self.runtime.block_on(connection.close()).expect("it closes");
         }

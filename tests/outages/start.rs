@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::postgres::Sessions;
 use crate::common::postgres::PASSWORD;
 use crate::common::{Conduit, Postgres, Tenant, request, wait_for};
 
@@ -49,6 +50,29 @@ fn a_start_without_postgresql_waits_and_says_so() {
     let after = shop.send(&conduit, "contact", json!({"email": "ada.two@shop.example"}));
     assert_eq!(shop.outcome(&conduit, &after)["status"], "processed");
     assert_eq!(conduit.settled().processed, 2);
+}
+
+#[test]
+fn a_start_during_which_postgresql_goes_waits_as_well() {
+    let server = Postgres::start();
+    let url = server.database();
+    let mut conduit = Conduit::with(&[("CONDUIT_DATABASE_URL", &url)]);
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let before = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    shop.outcome(&conduit, &before);
+    conduit.kill();
+
+    // The store opens, and the next question has no answer.
+    let mut sessions = Sessions::new(&url);
+    sessions.lock("LOCK TABLE controllers IN ACCESS EXCLUSIVE MODE");
+    conduit.spawn();
+    wait_for("the start to wait", || {
+        (!conduit.log_lines("went away during the start").is_empty()).then_some(())
+    });
+    sessions.end();
+    conduit.wait_until_it_listens();
+    let after = shop.send(&conduit, "contact", json!({"email": "ada.two@shop.example"}));
+    assert_eq!(shop.outcome(&conduit, &after)["status"], "processed");
 }
 
 #[test]
