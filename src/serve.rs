@@ -12,9 +12,11 @@
 //! 8. What is old enough is deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
+mod journal;
 mod reload;
 mod seals;
 mod stop;
+mod store;
 mod waiting;
 
 use std::net::SocketAddr;
@@ -23,37 +25,37 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use anyhow::{Context as _, Result};
-use conduit_actors::ids::{EventId, Timestamp};
-use conduit_actors::links::MasterKey;
 use conduit_actors::mapping::DedupDefaults;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use tokio::task::JoinHandle;
 
 use crate::config::ConfigError;
-use crate::config::{Config, Database, or_cores};
+use crate::config::{Config, or_cores};
 use crate::credentials;
-use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
+use crate::dedup::MemoryWindow;
 use crate::directory::{LiveDirectory, follow};
 use crate::http::{self, App};
 use crate::instance::hold::{self, DatabaseLock, Locks};
-use crate::instance::{self, Found, Home, Presence};
-use crate::journal::{JournalOptions, JournalRecord, Recovered, WalJournal};
+use crate::instance::{self, Home, Presence};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters};
 use crate::priority;
-use crate::receipts::{Issue, Notary, receipt_key};
 use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
-use crate::store::{OpenError, PostgresOptions, PostgresStore, ReceiptKeyRow, SqliteStore, Store, keep_pruned};
+use crate::store::{Store, keep_pruned};
 use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use crate::{descriptors, logging, permissions};
+pub(crate) use journal::read_journal;
+use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
 use stop::Signals;
+pub use store::open_store;
+pub(crate) use store::{lock_database, open_own_store};
 use waiting::answered;
 pub use waiting::{Interrupted, Misconfigured};
 
@@ -81,61 +83,6 @@ pub struct Running {
     _locks: Locks,
     /// Freed once the database is closed.
     _database_lock: Option<DatabaseLock>,
-}
-
-/// Opens the store for a command that serves nothing. It makes no keys and leaves nothing in the data directory.
-///
-/// # Errors
-/// What is missing or wrong, and where.
-pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
-    let master = secrets::master_key(&config.storage)?;
-    if master.is_new() {
-        return Err(master.lost("a database").into());
-    }
-    let node = Found::read(&config.storage.data_dir)?.node.unwrap_or_default();
-    open_store_as(config, &node, master.key).await
-}
-
-/// Opens the store for the journal `node`.
-async fn open_store_as(config: &Config, node: &str, master: MasterKey) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
-    let keyring = Arc::new(Keyring::new(master));
-    let database = config.database();
-    let keys = Arc::clone(&keyring);
-    let store: Result<Arc<dyn Store>, OpenError> = match &database {
-        Database::Sqlite(path) => SqliteStore::open(path, node, keys)
-            .await
-            .map(|store| Arc::new(store) as _)
-            .map_err(OpenError::Store),
-        Database::Postgres(url) => {
-            let options = PostgresOptions {
-                max_connections: config.storage.max_connections,
-                ..PostgresOptions::default()
-            };
-            let opened = PostgresStore::open(url, node, keys, options).await;
-            opened.map(|store| Arc::new(store) as _)
-        }
-    };
-    let store = store.with_context(|| format!("cannot open the database {database}"))?;
-    let dir = &config.storage.data_dir;
-    let loaded = store.heads().load(dir);
-    loaded.with_context(|| format!("cannot read what {} has committed", dir.display()))?;
-    Ok((store, keyring))
-}
-
-/// Opens the store of a server. A master key is made with the first start only: a database that has controllers was made with
-/// another one.
-pub(crate) async fn open_own_store(config: &Config, home: &Home) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
-    let master = secrets::master_key(&config.storage)?;
-    if master.is_new() && home.instance.is_some() {
-        return Err(master.lost("a database").into());
-    }
-    let (store, keyring) = open_store_as(config, home.node(), master.key.clone()).await?;
-    if master.is_new() && (store.instance().await?.is_some() || !store.controllers().await?.is_empty()) {
-        store.close().await;
-        return Err(master.lost("a database").into());
-    }
-    master.keep()?;
-    Ok((store, keyring))
 }
 
 /// Starts everything.
@@ -300,117 +247,12 @@ pub(crate) async fn load_directory(
     Ok(directory)
 }
 
-/// The public key is in the database before anything is signed with it.
-async fn start_notary(config: &Config, store: &dyn Store) -> Result<Option<Notary>> {
-    if config.receipts.issue() == Issue::Never {
-        return Ok(None);
-    }
-    let key = receipt_key(&config.receipts.key_file, &config.storage.data_dir)?;
-    let row = ReceiptKeyRow {
-        public_key: *key.public_key(),
-        first_seen_at: Timestamp::now(),
-    };
-    store.add_receipt_key(&row).await?;
-    let notary = Notary::start(key).context("cannot start the thread that signs receipts")?;
-    Ok(Some(notary))
-}
-
-/// Locks the database for this process, if it is a file.
-pub(crate) fn lock_database(config: &Config) -> Result<Option<DatabaseLock>> {
-    match config.database() {
-        Database::Sqlite(path) => Ok(Some(hold::lock_database(&path)?)),
-        Database::Postgres(_) => Ok(None),
-    }
-}
-
-/// Reads the journal, and sees that it belongs to the database before anything in it is changed.
-async fn recover_journal(
-    config: &Config,
-    home: &Home,
-    store: &dyn Store,
-    keyring: &Arc<Keyring>,
-) -> Result<(Recovered, JournalRecord)> {
-    let recovered = read_journal(config, store, keyring).await?;
-    let record = instance::admit(home, config, store, keyring, recovered.findings()).await?;
-    Ok((recovered, record))
-}
-
-/// Reads the journal against the store's checkpoints.
-pub(crate) async fn read_journal(config: &Config, store: &dyn Store, keyring: &Arc<Keyring>) -> Result<Recovered> {
-    let checkpoints = store.checkpoints().await?;
-    let options = JournalOptions {
-        dir: config.storage.data_dir.join("journal"),
-        segment_bytes: config.journal.segment_bytes,
-        max_bytes: config.journal.max_bytes,
-        max_bytes_per_controller: config.journal.max_bytes_per_controller,
-        max_waiting: config.journal.max_waiting,
-        batch_events: config.journal.batch_events,
-        gather: Duration::from_micros(config.journal.gather_micros),
-        tail_bytes: config.journal.tail_bytes,
-        notary: None,
-        retention: config.retention.of_payloads(),
-    };
-    Ok(Recovered::read(options, Arc::clone(keyring), &checkpoints)?)
-}
-
-fn start_journal(
-    mut recovered: Recovered,
-    record: JournalRecord,
-    backlogs: &Arc<Backlogs>,
-    notary: Option<Notary>,
-) -> Result<Arc<WalJournal>> {
-    recovered.attest_with(notary);
-    let journal = recovered.start(Some(record), backlogs.clone(), Box::new(|what: &str| end(what)))?;
-    let report = journal.report();
-    tracing::info!(
-        segments = report.segments,
-        in_flight = report.in_flight_events,
-        retained_segments = report.retained_segments,
-        "journal opened"
-    );
-    Ok(Arc::new(journal))
-}
-
 /// Ends the process where it is.
 fn end(what: &str) {
     tracing::error!("{what}");
     // Nothing may run on that could acknowledge an event: not even destructors.
     #[allow(clippy::disallowed_methods)]
     std::process::exit(1);
-}
-
-/// Claims matter as far back as the longest window before the oldest event that is not processed yet.
-async fn warm_dedup(store: &dyn Store, dedup: &MemoryWindow, oldest: Option<Timestamp>) -> Result<()> {
-    const PAGE: usize = 10_000;
-    let now = Timestamp::now();
-    let reaches = oldest.map_or(now, |oldest| oldest.min(now)).as_millis();
-    let mut since = EventId::first_at(Timestamp::from_millis(reaches - LONGEST_WINDOW_MS));
-    loop {
-        let page = store.claims_since(since, PAGE).await?;
-        for claim in &page {
-            let ends = claim.event.received_at().as_millis() + i64::from(claim.window_seconds) * 1000;
-            if ends > reaches {
-                dedup.warm(claim.controller, claim.key, claim.event, claim.window_seconds);
-            }
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => since = last.event,
-            _ => break,
-        }
-    }
-    tracing::info!(claims = dedup.report().claims, "dedup window warmed");
-    Ok(())
-}
-
-/// The warmed window alone, or behind Redis. A Redis that does not answer is no reason not to start.
-async fn open_dedup(config: &Config, memory: Arc<MemoryWindow>) -> Result<DedupWindows> {
-    let Some(server) = config.dedup.redis_server().map_err(anyhow::Error::msg)? else {
-        return Ok(DedupWindows::in_process(memory));
-    };
-    let timeout = Duration::from_millis(config.dedup.redis_timeout_ms);
-    let max_backlog = Duration::from_secs(config.dedup.max_backlog_seconds);
-    let redis = RedisWindow::new(server, timeout, max_backlog).context("cannot start the thread for Redis")?;
-    Ok(DedupWindows::in_redis(redis, memory).await)
 }
 
 fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
