@@ -18,7 +18,7 @@ use sha3::{Digest, Sha3_256};
 use crate::event::{DedupKey, MappedDigest};
 use crate::extract::{Extraction, LeftOut, MappedField, Person};
 use crate::ids::EventType;
-use crate::links::{DedupKeyBuilder, LinkKey};
+use crate::links::{LinkKey, Parts};
 use crate::mapping::{DedupKeyKind, EventMapping};
 
 /// The dedup key of an event.
@@ -62,12 +62,12 @@ pub fn mapped_digest(mapping: &EventMapping, extraction: &Extraction, link_key: 
         // A repeat may be sent with another time: that is no difference.
         mapped(&mut digest, extraction, |field| field.pointer != "/triggeredAt");
         left_out(&mut digest, extraction, |_| true);
-        digest.finish_digest()
+        digest.finish()
     })
 }
 
 /// The subject's values as they are, then those of each other person, as one part each.
-fn personal(key: &mut DedupKeyBuilder, extraction: &Extraction) {
+fn personal(key: &mut impl Parts, extraction: &Extraction) {
     let mut values: Vec<_> = extraction
         .values
         .iter()
@@ -100,7 +100,7 @@ fn personal(key: &mut DedupKeyBuilder, extraction: &Extraction) {
     }
 }
 
-fn mapped(key: &mut DedupKeyBuilder, extraction: &Extraction, counts: impl Fn(&MappedField) -> bool) {
+fn mapped(key: &mut impl Parts, extraction: &Extraction, counts: impl Fn(&MappedField) -> bool) {
     let mut fields: Vec<_> = extraction
         .mapped
         .expose()
@@ -114,7 +114,7 @@ fn mapped(key: &mut DedupKeyBuilder, extraction: &Extraction, counts: impl Fn(&M
     }
 }
 
-fn left_out(key: &mut DedupKeyBuilder, extraction: &Extraction, counts: impl Fn(&LeftOut) -> bool) {
+fn left_out(key: &mut impl Parts, extraction: &Extraction, counts: impl Fn(&LeftOut) -> bool) {
     let mut values: Vec<_> = extraction
         .left_out
         .expose()

@@ -157,8 +157,15 @@ impl<'a> Reader<'a> {
     #[inline]
     fn plain(&mut self) -> Result<u8, Wrong> {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
-        self.at += end.unwrap_or(rest.len());
+        let (words, tail) = rest.as_chunks::<8>();
+        let word = words.iter().map(|word| first_mark(u64::from_le_bytes(*word)));
+        self.at += match word.enumerate().find_map(|(nth, mark)| Some(nth * 8 + mark?)) {
+            Some(end) => end,
+            None => {
+                let end = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+                words.len() * 8 + end.unwrap_or(tail.len())
+            }
+        };
         match self.byte() {
             Some(byte @ (b'"' | b'\\')) => Ok(byte),
             _ => Err(Wrong::Syntax),
@@ -212,5 +219,41 @@ impl<'a> Reader<'a> {
             self.at += 1;
         }
         Ok(number)
+    }
+}
+
+/// The place of the first of eight bytes (the lowest one first) that is a quotation mark, a backslash or a control character.
+/// It looks at all eight at once: texts are most of what senders send.
+#[inline]
+const fn first_mark(word: u64) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    /// Sets the highest bit of each byte that is less than this one. A borrow may set that of a byte above the first, too.
+    const fn less(word: u64, than: u64) -> u64 {
+        word.wrapping_sub(ONES * than) & !word & HIGH
+    }
+    let marks = less(word, 0x20) | less(word ^ (ONES * b'"' as u64), 1) | less(word ^ (ONES * b'\\' as u64), 1);
+    if marks == 0 {
+        return None;
+    }
+    Some(marks.trailing_zeros() as usize / 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_ends_where_a_look_at_each_byte_finds_its_end(text in "[ -~\\x00-\\x25\\\\\\\\\\PC]{0,40}") {
+            let mut reader = Reader::new(&text);
+            let end = text.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+            let found = reader.plain();
+            prop_assert_eq!(reader.at, end.unwrap_or(text.len()));
+            let last = end.and_then(|end| text.as_bytes().get(end)).filter(|byte| **byte >= b' ');
+            prop_assert_eq!(found.ok(), last.copied());
+        }
     }
 }

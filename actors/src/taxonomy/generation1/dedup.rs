@@ -11,7 +11,7 @@ use super::spelling;
 use crate::event::DedupKey;
 use crate::ids::{EventType, Timestamp};
 use crate::json::{Json, number, push_name};
-use crate::links::LinkKey;
+use crate::links::{LinkKey, Parts as _};
 use crate::mapping::{DedupKeyKind, EventMapping, FieldMapping, FieldType, PathStep};
 use crate::taxonomy::{Category, NormaliseContext, Normaliser};
 
