@@ -35,8 +35,9 @@ pub(crate) struct Hangups(Signal);
 /// The system's.
 pub(crate) fn withstand_signals() -> io::Result<Hangups> {
     for number in IGNORED.into_iter().chain(REAL_TIME) {
-        // A handler stays for the rest of the process, whether somebody listens or not.
-        drop(signal(SignalKind::from_raw(number))?);
+        // A handler stays for the rest of the process, whether somebody listens or not. Some systems keep one of these signals
+        // for themselves: then nobody else sends it.
+        drop(signal(SignalKind::from_raw(number)));
     }
     Ok(Hangups(signal(SignalKind::hangup())?))
 }
