@@ -121,7 +121,7 @@ async fn insert_outcomes(
         .iter()
         .filter_map(|record| Some((pks.get(&record.event.controller)?, record)))
         .collect();
-    commit::insert_runs(connection, &found, |chunk| {
+    commit::insert_runs(connection, "event_outcomes", &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO event_outcomes (event_id, controller_pk, at, status, reasons, mapping_version, replay) ",
         );
