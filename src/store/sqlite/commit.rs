@@ -21,7 +21,7 @@ impl SqliteStore {
         if let Some(step) = effects.replay {
             return self.commit_replay(step, effects).await;
         }
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let connection = &mut *transaction;
         let asked: Vec<ControllerId> = effects
             .checkpoints
@@ -49,6 +49,7 @@ impl SqliteStore {
             return transaction.rollback().await.or_store_error();
         }
         transaction.commit().await.or_store_error()?;
+        self.origin.check()?;
         self.heads.note(&before, &ends);
         Ok(())
     }
