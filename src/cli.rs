@@ -6,6 +6,7 @@ mod audit;
 mod bench;
 mod client;
 mod demo;
+mod full;
 mod health;
 mod output;
 mod receipt;
@@ -189,9 +190,10 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
     local
         .run_until(async {
             let hangups = serve::withstand_signals()?;
+            let before = config.clone();
             let mut running = match serve::start(config).await {
                 Err(error) if error.is::<serve::Interrupted>() => return Ok(true),
-                started => started?,
+                started => started.map_err(|error| full::explained(error, &before))?,
             };
             running.reload_at(hangups, move || {
                 let (config, warnings) = Config::load(file.as_deref())?;

@@ -58,6 +58,22 @@ fn sqlite_on_a_full_ext4_goes_on_by_itself() {
     fill_and_clear(Kind::Ext4);
 }
 
+#[test]
+fn a_start_on_a_full_disk_says_which_and_what_to_do() {
+    let Some(disk) = SmallDisk::mount(Kind::Tmpfs, 12) else {
+        eprintln!("tmpfs cannot be mounted here: this test needs root");
+        return;
+    };
+    let mut conduit = Conduit::unstarted(&[("CONDUIT_DATABASE_URL", &sqlite_url(&disk.path()))]);
+    disk.fill(0);
+    let (code, text) = conduit.refused();
+    assert_eq!(code, Some(1));
+    let expected = format!("the disk of {} is full", disk.path().display());
+    assert!(text.contains(&expected), "{text}");
+    disk.clear();
+    conduit.launch();
+}
+
 /// Journal and database on one disk, as by default: events are refused, and accepted again.
 #[test]
 fn a_data_directory_on_a_full_disk_goes_on_by_itself() {
