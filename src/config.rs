@@ -33,7 +33,7 @@ use crate::tls::authorities;
 pub use categories::categories;
 pub use dashboard::DashboardConfig;
 pub use database::Database;
-pub(crate) use database::connect_options;
+pub(crate) use database::{connect_options, escape_fault};
 use database::{is_postgres, without_password};
 pub use mappings::MappingsConfig;
 pub use network::Network;
@@ -185,6 +185,7 @@ impl Config {
         let mut warnings = Vec::new();
         self.server.warn(&mut warnings);
         database::warn(&self.storage.database_url, &mut warnings);
+        files::warn(&self.storage, &mut warnings);
         warnings
     }
 
@@ -270,8 +271,8 @@ impl Config {
         if !token.is_empty() && token.len() < 16 {
             wrong.push("storage.admin_token must have 16 characters or more".to_owned());
         }
-        if token.chars().any(char::is_control) {
-            wrong.push("storage.admin_token must have no line breaks or other control characters".to_owned());
+        if let Some(fault) = crate::secrets::token_fault(token) {
+            wrong.push(format!("storage.admin_token {fault}"));
         }
         if !matches!(self.logging.format.as_str(), "" | "text" | "json") {
             wrong.push("logging.format must be text or json".to_owned());

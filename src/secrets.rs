@@ -227,6 +227,30 @@ pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
+/// Returns why no header can carry this as a token, or `None` if one can.
+pub(crate) fn token_fault(text: &str) -> Option<&'static str> {
+    if text.chars().any(char::is_control) {
+        Some("must have no line breaks or other control characters")
+    } else if text.is_ascii() {
+        None
+    } else {
+        Some("must have ASCII characters only: an HTTP header carries no others as they are")
+    }
+}
+
+/// Returns whether the master key, if it is there already, is one byte again and again, as nobody draws it.
+pub(crate) fn is_master_key_guessable(storage: &StorageConfig) -> bool {
+    let named = &storage.master_key_file;
+    let path = if named.as_os_str().is_empty() {
+        storage.data_dir.join("master.key")
+    } else {
+        named.clone()
+    };
+    let text = read_text(&path).map(Zeroizing::new);
+    let key = text.ok().and_then(|text| parse_key(text.trim())).map(Zeroizing::new);
+    key.is_some_and(|key| key.iter().all(|byte| *byte == key[0]))
+}
+
 fn parse_key(text: &str) -> Option<[u8; 32]> {
     let bytes: Vec<u8> = if text.len() == 64 {
         (0..64)
@@ -253,6 +277,13 @@ mod tests {
         for bad in ["", "0a", &"zz".repeat(32), &"0a".repeat(31), "CgoK"] {
             assert_eq!(parse_key(bad), None);
         }
+    }
+
+    #[test]
+    fn tokens_that_no_header_carries_are_refused() {
+        assert_eq!(token_fault("a token of some length"), None);
+        assert!(token_fault("ein-schlüssel-für-alles").is_some_and(|fault| fault.contains("ASCII")));
+        assert!(token_fault("two\nlines").is_some_and(|fault| fault.contains("line breaks")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which database: told by its URL, whose password is never shown.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -108,10 +109,22 @@ pub(super) fn check(url: &str, wrong: &mut Vec<String>) {
         }
         return;
     }
+    let authority = authority(url);
+    let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if hosts.contains(',') {
+        return wrong.push(several_hosts());
+    }
     let Ok(parsed) = Url::parse(url) else {
         return wrong.push(format!("{KEY} is not a well-formed URL"));
     };
     let before = wrong.len();
+    if let Some(fault) = escape_fault(credentials) {
+        wrong.push(format!("{KEY}: {fault}"));
+    }
+    let is_list = |(name, value): &(Cow<str>, Cow<str>)| matches!(&**name, "host" | "hostaddr") && value.contains(',');
+    if parsed.query_pairs().any(|pair| is_list(&pair)) {
+        wrong.push(several_hosts());
+    }
     let mut seen = Vec::new();
     for (name, value) in parsed.query_pairs() {
         let is_known = PARAMETERS.contains(&&*name) || (name.starts_with("options[") && name.ends_with(']'));
@@ -157,6 +170,29 @@ pub(super) fn check(url: &str, wrong: &mut Vec<String>) {
             "{KEY}: port, hostaddr or statement-cache-capacity is not what it must be"
         ));
     }
+}
+
+fn several_hosts() -> String {
+    "storage.database_url must name one host: for several servers, name an address that leads to the primary, as a proxy's"
+        .to_owned()
+}
+
+/// User, password, host and port in a URL.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// Returns what is wrong with the percent signs of user and password, which are not repeated.
+pub(crate) fn escape_fault(credentials: &str) -> Option<&'static str> {
+    let is_escape = |rest: &str| {
+        rest.get(..2)
+            .is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let mut rests = credentials.split('%').skip(1);
+    (!rests.all(is_escape)).then_some(
+        "each % in the user or the password needs two hexadecimal digits behind it: write %25 for a percent sign",
+    )
 }
 
 /// Notes what has no effect, or another effect than it seems.
@@ -319,6 +355,14 @@ mod tests {
         }
         assert!(wrong("postgresql://conduit:hunter2@db:port/x").contains("well-formed"));
         assert!(wrong("sqlite::memory:").contains("in a file"));
+        for several in ["h1,h2", "h1:5432,h2:5432"] {
+            assert!(wrong(&format!("postgresql://conduit:hunter2@{several}/x")).contains("one host"));
+        }
+        assert!(wrong("postgresql:///conduit?host=h1,h2").contains("one host"));
+        for broken in ["hunter2%zz", "hunter2%", "hunter2%2"] {
+            assert!(wrong(&format!("postgresql://conduit:{broken}@db/x")).contains("write %25"));
+        }
+        assert_eq!(wrong("postgresql://conduit:hunter2%25,%2f@db/x"), "");
         for good in [
             "?sslmode=Verify-Full",
             "?options=-c%20x%3Dy&options[z]=1",

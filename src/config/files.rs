@@ -30,9 +30,28 @@ pub(super) fn check(storage: &StorageConfig, taxonomy: &TaxonomyConfig, wrong: &
         wrong.push(format!("storage.master_key_file: {error}"));
     }
     let dir = &storage.data_dir;
+    let token = dir.join("admin.token");
+    if storage.admin_token.is_empty()
+        && let Some(fault) = read_text(&token)
+            .ok()
+            .and_then(|text| secrets::token_fault(text.trim()))
+    {
+        wrong.push(format!("{}: the operator's token {fault}", token.display()));
+    }
     if dir.as_os_str().is_empty() {
         wrong.push("storage.data_dir must name a directory".to_owned());
     } else if dir.exists() && !dir.is_dir() {
         wrong.push(format!("storage.data_dir: {} is no directory", dir.display()));
+    }
+}
+
+/// Notes what works, and protects nothing.
+pub(super) fn warn(storage: &StorageConfig, warnings: &mut Vec<String>) {
+    if secrets::is_master_key_guessable(storage) {
+        warnings.push(
+            "the master key is one byte 32 times: anybody can guess it. Use 32 random bytes, as from `openssl rand -hex 32`, \
+             before the first start: it cannot be changed later"
+                .to_owned(),
+        );
     }
 }

@@ -136,6 +136,10 @@ fn public(text: &str) -> Result<Option<Url>, &'static str> {
     if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err("must have no spaces, line breaks or backslashes");
     }
+    // The parser would take the first part of the path for the host.
+    if text.split_once("://").is_some_and(|(_, rest)| rest.starts_with('/')) {
+        return Err("must name a host that senders can reach");
+    }
     let url = Url::parse(text).map_err(|_| "is not a well-formed URL")?;
     if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
         return Err("must have no user name or password: it is handed out to senders");
@@ -163,6 +167,7 @@ mod tests {
     fn what_is_handed_out_is_an_address_that_senders_can_use() {
         for wrong in [
             "c.example",
+            "http:///x",
             "c.example:8080",
             "//c.example",
             "ftp://c.example",

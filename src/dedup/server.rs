@@ -80,7 +80,23 @@ impl std::str::FromStr for RedisServer {
             return Err(wrong("must begin with redis:// or rediss://"));
         }
         let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
+        if let Some(fault) = crate::config::escape_fault(credentials) {
+            return Err(wrong(fault));
+        }
+        if rest.contains('#') {
+            return Err(wrong(
+                "must have nothing behind a #: the server's certificate is always verified",
+            ));
+        }
+        if kind != "sentinel" && rest.contains('?') {
+            return Err(wrong("must have no parameters behind a ?"));
+        }
         let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if kind.is_empty() && hosts.contains(',') {
+            return Err(wrong(
+                "names several hosts: begin with redis+cluster:// or redis+sentinel://, or name one",
+            ));
+        }
         let node = |credentials: &str, host: &str, db: &str| {
             let at = if credentials.is_empty() { "" } else { "@" };
             // What the parser says of it may quote the URL, and with it the password.
@@ -319,6 +335,14 @@ mod tests {
             "redis+sentinel://a",
             "redis+ring://a",
             "redis+cluster://a/1",
+            "rediss://a/#insecure",
+            "rediss://a#insecure",
+            "rediss+sentinel://a/main#insecure",
+            "redis://a?hunter2=1",
+            "redis://a/1?hunter2=1",
+            "redis+cluster://a?hunter2=1",
+            "redis://:hunter2%zz@a",
+            "redis://a,b",
             "redis://a/hunter2",
             "redis+sentinel://a/main?password=hunter2",
         ] {
