@@ -1,6 +1,6 @@
 //! `conduit receipt verify`: checks receipts, and says what they attest.
 
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub(super) struct Verify {
     #[arg(long, value_name = "FILE")]
     body: Option<PathBuf>,
     /// The receipt, the answer that carried it, or a file with either, such as what `conduit send --receipts` printed; - for
-    /// standard input.
-    receipt: String,
+    /// standard input. Left out, it is standard input, if that is no terminal.
+    receipt: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -112,7 +112,13 @@ impl Verify {
 
     /// Returns the receipts that the argument has or names, one at least.
     fn receipts(&self) -> Result<Vec<String>> {
-        let argument = self.receipt.trim();
+        let argument = match &self.receipt {
+            Some(argument) => argument.trim(),
+            None if std::io::stdin().is_terminal() => {
+                return Err(Usage("name a receipt, a file with one, or - for standard input".to_owned()).into());
+            }
+            None => "-",
+        };
         let (name, text) = if argument == "-" {
             let mut bytes = Vec::new();
             let read = std::io::stdin().read_to_end(&mut bytes);
