@@ -169,7 +169,8 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
     let (directory, keyring) = (app.directory.clone(), app.keyring.clone());
     let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
-    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.config.storage.data_dir.clone()));
+    let data_dir = app.config.storage.data_dir.clone();
+    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.journal.clone(), data_dir));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
