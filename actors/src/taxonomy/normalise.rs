@@ -94,30 +94,47 @@ impl Normaliser {
         matches!(self, Self::Username | Self::IssuedNumber)
     }
 
-    /// A normalised value without what stands before it: the scope of its processor, or a country's tag.
+    /// A normalised value without the scope of its processor.
+    #[must_use]
+    pub fn unscoped(self, normalised: &str) -> &str {
+        if !self.is_scoped() {
+            return normalised;
+        }
+        let unscoped = normalised.split_once(':').and_then(|(length, rest)| {
+            let processor = length.parse::<usize>().ok()?;
+            rest.get(processor + 1..)
+        });
+        unscoped.unwrap_or(normalised)
+    }
+
+    /// A normalised value without what stands before it: the scope of its processor, and a country's tag.
     #[must_use]
     pub fn bare(self, normalised: &str) -> &str {
+        let unscoped = self.unscoped(normalised);
         match self {
-            Self::Username | Self::IssuedNumber => {
-                let unscoped = normalised.split_once(':').and_then(|(length, rest)| {
-                    let processor = length.parse::<usize>().ok()?;
-                    rest.get(processor + 1..)
-                });
-                let unscoped = unscoped.unwrap_or(normalised);
-                if self == Self::IssuedNumber {
-                    untagged(unscoped)
-                } else {
-                    unscoped
-                }
-            }
-            Self::NationalId | Self::Document => untagged(normalised),
-            _ => normalised,
+            Self::NationalId | Self::Document | Self::IssuedNumber => untagged(unscoped),
+            _ => unscoped,
         }
     }
 }
 
 fn untagged(number: &str) -> &str {
     number.split_once(':').map_or(number, |(_, number)| number)
+}
+
+/// A text as values of the normaliser are before they are spelt: characters that look alike are one.
+pub(super) fn lookalikes(_normaliser: Normaliser, text: &str) -> Cow<'_, str> {
+    unicode::clean(text)
+}
+
+/// A text as names are spelt.
+pub(super) fn name_of(text: &str) -> String {
+    text::name(text)
+}
+
+/// Whether a character only parts the number of a document, and is not kept.
+pub(super) const fn is_document_sign(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '/' | '\u{a0}')
 }
 
 /// What a value is normalised in.
