@@ -35,11 +35,12 @@ const MAX_BYTES: usize = 2048;
 #[serde(rename_all = "snake_case")]
 pub enum Normaliser {
     /// Address syntax (RFC 5321, 5322), a domain with a dot and a top level of letters; lower case; IDNA domain; dots and
-    /// +tags kept.
+    /// +tags kept, quotes that are not needed dropped.
     Email,
     /// libphonenumber; E.164, an extension behind it (RFC 3966); national numbers by the integration's default region.
     Phone,
-    /// http or https; punycode host; query kept but for tracking parameters; fragment dropped, unless it is a route.
+    /// http or https; punycode host; query kept but for tracking parameters; fragment dropped, unless it says whose page it
+    /// is.
     Url,
     /// As it is, trimmed; case-sensitive; width mapping and NFC, but not NFKC.
     Opaque,
@@ -122,9 +123,26 @@ fn untagged(number: &str) -> &str {
     number.split_once(':').map_or(number, |(_, number)| number)
 }
 
-/// A text as values of the normaliser are before they are spelt: characters that look alike are one.
-pub(super) fn lookalikes(_normaliser: Normaliser, text: &str) -> Cow<'_, str> {
-    unicode::clean(text)
+/// A text as values of the normaliser are before they are spelt: characters that look alike are one. In numbers, dashes are.
+pub(super) fn lookalikes(normaliser: Normaliser, text: &str) -> Cow<'_, str> {
+    let clean = unicode::clean(text);
+    let is_number = matches!(
+        normaliser,
+        Normaliser::Phone
+            | Normaliser::NationalId
+            | Normaliser::Document
+            | Normaliser::IssuedNumber
+            | Normaliser::BankAccount
+            | Normaliser::PaymentCard
+            | Normaliser::DeviceId
+            | Normaliser::MacAddress
+            | Normaliser::BirthDate
+            | Normaliser::PostalCode
+    );
+    if is_number && !clean.is_ascii() && clean.contains(unicode::is_dash) {
+        return Cow::Owned(clean.replace(unicode::is_dash, "-"));
+    }
+    clean
 }
 
 /// A text as names are spelt.
@@ -221,12 +239,12 @@ impl Normaliser {
         if raw.len() > MAX_BYTES {
             return Err(Invalid::new(EventCode::ValueTooLong, "must have at most 2,048 bytes"));
         }
-        let clean = unicode::clean(raw);
+        let clean = lookalikes(self, raw);
         let text = clean.trim();
-        if text.is_empty() {
+        let is_printable_ascii = text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if text.is_empty() || (!is_printable_ascii && unicode::is_blank(text)) {
             return Err(Invalid::EMPTY);
         }
-        let is_printable_ascii = text.bytes().all(|b| (b' '..=b'~').contains(&b));
         let text = if is_printable_ascii {
             Cow::Borrowed(text)
         } else {
@@ -242,7 +260,8 @@ impl Normaliser {
         if normalised.value.as_ref().is_none_or(|value| value.expose().is_empty()) {
             return Err(Invalid::EMPTY);
         }
-        if !raw.is_ascii() && self.unifies(matches!(clean, Cow::Owned(_))) {
+        let is_quoted = self == Self::Email && raw.starts_with('"');
+        if is_quoted || (!raw.is_ascii() && self.unifies(matches!(clean, Cow::Owned(_)))) {
             normalised.earlier = generation1::spelling(self, raw, context)
                 .map(Personal::new)
                 .filter(|earlier| normalised.value.as_ref() != Some(earlier));
