@@ -5,7 +5,8 @@
 //! - `pii`: every piece of personal data, category and normalised value, in their order; of other people, who is who as well.
 //!   Where none says anything (there is none, or each stands for nobody), the digest of the body, so that only an exact repeat
 //!   is one;
-//! - `mapped`: every mapped field, pointer and normalised value, in their order;
+//!   What is recorded as there and not kept, such as health, is in it as it was sent;
+//! - `mapped`: every mapped field, pointer and normalised value, in their order. The digest of the body, if none says anything;
 //! - `body`: the digest of the body.
 //!
 //! A value that was left out because it is not right is in the key as it was sent: two of them are equal only if they are the
@@ -32,14 +33,15 @@ pub fn dedup_key(
     processor: &str,
 ) -> DedupKey {
     let mut key = link_key.dedup(event_type.as_str(), processor);
-    let says_something = || extraction.values.iter().any(|value| !value.blocked);
+    let is_known = || extraction.values.iter().any(|value| !value.blocked);
+    let says_something = || extraction.mapped.expose().iter().any(|field| !field.is_blocked);
     match mapping.dedup_key() {
-        DedupKeyKind::Pii if !extraction.truncated && says_something() => {
+        DedupKeyKind::Pii if !extraction.truncated && is_known() => {
             key.part(b"pii");
             personal(&mut key, extraction);
             left_out(&mut key, extraction, |value| value.is_personal);
         }
-        DedupKeyKind::Mapped if !extraction.truncated => {
+        DedupKeyKind::Mapped if !extraction.truncated && says_something() => {
             key.part(b"mapped");
             mapped(&mut key, extraction, |_| true);
             left_out(&mut key, extraction, |_| true);
@@ -68,10 +70,12 @@ pub fn mapped_digest(mapping: &EventMapping, extraction: &Extraction, link_key: 
 
 /// The subject's values as they are, then those of each other person, as one part each.
 fn personal(key: &mut impl Parts, extraction: &Extraction) {
+    let present = extraction.present.expose().iter();
     let mut values: Vec<_> = extraction
         .values
         .iter()
         .map(|value| (value.person, &*value.category.key, value.value.expose().as_str()))
+        .chain(present.map(|value| (value.person, &*value.category, value.text.as_str())))
         .collect();
     values.sort_unstable();
     let mut others: Vec<Vec<u8>> = Vec::new();

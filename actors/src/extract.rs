@@ -1,5 +1,7 @@
 //! Extraction: the personal data in an event, found by its mapping.
 
+mod extraction;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,111 +10,20 @@ use crate::event::Notice;
 use crate::ids::Timestamp;
 use crate::json::{Json, integer, number, push_name};
 use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep, Role};
-use crate::personal::Personal;
 use crate::taxonomy::{Category, NormaliseContext, Normaliser, Warn};
+
+pub use extraction::{
+    ExtractContext, ExtractedValue, Extraction, FieldTrace, LeftOut, MappedField, Person, PresentValue, RefusedValue,
+};
 
 /// Values that one event may hold; what is beyond is not looked at, and the event says so.
 const MAX_VALUES: usize = 1_000;
 
-/// What an event is extracted in.
-#[derive(Debug, Clone, Copy)]
-pub struct ExtractContext<'a> {
-    /// The processor that it came from.
-    pub processor: &'a str,
-}
+/// Elements of arrays that are visited: each path goes through all of its own, whether they hold a value or not.
+const MAX_VISITS: usize = 100_000;
 
-/// A piece of personal data.
-#[derive(Debug, Clone)]
-pub struct ExtractedValue {
-    /// What it is.
-    pub category: Arc<Category>,
-    /// Normalised.
-    pub value: Personal<String>,
-    /// Whether it may link: its category does, and it is not blocked.
-    pub linkable: bool,
-    /// How an earlier generation of the normaliser spelt it, if differently: links of that time are found by it.
-    pub earlier: Option<Personal<String>>,
-    /// Whether it stands for nobody, or for many.
-    pub blocked: bool,
-    /// Whose it is.
-    pub person: Person,
-}
-
-/// A value that links nothing today, in the spelling that a link of an earlier build may have been made of.
-#[derive(Debug, Clone)]
-pub struct RefusedValue {
-    /// What it was sent as.
-    pub category: Arc<Category>,
-    /// As that build spelt it.
-    pub spelling: Personal<String>,
-}
-
-/// Whom a piece of personal data is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Person {
-    /// The one whom the event concerns.
-    Subject,
-    /// Another one; people of an event are counted from 0, in the order of the mapping.
-    Other(usize),
-}
-
-/// A mapped field in canonical form: for dedup keys that take in all of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MappedField {
-    /// JSON Pointer to it.
-    pub pointer: String,
-    /// Its value in JSON, or normalised.
-    pub value: String,
-}
-
-/// A value of an optional field that is not what its mapping says, and was left out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LeftOut {
-    /// JSON Pointer to it.
-    pub pointer: String,
-    /// The value as JSON.
-    pub value: String,
-    /// Whether its field is personal data.
-    pub is_personal: bool,
-}
-
-/// One field of a mapping, and what an event has for it.
-#[derive(Debug)]
-pub struct FieldTrace {
-    /// Its path in the mapping.
-    pub path: String,
-    /// The type that its values must have.
-    pub field_type: FieldType,
-    /// Whether an event without it is rejected.
-    pub required: bool,
-    /// What it is, if it is personal data.
-    pub category: Option<Arc<Category>>,
-    /// Places of the event at which the path finds a value, right or wrong.
-    pub places: usize,
-    /// What an event with this field alone would give.
-    pub extraction: Extraction,
-}
-
-/// What was found in an event.
-#[derive(Debug, Default)]
-pub struct Extraction {
-    /// The personal data, each value once.
-    pub values: Vec<ExtractedValue>,
-    /// The categories found, also of what has no value to keep; sorted, each once.
-    pub categories: Vec<Arc<str>>,
-    /// Values that link nothing today and may have linked once.
-    pub refused: Vec<RefusedValue>,
-    /// All mapped fields.
-    pub mapped: Personal<Vec<MappedField>>,
-    /// What was left out.
-    pub left_out: Personal<Vec<LeftOut>>,
-    /// Whether there was more than is looked at.
-    pub truncated: bool,
-    /// Why the event does not fit its mapping; empty if it does.
-    pub reasons: Vec<Notice>,
-    /// What was left out, or is worth a look.
-    pub warnings: Vec<Notice>,
-}
+/// Reasons, and warnings, that an event keeps: an answer that names a thousand helps nobody.
+const MAX_NOTICES: usize = 100;
 
 impl EventMapping {
     /// Extracts an event whose envelope is right.
@@ -130,6 +41,8 @@ impl EventMapping {
             context,
             found: Extraction::default(),
             values: 0,
+            visits: 0,
+            left_unsaid: 0,
             others: Vec::new(),
         };
         for field in &self.fields {
@@ -148,6 +61,8 @@ impl EventMapping {
                 context,
                 found: Extraction::default(),
                 values: 0,
+                visits: 0,
+                left_unsaid: 0,
                 others: Vec::new(),
             };
             let places = extractor.field(field, &root);
@@ -171,6 +86,9 @@ struct Extractor<'a> {
     context: &'a ExtractContext<'a>,
     found: Extraction,
     values: usize,
+    visits: usize,
+    /// Notices beyond those that are kept.
+    left_unsaid: usize,
 }
 
 impl Extractor<'_> {
@@ -181,9 +99,7 @@ impl Extractor<'_> {
         if found == 0 && field.required {
             let pointer = pointer_of(field);
             let message = format!("{} is required by the mapping and was not sent", field.path);
-            self.found
-                .reasons
-                .push(Notice::new(pointer, EventCode::RequiredMissing, message));
+            self.reject(Notice::new(pointer, EventCode::RequiredMissing, message));
         }
         found
     }
@@ -217,9 +133,10 @@ impl Extractor<'_> {
             [PathStep::Each, rest @ ..] => match at {
                 Json::Array(elements) => {
                     for (index, element) in elements.iter().enumerate() {
-                        if self.values > MAX_VALUES {
+                        if self.is_over() {
                             return;
                         }
+                        self.visits += 1;
                         pointer.push('/');
                         pointer.push_str(&index.to_string());
                         self.walk(field, rest, element, pointer, found);
@@ -235,20 +152,26 @@ impl Extractor<'_> {
 
     fn wrong_shape(&mut self, field: &FieldMapping, wanted: &str, at: &Json<'_>, pointer: &str, found: &mut usize) {
         *found += 1;
+        if !self.counts() {
+            return;
+        }
         let message = format!("the path {} needs {wanted} here, but this is {}", field.path, at.kind());
         self.fault(field, at, Notice::new(pointer, EventCode::WrongType, message));
     }
 
-    fn value(&mut self, field: &FieldMapping, at: &Json<'_>, pointer: &str) {
+    /// Whether there was more than is looked at.
+    const fn is_over(&self) -> bool {
+        self.values > MAX_VALUES || self.visits > MAX_VISITS
+    }
+
+    /// Counts a value, right or wrong. Returns whether it is still looked at.
+    fn counts(&mut self) -> bool {
         self.values += 1;
-        if self.values > MAX_VALUES {
-            if self.values == MAX_VALUES + 1 {
-                self.found.truncated = true;
-                let message = "more than 1,000 values: those beyond were not looked at";
-                self.found
-                    .warnings
-                    .push(Notice::new("", EventCode::TooManyValues, message));
-            }
+        self.values <= MAX_VALUES
+    }
+
+    fn value(&mut self, field: &FieldMapping, at: &Json<'_>, pointer: &str) {
+        if !self.counts() {
             return;
         }
         let text = match (typed(field.field_type, at), at) {
@@ -266,7 +189,7 @@ impl Extractor<'_> {
         };
         match &field.category {
             Some(category) => self.personal(field, category, at, &text, pointer),
-            None => self.mapped(pointer, text),
+            None => self.mapped(pointer, text, false),
         }
     }
 
@@ -289,35 +212,31 @@ impl Extractor<'_> {
         };
         self.found.categories.push(Arc::clone(&category.key));
         if let Some((code, message)) = normalised.warning {
-            self.found.warnings.push(Notice::new(pointer, code, message));
+            self.warn(Notice::new(pointer, code, message));
         }
         if category.warn == Some(Warn::Children) {
             let message = "data about children: consent may have to come from their parents (GDPR, article 8)";
-            self.found
-                .warnings
-                .push(Notice::new(pointer, EventCode::ChildrenData, message));
+            self.warn(Notice::new(pointer, EventCode::ChildrenData, message));
         }
-        let Some(value) = normalised.value else {
-            return self.mapped(pointer, String::new());
-        };
-        self.mapped(pointer, value.expose().clone());
         let person = self.person(field, pointer);
+        let Some(value) = normalised.value else {
+            return self.present(category, person, text, pointer);
+        };
         let known = |other: &ExtractedValue| {
             other.person == person && other.category.key == category.key && other.value == value
         };
-        if self.found.values.iter().any(known) {
-            return;
+        if let Some(same) = self.found.values.iter().find(|other| known(other)) {
+            return self.mapped(pointer, value.expose().clone(), same.blocked);
         }
         let blocked = category.links() && self.mapping.taxonomy.is_blocked(category, value.expose());
+        self.mapped(pointer, value.expose().clone(), blocked);
         if blocked {
             self.refused(category, text, &context);
             let message = format!(
                 "{} stands for nobody, or for many: it was recorded, but links nothing",
                 field.path
             );
-            self.found
-                .warnings
-                .push(Notice::new(pointer, EventCode::BlocklistedValue, message));
+            self.warn(Notice::new(pointer, EventCode::BlocklistedValue, message));
         }
         let linkable = category.links() && !blocked;
         self.found.values.push(ExtractedValue {
@@ -359,17 +278,48 @@ impl Extractor<'_> {
         }
     }
 
-    fn mapped(&mut self, pointer: &str, value: String) {
+    fn mapped(&mut self, pointer: &str, value: String, is_blocked: bool) {
         self.found.mapped.expose_mut().push(MappedField {
             pointer: pointer.to_owned(),
             value,
+            is_blocked,
         });
+    }
+
+    /// Nothing is kept of the value. Two events that differ in it are no repeats all the same.
+    fn present(&mut self, category: &Arc<Category>, person: Person, text: &str, pointer: &str) {
+        let text = match category.normalise {
+            Normaliser::Password => String::new(),
+            _ => text.to_owned(),
+        };
+        self.mapped(pointer, text.clone(), false);
+        self.found.present.expose_mut().push(PresentValue {
+            category: Arc::clone(&category.key),
+            person,
+            text,
+        });
+    }
+
+    fn reject(&mut self, notice: Notice) {
+        if self.found.reasons.len() < MAX_NOTICES {
+            self.found.reasons.push(notice);
+        } else {
+            self.left_unsaid += 1;
+        }
+    }
+
+    fn warn(&mut self, notice: Notice) {
+        if self.found.warnings.len() < MAX_NOTICES {
+            self.found.warnings.push(notice);
+        } else {
+            self.left_unsaid += 1;
+        }
     }
 
     /// A required field's fault rejects the event; an optional field is left out.
     fn fault(&mut self, field: &FieldMapping, at: &Json<'_>, notice: Notice) {
         if field.required {
-            self.found.reasons.push(notice);
+            self.reject(notice);
         } else {
             self.found.left_out.expose_mut().push(LeftOut {
                 pointer: notice.field.clone(),
@@ -377,11 +327,27 @@ impl Extractor<'_> {
                 value: format!("{at:?}"),
                 is_personal: field.category.is_some(),
             });
-            self.found.warnings.push(notice);
+            self.warn(notice);
         }
     }
 
     fn finish(mut self) -> Extraction {
+        if self.is_over() {
+            self.found.truncated = true;
+            let message = "more than 1,000 values, or 100,000 elements of arrays: those beyond were not looked at";
+            self.found
+                .warnings
+                .push(Notice::new("", EventCode::TooManyValues, message));
+        }
+        if self.left_unsaid > 0 {
+            let message = format!(
+                "there is more to say of {} values like those that are named",
+                self.left_unsaid
+            );
+            self.found
+                .warnings
+                .push(Notice::new("", EventCode::TooManyNotices, message));
+        }
         let categories: BTreeSet<Arc<str>> = self.found.categories.drain(..).collect();
         self.found.categories = categories.into_iter().collect();
         self.found

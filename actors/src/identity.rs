@@ -202,7 +202,7 @@ impl IdentityGraph {
         }
         let subject = match parties.as_slice() {
             [] if strong.is_empty() => self
-                .corroborated(&links, warnings)
+                .corroborated(&links, apart, warnings)
                 .unwrap_or_else(|| self.create(sighting.triggered_at)),
             [] => self.create(sighting.triggered_at),
             [only] => only.subject,

@@ -1,3 +1,5 @@
+mod bounds;
+
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
@@ -202,6 +204,46 @@ fn a_dedup_key_takes_in_what_its_kind_says() {
         "without personal data only an exact repeat is one"
     );
     assert_eq!(of("pii", &one), of("pii", &one));
+}
+
+#[test]
+fn what_is_recorded_as_there_tells_events_apart() {
+    let fields = json!([
+        {"path": "email", "pii": "user.contact.email"},
+        {"path": "health", "pii": "user.health_and_medical"},
+        {"path": "password", "pii": "user.authorization.password"},
+        {"path": "uid", "pii": "user.unique_id"}
+    ]);
+    let of = |kind: &str, body: Value| key(json!({"key": kind}), fields.clone(), &body);
+    for kind in ["pii", "mapped"] {
+        let none = of(kind, json!({"email": "a@b.example"}));
+        let flu = of(kind, json!({"email": "a@b.example", "health": "flu"}));
+        assert_ne!(none, flu, "{kind}");
+        assert_ne!(
+            flu,
+            of(kind, json!({"email": "a@b.example", "health": "cold"})),
+            "{kind}"
+        );
+        assert_eq!(
+            flu,
+            of(kind, json!({"health": "flu", "email": "A@b.example"})),
+            "{kind}"
+        );
+        assert_eq!(none, of(kind, json!({"email": "a@b.example", "health": " "})), "{kind}");
+        let first = of(kind, json!({"email": "a@b.example", "password": "one"}));
+        assert_ne!(none, first, "{kind}");
+        assert_eq!(
+            first,
+            of(kind, json!({"email": "a@b.example", "password": "two"})),
+            "{kind}: nothing of it is kept"
+        );
+    }
+    for nothing in [json!({"uid": "guest", "x": 1}), json!({"x": 1})] {
+        let mut other = nothing.clone();
+        other["x"] = json!(2);
+        assert_ne!(of("mapped", nothing.clone()), of("mapped", other));
+        assert_eq!(of("mapped", nothing.clone()), of("mapped", nothing));
+    }
 }
 
 #[test]

@@ -181,6 +181,59 @@ fn weak_evidence_attaches_only_if_three_kinds_with_a_name_agree_on_one_subject()
 }
 
 #[test]
+fn weak_evidence_that_contradicts_a_subject_is_of_somebody_else() {
+    let family = || {
+        [
+            weak("user.name.last", 1),
+            weak("user.contact.address.street", 2),
+            weak("user.device.ip_address", 3),
+        ]
+        .to_vec()
+    };
+    let with = |more: &[LinkCandidate]| [&family()[..], more].concat();
+    let anna = [weak("user.name.first", 4), birth(5), weak("user.account.username", 6)];
+    let mut world = World::new();
+    let known = world.see(&[&[email(1)][..], &with(&anna)].concat());
+    for other in [
+        vec![weak("user.name.first", 7)],
+        vec![weak("user.name.first", 4), birth(8)],
+        vec![birth(8)],
+        vec![weak("user.account.username", 9)],
+        vec![weak("user.name", 10)],
+    ] {
+        let mut world = world.clone();
+        assert_ne!(world.see(&with(&other)), known, "{other:?}");
+        assert_eq!(world.codes(), [""; 0]);
+    }
+    let moved = [weak("user.contact.address.postal_code", 11)];
+    assert_eq!(world.see(&with(&moved)), known, "an address is no contradiction");
+
+    let mut world = World::new();
+    let device = weak("user.device.user_agent", 12);
+    let shared = [weak("user.name", 13), postcode(14), device];
+    let first = world.see(&[&[email(1)][..], &shared].concat());
+    assert_ne!(world.see(&shared), first, "a user agent is no evidence");
+    let mut world = World::new();
+    let shared = [weak("user.name.first", 15), postcode(16), birth(17)];
+    let first = world.see(&[&[email(1)][..], &shared].concat());
+    assert_ne!(world.see(&shared), first, "a first name alone is no name");
+}
+
+#[test]
+fn weak_evidence_never_leads_to_another_person_of_the_same_event() {
+    let shared = [
+        weak("user.name.last", 1),
+        weak("user.contact.address.street", 2),
+        weak("user.device.ip_address", 3),
+    ];
+    let mut world = World::new();
+    let anna = world.see(&[&[email(1)][..], &shared].concat()).unwrap();
+    let bernd = world.see_apart(&shared, &[anna]);
+    assert!(bernd.is_some_and(|bernd| bernd != anna));
+    assert_eq!(world.codes(), [""; 0]);
+}
+
+#[test]
 fn a_list_of_people_in_one_event_links_nobody() {
     let mut world = World::new();
     let one = world.see(&[email(1)]);

@@ -2,7 +2,11 @@
 //!
 //! It attaches an event that has no strong identifier to a known subject, and never merges. Three kinds must agree, one of
 //! them a name, and lead to one subject only; otherwise the event is of somebody new. First and last name are one kind, and
-//! so are street and postal code. A value that more than [`WEAK_FAN_OUT`] subjects share says nothing.
+//! so are street and postal code. A first name alone is no name here, and user agents are no evidence. A value that more than
+//! [`WEAK_FAN_OUT`] subjects share says nothing.
+//!
+//! People of one family share a name, a street and a line. So whatever the event says of names, birth date and user name, the
+//! subject must have; what is new there speaks for somebody else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,26 +21,62 @@ pub const WEAK_FAN_OUT: usize = 8;
 /// So many kinds must agree.
 const KINDS: usize = 3;
 
-/// The kind that must be among them.
-const NAME: &str = "user.name";
+/// The categories of which one must be among them.
+const NAMES: [&str; 2] = ["user.name", "user.name.last"];
+
+/// What a person has one of.
+const PERSONAL: [&str; 5] = [
+    "user.name",
+    "user.name.first",
+    "user.name.last",
+    "user.demographic.date_of_birth",
+    "user.account.username",
+];
+
+/// Millions of people have the same.
+const NO_EVIDENCE: &str = "user.device.user_agent";
+
+/// What agrees with a subject.
+#[derive(Default)]
+struct Agreement<'a> {
+    kinds: BTreeSet<&'a str>,
+    /// How many of what a person has one of.
+    personal: usize,
+    has_name: bool,
+}
 
 impl IdentityGraph {
-    /// The one subject that the weak identifiers of an event without strong ones agree on. The event is told.
-    pub(super) fn corroborated(&self, links: &[&LinkCandidate], warnings: &mut Vec<Notice>) -> Option<SubjectId> {
-        let mut agreed: BTreeMap<SubjectId, BTreeSet<&str>> = BTreeMap::new();
-        for link in links {
+    /// The one subject that the weak identifiers of an event without strong ones agree on. The event is told. `apart` are
+    /// the others whom the event names.
+    pub(super) fn corroborated(
+        &self,
+        links: &[&LinkCandidate],
+        apart: &[SubjectId],
+        warnings: &mut Vec<Notice>,
+    ) -> Option<SubjectId> {
+        let mut agreements: BTreeMap<SubjectId, Agreement<'_>> = BTreeMap::new();
+        let evidence = links.iter().filter(|link| &*link.category != NO_EVIDENCE);
+        for link in evidence {
             let holders = self.links.get(&link.hash).map_or(&[][..], Vec::as_slice);
             let survivors: BTreeSet<_> = holders.iter().map(|holder| self.survivor(*holder)).collect();
-            if survivors.len() <= WEAK_FAN_OUT {
-                for survivor in survivors {
-                    agreed.entry(survivor).or_default().insert(kind(&link.category));
-                }
+            if survivors.len() > WEAK_FAN_OUT {
+                continue;
+            }
+            for survivor in survivors {
+                let agreement = agreements.entry(survivor).or_default();
+                agreement.kinds.insert(kind(&link.category));
+                agreement.personal += usize::from(is_personal(link));
+                agreement.has_name |= NAMES.contains(&&*link.category);
             }
         }
-        let mut found = agreed
-            .into_iter()
-            .filter(|(_, kinds)| kinds.len() >= KINDS && kinds.contains(NAME));
-        let (subject, kinds) = found.next()?;
+        let personal = links.iter().filter(|link| is_personal(link)).count();
+        let mut found = agreements.into_iter().filter(|(subject, agreement)| {
+            agreement.kinds.len() >= KINDS
+                && agreement.has_name
+                && agreement.personal == personal
+                && !apart.contains(subject)
+        });
+        let (subject, Agreement { kinds, .. }) = found.next()?;
         if found.next().is_some() {
             return None;
         }
@@ -52,6 +92,10 @@ impl IdentityGraph {
         ));
         Some(subject)
     }
+}
+
+fn is_personal(link: &LinkCandidate) -> bool {
+    PERSONAL.contains(&&*link.category)
 }
 
 /// The first two parts of a category's name.
