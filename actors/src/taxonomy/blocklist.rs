@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::placeholder::lower;
 use super::{Category, TaxonomyError, entry};
 
 /// What the operator lists for one category, as its values are spelt, in lower case.
@@ -95,7 +96,7 @@ impl Blocklist {
             return false;
         };
         let mut spellings = spellings.into_iter();
-        spellings.any(|spelling| patterns.contains(&spelling.to_lowercase()))
+        spellings.any(|spelling| patterns.contains(&lower(&spelling)))
     }
 
     /// The values that a category's lists name whole, as they are written.

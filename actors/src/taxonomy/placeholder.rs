@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use super::Normaliser;
 pub(super) use email::untagged;
 pub(super) use numbers::behind_tag;
-pub(super) use words::Words;
+pub(super) use words::{Words, lower};
 
 impl Words {
     /// Whether a value is a placeholder. It is normalised, without its scope or its country tag.

@@ -79,6 +79,11 @@ pub(super) fn repeated(lower: &str) -> Option<&str> {
 
 /// Whether it is made of placeholder words and of roles, and has a short number behind it at most.
 pub(super) fn is_identifier(words: &List, roles: &Roles, value: &str) -> bool {
+    // Most identifiers have a digit before their end, and are told by it.
+    let before = value.trim_end_matches(|c: char| c.is_ascii_digit() || !c.is_alphanumeric());
+    if before.bytes().any(|b| b.is_ascii_digit()) {
+        return false;
+    }
     let Some(lower) = candidate(value) else {
         return false;
     };
@@ -200,6 +205,18 @@ mod tests {
             "consumidor final",
             "Cliente genérico",
             "no user",
+            "NULL/NULL",
+            "unknown-unknown",
+            "undefined:undefined:undefined",
+            "order:undefined",
+            "guest order",
+            "Visitor (anonymous)",
+            "cliente desconocido",
+            "client inconnu",
+            "klant onbekend",
+            "None, None",
+            "[null]",
+            "test_user_2",
         ];
         let somebody = [
             "guest-4711",
@@ -224,6 +241,14 @@ mod tests {
             "{\"id\":4711}",
             "ada.lovelace",
             "test-ada",
+            "5f7c8ec7c33c6c004bbafe82",
+            "usr_guestbook",
+            "customer.lovelace",
+            "guestbook",
+            "clientele",
+            "nonedonelist",
+            "anna-member",
+            "u-guest-7",
         ];
         check("user.unique_id", &somebody, &nobody);
         check(

@@ -113,11 +113,16 @@ pub(super) fn is_placeholder(words: &Words, address: &str) -> bool {
     }
     let host = host.split('.').next_back().unwrap_or_default();
     let local = without_tag(local);
-    // Your.Email@, youremail2@: hardly anybody's.
+    // Most addresses are told without putting their parts together: Your.Email@, test_2@test.
+    let is_near = local.starts_with("your") || local.as_bytes().first() == host.as_bytes().first();
+    let is_known = HOSTS.contains(&host) || is_dull(host) || is_of_nobody_anywhere(local);
+    if !(is_near || is_known) {
+        return false;
+    }
     let parts = joined(local);
     let is_alike = local == host || *parts == *host;
     let is_yours = parts.starts_with("your") && LOCALS.contains(&&*parts);
-    if !(is_alike || is_yours || HOSTS.contains(&host) || is_dull(host) || is_of_nobody_anywhere(local)) {
+    if !(is_known || is_alike || is_yours) {
         return false;
     }
     is_nobody(words, local)

@@ -84,7 +84,7 @@ impl List {
 }
 
 /// In lower case, as most values are.
-pub(super) fn lower(value: &str) -> Cow<'_, str> {
+pub(in crate::taxonomy) fn lower(value: &str) -> Cow<'_, str> {
     if value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
         Cow::Borrowed(value)
     } else {
