@@ -217,6 +217,13 @@ mod tests {
             "None, None",
             "[null]",
             "test_user_2",
+            "null null null",
+            "%7B%7B%20customer_id%20%7D%7D",
+            "[USER_ID_2]",
+            "<customer1>",
+            "Guest Account",
+            "Kunde unbekannt",
+            "user=undefined",
         ];
         let somebody = [
             "guest-4711",
