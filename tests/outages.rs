@@ -6,6 +6,7 @@
 mod disk;
 mod failover;
 mod journal;
+mod lost;
 mod pages;
 mod postgres;
 mod redis;

@@ -19,6 +19,7 @@ mod kinds;
 mod links;
 mod management;
 mod membership;
+mod origin;
 mod others;
 #[cfg(test)]
 mod plans;
@@ -49,7 +50,9 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
+
+use origin::Origin;
 
 use super::heads::HeadBook;
 use super::payloads::Payloads;
@@ -85,6 +88,7 @@ const WAL_PAGES: &str = "16000";
 
 /// See the module's docs.
 pub struct SqliteStore {
+    origin: Arc<Origin>,
     writer: SqlitePool,
     readers: SqlitePool,
     node: String,
@@ -100,9 +104,11 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`]: the file cannot be opened, or was written by a newer version.
     pub async fn open(path: &Path, node: &str, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
+        let origin = Arc::new(Origin::find_or_make(path)?);
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
+            // A connection that is opened later must not make another.
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
@@ -117,9 +123,13 @@ impl SqliteStore {
             .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(30))
             // Its thread takes over the priority of whoever opens it.
-            .after_connect(|_, _| {
-                priority::lower_named(WRITER);
-                Box::pin(async { Ok(()) })
+            .after_connect({
+                let origin = Arc::clone(&origin);
+                move |_, _| {
+                    priority::lower_named(WRITER);
+                    let same = origin.check_connection();
+                    Box::pin(async { same })
+                }
             })
             .after_release(|connection, _| Box::pin(is_fit(connection)))
             .connect_with(
@@ -137,11 +147,19 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(10))
+            .after_connect({
+                let origin = Arc::clone(&origin);
+                move |_, _| {
+                    let same = origin.check_connection();
+                    Box::pin(async { same })
+                }
+            })
             .after_release(|connection, _| Box::pin(is_fit(connection)))
             .connect_with(options.pragma("query_only", "on").pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| store_error(&error))?;
         Ok(Self {
+            origin,
             writer,
             readers,
             node: node.to_owned(),
@@ -149,6 +167,12 @@ impl SqliteStore {
             keyring,
             heads: HeadBook::default(),
         })
+    }
+
+    /// Begins a transaction that writes, unless what it writes would be lost with a file that is gone.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.origin.check()?;
+        self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()
     }
 }
 
@@ -403,10 +427,11 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1")
+        // It looks at the file, so there is a write-ahead log behind it.
+        sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1")
             .execute(&self.readers)
             .await
-            .or_store_error()
-            .map(drop)
+            .or_store_error()?;
+        self.origin.check()
     }
 }

@@ -110,6 +110,17 @@ pub(super) fn evidence(merge: &Merge) -> Result<String, StoreError> {
     serde_json::to_string(&evidence).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
+/// Returns an error unless as many rows of a table were written as were given. A trigger or a rule of somebody else's may keep
+/// rows out without an error.
+pub(super) fn all_written(table: &'static str, written: u64, given: usize) -> Result<(), StoreError> {
+    if written == given as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Failed(format!(
+        "{written} of {given} rows of {table} were written, without an error: look for triggers or rules on that table"
+    )))
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -65,6 +65,14 @@ impl Administrator {
         ));
     }
 
+    /// From now on, each row for a table is left out without an error.
+    fn swallow(&self, table: &str) {
+        self.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$");
+        self.execute(&format!(
+            "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()"
+        ));
+    }
+
     fn take_again(&self) {
         self.execute("DROP FUNCTION refuse CASCADE");
     }
@@ -140,6 +148,35 @@ fn a_fault_that_all_events_share_is_an_outage_and_makes_no_dead_letter() {
     assert_eq!(conduit.stats().failed, 0);
     assert!(conduit.log_lines("poison").is_empty());
     assert_short(&conduit, 400);
+}
+
+#[test]
+fn rows_that_postgresql_leaves_out_without_a_word_are_an_outage() {
+    let server = Postgres::shared();
+    let administrator = &Administrator::new(&server);
+    let conduit = administrator.conduit(&[]);
+    let swallowed = |table: &'static str, reason| Outage {
+        part: "shards",
+        reason,
+        unanswered: None,
+        begin: Box::new(move || administrator.swallow(table)),
+        end: Box::new(move || administrator.take_again()),
+    };
+    let outages = [
+        swallowed("activities", "rows of activities"),
+        swallowed("events", "rows of events"),
+        swallowed("links", "rows of links"),
+        swallowed("subjects", "rows of subjects"),
+        swallowed("controllers", "rows of controllers"),
+        swallowed("outcome_history", "rows of outcome_history"),
+    ];
+    let load = Load::new(&conduit);
+    load.throughout(&conduit, Refusals::None, || {
+        outages.iter().for_each(|outage| outage.ride_out(&conduit, &load));
+    });
+    load.assert_outcomes(&conduit);
+    assert_eq!(conduit.stats().failed, 0);
+    conduit.assert_audit_verifies();
 }
 
 fn outcome(conduit: &Conduit, tenant: &Tenant, event: &str) -> String {
@@ -267,7 +304,7 @@ fn sqlite(database: &Path, statement: &'static str) {
 }
 
 #[test]
-fn a_table_that_is_missing_in_sqlite_is_an_outage() {
+fn what_sqlite_refuses_of_every_event_is_an_outage() {
     let conduit = Conduit::with(&[LONG_WINDOW, ("CONDUIT__PIPELINE__RETRY_MAX_MS", "200")]);
     let database = conduit.data_dir().join("conduit.db");
     let database = &database;
@@ -294,6 +331,21 @@ fn a_table_that_is_missing_in_sqlite_is_an_outage() {
             "CREATE TRIGGER refuse BEFORE INSERT ON activities BEGIN SELECT RAISE(ABORT, 'refused by a test'); END",
             "DROP TRIGGER refuse",
         ),
+        outage(
+            "rows of activities",
+            "CREATE TRIGGER refuse BEFORE INSERT ON activities BEGIN SELECT RAISE(IGNORE); END",
+            "DROP TRIGGER refuse",
+        ),
+        outage(
+            "rows of events",
+            "CREATE TRIGGER refuse BEFORE INSERT ON events BEGIN SELECT RAISE(IGNORE); END",
+            "DROP TRIGGER refuse",
+        ),
+        outage(
+            "rows of controllers",
+            "CREATE TRIGGER refuse BEFORE UPDATE ON controllers BEGIN SELECT RAISE(IGNORE); END",
+            "DROP TRIGGER refuse",
+        ),
     ];
     let load = Load::new(&conduit);
     load.throughout(&conduit, Refusals::None, || {
@@ -302,5 +354,6 @@ fn a_table_that_is_missing_in_sqlite_is_an_outage() {
     load.assert_outcomes(&conduit);
     assert_eq!(conduit.stats().failed, 0);
     assert!(conduit.log_lines("poison").is_empty());
+    conduit.assert_audit_verifies();
     assert_short(&conduit, 200);
 }

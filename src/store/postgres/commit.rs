@@ -116,11 +116,12 @@ impl PostgresStore {
             });
             let (chunk, rest) = left.split_at(fits.count());
             left = rest;
-            sqlx::query(
+            let written = sqlx::query(
                 "INSERT INTO payloads (event_id, controller, epoch, counter, sealed) \
                  SELECT p.event_id, p.controller, $1, p.counter, p.sealed \
                  FROM UNNEST($2::uuid[], $3::uuid[], $4::bigint[], $5::bytea[]) \
-                 AS p (event_id, controller, counter, sealed) ON CONFLICT DO NOTHING",
+                 AS p (event_id, controller, counter, sealed) \
+                 ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id",
             )
             .bind(&self.payloads.epoch()[..])
             .bind(chunk.iter().map(|p| p.event.as_uuid()).collect::<Vec<_>>())
@@ -130,6 +131,8 @@ impl PostgresStore {
             .execute(&mut *connection)
             .await
             .or_store_error()?;
+            // What is there stays, and counts as written.
+            values::all_written("payloads", written.rows_affected(), chunk.len())?;
         }
         Ok(())
     }
@@ -165,7 +168,7 @@ pub(super) async fn move_heads_and_counts(
         .map(|(id, end)| (*id, (*end, counts.remove(id).unwrap_or_default())))
         .collect();
     let sums = |column: usize| -> Vec<i64> { changed.iter().map(|(_, (_, counts))| counts[column]).collect() };
-    sqlx::query(
+    let moved = sqlx::query(
         "UPDATE controllers c SET chain_sequence = m.sequence, chain_hash = m.hash, chain_seal = m.seal, \
          processed = c.processed + m.processed, duplicate = c.duplicate + m.duplicate, \
          rejected = c.rejected + m.rejected, failed = c.failed + m.failed \
@@ -198,7 +201,7 @@ pub(super) async fn move_heads_and_counts(
     .execute(connection)
     .await
     .or_store_error()?;
-    Ok(())
+    values::all_written("controllers", moved.rows_affected(), changed.len())
 }
 
 /// Merges in turn: each needs both of its subjects to be read as themselves, after those before it.
@@ -228,7 +231,7 @@ pub(super) async fn insert_merges(
     }
     let from: Vec<Uuid> = found.iter().map(|m| m.from.as_uuid()).collect();
     let into: Vec<Uuid> = found.iter().map(|m| m.into.as_uuid()).collect();
-    sqlx::query(
+    let merged = sqlx::query(
         "UPDATE subjects s SET merged_into = m.survivor \
          FROM UNNEST($1::uuid[], $2::uuid[]) AS m (merged, survivor) WHERE s.id = m.merged",
     )
@@ -237,11 +240,12 @@ pub(super) async fn insert_merges(
     .execute(&mut *connection)
     .await
     .or_store_error()?;
+    values::all_written("subjects", merged.rows_affected(), found.len())?;
     let evidence = found
         .iter()
         .map(|m| values::evidence(m))
         .collect::<Result<Vec<_>, _>>()?;
-    sqlx::query(
+    let noted = sqlx::query(
         "INSERT INTO merges (controller, from_subject, into_subject, at, event_id, evidence) \
          SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::text[])",
     )
@@ -254,5 +258,5 @@ pub(super) async fn insert_merges(
     .execute(connection)
     .await
     .or_store_error()?;
-    Ok(())
+    values::all_written("merges", noted.rows_affected(), found.len())
 }

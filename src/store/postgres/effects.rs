@@ -21,7 +21,7 @@ pub(super) async fn insert_subjects(
     let found: Vec<_> = subjects.iter().filter(|s| locked.contains_key(&s.controller)).collect();
     for chunk in found.chunks(ROWS) {
         let dids: Vec<_> = chunk.iter().map(|subject| subject.id.did()).collect();
-        sqlx::query(
+        let written = sqlx::query(
             "INSERT INTO subjects (id, controller, did, first_seen_at) \
              SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bytea[], $4::bigint[])",
         )
@@ -32,6 +32,7 @@ pub(super) async fn insert_subjects(
         .execute(&mut *connection)
         .await
         .or_store_error()?;
+        values::all_written("subjects", written.rows_affected(), chunk.len())?;
     }
     Ok(())
 }
@@ -48,7 +49,7 @@ pub(super) async fn insert_links(
     }
     for chunk in found.chunks(ROWS) {
         // A statement may not change a row twice, so of a link that is there twice, the earlier is taken.
-        sqlx::query(
+        let written = sqlx::query(
             "INSERT INTO links AS known (controller, hash, subject, category, strong, key_version, first_seen_at) \
              SELECT DISTINCT ON (controller, hash, subject) * FROM \
              UNNEST($1::uuid[], $2::bytea[], $3::uuid[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[]) \
@@ -67,6 +68,9 @@ pub(super) async fn insert_links(
         .execute(&mut *connection)
         .await
         .or_store_error()?;
+        if written.rows_affected() < chunk.len() as u64 {
+            refuse_missing_links(connection, chunk).await?;
+        }
     }
     Ok(())
 }
@@ -87,6 +91,21 @@ async fn refuse_taken_links(connection: &mut PgConnection, strong: &[&NewLink]) 
     if taken { Err(StoreError::Conflict) } else { Ok(()) }
 }
 
+/// Links that were there before are not written again. Those that are missing now were kept out.
+async fn refuse_missing_links(connection: &mut PgConnection, links: &[&NewLink]) -> Result<(), StoreError> {
+    let there: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM UNNEST($1::uuid[], $2::bytea[], $3::uuid[]) AS n (controller, hash, subject) \
+         WHERE EXISTS (SELECT 1 FROM links l WHERE l.controller = n.controller AND l.hash = n.hash AND l.subject = n.subject)",
+    )
+    .bind(column(links, |l| l.controller.as_uuid()))
+    .bind(column(links, |l| &l.hash.0[..]))
+    .bind(column(links, |l| l.subject.as_uuid()))
+    .fetch_one(connection)
+    .await
+    .or_store_error()?;
+    values::all_written("links", there.cast_unsigned(), links.len())
+}
+
 pub(super) async fn insert_activities(
     connection: &mut PgConnection,
     locked: &Locked,
@@ -97,7 +116,7 @@ pub(super) async fn insert_activities(
         .filter(|a| locked.contains_key(&a.controller))
         .collect();
     for chunk in found.chunks(ROWS) {
-        sqlx::query(
+        let written = sqlx::query(
             "INSERT INTO activities (controller, sequence, id, event_id, subject, integration, processor, event_type, \
              purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash, other_subjects) \
              SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], \
@@ -123,6 +142,7 @@ pub(super) async fn insert_activities(
         .execute(&mut *connection)
         .await
         .or_store_error()?;
+        values::all_written("activities", written.rows_affected(), chunk.len())?;
     }
     others::insert(connection, &found).await
 }
@@ -193,7 +213,7 @@ pub(super) async fn insert_events(
             subject,
         } = Outcomes::of(chunk);
         let keys = column(chunk, |o| o.dedup.map(|(key, _)| key.0.to_vec()));
-        sqlx::query(statement)
+        let written = sqlx::query(statement)
             .bind(column(chunk, |o| o.event.controller.as_uuid()))
             .bind(column(chunk, |o| o.event.id.as_uuid()))
             .bind(column(chunk, |o| o.event.integration.as_uuid()))
@@ -219,6 +239,7 @@ pub(super) async fn insert_events(
             .execute(&mut *connection)
             .await
             .or_store_error()?;
+        values::all_written("events", written.rows_affected(), chunk.len())?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::history::{History, HistoryRow, Key, Resolution};
 use super::commit::Locked;
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::{OrStoreError as _, PostgresStore, rows, values};
 
 /// Adds what a batch counts. Their controllers are locked, so no other batch changes the same rows.
 pub(super) async fn add(
@@ -23,7 +23,7 @@ pub(super) async fn add(
         .filter(|((controller, ..), _)| locked.contains_key(controller))
         .collect();
     let counts = |column: usize| -> Vec<i64> { found.iter().map(|(_, counts)| counts[column]).collect() };
-    sqlx::query(
+    let written = sqlx::query(
         "INSERT INTO outcome_history AS h \
          SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], \
          $7::bigint[]) ON CONFLICT (controller, resolution, starts_at) DO UPDATE SET \
@@ -40,7 +40,7 @@ pub(super) async fn add(
     .execute(connection)
     .await
     .or_store_error()?;
-    Ok(())
+    values::all_written("outcome_history", written.rows_affected(), found.len())
 }
 
 impl PostgresStore {

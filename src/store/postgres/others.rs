@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::commit::ROWS;
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::{OrStoreError as _, PostgresStore, rows, values};
 
 /// Lets activities be found by the other people that they name.
 pub(super) async fn insert(connection: &mut PgConnection, activities: &[&Activity]) -> Result<(), StoreError> {
@@ -16,7 +16,7 @@ pub(super) async fn insert(connection: &mut PgConnection, activities: &[&Activit
         .flat_map(|activity| activity.other_subjects.iter().map(|other| (*activity, *other)))
         .collect();
     for chunk in named.chunks(ROWS) {
-        sqlx::query(
+        let written = sqlx::query(
             "INSERT INTO activity_others (subject, triggered_at, event_id, controller, sequence) \
              SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[])",
         )
@@ -38,6 +38,7 @@ pub(super) async fn insert(connection: &mut PgConnection, activities: &[&Activit
         .execute(&mut *connection)
         .await
         .or_store_error()?;
+        values::all_written("activity_others", written.rows_affected(), chunk.len())?;
     }
     Ok(())
 }

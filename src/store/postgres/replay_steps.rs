@@ -124,7 +124,7 @@ async fn insert_outcomes(
     let versions = records
         .iter()
         .map(|record| record.mapping_version.map(u64::cast_signed));
-    sqlx::query(
+    let written = sqlx::query(
         "INSERT INTO event_outcomes (event_id, controller, at, status, reasons, mapping_version, replay) \
          SELECT o.*, $7 FROM UNNEST($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bigint[]) \
          AS o (event_id, controller, at, status, reasons, mapping_version)",
@@ -148,8 +148,8 @@ async fn insert_outcomes(
     .bind(replay.as_uuid())
     .execute(connection)
     .await
-    .or_store_error()
-    .map(drop)
+    .or_store_error()?;
+    values::all_written("event_outcomes", written.rows_affected(), records.len())
 }
 
 /// Those of events that are rejected or failed again are kept as they are.

@@ -21,7 +21,7 @@ impl SqliteStore {
         if let Some(step) = effects.replay {
             return self.commit_replay(step, effects).await;
         }
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let connection = &mut *transaction;
         let asked: Vec<ControllerId> = effects
             .checkpoints
@@ -49,6 +49,7 @@ impl SqliteStore {
             return transaction.rollback().await.or_store_error();
         }
         transaction.commit().await.or_store_error()?;
+        self.origin.check()?;
         self.heads.note(&before, &ends);
         Ok(())
     }
@@ -100,7 +101,7 @@ impl SqliteStore {
             .iter()
             .filter_map(|payload| Some((pks.get(&payload.controller)?, payload)))
             .collect();
-        insert_runs(connection, &sealed, |chunk| {
+        insert_runs(connection, "payloads", &sealed, |chunk| {
             let mut query =
                 QueryBuilder::new("INSERT INTO payloads (event_id, controller_pk, epoch, counter, sealed) ");
             query.push_values(chunk, |mut row, (pk, payload)| {
@@ -110,7 +111,8 @@ impl SqliteStore {
                     .push_bind(payload.counter.cast_signed())
                     .push_bind(payload.bytes.clone());
             });
-            query.push(" ON CONFLICT DO NOTHING");
+            // What is there stays, and counts as written.
+            query.push(" ON CONFLICT DO UPDATE SET event_id = event_id");
             query
         })
         .await
@@ -118,20 +120,24 @@ impl SqliteStore {
 }
 
 /// Runs one statement for each run of rows. The next is written while the database's thread is at work on the one before.
+///
+/// # Errors
+/// [`StoreError`], also if not every row was written.
 pub(super) async fn insert_runs<T>(
     connection: &mut SqliteConnection,
+    table: &'static str,
     rows: &[T],
     statement: impl Fn(&[T]) -> QueryBuilder<Sqlite>,
 ) -> Result<(), StoreError> {
-    let mut runs = runs(rows);
+    let (mut runs, mut written) = (runs(rows), 0);
     let mut next = runs.next().map(&statement);
     while let Some(mut current) = next {
         let executed = current.build().execute(&mut *connection);
-        let (executed, written) = join(executed, async { runs.next().map(&statement) }).await;
-        executed.or_store_error()?;
-        next = written;
+        let (executed, following) = join(executed, async { runs.next().map(&statement) }).await;
+        written += executed.or_store_error()?.rows_affected();
+        next = following;
     }
-    Ok(())
+    values::all_written(table, written, rows.len())
 }
 
 /// The batch's controllers that are there, and the ends of their chains: nobody moves them before this transaction ends.
@@ -167,7 +173,7 @@ pub(super) async fn insert_subjects(
         .iter()
         .filter_map(|s| Some((pks.get(&s.controller)?, s)))
         .collect();
-    insert_runs(connection, &found, |chunk| {
+    insert_runs(connection, "subjects", &found, |chunk| {
         let mut query = QueryBuilder::new("INSERT INTO subjects (id, controller_pk, did, first_seen_at) ");
         query.push_values(chunk, |mut row, (pk, subject)| {
             row.push_bind(subject.id.as_bytes().to_vec())
@@ -198,7 +204,7 @@ pub(super) async fn insert_links(
         .fetch_one(&mut *connection)
         .await
         .or_store_error()?;
-    insert_runs(connection, &found, |chunk| {
+    insert_runs(connection, "links", &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
         );
@@ -253,7 +259,7 @@ pub(super) async fn insert_merge(
     if merged.rows_affected() != 1 {
         return Err(StoreError::Conflict);
     }
-    sqlx::query(
+    let inserted = sqlx::query(
         "INSERT INTO merges (controller_pk, from_subject, into_subject, at, event_id, evidence) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )
@@ -266,7 +272,7 @@ pub(super) async fn insert_merge(
     .execute(connection)
     .await
     .or_store_error()?;
-    Ok(())
+    values::all_written("merges", inserted.rows_affected(), 1)
 }
 
 pub(super) async fn insert_activities(
@@ -278,7 +284,7 @@ pub(super) async fn insert_activities(
         .iter()
         .filter_map(|a| Some((pks.get(&a.controller)?, a)))
         .collect();
-    insert_runs(connection, &found, |chunk| {
+    insert_runs(connection, "activities", &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, other_subjects, integration, \
              processor, event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
@@ -322,7 +328,7 @@ pub(super) async fn insert_events(
         .iter()
         .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
         .collect();
-    insert_runs(connection, &found, |chunk| {
+    insert_runs(connection, "events", &found, |chunk| {
         let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
             "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
              warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, \
@@ -365,7 +371,7 @@ pub(super) async fn move_heads_and_counts(
 ) -> Result<(), StoreError> {
     for (controller, end) in ends {
         let [processed, duplicate, rejected, failed] = counts.remove(controller).unwrap_or_default();
-        sqlx::query(
+        let moved = sqlx::query(
             "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
              rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6, chain_seal = ?7 WHERE pk = ?8",
         )
@@ -380,6 +386,7 @@ pub(super) async fn move_heads_and_counts(
         .execute(&mut *connection)
         .await
         .or_store_error()?;
+        values::all_written("controllers", moved.rows_affected(), 1)?;
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ impl SqliteStore {
              WHERE id = ?4 AND (?5 IS NULL OR {prefix}_hash = ?5)"
         );
         let is_there = format!("SELECT 1 FROM {table} WHERE id = ?1");
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let changed = sqlx::query(AssertSqlSafe(update))
             .bind(current)
             .bind(previous)
@@ -97,7 +97,7 @@ impl SqliteStore {
     }
 
     async fn add_uses(&self, uses: &[&CredentialUse]) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         for seen in uses {
             let found = sqlx::query("SELECT * FROM credential_versions WHERE owner = ?1 AND hash = ?2")
                 .bind(&id(seen.owner).as_bytes()[..])
@@ -189,7 +189,7 @@ impl CredentialLedger for SqliteStore {
             "UPDATE {table} SET {prefix}_previous = NULL, {prefix}_previous_until = NULL \
              WHERE id = ?1 AND {prefix}_previous_until > ?2"
         );
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let changed = sqlx::query(AssertSqlSafe(update))
             .bind(&id(owner).as_bytes()[..])
             .bind(now.as_millis())
@@ -210,7 +210,7 @@ impl CredentialLedger for SqliteStore {
     }
 
     async fn remove_ended(&self, before: Timestamp) -> Result<Vec<GraceEnded>, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let secrets = remove(&mut transaction, Kind::SECRET, "o.did", before).await?;
         let owner = "(SELECT did FROM controllers c WHERE c.pk = o.controller_pk)";
         let keys = remove(&mut transaction, Kind::KEY, owner, before).await?;

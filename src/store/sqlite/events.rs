@@ -164,6 +164,8 @@ impl SqliteStore {
     }
 
     pub(super) async fn read_checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
+        // The journal is released behind it.
+        self.origin.check()?;
         let counts = self.count_outcomes(Some(controller)).await?;
         Ok(counts
             .checkpoints

@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use async_trait::async_trait;
 
 use super::super::history::{History, HistoryRow, Key, Resolution};
-use super::{OrStoreError as _, SqliteStore, rows, runs};
+use super::{OrStoreError as _, SqliteStore, rows, runs, values};
 
 /// Adds what a batch counts.
 pub(super) async fn add(
@@ -40,7 +40,8 @@ pub(super) async fn add(
              duplicate = duplicate + excluded.duplicate, rejected = rejected + excluded.rejected, \
              failed = failed + excluded.failed",
         );
-        query.build().execute(&mut *connection).await.or_store_error()?;
+        let added = query.build().execute(&mut *connection).await.or_store_error()?;
+        values::all_written("outcome_history", added.rows_affected(), run.len())?;
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) fn change_error(error: sqlx::Error) -> ChangeError {
 
 impl SqliteStore {
     pub(super) async fn insert_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let (current, previous, until) = values::credential(&row.webhook_secret);
         sqlx::query(
             "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
@@ -80,7 +80,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn remove_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         for table in OWNED {
             // The names are the constants above.
             let sql = format!("DELETE FROM {table} WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1)");
@@ -110,7 +110,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn insert_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let (current, previous, until) = values::credential(&row.api_key);
         let inserted = sqlx::query(
             "INSERT INTO integrations (id, controller_pk, processor, spec, version, key_hash, key_previous, \
@@ -213,7 +213,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn remove_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let deleted = sqlx::query("DELETE FROM integrations WHERE id = ?1 AND (?2 IS NULL OR version = ?2)")
             .bind(&id.as_bytes()[..])
             .bind(expected.map(u64::cast_signed))

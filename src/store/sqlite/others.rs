@@ -19,7 +19,7 @@ pub(super) async fn insert(
         .filter_map(|activity| Some((*pks.get(&activity.controller)?, activity)))
         .flat_map(|(pk, activity)| activity.other_subjects.iter().map(move |other| (pk, activity, *other)))
         .collect();
-    insert_runs(connection, &named, |chunk| {
+    insert_runs(connection, "activity_others", &named, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO activity_others (subject, triggered_at, event_id, controller_pk, sequence) ",
         );

@@ -22,7 +22,7 @@ const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excl
 impl SqliteStore {
     /// One step, one transaction.
     pub(super) async fn commit_replay(&self, step: ReplayStep, effects: &mut BatchEffects) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let connection = &mut *transaction;
         let (pks, before_ends) = commit::controllers(connection, &[step.job.controller]).await?;
         move_cursor(connection, step, effects).await?;
@@ -45,6 +45,7 @@ impl SqliteStore {
         let changed = of_replay(&effects.outcomes, &before, Timestamp::now());
         history::add(connection, &pks, &changed).await?;
         transaction.commit().await.or_store_error()?;
+        self.origin.check()?;
         self.heads.note(&before_ends, &ends);
         Ok(())
     }
@@ -121,7 +122,7 @@ async fn insert_outcomes(
         .iter()
         .filter_map(|record| Some((pks.get(&record.event.controller)?, record)))
         .collect();
-    commit::insert_runs(connection, &found, |chunk| {
+    commit::insert_runs(connection, "event_outcomes", &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO event_outcomes (event_id, controller_pk, at, status, reasons, mapping_version, replay) ",
         );

@@ -124,7 +124,7 @@ impl SqliteStore {
         let history = "DELETE FROM event_outcomes WHERE event_id IN \
              (SELECT id FROM events WHERE id < ?1 ORDER BY id LIMIT ?2)";
         let events = "DELETE FROM events WHERE pk IN (SELECT pk FROM events WHERE id < ?1 ORDER BY id LIMIT ?2)";
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let mut rows = 0;
         for delete in [history, events] {
             let deleted = sqlx::query(delete)
@@ -154,7 +154,7 @@ impl SqliteStore {
         anchor: ChainHead,
         prefix: &Prefix,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let connection = &mut *transaction;
         remember_first_seen(connection, prefix).await?;
         let removed = sqlx::query(

@@ -57,7 +57,7 @@ impl ChainSeals for SqliteStore {
     }
 
     async fn seal_chain(&self, controller: ControllerId, head: ChainHead) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let found =
             sqlx::query("SELECT pk, did FROM controllers WHERE id = ?1 AND chain_sequence = ?2 AND chain_hash = ?3")
                 .bind(&controller.as_bytes()[..])

@@ -31,7 +31,7 @@ impl ControllerSettings for SqliteStore {
         overrides: &LimitOverrides,
     ) -> Result<u64, ChangeError> {
         let [rate, burst, backlog] = values::limits(overrides);
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()?;
+        let mut transaction = self.begin().await?;
         let owner: Option<(i64, Option<i64>)> = sqlx::query_as(
             "SELECT c.pk, l.version FROM controllers c LEFT JOIN controller_limits l ON l.controller_pk = c.pk \
              WHERE c.id = ?1",
