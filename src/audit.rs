@@ -1,5 +1,6 @@
 //! Verifies audit chains as they are stored.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use conduit_actors::audit::{ChainFault, Verifier};
@@ -100,7 +101,11 @@ pub async fn verify_for(
 /// [`StoreError`]: the chains that are left wait for another call.
 pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
     for controller in store.unsealed_chains().await? {
-        if store.heads().committed(controller).is_some() {
+        let Some(end) = store.recorded_end(controller).await? else {
+            continue;
+        };
+        let waits = [end.name, end.end].contains(&SealState::Pending);
+        if !waits || store.heads().committed(controller).is_some() {
             tracing::error!(target: "conduit::supervision", %controller, "an audit chain was sealed, and the database says that it was not: see conduit audit verify");
             continue;
         }
@@ -113,7 +118,28 @@ pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
             ),
         }
     }
-    Ok(())
+    // Those that do not verify are at fault from now on.
+    store.mark_all_sealed().await
+}
+
+/// Returns the controllers that are gone without having been deleted by Conduit, with the ends that this data directory has
+/// committed; and forgets those that were deleted.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn lost_controllers(store: &dyn Store) -> Result<Vec<(ControllerId, ChainHead)>, StoreError> {
+    // What is made or deleted meanwhile is no loss: first what was noted, last what is there.
+    let noted = store.heads().noted();
+    let there: HashSet<ControllerId> = store.controllers().await?.into_iter().map(|row| row.id).collect();
+    let proven = store.proven_deletions().await?;
+    let (deleted, lost): (Vec<_>, Vec<_>) = noted
+        .into_iter()
+        .filter(|(controller, _)| !there.contains(controller))
+        .partition(|(controller, _)| proven.contains(controller));
+    deleted
+        .into_iter()
+        .for_each(|(controller, _)| store.heads().forget(controller));
+    Ok(lost)
 }
 
 /// Seals a chain as it stands, if its records verify. Returns the fault if they do not.
@@ -167,7 +193,8 @@ async fn walk(
     while fault.is_none() && verifier.head().sequence < recorded.sequence {
         let left = recorded.sequence.0 - verifier.head().sequence.0;
         let limit = PAGE.min(usize::try_from(left).unwrap_or(PAGE));
-        let page = store.chain(controller, verifier.head().sequence, limit).await?;
+        // One more: a second record at the place of the last.
+        let page = store.chain(controller, verifier.head().sequence, limit + 1).await?;
         if page
             .first()
             .is_none_or(|first| first.sequence > verifier.head().sequence.next())
@@ -183,10 +210,12 @@ async fn walk(
         if page.is_empty() {
             break;
         }
-        fault = page.iter().find_map(|activity| {
+        fault = page.iter().take(limit).find_map(|activity| {
             let checked = verifier.check(activity).err();
             checked.or_else(|| other_history(walk.committed, activity))
         });
+        let twin = page.get(limit).filter(|next| next.sequence == verifier.head().sequence);
+        fault = fault.or_else(|| verifier.check(twin?).err());
         if fault.is_none() && verifier.head().sequence < recorded.sequence && began.elapsed() >= walk.time {
             is_done = false;
             break;

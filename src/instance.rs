@@ -108,6 +108,7 @@ pub(crate) async fn bind(
         newest: findings.newest.unwrap_or(1),
         has_events: findings.events > 0,
     };
+    home.forget_end()?;
     // Last the one that says that all are there.
     let record = JournalRecord::begin(home.record_path(), noted)
         .with_context(|| format!("cannot write {}", home.record_path().display()))?;
@@ -155,7 +156,9 @@ async fn case(
         unknown,
         known_streams: findings.streams.len(),
         newest: findings.newest,
+        newest_bytes: findings.newest_bytes,
         noted: home.noted,
+        end: home.end,
         has_checkpoints: checkpoints.iter().any(|(_, sequence)| sequence.0 > 0),
         done_elsewhere: is_done_elsewhere(store, findings).await?,
         never_done: home.is_unsigned() && is_never_done(store, findings, kept_since(config)).await?,

@@ -72,7 +72,7 @@ use fullness::Fullness;
 use index::{Index, Run};
 use keeper::Keeper;
 pub use past::{Past, PastFilter, Step};
-pub use record::{JournalRecord, Noted};
+pub use record::{DurableEnd, JournalRecord, Noted};
 pub use recovered::{Findings, Recovered, Sides};
 pub use report::{JournalMeters, JournalReport};
 use retained::Retained;
@@ -121,6 +121,8 @@ struct Shared {
     batches: AtomicU64,
     events: AtomicU64,
     last_sync_micros: AtomicU64,
+    /// How far the newest segment was acknowledged, and whether that is noted.
+    end: Mutex<Option<(DurableEnd, bool)>>,
     refusing: AtomicBool,
     fullness: Fullness,
 }
@@ -142,6 +144,24 @@ pub struct WalJournal {
 }
 
 impl WalJournal {
+    /// Notes how far the newest segment was acknowledged, if that has moved. See [`DurableEnd`].
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn note_end(&self) -> std::io::Result<()> {
+        let Some((end, is_noted)) = *self.shared.end.lock() else {
+            return Ok(());
+        };
+        if is_noted {
+            return Ok(());
+        }
+        end.write(&self.shared.options.dir)?;
+        if let Some(noted) = self.shared.end.lock().as_mut().filter(|noted| noted.0 == end) {
+            noted.1 = true;
+        }
+        Ok(())
+    }
+
     /// Opens the journal whatever is in it, see [`Recovered`].
     ///
     /// # Errors
@@ -172,6 +192,7 @@ impl WalJournal {
             ..
         } = recovered;
         segments.begin_first()?;
+        let end = segments.synced_end()?;
         let retained = Retained::open(&options.dir, options.retention)?;
         let shared = Arc::new(Shared {
             index: Mutex::new(index),
@@ -183,6 +204,7 @@ impl WalJournal {
             batches: AtomicU64::new(0),
             events: AtomicU64::new(0),
             last_sync_micros: AtomicU64::new(0),
+            end: Mutex::new(end.map(|end| (end, false))),
             refusing: AtomicBool::new(false),
             fullness: Fullness::default(),
             options,

@@ -113,6 +113,30 @@ impl Keyring {
         self.seal_name(controller, did)[..].ct_eq(seal).into()
     }
 
+    /// Seals that Conduit deleted a controller.
+    #[must_use]
+    pub fn seal_deletion(&self, controller: ControllerId) -> Seal {
+        self.seals.seal(&[b"deleted", controller.as_bytes()])
+    }
+
+    /// Whether a seal is that of this deletion.
+    #[must_use]
+    pub fn is_deletion_sealed(&self, controller: ControllerId, seal: &[u8]) -> bool {
+        self.seal_deletion(controller)[..].ct_eq(seal).into()
+    }
+
+    /// Seals that no audit chain waits to be sealed any more.
+    #[must_use]
+    pub fn seal_all_sealed(&self) -> Seal {
+        self.seals.seal(&[b"all-sealed"])
+    }
+
+    /// Whether a seal is that.
+    #[must_use]
+    pub fn is_all_sealed(&self, seal: &[u8]) -> bool {
+        self.seal_all_sealed()[..].ct_eq(seal).into()
+    }
+
     /// Makes a data key for a new controller, keeps it, and answers it wrapped, for the store.
     ///
     /// # Errors

@@ -56,7 +56,7 @@ pub(crate) use reload::{Hangups, withstand_signals};
 use stop::Signals;
 pub use store::open_store;
 pub(crate) use store::{lock_database, open_own_store};
-use waiting::answered;
+use waiting::Wait;
 pub use waiting::{Interrupted, Misconfigured};
 
 /// A running Conduit.
@@ -103,28 +103,26 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let address = listener.local_addr()?;
     let certificate = config.server.certificate().map(ServerCertificate::open);
     let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
-    let opened = waiting::open_store(&config, &listener, certificate.as_ref(), async || {
-        open_own_store(&config, &home).await
-    })
-    .await?;
-    let (store, keyring) = (opened.store, opened.keyring);
-    answered(&config, async || {
-        instance::compare_ids(&home, &config, &*store, &keyring).await
-    })
-    .await?;
-    let directory = answered(&config, async || load_directory(&config, &*store, &keyring).await).await?;
+    let mut wait = Wait::new(&config, &listener, certificate.as_ref());
+    let (store, keyring) = wait.open(async || open_own_store(&config, &home).await).await?;
+    wait.answered(async || instance::compare_ids(&home, &config, &*store, &keyring).await)
+        .await?;
+    let directory = wait.answered(async || load_directory(&config, &*store, &keyring).await);
+    let directory = directory.await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
     let recover = async || recover_journal(&config, &home, &*store, &keyring).await;
-    let (recovered, record) = answered(&config, recover).await?;
-    let presence = answered(&config, async || Presence::begin(&config, &home, store.clone()).await).await?;
+    let (recovered, record) = wait.answered(recover).await?;
+    let presence = wait.answered(async || Presence::begin(&config, &home, store.clone()).await);
+    let presence = presence.await?;
     let admin_token = secrets::admin_token(&config.storage)?;
-    let notary = answered(&config, async || start_notary(&config, &*store).await).await?;
+    let notary = wait.answered(async || start_notary(&config, &*store).await).await?;
     let journal = start_journal(recovered, record, &backlogs, notary)?;
     let oldest = journal.oldest_in_flight();
-    answered(&config, async || warm_dedup(&*store, &memory, oldest).await).await?;
+    wait.answered(async || warm_dedup(&*store, &memory, oldest).await)
+        .await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
     let tracer = Tracer::start(&config.telemetry, home.node()).map_err(anyhow::Error::msg)?;
@@ -140,6 +138,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
 
     let public_url = config.server.base_url(address);
     let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
+    let signals = wait.end().await;
     let app = Arc::new(App::new(http::Parts {
         public_url,
         admin: admin_token.hash(),
@@ -166,14 +165,12 @@ pub async fn start(mut config: Config) -> Result<Running> {
         app.shards.clone(),
         Duration::from_secs(app.config.auth.usage_seconds),
     ));
-    if let Some(room) = opened.room {
-        room.close().await;
-    }
     let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
     let (directory, keyring) = (app.directory.clone(), app.keyring.clone());
     let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
-    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.config.storage.data_dir.clone()));
+    let data_dir = app.config.storage.data_dir.clone();
+    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.journal.clone(), data_dir));
     let retaining = tokio::task::spawn_local({
         let app = Arc::clone(&app);
         async move { app.retention.keep().await }
@@ -197,7 +194,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         following,
         replaying,
         noting,
-        signals: opened.signals,
+        signals,
         retaining,
         pruning,
         sweeping,

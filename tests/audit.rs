@@ -192,6 +192,78 @@ fn a_cut_with_its_head_put_back_is_found_and_so_is_a_seal_that_is_gone() {
 }
 
 #[test]
+fn once_all_chains_are_sealed_the_database_cannot_say_that_one_waits() {
+    let mut conduit = prepared();
+    conduit.launch();
+    Tenant::create(&conduit, "did:web:quiet.example");
+    assert_eq!(conduit.stop(), Some(0));
+    // Nothing of its chain was ever committed, so the data directory alone cannot tell.
+    tamper(
+        &conduit,
+        "UPDATE controllers SET chain_seal = NULL, name_seal = NULL WHERE did = 'did:web:quiet.example'",
+    );
+    tamper(
+        &conduit,
+        "INSERT INTO unsealed_chains SELECT pk FROM controllers WHERE did = 'did:web:quiet.example'",
+    );
+    assert!(!verify(&conduit).0);
+    conduit.launch();
+    crate::common::wait_for("the start to refuse it", || {
+        (!conduit.log_lines("was sealed, and the database says").is_empty()).then_some(())
+    });
+    assert_eq!(conduit.stop(), Some(0));
+    assert!(!verify(&conduit).0);
+    // Nor if the database says that nobody looked yet.
+    tamper(&conduit, "UPDATE instance SET all_sealed = NULL");
+    assert!(!verify(&conduit).0);
+}
+
+#[test]
+fn a_second_record_in_the_last_place_is_found() {
+    for place in [
+        "INSERT INTO activities SELECT * FROM twin WHERE sequence = 5",
+        "INSERT INTO activities SELECT * FROM twin WHERE sequence = 3",
+    ] {
+        let conduit = prepared();
+        run(&conduit, "CREATE TABLE twin AS SELECT * FROM activities");
+        run(
+            &conduit,
+            "UPDATE twin SET pk = pk + 100, id = randomblob(16), hash = randomblob(32), purpose = 'forged'",
+        );
+        assert_eq!(run(&conduit, place), 1);
+        let (good, text) = verify(&conduit);
+        assert!(!good && text.contains("BROKEN"), "{place}: {text}");
+    }
+}
+
+#[test]
+fn a_controller_that_conduit_did_not_delete_is_missed() {
+    let mut conduit = prepared();
+    for sql in [
+        "DELETE FROM activities",
+        "DELETE FROM events",
+        "DELETE FROM links",
+        "DELETE FROM subjects",
+        "DELETE FROM outcome_history",
+        "DELETE FROM integrations",
+    ] {
+        run(&conduit, sql);
+    }
+    run(&conduit, "DELETE FROM controllers");
+    let (good, text) = verify(&conduit);
+    assert!(!good && text.contains("was not deleted by Conduit"), "{text}");
+
+    conduit = prepared();
+    conduit.launch();
+    conduit
+        .admin("DELETE", "/api/v1/controllers/did:web:shop.example", None)
+        .expect(204);
+    assert_eq!(conduit.stop(), Some(0));
+    let (good, text) = verify(&conduit);
+    assert!(good, "{text}");
+}
+
+#[test]
 fn an_older_end_with_its_own_seal_is_found_by_the_data_directory_and_can_be_accepted() {
     let mut conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");

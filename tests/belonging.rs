@@ -273,6 +273,39 @@ fn a_journal_whose_segments_have_vanished_is_refused() {
 }
 
 #[test]
+fn a_segment_that_was_cut_is_refused_and_so_is_a_record_that_is_gone() {
+    let mut conduit = Conduit::start();
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    leave_a_backlog(&mut conduit, &shop, 3);
+    conduit.launch();
+    conduit.settled();
+    assert_eq!(conduit.stop(), Some(0));
+    let whole = journal(&conduit);
+    let (newest, bytes) = whole.last().unwrap();
+    for kept in [0, 20, bytes.len() - 1] {
+        fs::write(newest, &bytes[..kept]).unwrap();
+        assert_refused(
+            &mut conduit,
+            &["that were acknowledged", "conduit adopt --discard-events"],
+        );
+    }
+    fs::write(newest, bytes).unwrap();
+    let record = conduit.data_dir().join("journal.record");
+    let noted = fs::read(&record).unwrap();
+    fs::remove_file(&record).unwrap();
+    assert_refused(&mut conduit, &["journal.record", "is gone"]);
+    fs::write(&record, noted).unwrap();
+    conduit.launch();
+    assert_eq!(conduit.stop(), Some(0));
+
+    fs::write(newest, b"").unwrap();
+    assert!(adopt(&conduit, &["--discard-events"]).0);
+    conduit.launch();
+    shop.send(&conduit, "contact", json!({"customerId": "customer-9"}));
+    conduit.settled();
+}
+
+#[test]
 fn a_journal_that_never_had_events_may_vanish() {
     let mut conduit = Conduit::start();
     conduit.stop();

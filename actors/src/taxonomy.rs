@@ -4,6 +4,7 @@
 //! its format.
 
 mod blocklist;
+mod entry;
 mod example;
 mod former;
 pub(crate) mod generation1;
@@ -116,13 +117,15 @@ struct File {
     allowed: HashMap<String, Vec<String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Placeholders {
     #[serde(default)]
     identifiers: Vec<String>,
     #[serde(default)]
     names: Vec<String>,
+    /// Those that are built in, if there are none.
+    roles: Option<Vec<String>>,
 }
 
 /// What the built-in file had for every category before there were [`Placeholders`]. A copy of that file has it too, and
@@ -171,15 +174,21 @@ impl File {
                         |value: &str| FORMER_ANY.contains(&value) || matches!(value, "12345678" | "123456789");
                     any.retain(|value| !is_former(value));
                 }
-                let bundled: Self = toml::from_str(BUNDLED).map_err(|error| TaxonomyError(error.to_string()))?;
-                bundled.placeholders.unwrap_or(Placeholders {
-                    identifiers: Vec::new(),
-                    names: Vec::new(),
-                })
+                built_in()?
             }
         };
-        Ok(Words::new(&own.identifiers, &own.names))
+        let roles = match own.roles {
+            Some(roles) => roles,
+            None => built_in()?.roles.unwrap_or_default(),
+        };
+        Ok(Words::new(&own.identifiers, &own.names, &roles))
     }
+}
+
+/// The words that are built in.
+fn built_in() -> Result<Placeholders, TaxonomyError> {
+    let bundled: File = toml::from_str(BUNDLED).map_err(|error| TaxonomyError(error.to_string()))?;
+    Ok(bundled.placeholders.unwrap_or_default())
 }
 
 /// All categories, in the file's order.
@@ -222,11 +231,11 @@ impl Taxonomy {
             }
         }
         Ok(Self {
+            blocklist: Blocklist::new("blocklist", &file.blocklist, &categories)?,
+            allowed: Blocklist::new("allowed", &file.allowed, &categories)?,
             categories,
             by_key,
             words,
-            blocklist: Blocklist::new(file.blocklist),
-            allowed: Blocklist::new(file.allowed),
         })
     }
 
@@ -255,10 +264,11 @@ impl Taxonomy {
     /// Whether a normalised value stands for nobody, or for many.
     #[must_use]
     pub fn is_blocked(&self, category: &Category, normalised: &str) -> bool {
+        let spellings = || entry::spellings(category.normalise, normalised);
+        let is_listed = || self.blocklist.contains(&category.key, spellings());
         let value = category.normalise.bare(normalised);
-        let is_listed = || self.blocklist.contains(&category.key, value);
         let is_placeholder = || self.words.is_placeholder(category.normalise, value);
-        (is_listed() || is_placeholder()) && !self.allowed.contains(&category.key, value)
+        (is_listed() || is_placeholder()) && !self.allowed.contains(&category.key, spellings())
     }
 
     /// The spelling that a link of an earlier build may have been made of, where today the value links nothing. `None` if

@@ -66,6 +66,19 @@ async fn verify(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
         }
     }
     let strays = if did.is_none() { store.stray_records().await? } else { 0 };
+    let lost = if did.is_none() {
+        audit::lost_controllers(&*store).await?
+    } else {
+        Vec::new()
+    };
+    for (controller, head) in &lost {
+        good = false;
+        say_line!(
+            "BROKEN: the controller {controller} is gone and was not deleted by Conduit: this data directory has committed its chain \
+             up to record {}",
+            head.sequence
+        );
+    }
     if strays > 0 {
         good = false;
         say_line!("BROKEN: {strays} records belong to no controller: they were put into the database");
@@ -85,6 +98,7 @@ async fn seal(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
     // A server that runs would go on from what it knows.
     permissions::restrict_new_files();
     let _lock = hold::lock_data_dir(&config.storage.data_dir)?;
+    let _database = serve::lock_database(config)?;
     let (store, _) = serve::open_store(config).await?;
     let (mut good, mut any) = (true, false);
     for controller in store.controllers().await? {
@@ -100,8 +114,17 @@ async fn seal(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
             }
         }
     }
-    if let Some(did) = did.filter(|_| !any) {
+    if let Some(did) = did.as_ref().filter(|_| !any) {
         anyhow::bail!("there is no controller {did}");
+    }
+    if did.is_none() {
+        for (controller, head) in audit::lost_controllers(&*store).await? {
+            store.heads().forget(controller);
+            say_line!(
+                "the controller {controller} is gone, with its chain up to record {}: forgotten",
+                head.sequence
+            );
+        }
     }
     let dir = &config.storage.data_dir;
     let written = store.heads().write(dir);

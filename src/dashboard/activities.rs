@@ -9,7 +9,7 @@ use conduit_actors::event::Activity;
 use conduit_actors::ids::{EventId, Sequence, Timestamp};
 use url::form_urlencoded::Serializer;
 
-use super::events::{Offer, as_field, controllers, moment, names, offers};
+use super::events::{Offer, as_field, controllers, last_moment, moment, names, offers};
 use super::fields::Fields;
 use super::filters;
 use super::guard::Session;
@@ -143,7 +143,7 @@ impl Asked {
                 .transpose()?,
             event_type: given(&self.event),
             from: moment(&self.from)?,
-            to: moment(&self.to)?,
+            to: last_moment(&self.to)?,
             order: ActivityOrder::TriggeredAt,
         })
     }

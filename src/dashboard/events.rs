@@ -104,6 +104,17 @@ pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
         .ok_or_else(|| Problem::bad_request("parameter_invalid", "give times as 2026-04-06T10:30, in UTC"))
 }
 
+/// The same, as the end of a span: what was shown with this moment is in it, so the rest of its second or minute is too.
+pub(super) fn last_moment(text: &str) -> Result<Option<Timestamp>, Problem> {
+    let rest = match text.strip_suffix(" UTC").unwrap_or(text).len() {
+        16 => 59_999,
+        19 => 999,
+        _ => 0,
+    };
+    let begins = moment(text)?;
+    Ok(begins.map(|time| Timestamp::from_millis(time.as_millis() + rest)))
+}
+
 fn read_moment(text: &str) -> Option<Timestamp> {
     let shown = text.strip_suffix(" UTC").unwrap_or(text);
     let full = match shown.len() {
@@ -171,7 +182,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         integration: integration.map(|text| text.parse().map_err(wrong)).transpose()?,
         event_type: Some(asked.event.clone()).filter(|text| !text.is_empty()),
         from: moment(&asked.from)?,
-        to: moment(&asked.to)?,
+        to: last_moment(&asked.to)?,
         ..EventFilter::default()
     };
     let wrong = |_| {
@@ -313,5 +324,18 @@ mod tests {
         assert_eq!(as_field("2026-04-06 10:30:07 UTC"), "2026-04-06T10:30:07");
         assert!(moment("yesterday").is_err() && moment("").unwrap().is_none());
         assert_eq!(as_field("yesterday"), "yesterday");
+    }
+
+    #[test]
+    fn the_end_of_a_span_takes_in_what_was_shown_with_it() {
+        for (text, expected) in [
+            ("2026-04-06T10:30", "2026-04-06T10:30:59.999Z"),
+            ("2026-04-06T10:30:07", "2026-04-06T10:30:07.999Z"),
+            ("2026-04-06 10:30:07 UTC", "2026-04-06T10:30:07.999Z"),
+            ("2026-04-06T10:30:07.250Z", "2026-04-06T10:30:07.250Z"),
+        ] {
+            assert_eq!(last_moment(text).unwrap(), Timestamp::parse_rfc3339(expected), "{text}");
+        }
+        assert!(last_moment("").unwrap().is_none());
     }
 }

@@ -27,9 +27,16 @@ pub(crate) fn etag_until(version: u64, until: Option<Timestamp>) -> (&'static st
 
 /// Returns the version in a tag of [`etag`] or [`etag_until`].
 fn version_of(tag: &str) -> Option<u64> {
-    let text = tag.trim_matches('"');
-    let digits = text.split_once('-').map_or(text, |(version, _)| version);
-    digits.parse().ok()
+    let text = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let (version, until) = text
+        .split_once('-')
+        .map_or((text, None), |(version, until)| (version, Some(until)));
+    // As they are made, and no other spelling of the numbers.
+    let number = |digits: &str| digits.parse::<u64>().ok().filter(|number| number.to_string() == digits);
+    match until {
+        Some(until) => number(until).and(number(version)),
+        None => number(version),
+    }
 }
 
 /// Returns an ETag of content that has no version of its own.

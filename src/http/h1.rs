@@ -30,7 +30,7 @@ use futures_util::future::poll_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::listen::{Client, Host};
+use super::listen::{Client, Host, REMAINDER, REMAINDER_TIME};
 use super::problem::Problem;
 use answer::End;
 use head::Head;
@@ -41,8 +41,6 @@ use wire::{Next, Timer, Wire};
 const LAST: Duration = Duration::from_millis(500);
 /// Bytes of an answer that are written at a time.
 const WRITE: usize = 64 * 1024;
-/// Bytes behind the last answer that are thrown away before the connection is closed (RFC 9112, section 9.6).
-const DISCARD: usize = 16 << 20;
 
 struct Connection<'a, I, S> {
     wire: Rc<RefCell<Wire<I>>>,
@@ -71,7 +69,7 @@ where
     };
     let mut stop = pin!(host.stop.notified());
     let mut is_stopping = false;
-    let mut wait = host.patience.request;
+    let mut wait = host.patience.first() + LAST;
     loop {
         let Some(next) = connection.next(stop.as_mut(), &mut is_stopping, wait).await? else {
             return connection.close(false).await;
@@ -201,7 +199,16 @@ where
             return self.write().await;
         }
         match body.try_into_bytes() {
-            Ok(bytes) => answer::write_data(&mut self.wire.borrow_mut().output, &bytes, end),
+            // What waits for a client that reads slowly is a part, not a copy of the whole.
+            Ok(bytes) => {
+                let mut parts = bytes.chunks(WRITE).peekable();
+                while let Some(part) = parts.next() {
+                    answer::write_data(&mut self.wire.borrow_mut().output, part, end);
+                    if parts.peek().is_some() {
+                        self.write().await?;
+                    }
+                }
+            }
             Err(body) => self.stream(body, size, end, is_live).await?,
         }
         answer::write_end(&mut self.wire.borrow_mut().output, end);
@@ -274,8 +281,9 @@ where
     /// overtake the answer (RFC 9112, section 9.6).
     async fn close(mut self, is_answered: bool) -> io::Result<()> {
         let Self { wire, timer, host, .. } = &mut self;
-        let until = Instant::now() + host.patience.close;
-        let mut left = if is_answered { DISCARD } else { 0 };
+        let ends = Instant::now() + REMAINDER_TIME;
+        let mut until = Instant::now() + host.patience.close;
+        let mut left = if is_answered { REMAINDER } else { 0 };
         let mut is_shut = false;
         poll_fn(|cx: &mut Context<'_>| {
             let mut wire = wire.borrow_mut();
@@ -285,8 +293,12 @@ where
                     left = 0;
                 }
             }
+            let before = left;
             if is_shut && (left == 0 || wire.poll_discard(cx, &mut left).is_ready()) {
                 return Poll::Ready(());
+            }
+            if left < before {
+                until = ends.min(Instant::now() + host.patience.close);
             }
             timer.poll(cx, until)
         })

@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_http::body::{BodySize, BoxBody, MessageBody};
@@ -34,7 +34,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::authority;
-use super::listen::{Client, Host, Patience};
+use super::listen::{Client, Host, Patience, REMAINDER, REMAINDER_TIME};
 use super::problem::Problem;
 use frames::Frames;
 use gathered::Gathered;
@@ -53,8 +53,6 @@ const SEND_BUFFER: usize = 64 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that are handed over at a time.
 const CHUNK: usize = 16 * 1024;
-/// Bytes of a body behind its answer that are thrown away.
-const DISCARD: usize = 16 << 20;
 
 /// Serves a connection until it ends: by itself, idle for too long, or told to stop and all that came answered.
 ///
@@ -102,14 +100,21 @@ where
     let (under_way, _) = watch::channel(());
     let mut stop = pin!(host.stop.notified());
     let mut stopping = false;
+    let mut is_used = false;
     loop {
         let idle = async {
             under_way.closed().await;
-            tokio::time::sleep(if stopping { LINGER } else { host.patience.idle }).await;
+            let idle = if is_used {
+                host.patience.idle
+            } else {
+                host.patience.first()
+            };
+            tokio::time::sleep(if stopping { LINGER } else { idle }).await;
         };
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(accepted) => {
+                    is_used = true;
                     let (request, respond) = accepted?;
                     let (host, held, busy) = (Rc::clone(&host), under_way.subscribe(), client.presence.busy());
                     let peer = client.peer;
@@ -215,7 +220,7 @@ async fn handle<S>(
     if let Err(error) = answered {
         tracing::debug!(%error, "an answer over HTTP/2 was not taken");
     } else if !is_whole {
-        let _ = timeout(host.patience.close, discard(&exchange)).await;
+        let _ = timeout(REMAINDER_TIME, discard(&exchange, host.patience.close)).await;
     }
 }
 
@@ -228,24 +233,21 @@ fn payload(exchange: &Rc<RefCell<Exchange>>) -> Payload {
     }
 }
 
-/// Throws away what still comes of a body. Beyond the bound no more is asked for, and the client has time to see its answer.
-async fn discard(exchange: &RefCell<Exchange>) {
-    let mut left = DISCARD;
-    poll_fn(|cx| {
-        let mut exchange = exchange.borrow_mut();
-        loop {
-            match ready!(exchange.body.poll_data(cx)) {
-                Some(Ok(chunk)) => {
-                    left = left.saturating_sub(chunk.len());
-                    if left > 0 {
-                        let _ = exchange.body.flow_control().release_capacity(chunk.len());
-                    }
-                }
-                Some(Err(_)) | None => return Poll::Ready(()),
-            }
+/// Throws away what still comes of a body, until it ends or nothing comes for so long. Beyond the bound no more is asked for,
+/// and the client has time to see its answer.
+async fn discard(exchange: &RefCell<Exchange>, silence: Duration) {
+    let mut left = REMAINDER;
+    loop {
+        let more = poll_fn(|cx| exchange.borrow_mut().body.poll_data(cx));
+        let Ok(Some(Ok(chunk))) = timeout(silence, more).await else {
+            return;
+        };
+        left = left.saturating_sub(chunk.len());
+        if left > 0 {
+            let mut exchange = exchange.borrow_mut();
+            let _ = exchange.body.flow_control().release_capacity(chunk.len());
         }
-    })
-    .await;
+    }
 }
 
 /// Writes the head of a request in the framework's terms.
@@ -253,13 +255,20 @@ fn fill(head: &mut RequestHead, parts: &http1::request::Parts) -> Result<(), Pro
     let wrong = || Problem::bad_request("request_invalid", "the request's head is malformed: check the client");
     head.version = Version::HTTP_2;
     head.method = Method::from_bytes(parts.method.as_str().as_bytes()).map_err(|_| wrong())?;
-    head.uri = Uri::from_maybe_shared(Bytes::from(parts.uri.to_string())).map_err(|_| wrong())?;
+    let uri = |text: String| Uri::from_maybe_shared(Bytes::from(text)).map_err(|_| wrong());
+    // `*` is no path: behind an authority it would be read as a part of that.
+    let is_server = parts.uri.path() == "*";
+    let target = match parts.uri.authority().filter(|_| is_server) {
+        Some(authority) => uri(format!("https://{authority}/"))?,
+        None => uri(parts.uri.to_string())?,
+    };
     let mut headers = HeaderMap::with_capacity(parts.headers.len() + 1);
     for (name, value) in &parts.headers {
         let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(|_| wrong())?;
         headers.append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| wrong())?);
     }
-    authority::settle(&head.uri, Version::HTTP_2, &mut headers)?;
+    authority::settle(&target, Version::HTTP_2, &mut headers)?;
+    head.uri = if is_server { Uri::from_static("*") } else { target };
     head.headers = headers;
     Ok(())
 }

@@ -36,11 +36,22 @@ pub(super) struct Patience {
     pub(super) request: Duration,
     /// A connection without a request.
     pub(super) idle: Duration,
-    /// A client that does not end its side.
+    /// A client that sends nothing behind its answer, and does not end its side.
     pub(super) close: Duration,
 }
 
+/// What a client still sends behind its answer is thrown away up to so many bytes. Many clients look for an answer only when
+/// they have sent all. It costs no memory.
+pub(super) const REMAINDER: usize = 64 << 20;
+/// The same, for so long in all.
+pub(super) const REMAINDER_TIME: Duration = Duration::from_secs(30);
+
 impl Patience {
+    /// How long a connection may be open before its first request.
+    pub(super) fn first(&self) -> Duration {
+        self.request.max(self.idle)
+    }
+
     fn of(config: &ServerConfig) -> Self {
         Self {
             handshake: Duration::from_secs(config.tls_handshake_seconds),

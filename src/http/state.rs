@@ -186,7 +186,6 @@ impl App {
     pub fn forget(&self, controller: ControllerId) {
         self.journal.forget(controller);
         self.dedup.port().forget(controller);
-        self.store.heads().forget(controller);
     }
 
     /// How many events are in flight here: of one controller, or of all.

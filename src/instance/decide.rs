@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use conduit_actors::ids::ControllerId;
 
 use crate::counts::counted;
-use crate::journal::Noted;
+use crate::journal::{DurableEnd, Noted};
 use crate::store::InstanceId;
 
 /// What is known of a directory and a database.
@@ -24,7 +24,10 @@ pub(super) struct Case {
     /// Controllers of the journal that the database knows.
     pub(super) known_streams: usize,
     pub(super) newest: Option<u64>,
+    pub(super) newest_bytes: u64,
     pub(super) noted: Option<Noted>,
+    /// How far this directory knows the newest segment to have been acknowledged.
+    pub(super) end: Option<DurableEnd>,
     /// The database has processed events of this journal.
     pub(super) has_checkpoints: bool,
     pub(super) done_elsewhere: bool,
@@ -156,6 +159,19 @@ fn vanished(case: &Case) -> Option<String> {
         Some(noted) if noted.has_events && case.newest.is_none_or(|newest| newest < noted.newest) => {
             Some(format!("they went up to number {}, and {has}", noted.newest))
         }
+        None if case.of_directory.is_some() => {
+            Some("the file journal.record, which says what there was, is gone".to_owned())
+        }
+        _ if case
+            .end
+            .is_some_and(|end| case.newest == Some(end.segment) && case.newest_bytes < end.bytes) =>
+        {
+            let (number, had) = case.end.map_or((0, 0), |end| (end.segment, end.bytes));
+            let has = case.newest_bytes;
+            Some(format!(
+                "number {number} had {had} bytes of events that were acknowledged, and has {has} now"
+            ))
+        }
         _ if case.newest.is_none() && case.has_checkpoints => {
             Some("the database has processed events of this journal, and there is no segment now".to_owned())
         }
@@ -180,6 +196,8 @@ mod tests {
             unknown: Vec::new(),
             known_streams: 1,
             newest: Some(3),
+            newest_bytes: 900,
+            end: Some(DurableEnd { segment: 3, bytes: 900 }),
             noted: Some(Noted {
                 newest: 3,
                 has_events: true,
@@ -199,6 +217,8 @@ mod tests {
             is_known_node: false,
             known_streams: 0,
             newest: None,
+            newest_bytes: 0,
+            end: None,
             noted: None,
             has_checkpoints: false,
             ..pair()
@@ -291,7 +311,21 @@ mod tests {
                 "number 2",
             ),
             (
+                Case { noted: None, ..pair() },
+                "journal.record, which says what there was, is gone",
+            ),
+            (
                 Case {
+                    newest_bytes: 899,
+                    ..pair()
+                },
+                "number 3 had 900 bytes of events that were acknowledged, and has 899 now",
+            ),
+            // An earlier version's directory.
+            (
+                Case {
+                    of_directory: None,
+                    of_database: None,
                     newest: None,
                     noted: None,
                     ..pair()

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::decide::Refusal;
 use crate::config::{Config, Database};
-use crate::journal::{JournalRecord, Noted};
+use crate::journal::{DurableEnd, JournalRecord, Noted};
 use crate::secrets::{is_written, write_secret};
 use crate::store::InstanceId;
 
@@ -22,6 +22,7 @@ pub(crate) struct Home {
     /// The id that the journal's own directory has.
     signed: Option<String>,
     pub(super) noted: Option<Noted>,
+    pub(super) end: Option<DurableEnd>,
 }
 
 /// The same, not judged yet.
@@ -31,6 +32,7 @@ pub(crate) struct Found {
     pub(crate) node: Option<String>,
     pub(crate) signed: Option<String>,
     pub(crate) noted: Option<Noted>,
+    end: Option<DurableEnd>,
     /// Whether there is a segment with anything in it.
     pub(crate) has_segments: bool,
 }
@@ -47,6 +49,7 @@ impl Found {
             instance: instance.transpose()?,
             node: text(&dir.join("node.id"))?,
             signed: text(&signature(dir))?,
+            end: DurableEnd::read(&dir.join("journal")),
             noted: JournalRecord::read(&record).with_context(|| format!("cannot read {}", record.display()))?,
             has_segments: has_segments(&dir.join("journal"))?,
         })
@@ -99,6 +102,7 @@ impl Home {
             node,
             signed: found.signed,
             noted: found.noted,
+            end: found.end,
         })
     }
 
@@ -118,7 +122,17 @@ impl Home {
                 .or(certain.then(|| node.clone())),
             node,
             noted: found.noted,
+            end: found.end,
         })
+    }
+
+    /// Takes back how far the newest segment was acknowledged: from now on the journal is as it is.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn forget_end(&self) -> Result<()> {
+        let journal = self.dir.join("journal");
+        DurableEnd::forget(&journal).with_context(|| format!("cannot write into {}", journal.display()))
     }
 
     /// The id of the journal.

@@ -3,12 +3,19 @@
 //!
 //! Two lines of text, `newest 12` and `events yes`. It is written before the first event of each segment, so it is never behind
 //! what was acknowledged.
+//!
+//! In the journal's directory, the file `end` says how far the newest segment was acknowledged: `12 34567`, its number and its
+//! bytes. It is written once a second and not synced: it may be behind, and is never ahead. It tells a segment that was cut
+//! from one that ends so.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::secrets::write_durably;
+
+/// The file with the [`DurableEnd`].
+const END: &str = "end";
 
 /// What the record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +24,49 @@ pub struct Noted {
     pub newest: u64,
     /// Whether any segment had events.
     pub has_events: bool,
+}
+
+/// How far a segment was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DurableEnd {
+    /// The segment's number.
+    pub segment: u64,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+impl DurableEnd {
+    /// Reads what was noted in a journal's directory. A file that is not whole notes nothing.
+    #[must_use]
+    pub fn read(journal: &Path) -> Option<Self> {
+        let text = fs::read_to_string(journal.join(END)).ok()?;
+        let (segment, bytes) = text.strip_suffix('\n')?.split_once(' ')?;
+        Some(Self {
+            segment: segment.parse().ok()?,
+            bytes: bytes.parse().ok()?,
+        })
+    }
+
+    /// Notes it in a journal's directory.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn write(self, journal: &Path) -> io::Result<()> {
+        let beside = journal.join("end.new");
+        fs::write(&beside, format!("{} {}\n", self.segment, self.bytes))?;
+        fs::rename(beside, journal.join(END))
+    }
+
+    /// Takes back what was noted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn forget(journal: &Path) -> io::Result<()> {
+        match fs::remove_file(journal.join(END)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The record, and what it says.
@@ -100,5 +150,22 @@ mod tests {
         assert_eq!(JournalRecord::read(&path).unwrap(), Some(noted));
         fs::write(&path, "newest x").unwrap();
         JournalRecord::read(&path).unwrap_err();
+    }
+
+    #[test]
+    fn the_end_is_read_again_and_half_a_file_notes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(DurableEnd::read(dir.path()), None);
+        DurableEnd::forget(dir.path()).unwrap();
+        let end = DurableEnd {
+            segment: 12,
+            bytes: 345,
+        };
+        end.write(dir.path()).unwrap();
+        assert_eq!(DurableEnd::read(dir.path()), Some(end));
+        fs::write(dir.path().join(END), "12 3").unwrap();
+        assert_eq!(DurableEnd::read(dir.path()), None);
+        DurableEnd::forget(dir.path()).unwrap();
+        assert_eq!(DurableEnd::read(dir.path()), None);
     }
 }

@@ -20,6 +20,8 @@ use crate::receipts::Notary;
 pub struct Findings {
     /// The number of its newest segment; none without segments.
     pub newest: Option<u64>,
+    /// The bytes of that segment.
+    pub newest_bytes: u64,
     /// Events in it, whatever became of them.
     pub events: u64,
     /// Events of controllers without a data key.
@@ -49,8 +51,8 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Reads what is there, against the store's committed checkpoints. Of a torn record at the end, which was never
-    /// acknowledged, the file is freed; nothing else is changed.
+    /// Reads what is there, against the store's committed checkpoints. Of a record at the end that is
+    /// not whole, the file is freed; nothing else is changed.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -80,6 +82,7 @@ impl Recovered {
         })?;
         let findings = Findings {
             newest: segments.newest_number(),
+            newest_bytes: segments.newest_len(),
             ..finder.findings
         };
         Ok(Self {

@@ -10,6 +10,7 @@ use conduit_actors::ports::JournalError;
 use parking_lot::Mutex;
 use wal_db::{FileStore, Lsn, OpenPolicy, Wal, WalConfig, WalError, WalStore};
 
+use super::DurableEnd;
 use super::OpenError;
 
 /// Longer than any record that the writer makes.
@@ -182,7 +183,7 @@ impl Segments {
             if cut > 0 {
                 tracing::warn!(
                     segment = %self.file_name(number), bytes = cut,
-                    "cut a torn record from the journal's end: it was never acknowledged"
+                    "the journal's end was a record that is not whole, as a crash leaves it: it was cut off"
                 );
             }
             for entry in segment.iter().map_err(|error| self.damaged(number, &error))? {
@@ -255,6 +256,18 @@ impl Segments {
     /// The number of the one that is written to.
     pub(super) fn newest_number(&self) -> Option<u64> {
         self.newest().map(|(number, _)| number)
+    }
+
+    /// Where the newest segment ends. What a process that was killed had written and not synced is synced first.
+    pub(super) fn synced_end(&self) -> Result<Option<DurableEnd>, OpenError> {
+        let Some(segment) = self.newest_number() else {
+            return Ok(None);
+        };
+        let path = self.path(segment);
+        let synced = fs::File::open(&path).and_then(|file| file.sync_data());
+        synced.map_err(|error| disk(&path, &error))?;
+        let bytes = self.newest_len();
+        Ok(Some(DurableEnd { segment, bytes }))
     }
 
     /// Begins a new segment if the newest is longer than `segment_bytes`.

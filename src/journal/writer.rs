@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::codec::{self, BatchWriter};
 use super::index::Run;
-use super::record::JournalRecord;
+use super::record::{DurableEnd, JournalRecord};
 use super::segments::AppendError;
 use super::{Fatal, Shared, Waiting};
 use crate::keys::{Epoch, EpochKey};
@@ -303,6 +303,8 @@ impl Writer {
         replies: Vec<Answer>,
         attested: Vec<Attested>,
     ) {
+        let bytes = self.shared.segments.newest_len();
+        *self.shared.end.lock() = Some((DurableEnd { segment, bytes }, false));
         let mut contents = self.shared.contents.lock();
         let known = contents.entry(segment).or_default();
         // Ids grow within a batch.

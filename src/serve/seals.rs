@@ -1,17 +1,18 @@
-//! Seals the chains of before, once, and writes down what this data directory commits.
+//! Seals the chains of before, once, and writes down what this data directory commits and acknowledges.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit;
+use crate::journal::WalJournal;
 use crate::store::{HEADS_INTERVAL, Store};
 
 /// How long the sealing waits after the database was away.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Seals, then writes notes for as long as it runs.
-pub(super) async fn keep(store: Arc<dyn Store>, data_dir: PathBuf) {
+pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<WalJournal>, data_dir: PathBuf) {
     let sealing = async {
         while let Err(error) = audit::seal_pending(&*store).await {
             tracing::warn!(target: "conduit::supervision", %error, "audit chains of before cannot be sealed yet");
@@ -22,19 +23,19 @@ pub(super) async fn keep(store: Arc<dyn Store>, data_dir: PathBuf) {
         let mut is_failing = false;
         loop {
             tokio::time::sleep(HEADS_INTERVAL).await;
-            is_failing = note(&*store, &data_dir, is_failing);
+            is_failing = note(&*store, &journal, &data_dir, is_failing);
         }
     };
     tokio::join!(sealing, noting);
 }
 
 /// Writes down what was committed. Says once that it fails. Returns whether it does.
-pub(super) fn note(store: &dyn Store, data_dir: &Path, is_failing: bool) -> bool {
-    let written = store.heads().write(data_dir);
+pub(super) fn note(store: &dyn Store, journal: &WalJournal, data_dir: &Path, is_failing: bool) -> bool {
+    let written = store.heads().write(data_dir).and(journal.note_end());
     if let Err(error) = &written
         && !is_failing
     {
-        tracing::warn!(target: "conduit::supervision", %error, "the ends of audit chains cannot be noted in the data directory");
+        tracing::warn!(target: "conduit::supervision", %error, "the ends of audit chains and journal cannot be noted in the data directory");
     }
     written.is_err()
 }

@@ -127,7 +127,12 @@ impl Running {
         } else {
             tracing::warn!("stopping: a batch under way was left; its events are in the journal");
         }
-        super::seals::note(&*self.store, &self.app.config.storage.data_dir, false);
+        super::seals::note(
+            &*self.store,
+            &self.app.journal,
+            &self.app.config.storage.data_dir,
+            false,
+        );
         if let Some(Err(error)) = remaining.until(limit, self.store.release_replays()).await {
             tracing::debug!(%error, "other nodes take up the replays when their leases end");
         }

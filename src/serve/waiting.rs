@@ -5,6 +5,7 @@
 //!
 //! A database that answers, and refuses what the configuration says, is no outage: see [`Misconfigured`].
 
+use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,7 @@ use conduit_actors::supervisor::RestartPolicy;
 use super::stop::Signals;
 use crate::config::{Config, Database};
 use crate::http::{self, waiting::Cause};
-use crate::keys::Keyring;
-use crate::store::{OpenError, Store};
+use crate::store::OpenError;
 use crate::tls::ServerCertificate;
 
 /// How long it waits between two tries: at first, and at most.
@@ -28,7 +28,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::fro
 /// How long requests under way may take when the wait is over.
 const CLOSE: Duration = Duration::from_secs(1);
 
-static WAITS: LogLimit = LogLimit::new(1, MINUTE);
+/// Lines of the wait for a store that never opened, and of that for one that did.
+static WAITS: [LogLimit; 2] = [LogLimit::new(1, MINUTE), LogLimit::new(1, MINUTE)];
 
 /// The configuration and the database do not fit: waiting does not help.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +42,7 @@ pub struct Misconfigured(String);
 pub struct Interrupted;
 
 /// What is served meanwhile.
-pub(super) struct Room {
+struct Room {
     server: ServerHandle,
     cause: Cause,
 }
@@ -67,106 +68,124 @@ impl Room {
     }
 
     /// Ends it: requests under way are answered.
-    pub(super) async fn close(self) {
+    async fn close(self) {
         // What it answers is short. A connection that is idle is not waited for.
         let _ = tokio::time::timeout(CLOSE, self.server.stop(true)).await;
     }
 }
 
-/// A store that was opened, and what waiting for it has left.
-pub(super) struct Opened {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) keyring: Arc<Keyring>,
-    /// What was served meanwhile.
-    pub(super) room: Option<Room>,
-    /// Kept, so that no signal is lost between the wait and what follows.
-    pub(super) signals: Option<Signals>,
+/// The steps of a start that ask the database, each again for as long as the database is away.
+pub(super) struct Wait<'a> {
+    config: &'a Config,
+    listener: &'a TcpListener,
+    certificate: Option<&'a Arc<ServerCertificate>>,
+    /// What is served meanwhile, once something was waited for.
+    room: Option<Room>,
+    /// From then on, so that no signal is lost between the wait and what follows.
+    signals: Option<Signals>,
+    /// Whether the store has opened.
+    is_open: bool,
 }
 
-/// Tries to `open` the store until the database answers.
-///
-/// # Errors
-/// [`Misconfigured`], [`Interrupted`], or what waiting does not mend.
-pub(super) async fn open_store(
-    config: &Config,
-    listener: &TcpListener,
-    certificate: Option<&Arc<ServerCertificate>>,
-    open: impl AsyncFn() -> Result<(Arc<dyn Store>, Arc<Keyring>)>,
-) -> Result<Opened> {
-    let mut room: Option<Room> = None;
-    let mut signals = None;
-    for nth in 1.. {
-        let error = match open().await {
-            Ok((store, keyring)) => {
-                if room.is_some() {
-                    tracing::info!("the database answers: the start goes on");
+impl<'a> Wait<'a> {
+    pub(super) const fn new(
+        config: &'a Config,
+        listener: &'a TcpListener,
+        certificate: Option<&'a Arc<ServerCertificate>>,
+    ) -> Self {
+        Self {
+            config,
+            listener,
+            certificate,
+            room: None,
+            signals: None,
+            is_open: false,
+        }
+    }
+
+    /// Opens the store. Call it first.
+    ///
+    /// # Errors
+    /// [`Misconfigured`], [`Interrupted`], or what waiting does not mend.
+    pub(super) async fn open<T>(&mut self, open: impl AsyncFn() -> Result<T>) -> Result<T> {
+        let opened = self.answered(open).await?;
+        self.is_open = true;
+        Ok(opened)
+    }
+
+    /// Runs a step until the database answers. A step must do no harm if it is done twice.
+    ///
+    /// # Errors
+    /// [`Misconfigured`], [`Interrupted`], or what waiting does not mend.
+    pub(super) async fn answered<T>(&mut self, step: impl AsyncFn() -> Result<T>) -> Result<T> {
+        let mut nth = 0;
+        loop {
+            let error = match self.unless_stopped(step()).await? {
+                Ok(done) => {
+                    if nth > 0 {
+                        tracing::info!("the database answers: the start goes on");
+                    }
+                    return Ok(done);
                 }
-                return Ok(Opened {
-                    store,
-                    keyring,
-                    room,
-                    signals,
-                });
+                Err(error) => error,
+            };
+            if matches!(error.downcast_ref(), Some(OpenError::Misfit(_))) {
+                return Err(Misconfigured(format!("{error:#}")).into());
             }
-            Err(error) => error,
-        };
-        if matches!(error.downcast_ref(), Some(OpenError::Misfit(_))) {
-            return Err(Misconfigured(format!("{error:#}")).into());
+            let Some(cause) = absence(self.config, &error) else {
+                return Err(error);
+            };
+            self.tell(&cause)?;
+            nth += 1;
+            self.unless_stopped(tokio::time::sleep(backoff(nth))).await?;
         }
-        let Some(cause) = absence(config, &error) else {
-            return Err(error);
-        };
+    }
+
+    /// Says to the log and to whoever asks that the start waits.
+    fn tell(&mut self, cause: &str) -> Result<()> {
         // Before anybody is told that it waits.
-        let signals = match &mut signals {
-            Some(signals) => signals,
-            none => none.insert(Signals::listen()?),
-        };
-        match &room {
-            Some(room) => room.cause.set(&cause),
-            None => room = Some(Room::open(config, listener, certificate, &cause)?),
+        if self.signals.is_none() {
+            self.signals = Some(Signals::listen()?);
         }
-        if let Some(line) = WAITS.admit() {
+        match &self.room {
+            Some(room) => room.cause.set(cause),
+            None => self.room = Some(Room::open(self.config, self.listener, self.certificate, cause)?),
+        }
+        let Some(line) = WAITS[usize::from(self.is_open)].admit() else {
+            return Ok(());
+        };
+        let (left_out, address) = (line.left_out(), self.listener.local_addr()?);
+        if self.is_open {
+            tracing::warn!(%address, cause, left_out, "the database went away during the start, which waits for it");
+        } else {
             tracing::warn!(
-                address = %listener.local_addr()?, database = %config.database(), cause, left_out = line.left_out(),
+                %address, database = %self.config.database(), cause, left_out,
                 "the database is away: the start waits for it; until then nothing is accepted, and /readyz says unavailable"
             );
         }
+        Ok(())
+    }
+
+    /// What `work` gives, unless the process is told to stop.
+    async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let Some(signals) = &mut self.signals else {
+            return Ok(work.await);
+        };
         tokio::select! {
-            () = tokio::time::sleep(backoff(nth)) => {}
+            done = work => Ok(done),
             name = signals.next() => {
                 tracing::info!("{name}: stopping");
-                return Err(Interrupted.into());
+                Err(Interrupted.into())
             }
         }
     }
-    Err(Interrupted.into())
-}
 
-/// Runs a `step` of the start that asks the open store, again while the database is away. A step must do no harm if it is
-/// done twice.
-///
-/// # Errors
-/// What waiting does not mend.
-pub(super) async fn answered<T>(config: &Config, step: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let mut nth = 0;
-    loop {
-        let error = match step().await {
-            Ok(done) => return Ok(done),
-            Err(error) => error,
-        };
-        let Some(cause) = absence(config, &error) else {
-            return Err(error);
-        };
-        if let Some(line) = WAITS.admit() {
-            let left_out = line.left_out();
-            tracing::warn!(
-                cause,
-                left_out,
-                "the database went away during the start, which waits for it"
-            );
+    /// Ends what is served meanwhile; the signals are still to be waited for.
+    pub(super) async fn end(self) -> Option<Signals> {
+        if let Some(room) = self.room {
+            room.close().await;
         }
-        nth += 1;
-        tokio::time::sleep(backoff(nth)).await;
+        self.signals
     }
 }
 

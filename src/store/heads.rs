@@ -6,8 +6,9 @@
 //!
 //! ## Format
 //! One line for each note: the controller's id, the sequence, the hash, separated by spaces, and `rewound` behind them once
-//! the database had another chain. The last line of a controller counts. A line that is not whole is left out: a crash may cut the last one. The file is written anew when it has many
-//! more lines than controllers.
+//! the database had another chain. The last line of a controller counts. The line `all-sealed` says that no chain waits to be
+//! sealed. A line that is not whole is left out: a crash may cut the last one. The file is written anew when it has many more
+//! lines than controllers.
 //!
 //! ## Invariants
 //! - Only ends whose seal is genuine are noted: a controller in the file was sealed once, and must be from then on.
@@ -34,6 +35,8 @@ use crate::keys::Seal;
 pub const INTERVAL: Duration = Duration::from_secs(1);
 /// The file's name in the data directory.
 const FILE: &str = "chain-heads";
+/// The line that says that no chain waits to be sealed.
+const ALL_SEALED: &str = "all-sealed";
 /// Lines beyond twice the number of controllers before the file is written anew.
 const SLACK_LINES: usize = 10_000;
 
@@ -46,6 +49,9 @@ struct Notes {
     heads: HashMap<ControllerId, Note>,
     unwritten: HashSet<ControllerId>,
     lines: usize,
+    /// All chains of before were looked at.
+    none_waits: bool,
+    is_mark_unwritten: bool,
 }
 
 struct Note {
@@ -69,14 +75,18 @@ impl HeadBook {
     /// # Errors
     /// The file is there and cannot be read.
     pub fn load(&self, data_dir: &Path) -> io::Result<()> {
-        let text = match fs::read_to_string(path(data_dir)) {
+        let bytes = match fs::read(path(data_dir)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read?,
         };
+        // Of a damaged file, the lines count that are whole.
+        let text = String::from_utf8_lossy(&bytes);
         let mut notes = self.0.lock();
         for line in text.lines() {
             notes.lines += 1;
-            if let Some((controller, note)) = parse(line) {
+            if line == ALL_SEALED {
+                notes.none_waits = true;
+            } else if let Some((controller, note)) = parse(line) {
                 notes.heads.insert(controller, note);
             }
         }
@@ -89,9 +99,31 @@ impl HeadBook {
         self.0.lock().heads.get(&controller).map(|note| note.head)
     }
 
-    /// Forgets a deleted controller.
+    /// The chains of which this data directory has committed something.
+    #[must_use]
+    pub fn noted(&self) -> Vec<(ControllerId, ChainHead)> {
+        let notes = self.0.lock();
+        notes.heads.iter().map(|(id, note)| (*id, note.head)).collect()
+    }
+
+    /// Forgets a controller.
     pub fn forget(&self, controller: ControllerId) {
-        self.0.lock().heads.remove(&controller);
+        let mut notes = self.0.lock();
+        notes.heads.remove(&controller);
+        // Its line is still there.
+        notes.lines = usize::MAX;
+    }
+
+    /// Whether this data directory knows that no chain waits to be sealed.
+    pub(super) fn none_waits(&self) -> bool {
+        self.0.lock().none_waits
+    }
+
+    /// Notes that no chain waits to be sealed any more.
+    pub(super) fn note_none_waits(&self) {
+        let mut notes = self.0.lock();
+        notes.is_mark_unwritten |= !notes.none_waits;
+        notes.none_waits = true;
     }
 
     /// Whether this process made this seal for this end, as its last of the chain.
@@ -135,26 +167,35 @@ impl HeadBook {
     /// The file cannot be written; the next call tries again.
     pub fn write(&self, data_dir: &Path) -> io::Result<()> {
         let mut notes = self.0.lock();
-        if notes.unwritten.is_empty() {
+        if notes.unwritten.is_empty() && !notes.is_mark_unwritten && notes.lines != usize::MAX {
             return Ok(());
         }
+        let mark = |is_wanted: bool| {
+            if is_wanted {
+                format!("{ALL_SEALED}\n")
+            } else {
+                String::new()
+            }
+        };
         if notes.lines > 2 * notes.heads.len() + SLACK_LINES {
-            let text = lines(notes.heads.iter());
+            let text = mark(notes.none_waits) + &lines(notes.heads.iter());
             let beside = path(data_dir).with_extension("new");
             fs::write(&beside, text)?;
             fs::rename(beside, path(data_dir))?;
-            notes.lines = notes.heads.len();
+            notes.lines = notes.heads.len() + usize::from(notes.none_waits);
         } else {
-            let text = lines(notes.unwritten.iter().filter_map(|id| notes.heads.get_key_value(id)));
+            let unwritten = notes.unwritten.iter().filter_map(|id| notes.heads.get_key_value(id));
+            let text = mark(notes.is_mark_unwritten) + &lines(unwritten);
             let file = fs::OpenOptions::new().create(true).append(true).open(path(data_dir));
             if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
                 // Half a line may be there: the next try writes the file anew.
                 notes.lines = usize::MAX;
                 return Err(error);
             }
-            notes.lines += notes.unwritten.len();
+            notes.lines += notes.unwritten.len() + usize::from(notes.is_mark_unwritten);
         }
         notes.unwritten.clear();
+        notes.is_mark_unwritten = false;
         Ok(())
     }
 }

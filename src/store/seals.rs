@@ -1,7 +1,13 @@
 //! Seals of audit chains: what the master key vouches for, so that the database alone cannot be changed without notice.
 //!
 //! A controller's row carries two: of its id and DID, made with the row; and of the end of its chain, made anew by every
-//! transaction that moves the end. Rows of before have none until their chain was verified and sealed, once.
+//! transaction that moves the end. Rows of before have none until their chain was verified and sealed, once. When that is
+//! done a seal says so: from then on the database cannot say that a chain still waits.
+//!
+//! A deletion is sealed as well. A chain that a data directory has noted, and that is gone without such a seal, was removed by
+//! somebody else.
+
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
@@ -37,11 +43,18 @@ pub struct RecordedEnd {
 }
 
 impl RecordedEnd {
-    /// Reads a row with the columns `did`, `name_seal`, `chain_sequence`, `chain_hash`, `chain_seal`, `outside`, and
-    /// `pending`, which is 1 for a chain that waits to be sealed.
-    pub(super) fn of(keyring: &Keyring, controller: ControllerId, row: &impl Columns) -> Result<Self, StoreError> {
+    /// Reads a row with the columns `did`, `name_seal`, `chain_sequence`, `chain_hash`, `chain_seal`, `outside`,
+    /// `pending`, which is 1 for a chain that waits to be sealed, and `all_sealed`, the seal that says that none does.
+    pub(super) fn of(
+        keyring: &Keyring,
+        heads: &HeadBook,
+        controller: ControllerId,
+        row: &impl Columns,
+    ) -> Result<Self, StoreError> {
         let end = ChainEnd::of(row)?;
-        let is_pending = rows::count::<u64>(row, "pending")? == 1;
+        let all_sealed = row.optional_blob("all_sealed")?;
+        let none_waits = heads.none_waits() || all_sealed.is_some_and(|seal| keyring.is_all_sealed(seal));
+        let is_pending = rows::count::<u64>(row, "pending")? == 1 && !none_waits;
         let state = |is_sealed: bool, is_genuine: bool| match (is_sealed, is_genuine) {
             (true, true) => SealState::Genuine,
             (false, _) if is_pending => SealState::Pending,
@@ -89,6 +102,36 @@ pub trait ChainSeals: Send + Sync {
     /// [`StoreError`].
     async fn seal_chain(&self, controller: ControllerId, head: ChainHead) -> Result<bool, StoreError>;
 
+    /// Writes down, sealed, that no chain waits to be sealed any more.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn mark_all_sealed(&self) -> Result<(), StoreError>;
+
+    /// Returns the deleted controllers of which the master key vouches that Conduit deleted them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn proven_deletions(&self) -> Result<HashSet<ControllerId>, StoreError>;
+
     /// What this data directory has committed.
     fn heads(&self) -> &HeadBook;
+}
+
+/// The rows with `id` and `seal` whose seal is genuine.
+pub(super) fn proven<'r, R: Columns + 'r>(
+    keyring: &Keyring,
+    found: impl Iterator<Item = &'r R>,
+) -> Result<HashSet<ControllerId>, StoreError> {
+    let mut proven = HashSet::new();
+    for row in found {
+        let controller = ControllerId::from_uuid(rows::uuid(row, "id")?);
+        if row
+            .optional_blob("seal")?
+            .is_some_and(|seal| keyring.is_deletion_sealed(controller, seal))
+        {
+            proven.insert(controller);
+        }
+    }
+    Ok(proven)
 }

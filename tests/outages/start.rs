@@ -64,11 +64,23 @@ fn a_start_during_which_postgresql_goes_waits_as_well() {
 
     // The store opens, and the next question has no answer.
     let mut sessions = Sessions::new(&url);
-    sessions.lock("LOCK TABLE controllers IN ACCESS EXCLUSIVE MODE");
-    conduit.spawn();
-    wait_for("the start to wait", || {
-        (!conduit.log_lines("went away during the start").is_empty()).then_some(())
-    });
+    let wait_within_the_start = |conduit: &mut Conduit, sessions: &mut Sessions| {
+        sessions.lock("LOCK TABLE controllers IN ACCESS EXCLUSIVE MODE");
+        conduit.spawn();
+        wait_for("the start to wait", || {
+            let line = conduit.log_lines("went away during the start").pop()?;
+            let address = line["fields"]["address"].as_str().expect("an address").to_owned();
+            Some(format!("http://{address}"))
+        })
+    };
+    let url = wait_within_the_start(&mut conduit, &mut sessions);
+    let get = |path: &str| request(&conduit.client, "GET", &format!("{url}{path}"), &[], b"").unwrap();
+    assert_eq!(get("/livez").expect(200).json()["status"], "alive");
+    assert_eq!(get("/readyz").expect(503).json()["status"], "unavailable");
+    assert_eq!(conduit.stop(), Some(0));
+    sessions.end();
+
+    wait_within_the_start(&mut conduit, &mut sessions);
     sessions.end();
     conduit.wait_until_it_listens();
     let after = shop.send(&conduit, "contact", json!({"email": "ada.two@shop.example"}));

@@ -9,7 +9,7 @@ use super::{Category, NormaliseContext, Taxonomy};
 use crate::personal::Personal;
 
 /// Placeholders that are told by their form, as they come most often. Others are switched off when they next arrive.
-const FORMS: [&str; 44] = [
+const FORMS: [&str; 57] = [
     "[object Object]",
     "[object Undefined]",
     "[object Null]",
@@ -54,6 +54,19 @@ const FORMS: [&str; 44] = [
     "${user.id}",
     "undefined undefined",
     "null null",
+    "null,null",
+    "null/null",
+    "None:None",
+    "nullnull",
+    "Unknown User",
+    "unknown_user",
+    "guest checkout",
+    "guest_customer",
+    "GUEST CUSTOMER",
+    "default_customer",
+    "guest123",
+    "00000000T",
+    "123.456.789-09",
 ];
 
 /// Addresses of the same kind.
@@ -118,8 +131,12 @@ impl Taxonomy {
     }
 
     fn former(&self, category: &Category, context: &NormaliseContext<'_>) -> Vec<Personal<String>> {
-        let words = self.words.all().chain(self.blocklist.literals(&category.key));
-        let variants = words.flat_map(variants);
+        let listed = || self.blocklist.literals(&category.key);
+        let lower = listed().map(str::to_lowercase);
+        let words = self.words.all().map(str::to_owned).chain(lower);
+        let variants = words
+            .flat_map(|word| variants(&word))
+            .chain(listed().map(str::to_owned));
         let forms = FORMS.iter().chain(&ADDRESSES).map(|form| (*form).to_owned());
         let refused = variants
             .chain(forms)
@@ -132,7 +149,7 @@ impl Taxonomy {
 }
 
 /// `not set`, `NOT SET`, `Not set`, `not_set`.
-fn variants(word: &str) -> impl Iterator<Item = String> {
+fn variants(word: &str) -> impl Iterator<Item = String> + use<> {
     let mut letters = word.chars();
     let title: String = letters
         .next()

@@ -35,11 +35,12 @@ const MAX_BYTES: usize = 2048;
 #[serde(rename_all = "snake_case")]
 pub enum Normaliser {
     /// Address syntax (RFC 5321, 5322), a domain with a dot and a top level of letters; lower case; IDNA domain; dots and
-    /// +tags kept.
+    /// +tags kept, quotes that are not needed dropped.
     Email,
     /// libphonenumber; E.164, an extension behind it (RFC 3966); national numbers by the integration's default region.
     Phone,
-    /// http or https; punycode host; query kept but for tracking parameters; fragment dropped, unless it is a route.
+    /// http or https; punycode host; query kept but for tracking parameters; fragment dropped, unless it says whose page it
+    /// is.
     Url,
     /// As it is, trimmed; case-sensitive; width mapping and NFC, but not NFKC.
     Opaque,
@@ -94,30 +95,64 @@ impl Normaliser {
         matches!(self, Self::Username | Self::IssuedNumber)
     }
 
-    /// A normalised value without what stands before it: the scope of its processor, or a country's tag.
+    /// A normalised value without the scope of its processor.
+    #[must_use]
+    pub fn unscoped(self, normalised: &str) -> &str {
+        if !self.is_scoped() {
+            return normalised;
+        }
+        let unscoped = normalised.split_once(':').and_then(|(length, rest)| {
+            let processor = length.parse::<usize>().ok()?;
+            rest.get(processor + 1..)
+        });
+        unscoped.unwrap_or(normalised)
+    }
+
+    /// A normalised value without what stands before it: the scope of its processor, and a country's tag.
     #[must_use]
     pub fn bare(self, normalised: &str) -> &str {
+        let unscoped = self.unscoped(normalised);
         match self {
-            Self::Username | Self::IssuedNumber => {
-                let unscoped = normalised.split_once(':').and_then(|(length, rest)| {
-                    let processor = length.parse::<usize>().ok()?;
-                    rest.get(processor + 1..)
-                });
-                let unscoped = unscoped.unwrap_or(normalised);
-                if self == Self::IssuedNumber {
-                    untagged(unscoped)
-                } else {
-                    unscoped
-                }
-            }
-            Self::NationalId | Self::Document => untagged(normalised),
-            _ => normalised,
+            Self::NationalId | Self::Document | Self::IssuedNumber => untagged(unscoped),
+            _ => unscoped,
         }
     }
 }
 
 fn untagged(number: &str) -> &str {
     number.split_once(':').map_or(number, |(_, number)| number)
+}
+
+/// A text as values of the normaliser are before they are spelt: characters that look alike are one. In numbers, dashes are.
+pub(super) fn lookalikes(normaliser: Normaliser, text: &str) -> Cow<'_, str> {
+    let clean = unicode::clean(text);
+    let is_number = matches!(
+        normaliser,
+        Normaliser::Phone
+            | Normaliser::NationalId
+            | Normaliser::Document
+            | Normaliser::IssuedNumber
+            | Normaliser::BankAccount
+            | Normaliser::PaymentCard
+            | Normaliser::DeviceId
+            | Normaliser::MacAddress
+            | Normaliser::BirthDate
+            | Normaliser::PostalCode
+    );
+    if is_number && !clean.is_ascii() && clean.contains(unicode::is_dash) {
+        return Cow::Owned(clean.replace(unicode::is_dash, "-"));
+    }
+    clean
+}
+
+/// A text as names are spelt.
+pub(super) fn name_of(text: &str) -> String {
+    text::name(text)
+}
+
+/// Whether a character only parts the number of a document, and is not kept.
+pub(super) const fn is_document_sign(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '/' | '\u{a0}')
 }
 
 /// What a value is normalised in.
@@ -204,12 +239,12 @@ impl Normaliser {
         if raw.len() > MAX_BYTES {
             return Err(Invalid::new(EventCode::ValueTooLong, "must have at most 2,048 bytes"));
         }
-        let clean = unicode::clean(raw);
+        let clean = lookalikes(self, raw);
         let text = clean.trim();
-        if text.is_empty() {
+        let is_printable_ascii = text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if text.is_empty() || (!is_printable_ascii && unicode::is_blank(text)) {
             return Err(Invalid::EMPTY);
         }
-        let is_printable_ascii = text.bytes().all(|b| (b' '..=b'~').contains(&b));
         let text = if is_printable_ascii {
             Cow::Borrowed(text)
         } else {
@@ -225,7 +260,8 @@ impl Normaliser {
         if normalised.value.as_ref().is_none_or(|value| value.expose().is_empty()) {
             return Err(Invalid::EMPTY);
         }
-        if !raw.is_ascii() && self.unifies(matches!(clean, Cow::Owned(_))) {
+        let is_quoted = self == Self::Email && raw.starts_with('"');
+        if is_quoted || (!raw.is_ascii() && self.unifies(matches!(clean, Cow::Owned(_)))) {
             normalised.earlier = generation1::spelling(self, raw, context)
                 .map(Personal::new)
                 .filter(|earlier| normalised.value.as_ref() != Some(earlier));

@@ -4,15 +4,19 @@
 //! are in the taxonomy file, where the operator extends them; forms are here. What is a placeholder depends on what the
 //! value is meant to be: `Null` and `Test` are surnames, and 123456 is somebody's customer number.
 
+mod compound;
 mod digits;
 mod email;
+mod numbers;
 mod syntax;
 mod words;
 
 use std::net::IpAddr;
 
 use super::Normaliser;
-pub(super) use words::Words;
+pub(super) use email::untagged;
+pub(super) use numbers::behind_tag;
+pub(super) use words::{Words, lower};
 
 impl Words {
     /// Whether a value is a placeholder. It is normalised, without its scope or its country tag.
@@ -22,16 +26,9 @@ impl Words {
             Normaliser::Phone => digits::is_placeholder_phone(value),
             Normaliser::Url => syntax::is_placeholder_url(value),
             Normaliser::Opaque | Normaliser::Username => self.is_free(value),
-            Normaliser::Text => self.is_name_word(value) || syntax::is_placeholder(value),
-            Normaliser::NationalId | Normaliser::Document => {
-                digits::is_placeholder(value, digits::REPEATED_IN_DOCUMENTS)
-                    || self.is_identifier_word(value)
-                    || syntax::is_masked(value)
-            }
-            Normaliser::IssuedNumber => {
-                digits::is_placeholder(value, digits::REPEATED)
-                    || self.is_identifier_word(value)
-                    || syntax::is_masked(value)
+            Normaliser::Text => self.is_of_no_name(value),
+            Normaliser::NationalId | Normaliser::Document | Normaliser::IssuedNumber => {
+                numbers::is_placeholder(self, normaliser, value)
             }
             Normaliser::BankAccount => {
                 let account = value
@@ -42,9 +39,7 @@ impl Words {
             Normaliser::DeviceId => digits::is_placeholder(value, digits::REPEATED),
             Normaliser::MacAddress => digits::is_placeholder(value, digits::REPEATED),
             Normaliser::IpAddress => value.parse().is_ok_and(is_of_nobody),
-            Normaliser::Name => {
-                self.is_name_word(value) || syntax::is_placeholder(value) || digits::is_one_letter(value)
-            }
+            Normaliser::Name => self.is_of_no_name(value) || digits::is_one_letter(value),
             Normaliser::PostalCode => {
                 digits::is_zeros(value) || digits::is_one_letter(value) || syntax::is_placeholder(value)
             }
@@ -58,6 +53,13 @@ impl Words {
             || syntax::is_placeholder(value)
             || syntax::is_masked(value)
             || (value.contains('@') && email::is_placeholder(self, &value.to_lowercase()))
+            || syntax::decoded(value).is_some_and(|decoded| self.is_free(&decoded))
+    }
+
+    fn is_of_no_name(&self, value: &str) -> bool {
+        self.is_name_word(value)
+            || syntax::is_placeholder(value)
+            || syntax::decoded(value).is_some_and(|decoded| self.is_of_no_name(decoded.trim()))
     }
 }
 
@@ -87,4 +89,4 @@ fn is_of_nobody(address: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

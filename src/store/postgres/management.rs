@@ -71,9 +71,12 @@ impl PostgresStore {
     pub(super) async fn remove_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
         let delete = sqlx::query(
             "WITH gone AS (DELETE FROM controllers WHERE id = $1 RETURNING id, did), \
-             noted AS (INSERT INTO deletions (controller) SELECT id FROM gone) SELECT did FROM gone",
+             noted AS (INSERT INTO deletions (controller) SELECT id FROM gone), \
+             proven AS (INSERT INTO deleted_controllers (id, deleted_at, seal) \
+             SELECT id, (extract(epoch FROM now()) * 1000)::bigint, $2 FROM gone) SELECT did FROM gone",
         )
-        .bind(controller.as_uuid());
+        .bind(controller.as_uuid())
+        .bind(self.keyring.seal_deletion(controller).to_vec());
         self.change(delete).await?;
         Ok(deletions::finish(&self.pool, controller.as_uuid()).await?)
     }

@@ -63,12 +63,16 @@ impl Membership for PostgresStore {
 
     async fn note_deleted(&self, controllers: &[ControllerId], now: Timestamp) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = controllers.iter().map(ControllerId::as_uuid).collect();
+        let seal = |controller: &ControllerId| self.keyring.seal_deletion(*controller).to_vec();
+        let seals: Vec<_> = controllers.iter().map(seal).collect();
         let note = async {
             sqlx::query(
-                "INSERT INTO deleted_controllers (id, deleted_at) SELECT unnest($1::uuid[]), $2 ON CONFLICT DO NOTHING",
+                "INSERT INTO deleted_controllers (id, deleted_at, seal) SELECT id, $2, seal \
+                 FROM unnest($1::uuid[], $3::bytea[]) AS t (id, seal) ON CONFLICT (id) DO UPDATE SET seal = excluded.seal",
             )
             .bind(ids)
             .bind(now.as_millis())
+            .bind(seals)
             .execute(&self.pool)
             .await
             .or_store_error()

@@ -1,12 +1,14 @@
 //! Seals of audit chains in PostgreSQL.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::{ChainHead, StoreError};
 use uuid::Uuid;
 
 use super::super::heads::HeadBook;
-use super::super::seals::{ChainSeals, RecordedEnd};
+use super::super::seals::{ChainSeals, RecordedEnd, proven};
 use super::{OrStoreError as _, PostgresStore, rows};
 
 #[async_trait]
@@ -33,6 +35,25 @@ impl ChainSeals for PostgresStore {
         self.driver.run_in_time(self.write_seals(controller, head)).await
     }
 
+    async fn mark_all_sealed(&self) -> Result<(), StoreError> {
+        let seal = self.keyring.seal_all_sealed();
+        let mark = sqlx::query("UPDATE instance SET all_sealed = $1").bind(&seal[..]);
+        let marked = self
+            .driver
+            .run_in_time(async { mark.execute(&self.pool).await.or_store_error() });
+        marked.await?;
+        self.heads.note_none_waits();
+        Ok(())
+    }
+
+    async fn proven_deletions(&self) -> Result<HashSet<ControllerId>, StoreError> {
+        let found = sqlx::query("SELECT id, seal FROM deleted_controllers WHERE seal IS NOT NULL");
+        let found = self
+            .driver
+            .run_in_time(async { found.fetch_all(&self.pool).await.or_store_error() });
+        proven(&self.keyring, found.await?.iter())
+    }
+
     fn heads(&self) -> &HeadBook {
         &self.heads
     }
@@ -42,6 +63,7 @@ impl PostgresStore {
     async fn read_recorded_end(&self, controller: ControllerId) -> Result<Option<RecordedEnd>, StoreError> {
         let found = sqlx::query(
             "SELECT c.*, (EXISTS (SELECT 1 FROM unsealed_chains u WHERE u.controller = c.id))::int::bigint AS pending, \
+             (SELECT all_sealed FROM instance) AS all_sealed, \
              (SELECT count(*) FROM activities a WHERE a.controller = c.id AND a.sequence > c.chain_sequence) \
              + (SELECT count(*) FROM activities a WHERE a.controller = c.id AND a.sequence <= \
              coalesce((SELECT n.sequence FROM chain_anchors n WHERE n.controller = c.id), 0)) AS outside \
@@ -52,7 +74,7 @@ impl PostgresStore {
         .await
         .or_store_error()?;
         found
-            .map(|row| RecordedEnd::of(&self.keyring, controller, &row))
+            .map(|row| RecordedEnd::of(&self.keyring, &self.heads, controller, &row))
             .transpose()
     }
 

@@ -95,6 +95,12 @@ impl SqliteStore {
             .execute(&mut *transaction)
             .await
             .or_store_error()?;
+        sqlx::query("UPDATE deleted_controllers SET seal = ?2 WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .bind(&self.keyring.seal_deletion(controller)[..])
+            .execute(&mut *transaction)
+            .await
+            .or_store_error()?;
         transaction.commit().await.or_store_error()?;
         if deleted.rows_affected() == 1 {
             Ok(())

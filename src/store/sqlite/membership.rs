@@ -58,12 +58,16 @@ impl Membership for SqliteStore {
 
     async fn note_deleted(&self, controllers: &[ControllerId], now: Timestamp) -> Result<(), StoreError> {
         for controller in controllers {
-            sqlx::query("INSERT INTO deleted_controllers (id, deleted_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-                .bind(&controller.as_bytes()[..])
-                .bind(now.as_millis())
-                .execute(&self.writer)
-                .await
-                .or_store_error()?;
+            sqlx::query(
+                "INSERT INTO deleted_controllers (id, deleted_at, seal) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (id) DO UPDATE SET seal = excluded.seal",
+            )
+            .bind(&controller.as_bytes()[..])
+            .bind(now.as_millis())
+            .bind(&self.keyring.seal_deletion(*controller)[..])
+            .execute(&self.writer)
+            .await
+            .or_store_error()?;
         }
         Ok(())
     }

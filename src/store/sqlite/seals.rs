@@ -1,12 +1,14 @@
 //! Seals of audit chains in SQLite.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::Row as _;
 
 use super::super::heads::HeadBook;
-use super::super::seals::{ChainSeals, RecordedEnd};
+use super::super::seals::{ChainSeals, RecordedEnd, proven};
 use super::{OrStoreError as _, SqliteStore, rows};
 
 #[async_trait]
@@ -14,6 +16,7 @@ impl ChainSeals for SqliteStore {
     async fn recorded_end(&self, controller: ControllerId) -> Result<Option<RecordedEnd>, StoreError> {
         let found = sqlx::query(
             "SELECT c.*, EXISTS (SELECT 1 FROM unsealed_chains u WHERE u.controller_pk = c.pk) AS pending, \
+             (SELECT all_sealed FROM instance) AS all_sealed, \
              (SELECT count(*) FROM activities a WHERE a.controller_pk = c.pk AND a.sequence > c.chain_sequence) \
              + (SELECT count(*) FROM activities a WHERE a.controller_pk = c.pk AND a.sequence <= \
              coalesce((SELECT n.sequence FROM chain_anchors n WHERE n.controller_pk = c.pk), 0)) AS outside \
@@ -24,7 +27,7 @@ impl ChainSeals for SqliteStore {
         .await
         .or_store_error()?;
         found
-            .map(|row| RecordedEnd::of(&self.keyring, controller, &row))
+            .map(|row| RecordedEnd::of(&self.keyring, &self.heads, controller, &row))
             .transpose()
     }
 
@@ -83,6 +86,24 @@ impl ChainSeals for SqliteStore {
         transaction.commit().await.or_store_error()?;
         self.heads.note_sealed(controller, head, seal);
         Ok(true)
+    }
+
+    async fn mark_all_sealed(&self) -> Result<(), StoreError> {
+        sqlx::query("UPDATE instance SET all_sealed = ?1")
+            .bind(&self.keyring.seal_all_sealed()[..])
+            .execute(&self.writer)
+            .await
+            .or_store_error()?;
+        self.heads.note_none_waits();
+        Ok(())
+    }
+
+    async fn proven_deletions(&self) -> Result<HashSet<ControllerId>, StoreError> {
+        let found = sqlx::query("SELECT id, seal FROM deleted_controllers WHERE seal IS NOT NULL")
+            .fetch_all(&self.readers)
+            .await
+            .or_store_error()?;
+        proven(&self.keyring, found.iter())
     }
 
     fn heads(&self) -> &HeadBook {

@@ -1,5 +1,6 @@
 //! E-mail addresses, regions of telephone numbers, profile addresses.
 
+use std::borrow::Cow;
 use std::str::FromStr as _;
 
 use email_address::EmailAddress;
@@ -18,7 +19,7 @@ const URL: Invalid = Invalid::new(EventCode::InvalidUrl, "must be an http or htt
 pub(super) fn email(text: &str) -> Result<String, Invalid> {
     let (local, domain) = text.rsplit_once('@').ok_or(EMAIL)?;
     let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EMAIL)?;
-    let address = format!("{}@{domain}", unicode::lower(local));
+    let address = format!("{}@{domain}", unicode::lower(&unquoted(local)));
     let syntax_ok = EmailAddress::from_str(&address).is_ok() && address.len() <= 254;
     // One label is a host of the sender's own network: it names nobody out here.
     let domain_ok = domain
@@ -29,6 +30,35 @@ pub(super) fn email(text: &str) -> Result<String, Invalid> {
     } else {
         Err(EMAIL)
     }
+}
+
+/// A local part without quotes and backslashes that it does not need (RFC 5321, 4.1.2): of `"ada"`, `ada`.
+fn unquoted(local: &str) -> Cow<'_, str> {
+    let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let Some(quoted) = quoted else {
+        return Cow::Borrowed(local);
+    };
+    let mut text = String::with_capacity(quoted.len());
+    let mut characters = quoted.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => return Cow::Borrowed(local),
+            '\\' => match characters.next() {
+                Some(escaped) => text.push(escaped),
+                None => return Cow::Borrowed(local),
+            },
+            other => text.push(other),
+        }
+    }
+    let is_of_atom = |c: char| c.is_ascii_alphanumeric() || !c.is_ascii() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    if text
+        .split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_of_atom))
+    {
+        return Cow::Owned(text);
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    Cow::Owned(format!("\"{escaped}\""))
 }
 
 /// Letters, or an encoded name: a number is part of an IP address, and no mail is delivered to one written like this.
@@ -101,9 +131,59 @@ const TRACKING: [&str; 44] = [
     "yclid",
 ];
 
+/// The parameters of Matomo behind `pk_`, `mtm_` and `piwik_`. Others may say who it is: `pk_user`.
+const MATOMO: [&str; 9] = [
+    "campaign",
+    "cid",
+    "content",
+    "group",
+    "keyword",
+    "kwd",
+    "medium",
+    "placement",
+    "source",
+];
+
 fn is_tracking(parameter: &str) -> bool {
-    let name = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    name.starts_with("utm_") || name.starts_with("mtm_") || name.starts_with("pk_") || TRACKING.contains(&&*name)
+    let name = parameter.split('=').next().unwrap_or_default();
+    let decoded = name
+        .contains('%')
+        .then(|| url::form_urlencoded::parse(name.as_bytes()).next())
+        .flatten();
+    let name = decoded
+        .as_ref()
+        .map_or(name, |(decoded, _)| decoded)
+        .to_ascii_lowercase();
+    let matomo = ["pk_", "mtm_", "piwik_"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix));
+    name.starts_with("utm_") || matomo.is_some_and(|rest| MATOMO.contains(&rest)) || TRACKING.contains(&&*name)
+}
+
+/// The parameters that do not only say where a visitor came from.
+fn without_tracking(query: &str) -> String {
+    let kept = query.split('&').filter(|part| !part.is_empty() && !is_tracking(part));
+    kept.collect::<Vec<_>>().join("&")
+}
+
+/// The fragment, if it says whose page it is: a route (`/users/1`, `!/ada`, `users/1`), a name (`@ada`), or parameters
+/// (`id=1`). Others are places on the page.
+fn identity(fragment: &str) -> Option<String> {
+    // A text that the browser is to look for.
+    let fragment = fragment.split(":~:").next().unwrap_or_default();
+    if fragment.trim_start_matches(['!', '/']).is_empty() {
+        return None;
+    }
+    let is_route = fragment.starts_with(['!', '/', '@']) || fragment.contains('/');
+    let kept = match fragment.split_once('?') {
+        Some((route, query)) => match without_tracking(query) {
+            query if query.is_empty() => route.to_owned(),
+            query => format!("{route}?{query}"),
+        },
+        None if !is_route && fragment.contains('=') => without_tracking(fragment),
+        None => fragment.to_owned(),
+    };
+    (!kept.is_empty() && (is_route || kept.contains('='))).then_some(kept)
 }
 
 /// The query says whose page it is on many sites (`profile.php?id=1001`), and on some the fragment does (`#/users/1001`).
@@ -112,15 +192,10 @@ pub(super) fn url(text: &str) -> Result<String, Invalid> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(URL);
     }
-    let query = url.query().map(|query| {
-        let kept = query.split('&').filter(|part| !part.is_empty() && !is_tracking(part));
-        kept.collect::<Vec<_>>().join("&")
-    });
+    let query = url.query().map(without_tracking);
     url.set_query(query.as_deref().filter(|query| !query.is_empty()));
-    let is_route = url.fragment().is_some_and(|fragment| fragment.starts_with(['!', '/']));
-    if !is_route {
-        url.set_fragment(None);
-    }
+    let fragment = url.fragment().and_then(identity);
+    url.set_fragment(fragment.as_deref());
     url.set_username("").map_err(|()| URL)?;
     url.set_password(None).map_err(|()| URL)?;
     Ok(url.to_string())

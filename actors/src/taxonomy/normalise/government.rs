@@ -1,6 +1,6 @@
 //! Numbers that authorities issue.
 
-use super::Invalid;
+use super::{Invalid, is_document_sign};
 use crate::codes::EventCode;
 
 const DOCUMENT: Invalid = Invalid::new(
@@ -17,7 +17,7 @@ pub(super) fn document(raw: &str) -> Result<String, Invalid> {
     let (tag, number) = split_tag(raw);
     let number: String = number
         .chars()
-        .filter(|c| !matches!(c, ' ' | '-' | '.' | '/' | '\u{a0}'))
+        .filter(|c| !is_document_sign(*c))
         .collect::<String>()
         .to_uppercase();
     let ok = (3..=40).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_alphanumeric());

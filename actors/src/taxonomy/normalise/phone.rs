@@ -18,6 +18,12 @@ const PHONE: Invalid = Invalid::new(
 /// Longest extension (RFC 3966 sets no limit; longer ones are a second number).
 const MAX_EXTENSION: usize = 9;
 
+/// Longest extension of a parameter, as libphonenumber has it.
+const MAX_PARAMETER: usize = 20;
+
+/// A number, and its extension if that is written apart.
+type Parted<'a> = (Cow<'a, str>, Option<String>);
+
 /// What stands before an extension, in lower case and without a dot.
 const EXTENSION_LABELS: [&str; 44] = [
     "#",
@@ -72,16 +78,18 @@ const WITH_LETTERS: [i32; 3] = [1, 61, 64];
 /// E.164, and behind it the extension as RFC 3966 writes it: `+4930901820;ext=101`.
 pub(super) fn phone(text: &str, default_region: Option<&str>) -> Result<String, Invalid> {
     let region = default_region.and_then(|code| Region::from_code(code).ok());
-    let (main, labelled) = split_extension(text);
+    let (main, labelled) = match split_parameters(text)? {
+        Some(parted) => parted,
+        None => split_extension(text),
+    };
     let letters = first_letter(&main);
     let parsed = valid(&main, region)
         .filter(|number| letters.is_none() || WITH_LETTERS.contains(&number.country_code))
-        .or_else(|| without_remark(&main, letters?, region));
-    let number = match parsed {
-        Some(number) => number,
-        None if letters.is_none() => former(&main, region).ok_or(PHONE)?,
-        None => return Err(PHONE),
-    };
+        .or_else(|| match letters {
+            Some(letter) => without_remark(&main, letter, region),
+            None => former(&main, region),
+        });
+    let number = parsed.ok_or(PHONE)?;
     let extension = labelled
         .or_else(|| number.extension.clone())
         .filter(|digits| !digits.is_empty());
@@ -92,11 +100,47 @@ pub(super) fn phone(text: &str, default_region: Option<&str>) -> Result<String, 
     })
 }
 
+/// Parts a number from its parameters (RFC 3966), in whatever order they come: the extension is returned, the context is put
+/// before the number. Others are no part of who is called, as the subaddress (`isub`). `None` if there are no parameters.
+fn split_parameters(text: &str) -> Result<Option<Parted<'_>>, Invalid> {
+    let Some((number, parameters)) = text.split_once(';').filter(|(_, rest)| rest.contains('=')) else {
+        return Ok(None);
+    };
+    let (mut extension, mut context) = (None, "");
+    for parameter in parameters.split(';') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let (name, value) = (name.trim(), value.trim());
+        if name.eq_ignore_ascii_case("ext") {
+            let is_sign = |c: &char| matches!(c, '-' | '.' | '(' | ')' | ' ');
+            let digits: String = value.chars().filter(|c| !is_sign(c)).collect();
+            if digits.len() > MAX_PARAMETER || !digits.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(PHONE);
+            }
+            extension = Some(digits);
+        } else if name.eq_ignore_ascii_case("phone-context") {
+            context = value;
+        } else if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+            return Ok(None);
+        }
+    }
+    // A context that is a domain says whose private number it is: libphonenumber takes it for one of the region.
+    let is_global = number.contains('+') || !context.starts_with('+');
+    let main = if is_global {
+        Cow::Borrowed(number)
+    } else {
+        let digits = number
+            .find(|c: char| c.is_numeric())
+            .map_or("", |place| &number[place..]);
+        Cow::Owned(format!("{context}{digits}"))
+    };
+    Ok(Some((main, extension)))
+}
+
 /// Parts a number from its extension, if that stands behind a label. A label with nothing behind it is dropped: it would
 /// be read as a number on a dial with letters.
-fn split_extension(text: &str) -> (Cow<'_, str>, Option<String>) {
+fn split_extension(text: &str) -> Parted<'_> {
     let is_plain = |b: u8| b.is_ascii_digit() || b" +()-./".contains(&b);
-    if text.bytes().all(is_plain) || text.contains(";ext=") {
+    if text.bytes().all(is_plain) {
         return (Cow::Borrowed(text), None);
     }
     let trimmed = text.trim_end_matches([' ', ')', ']', '.']);
@@ -136,14 +180,17 @@ fn without_remark(text: &str, letter: usize, region: Option<Region>) -> Option<P
     if remark.chars().any(char::is_numeric) {
         return None;
     }
-    valid(number.trim_end_matches(|c: char| !c.is_numeric()), region)
+    let number = number.trim_end_matches(|c: char| !c.is_numeric());
+    valid(number, region).or_else(|| former(number, region))
 }
 
 /// Numbers in a form that their plan has given up: Mexico's mobile prefix 1 and its trunk prefixes (until 2019), and
 /// Brazil's mobile numbers without the ninth digit (until 2016).
 fn former(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
-    let has_plus = text.trim_start().starts_with('+');
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    // A scheme or a word may stand before the number: `whatsapp:+52…`.
+    let number = &text[text.find(|c: char| c == '+' || c.is_ascii_digit())?..];
+    let has_plus = number.starts_with('+');
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let international = if has_plus {
         Some(&*digits)
     } else {

@@ -294,6 +294,26 @@ fn an_extension_belongs_to_its_number() {
 }
 
 #[test]
+fn parameters_of_a_number_come_in_any_order() {
+    check(
+        Normaliser::Phone,
+        &[
+            ("tel:+12127361237;isub=1;ext=101", "+12127361237;ext=101"),
+            ("tel:+12127361237;ext=102;isub=1", "+12127361237;ext=102"),
+            ("tel:+12127361237;isub=1", "+12127361237"),
+            ("tel:2127361234;phone-context=+1;ext=101", "+12127361234;ext=101"),
+            ("tel:2127361234;EXT=1-02;phone-context=+1", "+12127361234;ext=102"),
+            ("tel:901820;phone-context=+49-30", "+4930901820"),
+            ("tel:030901820;ext=7;phone-context=shop.example", "+4930901820;ext=7"),
+            ("+49 30 901820; ext=101", "+4930901820;ext=101"),
+            ("+49 30 901820;ext=", "+4930901820"),
+            ("tel:+52-1-55-1234-5678;isub=1;ext=3", "+525512345678;ext=3"),
+        ],
+        &["tel:+12127361237;ext=a", "tel:+12127361237;ext=123456789012345678901"],
+    );
+}
+
+#[test]
 fn numbers_in_a_form_that_is_given_up_are_those_of_today() {
     let mexico = [
         "+52 1 55 1234 5678",
@@ -301,6 +321,10 @@ fn numbers_in_a_form_that_is_given_up_are_those_of_today() {
         "005215512345678",
         "+52 55 1234 5678",
         "+52 044 55 1234 5678",
+        "whatsapp:+5215512345678",
+        "tel:+5215512345678",
+        "+52 1 55 1234 5678 (casa)",
+        "Tel.: (+52) 1 55 1234 5678",
     ];
     check(
         Normaliser::Phone,
@@ -338,6 +362,18 @@ fn a_page_is_named_by_its_query_and_not_by_where_its_visitor_came_from() {
             ("https://s.example/p?GCLID=y", "https://s.example/p"),
             ("https://s.example/#!/ada", "https://s.example/#!/ada"),
             ("https://s.example/ada#about", "https://s.example/ada"),
+            ("https://s.example/#users/1", "https://s.example/#users/1"),
+            ("https://s.example/#@bob", "https://s.example/#@bob"),
+            ("https://s.example/#id=7&utm_source=x", "https://s.example/#id=7"),
+            ("https://s.example/#/ada?utm_source=x", "https://s.example/#/ada"),
+            ("https://s.example/ada#:~:text=a", "https://s.example/ada"),
+            ("https://s.example/#!/", "https://s.example/"),
+            ("https://s.example/?pk_user=1&pk_kwd=x", "https://s.example/?pk_user=1"),
+            (
+                "https://s.example/?mtm_user=2&mtm_source=x",
+                "https://s.example/?mtm_user=2",
+            ),
+            ("https://s.example/?utm%5Fsource=x&id=1", "https://s.example/?id=1"),
         ],
         &[],
     );
@@ -398,4 +434,61 @@ fn alike_is_what_looks_alike() {
         &["a\u{0}b"],
     );
     check(Normaliser::Label, &[("Bad\nHomburg", "Bad Homburg")], &[]);
+    check(
+        Normaliser::Document,
+        &[("de: l01x\u{2010}00\u{2212}t4", "DE:L01X00T4")],
+        &[],
+    );
+    check(
+        Normaliser::NationalId,
+        &[("US:078\u{2013}05\u{2014}1120", "US:078051120")],
+        &[],
+    );
+    check(
+        Normaliser::BankAccount,
+        &[(
+            "DE89\u{2011}3704\u{2011}0044\u{2011}0532\u{2011}0130\u{2011}00",
+            "DE89370400440532013000",
+        )],
+        &[],
+    );
+    check(
+        Normaliser::Phone,
+        &[("+49\u{2012}30\u{2015}901820 ext\u{2013}7", "+4930901820;ext=7")],
+        &[],
+    );
+    check(Normaliser::Opaque, &[("c\u{2013}1", "c\u{2013}1")], &[]);
+}
+
+#[test]
+fn quotes_that_are_not_needed_are_dropped() {
+    check(
+        Normaliser::Email,
+        &[
+            ("\"Ada\"@x.example", "ada@x.example"),
+            ("\"a\\da.l\"@x.example", "ada.l@x.example"),
+            ("\"ada \\l\"@x.example", "\"ada l\"@x.example"),
+        ],
+        &["\"ada@x.example"],
+    );
+    let quoted = Normaliser::Email.normalise("\"ada\"@x.example", &CONTEXT).unwrap();
+    assert_eq!(quoted.earlier.unwrap().expose(), "\"ada\"@x.example");
+}
+
+#[test]
+fn control_characters_alone_are_empty() {
+    for normaliser in [
+        Normaliser::Presence,
+        Normaliser::Password,
+        Normaliser::Opaque,
+        Normaliser::Text,
+    ] {
+        for raw in ["\0", "\u{1}\u{7f}", " \0\u{200b}\u{85}"] {
+            assert_eq!(
+                normaliser.normalise(raw, &CONTEXT).unwrap_err(),
+                Invalid::EMPTY,
+                "{raw:?}"
+            );
+        }
+    }
 }

@@ -35,7 +35,13 @@ pub(super) fn lower(text: &str) -> String {
 
 /// Returns whether nothing of the text can be seen.
 pub(super) fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || is_invisible(c))
+    text.chars()
+        .all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
+}
+
+/// Whether it is a dash, a minus or a hyphen that is not the one of ASCII.
+pub(super) const fn is_dash(c: char) -> bool {
+    matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}')
 }
 
 /// Default_Ignorable_Code_Point of the Unicode Character Database, the interlinear annotation characters, and the blank
@@ -93,6 +99,7 @@ mod tests {
         }
         assert!(matches!(clean("Müller"), Cow::Borrowed(_)));
         assert!(is_blank("\u{200b}\u{feff} \t\u{3164}\u{2800}"));
+        assert!(is_blank("\0\u{1}\u{7f}"));
         assert!(!is_blank("\u{200b}a"));
     }
 

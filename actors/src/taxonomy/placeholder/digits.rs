@@ -82,7 +82,7 @@ const fn is_separator(b: u8) -> bool {
     )
 }
 
-fn is_repeated(all: &[u8], repeated: usize) -> bool {
+pub(super) fn is_repeated(all: &[u8], repeated: usize) -> bool {
     let Some(first) = all.first() else {
         return false;
     };
@@ -104,7 +104,7 @@ const fn next(digit: u8) -> u8 {
     }
 }
 
-fn is_in_a_row(all: &[u8]) -> bool {
+pub(super) fn is_in_a_row(all: &[u8]) -> bool {
     let rises = || all.windows(2).all(|pair| pair[1] == next(pair[0]));
     let falls = || all.windows(2).all(|pair| pair[0] == next(pair[1]));
     all.len() >= IN_A_ROW && all.iter().all(u8::is_ascii_digit) && (rises() || falls())

@@ -1,5 +1,7 @@
 //! E-mail addresses at which nobody is.
 
+use std::borrow::Cow;
+
 use super::{Words, syntax};
 
 /// Top-level names that are no part of the public DNS (the IANA registry of special-use domain names, and what networks
@@ -29,7 +31,7 @@ fn is_example(domain: &str) -> bool {
 }
 
 /// Local parts of nobody, at whatever host, beside the words of identifiers.
-const LOCALS: [&str; 22] = [
+const LOCALS: [&str; 29] = [
     "abc",
     "asdf",
     "asdfasdf",
@@ -38,42 +40,63 @@ const LOCALS: [&str; 22] = [
     "emailaddress",
     "fake",
     "foo",
+    "me",
+    "my",
+    "myemail",
+    "myname",
     "name",
     "noemail",
     "nomail",
     "nope",
     "qwerty",
     "sample",
+    "somebody",
+    "someone",
     "test1",
     "test123",
     "tester",
-    "yourname",
+    "you",
+    "your",
     "youremail",
-    "your.email",
-    "your.name",
     "youremailaddress",
+    "yourmail",
+    "yourname",
 ];
 
 /// Local parts that are somebody's at some hosts, and nobody's at one that is called the same.
 const LOCALS_LIKE_HOST: [&str; 6] = ["a", "aa", "mail", "no", "x", "xx"];
 
 /// Hosts that exist to be written into forms.
-const HOSTS: [&str; 16] = [
+const HOSTS: [&str; 30] = [
     "abc",
     "asdf",
+    "asdfasdf",
+    "bar",
+    "baz",
+    "company",
     "domain",
     "dummy",
     "email",
     "fake",
     "foo",
+    "foobar",
+    "mydomain",
+    "myemail",
+    "nobody",
     "nodomain",
     "noemail",
     "nomail",
     "none",
     "null",
+    "qwerty",
+    "sample",
+    "somewhere",
     "test",
+    "test123",
+    "testing",
     "undefined",
     "unknown",
+    "yourcompany",
     "yourdomain",
 ];
 
@@ -88,16 +111,59 @@ pub(super) fn is_placeholder(words: &Words, address: &str) -> bool {
     if is_example(domain) {
         return false;
     }
-    // One letter again and again, as in xxx@xxx.com.
-    let is_dull = |text: &str| text.len() >= 3 && text.bytes().all(|b| Some(&b) == text.as_bytes().first());
     let host = host.split('.').next_back().unwrap_or_default();
-    let is_alike = local == host;
-    if !(is_alike || HOSTS.contains(&host) || is_dull(host) || is_of_nobody_anywhere(local)) {
+    let local = without_tag(local);
+    // Most addresses are told without putting their parts together: Your.Email@, test_2@test.
+    let is_near = local.starts_with("your") || local.as_bytes().first() == host.as_bytes().first();
+    let is_known = HOSTS.contains(&host) || is_dull(host) || is_of_nobody_anywhere(local);
+    if !(is_near || is_known) {
         return false;
     }
+    let parts = joined(local);
+    let is_alike = local == host || *parts == *host;
+    let is_yours = parts.starts_with("your") && LOCALS.contains(&&*parts);
+    if !(is_known || is_alike || is_yours) {
+        return false;
+    }
+    is_nobody(words, local)
+        || (*parts != *local && is_nobody(words, &parts))
+        || (local == host && LOCALS_LIKE_HOST.contains(&local))
+}
+
+fn is_nobody(words: &Words, local: &str) -> bool {
     let is_word = || !local.bytes().any(|b| b.is_ascii_digit()) && words.is_identifier_word(local);
-    let is_nobody = LOCALS.contains(&local) || is_dull(local) || is_word();
-    is_nobody || (is_alike && LOCALS_LIKE_HOST.contains(&local))
+    LOCALS.contains(&local) || is_dull(local) || is_word()
+}
+
+/// One letter again and again, as in xxx@xxx.com.
+fn is_dull(text: &str) -> bool {
+    text.len() >= 3 && text.bytes().all(|b| Some(&b) == text.as_bytes().first())
+}
+
+/// Without what stands behind a plus: `test+1@test.com` is `test@test.com`.
+fn without_tag(local: &str) -> &str {
+    match local.split_once('+') {
+        Some((before, _)) if !before.is_empty() => before,
+        _ => local,
+    }
+}
+
+/// The address without what stands behind a plus in it, if there is one.
+pub(in crate::taxonomy) fn untagged(address: &str) -> Option<String> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let before = without_tag(local);
+    (before.len() < local.len()).then(|| format!("{before}@{domain}"))
+}
+
+/// Without signs between its parts, and without a number of up to three digits behind it: `your.email`, `test_2`.
+fn joined(local: &str) -> Cow<'_, str> {
+    let stem = local.trim_end_matches(|c: char| c.is_ascii_digit());
+    let stem = if local.len() - stem.len() <= 3 { stem } else { local };
+    if stem.contains(['.', '_', '-']) {
+        Cow::Owned(stem.replace(['.', '_', '-'], ""))
+    } else {
+        Cow::Borrowed(stem)
+    }
 }
 
 /// Local parts that mean that there is no address, whatever host is named.
@@ -124,13 +190,47 @@ fn is_of_nobody_anywhere(local: &str) -> bool {
             | "undefined"
             | "unknown"
             | "youremail"
-            | "your.email"
             | "yourname"
-            | "your.name"
             | "youremailaddress"
             | "not provided"
             | "notprovided"
             | "placeholder"
             | "dummy"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check;
+
+    #[test]
+    fn tags_and_numbers_and_signs() {
+        let nobody = [
+            "test+1@test.com",
+            "test2@test.com",
+            "your@email.com",
+            "your_email@gmail.com",
+            "foo@bar.com",
+            "foo+x@bar.com",
+            "me@email.com",
+            "name@company.com",
+            "no-reply+1@x.com",
+            "noreply+ada@shop.com",
+            "first-user@test.test",
+            "unknown-user@test.com",
+        ];
+        let somebody = [
+            "ada+test@shop.com",
+            "ada@email.com",
+            "ada@bar.com",
+            "test2@gmail.com",
+            "n.a@gmail.com",
+            "na1@shop.com",
+            "bob1@bob.com",
+            "mail2@mail.com",
+            "+ada@shop.com",
+            "youri@gmail.com",
+        ];
+        check("user.contact.email", &somebody, &nobody);
+    }
 }

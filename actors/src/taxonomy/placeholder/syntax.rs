@@ -75,6 +75,32 @@ pub(super) fn is_placeholder_url(value: &str) -> bool {
     parts.any(|part| matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil"))
 }
 
+/// Without percent-encoding (RFC 3986), if there is any of ASCII characters: of `%7B%7Bid%7D%7D`, `{{id}}`.
+pub(super) fn decoded(value: &str) -> Option<String> {
+    let (before, mut rest) = value.split_once('%').map(|(before, _)| value.split_at(before.len()))?;
+    let mut decoded = before.to_owned();
+    while let Some(encoded) = rest.strip_prefix('%') {
+        let byte = encoded
+            .get(..2)
+            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+        let byte = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        rest = match byte.filter(u8::is_ascii) {
+            Some(byte) => {
+                decoded.push(char::from(byte));
+                &encoded[2..]
+            }
+            None => {
+                decoded.push('%');
+                encoded
+            }
+        };
+        let plain = rest.find('%').unwrap_or(rest.len());
+        decoded.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+    }
+    (decoded.len() < value.len()).then_some(decoded)
+}
+
 /// The places of a template, in the languages that shops and mailers write them in.
 fn is_template(value: &str) -> bool {
     let can_mark = |b: u8| matches!(b, b'{' | b'[' | b'<' | b'%' | b'$' | b'*' | b'\\' | b':') || !b.is_ascii();
@@ -101,14 +127,16 @@ fn is_template(value: &str) -> bool {
         || is_lone_place(value)
 }
 
+/// Whether it may name a variable. A number is a short one behind a word: `userId2`, but not `c4711`.
+fn is_name(name: &str) -> bool {
+    let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ' ' | '-' | '!');
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    let is_named = digits == 0 || (digits <= 2 && name.chars().filter(|c| c.is_alphabetic()).count() > 2 * digits);
+    is_named && name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(is_of_name)
+}
+
 /// A place that is the whole value: `%s`, `%EMAIL%`, `$user_id`, `$1`, `:id`, `{0}`, `{name}`, `<email>`, `[NAME]`, `\N`.
 fn is_lone_place(value: &str) -> bool {
-    let is_name = |name: &str| {
-        name.starts_with(|c: char| c.is_alphabetic() || c == '_')
-            && name
-                .chars()
-                .all(|c| c.is_alphabetic() || c == '_' || c == '.' || c == ' ' || c == '-' || c == '!')
-    };
     let inside = |open: char, close: char| value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     let is_number = |text: &str| text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
     let is_name_or_number = |name: &str| is_name(name) || is_number(name);

@@ -3,15 +3,20 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::compound::{self, Roles};
+
 /// The words of the taxonomy file, by what they are said of.
 #[derive(Debug, Default)]
 pub(in crate::taxonomy) struct Words {
     identifiers: List,
     names: List,
+    /// What a placeholder word stands beside: `unknown user`.
+    roles: Roles,
 }
 
+/// The words of one kind.
 #[derive(Debug, Default)]
-struct List {
+pub(super) struct List {
     /// As they are in the file, in lower case.
     exact: HashSet<String>,
     /// Without what separates their parts.
@@ -55,16 +60,31 @@ impl List {
         self.bare.contains(&*bare(&lower)) || self.is_repeated(&lower)
     }
 
-    /// Whether it is the same word again, as `null null`, which is a first and a last name.
+    /// Whether it is the same word again, as `null null`, which is a first and a last name. Anything may stand between the
+    /// words, or nothing.
     fn is_repeated(&self, lower: &str) -> bool {
-        let mut parts = lower.split([' ', '_', '-']);
+        let mut parts = compound::parts(lower);
         let first = parts.next().unwrap_or_default();
-        first.len() < lower.len() && parts.all(|part| part == first) && self.exact.contains(first)
+        if first.len() == lower.len() {
+            return compound::repeated(lower).is_some_and(|word| self.exact.contains(word));
+        }
+        let mut again = parts.peekable();
+        again.peek().is_some() && again.all(|part| part == first) && self.exact.contains(first)
+    }
+
+    /// Whether it is the same word again, in whatever case.
+    fn repeats(&self, value: &str) -> bool {
+        value.len() <= compound::LONGEST && self.is_repeated(&lower(value))
+    }
+
+    /// Whether it is a word without signs in it.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.bare.contains(word)
     }
 }
 
 /// In lower case, as most values are.
-fn lower(value: &str) -> Cow<'_, str> {
+pub(in crate::taxonomy) fn lower(value: &str) -> Cow<'_, str> {
     if value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
         Cow::Borrowed(value)
     } else {
@@ -83,21 +103,24 @@ fn bare(lower: &str) -> Cow<'_, str> {
 }
 
 impl Words {
-    pub(in crate::taxonomy) fn new(identifiers: &[String], names: &[String]) -> Self {
+    pub(in crate::taxonomy) fn new(identifiers: &[String], names: &[String], roles: &[String]) -> Self {
         Self {
             identifiers: List::new(identifiers),
             names: List::new(names),
+            roles: Roles::new(roles),
         }
     }
 
     /// Whether it is a word that stands in the place of an identifier.
     pub(super) fn is_identifier_word(&self, value: &str) -> bool {
-        self.identifiers.contains(value)
+        self.identifiers.contains(value) || compound::is_identifier(&self.identifiers, &self.roles, value)
     }
 
     /// Whether it is a word that is nobody's name: a surname may be Null, but is not `null null`.
     pub(super) fn is_name_word(&self, value: &str) -> bool {
-        self.names.contains(value) || self.identifiers.is_repeated(value)
+        self.names.contains(value)
+            || self.identifiers.repeats(value)
+            || compound::is_name(&self.names, &self.roles, value)
     }
 
     /// All words, as the file has them: what links of earlier builds may have been made of.

@@ -1,0 +1,154 @@
+//! Numbers of documents, of authorities and of issuers, behind whatever tag stands before them.
+
+use super::super::Normaliser;
+use super::super::normalise::contact::is_region;
+use super::{Words, digits, syntax};
+
+/// So many digits in a row stand before check digits, as in 123.456.789-09.
+const BEFORE_CHECK: usize = 8;
+/// So many check digits or letters stand behind a number at most.
+const CHECK: usize = 2;
+/// So few zeros behind letters are still somebody's.
+const ZEROS: usize = 5;
+
+/// Names of countries and of numbers that people write before a number, beside the codes of two letters (ISO 3166-1).
+const TAGS: [&str; 48] = [
+    "AADHAAR", "AUS", "AUT", "BEL", "BRA", "BSN", "CAN", "CHE", "CNP", "CPF", "CPR", "CURP", "DEU", "DNI", "DNK",
+    "ESP", "FIN", "FRA", "GBR", "IND", "IRL", "ITA", "MEX", "NHS", "NIE", "NIF", "NIN", "NINO", "NIR", "NLD", "NOR",
+    "PAN", "PESEL", "POL", "PPS", "PRT", "RFC", "RUN", "RUT", "SIN", "SSN", "STEUERID", "SVNR", "SWE", "TIN", "TUR",
+    "USA", "UTR",
+];
+
+/// Whether a number, in upper case and without signs, is a placeholder, behind a tag or not.
+pub(super) fn is_placeholder(words: &Words, normaliser: Normaliser, value: &str) -> bool {
+    let repeated = match normaliser {
+        Normaliser::IssuedNumber => digits::REPEATED,
+        _ => digits::REPEATED_IN_DOCUMENTS,
+    };
+    let is_plain = |number: &str| {
+        digits::is_placeholder(number, repeated) || words.is_identifier_word(number) || syntax::is_masked(number)
+    };
+    let of_authority = normaliser == Normaliser::NationalId;
+    // An authority's number is not letters alone.
+    (of_authority && value.bytes().all(|b| b.is_ascii_alphabetic()))
+        || is_plain(value)
+        || behind_tag(value).is_some_and(is_plain)
+        || is_between_letters(value, of_authority)
+}
+
+/// The number behind a country's code or a number's name: of `US078051120` and `USSSN078051120`, `078051120`.
+pub(in crate::taxonomy) fn behind_tag(number: &str) -> Option<&str> {
+    let named = |number: &'_ str| {
+        let length = TAGS.iter().find(|tag| number.starts_with(**tag))?.len();
+        Some(length).filter(|length| number.len() > *length)
+    };
+    let coded = |number: &str| number.get(..2).is_some_and(is_region).then_some(2);
+    let length = match (named(number), coded(number)) {
+        (Some(length), _) => length,
+        (None, Some(length)) => length + number.get(length..).and_then(named).unwrap_or(0),
+        (None, None) => return None,
+    };
+    number.get(length..).filter(|rest| !rest.is_empty())
+}
+
+/// Whether the digits between letters are zeros, one digit again and again, or digits in a row.
+fn is_between_letters(value: &str, of_authority: bool) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic();
+    let number = value.trim_start_matches(is_letter);
+    let digits = number.trim_end_matches(is_letter).as_bytes();
+    // Two digits tell most numbers: they are not equal, nor one behind the other.
+    let (Some(first), Some(second)) = (digits.first(), digits.get(1)) else {
+        return false;
+    };
+    let is_near = first.abs_diff(*second) <= 1 || first.abs_diff(*second) == 9;
+    if !is_near || number.len() - digits.len() > CHECK || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let is_dull = |digits: &[u8]| {
+        let is_long = digits.len() >= digits::REPEATED || (digits.len() >= ZEROS && *first == b'0');
+        is_long && (digits::is_repeated(digits, digits::REPEATED) || digits::is_in_a_row(digits))
+    };
+    let before_check = |check: usize| {
+        let length = digits.len() - check;
+        length >= BEFORE_CHECK && is_dull(&digits[..length])
+    };
+    is_dull(digits) || (of_authority && digits.len() > CHECK && (1..=CHECK).any(before_check))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check;
+
+    #[test]
+    fn numbers_behind_tags() {
+        let nobody = [
+            "US-123-45-6789",
+            "US 123-45-6789",
+            "US123456789",
+            "USA 123-45-6789",
+            "SSN 000-00-0000",
+            "US SSN 078-05-1120",
+            "US-078-05-1120",
+            "PL 00000000000",
+            "PL/00000000000",
+            "DE-000000",
+            "DE.n/a",
+            "US-unknown",
+            "US XXX-XX-1234",
+            "00000000T",
+            "X0000000T",
+            "12345678Z",
+            "ES 12345678Z",
+            "99999999R",
+            "XAXX010101000",
+            "MX XAXX010101000",
+            "xexx010101000",
+            "123.456.789-09",
+            "BR 123.456.789-09",
+            "987.654.321-00",
+            "123456782",
+            "12.345.678-5",
+            "not known here",
+            "123-45-6789 US",
+            "US:000000000",
+            "de: 000000",
+            "ES-X0000000T",
+            "IT 00000000000",
+            "BR:000.000.000-00",
+            "IN-1234 5678 9012",
+        ];
+        let somebody = [
+            "AB123456C",
+            "US-536-90-4399",
+            "US 536904399",
+            "PL 44051401359",
+            "X1234560L",
+            "12435678Z",
+            "VECJ880326XXX0",
+            "10000000T",
+            "529.982.247-25",
+        ];
+        check("user.government_id.national_identification_number", &somebody, &nobody);
+        check(
+            "user.government_id.passport_number",
+            &["C01X00T47", "AB123456", "YA1234507", "123456782", "X1000000"],
+            &[
+                "DE-000000000",
+                "DE XXXXXXXXX",
+                "FR unknown",
+                "A00000000",
+                "DE-123456789",
+            ],
+        );
+        check(
+            "user.government_id.vehicle_registration",
+            &["B-AB 1234", "HB-X 111"],
+            &["B-AB 00000"],
+        );
+        check(
+            "user.health_and_medical.record_id",
+            &["MRN-0042", "MRN-11111", "MR 123456"],
+            &["MRN-00000", "MRN 1234567"],
+        );
+    }
+}
