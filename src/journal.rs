@@ -78,6 +78,7 @@ pub use report::{JournalMeters, JournalReport};
 use retained::Retained;
 pub use retained::Retention;
 use segments::Segments;
+pub use segments::file_name as segment_file;
 
 /// How the journal is tuned.
 #[derive(Debug, Clone)]

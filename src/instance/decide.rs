@@ -150,6 +150,12 @@ const fn is_recognised(case: &Case) -> bool {
     case.has_controllers && (case.is_known_node || case.known_streams > 0)
 }
 
+/// What is to be said of a segment that has these bytes now.
+pub(super) fn cut(end: DurableEnd, bytes: u64) -> String {
+    let (number, had) = (end.segment, end.bytes);
+    format!("number {number} had {had} bytes of events that were acknowledged, and has {bytes} now")
+}
+
 fn vanished(case: &Case) -> Option<String> {
     let has = case.newest.map_or_else(
         || "there is none now".to_owned(),
@@ -162,15 +168,11 @@ fn vanished(case: &Case) -> Option<String> {
         None if case.of_directory.is_some() => {
             Some("the file journal.record, which says what there was, is gone".to_owned())
         }
-        _ if case
-            .end
-            .is_some_and(|end| case.newest == Some(end.segment) && case.newest_bytes < end.bytes) =>
+        _ if let Some(end) = case.end
+            && case.newest == Some(end.segment)
+            && case.newest_bytes < end.bytes =>
         {
-            let (number, had) = case.end.map_or((0, 0), |end| (end.segment, end.bytes));
-            let has = case.newest_bytes;
-            Some(format!(
-                "number {number} had {had} bytes of events that were acknowledged, and has {has} now"
-            ))
+            Some(cut(end, case.newest_bytes))
         }
         _ if case.newest.is_none() && case.has_checkpoints => {
             Some("the database has processed events of this journal, and there is no segment now".to_owned())

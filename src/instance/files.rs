@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::decide::Refusal;
+use super::decide::{Refusal, cut};
 use crate::config::{Config, Database};
-use crate::journal::{DurableEnd, JournalRecord, Noted};
+use crate::journal::{DurableEnd, JournalRecord, Noted, segment_file};
 use crate::secrets::{is_written, write_secret};
 use crate::store::InstanceId;
 
@@ -124,6 +124,26 @@ impl Home {
             noted: found.noted,
             end: found.end,
         })
+    }
+
+    /// Refuses a newest segment that is shorter than what was acknowledged of it. To read it would free what is left of its
+    /// last record.
+    ///
+    /// # Errors
+    /// [`Refusal::Vanished`].
+    pub(crate) fn refuse_a_cut(&self) -> Result<(), Refusal> {
+        let dir = self.dir.join("journal");
+        let Some(end) = self.end else {
+            return Ok(());
+        };
+        match fs::metadata(dir.join(segment_file(end.segment))) {
+            Ok(found) if found.len() < end.bytes => {
+                let what = cut(end, found.len());
+                Err(Refusal::Vanished { dir, what })
+            }
+            // What is not there is for the numbers to tell.
+            _ => Ok(()),
+        }
     }
 
     /// Takes back how far the newest segment was acknowledged: from now on the journal is as it is.

@@ -28,7 +28,7 @@ pub(super) fn is_torn(error: &WalError) -> bool {
 }
 
 /// The file's name.
-pub(super) fn file_name(segment: u64) -> String {
+pub fn file_name(segment: u64) -> String {
     format!("{segment:020}.wal")
 }
 

@@ -38,6 +38,7 @@ pub(super) async fn recover_journal(
     store: &dyn Store,
     keyring: &Arc<Keyring>,
 ) -> Result<(Recovered, JournalRecord)> {
+    home.refuse_a_cut()?;
     let recovered = read_journal(config, store, keyring).await?;
     let record = instance::admit(home, config, store, keyring, recovered.findings()).await?;
     Ok((recovered, record))
