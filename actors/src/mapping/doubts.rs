@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{EventSpec, FieldSpec, IntegrationSpec};
+use super::{EventSpec, FieldSpec, IntegrationSpec, Path, PathStep};
 use crate::codes::DoubtCode;
 use crate::event::Notice;
 use crate::taxonomy::{Class, Taxonomy};
@@ -32,7 +32,8 @@ pub fn whose<'a>(fields: impl Iterator<Item = (&'a str, Option<&'a str>)>, taxon
     for (_, _, pii) in &strong {
         *paths.entry(pii).or_default() += 1;
     }
-    let is_unclear = |(_, path, pii): &&(usize, &str, &str)| path.contains("[]") || paths.get(pii) > Some(&1);
+    let is_in_array = |path: &str| Path::parse(path).is_ok_and(|path| path.steps().contains(&PathStep::Each));
+    let is_unclear = |(_, path, pii): &&(usize, &str, &str)| is_in_array(path) || paths.get(pii) > Some(&1);
     strong.iter().filter(is_unclear).map(|(index, ..)| *index).collect()
 }
 
@@ -86,6 +87,7 @@ mod tests {
             ["/events/1/fields/0", "/events/1/fields/2"]
         );
         assert_eq!(found(json!([holder])), ["/events/1/fields/0"]);
+        assert_eq!(found(json!([email("[\"x[]\"]")])), [""; 0]);
         assert_eq!(found(json!([buyer, of("tickets[].holder.email", "other")])), [""; 0]);
         assert_eq!(found(json!([of("a", "subject"), of("b[]", "subject")])), [""; 0]);
         let phone = json!({"path": "buyer.phone", "pii": "user.contact.phone_number"});

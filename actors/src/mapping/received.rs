@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::check::{distance, nearest};
 use super::suggest::names;
@@ -187,8 +188,32 @@ fn apart(wanted: &Path, category: Option<&str>, sent: &Path, taxonomy: &crate::t
     (letters * 3 <= wanted_last.chars().count()).then_some(2 + letters)
 }
 
-/// Whether a name looks like a value: an address, a number, an id, a token, a sentence.
+/// Whether a name looks like a value: an address, a number, an id, a token, a sentence. However it is spelt: in full width, or
+/// with percent signs.
 fn looks_like_a_value(name: &str) -> bool {
+    let plain: String = name.nfkc().collect();
+    let decoded = percent_decoded(&plain);
+    is_value(&plain) || decoded != plain && looks_like_a_value(&decoded)
+}
+
+/// Each `%xx` as its byte; what is no text then is replaced.
+fn percent_decoded(text: &str) -> String {
+    let hexadecimal = |digits: &[u8]| {
+        std::str::from_utf8(digits)
+            .ok()
+            .and_then(|text| u8::from_str_radix(text, 16).ok())
+    };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let decoded = behind.get(..2).filter(|_| *first == b'%').and_then(hexadecimal);
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn is_value(name: &str) -> bool {
     let is_long = name.chars().count() > MAX_CHARS;
     let digits = name.chars().filter(|character| character.is_numeric()).count();
     is_long || digits > MAX_DIGITS || name.contains('@') || name.contains("://") || is_date(name) || is_address(name)
@@ -309,12 +334,12 @@ mod tests {
         let found = received(
             json!([]),
             r#"{"ada@shop.example": 1, "+49 30 901820": {"a": 1}, "1980-12-31": 1, "203.0.113.7": 1, "::1": 1, "4711-0815": 1,
-                "https://shop.example/ada": 1, "users": {"7b6c1f9e-4a3d-4c2b-9f10-2d3e4f5a6b7c": {"name": "x"}},
+                "ada%40shop.example": 1, "ada%2540": 1, "ada＠shop.example": 1, "１９８０１２３１": 1, "https://shop.example/ada": 1, "users": {"7b6c1f9e-4a3d-4c2b-9f10-2d3e4f5a6b7c": {"name": "x"}},
                 "address2": 1, "First name": 1, "Straße": 1}"#,
         );
         let paths: Vec<_> = found.fields.iter().map(|field| field.path.as_str()).collect();
         assert_eq!(paths, ["address2", "First name", "Straße"]);
-        assert_eq!(found.hidden, 8);
+        assert_eq!(found.hidden, 12);
     }
 
     #[test]

@@ -9,10 +9,37 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
 use super::super::check::distance;
-use crate::taxonomy::{Category, Taxonomy};
+use crate::taxonomy::{Category, Normaliser, Taxonomy};
 
 /// What stands behind the word for a person in the name of an identifier, as in `customerNo`.
 const IDENTIFIERS: &[&str] = &["id", "no", "nr", "number", "num", "uid", "uuid", "identifier"];
+
+/// Words that say which one of several something is.
+const WHICH: &[&str] = &[
+    "private",
+    "home",
+    "work",
+    "business",
+    "office",
+    "mobile",
+    "primary",
+    "secondary",
+    "main",
+    "billing",
+    "shipping",
+    "delivery",
+    "old",
+    "new",
+    "current",
+    "alternative",
+    "privat",
+    "geschaftlich",
+    "prive",
+    "personal",
+];
+
+/// Words for the value of what a field is part of.
+const VALUES: &[&str] = &["number", "value", "address", "nr", "no"];
 
 /// A name in lower-case words without accents: `firstName`, `first_name` and `FIRST-NAME` are one, as are `prénom` and
 /// `prenom`.
@@ -59,19 +86,53 @@ fn is_person(name: &str) -> bool {
         .any(|person| ends_with(name, person) || ends_with(singular, person))
 }
 
-/// The category that a field's name speaks for.
+/// The category that a field's name speaks for: as it is, without what only says which one it is, or by what it is the value
+/// of.
 pub(in crate::mapping) fn category<'t>(
     taxonomy: &'t Taxonomy,
     parents: &[&str],
     name: &str,
 ) -> Option<&'t Arc<Category>> {
     let name = words(name);
+    let plain = plain(&name);
+    by_words(taxonomy, parents, &name)
+        .or_else(|| by_words(taxonomy, parents, &plain))
+        .or_else(|| by_words(taxonomy, parents, singular(&plain)))
+        .or_else(|| {
+            let (parent, above) = parents.split_last().filter(|_| VALUES.contains(&name.as_str()))?;
+            let of_parent = by_words(taxonomy, above, singular(&words(parent)));
+            of_parent.filter(|category| matches!(category.normalise, Normaliser::Email | Normaliser::Phone))
+        })
+}
+
+/// A name without its number and without words that only say which one it is: `email 2`, `phone home`.
+fn plain(name: &str) -> String {
+    let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end();
+    let is_which = |word: &&str| WHICH.contains(word);
+    let all: Vec<&str> = name.split(' ').collect();
+    let end = all
+        .iter()
+        .rposition(|word| !is_which(word))
+        .map_or(all.len(), |last| last + 1);
+    all[..end].join(" ")
+}
+
+/// One of many.
+fn singular(name: &str) -> &str {
+    match name.strip_suffix("sses") {
+        Some(_) => &name[..name.len() - 2],
+        None => name.strip_suffix('s').unwrap_or(name),
+    }
+}
+
+/// The category that words speak for.
+fn by_words<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<&'t Arc<Category>> {
     // What the operator calls a category of their own is its name as well.
     let of_its_own = taxonomy.categories().iter().find(|category| {
         let last = last_words(&category.key);
         let in_table = NAMES.iter().any(|(key, _)| *key == &*category.key);
         // One word of the tables' categories may say too little.
-        (words(&category.label) == name || last == name) && (!in_table || name.contains(' '))
+        !name.is_empty() && (words(&category.label) == name || last == name) && (!in_table || name.contains(' '))
     });
     let is_of_a_person = parents.last().is_some_and(|parent| is_person(&words(parent)));
     let more: &[(&str, &[&str])] = if is_of_a_person { OF_A_PERSON } else { &[] };
@@ -81,13 +142,13 @@ pub(in crate::mapping) fn category<'t>(
         .flat_map(|(key, endings)| endings.iter().map(move |ending| (*key, *ending)));
     let in_tables = || {
         candidates
-            .filter(|(_, ending)| ends_with(&name, ending))
+            .filter(|(_, ending)| ends_with(name, ending))
             .max_by_key(|(_, ending)| ending.len())
             .and_then(|(key, _)| taxonomy.get(key))
     };
     of_its_own
         .or_else(in_tables)
-        .or_else(|| identifier(&name).then(|| taxonomy.get("user.unique_id")).flatten())
+        .or_else(|| identifier(name).then(|| taxonomy.get("user.unique_id")).flatten())
 }
 
 /// Whether a name is the word for a person and one for an identifier.
@@ -127,8 +188,19 @@ pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option
     categories
         .iter()
         .find(is_spelt)
-        .or_else(|| misspelt(categories, key, |category| category.key.to_string(), 2))
+        .or_else(|| by_words(taxonomy, &[], &words(last)))
+        .or_else(|| {
+            let inside = format!("{key}.");
+            let within = |category: &&Arc<Category>| category.key.starts_with(&inside);
+            categories.iter().find(within).filter(|_| parents.len() == 1)
+        })
         .or_else(|| by_parts(taxonomy, parents, last))
+        .or_else(|| {
+            let found = misspelt(categories, key, |category| category.key.to_string(), 2)?;
+            // A short word that is half another is another word.
+            let own = found.key.rsplit('.').next().unwrap_or_default();
+            (distance(last, own) * 3 <= own.chars().count()).then_some(found)
+        })
         .or_else(|| {
             let last = words(last);
             categories.iter().find(|category| last_words(&category.key) == last)
@@ -191,9 +263,16 @@ fn by_parts<'t>(taxonomy: &'t Taxonomy, parents: &[&str], last: &str) -> Option<
             .filter(|name| words(name).contains(' '))
             .find_map(|name| category(taxonomy, &[], &name))
     };
+    let all = || {
+        let below = parents.get(1..)?;
+        let name = words(&[below, &[last]].concat().join(" "));
+        category(taxonomy, &[], &name).filter(|_| below.len() > 1)
+    };
     category(taxonomy, parents, last)
         .or_else(|| parents.last().and_then(both))
-        .or_else(|| category(taxonomy, &["user"], last))
+        .or_else(all)
+        // `order_id` is no id of a person.
+        .or_else(|| category(taxonomy, &["user"], last).filter(|_| !words(last).contains(' ')))
 }
 
 #[cfg(test)]
@@ -258,6 +337,39 @@ mod tests {
     }
 
     #[test]
+    fn which_one_it_is_matters_to_no_name() {
+        let taxonomy = Taxonomy::bundled();
+        let found =
+            |parents: &[&str], name: &str| category(&taxonomy, parents, name).map(|category| category.key.to_string());
+        for (parents, name, expected) in [
+            (&[][..], "emails", "user.contact.email"),
+            (&[], "email2", "user.contact.email"),
+            (&[], "emailPrivate", "user.contact.email"),
+            (&[], "workEmail", "user.contact.email"),
+            (&[], "phone_2", "user.contact.phone_number"),
+            (&[], "tel1", "user.contact.phone_number"),
+            (&[], "phoneHome", "user.contact.phone_number"),
+            (&[], "home_phone", "user.contact.phone_number"),
+            (&["phones"], "number", "user.contact.phone_number"),
+            (&["emails"], "value", "user.contact.email"),
+            (&["customer", "emails"], "address", "user.contact.email"),
+            (&[], "kundenNr2", "user.unique_id"),
+            (&[], "dob1", "user.demographic.date_of_birth"),
+        ] {
+            assert_eq!(found(parents, name).as_deref(), Some(expected), "{parents:?} {name}");
+        }
+        for (parents, name) in [
+            (&[][..], "emailSent"),
+            (&[], "phoneVerified"),
+            (&[], "emailCount"),
+            (&["order"], "number"),
+            (&["items"], "value"),
+        ] {
+            assert_eq!(found(parents, name), None, "{parents:?} {name}");
+        }
+    }
+
+    #[test]
     fn a_key_that_there_is_not_leads_to_the_one_that_was_meant() {
         let taxonomy = Taxonomy::bundled();
         for (key, expected) in [
@@ -299,7 +411,29 @@ mod tests {
             let found = meant(&taxonomy, key).map(|category| category.key.to_string());
             assert_eq!(found.as_deref(), Some(expected), "{key}");
         }
-        for key in ["", ".", "nothing.like.it", "sku", "user"] {
+        for (key, expected) in [
+            ("user.contact.tel", "user.contact.phone_number"),
+            (
+                "user.government_id",
+                "user.government_id.national_identification_number",
+            ),
+            ("user.date.of.birth", "user.demographic.date_of_birth"),
+            ("user.age", "user.demographic.age_range"),
+        ] {
+            let found = meant(&taxonomy, key).map(|category| category.key.to_string());
+            assert_eq!(found.as_deref(), Some(expected), "{key}");
+        }
+        for key in [
+            "",
+            ".",
+            "nothing.like.it",
+            "sku",
+            "user",
+            "order_id",
+            "product_id",
+            "transaction_id",
+            "user.age",
+        ] {
             let found = meant(&taxonomy, key).map(|category| category.key.to_string());
             assert_eq!(found, None, "{key}");
         }
