@@ -47,6 +47,7 @@ mod snippets;
 mod state;
 pub(crate) mod stats;
 pub(crate) mod subjects;
+mod target;
 mod traced;
 pub(crate) mod trial;
 pub(crate) mod waiting;

@@ -194,7 +194,20 @@ fn a_body_is_asked_for_only_if_it_is_wanted() {
     let stranger =
         format!("POST /api/v1/subjects/lookup HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n{waiting}\r\n");
     let coded = event_head(&shop, &format!("{waiting}Content-Encoding: gzip\r\n"));
-    for (sent, status) in [(unknown, 404), (stranger, 401), (coded, 400)] {
+    let token = conduit.admin_token();
+    let about =
+        |target: &str| format!("{target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{waiting}\r\n");
+    let nothing = "PUT /api/v1/integrations/custom/01a22ae5-5979-75ee-8b71-a042accb218f";
+    let nobody = "PUT /api/v1/controllers/did:web:nobody.example";
+    let whose = "POST /api/v1/integrations/custom";
+    for (sent, status) in [
+        (unknown, 404),
+        (stranger, 401),
+        (coded, 400),
+        (about(nothing), 404),
+        (about(nobody), 404),
+        (about(whose), 400),
+    ] {
         let answer = exchange(&conduit, sent.as_bytes());
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");

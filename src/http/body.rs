@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::EXPECT;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use conduit_actors::ingest::BodyFault;
@@ -14,6 +15,7 @@ use super::failures;
 use super::guard::Principal;
 use super::problem::Problem;
 use super::state::App;
+use super::target;
 
 /// Longest body of most calls.
 const SHORT: usize = 64 << 10;
@@ -52,13 +54,16 @@ impl<const MOST: usize> FromRequest for Body<MOST> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let owner = match request.extensions().get::<Principal>() {
-            Some(principal) => Ok(principal.owner()),
-            None => Err(Problem::internal()),
-        };
+        let principal = request.extensions().get::<Principal>().cloned();
         let read = read(request, payload, MOST, WEIGHT);
+        let awaiting = request.headers().contains_key(EXPECT).then(|| request.clone());
         Box::pin(async move {
-            let (bytes, held) = read(owner?).await?;
+            let principal = principal.ok_or_else(Problem::internal)?;
+            if let Some(request) = awaiting {
+                let app = request.app_data::<Data<App>>().ok_or_else(Problem::internal)?;
+                target::look_for(&request, app, &principal).await?;
+            }
+            let (bytes, held) = read(principal.owner()).await?;
             Ok(Self { bytes, _held: held })
         })
     }
