@@ -33,6 +33,7 @@ pub mod limits;
 pub mod links;
 pub mod log_limit;
 pub mod mapping;
+mod percent;
 pub mod personal;
 pub mod ports;
 pub mod receipt;

@@ -14,6 +14,7 @@ use super::suggest::names;
 use super::{EventMapping, FieldType, Mapping, Path, PathStep};
 use crate::ids::{EventType, Timestamp};
 use crate::json::{Json, integer};
+use crate::percent;
 
 /// Names that are shown, at most.
 const MAX_FIELDS: usize = 200;
@@ -192,31 +193,34 @@ fn apart(wanted: &Path, category: Option<&str>, sent: &Path, taxonomy: &crate::t
 /// with percent signs.
 fn looks_like_a_value(name: &str) -> bool {
     let plain: String = name.nfkc().collect();
-    let decoded = percent_decoded(&plain);
-    is_value(&plain) || decoded != plain && looks_like_a_value(&decoded)
-}
-
-/// Each `%xx` as its byte; what is no text then is replaced.
-fn percent_decoded(text: &str) -> String {
-    let hexadecimal = |digits: &[u8]| {
-        std::str::from_utf8(digits)
-            .ok()
-            .and_then(|text| u8::from_str_radix(text, 16).ok())
-    };
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let decoded = behind.get(..2).filter(|_| *first == b'%').and_then(hexadecimal);
-        bytes.push(decoded.unwrap_or(*first));
-        rest = if decoded.is_some() { &behind[2..] } else { behind };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    is_value(&plain) || percent::decoded(&plain).is_some_and(|decoded| looks_like_a_value(&decoded))
 }
 
 fn is_value(name: &str) -> bool {
+    /// How an at sign is written for people, in HTML and in mails.
+    const AT: [&str; 7] = ["@", "(at)", "[at]", "{at}", "&#64;", "&commat;", "=40"];
+    let lower = name.to_lowercase();
     let is_long = name.chars().count() > MAX_CHARS;
+    is_long
+        || is_number(name)
+        || AT.iter().any(|at| lower.contains(at))
+        || is_url(name)
+        || is_date(name)
+        || is_address(name)
+        || is_hexadecimal_id(name)
+}
+
+/// Many digits, or nothing but digits and signs. `0` to `99` count what is in an object.
+fn is_number(name: &str) -> bool {
     let digits = name.chars().filter(|character| character.is_numeric()).count();
-    is_long || digits > MAX_DIGITS || name.contains('@') || name.contains("://") || is_date(name) || is_address(name)
+    let is_index = name.len() <= 2 && name.bytes().all(|byte| byte.is_ascii_digit());
+    digits > MAX_DIGITS || digits > 0 && !is_index && !name.chars().any(char::is_alphabetic)
+}
+
+/// With a scheme, or a host and a path.
+fn is_url(name: &str) -> bool {
+    let host = name.split_once('/').map(|(host, _)| host);
+    name.contains("://") || host.is_some_and(|host| host.contains('.') && !host.contains(' '))
 }
 
 fn is_date(name: &str) -> bool {
@@ -224,9 +228,22 @@ fn is_date(name: &str) -> bool {
         .is_some_and(|day| Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).is_some())
 }
 
-/// IPv4 and IPv6.
+/// IPv4 and IPv6; in brackets, with a zone or the length of a network.
 fn is_address(name: &str) -> bool {
-    name.parse::<std::net::IpAddr>().is_ok()
+    let bare = name.split(['/', '%']).next().unwrap_or_default();
+    let bare = bare.strip_prefix('[').map_or(bare, |rest| rest.trim_end_matches(']'));
+    bare.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// A UUID or a MAC address, even one with few digits.
+fn is_hexadecimal_id(name: &str) -> bool {
+    let parts: Vec<&str> = name.split(['-', ':']).collect();
+    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+    let is_id = matches!(lengths[..], [8, 4, 4, 4, 12] | [2, 2, 2, 2, 2, 2]);
+    is_id
+        && parts
+            .iter()
+            .all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn type_of(value: &Json<'_>) -> Option<FieldType> {
@@ -335,11 +352,14 @@ mod tests {
             json!([]),
             r#"{"ada@shop.example": 1, "+49 30 901820": {"a": 1}, "1980-12-31": 1, "203.0.113.7": 1, "::1": 1, "4711-0815": 1,
                 "ada%40shop.example": 1, "ada%2540": 1, "ada＠shop.example": 1, "１９８０１２３１": 1, "https://shop.example/ada": 1, "users": {"7b6c1f9e-4a3d-4c2b-9f10-2d3e4f5a6b7c": {"name": "x"}},
+                "ada(at)shop.example": 1, "ada&#64;shop": 1, "4711": 1, "1.5.80": 1, "+1 22": 1, "::1/64": 1, "[::1]": 1,
+                "fe80::1%eth0": 1, "aa:bb:cc:dd:ee:ff": 1, "deadbeef-dead-beef-dead-beefdeadbeef": 1,
+                "linkedin.com/in/ada": 1, "a/b": 1, "7": 1,
                 "address2": 1, "First name": 1, "Straße": 1}"#,
         );
         let paths: Vec<_> = found.fields.iter().map(|field| field.path.as_str()).collect();
-        assert_eq!(paths, ["address2", "First name", "Straße"]);
-        assert_eq!(found.hidden, 12);
+        assert_eq!(paths, ["a/b", "7", "address2", "First name", "Straße"]);
+        assert_eq!(found.hidden, 23);
     }
 
     #[test]

@@ -67,23 +67,22 @@ impl Suggestion {
             fields.map(|(field, key)| (field.path.as_str(), key.as_deref())),
             taxonomy,
         );
-        let places: Vec<&str> = strong.iter().map(|index| place(&self.fields[*index].path)).collect();
-        let beside = |index: &usize| {
-            let place = place(&self.fields[*index].path);
-            keys[*index].is_some() && !place.is_empty() && places.contains(&place)
-        };
+        let place_of = |index: &usize| place(&self.fields[*index].path);
+        let places: Vec<_> = strong.iter().filter_map(place_of).collect();
+        let beside =
+            |index: &usize| keys[*index].is_some() && place_of(index).is_some_and(|place| places.contains(&place));
         (0..self.fields.len())
             .filter(|index| strong.contains(index) || beside(index))
             .collect()
     }
 }
 
-/// What one person's fields have in common: the element of an array, else the object.
-fn place(path: &str) -> &str {
-    let array = path.rfind("[]").map(|at| &path[..at]);
-    array
-        .or_else(|| path.rfind('.').map(|at| &path[..at]))
-        .unwrap_or_default()
+/// What one person's fields have in common: the element of an array, else the object. `None`: the whole event.
+fn place(path: &str) -> Option<Vec<PathStep>> {
+    let steps = Path::parse(path).ok()?.steps().to_vec();
+    let array = steps.iter().rposition(|step| *step == PathStep::Each);
+    let end = array.unwrap_or(steps.len() - 1);
+    (end > 0).then(|| steps[..end].to_vec())
 }
 
 /// Suggests a mapping. `default_region` is that of national telephone numbers.

@@ -14,6 +14,7 @@ mod words;
 use std::net::IpAddr;
 
 use super::Normaliser;
+use crate::percent;
 pub(super) use email::untagged;
 pub(super) use numbers::behind_tag;
 pub(super) use words::{Words, lower};
@@ -53,13 +54,13 @@ impl Words {
             || syntax::is_placeholder(value)
             || syntax::is_masked(value)
             || (value.contains('@') && email::is_placeholder(self, &value.to_lowercase()))
-            || syntax::decoded(value).is_some_and(|decoded| self.is_free(&decoded))
+            || percent::decoded(value).is_some_and(|decoded| self.is_free(&decoded))
     }
 
     fn is_of_no_name(&self, value: &str) -> bool {
         self.is_name_word(value)
             || syntax::is_placeholder(value)
-            || syntax::decoded(value).is_some_and(|decoded| self.is_of_no_name(decoded.trim()))
+            || percent::decoded(value).is_some_and(|decoded| self.is_of_no_name(decoded.trim()))
     }
 }
 

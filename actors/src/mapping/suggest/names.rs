@@ -4,7 +4,7 @@ mod table;
 
 use std::sync::Arc;
 
-use table::{NAMES, OF_A_PERSON, PEOPLE};
+use table::{HINTS, NAMES, OF_A_PERSON, PEOPLE};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
@@ -15,31 +15,22 @@ use crate::taxonomy::{Category, Normaliser, Taxonomy};
 const IDENTIFIERS: &[&str] = &["id", "no", "nr", "number", "num", "uid", "uuid", "identifier"];
 
 /// Words that say which one of several something is.
+#[rustfmt::skip]
 const WHICH: &[&str] = &[
-    "private",
-    "home",
-    "work",
-    "business",
-    "office",
-    "mobile",
-    "primary",
-    "secondary",
-    "main",
-    "billing",
-    "shipping",
-    "delivery",
-    "old",
-    "new",
-    "current",
-    "alternative",
-    "privat",
-    "geschaftlich",
-    "prive",
-    "personal",
+    "private", "personal", "home", "work", "business", "office", "mobile", "primary", "secondary", "main", "default",
+    "alternative", "backup", "emergency", "other", "billing", "shipping", "delivery", "old", "new", "previous",
+    "current", "external", "internal", "unique", "global", "legacy", "source", "remote", "privat", "geschaftlich",
+    "prive", "perso", "pro", "domicile", "trabajo", "casa", "lavoro", "ufficio", "werk", "thuis", "zakelijk",
 ];
 
 /// Words for the value of what a field is part of.
-const VALUES: &[&str] = &["number", "value", "address", "nr", "no"];
+const VALUES: &[&str] = &["number", "value", "address", "nr", "no", "e164"];
+
+/// Parts of a name.
+const PARTS: &[&str] = &["first", "last", "given", "family"];
+
+/// Endings that are something else behind most words: an order's state, the time of the last login.
+const AMBIGUOUS: &[&str] = &["login", "state"];
 
 /// A name in lower-case words without accents: `firstName`, `first_name` and `FIRST-NAME` are one, as are `prénom` and
 /// `prenom`.
@@ -80,14 +71,22 @@ fn ends_with(name: &str, ending: &str) -> bool {
 
 /// Whether a word is what a person is called in a payload, one or many.
 fn is_person(name: &str) -> bool {
-    let singular = name.strip_suffix('s').unwrap_or(name);
+    let plain = plain(name);
+    let singular = singular(&plain);
     PEOPLE
         .iter()
-        .any(|person| ends_with(name, person) || ends_with(singular, person))
+        .any(|person| ends_with(&plain, person) || ends_with(singular, person))
 }
 
-/// The category that a field's name speaks for: as it is, without what only says which one it is, or by what it is the value
-/// of.
+/// Whether words say nothing but whose something is, and which one: what stands before them is what a name is about.
+fn is_owner(words: &str) -> bool {
+    words
+        .split_whitespace()
+        .all(|word| WHICH.contains(&word) || PEOPLE.contains(&word) || PEOPLE.contains(&singular(word)))
+}
+
+/// The category that a field's name speaks for: with what it is the value or a part of, as it is, or without what only says
+/// which one it is.
 pub(in crate::mapping) fn category<'t>(
     taxonomy: &'t Taxonomy,
     parents: &[&str],
@@ -95,26 +94,41 @@ pub(in crate::mapping) fn category<'t>(
 ) -> Option<&'t Arc<Category>> {
     let name = words(name);
     let plain = plain(&name);
-    by_words(taxonomy, parents, &name)
+    of_parent(taxonomy, parents, &name)
+        .or_else(|| by_words(taxonomy, parents, &name))
         .or_else(|| by_words(taxonomy, parents, &plain))
         .or_else(|| by_words(taxonomy, parents, singular(&plain)))
-        .or_else(|| {
-            let (parent, above) = parents.split_last().filter(|_| VALUES.contains(&name.as_str()))?;
-            let of_parent = by_words(taxonomy, above, singular(&words(parent)));
-            of_parent.filter(|category| matches!(category.normalise, Normaliser::Email | Normaliser::Phone))
-        })
 }
 
-/// A name without its number and without words that only say which one it is: `email 2`, `phone home`.
+/// The category of a value that is named by what it is part of: `phone.home`, `passport.number`, `name.first`.
+fn of_parent<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<&'t Arc<Category>> {
+    let (parent, above) = parents.split_last()?;
+    let parent = plain(&words(parent));
+    let parent = singular(&parent);
+    if PARTS.contains(&name) && parent == "name" {
+        return by_words(taxonomy, &[], &format!("{name} {parent}"));
+    }
+    if !VALUES.contains(&name) && !WHICH.contains(&name) {
+        return None;
+    }
+    let joined = || by_words(taxonomy, &[], &format!("{parent} {name}"));
+    // The number of an address is a house's.
+    let is_one_value = |category: &&Arc<Category>| {
+        let normaliser = category.normalise;
+        matches!(
+            normaliser,
+            Normaliser::Email | Normaliser::Phone | Normaliser::BankAccount
+        )
+    };
+    joined().or_else(|| by_words(taxonomy, above, parent).filter(is_one_value))
+}
+
+/// A name without numbers behind its words, and without words at its end that only say which one it is: `email 2`, `phone home`.
 fn plain(name: &str) -> String {
-    let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end();
-    let is_which = |word: &&str| WHICH.contains(word);
-    let all: Vec<&str> = name.split(' ').collect();
-    let end = all
-        .iter()
-        .rposition(|word| !is_which(word))
-        .map_or(all.len(), |last| last + 1);
-    all[..end].join(" ")
+    let bare = |word: &'_ str| word.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+    let all: Vec<String> = name.split(' ').map(bare).filter(|word| !word.is_empty()).collect();
+    let end = all.iter().rposition(|word| !WHICH.contains(&word.as_str()));
+    all[..end.map_or(all.len(), |last| last + 1)].join(" ")
 }
 
 /// One of many.
@@ -135,20 +149,29 @@ fn by_words<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<
         !name.is_empty() && (words(&category.label) == name || last == name) && (!in_table || name.contains(' '))
     });
     let is_of_a_person = parents.last().is_some_and(|parent| is_person(&words(parent)));
-    let more: &[(&str, &[&str])] = if is_of_a_person { OF_A_PERSON } else { &[] };
-    let candidates = NAMES
+    let says_it = |ending: &str| ends_with(name, ending) && (!AMBIGUOUS.contains(&ending) || is_about(name, ending));
+    let of_anything = NAMES
         .iter()
-        .chain(more)
-        .flat_map(|(key, endings)| endings.iter().map(move |ending| (*key, *ending)));
-    let in_tables = || {
-        candidates
-            .filter(|(_, ending)| ends_with(name, ending))
-            .max_by_key(|(_, ending)| ending.len())
-            .and_then(|(key, _)| taxonomy.get(key))
-    };
+        .flat_map(|(key, endings)| endings.iter().map(move |ending| (*key, *ending)))
+        .filter(|(_, ending)| says_it(ending));
+    // A customer's `id` is theirs, and the `orderId` beside it is an order's.
+    let of_a_person = OF_A_PERSON
+        .iter()
+        .filter(|_| is_of_a_person)
+        .flat_map(|(key, endings)| endings.iter().map(move |ending| (*key, *ending)))
+        .filter(|(_, ending)| is_about(name, ending));
+    let in_tables = of_anything
+        .chain(of_a_person)
+        .max_by_key(|(_, ending)| ending.len())
+        .and_then(|(key, _)| taxonomy.get(key));
     of_its_own
-        .or_else(in_tables)
+        .or(in_tables)
         .or_else(|| identifier(name).then(|| taxonomy.get("user.unique_id")).flatten())
+}
+
+/// Whether a name is an ending, with nothing before it but whose it is, and which one.
+fn is_about(name: &str, ending: &str) -> bool {
+    ends_with(name, ending) && name.strip_suffix(ending).is_none_or(is_owner)
 }
 
 /// Whether a name is the word for a person and one for an identifier.
@@ -196,10 +219,8 @@ pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option
         })
         .or_else(|| by_parts(taxonomy, parents, last))
         .or_else(|| {
-            let found = misspelt(categories, key, |category| category.key.to_string(), 2)?;
-            // A short word that is half another is another word.
-            let own = found.key.rsplit('.').next().unwrap_or_default();
-            (distance(last, own) * 3 <= own.chars().count()).then_some(found)
+            let of_key = |key: &str| words(&key.replace('.', " "));
+            nearest(categories, &of_key(key), |category| of_key(&category.key))
         })
         .or_else(|| {
             let last = words(last);
@@ -219,40 +240,42 @@ pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option
         })
         .or_else(|| {
             let wanted = words(last);
-            let allowed = wanted.chars().count() / 4;
-            let names = NAMES
-                .iter()
-                .flat_map(|(key, names)| names.iter().map(move |name| (*key, *name)));
-            let near = names
-                .map(|(key, name)| (distance(&wanted, name), key))
-                .filter(|(distance, _)| *distance <= allowed.min(2))
-                .min_by_key(|(distance, _)| *distance);
-            near.and_then(|(_, key)| taxonomy.get(key))
-                .or_else(|| {
-                    misspelt(
-                        categories,
-                        &wanted,
-                        |category| last_words(&category.key),
-                        allowed.min(2),
-                    )
-                })
-                .or_else(|| misspelt(categories, &wanted, |category| words(&category.label), allowed.min(2)))
+            let all = NAMES.iter().chain(HINTS);
+            let names = all.flat_map(|(key, names)| names.iter().map(move |name| (*key, *name)));
+            let near = names.filter_map(|(key, name)| Some((misspelling(&wanted, name)?, key)));
+            near.min_by_key(|(edits, _)| *edits)
+                .and_then(|(_, key)| taxonomy.get(key))
+                .or_else(|| nearest(categories, &wanted, |category| last_words(&category.key)))
+                .or_else(|| nearest(categories, &wanted, |category| words(&category.label)))
         })
 }
 
-/// The category that is nearest by one of its names, if it is near enough.
-fn misspelt<'t>(
+/// The category whose name is the nearest of those that a text may be a misspelling of.
+fn nearest<'t>(
     categories: &'t [Arc<Category>],
     wanted: &str,
     name: impl Fn(&Category) -> String,
-    allowed: usize,
 ) -> Option<&'t Arc<Category>> {
     categories
         .iter()
-        .map(|category| (distance(wanted, &name(category)), category))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
+        .filter_map(|category| Some((misspelling(wanted, &name(category))?, category)))
+        .min_by_key(|(edits, _)| *edits)
         .map(|(_, category)| category)
+}
+
+/// How many edits lead from a misspelt text to what was meant, word by word: an edit for each four letters at most, and none of
+/// the first letter. `None`: it is another text. A `sender` has no gender, and a parent's id is not a patient's.
+fn misspelling(text: &str, meant: &str) -> Option<usize> {
+    let (left, right): (Vec<&str>, Vec<&str>) = (text.split(' ').collect(), meant.split(' ').collect());
+    if left.len() != right.len() {
+        return None;
+    }
+    let pairs = left.iter().zip(&right).map(|(left, right)| {
+        let edits = distance(left, right);
+        let is_near = edits <= (left.chars().count() / 4).min(2) && left.chars().next() == right.chars().next();
+        is_near.then_some(edits)
+    });
+    pairs.sum()
 }
 
 /// By the last part, alone and with the one before it, in either order: `user.name.given`, `user.birth.date`.
@@ -271,8 +294,10 @@ fn by_parts<'t>(taxonomy: &'t Taxonomy, parents: &[&str], last: &str) -> Option<
     category(taxonomy, parents, last)
         .or_else(|| parents.last().and_then(both))
         .or_else(all)
-        // `order_id` is no id of a person.
-        .or_else(|| category(taxonomy, &["user"], last).filter(|_| !words(last).contains(' ')))
+        // What has no owner is a person's; `order.id` has one.
+        .or_else(|| {
+            category(taxonomy, &["user"], last).filter(|_| parents.iter().all(|parent| is_person(&words(parent))))
+        })
 }
 
 #[cfg(test)]
@@ -355,6 +380,24 @@ mod tests {
             (&["customer", "emails"], "address", "user.contact.email"),
             (&[], "kundenNr2", "user.unique_id"),
             (&[], "dob1", "user.demographic.date_of_birth"),
+            (&[], "email1Address", "user.contact.email"),
+            (&[], "backupEmail", "user.contact.email"),
+            (&["phone"], "home", "user.contact.phone_number"),
+            (&["email"], "private", "user.contact.email"),
+            (&["phones"], "e164", "user.contact.phone_number"),
+            (&["contact"], "number", "user.contact.phone_number"),
+            (&["passport"], "number", "user.government_id.passport_number"),
+            (&["iban"], "value", "user.financial.bank_account"),
+            (&["customer"], "number", "user.unique_id"),
+            (&["customer"], "id", "user.unique_id"),
+            (&["customer"], "externalId", "user.unique_id"),
+            (&["customer"], "customerId", "user.unique_id"),
+            (&["passenger1"], "name", "user.name"),
+            (&["customer", "name"], "first", "user.name.first"),
+            (&["name"], "last", "user.name.last"),
+            (&["customer"], "billingAddress", "user.contact.address.street"),
+            (&[], "login", "user.account.username"),
+            (&[], "homeState", "user.contact.address.state"),
         ] {
             assert_eq!(found(parents, name).as_deref(), Some(expected), "{parents:?} {name}");
         }
@@ -364,6 +407,16 @@ mod tests {
             (&[], "emailCount"),
             (&["order"], "number"),
             (&["items"], "value"),
+            (&["customer"], "orderId"),
+            (&["customer"], "orderNumber"),
+            (&["user"], "sessionCode"),
+            (&["customer"], "shopName"),
+            (&["user"], "lastLogin"),
+            (&[], "lastLogin"),
+            (&[], "orderState"),
+            (&[], "tenantId"),
+            (&["order"], "id"),
+            (&["address"], "number"),
         ] {
             assert_eq!(found(parents, name), None, "{parents:?} {name}");
         }
@@ -419,6 +472,11 @@ mod tests {
             ),
             ("user.date.of.birth", "user.demographic.date_of_birth"),
             ("user.age", "user.demographic.age_range"),
+            ("user.contact.number", "user.contact.phone_number"),
+            ("user.contact.website", "user.contact.url"),
+            ("device", "user.device.device_id"),
+            ("user.name.middle", "user.name"),
+            ("user.contact.adress.stret", "user.contact.address.street"),
             ("user.age", "user.demographic.age_range"),
         ] {
             let found = meant(&taxonomy, key).map(|category| category.key.to_string());
@@ -433,6 +491,15 @@ mod tests {
             "order_id",
             "product_id",
             "transaction_id",
+            "user.order_id",
+            "customer.order_id",
+            "user.product_id",
+            "order.id",
+            "product.id",
+            "user.sender",
+            "grace",
+            "parent_id",
+            "user.vat",
         ] {
             let found = meant(&taxonomy, key).map(|category| category.key.to_string());
             assert_eq!(found, None, "{key}");

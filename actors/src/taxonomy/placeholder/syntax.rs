@@ -75,32 +75,6 @@ pub(super) fn is_placeholder_url(value: &str) -> bool {
     parts.any(|part| matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil"))
 }
 
-/// Without percent-encoding (RFC 3986), if there is any of ASCII characters: of `%7B%7Bid%7D%7D`, `{{id}}`.
-pub(super) fn decoded(value: &str) -> Option<String> {
-    let (before, mut rest) = value.split_once('%').map(|(before, _)| value.split_at(before.len()))?;
-    let mut decoded = before.to_owned();
-    while let Some(encoded) = rest.strip_prefix('%') {
-        let byte = encoded
-            .get(..2)
-            .filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
-        let byte = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        rest = match byte.filter(u8::is_ascii) {
-            Some(byte) => {
-                decoded.push(char::from(byte));
-                &encoded[2..]
-            }
-            None => {
-                decoded.push('%');
-                encoded
-            }
-        };
-        let plain = rest.find('%').unwrap_or(rest.len());
-        decoded.push_str(&rest[..plain]);
-        rest = &rest[plain..];
-    }
-    (decoded.len() < value.len()).then_some(decoded)
-}
-
 /// The places of a template, in the languages that shops and mailers write them in.
 fn is_template(value: &str) -> bool {
     let can_mark = |b: u8| matches!(b, b'{' | b'[' | b'<' | b'%' | b'$' | b'*' | b'\\' | b':') || !b.is_ascii();

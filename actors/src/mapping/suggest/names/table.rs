@@ -211,13 +211,20 @@ pub(in crate::mapping) const OF_A_PERSON: &[(&str, &[&str])] = &[
     ("user.contact.address.street", &["address", "adresse"]),
 ];
 
+/// Words for categories that are too little in the name of a field.
+pub(in crate::mapping) const HINTS: &[(&str, &[&str])] = &[
+    ("user.contact.url", &["website", "web site"]),
+    ("user.device.device_id", &["device"]),
+    ("user.name", &["middle", "middle name"]),
+];
+
 /// What a person is called in a payload.
 #[rustfmt::skip]
 pub(in crate::mapping) const PEOPLE: &[&str] = &[
     "customer", "user", "person", "contact", "recipient", "subscriber", "employee", "patient", "client",
     "owner", "buyer", "payer", "guest", "member", "applicant", "passenger", "student", "lead", "profile",
     "sender", "participant", "traveller", "traveler", "holder", "cardholder", "attendee", "visitor", "donor",
-    "tenant", "shopper", "consumer", "kunde", "kunden", "kundin", "kaufer", "besteller", "empfanger", "nutzer",
+    "shopper", "consumer", "kunde", "kunden", "kundin", "kaufer", "besteller", "empfanger", "nutzer",
     "benutzer", "kontakt", "mitglied", "mitarbeiter", "gast", "patientin", "cliente", "clientes",
     "utilisateur", "acheteur", "destinataire", "usuario", "comprador", "destinatario", "utente", "acquirente",
     "klant", "gebruiker", "klient", "bruger", "bruker", "anvandare", "kund",
