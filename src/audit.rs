@@ -104,9 +104,12 @@ pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
         let Some(end) = store.recorded_end(controller).await? else {
             continue;
         };
-        let waits = [end.name, end.end].contains(&SealState::Pending);
-        if !waits || store.heads().committed(controller).is_some() {
+        if store.heads().committed(controller).is_some() {
             tracing::error!(target: "conduit::supervision", %controller, "an audit chain was sealed, and the database says that it was not: see conduit audit verify");
+            continue;
+        }
+        if ![end.name, end.end].contains(&SealState::Pending) {
+            tracing::error!(target: "conduit::supervision", %controller, "an audit chain has no seal: it did not verify when chains were sealed, or the database was changed: see conduit audit verify");
             continue;
         }
         match seal(store, controller).await? {
@@ -122,8 +125,20 @@ pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
     store.mark_all_sealed().await
 }
 
+/// Forgets what this data directory has noted of controllers that Conduit has deleted.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn forget_deleted(store: &dyn Store) -> Result<(), StoreError> {
+    let deleted = store.proven_deletions().await?;
+    deleted
+        .into_iter()
+        .for_each(|controller| store.heads().forget(controller));
+    Ok(())
+}
+
 /// Returns the controllers that are gone without having been deleted by Conduit, with the ends that this data directory has
-/// committed; and forgets those that were deleted.
+/// committed.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -132,14 +147,9 @@ pub async fn lost_controllers(store: &dyn Store) -> Result<Vec<(ControllerId, Ch
     let noted = store.heads().noted();
     let there: HashSet<ControllerId> = store.controllers().await?.into_iter().map(|row| row.id).collect();
     let proven = store.proven_deletions().await?;
-    let (deleted, lost): (Vec<_>, Vec<_>) = noted
-        .into_iter()
-        .filter(|(controller, _)| !there.contains(controller))
-        .partition(|(controller, _)| proven.contains(controller));
-    deleted
-        .into_iter()
-        .for_each(|(controller, _)| store.heads().forget(controller));
-    Ok(lost)
+    let is_lost =
+        |(controller, _): &(ControllerId, ChainHead)| !there.contains(controller) && !proven.contains(controller);
+    Ok(noted.into_iter().filter(is_lost).collect())
 }
 
 /// Seals a chain as it stands, if its records verify. Returns the fault if they do not.

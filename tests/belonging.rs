@@ -298,6 +298,17 @@ fn a_segment_that_was_cut_is_refused_and_so_is_a_record_that_is_gone() {
     conduit.launch();
     assert_eq!(conduit.stop(), Some(0));
 
+    // A last record that is damaged is read as a torn one; but it was acknowledged.
+    let mut damaged = bytes.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(newest, damaged).unwrap();
+    conduit.spawn();
+    assert_eq!(conduit.wait(), Some(1));
+    assert!(
+        conduit.logs().contains("the newest segment of the journal in"),
+        "{}",
+        conduit.logs()
+    );
     fs::write(newest, b"").unwrap();
     assert!(adopt(&conduit, &["--discard-events"]).0);
     conduit.launch();

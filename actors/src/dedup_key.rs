@@ -4,9 +4,9 @@
 //!
 //! - `pii`: every piece of personal data, category and normalised value, in their order; of other people, who is who as well.
 //!   Where none says anything (there is none, or each stands for nobody), the digest of the body, so that only an exact repeat
-//!   is one;
-//!   What is recorded as there and not kept, such as health, is in it as it was sent;
-//! - `mapped`: every mapped field, pointer and normalised value, in their order. The digest of the body, if none says anything;
+//!   is one. What is recorded as there and not kept, such as health, is in it as it was sent;
+//! - `mapped`: every mapped field, pointer and normalised value, in their order. Where none says anything, the digest of the
+//!   body;
 //! - `body`: the digest of the body.
 //!
 //! A value that was left out because it is not right is in the key as it was sent: two of them are equal only if they are the

@@ -79,6 +79,12 @@ pub enum Refusal {
     )]
     Vanished { dir: PathBuf, what: String },
     #[error(
+        "the newest segment of the journal in {dir} is damaged: {what}. What could not be read was cut off. Check the disk, and put \
+         the journal's files back from a copy, if there is one. To go on without these events, run `conduit adopt \
+         --discard-events` with this configuration"
+    )]
+    Damaged { dir: PathBuf, what: String },
+    #[error(
         "node.id in {dir} is not the id of the journal beside it: {what}. Nothing was changed. Put back the node.id that the \
          journal was written with: `conduit adopt` does so, with `--node ID` if it cannot tell the id. To go on with an empty journal, run `conduit adopt \
          --discard-events`, which sets this one aside"
@@ -127,6 +133,12 @@ pub(super) fn losses(case: &Case) -> Vec<Refusal> {
     }
     if let Some(what) = vanished(case) {
         losses.push(Refusal::Vanished { dir, what });
+    } else if let Some(end) = case.end
+        && case.newest == Some(end.segment)
+        && case.newest_bytes < end.bytes
+    {
+        let what = cut(end, case.newest_bytes);
+        losses.push(Refusal::Damaged { dir, what });
     }
     if case.done_elsewhere {
         let what = "the database has processed events under another id that by this id are still to be processed";
@@ -167,12 +179,6 @@ fn vanished(case: &Case) -> Option<String> {
         }
         None if case.of_directory.is_some() => {
             Some("the file journal.record, which says what there was, is gone".to_owned())
-        }
-        _ if let Some(end) = case.end
-            && case.newest == Some(end.segment)
-            && case.newest_bytes < end.bytes =>
-        {
-            Some(cut(end, case.newest_bytes))
         }
         _ if case.newest.is_none() && case.has_checkpoints => {
             Some("the database has processed events of this journal, and there is no segment now".to_owned())

@@ -14,7 +14,11 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Seals, then writes notes for as long as it runs.
 pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<WalJournal>, data_dir: PathBuf) {
     let sealing = async {
-        while let Err(error) = audit::seal_pending(&*store).await {
+        let once = async || {
+            audit::seal_pending(&*store).await?;
+            audit::forget_deleted(&*store).await
+        };
+        while let Err(error) = once().await {
             tracing::warn!(target: "conduit::supervision", %error, "audit chains of before cannot be sealed yet");
             tokio::time::sleep(RETRY).await;
         }

@@ -109,9 +109,10 @@ impl HeadBook {
     /// Forgets a controller.
     pub fn forget(&self, controller: ControllerId) {
         let mut notes = self.0.lock();
-        notes.heads.remove(&controller);
-        // Its line is still there.
-        notes.lines = usize::MAX;
+        if notes.heads.remove(&controller).is_some() {
+            // Its line is still there.
+            notes.lines = usize::MAX;
+        }
     }
 
     /// Whether this data directory knows that no chain waits to be sealed.

@@ -43,8 +43,8 @@ pub struct RecordedEnd {
 }
 
 impl RecordedEnd {
-    /// Reads a row with the columns `did`, `name_seal`, `chain_sequence`, `chain_hash`, `chain_seal`, `outside`,
-    /// `pending`, which is 1 for a chain that waits to be sealed, and `all_sealed`, the seal that says that none does.
+    /// Reads a row with the columns `did`, `name_seal`, `chain_sequence`, `chain_hash`, `chain_seal` and `outside`. `pending`
+    /// is 1 for a chain that waits to be sealed. `all_sealed` is the seal that says that none does.
     pub(super) fn of(
         keyring: &Keyring,
         heads: &HeadBook,
