@@ -322,13 +322,6 @@ mod tests {
                 Case { noted: None, ..pair() },
                 "journal.record, which says what there was, is gone",
             ),
-            (
-                Case {
-                    newest_bytes: 899,
-                    ..pair()
-                },
-                "number 3 had 900 bytes of events that were acknowledged, and has 899 now",
-            ),
             // An earlier version's directory.
             (
                 Case {
@@ -362,5 +355,20 @@ mod tests {
                 "{refusal}"
             );
         }
+    }
+
+    /// A last record that is damaged is cut when it is read: something was changed, and nothing may say otherwise.
+    #[test]
+    fn damage_that_was_cut_is_not_said_to_have_changed_nothing() {
+        let case = Case {
+            newest_bytes: 899,
+            ..pair()
+        };
+        let refusal = decide(&case).unwrap_err().to_string();
+        assert!(
+            refusal.contains("had 900 bytes of events that were acknowledged, and has 899 now"),
+            "{refusal}"
+        );
+        assert!(!refusal.contains("Nothing was changed"), "{refusal}");
     }
 }
