@@ -15,7 +15,7 @@ use conduit_actors::ids::ControllerId;
 use conduit_actors::links::{MasterKey, SealKey};
 use conduit_actors::ports::ChainHead;
 use dashmap::DashMap;
-use rand::RngCore;
+use rand::Rng as _;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 

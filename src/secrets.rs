@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::Secret;
-use rand::RngCore as _;
+use rand::Rng as _;
 use zeroize::Zeroizing;
 
 use crate::config::StorageConfig;

@@ -12,6 +12,7 @@ mod credentials;
 mod heads;
 mod history;
 mod membership;
+pub mod migrations;
 mod payloads;
 mod postgres;
 mod receipt_keys;

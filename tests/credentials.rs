@@ -5,7 +5,7 @@ mod race;
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
-use conduit::store::{PostgresOptions, PostgresStore, RetiredBecause, SqliteStore, Store};
+use conduit::store::{migrations, PostgresOptions, PostgresStore, RetiredBecause, SqliteStore, Store};
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::usage::CredentialOwner;
@@ -269,12 +269,8 @@ fn nodes_count_together_and_use_is_no_change_to_the_directory() {
     assert_eq!(send(b, &new), 200);
 }
 
-/// The schema as it was before versions were kept, by its own migrations.
-fn before_versions(mut all: sqlx::migrate::Migrator) -> sqlx::migrate::Migrator {
-    let older = all.migrations.iter().filter(|migration| migration.version < 5).cloned();
-    all.migrations = older.collect::<Vec<_>>().into();
-    all
-}
+/// The last migration before versions of credentials were kept.
+const BEFORE_VERSIONS: i64 = 4;
 
 /// One whose secret was rotated, as the older program left it; `blob` writes bytes of a kind.
 fn rotated_before(blob: fn(&str) -> String, id: &str) -> String {
@@ -314,8 +310,8 @@ fn credentials_from_before_an_upgrade_are_followed_from_then_on() {
         let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display()))
             .await
             .unwrap();
-        before_versions(sqlx::migrate!("migrations/sqlite"))
-            .run(&pool)
+        migrations::sqlite()
+            .run_to(BEFORE_VERSIONS, &pool)
             .await
             .unwrap();
         let row = rotated_before(|byte| format!("x'{}'", byte.repeat(32)), "zeroblob(16)");
@@ -326,8 +322,8 @@ fn credentials_from_before_an_upgrade_are_followed_from_then_on() {
 
         let url = server.database();
         let pool = sqlx::PgPool::connect(&url).await.unwrap();
-        before_versions(sqlx::migrate!("migrations/postgres"))
-            .run(&pool)
+        migrations::postgres()
+            .run_to(BEFORE_VERSIONS, &pool)
             .await
             .unwrap();
         let nil = "'00000000-0000-0000-0000-000000000000'";

@@ -1,6 +1,6 @@
 //! W3C Trace Context: which trace, which span.
 
-use rand::RngCore as _;
+use rand::Rng as _;
 
 /// A span's place: its trace and itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

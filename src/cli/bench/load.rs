@@ -10,7 +10,7 @@ use awc::{Client, Connector};
 use conduit_actors::ids::Timestamp;
 use futures_util::future::join_all;
 use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 
 use super::histogram::Histogram;
 use super::interrupt;

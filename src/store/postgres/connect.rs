@@ -13,6 +13,7 @@ use super::session::{self, Settings};
 use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, changes, deletions, partitions};
 use crate::config;
 use crate::keys::Keyring;
+use crate::store::migrations;
 
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
 const MIGRATION: Duration = Duration::from_secs(600);
@@ -184,7 +185,7 @@ async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result
         .map_err(|_| StoreError::Unavailable("the database does not answer".to_owned()))?
         .map_err(|error| first_error(&error))?;
     // The migrator has an advisory lock of the database while it is at work.
-    sqlx::migrate!("migrations/postgres")
+    migrations::postgres()
         .run(&mut connection)
         .await
         .map_err(migrate_error)?;
