@@ -120,7 +120,7 @@ pub fn main() -> ExitCode {
     if let Some(Command::Receipt(command)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(command.run()));
     }
-    let (config, warnings) = match Config::load(cli.config.as_deref()) {
+    let (config, warnings) = match serve::settings::load(cli.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(error) => {
             complain!("conduit: {error}");
@@ -196,7 +196,7 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
                 started => started.map_err(|error| full::explained(error, &before))?,
             };
             running.reload_at(hangups, move || {
-                let (config, warnings) = Config::load(file.as_deref())?;
+                let (config, warnings) = serve::settings::load(file.as_deref())?;
                 log_warnings(&warnings);
                 Ok(config)
             });

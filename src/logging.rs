@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, reload};
 
-use crate::config::LoggingConfig;
+use crate::config::{Config, LoggingConfig};
 pub use writer::{lost_lines, report_losses};
 
 /// Puts another filter in force.
@@ -53,7 +53,7 @@ pub fn init(config: &LoggingConfig) -> Result<(), String> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
+fn filter(text: &str) -> Result<EnvFilter, String> {
     const LEVELS: [&str; 8] = ["off", "error", "warn", "info", "debug", "trace", "warning", "none"];
     for part in text.split(',').map(str::trim) {
         let level = part
@@ -84,6 +84,11 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
         .parse()
         .map_err(|error| format!("logging.filter: {error}"))?;
     Ok(filter.add_directive(quiet))
+}
+
+/// Notes what is wrong with the configuration's filter.
+pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
+    wrong.extend(filter(&config.logging.filter).err());
 }
 
 /// Puts the configuration's filter in force in place of the one before.

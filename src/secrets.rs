@@ -14,8 +14,8 @@ use conduit_actors::personal::Secret;
 use rand::Rng as _;
 use zeroize::Zeroizing;
 
-use crate::config::StorageConfig;
-use crate::files::read_text;
+use crate::config::text_file::read_text;
+use crate::config::{Config, StorageConfig};
 
 /// What a credential is for; its text begins with this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,8 +227,38 @@ pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
+/// Notes what is wrong with the operator's token and with a master key that is named. Makes nothing.
+pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
+    let storage = &config.storage;
+    if let Some(fault) = token_fault(&storage.admin_token) {
+        wrong.push(format!("storage.admin_token {fault}"));
+    }
+    if !storage.master_key_file.as_os_str().is_empty()
+        && let Err(error) = master_key(storage)
+    {
+        wrong.push(format!("storage.master_key_file: {error}"));
+    }
+    let token = storage.data_dir.join("admin.token");
+    if storage.admin_token.is_empty()
+        && let Some(fault) = read_text(&token).ok().and_then(|text| token_fault(text.trim()))
+    {
+        wrong.push(format!("{}: the operator's token {fault}", token.display()));
+    }
+}
+
+/// Notes a master key that works, and protects nothing.
+pub(crate) fn warn(config: &Config, warnings: &mut Vec<String>) {
+    if is_master_key_guessable(&config.storage) {
+        warnings.push(
+            "the master key is one byte 32 times: anybody can guess it. Use 32 random bytes, as from `openssl rand -hex 32`, \
+             before the first start: it cannot be changed later"
+                .to_owned(),
+        );
+    }
+}
+
 /// Returns why no header can carry this as a token, or `None` if one can.
-pub(crate) fn token_fault(text: &str) -> Option<&'static str> {
+fn token_fault(text: &str) -> Option<&'static str> {
     if text.chars().any(char::is_control) {
         Some("must have no line breaks or other control characters")
     } else if text.is_ascii() {
@@ -239,7 +269,7 @@ pub(crate) fn token_fault(text: &str) -> Option<&'static str> {
 }
 
 /// Returns whether the master key, if it is there already, is one byte again and again, as nobody draws it.
-pub(crate) fn is_master_key_guessable(storage: &StorageConfig) -> bool {
+fn is_master_key_guessable(storage: &StorageConfig) -> bool {
     let named = &storage.master_key_file;
     let path = if named.as_os_str().is_empty() {
         storage.data_dir.join("master.key")

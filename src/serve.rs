@@ -16,6 +16,7 @@ mod faces;
 mod journal;
 mod reload;
 mod seals;
+pub(crate) mod settings;
 mod stop;
 mod store;
 mod waiting;

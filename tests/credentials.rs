@@ -5,7 +5,7 @@ mod race;
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
-use conduit::store::{migrations, PostgresOptions, PostgresStore, RetiredBecause, SqliteStore, Store};
+use conduit::store::{PostgresOptions, PostgresStore, RetiredBecause, SqliteStore, Store, migrations};
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::usage::CredentialOwner;
@@ -310,10 +310,7 @@ fn credentials_from_before_an_upgrade_are_followed_from_then_on() {
         let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display()))
             .await
             .unwrap();
-        migrations::sqlite()
-            .run_to(BEFORE_VERSIONS, &pool)
-            .await
-            .unwrap();
+        migrations::sqlite().run_to(BEFORE_VERSIONS, &pool).await.unwrap();
         let row = rotated_before(|byte| format!("x'{}'", byte.repeat(32)), "zeroblob(16)");
         sqlx::query(sqlx::AssertSqlSafe(row)).execute(&pool).await.unwrap();
         pool.close().await;
@@ -322,10 +319,7 @@ fn credentials_from_before_an_upgrade_are_followed_from_then_on() {
 
         let url = server.database();
         let pool = sqlx::PgPool::connect(&url).await.unwrap();
-        migrations::postgres()
-            .run_to(BEFORE_VERSIONS, &pool)
-            .await
-            .unwrap();
+        migrations::postgres().run_to(BEFORE_VERSIONS, &pool).await.unwrap();
         let nil = "'00000000-0000-0000-0000-000000000000'";
         let row = rotated_before(|byte| format!("decode(repeat('{byte}', 32), 'hex')"), nil);
         sqlx::query(sqlx::AssertSqlSafe(row)).execute(&pool).await.unwrap();

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::output::say_line;
 use super::{Usage, client};
-use crate::files::{read_text, text, without_mark};
+use crate::config::text_file::{read_text, text, without_mark};
 use crate::receipts::{KEYS_PATH, KeySet, kid, verify};
 
 /// How long a server may take to give its keys.

@@ -11,7 +11,7 @@ use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use serde_json::value::RawValue;
 
-use crate::files;
+use crate::config::text_file;
 
 use super::output::{self, complain, say_line};
 
@@ -81,10 +81,10 @@ impl Send {
         };
         read.with_context(|| format!("cannot read {name}"))?;
         anyhow::ensure!(
-            !files::is_utf16(&contents),
+            !text_file::is_utf16(&contents),
             "cannot read {name}: it is UTF-16: save it as UTF-8"
         );
-        Ok(events_in(files::without_mark(&contents)))
+        Ok(events_in(text_file::without_mark(&contents)))
     }
 
     async fn send(&self, client: &Client, number: usize, event: Vec<u8>) -> Sent {

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::network::Network;
-use super::range;
-use crate::tls::CertificateFiles;
+use super::range::range;
 
 /// `[server]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -32,6 +31,15 @@ pub struct ServerConfig {
     pub shutdown_seconds: u64,
     pub trusted_proxies: Vec<Network>,
     pub forwarded_header: ForwardedHeader,
+}
+
+/// Two files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, followed by those of intermediate authorities.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Which header trusted proxies add a client's address to.
@@ -112,8 +120,6 @@ impl ServerConfig {
         let named = |file: &PathBuf| !file.as_os_str().is_empty();
         if named(&self.tls_cert) != named(&self.tls_key) {
             wrong.push("server.tls_cert and server.tls_key: one is set without the other; set both, or neither".into());
-        } else if let Some(Err(error)) = self.certificate().map(|files| files.read()) {
-            wrong.push(format!("server.tls_cert and server.tls_key: {error}"));
         }
     }
 }

@@ -11,7 +11,7 @@ use super::end;
 use crate::config::Config;
 use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::instance::{self, Home};
-use crate::journal::{JournalOptions, JournalRecord, Recovered, WalJournal};
+use crate::journal::{JournalOptions, JournalRecord, Recovered, Retention, WalJournal};
 use crate::keys::Keyring;
 use crate::receipts::{Issue, Notary, receipt_key};
 use crate::store::{ReceiptKeyRow, Store};
@@ -57,7 +57,11 @@ pub(crate) async fn read_journal(config: &Config, store: &dyn Store, keyring: &A
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
         notary: None,
-        retention: config.retention.of_payloads(),
+        retention: Retention {
+            keep: Duration::from_secs(config.retention.payload_days * 86_400),
+            max_bytes: config.retention.payload_bytes,
+            min_free_bytes: config.retention.min_free_bytes,
+        },
     };
     Ok(Recovered::read(options, Arc::clone(keyring), &checkpoints)?)
 }

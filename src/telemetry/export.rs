@@ -8,8 +8,10 @@ use awc::{Client, Connector};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::{Shared, Span, otlp};
-use crate::config::TelemetryEndpoint;
+use super::endpoint::TelemetryEndpoint;
+use super::otlp;
+use super::shared::Shared;
+use super::span::Span;
 
 /// Spans in one request, at most.
 const BATCH: usize = 512;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use conduit_actors::ids::EventId;
 use parking_lot::Mutex;
 
-use super::SpanContext;
+use super::context::SpanContext;
 
 /// Bounded: past that, the oldest are forgotten, and their batches have no link to them.
 pub(super) struct Links {

@@ -2,8 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::span::Attributes;
-use super::{Kind, Span, Value};
+use super::span::{Attributes, Kind, Span, Value};
 
 /// The flag of a trace that is recorded.
 const SAMPLED: u32 = 1;

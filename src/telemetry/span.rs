@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use super::SpanContext;
+use super::context::SpanContext;
 
 /// The part that a span plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -213,7 +213,7 @@ impl Events {
             triggered_at: Timestamp::now().to_string(),
             subjects: shape.subjects,
             note: String::new(),
-            chance: SmallRng::from_os_rng(),
+            chance: SmallRng::from_rng(&mut rand::rng()),
         };
         let bare = events.next().len();
         events.note = "x".repeat(shape.event_bytes.saturating_sub(bare));

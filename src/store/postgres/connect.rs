@@ -10,8 +10,9 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::sync::Notify;
 
 use super::session::{self, Settings};
-use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, changes, deletions, partitions};
-use crate::config;
+use super::{
+    Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, address, changes, deletions, partitions,
+};
 use crate::keys::Keyring;
 use crate::store::migrations;
 
@@ -165,7 +166,7 @@ pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, 
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options = config::connect_options(url).map_err(StoreError::Failed)?;
+    let options = address::connect_options(url).map_err(StoreError::Failed)?;
     Ok(options
         .application_name("conduit")
         // Numbers go in binary. Poolers refuse what they do not know.
