@@ -11,6 +11,7 @@ mod health;
 mod output;
 mod receipt;
 mod send;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config};
 use crate::{descriptors, logging, serve};
 use output::{complain, say, say_line};
+use usage::Usage;
 
 /// A self-hosted, multi-tenant receiver of privacy events.
 #[derive(Debug, Parser)]
@@ -79,11 +81,6 @@ enum ConfigCommand {
     /// Print the categories of personal data that are built in, as Markdown: docs/categories.md.
     Categories,
 }
-
-/// Wrong usage: an argument or a file is not what it must be. Nothing was done.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
 
 /// Runs the command line.
 #[must_use]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use conduit_actors::hex::{self, Hex};
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::Secret;
 use rand::Rng as _;
@@ -71,10 +72,7 @@ impl Purpose {
 pub fn generate(purpose: Purpose) -> Secret {
     let mut bytes = Zeroizing::new([0u8; 32]);
     rand::rng().fill_bytes(bytes.as_mut());
-    let text = bytes
-        .iter()
-        .fold(purpose.prefix().to_owned(), |text, byte| text + &format!("{byte:02x}"));
-    Secret::new(text)
+    Secret::new(format!("{}{}", purpose.prefix(), Hex(bytes.as_ref())))
 }
 
 /// What went wrong with the data directory or a key in it.
@@ -165,8 +163,7 @@ pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, Secre
             }
             let mut bytes = Zeroizing::new([0u8; 32]);
             rand::rng().fill_bytes(bytes.as_mut());
-            let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            (Zeroizing::new(text), true)
+            (Zeroizing::new(Hex(bytes.as_ref()).to_string()), true)
         }
         Err(error) => return Err(SecretError::new(&path, error)),
     };
@@ -282,15 +279,10 @@ fn is_master_key_guessable(storage: &StorageConfig) -> bool {
 }
 
 fn parse_key(text: &str) -> Option<[u8; 32]> {
-    let bytes: Vec<u8> = if text.len() == 64 {
-        (0..64)
-            .step_by(2)
-            .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-            .collect::<Option<_>>()?
-    } else {
-        BASE64.decode(text).ok()?
-    };
-    bytes.try_into().ok()
+    if text.len() == 64 {
+        return hex::parse(text);
+    }
+    BASE64.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

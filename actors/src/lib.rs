@@ -26,6 +26,7 @@ pub mod event;
 pub mod event_ids;
 pub mod extract;
 mod failpoint;
+pub mod hex;
 pub mod identity;
 pub mod ids;
 pub mod ingest;

@@ -5,7 +5,6 @@
 //! done; the next run plans the rest.
 
 mod actual;
-mod api;
 mod credentials;
 mod file;
 mod plan;
@@ -17,10 +16,10 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use conduit_actors::ids::ControllerDid;
 
-use super::Usage;
+use super::client::Api;
 use super::output::{say, say_line};
+use super::usage::Usage;
 use actual::Actual;
-use api::Api;
 use credentials::Credentials;
 use file::Format;
 use plan::Plan;
@@ -38,7 +37,7 @@ struct Server {
 
 impl Server {
     fn api(&self) -> Result<Api, Usage> {
-        Api::new(&self.url, &self.token)
+        Api::of_arguments(&self.url, &self.token)
     }
 }
 

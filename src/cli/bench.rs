@@ -16,13 +16,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::client::Webhook;
 use super::output::{self, complain, say};
-use load::{Shape, Target};
+use load::Shape;
 use measure::{Watch, measure};
 use own::OwnServer;
-use report::{Report, Run};
+use report::{BestBy, Report, Run};
 use settings::{Combination, Setting, Sweep};
 
 /// See the module's docs.
@@ -84,17 +85,6 @@ pub(super) struct Bench {
     json: bool,
 }
 
-/// What makes one run better than another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum BestBy {
-    /// Most events accepted a second.
-    Accepted,
-    /// Most events worked off a second, from the first one sent until none is in flight.
-    Pipeline,
-    /// Lowest 99th percentile of latency.
-    P99,
-}
-
 impl Bench {
     /// 0: done; 1: nothing was accepted, or the backlog was not worked off; 2: a setting is wrong.
     pub(super) fn run(&self) -> ExitCode {
@@ -143,17 +133,17 @@ impl Bench {
 
     fn run_one(&self, combination: &Combination, shape: &Shape) -> Result<Run> {
         let patience = Duration::from_secs(self.patience);
-        let (target, watch, _own) = match (&self.url, &self.api_key, &self.secret) {
+        let (webhook, watch, _own) = match (&self.url, &self.api_key, &self.secret) {
             (Some(url), Some(key), Some(secret)) => {
                 let watch = self.token.as_deref().map(|token| Watch::of(url, token)).transpose()?;
-                (Target::new(url, key, secret), watch, None)
+                (Webhook::new(url, key, secret), watch, None)
             }
             _ => {
                 let own = OwnServer::start(&self.dir, combination).context("its own server")?;
-                (own.target(), Some(own.watch()?), Some(own))
+                (own.webhook(), Some(own.watch()?), Some(own))
             }
         };
-        measure(&target, watch.as_ref(), shape, patience, combination)
+        measure(&webhook, watch.as_ref(), shape, patience, combination)
     }
 
     fn shape(&self) -> Shape {

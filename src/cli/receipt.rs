@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
+use conduit_actors::hex::Hex;
 use conduit_actors::receipt::{Hash, body_digest};
 use serde_json::Value;
 
+use super::client;
 use super::output::say_line;
-use super::{Usage, client};
+use super::usage::Usage;
 use crate::config::text_file::{read_text, text, without_mark};
 use crate::receipts::{KEYS_PATH, KeySet, kid, verify};
 
@@ -104,7 +106,7 @@ impl Verify {
             stated.did.as_str(),
             stated.processor.as_str(),
             stated.mapping_version,
-            hex(&stated.body_digest),
+            Hex(&stated.body_digest),
             kid(key),
         );
         Ok(fits)
@@ -228,10 +230,6 @@ fn collect(json: &Value, found: &mut Vec<String>) {
 fn digest_of(file: &Path) -> Result<Hash> {
     let body = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(body_digest(&body))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -57,19 +57,10 @@ pub(super) fn parse(text: &str) -> Option<(SpanContext, bool)> {
     is_valid.then_some((context, flags & 1 == 1))
 }
 
-/// Lower case only, as the standard says.
+/// Returns `None` for upper case as well, as the standard says.
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    let (pairs, _) = text.as_bytes().as_chunks::<2>();
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(bytes)
+    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    conduit_actors::hex::parse(text).filter(|_| is_lower)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
 use serde::Deserialize;
 
-use super::api::Api;
+use super::super::client::Api;
 use super::file::{Desired, DesiredController};
 use crate::api::spec_of;
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::super::{Usage, output};
+use super::super::output;
+use super::super::usage::Usage;
 
 /// A file that only its owner reads, or the terminal.
 pub(super) enum Credentials {

@@ -14,7 +14,7 @@ use conduit_actors::taxonomy::Taxonomy;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use super::super::Usage;
+use super::super::usage::Usage;
 
 /// What there is to be.
 #[derive(Debug, Deserialize, Serialize)]

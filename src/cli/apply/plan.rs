@@ -9,9 +9,9 @@ use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
 use serde_json::{Value, json};
 
+use super::super::client::Api;
 use super::super::output::say_line;
 use super::actual::{Actual, Controller, Integration, controller_path};
-use super::api::Api;
 use super::credentials::Credentials;
 use super::file::{Desired, DesiredController};
 use crate::diff::diff;

@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::super::client::Webhook;
 use super::histogram::Histogram;
 use super::interrupt;
 
@@ -20,29 +21,6 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How much later than asked a timer may come and be taken for being on time: its own resolution is a millisecond.
 const TIMER: Duration = Duration::from_millis(2);
-
-/// Where events go, and with which credentials.
-#[derive(Clone)]
-pub(super) struct Target {
-    url: String,
-    authorization: String,
-    secret: String,
-}
-
-impl Target {
-    pub(super) fn new(url: &str, api_key: &str, secret: &str) -> Self {
-        let key = api_key.trim();
-        let bare = key
-            .get(..7)
-            .filter(|start| start.eq_ignore_ascii_case("bearer "))
-            .map_or(key, |_| &key[7..]);
-        Self {
-            url: url.to_owned(),
-            authorization: format!("Bearer {bare}"),
-            secret: secret.trim().to_owned(),
-        }
-    }
-}
 
 /// What load to make.
 #[derive(Debug, Clone)]
@@ -82,7 +60,7 @@ impl Sent {
 ///
 /// # Errors
 /// A thread cannot be started, or ended by a panic.
-pub(super) fn send(target: &Target, shape: &Shape) -> Result<Sent> {
+pub(super) fn send(webhook: &Webhook, shape: &Shape) -> Result<Sent> {
     let started = Instant::now();
     let pace = Arc::new(Pace {
         started,
@@ -94,9 +72,9 @@ pub(super) fn send(target: &Target, shape: &Shape) -> Result<Sent> {
     for number in 0..shape.threads {
         // The first ones take what cannot be shared out evenly.
         let connections = shape.connections / shape.threads + usize::from(number < shape.connections % shape.threads);
-        let (target, shape, pace) = (target.clone(), shape.clone(), Arc::clone(&pace));
+        let (webhook, shape, pace) = (webhook.clone(), shape.clone(), Arc::clone(&pace));
         let thread = std::thread::Builder::new().name(format!("bench-{number}"));
-        let work = move || actix_web::rt::System::new().block_on(on_thread(&target, &shape, &pace, connections));
+        let work = move || actix_web::rt::System::new().block_on(on_thread(&webhook, &shape, &pace, connections));
         threads.push(thread.spawn(work).context("cannot start a thread")?);
     }
     let mut sent = Sent::default();
@@ -146,7 +124,7 @@ impl Pace {
     }
 }
 
-async fn on_thread(target: &Target, shape: &Shape, pace: &Pace, connections: usize) -> Sent {
+async fn on_thread(webhook: &Webhook, shape: &Shape, pace: &Pace, connections: usize) -> Sent {
     let connector = Connector::new()
         .limit(connections)
         .conn_keep_alive(TIMEOUT)
@@ -156,22 +134,17 @@ async fn on_thread(target: &Target, shape: &Shape, pace: &Pace, connections: usi
         .timeout(TIMEOUT)
         .disable_redirects()
         .finish();
-    let parts = join_all((0..connections).map(|_| on_connection(&client, target, shape, pace))).await;
+    let parts = join_all((0..connections).map(|_| on_connection(&client, webhook, shape, pace))).await;
     let mut sent = Sent::default();
     parts.iter().for_each(|part| sent.merge(part));
     sent
 }
 
-async fn on_connection(client: &Client, target: &Target, shape: &Shape, pace: &Pace) -> Sent {
+async fn on_connection(client: &Client, webhook: &Webhook, shape: &Shape, pace: &Pace) -> Sent {
     let mut sent = Sent::default();
     let mut events = Events::new(shape);
     while let Some(since) = pace.turn().await {
-        let request = client
-            .post(&target.url)
-            .insert_header(("authorization", target.authorization.as_str()))
-            .insert_header(("x-webhook-secret", target.secret.as_str()))
-            .insert_header(("content-type", "application/json"));
-        let refused = match request.send_body(events.next()).await {
+        let refused = match webhook.request(client).send_body(events.next()).await {
             Ok(mut answer) => {
                 let body = answer.body().await.unwrap_or_default();
                 (!answer.status().is_success()).then(|| code(answer.status().as_u16(), &body))
@@ -272,12 +245,5 @@ mod tests {
         assert_eq!(since, Some(started + Duration::from_millis(100)));
         let over = Pace { ends: started, ..pace };
         assert_eq!(actix_web::rt::System::new().block_on(over.turn()), None);
-    }
-
-    #[test]
-    fn a_key_may_have_its_bearer_in_front() {
-        for key in ["cdt_key_1", "Bearer cdt_key_1", " bearer cdt_key_1"] {
-            assert_eq!(Target::new("u", key, "s").authorization, "Bearer cdt_key_1");
-        }
     }
 }

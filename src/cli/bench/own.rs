@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::client::{Webhook, call, member};
 use super::super::output::complain;
-use super::load::Target;
-use super::measure::{Watch, call};
+use super::measure::Watch;
 use super::settings::{Combination, shown};
 
 /// How long it may take to start.
@@ -21,9 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct OwnServer {
     child: Child,
     dir: PathBuf,
-    webhook_url: String,
-    webhook_auth: String,
-    webhook_secret: String,
+    webhook: Webhook,
     token: String,
 }
 
@@ -82,9 +80,7 @@ impl OwnServer {
         let mut server = Self {
             child,
             dir,
-            webhook_url: String::new(),
-            webhook_auth: String::new(),
-            webhook_secret: String::new(),
+            webhook: Webhook::new("", "", ""),
             token: String::new(),
         };
         let ready = server.listening().and_then(|base| server.prepare(&base));
@@ -92,12 +88,12 @@ impl OwnServer {
         Ok(server)
     }
 
-    pub(super) fn target(&self) -> Target {
-        Target::new(&self.webhook_url, &self.webhook_auth, &self.webhook_secret)
+    pub(super) fn webhook(&self) -> Webhook {
+        self.webhook.clone()
     }
 
     pub(super) fn watch(&self) -> Result<Watch> {
-        Watch::of(&self.webhook_url, &self.token)
+        Watch::of(self.webhook.url(), &self.token)
     }
 
     fn log(&self) -> String {
@@ -140,16 +136,14 @@ impl OwnServer {
         let operator = fs::read_to_string(self.dir.join("data/admin.token")).context("the operator's token")?;
         let did = format!("did:web:bench-{}.example", Uuid::now_v7());
         let controller = json!({"name": "Bench", "did": did});
-        let controller = call(&format!("{base}/api/v1/controllers"), operator.trim(), Some(controller))?;
-        self.token = text(&controller, "managementToken")?;
-        self.webhook_secret = text(&controller, "webhookSecret")?;
-        let made = call(
-            &format!("{base}/api/v1/integrations/custom"),
-            &self.token,
-            Some(mapping()),
-        )?;
-        self.webhook_url = text(&made, "webhookUrl")?;
-        self.webhook_auth = text(&made, "webhookAuth")?;
+        let controller = call(base, &operator, "/api/v1/controllers", Some(&controller))?;
+        self.token = member(&controller, "managementToken")?;
+        let made = call(base, &self.token, "/api/v1/integrations/custom", Some(&mapping()))?;
+        self.webhook = Webhook::new(
+            &member(&made, "webhookUrl")?,
+            &member(&made, "webhookAuth")?,
+            &member(&controller, "webhookSecret")?,
+        );
         Ok(())
     }
 }
@@ -177,11 +171,4 @@ fn mapping() -> Value {
             {"path": "phone", "pii": "user.contact.phone_number"},
             {"path": "customer.name", "pii": "user.name"},
             {"path": "order"}]}]})
-}
-
-fn text(value: &Value, key: &str) -> Result<String> {
-    value[key]
-        .as_str()
-        .map(str::to_owned)
-        .with_context(|| format!("the answer has no {key}"))
 }

@@ -3,13 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
-use super::BestBy;
 use super::histogram::Histogram;
 use super::load::{Sent, Shape};
-use super::measure::per_second;
 use super::settings::Combination;
+
+/// What makes one run better than another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum BestBy {
+    /// Most events accepted a second.
+    Accepted,
+    /// Most events worked off a second, from the first one sent until none is in flight.
+    Pipeline,
+    /// Lowest 99th percentile of latency.
+    P99,
+}
 
 /// All runs.
 #[derive(Debug, Serialize)]
@@ -249,4 +259,9 @@ impl Report {
 
 fn milliseconds(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+}
+
+#[allow(clippy::cast_precision_loss)]
+pub(super) fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
