@@ -12,11 +12,13 @@
 //! 8. What is old enough is deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
+mod end;
 mod faces;
 mod journal;
 mod reload;
 mod seals;
 pub(crate) mod settings;
+mod signals;
 mod stop;
 mod store;
 mod waiting;
@@ -57,12 +59,13 @@ use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use crate::{descriptors, logging, permissions};
+use end::end;
 use faces::Faces;
 pub(crate) use journal::read_journal;
 use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
-use stop::Signals;
+use signals::Signals;
 pub use store::open_store;
 pub(crate) use store::{lock_database, open_own_store};
 use waiting::Wait;
@@ -281,14 +284,6 @@ async fn sum_up_refusals(edge: Arc<EdgeState>) {
         tokio::time::sleep(MINUTE).await;
         edge.sum_up_refusals();
     }
-}
-
-/// Ends the process where it is.
-fn end(what: &str) {
-    tracing::error!("{what}");
-    // Nothing may run on that could acknowledge an event: not even destructors.
-    #[allow(clippy::disallowed_methods)]
-    std::process::exit(1);
 }
 
 fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::shard::Backlogs;
 
-use super::end;
+use super::end::end;
 use crate::config::Config;
 use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::instance::{self, Home};

@@ -12,11 +12,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::Running;
+use super::seals;
+use super::signals::Signals;
 use crate::credentials;
 
 /// What each step still gets after a second signal.
@@ -24,32 +25,6 @@ const HURRY: Duration = Duration::from_millis(500);
 
 /// How long the collector of traces may take for the last of them.
 const TRACES: Duration = Duration::from_secs(2);
-
-/// SIGTERM, SIGINT and SIGQUIT, whose default is a core file with personal data in it.
-pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-}
-
-impl Signals {
-    pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-        })
-    }
-
-    /// Waits for one of them; its name.
-    pub(super) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.quit.recv() => "SIGQUIT",
-        }
-    }
-}
 
 /// Time that is left, less once a second signal comes.
 struct Remaining {
@@ -127,7 +102,7 @@ impl Running {
         } else {
             tracing::warn!("stopping: a batch under way was left; its events are in the journal");
         }
-        super::seals::note(
+        seals::note(
             &*self.store,
             &self.services.journal,
             &self.services.config.storage.data_dir,

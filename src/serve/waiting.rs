@@ -16,7 +16,7 @@ use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::StoreError;
 use conduit_actors::supervisor::RestartPolicy;
 
-use super::stop::Signals;
+use super::signals::Signals;
 use crate::config::{Config, Database};
 use crate::http::{self, waiting::Cause};
 use crate::store::OpenError;
