@@ -7,7 +7,6 @@ use conduit_actors::event::{JournaledEvent, LinkHash, Status};
 use conduit_actors::ids::{
     ControllerId, EventId, EventType, IntegrationId, Sequence, SubjectDid, SubjectId, Timestamp,
 };
-use conduit_actors::ports::Journal as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,6 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderValue;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
-use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::{Backlogs, Shards};
 
 use super::bodies::Bodies;
@@ -23,7 +22,7 @@ use crate::config::Config;
 use crate::dashboard;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
-use crate::journal::WalJournal;
+use crate::journal::NodeJournal;
 use crate::keys::Keyring;
 use crate::metrics::{Meters, Metrics, Reports};
 use crate::receipts::PublicKeys;
@@ -46,7 +45,7 @@ pub struct App {
     /// Data keys.
     pub keyring: Arc<Keyring>,
     /// Where events are durable.
-    pub journal: Arc<WalJournal>,
+    pub journal: Arc<dyn NodeJournal>,
     /// The dedup windows.
     pub dedup: DedupWindows,
     /// The pipeline.
@@ -89,7 +88,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     pub directory: Arc<LiveDirectory>,
     pub keyring: Arc<Keyring>,
-    pub journal: Arc<WalJournal>,
+    pub journal: Arc<dyn NodeJournal>,
     pub dedup: DedupWindows,
     pub shards: Arc<Shards>,
     pub backlogs: Arc<Backlogs>,

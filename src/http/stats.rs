@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
-use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::ShardReport;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -17,14 +17,14 @@ use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::http::bodies::Bodies;
 use crate::http::connections::Connections;
-use crate::journal::WalJournal;
+use crate::journal::NodeJournal;
 use crate::logging::lost_lines;
 use crate::telemetry::Tracer;
 
 /// Whom to ask.
 pub struct Reports {
     /// Where events are durable.
-    pub journal: Arc<WalJournal>,
+    pub journal: Arc<dyn NodeJournal>,
     /// The pipeline.
     pub shards: Arc<Shards>,
     /// The dedup windows.

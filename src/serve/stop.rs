@@ -129,7 +129,7 @@ impl Running {
         }
         super::seals::note(
             &*self.store,
-            &self.app.journal,
+            &*self.app.journal,
             &self.app.config.storage.data_dir,
             false,
         );
