@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use conduit_actors::event::{JournaledEvent, LinkHash, Status};
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectDid, SubjectId};
-use conduit_actors::ports::Journal as _;
 
 use super::{Event, in_flight, stored};
 use crate::app::{Error, List, Noun, Principal, Services};

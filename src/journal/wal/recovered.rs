@@ -6,13 +6,15 @@ use std::sync::Arc;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::ports::BacklogListener;
 
-use super::codec::Batch;
+use super::codec::{self, Batch};
 use super::contents::Contents;
+use super::error::OpenError;
 use super::index::Index;
+use super::journal::{RecoveredState, WalJournal};
+use super::options::{Fatal, JournalOptions};
 use super::record::JournalRecord;
 use super::segments::{self, Segments};
-use super::{Fatal, JournalOptions, OpenError, WalJournal, knows};
-use crate::keys::Keyring;
+use crate::keys::{Epoch, Keyring};
 use crate::receipts::Notary;
 
 /// What was found in a journal.
@@ -41,12 +43,7 @@ pub struct Sides {
 
 /// See the module's docs.
 pub struct Recovered {
-    pub(super) options: JournalOptions,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) index: Index,
-    pub(super) segments: Segments,
-    pub(super) contents: BTreeMap<u64, Contents>,
-    pub(super) newest_event: Option<EventId>,
+    state: RecoveredState,
     findings: Findings,
 }
 
@@ -85,15 +82,15 @@ impl Recovered {
             newest_bytes: segments.newest_len(),
             ..finder.findings
         };
-        Ok(Self {
+        let state = RecoveredState {
             options,
             keyring,
             index,
             segments,
             contents,
             newest_event,
-            findings,
-        })
+        };
+        Ok(Self { state, findings })
     }
 
     /// Returns what was found.
@@ -107,14 +104,14 @@ impl Recovered {
     /// # Errors
     /// [`OpenError`].
     pub fn begin_if_empty(mut self) -> Result<Findings, OpenError> {
-        self.segments.begin_first()?;
-        self.findings.newest = self.segments.newest_number();
+        self.state.segments.begin_first()?;
+        self.findings.newest = self.state.segments.newest_number();
         Ok(self.findings)
     }
 
     /// Has `notary` attest what is to have a receipt.
     pub fn attest_with(&mut self, notary: Option<Notary>) {
-        self.options.notary = notary;
+        self.state.options.notary = notary;
     }
 
     /// Puts the journal to use: what no stream needs is released, and the writer starts. Streams of controllers without a
@@ -128,8 +125,29 @@ impl Recovered {
         listener: Arc<dyn BacklogListener>,
         fatal: Fatal,
     ) -> Result<WalJournal, OpenError> {
-        WalJournal::start(self, record, listener, fatal)
+        WalJournal::start(self.state, record, listener, fatal)
     }
+}
+
+impl WalJournal {
+    /// Opens the journal whatever is in it, see [`Recovered`].
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        options: JournalOptions,
+        keyring: Arc<Keyring>,
+        checkpoints: &[(ControllerId, Sequence)],
+        listener: Arc<dyn BacklogListener>,
+        fatal: Fatal,
+    ) -> Result<Self, OpenError> {
+        Recovered::read(options, keyring, checkpoints)?.start(None, listener, fatal)
+    }
+}
+
+/// Tells whether there is a data key of the controller.
+fn knows(keyring: &Keyring, controller: ControllerId) -> bool {
+    keyring.epoch_key(controller, codec::PURPOSE, Epoch([0; 16])).is_ok()
 }
 
 /// Takes in events, oldest first.

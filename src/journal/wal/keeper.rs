@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::WeakSender;
 
-use super::{Shared, Waiting};
+use super::shared::{Shared, Waiting};
 
 /// Deletes what has become too old, and has the writer end a segment that has.
 pub(super) struct Keeper {

@@ -6,7 +6,8 @@ use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::StreamPosition;
 
 use super::codec::Batch;
-use super::{OpenError, segments};
+use super::error::OpenError;
+use super::segments;
 
 /// Consecutive events of one stream in one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

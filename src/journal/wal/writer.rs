@@ -14,9 +14,10 @@ use tokio::sync::mpsc;
 
 use super::codec::{self, BatchWriter};
 use super::index::Run;
+use super::options::Fatal;
 use super::record::{DurableEnd, JournalRecord};
 use super::segments::AppendError;
-use super::{Fatal, Shared, Waiting};
+use super::shared::{Shared, Waiting};
 use crate::keys::{Epoch, EpochKey};
 use crate::receipts::Pending;
 

@@ -9,43 +9,15 @@
 //! when the disk is short of space. The last comes before the journal refuses an event.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use conduit_actors::ids::Timestamp;
 
 use super::contents::{Contents, Controllers};
-use super::{OpenError, Shared};
-
-/// For how long segments are kept behind the checkpoints, and how many.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Retention {
-    /// How long after its receipt an event may be read; zero: nothing is kept.
-    pub keep: Duration,
-    /// Bytes of segments kept, at most.
-    pub max_bytes: u64,
-    /// Bytes that are to stay free on the disk.
-    pub min_free_bytes: u64,
-}
-
-impl Retention {
-    /// Whether anything is kept.
-    #[must_use]
-    pub const fn is_on(&self) -> bool {
-        !self.keep.is_zero()
-    }
-
-    fn keep_millis(&self) -> i64 {
-        i64::try_from(self.keep.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// Events that were received before this are not to be read any more.
-    pub(super) fn since(&self) -> Timestamp {
-        Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(self.keep_millis()))
-    }
-}
+use super::error::OpenError;
+use crate::journal::retention::Retention;
 
 /// A segment that is kept.
 #[derive(Debug, Clone)]
@@ -117,12 +89,16 @@ impl Retained {
         Ok(retained)
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(super) fn path(&self, kept: &Kept) -> PathBuf {
         self.dir.join(kept.file_name())
     }
 
     /// Takes in a segment that no stream needs, or deletes it. [`Retained::enforce`] comes after the last of several.
-    fn take_in(&mut self, path: &Path, number: u64, contents: Contents) -> io::Result<()> {
+    pub(super) fn take_in(&mut self, path: &Path, number: u64, contents: Contents) -> io::Result<()> {
         let Some(span) = contents.span.filter(|_| self.options.is_on()) else {
             return fs::remove_file(path);
         };
@@ -245,58 +221,6 @@ fn list(dir: &Path) -> io::Result<Vec<Kept>> {
         }
     }
     Ok(found)
-}
-
-impl Shared {
-    /// Keeps or deletes the segments that no stream needs any more.
-    pub(super) fn reclaim(&self) {
-        // Held until the end, so that whoever lists all segments finds each on one side.
-        let mut retained = self.retained.lock();
-        let oldest_needed = self.index.lock().oldest_segment();
-        let done = self.segments.take_before(oldest_needed);
-        if done.is_empty() {
-            return;
-        }
-        // Oldest first: a crash in between leaves no hole.
-        for number in done {
-            let contents = self.contents.lock().remove(&number).unwrap_or_default();
-            let path = self.segments.path(number);
-            if let Err(error) = retained.take_in(&path, number, contents) {
-                tracing::warn!(segment = %path.display(), %error, "cannot remove a segment; the next start will");
-                break;
-            }
-        }
-        let sync = |dir: &Path| File::open(dir).and_then(|dir| dir.sync_all());
-        let synced = sync(&self.options.dir).and_then(|()| {
-            // There is none until the first segment is kept.
-            if retained.count() > 0 {
-                sync(&retained.dir)
-            } else {
-                Ok(())
-            }
-        });
-        if let Err(error) = synced {
-            tracing::warn!(%error, "cannot sync the journal's directory after removing segments");
-        }
-        retained.enforce();
-    }
-
-    /// Whether the newest segment's first event has been there so long that the segment should end: what is kept is deleted
-    /// by whole segments.
-    pub(super) fn is_segment_aged(&self) -> bool {
-        /// Parts of the retention that one segment may span.
-        const PARTS: i64 = 8;
-        let retention = &self.options.retention;
-        if !retention.is_on() {
-            return false;
-        }
-        let Some(newest) = self.segments.newest_number() else {
-            return false;
-        };
-        let first = self.contents.lock().get(&newest).and_then(|contents| contents.span);
-        let age = |first: Timestamp| Timestamp::now().as_millis().saturating_sub(first.as_millis());
-        first.is_some_and(|(first, _)| age(first) > retention.keep_millis() / PARTS)
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The segment files, and the records read from them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,9 @@ use conduit_actors::ports::JournalError;
 use parking_lot::Mutex;
 use wal_db::{FileStore, Lsn, OpenPolicy, Wal, WalConfig, WalError, WalStore};
 
-use super::DurableEnd;
-use super::OpenError;
+use super::error::OpenError;
+use super::record::DurableEnd;
+use super::tail::{Place, Tail};
 
 /// Longer than any record that the writer makes.
 const MAX_RECORD_BYTES: u32 = 256 * 1024 * 1024;
@@ -92,17 +93,6 @@ pub(super) fn open_file(file: FileStore, sealed: bool) -> Result<Segment, WalErr
         SegmentFile { file, sealed },
         config,
     )?))
-}
-
-/// A record's segment and offset.
-type Place = (u64, u64);
-
-/// Records that were written lately, so that the pipeline need not read them back from the disk.
-#[derive(Default)]
-struct Tail {
-    records: HashMap<Place, Arc<[u8]>>,
-    order: VecDeque<Place>,
-    bytes: usize,
 }
 
 /// All segments of a journal.
@@ -312,8 +302,8 @@ impl Segments {
 
     /// One record.
     pub(super) fn read(&self, number: u64, lsn: u64) -> Result<Arc<[u8]>, JournalError> {
-        if let Some(record) = self.tail.lock().records.get(&(number, lsn)) {
-            return Ok(Arc::clone(record));
+        if let Some(record) = self.tail.lock().get((number, lsn)) {
+            return Ok(record);
         }
         if let Some((place, record)) = self.last_read.lock().as_ref()
             && *place == (number, lsn)
@@ -366,33 +356,6 @@ impl Segments {
 
     pub(super) fn disk_bytes(&self) -> u64 {
         self.open.lock().values().map(|segment| segment.len()).sum()
-    }
-}
-
-impl Tail {
-    fn keep(&mut self, place: Place, record: Arc<[u8]>, limit: usize) {
-        self.bytes += record.len();
-        self.records.insert(place, record);
-        self.order.push_back(place);
-        while self.bytes > limit {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.drop_record(oldest);
-        }
-    }
-
-    fn forget_before(&mut self, segment: u64) {
-        while let Some(oldest) = self.order.front().copied()
-            && oldest.0 < segment
-        {
-            self.order.pop_front();
-            self.drop_record(oldest);
-        }
-    }
-
-    fn drop_record(&mut self, place: Place) {
-        if let Some(record) = self.records.remove(&place) {
-            self.bytes -= record.len();
-        }
     }
 }
 
