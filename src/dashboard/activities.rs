@@ -60,7 +60,7 @@ pub(super) fn lines(app: &App, found: Vec<Activity>) -> Vec<Line> {
                 .into_iter()
                 .map(|did| (short(&did), did))
                 .collect(),
-            purpose: activity.purpose.as_deref().unwrap_or("no purpose said").to_owned(),
+            purpose: activity.purpose.as_deref().unwrap_or("no purpose").to_owned(),
             basis: activity.legal_basis.map_or("", basis_word),
             categories: activity.categories.iter().map(ToString::to_string).collect(),
             triggered: Time(activity.triggered_at),
@@ -134,7 +134,7 @@ impl Asked {
                 Some(found.id)
             }
         };
-        let wrong = |_| Problem::bad_request("parameter_invalid", "this is no id of an integration");
+        let wrong = |_| Problem::bad_request("parameter_invalid", "this is not the id of an integration");
         Ok(ActivityFilter {
             controller,
             subject,

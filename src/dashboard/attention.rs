@@ -105,7 +105,7 @@ fn item(kind: &Unsettled, detail: Phrase, integration: &str, owner: Option<&str>
         detail: detail.words(")"),
         until: None,
         href: list(kind.status, &pairs, since),
-        action: "See all",
+        action: "View all",
     }
 }
 
@@ -119,10 +119,10 @@ fn the_rest(status: Status, shown: &[&Unsettled], since: Timestamp) -> Option<It
         class: status.as_str(),
         icon: Badge(status).icon(),
         title: counted(count, status).words(&format!(" of {others}")),
-        detail: Phrase::new("The list has all of them, with those above."),
+        detail: Phrase::new("The list shows all kinds, with the ones above."),
         until: None,
         href: list(status, &[], since),
-        action: "See all",
+        action: "View all",
     })
 }
 
@@ -187,7 +187,7 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
                 detail: Phrase::default().name(&check.detail),
                 until: None,
                 href: "/supervision".to_owned(),
-                action: "Look",
+                action: "View",
             }
         })
 }
@@ -216,7 +216,7 @@ async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec
                 )),
                 until: None,
                 href: format!("/subjects/{did}"),
-                action: "Look",
+                action: "View",
             }
         })
         .collect();
@@ -229,7 +229,7 @@ async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec
             detail: Phrase::new("The values identify nobody, so their links are switched off."),
             until: None,
             href: "/subjects".to_owned(),
-            action: "Look",
+            action: "View",
         });
     }
     Ok(found)
@@ -252,7 +252,7 @@ fn restarts(app: &App, is_operator: bool) -> Option<Item> {
         detail: Phrase::new("Each cost a retry of one batch. Supervision names the last failure of each actor."),
         until: None,
         href: "/supervision".to_owned(),
-        action: "Look",
+        action: "View",
     })
 }
 
@@ -262,30 +262,30 @@ fn grace(controller: Option<ControllerId>, controllers: &[ControllerRow], integr
         class: "received",
         icon: Icon("key"),
         title,
-        detail: Phrase::new("Move the senders to the new one: the old one serves until"),
+        detail: Phrase::new("Move the senders to the new one. The old one is valid until"),
         until: Some(Time(until)),
         href,
-        action: "Open",
+        action: "View",
     };
     let owner = |id: ControllerId| controllers.iter().find(|row| controller.is_none() && row.id == id);
     let keys = integrations.iter().filter_map(|row| {
         let until = previous_until(&row.api_key)?;
-        let title = Phrase::new("An old API key of ").name(&row.name);
+        let title = Phrase::new("The old API key of ").name(&row.name);
         let title = match owner(row.controller) {
             Some(owner) => title.words(" of ").name(&owner.name),
             None => title,
         };
         Some(item(
-            title.words(" still serves"),
+            title.words(" is still valid"),
             until,
             format!("/integrations/{}", row.id),
         ))
     });
     let secrets = controllers.iter().filter_map(|row| {
         let until = previous_until(&row.webhook_secret).filter(|_| controller.is_none_or(|wanted| wanted == row.id))?;
-        let title = Phrase::new("An old webhook secret of ")
+        let title = Phrase::new("The old webhook secret of ")
             .name(&row.name)
-            .words(" still serves");
+            .words(" is still valid");
         Some(item(
             title,
             until,

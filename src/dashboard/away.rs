@@ -45,9 +45,9 @@ impl Partial {
             "overview" => (
                 Section::Overview,
                 "Overview",
-                "the sums, the chart, and rejected events and credentials that need attention",
+                "the totals, the chart, and rejected events and credentials that need attention",
             ),
-            "events" => (Section::Events, "Events", "the events that have an outcome"),
+            "events" => (Section::Events, "Events", "the events with an outcome"),
             "integrations" => (
                 Section::Integrations,
                 "Integrations",
@@ -58,7 +58,7 @@ impl Partial {
             "controllers" => (
                 Section::Controllers,
                 "Controllers",
-                "the names, sums and credentials of controllers",
+                "the names, totals and credentials of controllers",
             ),
             _ => return None,
         };
@@ -133,7 +133,7 @@ pub(super) async fn instead(request: &HttpRequest) -> Option<HttpResponse> {
 pub(super) async fn after_all(request: &HttpRequest) -> Option<HttpResponse> {
     let app = request.app_data::<Data<App>>()?;
     let away = app.database.away().unwrap_or_else(|| Away {
-        cause: "it did not answer just now".to_owned(),
+        cause: "it does not answer".to_owned(),
         since: Timestamp::now(),
     });
     of(request, app, away).await

@@ -105,7 +105,7 @@ pub(super) async fn create(
         Ok(made) => credentials::controller_made(&request, session, &made),
         Err(problem) => {
             let said = match problem.code() {
-                "already_exists" => "There is a controller with this DID already.".to_owned(),
+                "already_exists" => "A controller with this DID exists already. Use another DID.".to_owned(),
                 _ => problem.detail().to_owned(),
             };
             page_of(session, &app, &request, [name, did, spare], Some(said)).await

@@ -65,13 +65,13 @@ pub(super) fn onboarded(
                 id: "url",
                 word: "Webhook URL",
                 value: integrations::webhook_url(app, did, row),
-                hint: "Where to send events.",
+                hint: "Send events to this address.",
             },
             Shown {
                 id: "api-key",
                 word: "Authorization header",
                 value: format!("Bearer {}", key.expose()),
-                hint: "The API key of this integration alone. It is shown this once.",
+                hint: "The API key of this integration. It is shown only now.",
             },
         ],
         until: None,
@@ -86,32 +86,32 @@ pub(super) fn controller_made(request: &HttpRequest, session: &Session, made: &M
     page::render(&Page {
         shell: Shell::new(request, session, Section::Controllers, "Credentials"),
         heading: Phrase::default().name(&made.row.name).words(" is ready"),
-        said: "Give these to whoever looks after it. The webhook secret goes with every event of its integrations."
+        said: "Give these credentials to the people who manage the controller. Every event of its integrations carries the webhook secret."
             .to_owned(),
         secrets: vec![
             Shown {
                 id: "did",
                 word: "DID",
                 value: made.row.did.to_string(),
-                hint: "Its name in the world.",
+                hint: "The worldwide identifier of the controller.",
             },
             Shown {
                 id: "webhook-secret",
                 word: "Webhook secret",
                 value: made.webhook_secret.expose().to_owned(),
-                hint: "For the header x-webhook-secret. It is shown this once.",
+                hint: "For the header x-webhook-secret. It is shown only now.",
             },
             Shown {
                 id: "management-token",
                 word: "Management token",
                 value: made.management_token.expose().to_owned(),
-                hint: "Signs in here, and manages this controller through the API. It is shown this once.",
+                hint: "For signing in here, and for managing this controller through the API. It is shown only now.",
             },
         ],
         until: None,
         curl: None,
         next: format!("/integrations/new?did={}", made.row.did),
-        next_word: "Onboard its first integration",
+        next_word: "Add the first integration",
     })
 }
 
@@ -197,7 +197,7 @@ fn still(posted: &Posted, current: &CredentialHash) -> Result<(), Problem> {
 fn rotation(posted: &Posted, credential: &Credential) -> Result<Rotation, Problem> {
     still(posted, &credential.current)?;
     let grace = posted.fields.text("grace").and_then(|text| text.parse().ok());
-    let invalid = || Problem::bad_request("grace_period_invalid", "choose how long the old one still serves");
+    let invalid = || Problem::bad_request("grace_period_invalid", "choose how long the old one stays valid");
     Ok(Rotation::with_grace(grace.ok_or_else(invalid)?))
 }
 
@@ -215,13 +215,13 @@ pub(super) async fn rotate_key(
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Integrations, "New API key"),
         heading: Phrase::new("A new API key for ").name(&row.spec.name),
-        said: "Move the senders to it.".to_owned(),
+        said: "Move the senders to the new key.".to_owned(),
         curl: Some(curl(&app, &did, &row, &value)),
         secrets: vec![Shown {
             id: "api-key",
             word: "Authorization header",
             value,
-            hint: "It is shown this once.",
+            hint: "It is shown only now.",
         }],
         until: Some(Time(until)),
         next: format!("/integrations/{}", row.id),
@@ -242,12 +242,12 @@ pub(super) async fn rotate_secret(
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New webhook secret"),
         heading: Phrase::new("A new webhook secret for ").name(&row.name),
-        said: "Every integration of this controller sends it: move all of them.".to_owned(),
+        said: "Every integration of this controller sends it. Move all of them to the new secret.".to_owned(),
         secrets: vec![Shown {
             id: "webhook-secret",
             word: "Webhook secret",
             value: secret.expose().to_owned(),
-            hint: "For the header x-webhook-secret. It is shown this once.",
+            hint: "For the header x-webhook-secret. It is shown only now.",
         }],
         until: Some(Time(until)),
         curl: None,
@@ -269,12 +269,12 @@ pub(super) async fn rotate_token(
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New management token"),
         heading: Phrase::new("A new management token for ").name(&row.name),
-        said: "The one before has ended, and so have the sessions that were begun by it.".to_owned(),
+        said: "The old token and its sessions have ended.".to_owned(),
         secrets: vec![Shown {
             id: "management-token",
             word: "Management token",
             value: token.expose().to_owned(),
-            hint: "Signs in here, and manages this controller through the API. It is shown this once.",
+            hint: "For signing in here, and for managing this controller through the API. It is shown only now.",
         }],
         until: None,
         curl: None,

@@ -159,7 +159,7 @@ impl<'a> Place<'a> {
     async fn editor(self, app: &App, draft: Draft) -> Result<Editor, Problem> {
         let title = match &self.saved {
             Some(row) => row.spec.name.clone(),
-            None => "Onboard an integration".to_owned(),
+            None => "Add an integration".to_owned(),
         };
         let bases = LegalBasis::ALL.map(|basis| Basis {
             value: basis.as_str(),
@@ -251,7 +251,7 @@ fn chosen(principal: &Principal, app: &App, did: &str) -> Result<(ControllerDid,
     match (principal, did) {
         (Principal::Operator, "") => Err(Problem::bad_request(
             "did_missing",
-            "Choose the controller that the integration is for.",
+            "Choose the controller of the integration.",
         )),
         (_, did) => principal.one(app, (!did.is_empty()).then_some(did)),
     }
@@ -331,11 +331,11 @@ impl Editor {
             .map(|fault| (fault.pointer.as_str(), fault.message.as_str()));
         self.faults = Faults::new(found);
         let things = if self.faults.count() == 1 {
-            "One thing is"
+            "One field is"
         } else {
-            "Some things are"
+            "Some fields are"
         };
-        self.said.bad = Some(format!("{things} not right yet. Each is named at its field."));
+        self.said.bad = Some(format!("{things} not valid yet. Each fault is shown at its field."));
         if self.draft.events.is_empty() {
             self.draft.events.push(DraftEvent::default());
         }
@@ -344,7 +344,7 @@ impl Editor {
 
     /// What was sent when its session had ended.
     fn unsaved(mut self) -> Result<HttpResponse, Problem> {
-        let said = "This is not saved: your session had ended. What you typed is all here: press the button again.";
+        let said = "Not saved: your session had ended. Your input is still here. Press the button again.";
         self.said.bad = Some(said.to_owned());
         page::render(&self)
     }

@@ -152,10 +152,10 @@ async fn replayed(app: &App, event: &Shown) -> Result<Option<Replayed>, Problem>
 /// Why there is no category, as far as it is known.
 fn no_category(event: &Shown) -> &'static str {
     match (event.status, event.stages.extracted_at) {
-        (Status::Received, _) => "Not known yet: it waits for the pipeline.",
-        (Status::Rejected, _) => "None: what is rejected is not taken further.",
-        (_, Some(_)) => "No category of personal data was found in it.",
-        (_, None) => "None: it ended before personal data was extracted.",
+        (Status::Received, _) => "Not known yet: the event waits for the pipeline.",
+        (Status::Rejected, _) => "None: a rejected event is not processed further.",
+        (_, Some(_)) => "No category of personal data was found in the event.",
+        (_, None) => "None: the event ended before personal data was extracted.",
     }
 }
 

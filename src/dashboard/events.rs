@@ -101,7 +101,7 @@ pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
     let found = read_moment(text);
     found
         .map(Some)
-        .ok_or_else(|| Problem::bad_request("parameter_invalid", "give times as 2026-04-06T10:30, in UTC"))
+        .ok_or_else(|| Problem::bad_request("parameter_invalid", "write times as 2026-04-06T10:30, in UTC"))
 }
 
 /// The same, as the end of a span: what was shown with this moment is in it, so the rest of its second or minute is too.
@@ -174,7 +174,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         "" => None,
         text => Some(read_status(text)?),
     };
-    let wrong = |_| Problem::bad_request("parameter_invalid", "this is no id of an integration");
+    let wrong = |_| Problem::bad_request("parameter_invalid", "this is not the id of an integration");
     let integration = Some(asked.integration.as_str()).filter(|text| !text.is_empty());
     let filter = EventFilter {
         controller,
@@ -188,7 +188,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     let wrong = |_| {
         Problem::bad_request(
             "parameter_invalid",
-            "this page of the list is not known: begin with the newest",
+            "this page of the list does not exist: start with the newest",
         )
     };
     let after: Option<EventId> = fields
@@ -294,7 +294,7 @@ fn line(event: Shown, names: &HashMap<IntegrationId, String>) -> Line {
 /// In a few words, why it ended as it did, or what was noticed on the way.
 fn why(event: &Shown) -> Option<String> {
     let (notices, start) = if event.reasons.is_empty() {
-        (&event.warnings, "Worth a look: ")
+        (&event.warnings, "Warning: ")
     } else {
         (&event.reasons, "")
     };

@@ -194,11 +194,11 @@ fn posted(
         let session = allowed?;
         let (fields, held) = form.await?;
         if !session.is_of(&fields) {
-            let detail = "the form is not of this session: go back, load the page again, then send it";
+            let detail = "the form belongs to another session: go back, reload the page, then send the form";
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "form_outdated",
-                "Load the page again",
+                "Reload the page",
                 detail,
             ));
         }

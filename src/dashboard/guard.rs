@@ -144,7 +144,7 @@ pub(super) fn signed_in(request: &HttpRequest) -> Result<Session, Problem> {
 pub(super) fn own_origin(request: &HttpRequest) -> Result<bool, Problem> {
     let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let foreign = || {
-        let detail = "this form was sent from another site: open the dashboard itself, and send it from there";
+        let detail = "this form was sent from another site: open the dashboard and send the form from there";
         Problem::new(StatusCode::FORBIDDEN, "origin_foreign", "Not allowed", detail)
     };
     let origin = text(header::ORIGIN)

@@ -74,7 +74,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
             Taken::ByController => ("pages of this controller", "max_live_per_controller"),
         };
         let detail = format!(
-            "as many {whose} are kept up to date as dashboard.{setting} allows: close one, or load this page again to see news"
+            "the limit dashboard.{setting} of live {whose} is reached: close a live page, or reload this page to see news"
         );
         Problem::unavailable("live_full", detail)
     })?;

@@ -161,8 +161,8 @@ pub(super) fn render_as(
     match template.render() {
         Ok(text) => Ok(response.content_type("text/html; charset=utf-8").body(text)),
         Err(error) => {
-            tracing::error!(%error, "a page cannot be made");
-            Err(Problem::try_again("internal_error", "the page cannot be made"))
+            tracing::error!(%error, "a page cannot be rendered");
+            Err(Problem::try_again("internal_error", "the page cannot be rendered"))
         }
     }
 }

@@ -45,10 +45,10 @@ const MAX_KEPT_FIELDS: usize = 5_000;
 /// The sign-in page's own fields, and those that a page makes anew.
 const NOT_KEPT: [&str; 5] = ["token", "next", "kept", "csrf", "do"];
 
-const NOTHING_DONE: &str = "Your session had ended, so nothing was done. Sign in, then do it again.";
-const KEPT: &str = "Your session ended before this was saved. Sign in to go on: what you typed is kept.";
+const NOTHING_DONE: &str = "Your session had ended, so nothing was changed. Sign in, then try again.";
+const KEPT: &str = "Your session ended before this was saved. Sign in to continue: your input is kept.";
 const TOO_LONG: &str =
-    "Your session ended before this was saved, and what you typed is too long to be kept. Sign in, then do it again.";
+    "Your session ended before this was saved, and your input is too long to be kept. Sign in, then try again.";
 
 /// The fields of a form that are kept; none: they are too many, or too long.
 fn keep(fields: &Fields) -> Option<Vec<(String, String)>> {
@@ -142,12 +142,12 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
         if let Some(line) = STRANGERS.admit() {
             tracing::info!(client = %address, left_out = line.left_out(), "dashboard: failed sign-in");
         }
-        let fault = "This token is not known. Use the operator's token, or the management token of a controller.";
+        let fault = "This token is unknown. Use the operator's token or the management token of a controller.";
         return refuse(HttpResponse::Unauthorized().finish(), fault.to_owned());
     };
     let ticket = Sessions::begin(&principal, &token.hash(), Timestamp::now());
     let cookie = Session::cookie(&app, &ticket, sent.is_secure)
-        .ok_or_else(|| Problem::try_again("internal_error", "the session cannot be made"))?;
+        .ok_or_else(|| Problem::try_again("internal_error", "the session cannot be created"))?;
     tracing::info!(client = %address, who = who(&principal), "dashboard: signed in");
     let mut response = redirect(&next);
     if is_kept {

@@ -154,7 +154,7 @@ pub(super) async fn find(posted: Posted, app: Data<App>, request: HttpRequest) -
     let (rows, fault) = match found {
         Ok(rows) => (rows, None),
         Err(problem) if problem.code() == "did_missing" => {
-            let fault = "Choose the controller whose data subject it is.";
+            let fault = "Choose the controller of the data subject.";
             (Vec::new(), Some(fault.to_owned()))
         }
         Err(problem) if problem.status().is_client_error() => {

@@ -127,8 +127,8 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         shell: Shell::new(&request, &session, Section::Supervision, "Supervision").live("/live?of=supervision"),
         gauges: gauges(&app),
         many: match reports.len() {
-            1 => "1 shard, a thread".to_owned(),
-            many => format!("{many} shards, each a thread"),
+            1 => "1 shard with one thread".to_owned(),
+            many => format!("{many} shards with one thread each"),
         },
         shards: reports
             .into_iter()

@@ -112,7 +112,7 @@ fn nothing_that_a_tenant_or_an_event_says_is_run() {
         let back = browser.run("return document.querySelector('#sample').value", json!([]));
         assert_eq!(back, json!(typed));
         browser.click(".sidebar form[action='/sign-out'] button");
-        browser.wait_for_text("With the operator");
+        browser.wait_for_text("Use the operator");
     }
     assert_quiet(&browser, &conduit);
 }

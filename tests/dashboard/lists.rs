@@ -112,11 +112,11 @@ fn what_is_worth_a_look_is_said_in_the_list_and_what_is_gone_has_no_link() {
 
     for list in ["/events", "/activities"] {
         let page = visitor.get(list).expect(200).text;
-        assert!(page.contains("an integration that is gone"), "{list}: {page}");
+        assert!(page.contains("a deleted integration"), "{list}: {page}");
         assert!(!page.contains(&format!("/integrations/{}", shop.integration)), "{list}");
     }
     let page = visitor.get("/events").text;
-    assert!(page.contains("Worth a look: "), "{page}");
+    assert!(page.contains("Warning: "), "{page}");
 
     // There is no mapping to mend, and nothing to run it under: nobody is asked to.
     let page = visitor.get(&format!("/events/{rejected}")).expect(200).text;

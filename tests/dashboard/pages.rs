@@ -203,7 +203,7 @@ fn every_page_is_accessible_fits_its_window_and_is_quiet() {
         }
         assert_quiet(&browser, &world.conduit);
         browser.click(".sidebar form[action='/sign-out'] button");
-        browser.wait_for_text("With the operator");
+        browser.wait_for_text("Use the operator");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -43,7 +43,7 @@ pub(in crate::dashboard) async fn verify(
     let (session, fields) = (&posted.session, &posted.fields);
     let (did, controller) = session.principal.one(&app, fields.text("did")).map_err(|problem| {
         if problem.code() == "did_missing" {
-            let detail = "each controller has a chain of its own: choose one in the filter, then verify it";
+            let detail = "each controller has its own chain: choose a controller in the filter, then verify its chain";
             Problem::bad_request("did_missing", detail)
         } else {
             problem
@@ -56,7 +56,7 @@ pub(in crate::dashboard) async fn verify(
             Some(head.ok_or_else(|| {
                 Problem::bad_request(
                     "rest_invalid",
-                    "this step cannot be gone on from: begin with the first record",
+                    "this step cannot be continued: start again with the first record",
                 )
             })?)
         }

@@ -180,7 +180,7 @@ impl Draft {
             let pointer = format!("/events/{index}");
             let basis = LegalBasis::ALL.into_iter().find(|basis| basis.as_str() == event.basis);
             if basis.is_none() && !event.basis.is_empty() {
-                faults.push(fault(format!("{pointer}/legalBasis"), "choose one of the list"));
+                faults.push(fault(format!("{pointer}/legalBasis"), "choose a value from the list"));
             }
             let dedup = dedup_of(
                 &event.dedup_key,
@@ -191,12 +191,12 @@ impl Draft {
             let mut fields = Vec::with_capacity(event.fields.len());
             for (line, field) in event.fields.iter().enumerate() {
                 if field.role == ASK && !field.pii.is_empty() {
-                    let message = "say whose it is: several people may be named here";
+                    let message = "choose the person: the event may name several people";
                     faults.push(fault(format!("{pointer}/fields/{line}/role"), message));
                 }
                 let kind = kind_of(&field.kind);
                 if kind.is_none() {
-                    faults.push(fault(format!("{pointer}/fields/{line}/type"), "choose one of the list"));
+                    faults.push(fault(format!("{pointer}/fields/{line}/type"), "choose a value from the list"));
                 }
                 fields.push(FieldSpec {
                     path: field.path.clone(),

@@ -91,13 +91,13 @@ pub(super) async fn run(app: Data<App>, row: &IntegrationRow, spec: &Integration
         samples: samples.collect(),
         note: match answer.ended_by {
             EndedBy::Retention if keeps_nothing => {
-                Some("No payload is kept for trials: retention.payload_days in the configuration says for how long.")
+                Some("No payload is kept for trials. retention.payload_days in the configuration sets how long payloads are kept.")
             }
             EndedBy::Limit | EndedBy::Retention => None,
             EndedBy::Bytes | EndedBy::Time => {
-                Some("Not all were looked at: a trial may take so long, and so many bytes.")
+                Some("Not all events were examined: the trial reached its limit of time or bytes.")
             }
-            EndedBy::Unreadable => Some("What comes next cannot be read; the log says where."),
+            EndedBy::Unreadable => Some("The next events cannot be read. The log has the file and the offset."),
         },
     })
 }

@@ -122,13 +122,13 @@ fn verdict(run: &DryRun) -> Verdict {
     let (status, reasons) = dry_run::verdict(run);
     let did = |subject: &SubjectId| short(&subject.did().to_string());
     let word = |resolution: &Resolution| match resolution {
-        Resolution::Nobody => "nobody: no identifier that may link".to_owned(),
-        Resolution::New => "somebody new".to_owned(),
+        Resolution::Nobody => "nobody: no linking identifier".to_owned(),
+        Resolution::New => "a new data subject".to_owned(),
         Resolution::Known(known) => format!("known: {}", did(known)),
         Resolution::Merged { into, from } => format!("{} known ones, merged into {}", from.len() + 1, did(into)),
     };
     let subject = match &run.resolution {
-        _ if matches!(status, Status::Rejected | Status::Failed) => "none: it would not get that far".to_owned(),
+        _ if matches!(status, Status::Rejected | Status::Failed) => "none: processing would end before".to_owned(),
         found => word(found.as_ref().unwrap_or(&Resolution::Nobody)),
     };
     let others = run.others.iter().map(|other| format!("; beside, {}", word(other)));

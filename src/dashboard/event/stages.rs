@@ -31,14 +31,14 @@ pub(super) fn stages(event: &Shown, replayed: Option<&Replayed>) -> Vec<Stage> {
     let mut stages = vec![
         stage(
             "Received",
-            "Both credentials and the envelope were right.",
+            "Both credentials and the envelope were valid.",
             "inbox",
             Some(event.received_at),
             None,
         ),
         stage(
             "Durable",
-            "Sealed and synced in the journal: answered with 200.",
+            "Sealed and synced in the journal, then answered with 200.",
             "shield",
             Some(times.journaled_at),
             Some(event.received_at),
@@ -50,8 +50,8 @@ pub(super) fn stages(event: &Shown, replayed: Option<&Replayed>) -> Vec<Stage> {
         before = replayed.at;
     }
     let extracted = match event.status {
-        Status::Rejected => "Looked through by the mapping, which it does not fit.",
-        _ => "Personal data found by the mapping.",
+        Status::Rejected => "The event does not fit the mapping.",
+        _ => "The mapping found the personal data.",
     };
     let resolved = "The data subject was found by keyed hashes.";
     for (word, meaning, icon, at) in [
@@ -92,11 +92,11 @@ fn stage(
 fn replay(replayed: &Replayed) -> Stage {
     let under = match replayed.mapping_version {
         Some(version) => format!("under version {version} of the mapping"),
-        None => "under the mapping as it stood".to_owned(),
+        None => "under the mapping of that time".to_owned(),
     };
     let mut stage = stage(
         "Replayed",
-        format!("Run again from there, {under}."),
+        format!("Processed again from the kept payload, {under}."),
         "replay",
         replayed.at,
         None,
@@ -109,12 +109,12 @@ fn replay(replayed: &Replayed) -> Stage {
 fn last(event: &Shown, before: Option<Timestamp>) -> Stage {
     let meaning = match event.status {
         Status::Received => {
-            "Waits for the pipeline: personal data is to be extracted, and the data subject to be resolved."
+            "Waits for the pipeline, which extracts personal data and resolves the data subject."
         }
         Status::Processed => "Its activity is in the log.",
         Status::Duplicate => "A repeat within the dedup window: dropped.",
-        Status::Rejected => "It does not fit the mapping. Its payload is kept, sealed.",
-        Status::Failed => "It kept failing for a fault of ours. Its payload is kept, sealed.",
+        Status::Rejected => "The event does not fit the mapping. Its payload is kept sealed.",
+        Status::Failed => "The event crashed the processing again and again. Its payload is kept sealed.",
     };
     let mut last = stage(
         Badge(event.status).word(),
