@@ -225,7 +225,8 @@ impl Story {
                 "processed",
             )
             .await?;
-        self.show("the same event again", "account_created", ada, "duplicate").await?;
+        self.show("the same event again", "account_created", ada, "duplicate")
+            .await?;
         self.show(
             "without the e-mail address that the mapping requires",
             "account_created",
@@ -236,7 +237,12 @@ impl Story {
         let phone = "030 901820";
         let call = json!({"phone": phone});
         let by_phone = self
-            .show("somebody calls: another data subject", "support_call", call, "processed")
+            .show(
+                "somebody calls: another data subject",
+                "support_call",
+                call,
+                "processed",
+            )
             .await?;
         ensure!(
             by_email["subject"] != by_phone["subject"],

@@ -78,9 +78,7 @@ impl Editor {
         self.version = live.version;
         let version = live.version;
         self.said.bad = Some(if conflict.lines.is_empty() {
-            format!(
-                "Somebody saved version {version} meanwhile. It equals your draft, so there is nothing to save."
-            )
+            format!("Somebody saved version {version} meanwhile. It equals your draft, so there is nothing to save.")
         } else {
             format!(
                 "Somebody saved version {version} meanwhile, so yours is not saved. Nothing of it is lost: look at what differs, \

@@ -196,7 +196,10 @@ impl Draft {
                 }
                 let kind = kind_of(&field.kind);
                 if kind.is_none() {
-                    faults.push(fault(format!("{pointer}/fields/{line}/type"), "choose a value from the list"));
+                    faults.push(fault(
+                        format!("{pointer}/fields/{line}/type"),
+                        "choose a value from the list",
+                    ));
                 }
                 fields.push(FieldSpec {
                     path: field.path.clone(),

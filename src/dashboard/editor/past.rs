@@ -90,9 +90,9 @@ pub(super) async fn run(app: Data<App>, row: &IntegrationRow, spec: &Integration
             .collect(),
         samples: samples.collect(),
         note: match answer.ended_by {
-            EndedBy::Retention if keeps_nothing => {
-                Some("No payload is kept for trials. retention.payload_days in the configuration sets how long payloads are kept.")
-            }
+            EndedBy::Retention if keeps_nothing => Some(
+                "No payload is kept for trials. retention.payload_days in the configuration sets how long payloads are kept.",
+            ),
             EndedBy::Limit | EndedBy::Retention => None,
             EndedBy::Bytes | EndedBy::Time => {
                 Some("Not all events were examined: the trial reached its limit of time or bytes.")

@@ -108,9 +108,7 @@ fn replay(replayed: &Replayed) -> Stage {
 /// Its outcome; of one in flight, that it waits.
 fn last(event: &Shown, before: Option<Timestamp>) -> Stage {
     let meaning = match event.status {
-        Status::Received => {
-            "Waits for the pipeline, which extracts personal data and resolves the data subject."
-        }
+        Status::Received => "Waits for the pipeline, which extracts personal data and resolves the data subject.",
         Status::Processed => "Its activity is in the log.",
         Status::Duplicate => "A repeat within the dedup window: dropped.",
         Status::Rejected => "The event does not fit the mapping. Its payload is kept sealed.",
