@@ -339,7 +339,11 @@ fn what_a_sample_has_or_lacks_is_said_in_words() {
         let page = page.expect(200).text;
         assert!(page.contains(said), "{sample}: {page}");
         let is_good = page.contains("note good");
-        assert_eq!(is_good, said.contains("found") || said.contains("other field"), "{sample}");
+        assert_eq!(
+            is_good,
+            said.contains("found") || said.contains("other field"),
+            "{sample}"
+        );
     }
 }
 

@@ -82,13 +82,7 @@ fn pages_show_what_they_have_while_postgresql_hangs() {
     }
     assert!(operator.get("/controllers").text.contains(&shop.did));
     assert!(tenant.get("/integrations").expect(200).text.contains(&shop.processor));
-    assert!(
-        operator
-            .get("/integrations/new")
-            .expect(503)
-            .text
-            .contains("Missing:")
-    );
+    assert!(operator.get("/integrations/new").expect(503).text.contains("Missing:"));
     let page = operator.get("/supervision").expect(200).text;
     assert!(page.contains("The dead letters cannot be shown"), "{page}");
     assert!(page.contains("Events are accepted and wait in the journal."));
