@@ -48,7 +48,7 @@ fn cells(text: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// More than a page of each list.
+/// Creates a tenant with more than a page of each list.
 fn prepared(conduit: &Conduit, count: usize) -> Tenant {
     let shop = Tenant::create(conduit, "did:web:shop.example");
     for number in 0..count {
@@ -254,14 +254,14 @@ fn an_export_that_breaks_off_does_not_end_like_a_whole_one() {
     assert_eq!(broken.unwrap().expect(404).json()["code"], "not_found");
 }
 
-/// Kilobytes of memory that the process has.
+/// Returns the kilobytes of memory that the process has.
 fn resident(conduit: &Conduit) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", conduit.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// Rows that were there before it started: copies of one event.
+/// Writes rows from before the start of the process: copies of one event.
 fn fill(conduit: &Conduit, events: u32) {
     let path = conduit.data_dir().join("conduit.db");
     actix_web::rt::System::new().block_on(async move {

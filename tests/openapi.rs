@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Conduit, Tenant};
 
-/// What `conduit openapi` prints.
+/// Returns the output of `conduit openapi`.
 fn printed() -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_conduit"))
         .arg("openapi")
@@ -27,7 +27,7 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }
 
-/// All operations, as method, path and operation.
+/// Returns all operations, as method, path and operation.
 fn operations(document: &Value) -> Vec<(String, &str, &Value)> {
     let paths = members(&document["paths"]);
     let all = paths.flat_map(|(path, methods)| {
@@ -91,8 +91,7 @@ fn rust_files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// The codes in the source of the edge: texts in quotation marks that look like one, of which no others do, and one that
-/// is a single word.
+/// Finds the codes in the source of the edge: quoted texts that look like a code, and one that is a single word.
 fn codes_in_source() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http");
     let mut files = Vec::new();

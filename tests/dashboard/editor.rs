@@ -1,4 +1,4 @@
-//! The mapping's editor: what is typed there is saved when that is meant, and is not lost before.
+//! The mapping editor saves typed text only on request, and never loses it before.
 
 use serde_json::{Value, json};
 

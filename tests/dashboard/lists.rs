@@ -1,11 +1,11 @@
-//! Lists: what is offered to choose from, where their links lead, whom a search finds.
+//! Lists: the choices, the targets of their links, and the results of a search.
 
 use serde_json::json;
 
 use super::sessions::Visitor;
 use crate::common::{Answer, Conduit, Tenant};
 
-/// Where the link with this text leads.
+/// Returns the target of the link with this text.
 #[track_caller]
 fn link(page: &Answer, text: &str) -> String {
     let (before, _) = page.text.split_once(&format!(">{text}")).expect(text);

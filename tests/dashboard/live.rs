@@ -43,7 +43,7 @@ fn wait_for_state(browser: &Browser, word: &str) {
     });
 }
 
-/// The cookie of the session that the browser has.
+/// Returns the session cookie of the browser.
 fn cookie(browser: &Browser, conduit: &Conduit) -> String {
     let found = browser.devtools("Network.getCookies", json!({"urls": [conduit.url]}));
     let mut cookies = found["cookies"].as_array().unwrap().iter();

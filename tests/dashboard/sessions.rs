@@ -56,7 +56,7 @@ impl<'a> Visitor<'a> {
         self.send("GET", path, &[], "")
     }
 
-    /// The token that this session's forms carry.
+    /// Returns the token in this session's forms.
     pub fn form_token(&self) -> String {
         let page = self.get("/overview").expect(200).text;
         let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
@@ -78,7 +78,7 @@ impl<'a> Visitor<'a> {
         self.send("POST", path, &headers, &body)
     }
 
-    /// The same with this session's token.
+    /// Sends a form with this session's token.
     pub fn change(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let token = self.form_token();
         let mut all = vec![("csrf", token.as_str())];

@@ -7,7 +7,7 @@ use super::pages::SAMPLE;
 use super::{assert_quiet, sign_in};
 use crate::common::{Conduit, request, wait_for};
 
-/// What a page shows once.
+/// Returns a text that a page shows only once.
 fn shown(browser: &Browser, id: &str) -> String {
     browser.text(&format!("#{id}")).trim().to_owned()
 }

@@ -9,7 +9,7 @@ use crate::common::wire::Wire;
 use crate::common::{Conduit, Tenant, wait_for};
 use crate::dashboard::sessions::Visitor;
 
-/// Bytes of memory that a process has had at most, in KiB.
+/// Returns the peak memory of a process, in KiB.
 fn peak(conduit: &Conduit) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", conduit.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
