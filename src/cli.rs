@@ -19,7 +19,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
-use crate::{descriptors, http, logging, serve};
+use crate::{descriptors, logging, serve};
 use output::{complain, say, say_line};
 
 /// A self-hosted, multi-tenant receiver of privacy events.
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
         return finish(print(&config::categories()));
     }
     if let Some(Command::Openapi) = &cli.command {
-        return finish(print(http::openapi::text()));
+        return finish(print(crate::api::openapi::text()));
     }
     if let Some(Command::Receipt(command)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(command.run()));

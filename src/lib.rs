@@ -1,7 +1,10 @@
 //! Conduit: a self-hosted, multi-tenant receiver of privacy events.
 
+pub mod api;
+mod app;
 pub mod audit;
 pub mod cli;
+mod code;
 pub mod config;
 mod counts;
 pub mod credentials;

@@ -17,7 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use measured::Measured;
-pub use reports::Reports;
+pub use reports::{EdgeReport, Reports};
 
 use crate::journal::JournalMeters;
 use crate::store::{Expired, Expiring};

@@ -12,6 +12,7 @@
 //! 8. What is old enough is deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
+mod faces;
 mod journal;
 mod reload;
 mod seals;
@@ -21,26 +22,32 @@ mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
 use anyhow::{Context as _, Result};
+use conduit_actors::log_limit::MINUTE;
 use conduit_actors::mapping::DedupDefaults;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use tokio::task::JoinHandle;
 
+use crate::app::{DatabaseState, Services, Turns, readiness};
 use crate::config::ConfigError;
 use crate::config::{Config, or_cores};
 use crate::credentials;
+use crate::dashboard;
 use crate::dedup::MemoryWindow;
 use crate::directory::{LiveDirectory, follow};
-use crate::http::{self, App};
+use crate::http::{self, EdgeState};
 use crate::instance::hold::{self, DatabaseLock, Locks};
 use crate::instance::{self, Home, Presence};
 use crate::keys::Keyring;
-use crate::metrics::{Measured, Meters};
+use crate::metrics::{Measured, Meters, Metrics, Reports};
 use crate::priority;
+use crate::receipts::PublicKeys;
 use crate::replays::{self, StoredReplays};
 use crate::retention::RowRetention;
 use crate::secrets;
@@ -49,6 +56,7 @@ use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use crate::{descriptors, logging, permissions};
+use faces::Faces;
 pub(crate) use journal::read_journal;
 use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
 use reload::Reloading;
@@ -65,7 +73,8 @@ pub struct Running {
     pub address: SocketAddr,
     /// The operator's token.
     pub admin_token: conduit_actors::personal::Secret,
-    app: Arc<App>,
+    services: Arc<Services>,
+    tracer: Option<Arc<Tracer>>,
     store: Arc<dyn Store>,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
@@ -136,46 +145,66 @@ pub async fn start(mut config: Config) -> Result<Running> {
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
-    let public_url = config.server.base_url(address);
     let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let signals = wait.end().await;
-    let app = Arc::new(App::new(http::Parts {
-        public_url,
+    let edge = Arc::new(EdgeState::new(&config, meters.clone(), tracer.clone()));
+    let dashboard = dashboard::State::new(&config, keyring.master());
+    let services = Arc::new(Services {
+        public_url: config.server.base_url(address),
         admin: admin_token.hash(),
         store: store.clone(),
-        directory,
-        keyring,
-        journal,
-        dedup,
-        shards,
-        backlogs,
-        meters,
-        tracer,
+        directory: directory.clone(),
+        keyring: keyring.clone(),
+        journal: journal.clone(),
+        dedup: dedup.clone(),
+        shards: shards.clone(),
+        backlogs: backlogs.clone(),
         retention,
         config,
-    }));
-    let replaying = replays::keep(store.clone(), app.backlogs.clone(), app.config.replay.lease());
-    let replaying = tokio::task::spawn_local(replaying);
-    let following = tokio::task::spawn_local(follow(store.clone(), app.directory.clone(), {
-        let app = Arc::clone(&app);
-        move |controller| app.forget(controller)
+        receipt_keys: PublicKeys::default(),
+        database: DatabaseState::default(),
+        trials: Arc::default(),
+        mapping_turns: Turns::default(),
+        stopping: AtomicBool::new(false),
+    });
+    let reports = Reports {
+        journal: journal.clone(),
+        shards: shards.clone(),
+        dedup,
+        directory: directory.clone(),
+        tracer: tracer.clone(),
+        edge: edge.clone(),
+    };
+    let metrics = Metrics::new(&meters, journal.meters(), reports);
+    let config = &services.config;
+    let replaying = tokio::task::spawn_local(replays::keep(store.clone(), backlogs, config.replay.lease()));
+    let following = tokio::task::spawn_local(follow(store.clone(), directory.clone(), {
+        let services = Arc::clone(&services);
+        move |controller| services.forget(controller)
     }));
     let noting = tokio::task::spawn_local(credentials::keep(
         store.clone(),
-        app.shards.clone(),
-        Duration::from_secs(app.config.auth.usage_seconds),
+        shards.clone(),
+        Duration::from_secs(config.auth.usage_seconds),
     ));
-    let server = http::run(Arc::clone(&app), listener, certificate.as_ref())?;
+    let faces = Faces {
+        services: Data::from(Arc::clone(&services)),
+        metrics: Data::new(metrics),
+        dashboard: config.dashboard.enabled.then(|| Data::new(dashboard)),
+    };
+    let server = http::run(Arc::clone(&edge), listener, certificate.as_ref(), move |routes| {
+        faces.add_to(routes)
+    })?;
     let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
-    let (directory, keyring) = (app.directory.clone(), app.keyring.clone());
     let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
-    let data_dir = app.config.storage.data_dir.clone();
-    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), app.journal.clone(), data_dir));
+    let data_dir = config.storage.data_dir.clone();
+    let sealing = tokio::task::spawn_local(seals::keep(store.clone(), journal, data_dir));
     let retaining = tokio::task::spawn_local({
-        let app = Arc::clone(&app);
-        async move { app.retention.keep().await }
+        let services = Arc::clone(&services);
+        async move { services.retention.keep().await }
     });
-    tokio::task::spawn_local(http::keep(Arc::clone(&app)));
+    tokio::task::spawn_local(readiness::watch(Arc::clone(&services)));
+    tokio::task::spawn_local(sum_up_refusals(edge));
     let handle = server.handle();
     let serving = tokio::task::spawn_local(server);
     if let Some(certificate) = &certificate {
@@ -183,11 +212,12 @@ pub async fn start(mut config: Config) -> Result<Running> {
     }
     tokio::task::spawn_local(logging::report_losses());
     tokio::task::spawn_local(presence.clone().keep(end));
-    tracing::info!(%address, scheme = app.config.server.scheme(), "listening");
+    tracing::info!(%address, scheme = config.server.scheme(), "listening");
     Ok(Running {
         address,
         admin_token,
-        app,
+        services,
+        tracer,
         store,
         server: handle,
         serving,
@@ -242,6 +272,14 @@ pub(crate) async fn load_directory(
     let directory = Arc::new(directory.with_limits(config.limits));
     directory.load(store).await?;
     Ok(directory)
+}
+
+/// Sums up refusals in the log once a minute, for as long as it is polled.
+async fn sum_up_refusals(edge: Arc<EdgeState>) {
+    loop {
+        tokio::time::sleep(MINUTE).await;
+        edge.sum_up_refusals();
+    }
 }
 
 /// Ends the process where it is.

@@ -15,12 +15,15 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Number, Time, basis_word, short};
-use crate::http::App;
-use crate::http::activities as api;
-use crate::http::activities::dids;
-use crate::http::paging::Query;
+use crate::app::activities::Activities as List;
+use crate::app::events::dids;
+use crate::app::subjects;
+use crate::app::{Error, Noun, Services};
+use crate::code::Code;
+use crate::http::accept::Format;
+use crate::http::export::{ExportOptions, export};
 use crate::http::problem::Problem;
-use crate::http::subjects;
+use crate::http::query::Query;
 use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use verify::Verdict;
 pub(super) use verify::verify;
@@ -46,8 +49,8 @@ pub(super) struct Line {
 }
 
 /// Activities as they are shown.
-pub(super) fn lines(app: &App, found: Vec<Activity>) -> Vec<Line> {
-    let names = names(app, found.iter().map(|activity| activity.integration));
+pub(super) fn lines(services: &Services, found: Vec<Activity>) -> Vec<Line> {
+    let names = names(services, found.iter().map(|activity| activity.integration));
     let line = |activity: Activity| {
         let did = activity.subject.map(|subject| subject.did().to_string());
         Line {
@@ -116,25 +119,25 @@ impl Asked {
             .finish()
     }
 
-    async fn filter(&self, app: &App, session: &Session) -> Result<ActivityFilter, Problem> {
+    async fn filter(&self, services: &Services, session: &Session) -> Result<ActivityFilter, Problem> {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let mut controller = session
             .principal
-            .some(app, given(&self.did).as_deref())?
+            .some(services, given(&self.did).as_deref())?
             .map(|(_, id)| id);
         let subject = match given(&self.subject) {
             None => None,
             Some(did) => {
-                let found = subjects::find(&session.principal, app, &did).await?;
+                let found = subjects::find(&session.principal, services, &did).await?;
                 // It belongs to one controller, which may be seen: the database goes by the subject alone.
                 if controller.is_some_and(|wanted| wanted != found.controller) {
-                    return Err(Problem::not_found("subject"));
+                    return Err(Error::NotFound(Noun::Subject).into());
                 }
                 controller = None;
                 Some(found.id)
             }
         };
-        let wrong = |_| Problem::bad_request("parameter_invalid", "this is not the id of an integration");
+        let wrong = |_| Problem::bad_request(Code::ParameterInvalid, "this is not the id of an integration");
         Ok(ActivityFilter {
             controller,
             subject,
@@ -178,20 +181,24 @@ struct Activities {
 }
 
 /// `GET /activities`
-pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
-    show(&session, &app, &request, &fields, None).await
+    show(&session, &services, &request, &fields, None).await
 }
 
 async fn show(
     session: &Session,
-    app: &App,
+    services: &Services,
     request: &HttpRequest,
     fields: &Fields,
     verdict: Option<Verdict>,
 ) -> Result<HttpResponse, Problem> {
     let asked = Asked::read(fields);
-    let filter = asked.filter(app, session).await?;
+    let filter = asked.filter(services, session).await?;
     let after = fields.text("cursor").and_then(read_cursor);
     let page = Page { after, limit: PAGE + 1 };
     // Activities are in the order of their times within a controller only: of all, it could not be told without reading all.
@@ -199,7 +206,7 @@ async fn show(
     let mut found = if must_choose {
         Vec::new()
     } else {
-        app.store.activities(&filter, page).await?
+        services.store.activities(&filter, page).await?
     };
     let has_more = found.len() > PAGE;
     found.truncate(PAGE);
@@ -208,16 +215,16 @@ async fn show(
         format!("/activities?{}", asked.query(Some(&cursor)))
     });
     let own = match filter.controller {
-        Some(controller) => app.directory.summaries(Some(controller)),
+        Some(controller) => services.directory.summaries(Some(controller)),
         None => Vec::new(),
     };
     page::render(&Activities {
         shell: Shell::new(request, session, Section::Activities, "Activity log"),
         is_operator: session.is_operator(),
         is_filtered: !asked.query(None).is_empty(),
-        controllers: controllers(app, session, &asked.did).await?,
+        controllers: controllers(services, session, &asked.did).await?,
         integrations: offers(&own, &asked.integration),
-        lines: lines(app, found),
+        lines: lines(services, found),
         newest: format!("/activities?{}", asked.query(None)),
         older,
         is_first: after.is_none(),
@@ -229,9 +236,20 @@ async fn show(
 }
 
 /// `GET /activities.csv`
-pub(super) async fn csv(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn csv(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let asked = Asked::read(&Fields::read(request.query_string().as_bytes()));
-    let filter = asked.filter(&app, &session).await?;
-    let query = Query::read(&request, &["did", "subject", "integration", "event", "from", "to"])?;
-    api::csv(app, filter, &query).await
+    let filter = asked.filter(&services, &session).await?;
+    Query::read(&request, &["did", "subject", "integration", "event", "from", "to"])?;
+    let list = List::new(&session.principal, services.into_inner(), filter)?;
+    let all = ExportOptions {
+        format: Format::Csv,
+        for_excel: true,
+        after: None,
+        limit: None,
+    };
+    export(list, all).await
 }

@@ -9,10 +9,10 @@ use url::form_urlencoded::Serializer;
 
 use super::filters::Phrase;
 use super::words::{Badge, Icon, Number, Time, short};
+use crate::app::Services;
+use crate::app::controllers::previous_until;
+use crate::app::readiness::Readiness;
 use crate::directory::Summary;
-use crate::http::App;
-use crate::http::controllers::previous_until;
-use crate::http::probes::Readiness;
 use crate::http::problem::Problem;
 use crate::store::{ControllerRow, EventFilter, Page, Unsettled};
 
@@ -47,17 +47,17 @@ impl Item {
 
 /// All of them.
 pub(super) async fn items(
-    app: &App,
+    services: &Services,
     controller: Option<ControllerId>,
     integrations: &[Arc<Summary>],
     readiness: Option<&Readiness>,
 ) -> Result<Vec<Item>, Problem> {
     let mut found = Vec::new();
     found.extend(readiness.into_iter().flat_map(unready));
-    let controllers = app.store.controllers().await?;
-    found.extend(unsettled(app, controller, &controllers, integrations).await?);
-    found.extend(restarts(app, readiness.is_some()));
-    found.extend(placeholders(app, controller).await?);
+    let controllers = services.store.controllers().await?;
+    found.extend(unsettled(services, controller, &controllers, integrations).await?);
+    found.extend(restarts(services, readiness.is_some()));
+    found.extend(placeholders(services, controller).await?);
     found.extend(grace(controller, &controllers, integrations));
     Ok(found)
 }
@@ -65,7 +65,7 @@ pub(super) async fn items(
 /// Events of one type that ended badly at one integration are one item, and those that there is no room for are one as well.
 /// Those of an integration that is gone are left out: there is no mapping to fix, and nothing to replay them under.
 async fn unsettled(
-    app: &App,
+    services: &Services,
     controller: Option<ControllerId>,
     controllers: &[ControllerRow],
     integrations: &[Arc<Summary>],
@@ -73,7 +73,7 @@ async fn unsettled(
     // To the minute: the link says the same, and is the same for a while.
     let since = (Timestamp::now().as_millis() - RECENT_MILLIS).div_euclid(60_000) * 60_000;
     let since = Timestamp::from_millis(since);
-    let kinds = app.store.unsettled(controller, since, MAX_KINDS).await?;
+    let kinds = services.store.unsettled(controller, since, MAX_KINDS).await?;
     let mut found = Vec::new();
     for status in [Status::Failed, Status::Rejected] {
         let of_status: Vec<&Unsettled> = kinds.iter().filter(|kind| kind.status == status).collect();
@@ -82,7 +82,7 @@ async fn unsettled(
             let name = name.map_or("", |row| row.name.as_str());
             let owner = controllers.iter().find(|row| row.id == kind.controller);
             let owner = owner.filter(|_| controller.is_none());
-            let detail = why(app, kind, since).await?;
+            let detail = why(services, kind, since).await?;
             found.push(item(kind, detail, name, owner.map(|row| row.name.as_str()), since));
         }
         found.extend(the_rest(status, &of_status, since));
@@ -144,7 +144,7 @@ fn list(status: Status, pairs: &[(&str, &str)], since: Timestamp) -> String {
 }
 
 /// The reasons of a kind's newest events: the most frequent, and how many others there are.
-async fn why(app: &App, kind: &Unsettled, since: Timestamp) -> Result<Phrase, Problem> {
+async fn why(services: &Services, kind: &Unsettled, since: Timestamp) -> Result<Phrase, Problem> {
     let filter = EventFilter {
         controller: Some(kind.controller),
         status: Some(kind.status),
@@ -157,7 +157,7 @@ async fn why(app: &App, kind: &Unsettled, since: Timestamp) -> Result<Phrase, Pr
         after: None,
         limit: LOOKED_AT,
     };
-    let newest = app.store.events(&filter, page).await?;
+    let newest = services.store.events(&filter, page).await?;
     let mut reasons: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
     for reason in newest.iter().filter_map(|event| event.reasons.first()) {
         let place = (reason.field.as_str(), reason.code.as_str());
@@ -193,9 +193,9 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
 }
 
 /// People whom an earlier build found by a value that identifies nobody: they may be several.
-async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec<Item>, Problem> {
-    let (people, count) = app.store.placeholder_people(controller, MAX_PEOPLE).await?;
-    let taxonomy = app.directory.taxonomy();
+async fn placeholders(services: &Services, controller: Option<ControllerId>) -> Result<Vec<Item>, Problem> {
+    let (people, count) = services.store.placeholder_people(controller, MAX_PEOPLE).await?;
+    let taxonomy = services.directory.taxonomy();
     let mut found: Vec<Item> = people
         .iter()
         .map(|person| {
@@ -235,8 +235,8 @@ async fn placeholders(app: &App, controller: Option<ControllerId>) -> Result<Vec
     Ok(found)
 }
 
-fn restarts(app: &App, is_operator: bool) -> Option<Item> {
-    let report = is_operator.then(|| app.shards.report())?;
+fn restarts(services: &Services, is_operator: bool) -> Option<Item> {
+    let report = is_operator.then(|| services.shards.report())?;
     let restarts: usize = report
         .iter()
         .flat_map(|shard| &shard.actors)

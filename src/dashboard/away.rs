@@ -11,13 +11,13 @@ use super::filters;
 use super::guard::{self, Session};
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Time};
+use crate::app::List as _;
+use crate::app::Services;
+use crate::app::events::Event as EventView;
+use crate::app::events::Events;
+use crate::app::readiness::Away;
+use crate::app::readiness::{self, Readiness};
 use crate::counts::counted;
-use crate::http::App;
-use crate::http::database::Away;
-use crate::http::event_list::Events;
-use crate::http::events::Shown;
-use crate::http::export::List as _;
-use crate::http::probes::{self, Readiness};
 use crate::store::EventFilter;
 
 /// Events in flight that are shown.
@@ -72,7 +72,7 @@ impl Partial {
 }
 
 struct Pending {
-    event: Shown,
+    event: EventView,
     received: Time,
 }
 
@@ -120,41 +120,44 @@ pub(super) fn acceptance(readiness: &Readiness) -> String {
 /// Returns what is shown instead of the page that was asked for, if the database is known to be away and the page needs
 /// it. Somebody who has not signed in is told so by the page itself.
 pub(super) async fn instead(request: &HttpRequest) -> Option<HttpResponse> {
-    let app = request.app_data::<Data<App>>()?;
-    let away = app.database.away()?;
+    let services = request.app_data::<Data<Services>>()?;
+    let away = services.database.away()?;
     // An event in flight is shown by its own page.
     if request.path().starts_with("/events/") {
         return None;
     }
-    of(request, app, away).await
+    of(request, services, away).await
 }
 
 /// Returns what is shown instead of a page for which the database did not answer.
 pub(super) async fn after_all(request: &HttpRequest) -> Option<HttpResponse> {
-    let app = request.app_data::<Data<App>>()?;
-    let away = app.database.away().unwrap_or_else(|| Away {
+    let services = request.app_data::<Data<Services>>()?;
+    let away = services.database.away().unwrap_or_else(|| Away {
         cause: "it does not answer".to_owned(),
         since: Timestamp::now(),
     });
-    of(request, app, away).await
+    of(request, services, away).await
 }
 
-async fn of(request: &HttpRequest, app: &Data<App>, away: Away) -> Option<HttpResponse> {
+async fn of(request: &HttpRequest, services: &Data<Services>, away: Away) -> Option<HttpResponse> {
     if request.method() != Method::GET || !guard::is_html_wanted(request) {
         return None;
     }
     let partial = Partial::at(request.path())?;
     let session = guard::signed_in(request).ok()?;
-    let controller = session.principal.some(app, None).ok()?.map(|(_, id)| id);
-    let readiness = probes::readiness(app);
+    let controller = session.principal.some(services, None).ok()?.map(|(_, id)| id);
+    let readiness = readiness::readiness(services);
     let filter = EventFilter {
         controller,
         // These are in the journal alone.
         status: Some(Status::Received),
         ..EventFilter::default()
     };
-    let pending = Events::new(Data::clone(app), filter).page(None, EVENTS).await;
-    let pending = pending.unwrap_or_default().into_iter().map(|event| Pending {
+    let pending = match Events::new(&session.principal, Data::clone(services).into_inner(), filter) {
+        Ok(events) => events.page(None, EVENTS).await.unwrap_or_default(),
+        Err(_) => Vec::new(),
+    };
+    let pending = pending.into_iter().map(|event| Pending {
         received: Time(event.received_at),
         event,
     });
@@ -170,10 +173,10 @@ async fn of(request: &HttpRequest, app: &Data<App>, away: Away) -> Option<HttpRe
         since: Time(away.since),
         cause: away.cause,
         acceptance: acceptance(&readiness),
-        in_flight: counted(app.in_flight(controller), "event in flight", "events in flight"),
+        in_flight: counted(services.in_flight(controller), "event in flight", "events in flight"),
         pending: pending.collect(),
-        controllers: (partial.section == Section::Controllers).then(|| controllers(app, &session)),
-        integrations: (partial.section == Section::Integrations).then(|| integrations(app, &session)),
+        controllers: (partial.section == Section::Controllers).then(|| controllers(services, &session)),
+        integrations: (partial.section == Section::Integrations).then(|| integrations(services, &session)),
         readiness: session.is_operator().then_some(readiness),
     };
     let mut response = if partial.has_something {
@@ -185,9 +188,11 @@ async fn of(request: &HttpRequest, app: &Data<App>, away: Away) -> Option<HttpRe
     page::render_as(response, &page).ok()
 }
 
-fn controllers(app: &App, session: &Session) -> Vec<Controller> {
-    let seen = app.directory.controllers().into_iter();
-    let mut seen: Vec<_> = seen.filter(|found| session.principal.sees(app, found.id)).collect();
+fn controllers(services: &Services, session: &Session) -> Vec<Controller> {
+    let seen = services.directory.controllers().into_iter();
+    let mut seen: Vec<_> = seen
+        .filter(|found| session.principal.sees(services, found.id))
+        .collect();
     seen.sort_by(|a, b| a.did.cmp(&b.did));
     let known = seen.into_iter().take(NAMES).map(|found| Controller {
         did: found.did.to_string(),
@@ -196,10 +201,10 @@ fn controllers(app: &App, session: &Session) -> Vec<Controller> {
     known.collect()
 }
 
-fn integrations(app: &App, session: &Session) -> Vec<Integration> {
-    let seen = app.directory.integrations().into_iter();
+fn integrations(services: &Services, session: &Session) -> Vec<Integration> {
+    let seen = services.directory.integrations().into_iter();
     let mut seen: Vec<_> = seen
-        .filter(|found| session.principal.sees(app, found.controller.id))
+        .filter(|found| session.principal.sees(services, found.controller.id))
         .collect();
     seen.sort_by_key(|found| std::cmp::Reverse(found.id));
     let known = seen.into_iter().take(NAMES).map(|found| Integration {
@@ -213,7 +218,7 @@ fn integrations(app: &App, session: &Session) -> Vec<Integration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::probes::Check;
+    use crate::app::readiness::Check;
 
     #[test]
     fn pages_say_what_they_lack() {

@@ -14,12 +14,13 @@ use super::forms::PostedByOperator;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time};
-use crate::http::App;
-use crate::http::controllers::{self, previous_until};
-use crate::http::guard::Principal;
+use crate::app::Principal;
+use crate::app::controllers::{self, previous_until};
+use crate::app::statistics::{self, Sums};
+use crate::app::{Error, Services};
+use crate::code::Code;
 use crate::http::problem::Problem;
-use crate::http::stats::{self, Sums};
-use crate::store::ControllerRow;
+use crate::store::{ChangeError, ControllerRow};
 
 const PAGE: usize = 50;
 
@@ -43,23 +44,27 @@ struct Controllers {
 }
 
 /// `GET /controllers`
-pub(super) async fn list(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     if let Principal::Controller(did) = &session.principal {
         return Ok(page::redirect(&format!("/controllers/{}", segment(did.as_str()))));
     }
     let spare = format!("did:conduit:controller:{}", Uuid::now_v7());
-    page_of(&session, &app, &request, ["", "", &spare], None).await
+    page_of(&session, &services, &request, ["", "", &spare], None).await
 }
 
 async fn page_of(
     session: &Session,
-    app: &App,
+    services: &Services,
     request: &HttpRequest,
     [name, did, spare_did]: [&str; 3],
     fault: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
-    let rows = app.store.controllers().await?;
+    let rows = controllers::list(&session.principal, services).await?;
     let skipped = fields.text("cursor").map_or(0, |cursor| {
         rows.iter()
             .position(|row| row.did.as_str() == cursor)
@@ -90,25 +95,26 @@ async fn page_of(
 /// `POST /controllers`
 pub(super) async fn create(
     PostedByOperator(posted): PostedByOperator,
-    app: Data<App>,
+    services: Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let session = &posted.session;
     let field = |name| posted.fields.text(name).unwrap_or_default();
     let (name, did, spare) = (field("name"), field("did"), field("spare_did"));
     let wanted = if did.is_empty() { spare } else { did };
-    let made = match wanted.parse::<ControllerDid>() {
-        Ok(wanted) => controllers::make(&app, name, Some(wanted)).await,
-        Err(error) => Err(Problem::bad_request("did_invalid", error.to_string())),
+    let created = match (name.parse(), wanted.parse::<ControllerDid>()) {
+        (Ok(name), Ok(wanted)) => controllers::create(&session.principal, &services, &name, Some(wanted)).await,
+        (_, Err(error)) => Err(Error::invalid(Code::DidInvalid, error.to_string())),
+        (Err(error), _) => Err(error),
     };
-    match made {
-        Ok(made) => credentials::controller_made(&request, session, &made),
-        Err(problem) => {
-            let said = match problem.code() {
-                "already_exists" => "A controller with this DID exists already. Use another DID.".to_owned(),
-                _ => problem.detail().to_owned(),
+    match created {
+        Ok(new) => credentials::controller_created(&request, session, &new),
+        Err(error) => {
+            let said = match error {
+                Error::Change(ChangeError::Exists) => "A controller with this DID exists already. Use another DID.".to_owned(),
+                other => Problem::from(other).detail().to_owned(),
             };
-            page_of(session, &app, &request, [name, did, spare], Some(said)).await
+            page_of(session, &services, &request, [name, did, spare], Some(said)).await
         }
     }
 }
@@ -132,13 +138,13 @@ struct Controller {
 
 async fn one(
     session: &Session,
-    app: &App,
+    services: &Services,
     did: &str,
     request: &HttpRequest,
     refused: Option<Confirmation>,
 ) -> Result<HttpResponse, Problem> {
-    let row = controllers::load(&session.principal, app, did).await?;
-    let sums = stats::sums(app, Some(row.id)).await?;
+    let row = controllers::load(&session.principal, services, did).await?;
+    let sums = statistics::sums(&session.principal, services, Some(row.id)).await?;
     page::render(&Controller {
         shell: Shell::new(request, session, Section::Controllers, row.name.clone()),
         is_operator: session.is_operator(),
@@ -146,7 +152,7 @@ async fn one(
         created: Time(row.created_at),
         accepted: Number(sums.accepted),
         sums,
-        integrations: app.directory.summaries(Some(row.id)).len(),
+        integrations: services.directory.summaries(Some(row.id)).len(),
         previous_until: previous_until(&row.webhook_secret).map(Time),
         state: credentials::state(&row.webhook_secret.current),
         token_state: credentials::state(&row.management_token),
@@ -158,24 +164,24 @@ async fn one(
 /// `GET /controllers/{did}`
 pub(super) async fn get(
     session: Session,
-    app: Data<App>,
+    services: Data<Services>,
     did: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    one(&session, &app, &did, &request, None).await
+    one(&session, &services, &did, &request, None).await
 }
 
 /// `POST /controllers/{did}/delete`: asks for the name, since all that it owns goes with it.
 pub(super) async fn delete(
     PostedByOperator(posted): PostedByOperator,
-    app: Data<App>,
+    services: Data<Services>,
     did: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let row = controllers::load(&posted.session.principal, &app, &did).await?;
+    let row = controllers::load(&posted.session.principal, &services, &did).await?;
     if let Err(refused) = Confirmation::read(&row.name, &posted.fields) {
-        return one(&posted.session, &app, &did, &request, Some(refused)).await;
+        return one(&posted.session, &services, &did, &request, Some(refused)).await;
     }
-    controllers::remove(&app, &row).await?;
+    controllers::delete(&posted.session.principal, &services, &row).await?;
     Ok(page::redirect("/controllers?said=deleted"))
 }

@@ -18,10 +18,10 @@ use super::forms::{Posted, PostedByOperator};
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
-use crate::http::App;
-use crate::http::controllers::{self, Made, Rotation};
-use crate::http::credentials::new_token;
-use crate::http::integrations;
+use crate::app::Services;
+use crate::app::controllers::{self, GracePeriod, NewController};
+use crate::app::integrations;
+use crate::code::Code;
 use crate::http::problem::Problem;
 use crate::snippets::event_text;
 use crate::store::IntegrationRow;
@@ -47,9 +47,9 @@ struct Page {
     next_word: &'static str,
 }
 
-/// The credentials of an integration that was just made.
+/// The credentials of an integration that was just new.
 pub(super) fn onboarded(
-    app: &App,
+    services: &Services,
     request: &HttpRequest,
     session: &Session,
     did: &ControllerDid,
@@ -64,7 +64,7 @@ pub(super) fn onboarded(
             Shown {
                 id: "url",
                 word: "Webhook URL",
-                value: integrations::webhook_url(app, did, row),
+                value: integrations::webhook_url(services, did, row),
                 hint: "Send events to this address.",
             },
             Shown {
@@ -75,53 +75,57 @@ pub(super) fn onboarded(
             },
         ],
         until: None,
-        curl: Some(curl(app, did, row, &format!("Bearer {}", key.expose()))),
+        curl: Some(curl(services, did, row, &format!("Bearer {}", key.expose()))),
         next: format!("/integrations/{}", row.id),
         next_word: "Go to the integration",
     })
 }
 
-/// The credentials of a controller that was just made.
-pub(super) fn controller_made(request: &HttpRequest, session: &Session, made: &Made) -> Result<HttpResponse, Problem> {
+/// Shows the credentials of a new controller, this once.
+pub(super) fn controller_created(
+    request: &HttpRequest,
+    session: &Session,
+    new: &NewController,
+) -> Result<HttpResponse, Problem> {
     page::render(&Page {
         shell: Shell::new(request, session, Section::Controllers, "Credentials"),
-        heading: Phrase::default().name(&made.row.name).words(" is ready"),
+        heading: Phrase::default().name(&new.row.name).words(" is ready"),
         said: "Give these credentials to the people who manage the controller. Every event of its integrations carries the webhook secret."
             .to_owned(),
         secrets: vec![
             Shown {
                 id: "did",
                 word: "DID",
-                value: made.row.did.to_string(),
+                value: new.row.did.to_string(),
                 hint: "The worldwide identifier of the controller.",
             },
             Shown {
                 id: "webhook-secret",
                 word: "Webhook secret",
-                value: made.webhook_secret.expose().to_owned(),
+                value: new.webhook_secret.expose().to_owned(),
                 hint: "For the header x-webhook-secret. It is shown only now.",
             },
             Shown {
                 id: "management-token",
                 word: "Management token",
-                value: made.management_token.expose().to_owned(),
+                value: new.management_token.expose().to_owned(),
                 hint: "For signing in here, and for managing this controller through the API. It is shown only now.",
             },
         ],
         until: None,
         curl: None,
-        next: format!("/integrations/new?did={}", made.row.did),
+        next: format!("/integrations/new?did={}", new.row.did),
         next_word: "Add the first integration",
     })
 }
 
 /// A request that is ready to be sent, but for what is not known here.
-pub(super) fn curl(app: &App, did: &ControllerDid, row: &IntegrationRow, authorization: &str) -> String {
-    let body = sample(&row.spec, app.directory.taxonomy()).replace('\'', "'\\''");
+pub(super) fn curl(services: &Services, did: &ControllerDid, row: &IntegrationRow, authorization: &str) -> String {
+    let body = sample(&row.spec, services.directory.taxonomy()).replace('\'', "'\\''");
     format!(
         "curl '{}' \\\n  -H 'Authorization: {authorization}' \\\n  -H \"x-webhook-secret: $WEBHOOK_SECRET\" \\\n  \
          -H 'Content-Type: application/json' \\\n  -d '{body}'",
-        integrations::webhook_url(app, did, row).replace('\'', "%27"),
+        integrations::webhook_url(services, did, row).replace('\'', "%27"),
     )
 }
 
@@ -189,34 +193,34 @@ fn still(posted: &Posted, current: &CredentialHash) -> Result<(), Problem> {
     if !bool::from(is_current) {
         let detail = "it was rotated meanwhile, perhaps by this form itself: the credential before it is not touched again. \
                       Go back and load the page again if you want another one";
-        return Err(Problem::conflict("rotated_meanwhile", detail));
+        return Err(Problem::conflict(Code::RotatedMeanwhile, detail));
     }
     Ok(())
 }
 
-fn rotation(posted: &Posted, credential: &Credential) -> Result<Rotation, Problem> {
+fn grace(posted: &Posted, credential: &Credential) -> Result<GracePeriod, Problem> {
     still(posted, &credential.current)?;
     let grace = posted.fields.text("grace").and_then(|text| text.parse().ok());
-    let invalid = || Problem::bad_request("grace_period_invalid", "choose how long the old one stays valid");
-    Ok(Rotation::with_grace(grace.ok_or_else(invalid)?))
+    let invalid = || Problem::bad_request(Code::GracePeriodInvalid, "choose how long the old one stays valid");
+    Ok(GracePeriod::of(Some(grace.ok_or_else(invalid)?))?)
 }
 
 /// `POST /integrations/{id}/rotate`
 pub(super) async fn rotate_key(
     posted: Posted,
-    app: Data<App>,
+    services: Data<Services>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
-    let rotation = rotation(&posted, &row.api_key)?;
-    let (key, until) = integrations::new_key(&app, &did, &row, rotation).await?;
+    let (did, row) = integrations::load(&posted.session.principal, &services, &id).await?;
+    let grace = grace(&posted, &row.api_key)?;
+    let (key, until) = integrations::rotate_key(&posted.session.principal, &services, (&did, &row), grace).await?;
     let value = format!("Bearer {}", key.expose());
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Integrations, "New API key"),
         heading: Phrase::new("A new API key for ").name(&row.spec.name),
         said: "Move the senders to the new key.".to_owned(),
-        curl: Some(curl(&app, &did, &row, &value)),
+        curl: Some(curl(&services, &did, &row, &value)),
         secrets: vec![Shown {
             id: "api-key",
             word: "Authorization header",
@@ -232,13 +236,13 @@ pub(super) async fn rotate_key(
 /// `POST /controllers/{did}/rotate`
 pub(super) async fn rotate_secret(
     posted: Posted,
-    app: Data<App>,
+    services: Data<Services>,
     did: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let row = controllers::load(&posted.session.principal, &app, &did).await?;
-    let rotation = rotation(&posted, &row.webhook_secret)?;
-    let (secret, until) = controllers::new_secret(&app, &row, rotation).await?;
+    let row = controllers::load(&posted.session.principal, &services, &did).await?;
+    let grace = grace(&posted, &row.webhook_secret)?;
+    let (secret, until) = controllers::rotate_secret(&posted.session.principal, &services, &row, grace).await?;
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New webhook secret"),
         heading: Phrase::new("A new webhook secret for ").name(&row.name),
@@ -259,13 +263,13 @@ pub(super) async fn rotate_secret(
 /// `POST /controllers/{did}/token`: the operator's.
 pub(super) async fn rotate_token(
     PostedByOperator(posted): PostedByOperator,
-    app: Data<App>,
+    services: Data<Services>,
     did: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let row = controllers::load(&posted.session.principal, &app, &did).await?;
+    let row = controllers::load(&posted.session.principal, &services, &did).await?;
     still(&posted, &row.management_token)?;
-    let token = new_token(&app, &row).await?;
+    let token = controllers::rotate_token(&posted.session.principal, &services, &row).await?;
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New management token"),
         heading: Phrase::new("A new management token for ").name(&row.name),

@@ -26,10 +26,12 @@ use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::sign_in;
 use super::words::{Icon, basis_word, class_word, special_word};
-use crate::http::App;
-use crate::http::guard::Principal;
-use crate::http::integrations;
+use crate::app::Principal;
+use crate::app::integrations;
+use crate::app::{Error, Services};
+use crate::code::Code;
 use crate::http::problem::Problem;
+use crate::store::ChangeError;
 use crate::store::IntegrationRow;
 use conflict::Conflict;
 use draft::{Draft, DraftEvent, KINDS};
@@ -92,7 +94,7 @@ impl Editor {
     }
 }
 
-fn choices(app: &App) -> Vec<Choice> {
+fn choices(services: &Services) -> Vec<Choice> {
     let choice = |category: &std::sync::Arc<conduit_actors::taxonomy::Category>| {
         let special = special_word(category.special);
         let special = if special.is_empty() {
@@ -110,7 +112,7 @@ fn choices(app: &App) -> Vec<Choice> {
             ),
         }
     };
-    app.directory.taxonomy().categories().iter().map(choice).collect()
+    services.directory.taxonomy().categories().iter().map(choice).collect()
 }
 
 /// What the page is about.
@@ -141,12 +143,12 @@ impl<'a> Place<'a> {
     }
 
     /// With what was typed.
-    async fn filled(self, app: &App, fields: &Fields) -> Result<Editor, Problem> {
+    async fn filled(self, services: &Services, fields: &Fields) -> Result<Editor, Problem> {
         let mut draft = Draft::read(fields);
         if let Some(row) = &self.saved {
             draft.processor = row.processor.to_string();
         }
-        let mut editor = self.editor(app, draft).await?;
+        let mut editor = self.editor(services, draft).await?;
         fields.get("sample").unwrap_or_default().clone_into(&mut editor.sample);
         if let Some(version) = fields.text("version").and_then(|text| text.parse().ok())
             && editor.saved.is_some()
@@ -156,7 +158,7 @@ impl<'a> Place<'a> {
         Ok(editor)
     }
 
-    async fn editor(self, app: &App, draft: Draft) -> Result<Editor, Problem> {
+    async fn editor(self, services: &Services, draft: Draft) -> Result<Editor, Problem> {
         let title = match &self.saved {
             Some(row) => row.spec.name.clone(),
             None => "Add an integration".to_owned(),
@@ -174,7 +176,7 @@ impl<'a> Place<'a> {
             },
             controllers: match self.saved {
                 Some(_) => Vec::new(),
-                None => controllers(app, self.session, &self.did).await?,
+                None => controllers(services, self.session, &self.did).await?,
             },
             saved: self.saved,
             did: self.did,
@@ -185,7 +187,7 @@ impl<'a> Place<'a> {
             trial: None,
             past: None,
             conflict: None,
-            categories: choices(app),
+            categories: choices(services),
             bases: bases.into(),
             kinds: KINDS,
             open: None,
@@ -194,52 +196,61 @@ impl<'a> Place<'a> {
 }
 
 /// `GET /integrations/new`
-pub(super) async fn new(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn new(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
     let place = Place::new(&session, &request, fields.text("did").unwrap_or_default());
-    page::render(&place.editor(&app, Draft::blank()).await?)
+    page::render(&place.editor(&services, Draft::blank()).await?)
 }
 
 /// `GET /integrations/{id}/edit`
 pub(super) async fn edit(
     session: Session,
-    app: Data<App>,
+    services: Data<Services>,
     id: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (did, row) = integrations::load(&session.principal, &app, &id).await?;
+    let (did, row) = integrations::load(&session.principal, &services, &id).await?;
     let draft = Draft::of(&row.spec);
     let place = Place::of(&session, &request, did.as_str(), row);
-    page::render(&place.editor(&app, draft).await?)
+    page::render(&place.editor(&services, draft).await?)
 }
 
 /// `POST /integrations/new`
-pub(super) async fn post_new(filled: Filled, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn post_new(
+    filled: Filled,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
         return sign_in::interrupted(&request, filled.fields.as_ref());
     };
     let did = fields.text("did").unwrap_or_default().to_owned();
-    let mut editor = Place::new(session, &request, &did).filled(&app, fields).await?;
+    let mut editor = Place::new(session, &request, &did).filled(&services, fields).await?;
     if !filled.is_meant {
         return editor.unsaved();
     }
-    let chosen = chosen(&session.principal, &app, &did);
+    let chosen = chosen(&session.principal, &services, &did);
     if fields.get("do") != Some("save") {
         let controller = chosen.ok().map(|(_, id)| id);
-        editor.act(&app, fields, controller).await;
+        editor.act(&session.principal, &services, fields, controller).await;
         return page::render(&editor);
     }
-    let Some(spec) = editor.checked(&app) else {
+    let Some(spec) = editor.checked(&services) else {
         return page::render(&editor);
     };
     let made = match chosen {
-        Ok((did, controller)) => integrations::make(&app, &did, controller, spec)
-            .await
-            .map(|made| (did, made)),
+        Ok((did, controller)) => {
+            let created = integrations::create(&session.principal, &services, (&did, controller), spec).await;
+            created.map(|created| (did, created)).map_err(Problem::from)
+        }
         Err(problem) => Err(problem),
     };
     match made {
-        Ok((did, (row, key))) => credentials::onboarded(&app, &request, session, &did, &row, &key),
+        Ok((did, (row, key))) => credentials::onboarded(&services, &request, session, &did, &row, &key),
         Err(problem) => {
             editor.refused(&problem);
             page::render(&editor)
@@ -247,48 +258,51 @@ pub(super) async fn post_new(filled: Filled, app: Data<App>, request: HttpReques
     }
 }
 
-fn chosen(principal: &Principal, app: &App, did: &str) -> Result<(ControllerDid, ControllerId), Problem> {
+fn chosen(principal: &Principal, services: &Services, did: &str) -> Result<(ControllerDid, ControllerId), Problem> {
     match (principal, did) {
         (Principal::Operator, "") => Err(Problem::bad_request(
-            "did_missing",
+            Code::DidMissing,
             "Choose the controller of the integration.",
         )),
-        (_, did) => principal.one(app, (!did.is_empty()).then_some(did)),
+        (_, did) => Ok(principal.one(services, (!did.is_empty()).then_some(did))?),
     }
 }
 
 /// `POST /integrations/{id}/edit`
 pub(super) async fn post_edit(
     filled: Filled,
-    app: Data<App>,
+    services: Data<Services>,
     id: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
         return sign_in::interrupted(&request, filled.fields.as_ref());
     };
-    let (did, row) = integrations::load(&session.principal, &app, &id).await?;
+    let (did, row) = integrations::load(&session.principal, &services, &id).await?;
     let place = Place::of(session, &request, did.as_str(), row.clone());
-    let mut editor = place.filled(&app, fields).await?;
+    let mut editor = place.filled(&services, fields).await?;
     if !filled.is_meant {
         return editor.unsaved();
     }
     if fields.get("do") != Some("save") {
-        editor.act(&app, fields, Some(row.controller)).await;
+        editor
+            .act(&session.principal, &services, fields, Some(row.controller))
+            .await;
         return page::render(&editor);
     }
-    let Some(spec) = editor.checked(&app) else {
+    let Some(spec) = editor.checked(&services) else {
         return page::render(&editor);
     };
-    match integrations::change(&app, &did, &row, spec.clone(), Some(editor.version)).await {
+    let principal = &session.principal;
+    match integrations::replace(principal, &services, (&did, &row), spec.clone(), Some(editor.version)).await {
         Ok(row) => Ok(page::redirect(&format!("/integrations/{}?said=saved", row.id))),
-        Err(problem) if problem.code() == "version_mismatch" => {
-            let (_, live) = integrations::load(&session.principal, &app, &id).await?;
+        Err(Error::Change(ChangeError::VersionMismatch { .. } | ChangeError::Changed)) => {
+            let (_, live) = integrations::load(&session.principal, &services, &id).await?;
             editor.overtaken(live, &spec);
             page::render(&editor)
         }
-        Err(problem) => {
-            editor.refused(&problem);
+        Err(error) => {
+            editor.refused(&error.into());
             page::render(&editor)
         }
     }
@@ -296,7 +310,7 @@ pub(super) async fn post_edit(
 
 /// Shows a form again that was sent to one of the addresses here when there was no session. Nothing is saved.
 pub(super) async fn resume(
-    app: &App,
+    services: &Services,
     request: &HttpRequest,
     session: &Session,
     address: &str,
@@ -308,19 +322,23 @@ pub(super) async fn resume(
         let id = address
             .strip_prefix("/integrations/")
             .and_then(|rest| rest.strip_suffix("/edit"));
-        let id = id.ok_or_else(|| Problem::not_found("address"))?;
-        let (did, row) = integrations::load(&session.principal, app, id).await?;
+        let id = id.ok_or_else(Problem::no_such_address)?;
+        let (did, row) = integrations::load(&session.principal, services, id).await?;
         Place::of(session, request, did.as_str(), row)
     };
-    place.filled(app, fields).await?.unsaved()
+    place.filled(services, fields).await?.unsaved()
 }
 
 impl Editor {
     /// The mapping, if it is right; what is not is shown at its field.
-    fn checked(&mut self, app: &App) -> Option<IntegrationSpec> {
+    fn checked(&mut self, services: &Services) -> Option<IntegrationSpec> {
         self.draft.without_blanks();
         let (spec, mut faults) = self.draft.spec();
-        if let Err(more) = Mapping::compile_new(&spec, app.directory.taxonomy(), app.directory.dedup_defaults()) {
+        if let Err(more) = Mapping::compile_new(
+            &spec,
+            services.directory.taxonomy(),
+            services.directory.dedup_defaults(),
+        ) {
             faults.extend(more);
         }
         if faults.is_empty() {
@@ -356,7 +374,7 @@ impl Editor {
             .map(|error| (error.field.as_str(), error.message.as_str()));
         self.faults = Faults::new(found);
         self.said.bad = Some(match problem.code() {
-            "already_exists" => {
+            Code::AlreadyExists => {
                 "There is an integration of this data processor already. If you have just sent this form, it \
                  is made: look at the integrations, and rotate its key if you have not seen it."
                     .to_owned()

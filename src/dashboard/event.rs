@@ -15,10 +15,10 @@ use super::forms::Posted;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
-use crate::http::App;
-use crate::http::events::{self, Shown, ShownOutcome};
+use crate::app::events::{self, Event as EventView, EventOutcome};
+use crate::app::replays;
+use crate::app::{Error, Noun, Services};
 use crate::http::problem::Problem;
-use crate::http::replays;
 use stages::{Replayed, Stage};
 
 /// One of several outcomes.
@@ -46,7 +46,7 @@ struct Chip {
 #[template(path = "event.html")]
 struct Page {
     shell: Shell,
-    event: Shown,
+    event: EventView,
     badge: Badge,
     integration: Option<String>,
     stages: Vec<Stage>,
@@ -69,18 +69,18 @@ struct Page {
 /// `GET /events/{id}`
 pub(super) async fn get(
     session: Session,
-    app: Data<App>,
+    services: Data<Services>,
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let event = events::find(&session.principal, &app, &id).await?;
-    let integration = app.store.integration(event.integration_id).await?;
+    let event = events::find(&session.principal, &services, &id).await?;
+    let integration = services.store.integration(event.integration_id).await?;
     let spec = integration.as_ref().map(|row| &row.spec);
     let reason = |notice: &Notice| Reason {
         line: spec.and_then(|spec| line(spec, &event.event, &notice.field)),
         notice: notice.clone(),
     };
-    let taxonomy = app.directory.taxonomy();
+    let taxonomy = services.directory.taxonomy();
     let chip = |key: &String| {
         let category = taxonomy.get(key);
         Chip {
@@ -102,7 +102,7 @@ pub(super) async fn get(
         is_replayed: Fields::read(request.query_string().as_bytes()).get("said") == Some("replayed"),
         history: history(&event),
         badge: Badge(event.status),
-        stages: stages::stages(&event, replayed(&app, &event).await?.as_ref()),
+        stages: stages::stages(&event, replayed(&services, &event).await?.as_ref()),
         no_category: no_category(&event),
         reasons: event.reasons.iter().map(reason).collect(),
         warnings: event.warnings.iter().map(reason).collect(),
@@ -122,18 +122,22 @@ pub(super) async fn get(
 }
 
 /// `POST /events/{id}/replay`: under the mapping as it stands now.
-pub(super) async fn replay(posted: Posted, app: Data<App>, id: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(super) async fn replay(
+    posted: Posted,
+    services: Data<Services>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
     let principal = &posted.session.principal;
-    let own = principal.some(&app, None)?.map(|(_, id)| id);
-    replays::of_event(principal, &app, own, &id).await?;
+    let own = principal.some(&services, None)?.map(|(_, id)| id);
+    replays::create_for_event(principal, &services, own, &id).await?;
     let Ok(id) = id.parse::<EventId>() else {
-        return Err(Problem::not_found("event"));
+        return Err(Error::NotFound(Noun::Event).into());
     };
     Ok(page::redirect(&format!("/events/{id}?said=replayed")))
 }
 
 /// The replay that its last outcome is of, if it is of one.
-async fn replayed(app: &App, event: &Shown) -> Result<Option<Replayed>, Problem> {
+async fn replayed(services: &Services, event: &EventView) -> Result<Option<Replayed>, Problem> {
     let Some((last, id)) = event
         .history
         .as_deref()
@@ -142,7 +146,7 @@ async fn replayed(app: &App, event: &Shown) -> Result<Option<Replayed>, Problem>
     else {
         return Ok(None);
     };
-    let replay = app.store.replay(id).await?;
+    let replay = services.store.replay(id).await?;
     Ok(Some(Replayed {
         at: replay.map(|replay| replay.started_at),
         mapping_version: last.mapping_version,
@@ -150,7 +154,7 @@ async fn replayed(app: &App, event: &Shown) -> Result<Option<Replayed>, Problem>
 }
 
 /// Why there is no category, as far as it is known.
-fn no_category(event: &Shown) -> &'static str {
+fn no_category(event: &EventView) -> &'static str {
     match (event.status, event.stages.extracted_at) {
         (Status::Received, _) => "Not known yet: the event waits for the pipeline.",
         (Status::Rejected, _) => "None: a rejected event is not processed further.",
@@ -160,12 +164,12 @@ fn no_category(event: &Shown) -> &'static str {
 }
 
 /// Its outcomes, if it was replayed, the latest first.
-fn history(event: &Shown) -> Vec<Earlier> {
+fn history(event: &EventView) -> Vec<Earlier> {
     let all = event.history.as_deref().unwrap_or_default();
     if all.len() < 2 {
         return Vec::new();
     }
-    let earlier = |outcome: &ShownOutcome| Earlier {
+    let earlier = |outcome: &EventOutcome| Earlier {
         badge: Badge(outcome.status),
         at: Time(outcome.at),
         why: outcome

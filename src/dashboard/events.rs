@@ -14,12 +14,14 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, short};
+use crate::app::List as _;
+use crate::app::Services;
+use crate::app::events::Event as EventView;
+use crate::app::events::Events as List;
+use crate::code::Code;
 use crate::directory::Summary;
-use crate::http::App;
-use crate::http::event_list::{Events as List, read_status};
-use crate::http::events::Shown;
-use crate::http::export::List as _;
 use crate::http::problem::Problem;
+use crate::http::query::read_status;
 use crate::store::{ControllerRow, EventFilter};
 
 const PAGE: usize = 50;
@@ -101,7 +103,7 @@ pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
     let found = read_moment(text);
     found
         .map(Some)
-        .ok_or_else(|| Problem::bad_request("parameter_invalid", "write times as 2026-04-06T10:30, in UTC"))
+        .ok_or_else(|| Problem::bad_request(Code::ParameterInvalid, "write times as 2026-04-06T10:30, in UTC"))
 }
 
 /// The same, as the end of a span: what was shown with this moment is in it, so the rest of its second or minute is too.
@@ -132,7 +134,7 @@ struct Choice {
 }
 
 struct Line {
-    event: Shown,
+    event: EventView,
     badge: Badge,
     received: Time,
     /// Its name; none if it is gone.
@@ -165,16 +167,20 @@ struct Events {
 }
 
 /// `GET /events`
-pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
     let asked = Asked::read(&fields);
     let did = (!asked.did.is_empty()).then_some(asked.did.as_str());
-    let controller = session.principal.some(&app, did)?.map(|(_, id)| id);
+    let controller = session.principal.some(&services, did)?.map(|(_, id)| id);
     let status = match asked.status.as_str() {
         "" => None,
         text => Some(read_status(text)?),
     };
-    let wrong = |_| Problem::bad_request("parameter_invalid", "this is not the id of an integration");
+    let wrong = |_| Problem::bad_request(Code::ParameterInvalid, "this is not the id of an integration");
     let integration = Some(asked.integration.as_str()).filter(|text| !text.is_empty());
     let filter = EventFilter {
         controller,
@@ -187,7 +193,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     };
     let wrong = |_| {
         Problem::bad_request(
-            "parameter_invalid",
+            Code::ParameterInvalid,
             "this page of the list does not exist: start with the newest",
         )
     };
@@ -195,15 +201,16 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         .text("cursor")
         .map(|text| text.parse().map_err(wrong))
         .transpose()?;
-    let mut found = List::new(Data::clone(&app), filter).page(after, PAGE + 1).await?;
+    let list = List::new(&session.principal, Data::clone(&services).into_inner(), filter)?;
+    let mut found = list.page(after, PAGE + 1).await?;
     let has_more = found.len() > PAGE;
     found.truncate(PAGE);
     let last = found.last().map(|event| event.event_id);
     let own = match controller {
-        Some(controller) => app.directory.summaries(Some(controller)),
+        Some(controller) => services.directory.summaries(Some(controller)),
         None => Vec::new(),
     };
-    let names = names(&app, found.iter().map(|event| event.integration_id));
+    let names = names(&services, found.iter().map(|event| event.integration_id));
     let live = match did {
         Some(did) => format!(
             "/live?{}",
@@ -216,7 +223,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         shell: if after.is_none() { shell.live(live) } else { shell },
         is_operator: session.is_operator(),
         choices: choices(&asked),
-        controllers: controllers(&app, &session, &asked.did).await?,
+        controllers: controllers(&services, &session, &asked.did).await?,
         integrations: offers(&own, &asked.integration),
         has_integrations: !own.is_empty() || session.is_operator(),
         lines: found.into_iter().map(|event| line(event, &names)).collect(),
@@ -257,11 +264,11 @@ pub(super) fn offers(own: &[Arc<Summary>], chosen: &str) -> Vec<Offer> {
 }
 
 /// The controllers that an operator may choose from; none for anybody else.
-pub(super) async fn controllers(app: &App, session: &Session, chosen: &str) -> Result<Vec<Offer>, Problem> {
+pub(super) async fn controllers(services: &Services, session: &Session, chosen: &str) -> Result<Vec<Offer>, Problem> {
     if !session.is_operator() {
         return Ok(Vec::new());
     }
-    let rows = app.store.controllers().await?;
+    let rows = services.store.controllers().await?;
     let offer = |row: &ControllerRow| Offer {
         value: row.did.to_string(),
         word: row.name.clone(),
@@ -275,12 +282,15 @@ pub(super) async fn controllers(app: &App, session: &Session, chosen: &str) -> R
 }
 
 /// Returns the names of integrations, of those that are not gone.
-pub(super) fn names(app: &App, wanted: impl Iterator<Item = IntegrationId>) -> HashMap<IntegrationId, String> {
-    let named = wanted.filter_map(|id| Some((id, app.directory.summary(id)?.name.clone())));
+pub(super) fn names(
+    services: &Services,
+    wanted: impl Iterator<Item = IntegrationId>,
+) -> HashMap<IntegrationId, String> {
+    let named = wanted.filter_map(|id| Some((id, services.directory.summary(id)?.name.clone())));
     named.collect()
 }
 
-fn line(event: Shown, names: &HashMap<IntegrationId, String>) -> Line {
+fn line(event: EventView, names: &HashMap<IntegrationId, String>) -> Line {
     Line {
         badge: Badge(event.status),
         received: Time(event.received_at),
@@ -292,7 +302,7 @@ fn line(event: Shown, names: &HashMap<IntegrationId, String>) -> Line {
 }
 
 /// In a few words, why it ended as it did, or what was noticed on the way.
-fn why(event: &Shown) -> Option<String> {
+fn why(event: &EventView) -> Option<String> {
     let (notices, start) = if event.reasons.is_empty() {
         (&event.warnings, "Warning: ")
     } else {

@@ -13,7 +13,8 @@ use subtle::ConstantTimeEq as _;
 
 use super::fields::Fields;
 use super::guard::{self, Session, own_origin, signed_in};
-use crate::http::App;
+use crate::code::Code;
+use crate::http::EdgeState;
 use crate::http::bodies::Held;
 use crate::http::body::{self, LONG, WEIGHT};
 use crate::http::problem::Problem;
@@ -42,13 +43,13 @@ fn read(
     session: Option<&Session>,
     limits: &Limits,
 ) -> LocalBoxFuture<'static, Result<(Fields, Held), Problem>> {
-    let Some(app) = request.app_data::<Data<App>>() else {
+    let Some(edge) = request.app_data::<Data<EdgeState>>() else {
         return Box::pin(async { Err(Problem::internal()) });
     };
     let (owner, most) = match session {
-        Some(session) => (session.principal.owner(), limits.session),
-        None if guard::had_session(request) => (body::stranger(app, request), limits.ended),
-        None => (body::stranger(app, request), limits.stranger),
+        Some(session) => (body::owner(&session.principal), limits.session),
+        None if guard::had_session(request) => (body::stranger(edge, request), limits.ended),
+        None => (body::stranger(edge, request), limits.stranger),
     };
     let read = body::read(request, payload, most, WEIGHT);
     Box::pin(async move {
@@ -133,7 +134,7 @@ impl FromRequest for Filled {
             let session = session?;
             let (fields, held) = match form.await {
                 Ok((fields, held)) => (Some(fields), Some(held)),
-                Err(problem) if session.is_none() && problem.code() == "body_too_large" => (None, None),
+                Err(problem) if session.is_none() && problem.code() == Code::BodyTooLarge => (None, None),
                 Err(problem) => return Err(problem),
             };
             let is_of = |session: &Session| fields.as_ref().is_some_and(|fields| session.is_of(fields));
@@ -171,7 +172,7 @@ impl FromRequest for PostedByOperator {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let posted = posted(request, payload, |session| session.principal.operator());
+        let posted = posted(request, payload, |session| Ok(session.principal.operator()?));
         Box::pin(async move { posted.await.map(Self) })
     }
 }
@@ -197,7 +198,7 @@ fn posted(
             let detail = "the form belongs to another session: go back, reload the page, then send the form";
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
-                "form_outdated",
+                Code::FormOutdated,
                 "Reload the page",
                 detail,
             ));

@@ -17,8 +17,11 @@ use super::away;
 use super::live;
 use super::page;
 use super::session::{Sessions, Ticket};
-use crate::http::App;
-use crate::http::guard::Principal;
+use super::state::State;
+use crate::app::Principal;
+use crate::app::{self, Services};
+use crate::code::Code;
+use crate::http::EdgeState;
 use crate::http::problem::Problem;
 
 const COOKIE: &str = "conduit_session";
@@ -40,10 +43,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(app: &App, principal: Principal, ticket: Ticket, is_secure: bool) -> Self {
+    pub(super) fn new(state: &State, principal: Principal, ticket: Ticket, is_secure: bool) -> Self {
         Self {
             principal,
-            form_token: app.dashboard.sessions.form_token(&ticket),
+            form_token: state.sessions.form_token(&ticket),
             ticket,
             is_secure,
         }
@@ -54,8 +57,8 @@ impl Session {
     }
 
     /// The cookie as it is set.
-    pub(super) fn cookie(app: &App, ticket: &Ticket, is_secure: bool) -> Option<String> {
-        let value = app.dashboard.sessions.seal(ticket)?;
+    pub(super) fn cookie(state: &State, ticket: &Ticket, is_secure: bool) -> Option<String> {
+        let value = state.sessions.seal(ticket)?;
         Some(if is_secure {
             format!("{SECURE_COOKIE}={value}; Path=/; HttpOnly; SameSite=Lax; Secure")
         } else {
@@ -84,32 +87,34 @@ pub(super) fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> 
 
 /// Who asks, if they have signed in.
 pub(super) fn session(request: &HttpRequest) -> Option<Session> {
-    let app = request.app_data::<Data<App>>()?;
+    let services = request.app_data::<Data<Services>>()?;
+    let state = request.app_data::<Data<State>>()?;
     let headers = request.headers();
     let secure = cookie(headers, SECURE_COOKIE);
     // Over TLS a cookie without the prefix may be one that somebody else has set, in clear or from another name below ours
     // (RFC 6265bis, 4.1.3).
     let value = match secure {
-        None if is_surely_tls(request, app) => return None,
+        None if is_surely_tls(request, services) => return None,
         None => cookie(headers, COOKIE)?,
         Some(value) => value,
     };
-    let ticket = app.dashboard.sessions.open(value, Timestamp::now())?;
-    let principal = Sessions::principal(app, &ticket)?;
-    Some(Session::new(app, principal, ticket, secure.is_some()))
+    let ticket = state.sessions.open(value, Timestamp::now())?;
+    let principal = Sessions::principal(services, &ticket)?;
+    Some(Session::new(state, principal, ticket, secure.is_some()))
 }
 
 /// Whether the browser has the cookie of a session of ours, over or not.
 pub(super) fn had_session(request: &HttpRequest) -> bool {
     let headers = request.headers();
     let sealed = cookie(headers, SECURE_COOKIE).or_else(|| cookie(headers, COOKIE));
-    let app = request.app_data::<Data<App>>();
-    app.zip(sealed)
-        .is_some_and(|(app, sealed)| app.dashboard.sessions.is_ours(sealed))
+    let state = request.app_data::<Data<State>>();
+    state
+        .zip(sealed)
+        .is_some_and(|(state, sealed)| state.sessions.is_ours(sealed))
 }
 
 /// The code of the one refusal that leads to the sign-in page.
-const SIGN_IN_FIRST: &str = "session_missing";
+const SIGN_IN_FIRST: Code = Code::SessionMissing;
 
 impl FromRequest for Session {
     type Error = Problem;
@@ -132,9 +137,9 @@ fn sign_in_first() -> Problem {
 pub(super) fn signed_in(request: &HttpRequest) -> Result<Session, Problem> {
     use conduit_actors::ports::Directory as _;
     let session = session(request).ok_or_else(sign_in_first)?;
-    let is_reliable = |app: &Data<App>| app.directory.is_reliable();
-    if !session.is_operator() && !request.app_data::<Data<App>>().is_some_and(is_reliable) {
-        return Err(Problem::unconfirmed());
+    let is_reliable = |services: &Data<Services>| services.directory.is_reliable();
+    if !session.is_operator() && !request.app_data::<Data<Services>>().is_some_and(is_reliable) {
+        return Err(app::Error::Unconfirmed.into());
     }
     request.extensions_mut().insert(session.clone());
     Ok(session)
@@ -145,19 +150,19 @@ pub(super) fn own_origin(request: &HttpRequest) -> Result<bool, Problem> {
     let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let foreign = || {
         let detail = "this form was sent from another site: open the dashboard and send the form from there";
-        Problem::new(StatusCode::FORBIDDEN, "origin_foreign", "Not allowed", detail)
+        Problem::new(StatusCode::FORBIDDEN, Code::OriginForeign, "Not allowed", detail)
     };
     let origin = text(header::ORIGIN)
         .and_then(|origin| Url::parse(origin).ok())
         .ok_or_else(foreign)?;
-    let Some(app) = request.app_data::<Data<App>>() else {
+    let Some(services) = request.app_data::<Data<Services>>() else {
         return Err(foreign());
     };
     // In clear, a proxy in front may have TLS; but what comes by TLS does not come from a page that came in clear.
-    let is_scheme = origin.scheme() == "https" || origin.scheme() == "http" && !is_surely_tls(request, app);
+    let is_scheme = origin.scheme() == "https" || origin.scheme() == "http" && !is_surely_tls(request, services);
     let own = is_scheme && text(header::HOST).is_some_and(|host| is_same_authority(host, &origin));
     // Behind a proxy that gives itself as the host, it is the address that is handed out.
-    let public = Url::parse(&app.public_url).is_ok_and(|public| public.origin() == origin.origin());
+    let public = Url::parse(&services.public_url).is_ok_and(|public| public.origin() == origin.origin());
     if own || public {
         Ok(origin.scheme() == "https")
     } else {
@@ -173,12 +178,12 @@ fn is_same_authority(host: &str, origin: &Url) -> bool {
 
 /// Returns whether the browser speaks TLS for sure: to us, or to the proxy in front, as `server.public_url` says of this host.
 /// By other names, a proxy may have TLS or not.
-fn is_surely_tls(request: &HttpRequest, app: &App) -> bool {
-    if app.config.server.scheme() == "https" {
+fn is_surely_tls(request: &HttpRequest, services: &Services) -> bool {
+    if services.config.server.scheme() == "https" {
         return true;
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    let public = Url::parse(&app.public_url)
+    let public = Url::parse(&services.public_url)
         .ok()
         .filter(|public| public.scheme() == "https");
     public.is_some_and(|public| host.is_some_and(|host| is_same_authority(host, &public)))
@@ -198,7 +203,7 @@ pub(super) async fn around(
         && (is_html_wanted(response.request()) || problem.code() == SIGN_IN_FIRST)
     {
         let partial = match problem.code() {
-            "database_unavailable" => away::after_all(response.request()).await,
+            Code::DatabaseUnavailable => away::after_all(response.request()).await,
             _ => None,
         };
         let shown = partial.unwrap_or_else(|| explain(response.request(), &problem));
@@ -236,8 +241,12 @@ fn foreign_problem(response: &ServiceResponse<BoxBody>) -> Option<Problem> {
     let error = response.response().error()?;
     error.as_error::<Problem>().cloned().or_else(|| {
         let is_client_s = error.as_response_error().status_code().is_client_error();
-        is_client_s
-            .then(|| Problem::bad_request("request_invalid", "the request is malformed, or its body is too long"))
+        is_client_s.then(|| {
+            Problem::bad_request(
+                Code::RequestInvalid,
+                "the request is malformed, or its body is too long",
+            )
+        })
     })
 }
 
@@ -250,15 +259,14 @@ pub(super) fn is_html_wanted(request: &HttpRequest) -> bool {
 }
 
 fn explain(request: &HttpRequest, problem: &Problem) -> HttpResponse {
-    let is_logged = request.app_data::<Data<App>>().is_none_or(|app| {
-        app.meters.refused("dashboard", problem.code());
-        app.refusals.count("dashboard", problem.code())
-    });
+    let is_logged = request
+        .app_data::<Data<EdgeState>>()
+        .is_none_or(|edge| edge.refused("dashboard", problem.code()));
     if problem.code() == SIGN_IN_FIRST {
         return to_sign_in(request);
     }
     if is_logged {
-        tracing::info!(code = problem.code(), "refused");
+        tracing::info!(code = problem.code().as_str(), "refused");
     }
     page::problem(request, problem)
 }
@@ -312,15 +320,15 @@ fn renewed(request: &HttpRequest) -> Option<String> {
     if is_by_itself(request) {
         return None;
     }
-    let app = request.app_data::<Data<App>>()?;
+    let state = request.app_data::<Data<State>>()?;
     let extensions = request.extensions();
     let session = extensions.get::<Session>()?;
     let now = Timestamp::now();
     // One that has just signed out stays out.
-    if !app.dashboard.sessions.is_open(&session.ticket, now) {
+    if !state.sessions.is_open(&session.ticket, now) {
         return None;
     }
-    Session::cookie(app, &Sessions::renewed(&session.ticket, now)?, session.is_secure)
+    Session::cookie(state, &Sessions::renewed(&session.ticket, now)?, session.is_secure)
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ use super::forms::Posted;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Time, basis_word};
-use crate::http::App;
-use crate::http::controllers::previous_until;
-use crate::http::integrations;
+use crate::app::Services;
+use crate::app::controllers::previous_until;
+use crate::app::integrations;
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
 
@@ -58,13 +58,13 @@ struct Integration {
 
 async fn page_of(
     session: &Session,
-    app: &App,
+    services: &Services,
     id: &str,
     request: &HttpRequest,
     refused: Option<Confirmation>,
 ) -> Result<HttpResponse, Problem> {
-    let (did, row) = integrations::load(&session.principal, app, id).await?;
-    let taxonomy = app.directory.taxonomy();
+    let (did, row) = integrations::load(&session.principal, services, id).await?;
+    let taxonomy = services.directory.taxonomy();
     let events = row.spec.events.iter().map(|event| EventBox {
         name: event.name.clone(),
         purpose: event.purpose.clone(),
@@ -88,8 +88,8 @@ async fn page_of(
     });
     page::render(&Integration {
         shell: Shell::new(request, session, Section::Integrations, row.spec.name.clone()),
-        url: integrations::webhook_url(app, &did, &row),
-        curl: credentials::curl(app, &did, &row, "Bearer $API_KEY")
+        url: integrations::webhook_url(services, &did, &row),
+        curl: credentials::curl(services, &did, &row, "Bearer $API_KEY")
             .replace("'Authorization: Bearer $API_KEY'", "\"Authorization: Bearer $API_KEY\""),
         events: events.collect(),
         previous_until: previous_until(&row.api_key).map(Time),
@@ -111,24 +111,24 @@ async fn page_of(
 /// `GET /integrations/{id}`
 pub(super) async fn get(
     session: Session,
-    app: Data<App>,
+    services: Data<Services>,
     id: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    page_of(&session, &app, &id, &request, None).await
+    page_of(&session, &services, &id, &request, None).await
 }
 
 /// `POST /integrations/{id}/delete`: asks for the name, so that none is deleted by a slip.
 pub(super) async fn delete(
     posted: Posted,
-    app: Data<App>,
+    services: Data<Services>,
     id: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (did, row) = integrations::load(&posted.session.principal, &app, &id).await?;
+    let (did, row) = integrations::load(&posted.session.principal, &services, &id).await?;
     if let Err(refused) = Confirmation::read(&row.spec.name, &posted.fields) {
-        return page_of(&posted.session, &app, &id, &request, Some(refused)).await;
+        return page_of(&posted.session, &services, &id, &request, Some(refused)).await;
     }
-    integrations::remove(&app, &did, &row, None).await?;
+    integrations::delete(&posted.session.principal, &services, (&did, &row), None).await?;
     Ok(page::redirect("/integrations?said=deleted"))
 }

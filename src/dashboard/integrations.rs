@@ -14,9 +14,9 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
+use crate::app::Services;
+use crate::app::controllers::previous_until;
 use crate::directory::Summary;
-use crate::http::App;
-use crate::http::controllers::previous_until;
 use crate::http::problem::Problem;
 use crate::store::{EventFilter, Page};
 
@@ -43,15 +43,19 @@ struct Integrations {
 }
 
 /// `GET /integrations`
-pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
     let did = fields.text("did").unwrap_or_default();
     let controller = session
         .principal
-        .some(&app, (!did.is_empty()).then_some(did))?
+        .some(&services, (!did.is_empty()).then_some(did))?
         .map(|(_, id)| id);
     let after: Option<IntegrationId> = fields.text("cursor").and_then(|text| text.parse().ok());
-    let rows = app.directory.summaries(controller);
+    let rows = services.directory.summaries(controller);
     // Newest first.
     let rest = rows.into_iter().filter(|row| after.is_none_or(|after| row.id < after));
     let mut shown: Vec<Arc<Summary>> = rest.take(PAGE + 1).collect();
@@ -66,29 +70,29 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     });
     let mut lines = Vec::with_capacity(shown.len());
     for row in shown {
-        lines.push(line(&app, row).await?);
+        lines.push(line(&services, row).await?);
     }
     page::render(&Integrations {
         shell: Shell::new(&request, &session, Section::Integrations, "Integrations"),
         is_operator: session.is_operator(),
-        controllers: controllers(&app, &session, did).await?,
+        controllers: controllers(&services, &session, did).await?,
         did: did.to_owned(),
         lines,
         more,
-        has_controllers: !app.directory.is_empty(),
+        has_controllers: !services.directory.is_empty(),
         was_deleted: fields.get("said") == Some("deleted"),
     })
 }
 
-async fn line(app: &App, row: Arc<Summary>) -> Result<Line, Problem> {
+async fn line(services: &Services, row: Arc<Summary>) -> Result<Line, Problem> {
     let filter = EventFilter {
         integration: Some(row.id),
         ..EventFilter::default()
     };
     let newest = Page { after: None, limit: 1 };
-    let last = app.store.events(&filter, newest).await?.pop();
+    let last = services.store.events(&filter, newest).await?.pop();
     Ok(Line {
-        did: app
+        did: services
             .directory
             .did(row.controller)
             .map(|did| did.to_string())

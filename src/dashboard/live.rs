@@ -17,10 +17,12 @@ use self::places::{Place, Taken};
 use super::fields::Fields;
 use super::guard::Session;
 use super::session::Sessions;
-use crate::http::App;
-use crate::http::probes::{self, Check};
+use super::state::State;
+use crate::app::Services;
+use crate::app::readiness::{self, Check};
+use crate::app::statistics::{self, Sums};
+use crate::code::Code;
 use crate::http::problem::Problem;
-use crate::http::stats::{self, Sums};
 
 /// Where the stream is.
 pub(super) const PATH: &str = "/live";
@@ -51,7 +53,8 @@ impl Sight {
 }
 
 struct Watch {
-    app: Data<App>,
+    services: Data<Services>,
+    state: Data<State>,
     session: Session,
     controller: Option<ControllerId>,
     /// Always has news: gauges that nobody counts.
@@ -63,10 +66,15 @@ struct Watch {
 }
 
 /// `GET /live`
-pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    session: Session,
+    services: Data<Services>,
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
-    let controller = session.principal.some(&app, fields.text("did"))?.map(|(_, id)| id);
-    let place = app.dashboard.live.take(session.ticket.id(), &session.principal);
+    let controller = session.principal.some(&services, fields.text("did"))?.map(|(_, id)| id);
+    let place = state.live.take(session.ticket.id(), &session.principal);
     let place = place.map_err(|taken| {
         let (whose, setting) = match taken {
             Taken::All => ("pages", "max_live"),
@@ -76,7 +84,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         let detail = format!(
             "the limit dashboard.{setting} of live {whose} is reached: close a live page, or reload this page to see news"
         );
-        Problem::unavailable("live_full", detail)
+        Problem::unavailable(Code::LiveFull, detail)
     })?;
     let watch = Watch {
         session,
@@ -85,7 +93,8 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
         seen: None,
         quiet: 0,
         has_ended: false,
-        app,
+        services,
+        state,
         _place: place,
     };
     Ok(HttpResponse::Ok()
@@ -109,7 +118,7 @@ impl Watch {
         }
         loop {
             tokio::time::sleep(LOOK).await;
-            if self.app.is_stopping() {
+            if self.services.is_stopping() {
                 return None;
             }
             if !self.may_see() {
@@ -131,15 +140,18 @@ impl Watch {
     /// once more before it says that it has ended.
     fn may_see(&self) -> bool {
         let ticket = &self.session.ticket;
-        self.app.dashboard.sessions.is_open(ticket, Timestamp::now())
-            && Sessions::principal(&self.app, ticket).is_some()
+        self.state.sessions.is_open(ticket, Timestamp::now()) && Sessions::principal(&self.services, ticket).is_some()
     }
 
     async fn look(&self) -> Sight {
-        let sums = match self.app.database.away() {
+        let sums = match self.services.database.away() {
             Some(_) => None,
             None => {
-                let sums = tokio::time::timeout(PATIENCE, stats::sums(&self.app, self.controller)).await;
+                let sums = tokio::time::timeout(
+                    PATIENCE,
+                    statistics::sums(&self.session.principal, &self.services, self.controller),
+                )
+                .await;
                 sums.ok().and_then(Result::ok)
             }
         };
@@ -147,10 +159,10 @@ impl Watch {
         Sight {
             sums,
             parts: match self.session.is_operator() {
-                true => probes::parts(&self.app),
+                true => readiness::parts(&self.services),
                 false => Vec::new(),
             },
-            is_moving: self.app.journal.backlog().iter().any(|(id, _)| is_own(*id)),
+            is_moving: self.services.journal.backlog().iter().any(|(id, _)| is_own(*id)),
         }
     }
 }

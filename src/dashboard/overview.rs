@@ -14,10 +14,10 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Number, duration};
-use crate::http::App;
-use crate::http::probes::{self, Readiness};
+use crate::app::Services;
+use crate::app::readiness::{self, Readiness};
+use crate::app::statistics::{self, Sums};
 use crate::http::problem::Problem;
-use crate::http::stats::{self, Sums};
 
 struct Tile {
     word: &'static str,
@@ -49,26 +49,30 @@ struct Overview {
 }
 
 /// `GET /overview`
-pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
     let span = fields.get("range").and_then(Span::read).unwrap_or(Span::Day);
-    let controller = session.principal.some(&app, None)?.map(|(_, id)| id);
+    let controller = session.principal.some(&services, None)?.map(|(_, id)| id);
     let now = Timestamp::now();
-    let history = app
+    let history = services
         .store
         .outcome_history(controller, span.resolution(), span.from(now))
         .await?;
     let chart = Chart::new(span, now, &history);
-    let sums = stats::sums(&app, controller).await?;
+    let sums = statistics::sums(&session.principal, &services, controller).await?;
     let is_operator = session.is_operator();
-    let integrations = app.directory.summaries(controller);
+    let integrations = services.directory.summaries(controller);
     let readiness = match is_operator {
-        true => Some(probes::readiness(&app)),
+        true => Some(readiness::readiness(&services)),
         false => None,
     };
     page::render(&Overview {
         shell: Shell::new(&request, &session, Section::Overview, "Overview").live("/live"),
-        tiles: tiles(&sums, oldest(&app, controller)),
+        tiles: tiles(&sums, oldest(&services, controller)),
         choices: Span::ALL
             .into_iter()
             .map(|choice| Choice {
@@ -78,21 +82,21 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
             .collect(),
         sums: chart.sums().map(Number),
         chart,
-        attention: attention::items(&app, controller, &integrations, readiness.as_ref()).await?,
+        attention: attention::items(&services, controller, &integrations, readiness.as_ref()).await?,
         readiness,
         has_integrations: !integrations.is_empty(),
-        has_controllers: !app.directory.is_empty(),
+        has_controllers: !services.directory.is_empty(),
         is_operator,
     })
 }
 
 /// How long the oldest event in flight has waited here.
-fn oldest(app: &App, controller: Option<ControllerId>) -> Option<i64> {
+fn oldest(services: &Services, controller: Option<ControllerId>) -> Option<i64> {
     let received = match controller {
-        None => app.journal.oldest_in_flight(),
+        None => services.journal.oldest_in_flight(),
         Some(controller) => {
-            let released = app.journal.position(controller).released;
-            let head = app.journal.read(controller, released, 1, 0).ok()?.pop();
+            let released = services.journal.position(controller).released;
+            let head = services.journal.read(controller, released, 1, 0).ok()?.pop();
             head.map(|head| head.event.id.received_at())
         }
     };

@@ -8,7 +8,8 @@ use super::assets::{ICON, SCRIPT, STYLE};
 use super::filters;
 use super::guard::{self, Session};
 use super::words::Icon;
-use crate::http::guard::Principal;
+use crate::app::Principal;
+use crate::code::Code;
 use crate::http::problem::Problem;
 
 /// The parts of the dashboard, as the navigation has them.
@@ -162,7 +163,7 @@ pub(super) fn render_as(
         Ok(text) => Ok(response.content_type("text/html; charset=utf-8").body(text)),
         Err(error) => {
             tracing::error!(%error, "a page cannot be rendered");
-            Err(Problem::try_again("internal_error", "the page cannot be rendered"))
+            Err(Problem::try_again(Code::InternalError, "the page cannot be rendered"))
         }
     }
 }

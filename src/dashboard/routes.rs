@@ -63,8 +63,6 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(page("/controllers/{did}/rotate", &[Method::POST]).route(post().to(credentials::rotate_secret)))
         .service(page("/controllers/{did}/token", &[Method::POST]).route(post().to(credentials::rotate_token)))
         .service(page("/controllers/{did}/delete", &[Method::POST]).route(post().to(controllers::delete)))
-        .default_service(web::to(|| async {
-            Err::<HttpResponse, _>(Problem::not_found("address"))
-        }));
+        .default_service(web::to(|| async { Err::<HttpResponse, _>(Problem::no_such_address()) }));
     config.service(scope);
 }

@@ -23,9 +23,9 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
 use super::ended::Ended;
+use crate::app::Principal;
+use crate::app::Services;
 use crate::config::DashboardConfig;
-use crate::http::App;
-use crate::http::guard::Principal;
 
 const NONCE_BYTES: usize = 12;
 /// Sealed cookies are shorter than this: a longer one is not ours.
@@ -153,12 +153,12 @@ impl Sessions {
     }
 
     /// Who a session is, if its token is still theirs.
-    pub(super) fn principal(app: &App, ticket: &Ticket) -> Option<Principal> {
+    pub(super) fn principal(services: &Services, ticket: &Ticket) -> Option<Principal> {
         let token = CredentialHash::from_bytes(ticket.token);
         match &ticket.controller {
-            None => bool::from(token.ct_eq(&app.admin)).then_some(Principal::Operator),
+            None => bool::from(token.ct_eq(&services.admin)).then_some(Principal::Operator),
             Some(did) => {
-                let owner = app.directory.by_token_hash(&token)?;
+                let owner = services.directory.by_token_hash(&token)?;
                 (owner == *did).then_some(Principal::Controller(owner))
             }
         }

@@ -20,9 +20,12 @@ use super::forms::{Posted, Sent};
 use super::guard::{self, Session, is_own_path};
 use super::page::{self, Shell, redirect};
 use super::session::Sessions;
+use super::state::State;
 use super::words::Icon;
-use crate::http::App;
-use crate::http::guard::Principal;
+use crate::app::Principal;
+use crate::app::Services;
+use crate::code::Code;
+use crate::http::EdgeState;
 use crate::http::problem::Problem;
 
 #[derive(Template)]
@@ -106,8 +109,14 @@ pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
 }
 
 /// `POST /sign-in`
-pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let (address, now) = (app.client_address(&request), Instant::now());
+pub(super) async fn post(
+    sent: Sent,
+    services: Data<Services>,
+    state: Data<State>,
+    edge: Data<EdgeState>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let (address, now) = (edge.client_address(&request), Instant::now());
     let next = next(&sent.fields);
     let is_kept = sent.fields.get("kept").is_some();
     let refuse = |status: HttpResponse, fault: String| {
@@ -126,7 +135,7 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
     };
     // Before the token is looked at: those who guess learn nothing more. Each try counts until it is known to be right, or
     // tries at the same time would be more than may be.
-    if let Err(seconds) = app.dashboard.failures.count(address, now) {
+    if let Err(seconds) = state.failures.count(address, now) {
         let fault = format!(
             "Too many failed attempts from your address. Try again in {} minutes.",
             seconds.div_ceil(60)
@@ -134,9 +143,9 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
         return refuse(HttpResponse::TooManyRequests().finish(), fault);
     }
     let token = Secret::new(sent.fields.get("token").unwrap_or_default().trim().to_owned());
-    let known = Principal::of_token(&app, &token);
+    let known = Principal::of_token(&services, &token);
     if !matches!(known, Ok(None)) {
-        app.dashboard.failures.forgive(address);
+        state.failures.forgive(address);
     }
     let Some(principal) = known? else {
         if let Some(line) = STRANGERS.admit() {
@@ -146,14 +155,14 @@ pub(super) async fn post(sent: Sent, app: Data<App>, request: HttpRequest) -> Re
         return refuse(HttpResponse::Unauthorized().finish(), fault.to_owned());
     };
     let ticket = Sessions::begin(&principal, &token.hash(), Timestamp::now());
-    let cookie = Session::cookie(&app, &ticket, sent.is_secure)
-        .ok_or_else(|| Problem::try_again("internal_error", "the session cannot be created"))?;
+    let cookie = Session::cookie(&state, &ticket, sent.is_secure)
+        .ok_or_else(|| Problem::try_again(Code::InternalError, "the session cannot be created"))?;
     tracing::info!(client = %address, who = who(&principal), "dashboard: signed in");
     let mut response = redirect(&next);
     if is_kept {
-        let session = Session::new(&app, principal, ticket, sent.is_secure);
+        let session = Session::new(&state, principal, ticket, sent.is_secure);
         // One that cannot be shown again, as another's, is answered by its own page.
-        if let Ok(resumed) = editor::resume(&app, &request, &session, &next, &sent.fields).await {
+        if let Ok(resumed) = editor::resume(&services, &request, &session, &next, &sent.fields).await {
             response = resumed;
         }
     }
@@ -175,10 +184,10 @@ fn set_cookie(response: &mut HttpResponse, cookie: &str) {
 }
 
 /// `POST /sign-out`
-pub(super) async fn sign_out(posted: Posted, app: Data<App>) -> HttpResponse {
-    let (ending, ticket) = (app.clone(), posted.session.ticket.clone());
+pub(super) async fn sign_out(posted: Posted, state: Data<State>) -> HttpResponse {
+    let (ending, ticket) = (state.clone(), posted.session.ticket.clone());
     // It is written to the disk.
-    let ended = block(move || ending.dashboard.sessions.end(&ticket, Timestamp::now())).await;
+    let ended = block(move || ending.sessions.end(&ticket, Timestamp::now())).await;
     if ended.is_err() {
         tracing::error!("dashboard: a sign-out was interrupted");
     }

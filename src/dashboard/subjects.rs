@@ -17,10 +17,11 @@ use super::forms::Posted;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time, class_word, short};
-use crate::http::App;
-use crate::http::identifier::Identifier;
+use crate::app::identifier::Identifier;
+use crate::app::subjects;
+use crate::app::{Error, Services};
+use crate::code::Code;
 use crate::http::problem::Problem;
-use crate::http::subjects;
 use crate::store::{ActivityFilter, Page, SubjectRow};
 
 const PAGE: usize = 25;
@@ -38,11 +39,11 @@ struct Line {
     controller_segment: String,
 }
 
-fn line(app: &App, row: &SubjectRow) -> Line {
+fn line(services: &Services, row: &SubjectRow) -> Line {
     let did = row.id.did().to_string();
     let mut categories: Vec<String> = row.links.iter().map(|link| link.category.clone()).collect();
     categories.dedup();
-    let controller = name_of(app, row.controller);
+    let controller = name_of(services, row.controller);
     Line {
         short: short(&did),
         did,
@@ -74,8 +75,8 @@ struct Subjects {
     is_first: bool,
 }
 
-fn categories(app: &App, chosen: &str) -> Vec<Offer> {
-    let linked = app
+fn categories(services: &Services, chosen: &str) -> Vec<Offer> {
+    let linked = services
         .directory
         .taxonomy()
         .categories()
@@ -99,16 +100,20 @@ fn of(did: &str) -> String {
 }
 
 /// `GET /subjects`
-pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    session: Session,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
     let did = fields.text("did").unwrap_or_default();
     let controller = session
         .principal
-        .some(&app, (!did.is_empty()).then_some(did))?
+        .some(&services, (!did.is_empty()).then_some(did))?
         .map(|(_, id)| id);
     let after: Option<SubjectId> = fields.text("cursor").and_then(|text| text.parse().ok());
     let page = Page { after, limit: PAGE + 1 };
-    let mut rows = app.store.subjects(controller, page).await?;
+    let mut rows = services.store.subjects(controller, page).await?;
     let has_more = rows.len() > PAGE;
     rows.truncate(PAGE);
     let older = rows.last().filter(|_| has_more).map(|last| {
@@ -121,11 +126,11 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     page::render(&Subjects {
         shell: Shell::new(&request, &session, Section::Subjects, "Data subjects"),
         is_operator: session.is_operator(),
-        controllers: controllers(&app, &session, did).await?,
-        categories: categories(&app, "user.contact.email"),
+        controllers: controllers(&services, &session, did).await?,
+        categories: categories(&services, "user.contact.email"),
         processor: String::new(),
         region: String::new(),
-        lines: rows.iter().map(|row| line(&app, row)).collect(),
+        lines: rows.iter().map(|row| line(&services, row)).collect(),
         is_found: false,
         fault: None,
         newest: of(did),
@@ -135,8 +140,16 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     })
 }
 
+fn is_did_missing(error: &Error) -> bool {
+    matches!(error, Error::Invalid(refusal) if refusal.code == Code::DidMissing)
+}
+
 /// `POST /subjects`: a form, so that the identifier is in no address and no log.
-pub(super) async fn find(posted: Posted, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn find(
+    posted: Posted,
+    services: Data<Services>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let (session, fields) = (&posted.session, &posted.fields);
     let text = |name| fields.text(name).unwrap_or_default().to_owned();
     let (did, category, processor) = (text("did"), text("category"), text("processor"));
@@ -146,30 +159,36 @@ pub(super) async fn find(posted: Posted, app: Data<App>, request: HttpRequest) -
         data_processor_id: Some(processor.clone()).filter(|text| !text.is_empty()),
         default_region: fields.text("region").map(str::to_uppercase),
     };
-    let found = match session.principal.one(&app, (!did.is_empty()).then_some(did.as_str())) {
-        Ok((_, controller)) => subjects::by_identifier(&app, controller, &identifier).await,
-        Err(problem) if problem.code() == "did_missing" => Err(problem),
-        Err(problem) => return Err(problem),
+    let found = match session
+        .principal
+        .one(&services, (!did.is_empty()).then_some(did.as_str()))
+    {
+        Ok((_, controller)) => subjects::by_identifier(&session.principal, &services, controller, &identifier).await,
+        Err(error) if is_did_missing(&error) => Err(error),
+        Err(error) => return Err(error.into()),
     };
     let (rows, fault) = match found {
         Ok(rows) => (rows, None),
-        Err(problem) if problem.code() == "did_missing" => {
+        Err(error) if is_did_missing(&error) => {
             let fault = "Choose the controller of the data subject.";
             (Vec::new(), Some(fault.to_owned()))
         }
-        Err(problem) if problem.status().is_client_error() => {
+        Err(error) => {
+            let problem = Problem::from(error);
+            if !problem.status().is_client_error() {
+                return Err(problem);
+            }
             (Vec::new(), Some(format!("The identifier {}.", problem.detail())))
         }
-        Err(problem) => return Err(problem),
     };
     page::render(&Subjects {
         shell: Shell::new(&request, session, Section::Subjects, "Data subjects"),
         is_operator: session.is_operator(),
-        controllers: controllers(&app, session, &did).await?,
-        categories: categories(&app, &category),
+        controllers: controllers(&services, session, &did).await?,
+        categories: categories(&services, &category),
         processor,
         region: text("region"),
-        lines: rows.iter().map(|row| line(&app, row)).collect(),
+        lines: rows.iter().map(|row| line(&services, row)).collect(),
         is_found: fault.is_none(),
         fault,
         newest: of(&did),
@@ -214,11 +233,11 @@ struct Subject {
 /// `GET /subjects/{did}`
 pub(super) async fn one(
     session: Session,
-    app: Data<App>,
+    services: Data<Services>,
     asked: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let row = subjects::find(&session.principal, &app, &asked).await?;
+    let row = subjects::find(&session.principal, &services, &asked).await?;
     let filter = ActivityFilter {
         // Their controller is left out, which says nothing more: the database goes by the subject then.
         subject: Some(row.id),
@@ -228,7 +247,7 @@ pub(super) async fn one(
         after: None,
         limit: ACTIVITIES,
     };
-    let found = app.store.activities(&filter, newest).await?;
+    let found = services.store.activities(&filter, newest).await?;
     let did = row.id.did().to_string();
     let merges = row.merges.iter().map(|merge| Merge {
         from: merge.from.did().to_string(),
@@ -239,34 +258,35 @@ pub(super) async fn one(
     page::render(&Subject {
         shell: Shell::new(&request, &session, Section::Subjects, "Data subject"),
         asked: Some(asked.into_inner()).filter(|asked| *asked != did),
-        controller: name_of(&app, row.controller),
-        links: links(&app, &row),
+        controller: name_of(&services, row.controller),
+        links: links(&services, &row),
         merges: merges.collect(),
         count: Number(row.activity_count),
         has_more: row.activity_count > found.len() as u64,
-        activities: activities::lines(&app, found),
+        activities: activities::lines(&services, found),
         first_seen: Time(row.first_seen_at),
         last_seen: Time(row.last_seen_at),
         did,
     })
 }
 
-fn name_of(app: &App, controller: ControllerId) -> String {
-    app.directory
+fn name_of(services: &Services, controller: ControllerId) -> String {
+    services
+        .directory
         .did(controller)
         .map(|did| did.to_string())
         .unwrap_or_default()
 }
 
 /// By category: how many, and since when.
-fn links(app: &App, row: &SubjectRow) -> Vec<Link> {
+fn links(services: &Services, row: &SubjectRow) -> Vec<Link> {
     let mut by_category: BTreeMap<&str, (usize, Timestamp)> = BTreeMap::new();
     for link in &row.links {
         let (count, first) = by_category.entry(&link.category).or_insert((0, link.first_seen_at));
         *count += 1;
         *first = (*first).min(link.first_seen_at);
     }
-    let taxonomy = app.directory.taxonomy();
+    let taxonomy = services.directory.taxonomy();
     by_category
         .into_iter()
         .map(|(key, (count, first))| {

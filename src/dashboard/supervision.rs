@@ -15,13 +15,14 @@ use super::away;
 use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
+use super::state::State;
 use super::words::{Badge, Icon, Number, Time, bytes, duration};
+use crate::app::List as _;
+use crate::app::Services;
+use crate::app::events::Event as EventView;
+use crate::app::events::Events;
+use crate::app::readiness::{self, Readiness};
 use crate::counts::counted;
-use crate::http::App;
-use crate::http::event_list::Events;
-use crate::http::events::Shown;
-use crate::http::export::List as _;
-use crate::http::probes::{self, Readiness};
 use crate::http::problem::Problem;
 use crate::logging::supervision::{self, Line};
 use crate::store::EventFilter;
@@ -58,7 +59,7 @@ struct Gauge {
 }
 
 struct DeadLetter {
-    event: Shown,
+    event: EventView,
     received: Time,
     why: String,
 }
@@ -90,22 +91,27 @@ struct Supervision {
 }
 
 /// `GET /supervision`
-pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub(super) async fn get(
+    session: Session,
+    services: Data<Services>,
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     session.principal.operator()?;
-    let reports = app.shards.report();
-    let rates = app.dashboard.rates.of(&reports);
-    let readiness = probes::readiness(&app);
+    let reports = services.shards.report();
+    let rates = state.rates.of(&reports);
+    let readiness = readiness::readiness(&services);
     let filter = EventFilter {
         status: Some(Status::Failed),
         ..EventFilter::default()
     };
     // The page is for outages too: it waits for nothing that is away.
-    let dead = match app.database.away() {
+    let dead = match services.database.away() {
         Some(_) => None,
-        None => Events::new(Data::clone(&app), filter)
-            .page(None, DEAD_LETTERS)
-            .await
-            .ok(),
+        None => {
+            let events = Events::new(&session.principal, Data::clone(&services).into_inner(), filter)?;
+            events.page(None, DEAD_LETTERS).await.ok()
+        }
     };
     let is_bad = |name: &str| {
         readiness
@@ -125,7 +131,7 @@ pub(super) async fn get(session: Session, app: Data<App>, request: HttpRequest) 
     ];
     page::render(&Supervision {
         shell: Shell::new(&request, &session, Section::Supervision, "Supervision").live("/live?of=supervision"),
-        gauges: gauges(&app),
+        gauges: gauges(&services),
         many: match reports.len() {
             1 => "1 shard with one thread".to_owned(),
             many => format!("{many} shards with one thread each"),
@@ -172,9 +178,9 @@ fn shard(report: ShardReport, rates: &[Option<f64>]) -> Shard {
     }
 }
 
-fn gauges(app: &App) -> Vec<Gauge> {
-    let (journal, dedup) = (app.journal.report(), app.dedup.report());
-    let oldest = app.journal.oldest_in_flight().map(|received| {
+fn gauges(services: &Services) -> Vec<Gauge> {
+    let (journal, dedup) = (services.journal.report(), services.dedup.report());
+    let oldest = services.journal.oldest_in_flight().map(|received| {
         let age = Timestamp::now().as_millis() - received.as_millis();
         format!("oldest {}", duration(age))
     });
@@ -201,11 +207,11 @@ fn gauges(app: &App) -> Vec<Gauge> {
         Gauge {
             word: "Dedup claims",
             value: Number(dedup.claims as u64).to_string(),
-            note: app.dedup.description(),
+            note: services.dedup.description(),
         },
         Gauge {
             word: "Controllers",
-            value: Number(app.directory.len() as u64).to_string(),
+            value: Number(services.directory.len() as u64).to_string(),
             note: "in the directory".to_owned(),
         },
     ]
@@ -230,7 +236,7 @@ fn logged(line: Line) -> Logged {
     }
 }
 
-fn dead_letter(event: Shown) -> DeadLetter {
+fn dead_letter(event: EventView) -> DeadLetter {
     let first = event.reasons.first();
     DeadLetter {
         received: Time(event.received_at),

@@ -141,7 +141,7 @@ impl fmt::Display for Brief {
 
 impl HtmlSafe for Brief {}
 
-/// A number with its thousands apart.
+/// Returns a number with separated thousands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Number(pub(super) u64);
 

@@ -7,6 +7,7 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderValue};
 use actix_web::http::{Uri, Version};
 
 use super::problem::Problem;
+use crate::code::Code;
 
 /// Checks the authority of a request, and writes it into `Host`.
 ///
@@ -48,7 +49,10 @@ pub(super) fn settle(uri: &Uri, version: Version, headers: &mut HeaderMap) -> Re
 }
 
 fn invalid(detail: &str) -> Problem {
-    Problem::bad_request("host_invalid", format!("{detail}: send the name of this server once"))
+    Problem::bad_request(
+        Code::HostInvalid,
+        format!("{detail}: send the name of this server once"),
+    )
 }
 
 /// Returns whether a text is `uri-host [ ":" port ]` (RFC 3986, section 3.2), with a host that is not empty.
@@ -155,7 +159,7 @@ mod tests {
         ] {
             assert_eq!(
                 settled(uri, version, hosts).unwrap_err().code(),
-                "host_invalid",
+                Code::HostInvalid,
                 "{uri} {hosts:?}"
             );
         }

@@ -12,10 +12,11 @@ use futures_util::future::LocalBoxFuture;
 
 use super::bodies::{Held, Incoming, Owner, Unread};
 use super::failures;
-use super::guard::Principal;
 use super::problem::Problem;
-use super::state::App;
+use super::state::EdgeState;
 use super::target;
+use crate::app::{Principal, Services};
+use crate::code::Code;
 
 /// Longest body of most calls.
 const SHORT: usize = 64 << 10;
@@ -36,7 +37,7 @@ pub(crate) type LongBody = Body<LONG>;
 
 impl<const MOST: usize> Body<MOST> {
     /// The bytes, which count in the budget as long as this body does.
-    pub(super) fn bytes(&self) -> Bytes {
+    pub(crate) fn bytes(&self) -> Bytes {
         self.bytes.clone()
     }
 }
@@ -60,10 +61,10 @@ impl<const MOST: usize> FromRequest for Body<MOST> {
         Box::pin(async move {
             let principal = principal.ok_or_else(Problem::internal)?;
             if let Some(request) = awaiting {
-                let app = request.app_data::<Data<App>>().ok_or_else(Problem::internal)?;
-                target::look_for(&request, app, &principal).await?;
+                let services = request.app_data::<Data<Services>>().ok_or_else(Problem::internal)?;
+                target::look_for(&request, services, &principal).await?;
             }
-            let (bytes, held) = read(principal.owner()).await?;
+            let (bytes, held) = read(owner(&principal)).await?;
             Ok(Self { bytes, _held: held })
         })
     }
@@ -77,17 +78,17 @@ pub(crate) fn read(
     most: usize,
     weight: usize,
 ) -> impl FnOnce(Owner) -> LocalBoxFuture<'static, Result<(Bytes, Held), Problem>> + 'static {
-    let app = request.app_data::<Data<App>>().cloned();
+    let state = request.app_data::<Data<EdgeState>>().cloned();
     let announced = content_length(request);
     let payload = payload.take();
     move |owner| {
         Box::pin(async move {
-            let app = app.ok_or_else(Problem::internal)?;
+            let state = state.ok_or_else(Problem::internal)?;
             if announced.is_some_and(|length| length > most as u64) {
                 return Err(Problem::too_large(most));
             }
-            let patience = Duration::from_secs(app.config.server.request_timeout_seconds);
-            let mut incoming = Incoming::new(&app.bodies, payload, most, weight);
+            let patience = Duration::from_secs(state.server.request_timeout_seconds);
+            let mut incoming = Incoming::new(&state.bodies, payload, most, weight);
             let done = match incoming.read_at_once() {
                 Some(done) => done,
                 None => incoming.read_on(owner, patience).await,
@@ -97,11 +98,11 @@ pub(crate) fn read(
                 Unread::Fault(BodyFault::TimedOut) => Problem::too_slow(),
                 Unread::Fault(BodyFault::Incomplete | BodyFault::Malformed | BodyFault::Encoded) => {
                     Problem::bad_request(
-                        "request_invalid",
+                        Code::RequestInvalid,
                         "the body is not as its head says, or ended before it was complete",
                     )
                 }
-                Unread::NoRoom => Problem::unavailable("overloaded", NO_ROOM),
+                Unread::NoRoom => Problem::unavailable(Code::Overloaded, NO_ROOM),
             })?;
             Ok(incoming.into_parts())
         })
@@ -117,7 +118,15 @@ pub(super) fn content_length(request: &HttpRequest) -> Option<u64> {
     value.to_str().ok()?.parse().ok()
 }
 
-/// Whose body it is that nobody has signed in for.
-pub(crate) fn stranger(app: &App, request: &HttpRequest) -> Owner {
-    Owner::Stranger(failures::network(app.client_address(request)))
+/// Returns whose share of the memory for bodies a call of a principal takes.
+pub(crate) fn owner(principal: &Principal) -> Owner {
+    match principal {
+        Principal::Operator => Owner::Operator,
+        Principal::Controller(did) => Owner::Controller(did.clone()),
+    }
+}
+
+/// Returns whose share the body of a caller takes who has not signed in.
+pub(crate) fn stranger(state: &EdgeState, request: &HttpRequest) -> Owner {
+    Owner::Stranger(failures::network(state.client_address(request)))
 }

@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use conduit_actors::ids::Timestamp;
 
 use super::problem::Problem;
+use crate::code::Code;
 use crate::store::ChangeError;
 
 /// Returns the ETag of a version.
@@ -40,7 +41,7 @@ fn version_of(tag: &str) -> Option<u64> {
 }
 
 /// Returns an ETag of content that has no version of its own.
-pub(super) fn tag_of_content(content: &[u8]) -> String {
+pub(crate) fn tag_of_content(content: &[u8]) -> String {
     let hash = digest(&SHA256, content);
     let mut tag = String::from("\"");
     for byte in &hash.as_ref()[..8] {
@@ -137,12 +138,12 @@ fn one(text: &str) -> Option<(Option<Tag<'_>>, &str)> {
 fn malformed(name: &HeaderName) -> Problem {
     if *name == IF_MATCH {
         Problem::bad_request(
-            "if_match_invalid",
+            Code::IfMatchInvalid,
             "If-Match takes the ETag of a GET, in quotation marks",
         )
     } else {
         let detail = "If-None-Match takes ETags of a GET, in quotation marks";
-        Problem::bad_request("if_none_match_invalid", detail)
+        Problem::bad_request(Code::IfNoneMatchInvalid, detail)
     }
 }
 
@@ -164,7 +165,7 @@ pub(crate) fn expected_version(request: &HttpRequest, current: u64, sent: Option
 ///
 /// # Errors
 /// It is meant for something else.
-pub(super) fn expect_tag(request: &HttpRequest, tag: &str) -> Result<bool, Problem> {
+pub(crate) fn expect_tag(request: &HttpRequest, tag: &str) -> Result<bool, Problem> {
     refuse_if_seen(request, |one| one == tag)?;
     match Tags::read(request.headers(), &IF_MATCH)? {
         None | Some(Tags::Any) => Ok(false),
@@ -184,7 +185,7 @@ fn refuse_if_seen(request: &HttpRequest, is_current: impl Fn(&str) -> bool) -> R
 fn precondition_failed() -> Problem {
     let detail = "the resource is as the request says that it must not be: read it again, then decide";
     let status = StatusCode::PRECONDITION_FAILED;
-    Problem::new(status, "precondition_failed", "Precondition failed", detail)
+    Problem::new(status, Code::PreconditionFailed, "Precondition failed", detail)
 }
 
 /// What becomes of an answer to a GET.
@@ -226,7 +227,7 @@ mod tests {
     }
 
     /// The version that a change is meant for, or the code of its refusal.
-    fn expected(fields: &[(&str, &str)], sent: Option<u64>) -> Result<Option<u64>, &'static str> {
+    fn expected(fields: &[(&str, &str)], sent: Option<u64>) -> Result<Option<u64>, Code> {
         expected_version(&request(fields), 3, sent).map_err(|problem| problem.code())
     }
 
@@ -239,24 +240,24 @@ mod tests {
             (&[("if-match", "\"1\" ,, \"3\"")], None, Ok(Some(3))),
             (&[("if-match", "\"1\""), ("if-match", "\"3\"")], None, Ok(Some(3))),
             (&[("if-match", "\"3-1775471400123\"")], None, Ok(Some(3))),
-            (&[("if-match", "\"2\"")], None, Err("version_mismatch")),
-            (&[("if-match", "\"2-3\"")], None, Err("version_mismatch")),
-            (&[("if-match", "W/\"3\"")], None, Err("version_mismatch")),
+            (&[("if-match", "\"2\"")], None, Err(Code::VersionMismatch)),
+            (&[("if-match", "\"2-3\"")], None, Err(Code::VersionMismatch)),
+            (&[("if-match", "W/\"3\"")], None, Err(Code::VersionMismatch)),
             (&[("if-match", "W/\"3\", \"3\"")], None, Ok(Some(3))),
-            (&[("if-match", "\"a,b\", \"\"")], None, Err("version_mismatch")),
+            (&[("if-match", "\"a,b\", \"\"")], None, Err(Code::VersionMismatch)),
             // Any version, as far as the header is concerned.
             (&[("if-match", "*")], None, Ok(None)),
             (&[("if-match", "*")], Some(2), Ok(Some(2))),
-            (&[("if-match", "3")], None, Err("if_match_invalid")),
-            (&[("if-match", "\"3")], None, Err("if_match_invalid")),
-            (&[("if-match", "\"3\" \"4\"")], None, Err("if_match_invalid")),
-            (&[("if-match", "*, \"3\"")], None, Err("if_match_invalid")),
-            (&[("if-match", "")], None, Err("if_match_invalid")),
-            (&[("if-match", "w/\"3\"")], None, Err("if_match_invalid")),
-            (&[("if-none-match", "*")], None, Err("precondition_failed")),
-            (&[("if-none-match", "W/\"3\"")], None, Err("precondition_failed")),
+            (&[("if-match", "3")], None, Err(Code::IfMatchInvalid)),
+            (&[("if-match", "\"3")], None, Err(Code::IfMatchInvalid)),
+            (&[("if-match", "\"3\" \"4\"")], None, Err(Code::IfMatchInvalid)),
+            (&[("if-match", "*, \"3\"")], None, Err(Code::IfMatchInvalid)),
+            (&[("if-match", "")], None, Err(Code::IfMatchInvalid)),
+            (&[("if-match", "w/\"3\"")], None, Err(Code::IfMatchInvalid)),
+            (&[("if-none-match", "*")], None, Err(Code::PreconditionFailed)),
+            (&[("if-none-match", "W/\"3\"")], None, Err(Code::PreconditionFailed)),
             (&[("if-none-match", "\"2\"")], None, Ok(None)),
-            (&[("if-none-match", "3")], None, Err("if_none_match_invalid")),
+            (&[("if-none-match", "3")], None, Err(Code::IfNoneMatchInvalid)),
         ] {
             assert_eq!(expected(fields, sent), version, "{fields:?}");
         }

@@ -1,92 +1,37 @@
-//! Lists, a page at a time for those who look, and whole for those who take them away.
+//! Whole lists, as CSV or as lines of JSON.
 //!
 //! An export is read page by page, each when the client has taken the one before: it needs the memory of one page, however
-//! much there is, and no connection to the database while the client is slow. What fails before the first page is a problem
-//! like any other. What fails later breaks the connection off before the last chunk, so that half a list never looks like
+//! long the list is, and no connection to the database while the client is slow. A failure before the first page is a problem
+//! like any other. A later failure breaks the connection off before the last chunk, so that half a list never looks like
 //! the whole.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, VARY};
 use actix_web::web::Bytes;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
+use conduit_actors::ports::StoreError;
 use futures_util::stream;
-use serde::Serialize;
 
 use super::accept::Format;
 use super::csv;
-use super::cursor::{Cursors, Place};
-use super::paging::{Items, Query};
 use super::problem::Problem;
+use crate::app::{Error, List, Record};
 
-/// Items read at a time, at most.
-const PAGE: usize = 500;
+/// A list that can be exported.
+pub(crate) trait ExportList: List<Item: Record> {}
 
-/// An item of a list, as a line of a table.
-pub(crate) trait Row: Serialize + 'static {
-    /// The list's name: the name of the file.
-    const LIST: &'static str;
-    /// The names of the cells, in their order.
-    const COLUMNS: &'static [&'static str];
-    /// Items of an export that are read at a time.
-    const PAGE: usize = PAGE;
+impl<L: List<Item: Record>> ExportList for L {}
 
-    /// As many as there are columns; empty for what is not there.
-    fn cells(&self) -> Vec<String>;
-}
-
-/// A list under a filter.
-pub(crate) trait List: 'static {
-    type Item: Row;
-    type Place: Place + Copy + 'static;
-
-    /// The items behind a place: fewer than `limit` only if these are the last.
-    async fn page(&self, after: Option<Self::Place>, limit: usize) -> Result<Vec<Self::Item>, Problem>;
-
-    /// Where an item stands.
-    fn place(&self, item: &Self::Item) -> Self::Place;
-}
-
-/// What is asked of a list, beside its filter.
-pub(crate) struct Asked<P> {
+/// How a list is exported.
+pub(crate) struct ExportOptions<P> {
+    /// CSV, or lines of JSON.
     pub(crate) format: Format,
-    /// Of a table: whether it begins as Excel wants a text in UTF-8 to begin.
+    /// Whether a table begins as Excel wants a text in UTF-8 to begin.
     pub(crate) for_excel: bool,
-    pub(crate) cursors: Cursors,
+    /// The place behind which the export begins.
     pub(crate) after: Option<P>,
-    /// Items at most: of a page, or of an export in all.
+    /// Items in all, at most.
     pub(crate) limit: Option<usize>,
-}
-
-impl<P: Place> Asked<P> {
-    /// Reads `limit`, `cursor` and `excel`.
-    pub(crate) fn read(format: Format, list: &str, query: &Query) -> Result<Self, Problem> {
-        let cursors = Cursors::of_query(list, query);
-        Ok(Self {
-            format,
-            for_excel: query.flag("excel")?,
-            after: cursors.read_from(query)?,
-            limit: query.limit_if_given()?,
-            cursors,
-        })
-    }
-}
-
-/// Answers a page, or all.
-pub(crate) async fn respond<L: List>(list: L, asked: Asked<L::Place>) -> Result<HttpResponse, Problem> {
-    match asked.format {
-        Format::Json => {
-            let page = page(&list, &asked).await?;
-            Ok(HttpResponse::Ok().insert_header((VARY, ACCEPT.as_str())).json(page))
-        }
-        Format::Ndjson | Format::Csv => export(list, &asked).await,
-    }
-}
-
-/// A page, with the cursor of the next.
-pub(crate) async fn page<L: List>(list: &L, asked: &Asked<L::Place>) -> Result<Items<L::Item>, Problem> {
-    let limit = asked.limit.unwrap_or(super::paging::DEFAULT_LIMIT);
-    let found = list.page(asked.after, limit + 1).await?;
-    Ok(Items::page(found, limit, |item| asked.cursors.write(&list.place(item))))
 }
 
 /// How far an export has come.
@@ -98,7 +43,7 @@ enum Progress<I, P> {
     Ended,
 }
 
-struct Export<L: List> {
+struct Export<L: ExportList> {
     list: L,
     is_csv: bool,
     /// Items that are still wanted.
@@ -106,8 +51,11 @@ struct Export<L: List> {
     progress: Progress<L::Item, L::Place>,
 }
 
-/// All of the list.
-pub(crate) async fn export<L: List>(list: L, asked: &Asked<L::Place>) -> Result<HttpResponse, Problem> {
+/// Answers with all of a list.
+///
+/// # Errors
+/// What fails before the first page. A later failure breaks the connection off.
+pub(crate) async fn export<L: ExportList>(list: L, asked: ExportOptions<L::Place>) -> Result<HttpResponse, Problem> {
     let left = asked.limit.unwrap_or(usize::MAX);
     let first = list.page(asked.after, left.min(L::Item::PAGE)).await?;
     let is_csv = asked.format == Format::Csv;
@@ -139,7 +87,7 @@ pub(crate) async fn export<L: List>(list: L, asked: &Asked<L::Place>) -> Result<
         .streaming(Box::pin(pages)))
 }
 
-fn head<R: Row>(for_excel: bool) -> String {
+fn head<R: Record>(for_excel: bool) -> String {
     let mut text = String::new();
     if for_excel {
         text.push(csv::BYTE_ORDER_MARK);
@@ -148,7 +96,7 @@ fn head<R: Row>(for_excel: bool) -> String {
     text
 }
 
-impl<L: List> Export<L> {
+impl<L: ExportList> Export<L> {
     /// Writes the next page; none if there is none. An error breaks the connection off.
     async fn next(&mut self, text: &mut String) -> Option<std::io::Result<()>> {
         let items = match std::mem::replace(&mut self.progress, Progress::Ended) {
@@ -182,11 +130,10 @@ impl<L: List> Export<L> {
         Some(Ok(()))
     }
 
-    async fn read(&self, place: L::Place) -> Result<Vec<L::Item>, Problem> {
-        fail::fail_point!("export::page", |_| Err(Problem::unavailable(
-            "database_unavailable",
-            "as asked for"
-        )));
+    async fn read(&self, place: L::Place) -> Result<Vec<L::Item>, Error> {
+        fail::fail_point!("export::page", |_| Err(Error::Store(StoreError::Unavailable(
+            "as asked for".to_owned()
+        ))));
         self.list.page(Some(place), self.left.min(L::Item::PAGE)).await
     }
 

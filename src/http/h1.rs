@@ -30,7 +30,7 @@ use futures_util::future::poll_fn;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use super::listen::{Client, Host, REMAINDER, REMAINDER_TIME};
+use super::host::{Client, Host, REMAINDER, REMAINDER_TIME};
 use super::problem::Problem;
 use answer::End;
 use head::Head;
@@ -170,7 +170,7 @@ where
     /// Answers what is no request.
     async fn refuse(&mut self, problem: Problem) -> io::Result<()> {
         tracing::debug!(
-            code = problem.code(),
+            code = problem.code().as_str(),
             detail = problem.detail(),
             "an HTTP/1.1 connection is ended"
         );

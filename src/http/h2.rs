@@ -34,8 +34,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::authority;
-use super::listen::{Client, Host, Patience, REMAINDER, REMAINDER_TIME};
+use super::host::{Client, Host, Patience, REMAINDER, REMAINDER_TIME};
 use super::problem::Problem;
+use crate::code::Code;
 use frames::Frames;
 use gathered::Gathered;
 
@@ -252,7 +253,12 @@ async fn discard(exchange: &RefCell<Exchange>, silence: Duration) {
 
 /// Writes the head of a request in the framework's terms.
 fn fill(head: &mut RequestHead, parts: &http1::request::Parts) -> Result<(), Problem> {
-    let wrong = || Problem::bad_request("request_invalid", "the request's head is malformed: check the client");
+    let wrong = || {
+        Problem::bad_request(
+            Code::RequestInvalid,
+            "the request's head is malformed: check the client",
+        )
+    };
     head.version = Version::HTTP_2;
     head.method = Method::from_bytes(parts.method.as_str().as_bytes()).map_err(|_| wrong())?;
     let uri = |text: String| Uri::from_maybe_shared(Bytes::from(text)).map_err(|_| wrong());

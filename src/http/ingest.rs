@@ -1,8 +1,8 @@
 //! The event endpoint: query, credentials, body, journal, in this order.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap};
+use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::edge::Edge;
@@ -14,42 +14,41 @@ use conduit_actors::personal::{Personal, Secret};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::authorization::{MAX_CREDENTIAL_BYTES, bearer, failed};
 use super::bodies::{Incoming, Owner, Unread};
 use super::body::{NO_ROOM, content_length};
 use super::failures;
 use super::problem::Problem;
 use super::receipts;
 use super::request_id::RequestId;
-use super::state::App;
+use super::state::EdgeState;
 use super::traced;
+use crate::code::Code;
 use crate::receipts::{Issue, text};
 use crate::secrets::{Purpose, purpose_of};
 
 /// Lines about credentials that are not known: whoever guesses must not fill the disk.
 static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
 
-/// Longer than any credential that Conduit makes.
-const MAX_CREDENTIAL_BYTES: usize = 512;
-
 /// `POST /api/v1/integrations/custom/event`
-pub(super) async fn post_event(
+pub(crate) async fn post_event(
     request: HttpRequest,
     payload: Payload,
-    app: Data<App>,
+    state: Data<EdgeState>,
     edge: Data<Edge>,
 ) -> Result<HttpResponse, Problem> {
     let (did, processor) = read_query(request.query_string())?;
     let (api_key, webhook_secret) =
-        read_credentials(request.headers()).map_err(|problem| failed(&request, &app, problem))?;
+        read_credentials(request.headers()).map_err(|problem| failed(&request, &state, problem))?;
     let head = Head {
         did,
         processor,
         api_key,
         webhook_secret,
-        client: Personal::new(failures::network(app.client_address(&request))),
+        client: Personal::new(failures::network(state.client_address(&request))),
     };
-    let mut incoming = Incoming::new(&app.bodies, payload.into_inner(), app.config.server.max_body_bytes, 1);
-    let at_once = match unreadable(&request, &app) {
+    let mut incoming = Incoming::new(&state.bodies, payload.into_inner(), state.server.max_body_bytes, 1);
+    let at_once = match unreadable(&request, &state) {
         Some(fault) => Some(Err(Unread::Fault(fault))),
         None => incoming.read_at_once(),
     };
@@ -59,10 +58,10 @@ pub(super) async fn post_event(
         // Nobody is waited for, and nobody hears how much room there is, before they are authenticated.
         at_once => {
             let admitted = Box::pin(edge.admit(head)).await;
-            let admitted = admitted.map_err(|refusal| refused(&request, &app, refusal))?;
+            let admitted = admitted.map_err(|refusal| refused(&request, &state, refusal))?;
             let read = match at_once {
                 Some(read) => read,
-                None => Box::pin(read_on(&mut incoming, &admitted, &app)).await,
+                None => Box::pin(read_on(&mut incoming, &admitted, &state)).await,
             };
             (Sender::Admitted(admitted), read)
         }
@@ -72,14 +71,14 @@ pub(super) async fn post_event(
     let body = match read {
         Ok(()) => Ok(Personal::new(bytes)),
         Err(Unread::Fault(fault)) => Err(fault),
-        Err(Unread::NoRoom) => return Err(Problem::try_again("overloaded", NO_ROOM)),
+        Err(Unread::NoRoom) => return Err(Problem::try_again(Code::Overloaded, NO_ROOM)),
     };
     let _waiting = edge.sender();
-    let append = traced::append(&app, &request);
+    let append = traced::append(&state, &request);
     let (reply, answer) = oneshot::channel();
     let parcel = Parcel {
         body,
-        signed: receipts::is_wanted(&app, request.headers()),
+        signed: receipts::is_wanted(&state, request.headers()),
         on_durable: append.as_ref().map(traced::Append::on_durable),
         reply,
     };
@@ -92,8 +91,8 @@ pub(super) async fn post_event(
         append.end(&request, answer.as_ref().ok().map(|receipt| receipt.event));
     }
     match answer {
-        Ok(receipt) => Ok(accepted(&receipt, app.config.receipts.issue() == Issue::OnRequest)),
-        Err(refusal) => Err(refused(&request, &app, refusal)),
+        Ok(receipt) => Ok(accepted(&receipt, state.receipts == Issue::OnRequest)),
+        Err(refusal) => Err(refused(&request, &state, refusal)),
     }
 }
 
@@ -106,14 +105,14 @@ enum Sender {
 }
 
 /// Waits for the rest of an admitted sender's body.
-async fn read_on(incoming: &mut Incoming, admitted: &Admitted, app: &App) -> Result<(), Unread> {
+async fn read_on(incoming: &mut Incoming, admitted: &Admitted, state: &EdgeState) -> Result<(), Unread> {
     let owner = Owner::Controller(admitted.integration.controller.did.clone());
-    let patience = Duration::from_secs(app.config.server.request_timeout_seconds);
+    let patience = Duration::from_secs(state.server.request_timeout_seconds);
     incoming.read_on(owner, patience).await
 }
 
 /// The answer to a refusal; a failed authentication is logged and counted.
-fn refused(request: &HttpRequest, app: &App, refusal: Refusal) -> Problem {
+fn refused(request: &HttpRequest, state: &EdgeState, refusal: Refusal) -> Problem {
     let Refusal::Unauthorized(cause) = refusal else {
         return refusal.into();
     };
@@ -122,22 +121,10 @@ fn refused(request: &HttpRequest, app: &App, refusal: Refusal) -> Problem {
     {
         tracing::info!(
             request_id = %RequestId::of(request), did = did.as_str(), dpid = processor.as_str(),
-            client = %app.client_address(request), %cause, left_out = line.left_out(), "authentication failed"
+            client = %state.client_address(request), %cause, left_out = line.left_out(), "authentication failed"
         );
     }
-    failed(request, app, Problem::authentication_failed())
-}
-
-/// Counts a failed authentication; past the limit, the failing caller is told to wait.
-///
-/// A caller with the right credentials is served whatever the count of its address: that may be a proxy's, and
-/// a stranger behind the same one must not shut out a tenant. Guessing gains nothing by it, since credentials have
-/// 256 random bits.
-pub(super) fn failed(request: &HttpRequest, app: &App, problem: Problem) -> Problem {
-    match app.failures.count(app.client_address(request), Instant::now()) {
-        Ok(()) => problem,
-        Err(retry_after) => Problem::too_many_failures(retry_after),
-    }
+    failed(request, state, Problem::authentication_failed())
 }
 
 fn accepted(receipt: &Receipt, is_applied: bool) -> HttpResponse {
@@ -174,24 +161,22 @@ fn read_query(query: &str) -> Result<(ControllerDid, ProcessorId), Problem> {
     match (did, dpid) {
         (Some(did), Some(dpid)) => Ok((did, dpid)),
         _ => {
-            let (code, detail) = errors.first().map_or(("did_missing", String::new()), |(code, notice)| {
-                (*code, notice.message.clone())
-            });
+            let (code, detail) = errors
+                .first()
+                .map_or((Code::DidMissing, String::new()), |(code, notice)| {
+                    (*code, notice.message.clone())
+                });
             Err(Problem::bad_request(code, detail).with_errors(errors.into_iter().map(|(_, notice)| notice).collect()))
         }
     }
 }
 
 /// The one value of a query parameter.
-fn only<T>(
-    name: &'static str,
-    mut values: Vec<Result<T, InvalidId>>,
-    errors: &mut Vec<(&'static str, Notice)>,
-) -> Option<T> {
+fn only<T>(name: &'static str, mut values: Vec<Result<T, InvalidId>>, errors: &mut Vec<(Code, Notice)>) -> Option<T> {
     let (missing, invalid) = if name == "did" {
-        ("did_missing", "did_invalid")
+        (Code::DidMissing, Code::DidInvalid)
     } else {
-        ("dpid_missing", "dpid_invalid")
+        (Code::DpidMissing, Code::DpidInvalid)
     };
     let (code, message) = match (values.pop(), values.is_empty()) {
         (Some(Ok(value)), true) => return Some(value),
@@ -212,9 +197,9 @@ fn read_credentials(headers: &HeaderMap) -> Result<(Secret, Secret), Problem> {
     let mut values = headers.get_all("x-webhook-secret");
     let Some(value) = values.next() else {
         let detail = "the header x-webhook-secret is missing: send the controller's webhook secret in it";
-        return Err(Problem::unauthorized("webhook_secret_missing", detail));
+        return Err(Problem::unauthorized(Code::WebhookSecretMissing, detail));
     };
-    let malformed = |detail| Problem::unauthorized("webhook_secret_malformed", detail);
+    let malformed = |detail| Problem::unauthorized(Code::WebhookSecretMalformed, detail);
     if values.next().is_some() {
         return Err(malformed("the header x-webhook-secret is there more than once"));
     }
@@ -242,7 +227,7 @@ fn hint(header: &str, text: &str, wanted: Purpose) -> Result<(), Problem> {
     match purpose_of(text).filter(|purpose| *purpose != wanted) {
         None => Ok(()),
         Some(found) => Err(Problem::unauthorized(
-            "authentication_failed",
+            Code::AuthenticationFailed,
             format!(
                 "the header {header} has {}, but takes {}: Authorization takes Bearer and the API key, x-webhook-secret the \
                  webhook secret",
@@ -253,45 +238,12 @@ fn hint(header: &str, text: &str, wanted: Purpose) -> Result<(), Problem> {
     }
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750).
-pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
-    let mut values = headers.get_all(AUTHORIZATION);
-    let Some(value) = values.next() else {
-        let detail = "the header Authorization is missing: send Authorization: Bearer <api key>";
-        return Err(Problem::unauthorized("authorization_missing", detail));
-    };
-    let malformed = || {
-        let detail = "the header Authorization must be there once, as Bearer, a space, and the key";
-        Problem::unauthorized("authorization_malformed", detail)
-    };
-    if values.next().is_some() {
-        return Err(malformed());
-    }
-    let (scheme, token) = value
-        .to_str()
-        .ok()
-        .and_then(|value| value.trim().split_once(' '))
-        .ok_or_else(malformed)?;
-    let token = token.trim();
-    if token
-        .get(..7)
-        .is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
-    {
-        let detail = "the header Authorization has Bearer twice: send it once, then a space, and the key";
-        return Err(Problem::unauthorized("authorization_malformed", detail));
-    }
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.len() > MAX_CREDENTIAL_BYTES {
-        return Err(malformed());
-    }
-    Ok(Secret::new(token.to_owned()))
-}
-
 /// What the head says that is wrong with the body: which only an authenticated caller is told.
-fn unreadable(request: &HttpRequest, app: &App) -> Option<BodyFault> {
+fn unreadable(request: &HttpRequest, state: &EdgeState) -> Option<BodyFault> {
     if is_encoded(request.headers()) {
         return Some(BodyFault::Encoded);
     }
-    let limit = app.config.server.max_body_bytes as u64;
+    let limit = state.server.max_body_bytes as u64;
     content_length(request)
         .is_some_and(|length| length > limit)
         .then_some(BodyFault::TooLarge)

@@ -8,71 +8,21 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_http::body::BoxBody;
 use actix_http::{Request, Response, ServiceConfig};
-use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
+use actix_server::{Server, ServerBuilder};
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::dev::{AppConfig, ServiceResponse};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::connections::{Connections, Floor, Presence};
+use super::connections::{Connections, Floor};
+use super::host::{Client, Host, Patience};
 use super::problem::Problem;
 use super::{h1, h2};
 use crate::config::ServerConfig;
-
-/// Turns what is wrong with a request, which no handler sees, into its answer.
-pub(super) type Refuse = Rc<dyn Fn(&Problem) -> Response<BoxBody>>;
-
-/// How long things may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// A TLS handshake.
-    pub(super) handshake: Duration,
-    /// The head of a request, and a client that takes nothing of its answer.
-    pub(super) request: Duration,
-    /// A connection without a request.
-    pub(super) idle: Duration,
-    /// A client that sends nothing behind its answer, and does not end its side.
-    pub(super) close: Duration,
-}
-
-/// What a client still sends behind its answer is thrown away up to so many bytes. Many clients look for an answer only when
-/// they have sent all. It costs no memory.
-pub(super) const REMAINDER: usize = 64 << 20;
-/// The same, for so long in all.
-pub(super) const REMAINDER_TIME: Duration = Duration::from_secs(30);
-
-impl Patience {
-    /// How long a connection may be open before its first request.
-    pub(super) fn first(&self) -> Duration {
-        self.request.max(self.idle)
-    }
-
-    fn of(config: &ServerConfig) -> Self {
-        Self {
-            handshake: Duration::from_secs(config.tls_handshake_seconds),
-            request: Duration::from_secs(config.request_timeout_seconds),
-            idle: Duration::from_secs(config.keep_alive_seconds),
-            close: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What the connections of a worker are served with.
-pub(super) struct Host<S> {
-    pub(super) service: S,
-    pub(super) refuse: Refuse,
-    pub(super) patience: Patience,
-    /// Knows the date.
-    pub(super) clock: ServiceConfig,
-    pub(super) stop: GracefulShutdownSignal,
-    /// Who else is connected.
-    floor: Rc<Floor>,
-}
 
 /// Takes the address, so that it is known before anything is served.
 ///
@@ -157,14 +107,6 @@ where
         None => tracing::debug!("a connection made room for another"),
     }
     Ok(())
-}
-
-/// Who is at the other end of a connection.
-#[derive(Clone)]
-pub(super) struct Client {
-    pub(super) peer: Option<SocketAddr>,
-    /// Where requests under way are noted.
-    pub(super) presence: Presence,
 }
 
 async fn serve_one<S>(io: TcpStream, client: Client, acceptor: Option<TlsAcceptor>, host: Rc<Host<S>>) -> io::Result<()>

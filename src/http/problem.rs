@@ -8,6 +8,9 @@ use conduit_actors::event::Notice;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::Noun;
+use crate::code::Code;
+
 /// Seconds after which a refused request is worth another try.
 const RETRY_AFTER: u64 = 2;
 
@@ -17,9 +20,9 @@ const UNCONFIRMED: &str =
 
 /// An error, ready to be shown. Holds nothing of a payload and no credential.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
-    code: &'static str,
+    code: Code,
     title: &'static str,
     detail: String,
     errors: Vec<Notice>,
@@ -31,7 +34,7 @@ pub struct Problem {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Problem")]
-pub(crate) struct Shown<'a> {
+pub(crate) struct ProblemView<'a> {
     /// `urn:conduit:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
@@ -45,15 +48,14 @@ pub(crate) struct Shown<'a> {
     detail: &'a str,
     /// What is wrong with each part of the request, where parts are at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ShownError<'a>>,
+    errors: Vec<ProblemPart<'a>>,
     /// This request's id, as in the header `x-request-id` and in the log.
     request_id: &'a str,
 }
 
 /// What is wrong with one part of a request.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ProblemPart")]
-struct ShownError<'a> {
+struct ProblemPart<'a> {
     /// JSON Pointer (RFC 6901) into the body; empty for the whole, and for what is not in the body.
     pointer: &'a str,
     /// Stable, for programs.
@@ -63,7 +65,8 @@ struct ShownError<'a> {
 }
 
 impl Problem {
-    pub(crate) fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: Code, title: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(code.at(status.as_u16()).is_some(), "{code} is not a code of {status}");
         Self {
             status,
             code,
@@ -75,18 +78,18 @@ impl Problem {
         }
     }
 
-    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(code: Code, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, "The request is not right", detail)
     }
 
-    pub(crate) fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn unauthorized(code: Code, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, "Authentication failed", detail)
     }
 
     /// The one answer to wrong credentials, whatever is wrong with them.
     pub(crate) fn authentication_failed() -> Self {
         Self::unauthorized(
-            "authentication_failed",
+            Code::AuthenticationFailed,
             "did, dpid, the API key in Authorization and the webhook secret in x-webhook-secret must belong together: \
              compare all four with what was shown when the integration was made, or rotate the credentials",
         )
@@ -94,13 +97,27 @@ impl Problem {
 
     pub(crate) fn forbidden() -> Self {
         let detail = "this call needs the operator's token";
-        Self::new(StatusCode::FORBIDDEN, "operator_only", "Not allowed", detail)
+        Self::new(StatusCode::FORBIDDEN, Code::OperatorOnly, "Not allowed", detail)
     }
 
-    pub(crate) fn not_found(what: &str) -> Self {
+    pub(crate) fn not_found(noun: Noun) -> Self {
+        Self::missing(&noun.to_string())
+    }
+
+    /// Nothing is at an address.
+    pub(crate) fn no_such_address() -> Self {
+        Self::missing("address")
+    }
+
+    /// No file has a name.
+    pub(crate) fn no_such_file() -> Self {
+        Self::missing("file")
+    }
+
+    fn missing(what: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
-            "not_found",
+            Code::NotFound,
             "Not found",
             format!("there is no such {what}"),
         )
@@ -111,18 +128,18 @@ impl Problem {
         let status = StatusCode::METHOD_NOT_ALLOWED;
         Self {
             allow: Some(allow.into()),
-            ..Self::new(status, "method_not_allowed", "Wrong method", detail)
+            ..Self::new(status, Code::MethodNotAllowed, "Wrong method", detail)
         }
     }
 
-    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn conflict(code: Code, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
     }
 
     /// What a change is meant for is not what is there any more.
     pub(super) fn changed_meanwhile() -> Self {
         Self::conflict(
-            "version_mismatch",
+            Code::VersionMismatch,
             "it was changed meanwhile: read it again, then change that",
         )
     }
@@ -131,43 +148,43 @@ impl Problem {
     pub(crate) fn too_large(most: usize) -> Self {
         let detail =
             format!("the body is longer than {most} bytes, which is the most that this address takes: send less");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Too large", detail)
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, "Too large", detail)
     }
 
     /// As [`BodyFault::TimedOut`], for management.
     pub(super) fn too_slow() -> Self {
         let detail = "the body did not arrive in time: send it at once";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "Too slow", detail)
+        Self::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, "Too slow", detail)
     }
 
     /// The head of a request does not come in time.
     pub(super) fn head_too_slow() -> Self {
         let detail = "the request's head did not arrive in time: send it at once";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "head_timeout", "Too slow", detail)
+        Self::new(StatusCode::REQUEST_TIMEOUT, Code::HeadTimeout, "Too slow", detail)
     }
 
     /// The head of a request is longer than any that makes sense, or has too many fields.
     pub(super) fn head_too_large() -> Self {
         let detail = "the request's head is longer than 64 KiB, or has more than 96 fields: send less";
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        Self::new(status, "head_too_large", "Too large", detail)
+        Self::new(status, Code::HeadTooLarge, "Too large", detail)
     }
 
     pub(super) fn uri_too_long() -> Self {
         let detail = "the request's first line is longer than 64 KiB: send less";
-        Self::new(StatusCode::URI_TOO_LONG, "uri_too_long", "Too large", detail)
+        Self::new(StatusCode::URI_TOO_LONG, Code::UriTooLong, "Too large", detail)
     }
 
     pub(super) fn version_unsupported() -> Self {
         let detail = "this server takes HTTP/1.0 and HTTP/1.1 here, and HTTP/2 over TLS where the client negotiates it";
         let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
-        Self::new(status, "http_version_unsupported", "Wrong version", detail)
+        Self::new(status, Code::HttpVersionUnsupported, "Wrong version", detail)
     }
 
     pub(crate) fn too_many_failures(retry_after: u64) -> Self {
         let detail = "too many failed authentications from this address: mend the credentials, then wait";
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let problem = Self::new(status, "too_many_failures", "Too many failed authentications", detail);
+        let problem = Self::new(status, Code::TooManyFailures, "Too many failed authentications", detail);
         Self {
             retry_after: Some(retry_after),
             ..problem
@@ -175,7 +192,7 @@ impl Problem {
     }
 
     /// Not accepted, nothing kept: worth another try.
-    pub(crate) fn try_again(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn try_again(code: Code, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "Try again", detail);
         Self {
             retry_after: Some(RETRY_AFTER),
@@ -183,7 +200,7 @@ impl Problem {
         }
     }
 
-    pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(code: Code, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Unavailable", detail);
         Self {
             retry_after: Some(RETRY_AFTER),
@@ -191,22 +208,11 @@ impl Problem {
         }
     }
 
-    /// As [`Refusal::CredentialsUnconfirmed`], for management.
-    pub(crate) fn unconfirmed() -> Self {
-        Self::unavailable("credentials_unconfirmed", UNCONFIRMED)
-    }
-
-    /// The data processor of an integration stays.
-    pub(crate) fn processor_fixed() -> Self {
-        let problem = Self::bad_request("data_processor_id_fixed", "dataProcessorId cannot be changed");
-        problem.with_error("/dataProcessorId", "cannot be changed: make another integration")
-    }
-
     pub(crate) fn internal() -> Self {
         let detail = "something is wrong inside; the log has more under this request's id";
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
+            Code::InternalError,
             "Internal error",
             detail,
         )
@@ -235,7 +241,7 @@ impl Problem {
         self
     }
 
-    pub(crate) fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> Code {
         self.code
     }
 
@@ -258,21 +264,21 @@ impl Problem {
 
     /// The body, as JSON.
     pub(crate) fn body(&self, request_id: &str) -> String {
-        let errors = self.errors.iter().map(|e| ShownError {
+        let errors = self.errors.iter().map(|e| ProblemPart {
             pointer: &e.field,
             code: &e.code,
             message: &e.message,
         });
-        let shown = Shown {
+        let view = ProblemView {
             kind: format!("urn:conduit:problem:{}", self.code),
             title: self.title,
             status: self.status.as_u16(),
-            code: self.code,
+            code: self.code.as_str(),
             detail: &self.detail,
             errors: errors.collect(),
             request_id,
         };
-        serde_json::to_string(&shown).unwrap_or_default()
+        serde_json::to_string(&view).unwrap_or_default()
     }
 }
 
@@ -287,7 +293,7 @@ impl ResponseError for Problem {
         self.status
     }
 
-    /// The head; the body needs the request's id and is written by the middleware of [`super::server`].
+    /// The head; the body needs the request's id and is written by the middleware of [`super::middleware`].
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/problem+json");

@@ -1,22 +1,13 @@
-//! Receipts: who gets one, and the public keys to verify them by.
+//! Which answers carry a receipt.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::Data;
 
-use super::problem::Problem;
-use super::state::App;
+use super::state::EdgeState;
 use crate::receipts::Issue;
 
-/// `GET /.well-known/conduit-receipt-keys.json`: every key there ever was, of all nodes.
-pub(super) async fn keys(app: Data<App>) -> Result<HttpResponse, Problem> {
-    let keys = app.receipt_keys.read(&*app.store).await?;
-    Ok(HttpResponse::Ok().content_type("application/jwk-set+json").json(keys))
-}
-
-/// Whether the answer to this request is to carry a receipt.
-pub(super) fn is_wanted(app: &App, headers: &HeaderMap) -> bool {
-    match app.config.receipts.issue() {
+/// Returns whether the answer to this request is to carry a receipt.
+pub(super) fn is_wanted(state: &EdgeState, headers: &HeaderMap) -> bool {
+    match state.receipts {
         Issue::Never => false,
         Issue::Always => true,
         Issue::OnRequest => headers.get_all("prefer").any(|value| prefers(value.as_bytes())),

@@ -4,12 +4,10 @@
 //! one for each request, and the log fills the disk that the events need.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use conduit_actors::log_limit::MINUTE;
 use parking_lot::Mutex;
 
-use super::state::App;
+use crate::code::Code;
 
 /// Lines for each code in a minute.
 const LINES: u64 = 60;
@@ -17,16 +15,16 @@ const LINES: u64 = 60;
 const LINES_OF_MANY: u64 = 5;
 
 /// The codes of such refusals.
-const OF_MANY: [&str; 9] = [
-    "journal_full",
-    "journal_unavailable",
-    "overloaded",
-    "backlog_limit_exceeded",
-    "rate_limit_exceeded",
-    "too_many_failures",
-    "credentials_unconfirmed",
-    "database_unavailable",
-    "shutting_down",
+const OF_MANY: [Code; 9] = [
+    Code::JournalFull,
+    Code::JournalUnavailable,
+    Code::Overloaded,
+    Code::BacklogLimitExceeded,
+    Code::RateLimitExceeded,
+    Code::TooManyFailures,
+    Code::CredentialsUnconfirmed,
+    Code::DatabaseUnavailable,
+    Code::ShuttingDown,
 ];
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +35,11 @@ struct Count {
 
 /// Refusals since the last summary.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<BTreeMap<(&'static str, &'static str), Count>>);
+pub(crate) struct Refusals(Mutex<BTreeMap<(&'static str, Code), Count>>);
 
 impl Refusals {
     /// Counts a refusal. Returns whether it is to have a log line of its own.
-    pub(crate) fn count(&self, endpoint: &'static str, code: &'static str) -> bool {
+    pub(crate) fn count(&self, endpoint: &'static str, code: Code) -> bool {
         let most = if OF_MANY.contains(&code) { LINES_OF_MANY } else { LINES };
         let mut counts = self.0.lock();
         let count = counts.entry((endpoint, code)).or_default();
@@ -52,7 +50,7 @@ impl Refusals {
     }
 
     /// Takes what was counted, as far as it was not logged one by one.
-    fn take(&self) -> Vec<((&'static str, &'static str), Count)> {
+    fn take(&self) -> Vec<((&'static str, Code), Count)> {
         let counts = std::mem::take(&mut *self.0.lock());
         counts
             .into_iter()
@@ -65,19 +63,23 @@ impl Refusals {
         for ((endpoint, code), count) in self.take() {
             let (refused, left_out) = (count.refused, count.refused - count.logged);
             if OF_MANY.contains(&code) {
-                tracing::warn!(endpoint, code, refused, left_out, "refusals in the last minute");
+                tracing::warn!(
+                    endpoint,
+                    code = code.as_str(),
+                    refused,
+                    left_out,
+                    "refusals in the last minute"
+                );
             } else {
-                tracing::info!(endpoint, code, refused, left_out, "refusals in the last minute");
+                tracing::info!(
+                    endpoint,
+                    code = code.as_str(),
+                    refused,
+                    left_out,
+                    "refusals in the last minute"
+                );
             }
         }
-    }
-}
-
-/// Sums up once a minute, until the process stops.
-pub(crate) async fn keep_summed_up(app: Arc<App>) {
-    while !app.is_stopping() {
-        tokio::time::sleep(MINUTE).await;
-        app.refusals.sum_up();
     }
 }
 
@@ -89,18 +91,18 @@ mod tests {
     fn a_few_have_a_line_each_and_the_others_are_counted() {
         let refusals = Refusals::default();
         let logged = |endpoint, code, times: u64| (0..times).filter(|_| refusals.count(endpoint, code)).count() as u64;
-        assert_eq!(logged("event", "journal_full", 2_112), LINES_OF_MANY);
-        assert_eq!(logged("event", "json_invalid", 100), LINES);
-        assert_eq!(logged("api", "journal_full", 3), 3);
+        assert_eq!(logged("event", Code::JournalFull, 2_112), LINES_OF_MANY);
+        assert_eq!(logged("event", Code::JsonInvalid, 100), LINES);
+        assert_eq!(logged("api", Code::JournalFull, 3), 3);
         let expected = |refused, logged| Count { refused, logged };
         assert_eq!(
             refusals.take(),
             [
-                (("event", "journal_full"), expected(2_112, LINES_OF_MANY)),
-                (("event", "json_invalid"), expected(100, LINES)),
+                (("event", Code::JournalFull), expected(2_112, LINES_OF_MANY)),
+                (("event", Code::JsonInvalid), expected(100, LINES)),
             ]
         );
         assert!(refusals.take().is_empty());
-        assert!(refusals.count("event", "journal_full"));
+        assert!(refusals.count("event", Code::JournalFull));
     }
 }

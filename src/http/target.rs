@@ -2,14 +2,12 @@
 //! nothing to send a body to (RFC 9110, 10.1.1).
 
 use actix_web::dev::Payload;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use actix_web::{FromRequest as _, HttpRequest};
 
-use super::guard::Principal;
-use super::paging::Query;
 use super::problem::Problem;
-use super::state::App;
-use super::{controllers, integrations};
+use super::query::Query;
+use crate::app::{Principal, Services, controllers, integrations};
 
 const INTEGRATIONS: &str = "/api/v1/integrations/custom";
 const INTEGRATION: &str = "/api/v1/integrations/custom/{id}";
@@ -19,20 +17,19 @@ const CONTROLLER: &str = "/api/v1/controllers/{did}";
 ///
 /// # Errors
 /// As the handler's.
-pub(super) async fn look_for(request: &HttpRequest, app: &Data<App>, principal: &Principal) -> Result<(), Problem> {
+pub(super) async fn look_for(request: &HttpRequest, services: &Services, principal: &Principal) -> Result<(), Problem> {
     let pattern = request.match_pattern().unwrap_or_default();
     let named = async || {
         let name = Path::<String>::from_request(request, &mut Payload::None).await;
         name.map(Path::into_inner).unwrap_or_default()
     };
     if pattern.starts_with(INTEGRATION) {
-        integrations::load(principal, app, &named().await).await.map(drop)
+        integrations::load(principal, services, &named().await).await?;
     } else if pattern.starts_with(CONTROLLER) {
-        controllers::load(principal, app, &named().await).await.map(drop)
+        controllers::load(principal, services, &named().await).await?;
     } else if pattern == INTEGRATIONS {
         let query = Query::read(request, &["did"])?;
-        principal.one(app, query.get("did")).map(drop)
-    } else {
-        Ok(())
+        principal.one(services, query.get("did"))?;
     }
+    Ok(())
 }

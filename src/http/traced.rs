@@ -11,7 +11,8 @@ use conduit_actors::ids::EventId;
 use conduit_actors::ingest::OnDurable;
 
 use super::request_id::RequestId;
-use super::state::App;
+use super::state::EdgeState;
+use crate::code::Code;
 use crate::telemetry::{Kind, Span, SpanContext, Tracer};
 
 /// Asked too often to be of interest.
@@ -37,7 +38,7 @@ struct Brought(EventId);
 
 /// Begins the span of a request, if it is to have one.
 pub(super) fn begin(request: &ServiceRequest) -> Option<Traced> {
-    let tracer = request.app_data::<Data<App>>()?.tracer.as_ref()?;
+    let tracer = request.app_data::<Data<EdgeState>>()?.tracer.as_ref()?;
     if NOT_TRACED.contains(&request.path()) {
         return None;
     }
@@ -56,7 +57,7 @@ pub(super) fn begin(request: &ServiceRequest) -> Option<Traced> {
 }
 
 impl Traced {
-    pub(super) fn end(self, request: &HttpRequest, status: StatusCode, problem: Option<&'static str>, id: &RequestId) {
+    pub(super) fn end(self, request: &HttpRequest, status: StatusCode, problem: Option<Code>, id: &RequestId) {
         let method = match self.method {
             Method::GET => "GET",
             Method::POST => "POST",
@@ -79,7 +80,7 @@ impl Traced {
             ("conduit.request_id", id.to_string().into()),
         ];
         attributes.extend(route.map(|route| ("http.route", route.into())));
-        attributes.extend(problem.map(|code| ("error.type", code.into())));
+        attributes.extend(problem.map(|code| ("error.type", code.as_str().into())));
         let brought = request.extensions().get::<Brought>().copied();
         attributes.extend(brought.map(|Brought(event)| ("conduit.event_id", event.to_string().into())));
         self.tracer.record(Span {
@@ -104,8 +105,8 @@ pub(super) struct Append {
 }
 
 /// Begins the span of an append.
-pub(super) fn append(app: &App, request: &HttpRequest) -> Option<Append> {
-    let tracer = app.tracer.as_ref()?;
+pub(super) fn append(state: &EdgeState, request: &HttpRequest) -> Option<Append> {
+    let tracer = state.tracer.as_ref()?;
     let Current(context) = request.extensions().get::<Current>().copied()?;
     Some(Append {
         tracer: Arc::clone(tracer),

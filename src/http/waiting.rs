@@ -15,10 +15,12 @@ use actix_web::{App as WebApp, Error, HttpRequest, HttpResponse};
 use parking_lot::Mutex;
 
 use super::connections::Connections;
-use super::probes::{self, Check, Readiness};
+use super::middleware::{refuse, with_request_id};
 use super::problem::Problem;
-use super::request_id::{EVENT_PATH, refuse, with_request_id};
+use super::request_id::EVENT_PATH;
 use super::server::serve_by;
+use crate::app::readiness::{Alive, Check, Readiness};
+use crate::code::Code;
 use crate::config::ServerConfig;
 use crate::tls::ServerCertificate;
 
@@ -79,12 +81,12 @@ fn make_app(
 
 fn routes(config: &mut ServiceConfig) {
     config
-        .service(
-            resource("/livez")
-                .route(get().to(probes::live))
-                .route(head().to(probes::live)),
-        )
+        .service(resource("/livez").route(get().to(live)).route(head().to(live)))
         .service(resource("/readyz").route(get().to(ready)).route(head().to(ready)));
+}
+
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Alive::new())
 }
 
 async fn ready(cause: Data<Cause>) -> HttpResponse {
@@ -102,8 +104,8 @@ async fn ready(cause: Data<Cause>) -> HttpResponse {
 async fn not_yet(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let detail = "the service has just been started and waits for its database: send it again later";
     Err(if request.path() == EVENT_PATH {
-        Problem::try_again("starting_up", detail)
+        Problem::try_again(Code::StartingUp, detail)
     } else {
-        Problem::unavailable("database_unavailable", detail)
+        Problem::unavailable(Code::DatabaseUnavailable, detail)
     })
 }

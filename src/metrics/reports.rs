@@ -15,13 +15,25 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::seconds;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
-use crate::http::bodies::Bodies;
-use crate::http::connections::Connections;
 use crate::journal::WalJournal;
 use crate::logging::lost_lines;
 use crate::telemetry::Tracer;
 
-/// Whom to ask.
+/// The counts of the HTTP edge.
+pub trait EdgeReport: Send + Sync {
+    /// Returns the bytes of request bodies in memory.
+    fn body_bytes(&self) -> u64;
+    /// Returns the bytes of request bodies that may be in memory.
+    fn body_bytes_limit(&self) -> u64;
+    /// Returns the number of open connections.
+    fn connections(&self) -> u64;
+    /// Returns how many connections were closed at once, since their address had as many as it may have.
+    fn connections_refused(&self) -> u64;
+    /// Returns how many connections without a request under way were closed to make room.
+    fn connections_closed(&self) -> u64;
+}
+
+/// The parts that report.
 pub struct Reports {
     /// Where events are durable.
     pub journal: Arc<WalJournal>,
@@ -31,10 +43,8 @@ pub struct Reports {
     pub dedup: DedupWindows,
     /// Controllers and integrations.
     pub directory: Arc<LiveDirectory>,
-    /// Request bodies in memory.
-    pub(crate) bodies: Arc<Bodies>,
-    /// Open connections.
-    pub(crate) connections: Arc<Connections>,
+    /// The HTTP edge.
+    pub edge: Arc<dyn EdgeReport>,
     /// Traces; none while they are off.
     pub tracer: Option<Arc<Tracer>>,
 }
@@ -104,23 +114,23 @@ impl Collector for Reports {
         writer.gauge(
             "body_bytes",
             "Bytes of request bodies in memory, as they count towards server.max_in_flight_bytes",
-            count(self.bodies.held() as u64),
+            count(self.edge.body_bytes()),
         )?;
         writer.gauge(
             "body_bytes_limit",
             "Bytes of request bodies that may be in memory: server.max_in_flight_bytes",
-            count(self.bodies.most() as u64),
+            count(self.edge.body_bytes_limit()),
         )?;
-        writer.gauge("connections", "Open connections", count(self.connections.open() as u64))?;
+        writer.gauge("connections", "Open connections", count(self.edge.connections()))?;
         writer.counter(
             "connections_refused",
             "Connections closed at once, since their address had as many as it may have",
-            self.connections.refused(),
+            self.edge.connections_refused(),
         )?;
         writer.counter(
             "connections_closed",
             "Connections without a request under way that were closed to make room",
-            self.connections.closed(),
+            self.edge.connections_closed(),
         )?;
         writer.counter(
             "log_lines_lost",

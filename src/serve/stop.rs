@@ -88,7 +88,7 @@ impl Remaining {
 impl Running {
     /// Stops in order, see the module's docs. What is in flight stays in the journal and is taken up by the next start.
     pub async fn stop(self) {
-        let server = &self.app.config.server;
+        let server = &self.services.config.server;
         let (drain, time) = (
             Duration::from_secs(server.drain_seconds),
             Duration::from_secs(server.shutdown_seconds),
@@ -97,7 +97,7 @@ impl Running {
             signals: self.signals,
             hurried: false,
         };
-        self.app.begin_stop();
+        self.services.begin_stop();
         tracing::info!(drain_seconds = drain.as_secs(), "stopping: readiness says no");
         if !drain.is_zero() {
             let pause = Instant::now() + drain;
@@ -122,21 +122,21 @@ impl Running {
         self.sweeping.abort();
         self.sealing.abort();
 
-        if remaining.until(limit, self.app.shards.stop()).await.is_some() {
+        if remaining.until(limit, self.services.shards.stop()).await.is_some() {
             tracing::info!("stopping: the batches under way have ended");
         } else {
             tracing::warn!("stopping: a batch under way was left; its events are in the journal");
         }
         super::seals::note(
             &*self.store,
-            &self.app.journal,
-            &self.app.config.storage.data_dir,
+            &self.services.journal,
+            &self.services.config.storage.data_dir,
             false,
         );
         if let Some(Err(error)) = remaining.until(limit, self.store.release_replays()).await {
             tracing::debug!(%error, "other nodes take up the replays when their leases end");
         }
-        let journal = Arc::clone(&self.app.journal);
+        let journal = Arc::clone(&self.services.journal);
         // A thread of its own, which a disk that hangs cannot make anyone wait for.
         let (tell_closed, closed) = oneshot::channel();
         std::thread::spawn(move || {
@@ -145,16 +145,16 @@ impl Running {
         });
         match remaining.until(limit, closed).await {
             Some(_) => tracing::info!(
-                in_flight = self.app.journal.report().in_flight_events,
+                in_flight = self.services.journal.report().in_flight_events,
                 "stopping: the journal is closed"
             ),
             None => tracing::warn!("stopping: the journal's disk does not answer; what waited for it was not answered"),
         }
-        if let Some(tracer) = &self.app.tracer {
+        if let Some(tracer) = &self.tracer {
             let _ = remaining.until(limit, tracer.close(TRACES)).await;
         }
         self.noting.abort();
-        let uses = credentials::store_uses(&*self.store, self.app.shards.usage());
+        let uses = credentials::store_uses(&*self.store, self.services.shards.usage());
         if let Some(Err(error)) = remaining.until(limit, uses).await {
             tracing::warn!(%error, "which credentials were used last could not be stored");
         }

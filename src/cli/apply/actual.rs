@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::file::{Desired, DesiredController};
-use crate::http::spec_of;
+use crate::api::spec_of;
 
 /// What the server has.
 pub(super) struct Actual(pub(super) BTreeMap<ControllerDid, Controller>);

@@ -8,10 +8,12 @@ use conduit_actors::ids::Sequence;
 use conduit_actors::ports::ChainHead;
 
 use super::show;
+use crate::app::{Error, Services};
 use crate::audit;
+use crate::code::Code;
 use crate::dashboard::forms::Posted;
+use crate::dashboard::state::State;
 use crate::dashboard::words::Number;
-use crate::http::App;
 use crate::http::problem::Problem;
 
 /// How long a step may take.
@@ -37,53 +39,56 @@ impl Verdict {
 /// `POST /activities/verify`
 pub(in crate::dashboard) async fn verify(
     posted: Posted,
-    app: Data<App>,
+    services: Data<Services>,
+    state: Data<State>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (session, fields) = (&posted.session, &posted.fields);
-    let (did, controller) = session.principal.one(&app, fields.text("did")).map_err(|problem| {
-        if problem.code() == "did_missing" {
-            let detail = "each controller has its own chain: choose a controller in the filter, then verify its chain";
-            Problem::bad_request("did_missing", detail)
-        } else {
-            problem
-        }
-    })?;
+    let (did, controller) = session
+        .principal
+        .one(&services, fields.text("did"))
+        .map_err(|error| match error {
+            Error::Invalid(refusal) if refusal.code == Code::DidMissing => {
+                let detail = "each controller has its own chain: choose a controller in the filter, then verify its chain";
+                Problem::bad_request(Code::DidMissing, detail)
+            }
+            other => other.into(),
+        })?;
     let from = match fields.text("rest") {
         None => None,
         Some(rest) => {
-            let head = opened(&app, did.as_str(), rest);
+            let head = opened(&state, did.as_str(), rest);
             Some(head.ok_or_else(|| {
                 Problem::bad_request(
-                    "rest_invalid",
+                    Code::RestInvalid,
                     "this step cannot be continued: start again with the first record",
                 )
             })?)
         }
     };
-    let step = audit::verify_for(&*app.store, controller, from, STEP).await?;
+    let step = audit::verify_for(&*services.store, controller, from, STEP).await?;
     let is_done = step.fault.is_some() || step.is_done;
     let verdict = Verdict {
         checked: Number(step.head.sequence.0),
         of: Number(step.recorded.sequence.0),
         hash: step.head.hash.to_string(),
         fault: step.fault.map(|fault| fault.to_string()),
-        rest: (!is_done).then(|| sealed(&app, did.as_str(), step.head)),
+        rest: (!is_done).then(|| sealed(&state, did.as_str(), step.head)),
         did: did.to_string(),
     };
-    show(session, &app, &request, fields, Some(verdict)).await
+    show(session, &services, &request, fields, Some(verdict)).await
 }
 
 /// A place in a chain that was found good up to there, so that nobody can claim that of another.
-fn sealed(app: &App, did: &str, head: ChainHead) -> String {
+fn sealed(state: &State, did: &str, head: ChainHead) -> String {
     let place = format!("{}.{}", head.sequence, head.hash);
-    let tag = app.dashboard.sessions.sign(&format!("chain\n{did}\n{place}"));
+    let tag = state.sessions.sign(&format!("chain\n{did}\n{place}"));
     format!("{place}.{tag}")
 }
 
-fn opened(app: &App, did: &str, rest: &str) -> Option<ChainHead> {
+fn opened(state: &State, did: &str, rest: &str) -> Option<ChainHead> {
     let (place, tag) = rest.rsplit_once('.')?;
-    app.dashboard
+    state
         .sessions
         .is_signed(&format!("chain\n{did}\n{place}"), tag)
         .then_some(())?;

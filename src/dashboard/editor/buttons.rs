@@ -8,12 +8,18 @@ use conduit_actors::mapping::suggest::{Suggestion, suggest};
 use super::draft::{ASK, DraftEvent, DraftField};
 use super::faults::Faults;
 use super::{Editor, past, trial};
+use crate::app::{Principal, Services};
 use crate::dashboard::fields::Fields;
-use crate::http::App;
 
 impl Editor {
     /// Does what a button says that changes nothing but the form.
-    pub(super) async fn act(&mut self, app: &Data<App>, fields: &Fields, controller: Option<ControllerId>) {
+    pub(super) async fn act(
+        &mut self,
+        principal: &Principal,
+        services: &Data<Services>,
+        fields: &Fields,
+        controller: Option<ControllerId>,
+    ) {
         let asked = fields.get("do").unwrap_or_default();
         let mut parts = asked.split(':');
         let name = parts.next().unwrap_or_default();
@@ -53,13 +59,13 @@ impl Editor {
                     found.fields.remove(field);
                 }
             }
-            "suggest" => self.suggest(app),
-            "test" => self.test(app, controller).await,
-            "past" => self.try_on_the_past(app).await,
+            "suggest" => self.suggest(services),
+            "test" => self.test(principal, services, controller).await,
+            "past" => self.try_on_the_past(principal, services).await,
             _ => {
-                if let Some(spec) = self.checked(app) {
+                if let Some(spec) = self.checked(services) {
                     self.said.good = Some("The mapping is valid. It is not saved yet.".to_owned());
-                    let doubts = doubts(&spec, app.directory.taxonomy());
+                    let doubts = doubts(&spec, services.directory.taxonomy());
                     if !doubts.is_empty() {
                         let messages: Vec<_> = doubts.into_iter().map(|doubt| doubt.message).collect();
                         self.said.bad = Some(messages.join(". "));
@@ -69,9 +75,9 @@ impl Editor {
         }
     }
 
-    fn suggest(&mut self, app: &App) {
+    fn suggest(&mut self, services: &Services) {
         let region = (!self.draft.region.is_empty()).then_some(self.draft.region.as_str());
-        let suggestion = match suggest(app.directory.taxonomy(), &self.sample, region) {
+        let suggestion = match suggest(services.directory.taxonomy(), &self.sample, region) {
             Ok(found) if found.fields.is_empty() && found.event.is_none() => {
                 Err("has no field to map: paste an event with its data".to_owned())
             }
@@ -83,7 +89,7 @@ impl Editor {
                 self.said.bad = Some("No suggestion is possible yet.".to_owned());
             }
             Ok(suggestion) => {
-                let (event, added) = self.draft.add_suggestion(&suggestion, app.directory.taxonomy());
+                let (event, added) = self.draft.add_suggestion(&suggestion, services.directory.taxonomy());
                 self.open = Some(event);
                 self.said.good = Some(found(&suggestion, added));
                 if self.draft.events[event].fields.iter().any(|field| field.role == ASK) {
@@ -94,25 +100,34 @@ impl Editor {
         }
     }
 
-    async fn try_on_the_past(&mut self, app: &Data<App>) {
-        let (Some(spec), Some(row)) = (self.checked(app), self.saved.clone()) else {
+    async fn try_on_the_past(&mut self, principal: &Principal, services: &Data<Services>) {
+        let (Some(spec), Some(row)) = (self.checked(services), self.saved.clone()) else {
             return;
         };
-        match past::run(Data::clone(app), &row, &spec).await {
+        match past::run(principal, Data::clone(services), &row, &spec).await {
             Ok(past) => self.past = Some(past),
             Err(problem) => self.said.bad = Some(format!("The draft was not tried: {}.", problem.detail())),
         }
     }
 
-    async fn test(&mut self, app: &App, controller: Option<ControllerId>) {
-        let Some(spec) = self.checked(app) else {
+    async fn test(&mut self, principal: &Principal, services: &Services, controller: Option<ControllerId>) {
+        let Some(spec) = self.checked(services) else {
             return;
         };
         let Some(controller) = controller else {
             self.said.bad = Some("Choose the controller first.".to_owned());
             return;
         };
-        match trial::run(app, controller, self.saved.as_ref(), &spec, &self.sample).await {
+        match trial::run(
+            principal,
+            services,
+            controller,
+            self.saved.as_ref(),
+            &spec,
+            &self.sample,
+        )
+        .await
+        {
             Ok(trial) => self.trial = Some(trial),
             Err(problem) => self.said.bad = Some(format!("The sample was not tried: {}.", problem.detail())),
         }

@@ -7,10 +7,10 @@ use conduit_actors::ports::Directory as _;
 use conduit_actors::trial::{NoticeRow, Statuses};
 
 use super::trial::under;
+use crate::app::trials::{self, EndedBy};
+use crate::app::{Error, Noun, Principal, Services};
 use crate::dashboard::words::{Badge, Number, Time};
-use crate::http::App;
 use crate::http::problem::Problem;
-use crate::http::trial::{self, EndedBy};
 use crate::store::IntegrationRow;
 
 /// Events that are tried.
@@ -40,15 +40,20 @@ pub(in crate::dashboard) struct Changed {
 }
 
 /// Tries it.
-pub(super) async fn run(app: Data<App>, row: &IntegrationRow, spec: &IntegrationSpec) -> Result<Past, Problem> {
-    let saved = app
+pub(super) async fn run(
+    principal: &Principal,
+    services: Data<Services>,
+    row: &IntegrationRow,
+    spec: &IntegrationSpec,
+) -> Result<Past, Problem> {
+    let saved = services
         .directory
         .by_id(row.id)
-        .ok_or_else(|| Problem::not_found("integration"))?;
-    let draft = under(&app, &saved, spec)?;
-    let limit = EVENTS.min(app.config.retention.trial_events);
-    let keeps_nothing = app.config.retention.payload_days == 0;
-    let answer = trial::of(app, &saved, row, draft, limit).await?;
+        .ok_or(Error::NotFound(Noun::Integration))?;
+    let draft = under(&services, &saved, spec)?;
+    let limit = EVENTS.min(services.config.retention.trial_events);
+    let keeps_nothing = services.config.retention.payload_days == 0;
+    let answer = trials::run(principal, services.into_inner(), &saved, row, draft, limit).await?;
     let found = answer.comparison;
     let counts = |statuses: Statuses| {
         [

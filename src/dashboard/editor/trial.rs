@@ -13,10 +13,11 @@ use conduit_actors::mapping::{IntegrationSpec, Mapping, ReceivedField};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, Directory as _, Integration};
 
+use crate::app::drafts::with_mapping;
+use crate::app::dry_runs::{self, masked};
+use crate::app::{Error, Noun, Principal, Services};
+use crate::code::Code;
 use crate::dashboard::words::{Badge, short};
-use crate::http::App;
-use crate::http::draft::with_mapping;
-use crate::http::dry_run::{self, masked};
 use crate::http::problem::Problem;
 use crate::store::IntegrationRow;
 
@@ -51,21 +52,22 @@ pub(in crate::dashboard) struct Line {
 
 /// Runs the sample under a draft, and under what is saved.
 pub(super) async fn run(
-    app: &App,
+    principal: &Principal,
+    services: &Services,
     controller: ControllerId,
     saved: Option<&IntegrationRow>,
     spec: &IntegrationSpec,
     sample: &str,
 ) -> Result<Trial, Problem> {
     let body = whole(sample, spec)?;
-    let in_force = saved.and_then(|row| app.directory.by_id(row.id));
+    let in_force = saved.and_then(|row| services.directory.by_id(row.id));
     let integration = match &in_force {
-        Some(saved) => under(app, saved, spec)?,
-        None => Arc::new(unsaved(app, controller, spec)?),
+        Some(saved) => under(services, saved, spec)?,
+        None => Arc::new(unsaved(services, controller, spec)?),
     };
-    let run = dry_run::run(app, &integration, body.clone()).await?;
+    let run = dry_runs::run(principal, services, &integration, body.clone()).await?;
     let live = match &in_force {
-        Some(saved) => Some(verdict(&dry_run::run(app, saved, body).await?)),
+        Some(saved) => Some(verdict(&dry_runs::run(principal, services, saved, body).await?)),
         None => None,
     };
     Ok(Trial {
@@ -91,24 +93,28 @@ fn whole(sample: &str, spec: &IntegrationSpec) -> Result<Bytes, Problem> {
 }
 
 /// The integration as it would be with this spec.
-pub(super) fn under(app: &App, saved: &Integration, spec: &IntegrationSpec) -> Result<Arc<Integration>, Problem> {
-    let mapping = Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+pub(super) fn under(
+    services: &Services,
+    saved: &Integration,
+    spec: &IntegrationSpec,
+) -> Result<Arc<Integration>, Problem> {
+    let mapping = Mapping::compile(spec, services.directory.taxonomy(), services.directory.dedup_defaults())?;
     Ok(with_mapping(saved, mapping))
 }
 
 /// What an integration would be that is not made yet. It has no key, and nothing asks for one.
-fn unsaved(app: &App, controller: ControllerId, spec: &IntegrationSpec) -> Result<Integration, Problem> {
-    let mapping = Mapping::compile(spec, app.directory.taxonomy(), app.directory.dedup_defaults())?;
+fn unsaved(services: &Services, controller: ControllerId, spec: &IntegrationSpec) -> Result<Integration, Problem> {
+    let mapping = Mapping::compile(spec, services.directory.taxonomy(), services.directory.dedup_defaults())?;
     let processor = spec.data_processor_id.as_deref().unwrap_or("new");
     Ok(Integration {
         id: IntegrationId::generate(),
-        controller: app
+        controller: services
             .directory
             .controller(controller)
-            .ok_or_else(|| Problem::not_found("controller"))?,
+            .ok_or(Error::NotFound(Noun::Controller))?,
         processor: processor
             .parse()
-            .map_err(|_| Problem::bad_request("data_processor_id_invalid", "the data processor id is not valid"))?,
+            .map_err(|_| Problem::bad_request(Code::DataProcessorIdInvalid, "the data processor id is not valid"))?,
         api_key: Credential {
             current: CredentialHash::from_bytes([0; 32]),
             previous: None,
@@ -119,7 +125,7 @@ fn unsaved(app: &App, controller: ControllerId, spec: &IntegrationSpec) -> Resul
 }
 
 fn verdict(run: &DryRun) -> Verdict {
-    let (status, reasons) = dry_run::verdict(run);
+    let (status, reasons) = dry_runs::verdict(run);
     let did = |subject: &SubjectId| short(&subject.did().to_string());
     let word = |resolution: &Resolution| match resolution {
         Resolution::Nobody => "nobody: no linking identifier".to_owned(),

@@ -3,8 +3,8 @@
 use conduit_actors::event::Status;
 use conduit_actors::ids::Timestamp;
 
+use crate::app::events::Event as EventView;
 use crate::dashboard::words::{Badge, Icon, Time, duration};
-use crate::http::events::Shown;
 
 /// One line of an event's way.
 pub(super) struct Stage {
@@ -26,7 +26,7 @@ pub(super) struct Replayed {
 
 /// Its stages, in order. One in flight has those that it has passed, and waits; of one that was replayed, the later ones are
 /// those of the replay, and count from it.
-pub(super) fn stages(event: &Shown, replayed: Option<&Replayed>) -> Vec<Stage> {
+pub(super) fn stages(event: &EventView, replayed: Option<&Replayed>) -> Vec<Stage> {
     let times = &event.stages;
     let mut stages = vec![
         stage(
@@ -106,7 +106,7 @@ fn replay(replayed: &Replayed) -> Stage {
 }
 
 /// Its outcome; of one in flight, that it waits.
-fn last(event: &Shown, before: Option<Timestamp>) -> Stage {
+fn last(event: &EventView, before: Option<Timestamp>) -> Stage {
     let meaning = match event.status {
         Status::Received => "Waits for the pipeline, which extracts personal data and resolves the data subject.",
         Status::Processed => "Its activity is in the log.",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use conduit_actors::ids::ControllerDid;
 use parking_lot::Mutex;
 
-use crate::http::guard::Principal;
+use crate::app::Principal;
 
 /// How many places there are.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::authority;
 use super::super::problem::Problem;
+use crate::code::Code;
 
 /// Bytes of a head. A longer one is refused.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
@@ -150,7 +151,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &[u8]) -> bool {
 }
 
 fn wrong(detail: &str) -> Problem {
-    Problem::bad_request("request_invalid", format!("{detail}: check the client"))
+    Problem::bad_request(Code::RequestInvalid, format!("{detail}: check the client"))
 }
 
 /// The refusal of a head that goes on beyond [`MAX_BYTES`].
@@ -238,35 +239,47 @@ mod tests {
             "Transfer-Encoding: \x0bchunked\r\n",
             "Content-Length: 5\r\n folded\r\n",
         ] {
-            assert_eq!(length(fields).unwrap_err().code(), "request_invalid", "{fields:?}");
+            assert_eq!(length(fields).unwrap_err().code(), Code::RequestInvalid, "{fields:?}");
         }
         let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";
-        assert_eq!(read(old).unwrap_err().code(), "request_invalid");
+        assert_eq!(read(old).unwrap_err().code(), Code::RequestInvalid);
     }
 
     #[test]
     fn a_malformed_head_is_refused_with_its_reason() {
         let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(96));
         for (text, status, code) in [
-            ("GET / HTTP/1.1\r\nHost: x\r\nx: a\x00b\r\n\r\n", 400, "request_invalid"),
-            ("GET / HTTP/1.1\r\nHost: x\r\nx: a\x1bb\r\n\r\n", 400, "request_invalid"),
-            ("GET / HTTP/1.1\r\nHost: x\r\nx y: a\r\n\r\n", 400, "request_invalid"),
-            ("GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n", 400, "request_invalid"),
-            ("GET / HTTP/1.1\r\n\r\n", 400, "host_invalid"),
-            ("GET x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "request_invalid"),
-            ("GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400, "request_invalid"),
-            ("GET ftp://x/y HTTP/1.1\r\nHost: x\r\n\r\n", 400, "request_invalid"),
-            ("G\x01T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, "request_invalid"),
-            ("\x16\x03\x01\x02", 400, "request_invalid"),
-            ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, "http_version_unsupported"),
-            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "http_version_unsupported"),
-            (&many, 431, "head_too_large"),
+            (
+                "GET / HTTP/1.1\r\nHost: x\r\nx: a\x00b\r\n\r\n",
+                400,
+                Code::RequestInvalid,
+            ),
+            (
+                "GET / HTTP/1.1\r\nHost: x\r\nx: a\x1bb\r\n\r\n",
+                400,
+                Code::RequestInvalid,
+            ),
+            ("GET / HTTP/1.1\r\nHost: x\r\nx y: a\r\n\r\n", 400, Code::RequestInvalid),
+            (
+                "GET / HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n",
+                400,
+                Code::RequestInvalid,
+            ),
+            ("GET / HTTP/1.1\r\n\r\n", 400, Code::HostInvalid),
+            ("GET x HTTP/1.1\r\nHost: x\r\n\r\n", 400, Code::RequestInvalid),
+            ("GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400, Code::RequestInvalid),
+            ("GET ftp://x/y HTTP/1.1\r\nHost: x\r\n\r\n", 400, Code::RequestInvalid),
+            ("G\x01T / HTTP/1.1\r\nHost: x\r\n\r\n", 400, Code::RequestInvalid),
+            ("\x16\x03\x01\x02", 400, Code::RequestInvalid),
+            ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, Code::HttpVersionUnsupported),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, Code::HttpVersionUnsupported),
+            (&many, 431, Code::HeadTooLarge),
         ] {
             let problem = read(text).unwrap_err();
             assert_eq!((problem.status().as_u16(), problem.code()), (status, code), "{text:?}");
         }
-        assert_eq!(too_long(b"GET /aaaa").code(), "uri_too_long");
-        assert_eq!(too_long(b"GET / HTTP/1.1\r\nx: aaaa").code(), "head_too_large");
+        assert_eq!(too_long(b"GET /aaaa").code(), Code::UriTooLong);
+        assert_eq!(too_long(b"GET / HTTP/1.1\r\nx: aaaa").code(), Code::HeadTooLarge);
     }
 
     #[test]

@@ -1,0 +1,462 @@
+//! How an operation is written down: what it is called, who may call it, what it takes and what it gives.
+//!
+//! What follows from that is added here, so that it is said once: the answers to wrong credentials from who may call it, to
+//! wrong parameters from there being any, and so on.
+
+mod written;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use actix_web::body::MessageBody;
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, Responder, Route, web};
+use conduit_actors::ids::ControllerDid;
+use schemars::JsonSchema;
+use serde_json::{Map, Value, json};
+
+use super::parameters::{Cursor, Flag, IfNoneMatch, Limit, Text};
+use super::schemas::{self, SchemaOf};
+use crate::code::Code;
+
+pub(super) use written::{problem, problem_examples};
+
+/// What there is to know about a list that can be exported.
+macro_rules! exported {
+    ($about:literal) => {
+        concat!(
+            $about,
+            " With `Accept: text/csv` or `application/x-ndjson`: all that the filter lets through, in a file; `cursor` begins it \
+             there, `limit` ends it early. One that could not be finished ends without its last chunk."
+        )
+    };
+}
+pub(super) use exported;
+
+/// What a cursor looks like.
+pub(super) const CURSOR: &str = "AWWMXl1CmX2yAZ1iQjpbfDCfTgwrah2OVw";
+
+/// Operations that belong together.
+pub(super) struct Group {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    pub(super) operations: Vec<Operation>,
+}
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// Anyone, without credentials.
+    Anyone,
+    /// A sender of events, with both of an integration's credentials.
+    Sender,
+    /// The operator, or a controller for what is its own.
+    Token,
+    /// The operator.
+    Operator,
+}
+
+#[derive(Clone)]
+struct Parameter {
+    name: &'static str,
+    place: &'static str,
+    about: &'static str,
+    required: bool,
+    schema: SchemaOf,
+    example: Option<&'static str>,
+}
+
+#[derive(Clone)]
+struct Body {
+    about: &'static str,
+    required: bool,
+    schema: SchemaOf,
+    examples: Vec<(&'static str, Value)>,
+}
+
+#[derive(Clone)]
+struct Content {
+    media: &'static str,
+    schema: SchemaOf,
+    example: Value,
+}
+
+#[derive(Clone)]
+struct Answer {
+    status: u16,
+    about: &'static str,
+    contents: Vec<Content>,
+    headers: Vec<&'static str>,
+    links: Map<String, Value>,
+}
+
+/// One method of one address.
+#[derive(Clone)]
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    about: &'static str,
+    caller: Caller,
+    parameters: Vec<Parameter>,
+    body: Option<Body>,
+    answers: Vec<Answer>,
+    problems: BTreeMap<u16, BTreeSet<Code>>,
+    route: MakeRoute,
+}
+
+/// Makes the route to an operation's handler, for one worker.
+type MakeRoute = Arc<dyn Fn() -> Route + Send + Sync>;
+
+impl Operation {
+    fn new(
+        method: &'static str,
+        path: &'static str,
+        id: &'static str,
+        summary: &'static str,
+        route: MakeRoute,
+    ) -> Self {
+        Self {
+            route,
+            method,
+            path,
+            id,
+            summary,
+            about: "",
+            caller: Caller::Token,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            problems: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn get<F, Args>(path: &'static str, id: &'static str, summary: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+        <F::Output as Responder>::Body: MessageBody,
+    {
+        let route: MakeRoute = Arc::new(move || web::get().to(handler.clone()));
+        Self::new("get", path, id, summary, route)
+    }
+
+    pub(super) fn post<F, Args>(path: &'static str, id: &'static str, summary: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+        <F::Output as Responder>::Body: MessageBody,
+    {
+        let route: MakeRoute = Arc::new(move || web::post().to(handler.clone()));
+        Self::new("post", path, id, summary, route)
+    }
+
+    pub(super) fn put<F, Args>(path: &'static str, id: &'static str, summary: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+        <F::Output as Responder>::Body: MessageBody,
+    {
+        let route: MakeRoute = Arc::new(move || web::put().to(handler.clone()));
+        Self::new("put", path, id, summary, route)
+    }
+
+    pub(super) fn delete<F, Args>(path: &'static str, id: &'static str, summary: &'static str, handler: F) -> Self
+    where
+        F: Handler<Args> + Send + Sync,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+        <F::Output as Responder>::Body: MessageBody,
+    {
+        let route: MakeRoute = Arc::new(move || web::delete().to(handler.clone()));
+        Self::new("delete", path, id, summary, route)
+    }
+
+    /// Returns the operation's route, for one worker. HEAD has the route of GET.
+    pub(super) fn route(&self) -> Option<Route> {
+        (self.method != "head").then(|| (self.route)())
+    }
+
+    /// Returns the operation's method, as HTTP has it.
+    pub(super) fn http_method(&self) -> Method {
+        match self.method {
+            "get" => Method::GET,
+            "head" => Method::HEAD,
+            "post" => Method::POST,
+            "put" => Method::PUT,
+            _ => Method::DELETE,
+        }
+    }
+
+    /// The same by HEAD: the answers without their contents.
+    pub(super) fn also_head(self, id: &'static str) -> [Self; 2] {
+        let mut head = Self {
+            method: "head",
+            id,
+            ..self.clone()
+        };
+        head.answers.iter_mut().for_each(|answer| answer.contents.clear());
+        [self, head]
+    }
+
+    /// What there is to know about it, as Markdown.
+    pub(super) fn about(self, about: &'static str) -> Self {
+        Self { about, ..self }
+    }
+
+    /// Anyone may call it.
+    pub(super) fn open(self) -> Self {
+        Self {
+            caller: Caller::Anyone,
+            ..self
+        }
+    }
+
+    /// The operator alone may call it.
+    pub(super) fn operator_only(self) -> Self {
+        Self {
+            caller: Caller::Operator,
+            ..self
+        }
+    }
+
+    /// Who sends events calls it.
+    pub(super) fn by_senders(self) -> Self {
+        Self {
+            caller: Caller::Sender,
+            ..self
+        }
+    }
+
+    fn parameter<T: JsonSchema>(
+        mut self,
+        name: &'static str,
+        place: &'static str,
+        required: bool,
+        about: &'static str,
+        example: Option<&'static str>,
+    ) -> Self {
+        self.parameters.push(Parameter {
+            name,
+            place,
+            about,
+            required,
+            schema: schemas::of::<T>,
+            example,
+        });
+        self
+    }
+
+    /// What stands in the path for `{name}`.
+    pub(super) fn path<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
+        self.parameter::<T>(name, "path", true, about, Some(example))
+            .problems(404, &[Code::NotFound])
+    }
+
+    /// A query parameter that may be left out.
+    pub(super) fn query<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
+        self.parameter::<T>(name, "query", false, about, Some(example))
+    }
+
+    /// A query parameter that must be there.
+    pub(super) fn required_query<T: JsonSchema>(
+        self,
+        name: &'static str,
+        about: &'static str,
+        example: &'static str,
+    ) -> Self {
+        self.parameter::<T>(name, "query", true, about, Some(example))
+    }
+
+    /// A header that may be left out.
+    pub(super) fn header<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
+        self.parameter::<T>(name, "header", false, about, Some(example))
+    }
+
+    /// `If-None-Match`, and the answer to who has it already. Behind the answer that has the ETag.
+    pub(super) fn or_unchanged(self) -> Self {
+        let about = "An ETag of an earlier answer: if it still holds, the answer is 304 without content.";
+        self.with_header("ETag")
+            .header::<IfNoneMatch>("If-None-Match", about, "\"1\"")
+            .gives_nothing(304, "It is as the ETag says.")
+            .with_header("ETag")
+            .problems(400, &[Code::IfNoneMatchInvalid])
+    }
+
+    /// `did`, for a call on one controller.
+    pub(super) fn of_one_controller(self) -> Self {
+        let about = "Which controller. The operator must say it; a controller means itself.";
+        self.query::<ControllerDid>("did", about, "did:web:shop.example")
+            .problems(400, &[Code::DidMissing, Code::DidInvalid])
+            .problems(404, &[Code::NotFound])
+    }
+
+    /// `did`, for a list that may be of one controller.
+    pub(super) fn of_some_controller(self) -> Self {
+        let about = "Of one controller only. Without it: of all that the caller may see.";
+        self.query::<ControllerDid>("did", about, "did:web:shop.example")
+            .problems(400, &[Code::DidInvalid])
+            .problems(404, &[Code::NotFound])
+    }
+
+    /// `limit` and `cursor`.
+    pub(super) fn in_pages(self) -> Self {
+        let about = "Where to go on: the nextCursor of the page before, with the same filter.";
+        self.query::<Limit>("limit", "How many at most.", "20")
+            .query::<Cursor>("cursor", about, CURSOR)
+            .problems(400, &[Code::CursorInvalid])
+    }
+
+    /// The answer written last, also as all of the list in a file. `csv` is how that begins.
+    pub(super) fn or_exports(self, csv: &'static str, item: &Value) -> Self {
+        let lines = format!("{item}\n");
+        let about =
+            "Of a file in CSV: whether it begins with a byte order mark, without which Excel shows the wrong letters.";
+        self.query::<Flag>("excel", about, "true")
+            .or_gives::<Text>("application/x-ndjson", Value::String(lines))
+            .or_gives::<Text>("text/csv", json!(csv))
+            .with_header("Content-Disposition")
+            .with_header("Vary")
+    }
+
+    /// The body, as JSON.
+    pub(super) fn takes<T: JsonSchema>(self, about: &'static str, example: Value) -> Self {
+        Self {
+            body: Some(Body {
+                about,
+                required: true,
+                schema: schemas::of::<T>,
+                examples: vec![("example", example)],
+            }),
+            ..self
+        }
+    }
+
+    /// Another example of the body.
+    pub(super) fn or_takes(mut self, name: &'static str, example: Value) -> Self {
+        self.body
+            .iter_mut()
+            .for_each(|body| body.examples.push((name, example.clone())));
+        self
+    }
+
+    /// The body may be left out.
+    pub(super) fn or_nothing(mut self) -> Self {
+        self.body.iter_mut().for_each(|body| body.required = false);
+        self
+    }
+
+    /// An answer in JSON.
+    pub(super) fn gives<T: JsonSchema>(self, status: u16, about: &'static str, example: Value) -> Self {
+        self.gives_nothing(status, about)
+            .or_gives::<T>("application/json", example)
+    }
+
+    /// An answer without content.
+    pub(super) fn gives_nothing(mut self, status: u16, about: &'static str) -> Self {
+        self.answers.push(Answer {
+            status,
+            about,
+            contents: Vec::new(),
+            headers: Vec::new(),
+            links: Map::new(),
+        });
+        self
+    }
+
+    /// The answer written last, in another form.
+    pub(super) fn or_gives<T: JsonSchema>(mut self, media: &'static str, example: Value) -> Self {
+        if let Some(answer) = self.answers.last_mut() {
+            answer.contents.push(Content {
+                media,
+                schema: schemas::of::<T>,
+                example,
+            });
+        }
+        self
+    }
+
+    /// A header, of those that the document has, of the answer written last.
+    pub(super) fn with_header(mut self, name: &'static str) -> Self {
+        self.answers
+            .iter_mut()
+            .last()
+            .into_iter()
+            .for_each(|answer| answer.headers.push(name));
+        self
+    }
+
+    /// What can be done next with the answer written last: another operation, with its parameters out of this one's
+    /// answer.
+    pub(super) fn leads_to(mut self, id: &'static str, parameters: &[(&str, &str)]) -> Self {
+        let parameters: Map<String, Value> = parameters
+            .iter()
+            .map(|(name, from)| ((*name).to_owned(), json!(from)))
+            .collect();
+        if let Some(answer) = self.answers.last_mut() {
+            answer
+                .links
+                .insert(id.to_owned(), json!({"operationId": id, "parameters": parameters}));
+        }
+        self
+    }
+
+    /// Codes that it may answer with, beside those that follow from what it takes and from who may call it.
+    pub(super) fn problems(mut self, status: u16, codes: &[Code]) -> Self {
+        self.problems.entry(status).or_default().extend(codes);
+        self
+    }
+
+    fn with_common_problems(self) -> Self {
+        let has_query = self.parameters.iter().any(|parameter| parameter.place == "query");
+        let has_body = self.body.is_some();
+        let mut with = match self.caller {
+            Caller::Anyone => return self,
+            Caller::Sender => {
+                return self
+                    .problems(
+                        401,
+                        &[
+                            Code::AuthenticationFailed,
+                            Code::AuthorizationMalformed,
+                            Code::AuthorizationMissing,
+                        ],
+                    )
+                    .problems(401, &[Code::WebhookSecretMalformed, Code::WebhookSecretMissing])
+                    .problems(429, &[Code::TooManyFailures]);
+            }
+            Caller::Token => self,
+            Caller::Operator => self.problems(403, &[Code::OperatorOnly]),
+        };
+        with = with
+            .problems(
+                401,
+                &[
+                    Code::AuthenticationFailed,
+                    Code::AuthorizationMalformed,
+                    Code::AuthorizationMissing,
+                ],
+            )
+            .problems(429, &[Code::TooManyFailures])
+            .problems(500, &[Code::InternalError])
+            .problems(503, &[Code::CredentialsUnconfirmed, Code::DatabaseUnavailable]);
+        if has_query {
+            with = with.problems(
+                400,
+                &[Code::ParameterInvalid, Code::ParameterRepeated, Code::ParameterUnknown],
+            );
+        }
+        if has_body {
+            with = with
+                .problems(400, &[Code::BodyInvalid, Code::RequestInvalid])
+                .problems(408, &[Code::BodyTimeout])
+                .problems(413, &[Code::BodyTooLarge])
+                .problems(503, &[Code::Overloaded]);
+        }
+        with
+    }
+}

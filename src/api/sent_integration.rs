@@ -1,0 +1,44 @@
+//! The schema of an integration as it is sent.
+
+use std::borrow::Cow;
+
+use conduit_actors::mapping::IntegrationSpec;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use super::controllers::NAME_PATTERN;
+use super::integrations::READ_ONLY;
+
+/// An integration as it is sent: what `GET` adds may come back with it.
+pub(super) struct SentIntegration;
+
+impl JsonSchema for SentIntegration {
+    fn schema_name() -> Cow<'static, str> {
+        "SentIntegration".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = IntegrationSpec::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            json!("An integration as it is sent: one processor's events and field mappings at one controller."),
+        );
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            let version = json!({
+                "description": "The version that a replacement is meant for; another one is refused. If-Match comes first.",
+                "type": ["integer", "null"],
+                "minimum": 0,
+            });
+            properties.insert("version".to_owned(), version);
+            // Those that were saved before this was checked are shown as they are.
+            if let Some(name) = properties.get_mut("name") {
+                name["pattern"] = json!(NAME_PATTERN);
+            }
+            for name in READ_ONLY {
+                let shown = json!({"description": "May come back as it was given; it is not read.", "readOnly": true});
+                properties.insert(name.to_owned(), shown);
+            }
+        }
+        schema
+    }
+}
