@@ -38,7 +38,7 @@ pub struct DedupWindows {
     redis: Option<Arc<FailoverWindow>>,
 }
 
-/// Returns where claims are decided.
+/// The place where claims are decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DedupPlace {
     /// In this process: no Redis is configured.

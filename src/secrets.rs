@@ -54,7 +54,7 @@ pub fn purpose_of(text: &str) -> Option<Purpose> {
 }
 
 impl Purpose {
-    /// The name for people.
+    /// Returns the name for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

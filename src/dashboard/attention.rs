@@ -1,4 +1,4 @@
-//! What needs somebody, the most urgent first.
+//! Items that need attention, the most urgent first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// What it is about, however many there are of it: by this the page knows it again.
+    /// Returns the identity of an item, without its count, by which the page recognises it.
     pub(super) fn key(&self) -> String {
         let title = self.title.to_string();
         let what = title.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ',');
@@ -45,7 +45,7 @@ impl Item {
     }
 }
 
-/// All of them.
+/// Returns all items.
 pub(super) async fn items(
     services: &Services,
     controller: Option<ControllerId>,
@@ -62,8 +62,9 @@ pub(super) async fn items(
     Ok(found)
 }
 
-/// Events of one type that ended badly at one integration are one item, and those that there is no room for are one as well.
-/// Those of an integration that is gone are left out: there is no mapping to fix, and nothing to replay them under.
+/// Returns items for rejected and failed events. Events of one type at one integration are one item. Items beyond the
+/// limit are summed up in another. Events of a deleted integration are left out, because they have no mapping to fix or
+/// to replay under.
 async fn unsettled(
     services: &Services,
     controller: Option<ControllerId>,
@@ -109,7 +110,7 @@ fn item(kind: &Unsettled, detail: Phrase, integration: &str, owner: Option<&str>
     }
 }
 
-/// The events of kinds that are not shown apart.
+/// Returns an item for the kinds that are not listed. Returns `None` if there are none.
 fn the_rest(status: Status, shown: &[&Unsettled], since: Timestamp) -> Option<Item> {
     let first = shown.first()?;
     let kinds = first.kinds_in_all - shown.len() as u64;
@@ -131,7 +132,7 @@ fn counted(count: u64, status: Status) -> Phrase {
     Phrase::new(&format!("{} {} {events}", Number(count), status.as_str()))
 }
 
-/// The list of these events.
+/// Returns the address of the list of these events.
 fn list(status: Status, pairs: &[(&str, &str)], since: Timestamp) -> String {
     let since = since.to_string();
     let from = since.get(..16).unwrap_or_default();
@@ -143,7 +144,7 @@ fn list(status: Status, pairs: &[(&str, &str)], since: Timestamp) -> String {
     format!("/events?{query}")
 }
 
-/// The reasons of a kind's newest events: the most frequent, and how many others there are.
+/// Returns the most frequent reason of a kind's newest events, and the number of other reasons.
 async fn why(services: &Services, kind: &Unsettled, since: Timestamp) -> Result<Phrase, Problem> {
     let filter = EventFilter {
         controller: Some(kind.controller),
@@ -192,7 +193,7 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
         })
 }
 
-/// People whom an earlier build found by a value that identifies nobody: they may be several.
+/// Returns items for data subjects that an earlier build found by a placeholder. Each may be several people.
 async fn placeholders(services: &Services, controller: Option<ControllerId>) -> Result<Vec<Item>, Problem> {
     let (people, count) = services.store.placeholder_people(controller, MAX_PEOPLE).await?;
     let taxonomy = services.directory.taxonomy();
@@ -256,7 +257,7 @@ fn restarts(services: &Services, is_operator: bool) -> Option<Item> {
     })
 }
 
-/// Credentials whose predecessors still serve: a reminder to move the senders.
+/// Returns items for credentials whose predecessors are still valid: a reminder to move the senders.
 fn grace(controller: Option<ControllerId>, controllers: &[ControllerRow], integrations: &[Arc<Summary>]) -> Vec<Item> {
     let item = |title: Phrase, until: Timestamp, href: String| Item {
         class: "received",

@@ -1,4 +1,4 @@
-//! What is shown instead of a page while the database is away: what is known without it, and what is missing.
+//! The page while the database is away: the available data, and the missing parts.
 
 use actix_web::http::{Method, header};
 use actix_web::web::Data;
@@ -31,7 +31,7 @@ const RETRY_AFTER: &str = "5";
 struct Partial {
     section: Section,
     title: &'static str,
-    /// What it would have shown.
+    /// The parts that it would have shown.
     missing: &'static str,
     /// Whether there is anything of the page without the database.
     has_something: bool,
@@ -105,7 +105,7 @@ struct Page {
     readiness: Option<Readiness>,
 }
 
-/// What becomes of events that are sent now: the database's absence alone refuses none.
+/// Describes the fate of events that are sent now. The absence of the database alone refuses none.
 pub(super) fn acceptance(readiness: &Readiness) -> String {
     let refused = readiness.checks.iter().find(|check| check.status == "unavailable");
     match refused {

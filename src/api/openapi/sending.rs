@@ -14,7 +14,7 @@ use crate::http::ingest;
 use crate::http::request_id::EVENT_PATH;
 use crate::receipts::{KEYS_PATH, KeySet};
 
-/// Returns the body of an event.
+/// The body of an event.
 pub(super) struct SentEvent;
 
 impl JsonSchema for SentEvent {

@@ -134,7 +134,7 @@ impl Editor {
     }
 }
 
-/// What was found in a sample, in words.
+/// Describes the fields found in a sample.
 fn found(suggestion: &Suggestion, added: usize) -> String {
     let personal = suggestion
         .fields

@@ -1,4 +1,4 @@
-//! What is live against what was typed, once somebody else has saved.
+//! The live mapping against the draft, after somebody else has saved.
 
 use conduit_actors::mapping::IntegrationSpec;
 use serde_json::json;

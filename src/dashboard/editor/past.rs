@@ -18,7 +18,7 @@ const EVENTS: usize = 1_000;
 /// Reasons and events that are shown.
 const SHOWN: usize = 12;
 
-/// What the draft would change.
+/// The changes that the draft would make.
 pub(in crate::dashboard) struct Past {
     pub(in crate::dashboard) examined: Number,
     pub(in crate::dashboard) changed: Number,

@@ -24,8 +24,8 @@ pub(super) struct Replayed {
     pub(super) mapping_version: Option<u64>,
 }
 
-/// Its stages, in order. One in flight has those that it has passed, and waits; of one that was replayed, the later ones are
-/// those of the replay, and count from it.
+/// Returns its stages, in order. An event in flight has its past stages, and waits. The later stages of a replayed
+/// event are those of the replay, and count from it.
 pub(super) fn stages(event: &EventView, replayed: Option<&Replayed>) -> Vec<Stage> {
     let times = &event.stages;
     let mut stages = vec![
@@ -88,7 +88,7 @@ fn stage(
     }
 }
 
-/// What came before it took as long as somebody took to begin it: that is no time of the pipeline's.
+/// Returns the stage of a replay. The time before it is the user's, not the pipeline's.
 fn replay(replayed: &Replayed) -> Stage {
     let under = match replayed.mapping_version {
         Some(version) => format!("under version {version} of the mapping"),
@@ -105,7 +105,7 @@ fn replay(replayed: &Replayed) -> Stage {
     stage
 }
 
-/// Its outcome; of one in flight, that it waits.
+/// Returns the stage of its outcome, or of its waiting while it is in flight.
 fn last(event: &EventView, before: Option<Timestamp>) -> Stage {
     let meaning = match event.status {
         Status::Received => "Waits for the pipeline, which extracts personal data and resolves the data subject.",
