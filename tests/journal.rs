@@ -207,7 +207,7 @@ fn caps_turn_into_refusals() {
     assert_eq!(append(&journal, one, "again").unwrap().sequence, Sequence(6));
 }
 
-/// The length of the last segment before and after its last record.
+/// Returns the length of the last segment before and after its last record.
 fn last_record(world: &World) -> (PathBuf, u64, u64) {
     let one = world.controllers[0];
     let journal = world

@@ -45,7 +45,7 @@ pub(crate) struct Services {
     pub(crate) retention: RowRetention,
     /// The public keys of receipts.
     pub(crate) receipt_keys: PublicKeys,
-    /// What is known of the database without asking it.
+    /// The state of the database, without asking it.
     pub(crate) database: DatabaseState,
     /// The trials under way.
     pub(crate) trials: Arc<Trials>,

@@ -47,7 +47,7 @@ struct Overview {
     has_controllers: bool,
 }
 
-/// `GET /overview`
+/// Answers `GET /overview`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -89,7 +89,7 @@ pub(super) async fn get(
     })
 }
 
-/// How long the oldest event in flight has waited here.
+/// Returns the age of the oldest event in flight here. Returns `None` without one.
 fn oldest(services: &Services, controller: Option<ControllerId>) -> Option<i64> {
     let received = match controller {
         None => services.journal.oldest_in_flight(),

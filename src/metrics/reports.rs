@@ -1,4 +1,4 @@
-//! What the parts of a running Conduit know of themselves, asked for at each scrape.
+//! The state of the parts of a running Conduit, read at each scrape.
 
 use std::collections::BTreeMap;
 use std::fmt;

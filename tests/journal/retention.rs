@@ -1,4 +1,4 @@
-//! What is kept behind the checkpoints: read back whole, given up oldest first, and never damaged without a word.
+//! Retained segments: read back whole, deleted oldest first, and never damaged silently.
 
 use std::fs;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ fn all_of(controller: ControllerId) -> PastFilter {
     }
 }
 
-/// The bodies of what is left of a reading, newest first.
+/// Reads the bodies of the rest of a reading, newest first.
 fn rest(past: &mut dyn Past, chunk: usize) -> Result<Vec<String>, JournalError> {
     let mut bodies = Vec::new();
     loop {

@@ -16,7 +16,7 @@ use crate::common::{PATIENCE, Postgres};
 use crate::store::replays::{begin as begin_replay, failed, next, step};
 use crate::store::world::{Batch, controllers};
 
-/// The server frees the lock of the run before once it sees that its connection is closed.
+/// Begins a run. The server frees the lock of the former run once it sees that its connection is closed.
 async fn begin(store: &dyn Store) -> Box<dyn Expiry + '_> {
     let deadline = Instant::now() + PATIENCE;
     loop {

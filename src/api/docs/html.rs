@@ -1,4 +1,4 @@
-//! Writing HTML: whatever is not markup of ours is escaped.
+//! Writing HTML: all text that is no markup of ours is escaped.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 pub(super) struct Html(String);
 
 impl Html {
-    /// Markup of ours.
+    /// Appends markup of ours.
     pub(super) fn raw(&mut self, markup: &'static str) {
         self.0.push_str(markup);
     }
@@ -29,7 +29,7 @@ impl Html {
             .push_str(&format!("<a href=\"{}\">{}</a>", escaped(to), escaped(text)));
     }
 
-    /// A heading that can be linked to.
+    /// Appends a heading with an anchor.
     pub(super) fn heading(&mut self, level: u8, id: &str, text: &str) {
         let (id, text) = (escaped(id), escaped(text));
         self.0.push_str(&format!("<h{level} id=\"{id}\">{text}</h{level}>\n"));
@@ -46,7 +46,7 @@ impl Html {
     }
 }
 
-/// Safe in text and in quoted attributes.
+/// Returns text that is safe in elements and in quoted attributes.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -62,7 +62,7 @@ pub(super) fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Paragraphs, in which what is between backquotes is code.
+/// Appends paragraphs. Text between backquotes becomes code.
 pub(super) fn prose(page: &mut Html, text: &str) {
     for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
         page.raw("<p>");
@@ -71,7 +71,7 @@ pub(super) fn prose(page: &mut Html, text: &str) {
     }
 }
 
-/// One paragraph, without its mark.
+/// Appends one paragraph, without its mark.
 pub(super) fn inline(page: &mut Html, text: &str) {
     for (index, part) in text.split('`').enumerate() {
         if index % 2 == 1 {
@@ -82,12 +82,12 @@ pub(super) fn inline(page: &mut Html, text: &str) {
     }
 }
 
-/// A text; nothing if it is none.
+/// Returns a text, or an empty one for another value.
 pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// The members of an object, in its order; nothing if it is none.
+/// Returns the members of an object, in its order, or none for another value.
 pub(super) fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }

@@ -5,12 +5,12 @@ use serde_json::Value;
 use super::html::{Html, inline, members, prose, text};
 use super::types;
 
-/// A group's place on the page.
+/// Returns a group's anchor on the page.
 pub(super) fn anchor(group: &str) -> String {
     format!("group-{}", group.to_lowercase().replace(' ', "-"))
 }
 
-/// The operations of a group, as method, path and operation.
+/// Returns the operations of a group, as method, path and operation.
 pub(super) fn of<'d>(document: &'d Value, group: &str) -> Vec<(&'d str, &'d str, &'d Value)> {
     let all = members(&document["paths"]).flat_map(|(path, methods)| {
         members(methods).map(move |(method, operation)| (method.as_str(), path.as_str(), operation))
@@ -19,7 +19,7 @@ pub(super) fn of<'d>(document: &'d Value, group: &str) -> Vec<(&'d str, &'d str,
         .collect()
 }
 
-/// What a credential is called.
+/// Returns the name of a credential.
 pub(super) fn credential(name: &str) -> &str {
     match name {
         "apiKey" => "An integration's API key",

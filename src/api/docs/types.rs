@@ -16,7 +16,7 @@ const LIMITS: [(&str, &str); 8] = [
     ("default", "default "),
 ];
 
-/// All schemas of the document.
+/// Appends all schemas of the document.
 pub(super) fn all(page: &mut Html, document: &Value) {
     page.heading(2, "schemas", "Schemas");
     for (name, schema) in members(&document["components"]["schemas"]) {
@@ -63,7 +63,7 @@ fn properties(page: &mut Html, schema: &Value) {
     }
 }
 
-/// Constants, each with its meaning.
+/// Appends constants, each with its meaning.
 fn choices(page: &mut Html, schema: &Value) {
     page.raw("<table>\n<thead><tr><th>Value</th><th>Meaning</th></tr></thead>\n<tbody>\n");
     for choice in schema["oneOf"].as_array().into_iter().flatten() {
@@ -76,7 +76,7 @@ fn choices(page: &mut Html, schema: &Value) {
     page.raw("</tbody>\n</table>\n");
 }
 
-/// A schema within a line, without its description.
+/// Appends a schema within a line, without its description.
 pub(super) fn shown(page: &mut Html, schema: &Value) {
     let alternatives = ["anyOf", "oneOf", "allOf"]
         .iter()
