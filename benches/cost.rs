@@ -15,7 +15,7 @@ use bytes::Bytes;
 use conduit::dedup::MemoryWindow;
 use conduit::journal::{JournalOptions, Retention, WalJournal};
 use conduit::keys::Keyring;
-use conduit::store::{ControllerRow, SqliteStore, Store as _};
+use conduit::store::{ControllerRow, Controllers as _, SqliteStore};
 use conduit_actors::envelope::Envelope;
 use conduit_actors::event::{JournaledEvent, ValidEvent};
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Sequence, Timestamp};
@@ -116,7 +116,7 @@ fn integration(id: ControllerId) -> Integration {
     }
 }
 
-/// About 550 bytes.
+/// Returns a body of about 550 bytes.
 fn body(number: usize) -> Bytes {
     Bytes::from(format!(
         r#"{{"event":"account_created","triggeredAt":"2026-04-06T10:30:00Z","email":"customer{number}@shop.example","phone":"+49301{number:06}","customer":{{"name":"Customer {number}"}},"order":"{number}","note":"{}"}}"#,

@@ -1,4 +1,4 @@
-//! What a claim in Redis costs, in batches of 1,024. Needs a Redis that may be written to:
+//! Measures the cost of a claim in Redis, in batches of 1,024. Needs a Redis that may be written to:
 //! `CONDUIT_REDIS_URL=redis://127.0.0.1:6379 cargo bench --bench redis_claims`
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]

@@ -1,6 +1,6 @@
-//! What an event costs in PostgreSQL: Conduit's commit of a batch, against the same rows put in one at a time, on the same
-//! server, in turns. All events are of new people, which is the most there is to write. Needs an empty database:
-//! `CONDUIT_DATABASE_URL=postgresql://… cargo bench --bench sql`, or `benches/backends`, which starts one.
+//! Measures the cost of an event in PostgreSQL. Compares Conduit's commit of a batch with the same rows put in one at a
+//! time, on the same server, in turns. All events are of new people, which is the most to write. Needs an empty
+//! database: `CONDUIT_DATABASE_URL=postgresql://… cargo bench --bench sql`, or `benches/backends`, which starts one.
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use conduit::keys::Keyring;
-use conduit::store::{ControllerRow, PostgresOptions, PostgresStore, Store as _};
+use conduit::store::{ControllerRow, Controllers as _, PostgresOptions, PostgresStore};
 use conduit_actors::event::{
     AcceptedEvent, Activity, AuditHash, DedupKey, LegalBasis, LinkHash, Outcome, OutcomeRecord, StageTimes,
 };
@@ -35,7 +35,7 @@ const LINKS: [(&str, bool); 3] = [
 ];
 const TABLES: [&str; 4] = ["subjects", "links", "activities", "events"];
 
-/// Microseconds per event.
+/// Returns the microseconds per event.
 fn each(elapsed: Duration, events: usize) -> f64 {
     elapsed.as_secs_f64() * 1e6 / events as f64
 }
@@ -115,7 +115,7 @@ async fn run(url: &str) {
     );
 }
 
-/// The rows of the latest events, as text, by events.
+/// Reads the rows of the latest events, as text, by event.
 async fn written(connection: &mut PgConnection) -> Vec<Vec<(&'static str, String)>> {
     let mut events = vec![Vec::new(); 2 * SINGLE];
     for (table, key, per_event) in [
@@ -139,7 +139,8 @@ async fn written(connection: &mut PgConnection) -> Vec<Vec<(&'static str, String
     events
 }
 
-/// One row, by a statement that is prepared once. The sub-query keeps the text from being read once for each column.
+/// Inserts one row, by a statement that is prepared once. The sub-query prevents the text from being read once for each
+/// column.
 async fn put(connection: &mut PgConnection, table: &str, row: &str) {
     let sql =
         format!("INSERT INTO single_{table} SELECT (s.r).* FROM (SELECT $1::text::single_{table} AS r OFFSET 0) s");

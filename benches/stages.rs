@@ -1,4 +1,4 @@
-//! What each stage costs per event, on one core: `cargo bench --bench stages`.
+//! Measures the cost of each stage per event, on one core: `cargo bench --bench stages`.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 

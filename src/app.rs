@@ -1,8 +1,8 @@
-//! The use cases: what Conduit does for a principal, whichever face asks.
+//! The use cases: the actions of Conduit for a principal, for every face.
 //!
 //! A use case takes the [`Principal`] first and checks it itself; no face decides who may do what. Use cases know the
-//! [`Services`] of a running node, and nothing of HTTP: both faces (`api`, `dashboard`) import this module, and this module
-//! imports neither. An [`Error`] says why a use case did not do as it was asked; each face words it once.
+//! [`Services`] of a running node, and nothing of HTTP: both faces (`api`, `dashboard`) import this module, and this
+//! module imports neither. An [`Error`] says why a use case failed; each face words it once.
 
 pub(crate) mod activities;
 pub(crate) mod controllers;

@@ -12,7 +12,7 @@ use crate::store::{RecordedEnd, SealState, Store};
 
 const PAGE: usize = 1_000;
 
-/// What came of one controller's chain.
+/// The result for one controller's chain.
 #[derive(Debug)]
 pub struct ChainReport {
     /// Whose chain.
@@ -25,7 +25,7 @@ pub struct ChainReport {
     pub fault: Option<ChainFault>,
 }
 
-/// What came of a part of one controller's chain.
+/// The result for a part of one controller's chain.
 #[derive(Debug)]
 pub struct ChainStep {
     /// Behind which record the chain begins.
@@ -244,7 +244,7 @@ async fn walk(
     })
 }
 
-/// A record where this data directory has committed another one.
+/// Returns a fault if this data directory has committed another record in this place.
 fn other_history(committed: Option<ChainHead>, activity: &Activity) -> Option<ChainFault> {
     let committed = committed.filter(|head| head.sequence == activity.sequence && head.hash != activity.hash)?;
     Some(ChainFault::Rewound {
@@ -252,7 +252,7 @@ fn other_history(committed: Option<ChainHead>, activity: &Activity) -> Option<Ch
     })
 }
 
-/// A chain that this data directory has committed was sealed: the database cannot say that it waits to be.
+/// Returns a fault if this data directory has committed the chain and the database says that it waits for its seal.
 fn seal_fault(end: &RecordedEnd, committed: Option<ChainHead>) -> Option<ChainFault> {
     let is_broken = |state| state == SealState::Broken || (state == SealState::Pending && committed.is_some());
     match (is_broken(end.name), is_broken(end.end)) {
@@ -262,7 +262,7 @@ fn seal_fault(end: &RecordedEnd, committed: Option<ChainHead>) -> Option<ChainFa
     }
 }
 
-/// A chain that ends before what this data directory has committed.
+/// Returns a fault if a chain ends before the end that this data directory has committed.
 fn rewound(committed: Option<ChainHead>, recorded: ChainHead) -> Option<ChainFault> {
     let committed = committed?.sequence;
     (committed > recorded.sequence).then_some(ChainFault::Rewound { committed })

@@ -1,6 +1,6 @@
-//! The codes of problems: every one that the management API, the event endpoint and the dashboard answer with.
+//! The codes of all problems of the management API, the event endpoint and the dashboard.
 //!
-//! A code is stable: programs of integrators compare it. A code belongs to a status, and a few belong to two: the event
+//! A code is stable: programs of integrators compare it. A code belongs to a status, and a few belong to two. The event
 //! endpoint answers 400 and 500 by its contract where the management API answers 408, 413 and 503. The OpenAPI document has
 //! its examples from here.
 
@@ -13,9 +13,9 @@ use serde::{Serialize, Serializer};
 pub struct Case {
     /// The HTTP status.
     pub status: u16,
-    /// What is wrong.
+    /// The fault.
     pub means: &'static str,
-    /// What the caller does about it.
+    /// The remedy.
     pub remedy: &'static str,
 }
 

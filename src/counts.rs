@@ -1,6 +1,6 @@
 //! How many there are of something, in words for people.
 
-/// A number with its thousands apart.
+/// Returns a number with separated thousands.
 pub(crate) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -13,7 +13,7 @@ pub(crate) fn thousands(count: u64) -> String {
     text
 }
 
-/// So many of something: its word for one, and the one for more, or none.
+/// Returns a count with its noun: `one` for 1, else `more`.
 pub(crate) fn counted(count: u64, one: &str, more: &str) -> String {
     format!("{} {}", thousands(count), if count == 1 { one } else { more })
 }

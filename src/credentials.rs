@@ -1,8 +1,8 @@
-//! Stores which credentials were used, and removes those whose grace has ended.
+//! Stores which credentials were used, and removes credentials whose grace period has ended.
 //!
-//! Both are done by every node, every `auth.usage_seconds`. Use that is not stored yet is lost in a crash, and waits while
-//! the database is away. A version whose grace has ended serves nowhere from that moment; it is removed once all nodes have
-//! had the time to store what they saw until then, so that it can be said truly whether its successor was used.
+//! Every node does both, every `auth.usage_seconds`. A crash loses the use that is not stored yet; while the database
+//! is away, it waits. A version whose grace period has ended serves nowhere from that moment. It is removed once all
+//! nodes have had the time to store their observations. Then the statement whether its successor was used is true.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use conduit_actors::usage::{CredentialUse, UsageBooks};
 
 use crate::store::{GraceEnded, Store};
 
-/// What was taken out of the books. It goes back unless it was stored, also if whoever would store it is stopped meanwhile.
-struct Taken<'a> {
+/// Entries taken out of the books. They go back unless they were stored, even if the storing task is stopped.
+struct UsageBatch<'a> {
     books: &'a UsageBooks,
     uses: Vec<CredentialUse>,
 }
 
-impl Drop for Taken<'_> {
+impl Drop for UsageBatch<'_> {
     fn drop(&mut self) {
         self.books.give_back(std::mem::take(&mut self.uses));
     }
@@ -31,7 +31,7 @@ impl Drop for Taken<'_> {
 /// # Errors
 /// [`StoreError`]: it is stored the next time.
 pub async fn store_uses(store: &dyn Store, books: &UsageBooks) -> Result<(), StoreError> {
-    let mut taken = Taken {
+    let mut taken = UsageBatch {
         uses: books.take(),
         books,
     };

@@ -1,13 +1,13 @@
-//! The dashboard: pages made on the server, at `/`.
+//! The dashboard: pages rendered on the server, at `/`.
 //!
-//! A page calls the use cases of `app`, as the management API does, with the same [`Principal`](crate::app::Principal): a
-//! session shows exactly what its token would show, and nothing of another tenant. Everything works without JavaScript but what is live: the one script refreshes what is marked so, and
-//! shows times in the reader's zone.
+//! A page calls the use cases of `app`, as the management API does, with the same [`Principal`](crate::app::Principal).
+//! A session shows exactly the data that its token may see. Everything works without JavaScript except live updates.
+//! The one script refreshes marked regions, and shows times in the reader's zone.
 //!
-//! - [`session`]: sealed cookies, which any node takes
-//! - [`guard`]: who asks, the headers of every answer, errors as pages
-//! - [`forms`]: what is posted, how long it may be, and whether a change is meant
-//! - [`page`]: the frame around each page, and the words and pictures that they share
+//! - [`session`]: sealed cookies, which every node accepts
+//! - [`guard`]: the session of a request, the headers of every answer, errors as pages
+//! - [`forms`]: posted forms, their length, and the protection of changes
+//! - [`page`]: the frame around each page, and shared words and pictures
 //! - one file for each page, with its template in `templates/`
 
 mod activities;

@@ -39,7 +39,7 @@ pub struct DedupWindows {
     redis: Option<Arc<FailoverWindow>>,
 }
 
-/// Where claims are decided.
+/// The place where claims are decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DedupPlace {
     /// In this process: no Redis is configured.
@@ -63,13 +63,13 @@ impl std::fmt::Display for DedupPlace {
 }
 
 impl DedupWindows {
-    /// Windows in this process.
+    /// Creates windows in this process.
     #[must_use]
     pub fn in_process(memory: Arc<MemoryWindow>) -> Self {
         Self { memory, redis: None }
     }
 
-    /// Windows in Redis, and in `memory` while it is away.
+    /// Creates windows in Redis, and in `memory` while Redis is away.
     pub async fn in_redis(redis: RedisWindow, memory: Arc<MemoryWindow>) -> Self {
         let redis = FailoverWindow::start(redis, Arc::clone(&memory)).await;
         Self {
@@ -78,7 +78,7 @@ impl DedupWindows {
         }
     }
 
-    /// What the pipeline claims on.
+    /// Returns the port for the pipeline's claims.
     #[must_use]
     pub fn port(&self) -> Arc<dyn DedupWindow> {
         match &self.redis {
@@ -87,13 +87,14 @@ impl DedupWindows {
         }
     }
 
-    /// The event that a claim would be a repeat of, as far as this node knows; nothing is claimed.
+    /// Returns the event that a claim would repeat, as far as this node knows. Claims nothing. Returns `None` if the
+    /// claim would be the first.
     #[must_use]
     pub fn first(&self, controller: ControllerId, claim: &Claim) -> Option<EventId> {
         self.memory.first(controller, claim)
     }
 
-    /// Where claims are decided.
+    /// Returns where claims are decided.
     #[must_use]
     pub fn place(&self) -> DedupPlace {
         match self.redis.as_ref().map(|redis| redis.away()) {
@@ -103,13 +104,13 @@ impl DedupWindows {
         }
     }
 
-    /// Whether a Redis that is configured does not answer.
+    /// Returns whether a configured Redis does not answer.
     #[must_use]
     pub fn is_redis_away(&self) -> bool {
         matches!(self.place(), DedupPlace::InProcessUntilRedisIsBack(_))
     }
 
-    /// By which policy Redis may evict claims; `None`: it does not, or there is no Redis.
+    /// Returns the policy by which Redis may evict claims. Returns `None` if it does not evict, or there is no Redis.
     #[must_use]
     pub fn eviction(&self) -> Option<Eviction> {
         self.redis.as_ref()?.eviction()
@@ -125,20 +126,20 @@ impl DedupWindows {
         }
     }
 
-    /// How often Redis went away since the start.
+    /// Returns how often Redis went away since the start.
     #[must_use]
     pub fn redis_departures(&self) -> u64 {
         self.redis.as_ref().map_or(0, |redis| redis.departures())
     }
 
-    /// How full the in-process window is, which mirrors Redis where there is one.
+    /// Returns how full the in-process window is, which mirrors Redis if there is one.
     #[must_use]
     pub fn report(&self) -> MemoryWindowReport {
         self.memory.report()
     }
 }
 
-/// A claim's window in whole seconds, as it is stored.
+/// Returns a claim's window in whole seconds, as it is stored.
 fn window_seconds(window: Duration) -> u32 {
     u32::try_from(window.as_secs()).unwrap_or(u32::MAX)
 }

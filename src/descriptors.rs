@@ -86,7 +86,7 @@ fn http_threads(config: &Config) -> u64 {
     or_cores(config.server.workers) as u64
 }
 
-/// Descriptors that everything but connections may need.
+/// Returns the number of descriptors that everything but connections may need.
 fn own_files(config: &Config) -> u64 {
     let threads = http_threads(config) + or_cores(config.pipeline.shards) as u64 + OTHER_THREADS;
     let segments = config.journal.max_bytes.div_ceil(config.journal.segment_bytes.max(1)) + MORE_SEGMENTS;

@@ -1,11 +1,11 @@
-//! What differs between two versions of a thing, field by field, for people.
+//! Differences between two versions of a value, field by field, for people.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
 
-/// What names the elements of a list.
+/// The fields that name the elements of a list.
 const NAMES: [&str; 2] = ["name", "path"];
 
 /// One difference. Shown, it is a line.
@@ -16,7 +16,7 @@ pub(crate) struct Difference {
     pub(crate) change: Change,
 }
 
-/// What was done there. Values are JSON.
+/// The kind of a difference. Values are JSON.
 #[derive(Debug)]
 pub(crate) enum Change {
     Added(String),
@@ -37,7 +37,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// All differences.
+/// Returns all differences.
 pub(crate) fn diff(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
     compare(&[], before, after, &mut found);
@@ -79,10 +79,10 @@ fn changed(place: &[String], before: &Value, after: &Value) -> Difference {
     }
 }
 
-type Named<'a> = Vec<(&'a str, &'a Value)>;
+type NamedElements<'a> = Vec<(&'a str, &'a Value)>;
 
-/// The elements with their names, if all have one.
-fn named(elements: &[Value]) -> Option<Named<'_>> {
+/// Returns the elements with their names. Returns `None` unless all have one.
+fn named(elements: &[Value]) -> Option<NamedElements<'_>> {
     let name = |element: &Value| NAMES.iter().find(|name| element.get(name).is_some()).copied();
     elements
         .iter()
@@ -90,8 +90,8 @@ fn named(elements: &[Value]) -> Option<Named<'_>> {
         .collect()
 }
 
-fn compare_lists(place: &[String], old: &Named<'_>, new: &Named<'_>, found: &mut Vec<Difference>) {
-    let find = |list: &Named<'_>, name: &str| list.iter().position(|(known, _)| *known == name);
+fn compare_lists(place: &[String], old: &NamedElements<'_>, new: &NamedElements<'_>, found: &mut Vec<Difference>) {
+    let find = |list: &NamedElements<'_>, name: &str| list.iter().position(|(known, _)| *known == name);
     for (name, before) in old {
         match find(new, name) {
             Some(at) => compare(&inside(place, name), before, new[at].1, found),
@@ -107,7 +107,7 @@ fn compare_lists(place: &[String], old: &Named<'_>, new: &Named<'_>, found: &mut
             change: Change::Added(shown(added)),
         });
     }
-    let kept = |list: &Named<'_>, other: &Named<'_>| -> Vec<String> {
+    let kept = |list: &NamedElements<'_>, other: &NamedElements<'_>| -> Vec<String> {
         let both = list.iter().filter(|(name, _)| find(other, name).is_some());
         both.map(|(name, _)| (*name).to_owned()).collect()
     };
@@ -129,7 +129,7 @@ fn inside(place: &[String], name: &str) -> Vec<String> {
     place.iter().cloned().chain([name]).collect()
 }
 
-/// A value on one line. JSON has no control characters in its texts.
+/// Returns a value on one line. Texts in JSON have no control characters.
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "not set".to_owned(),

@@ -1,11 +1,11 @@
-//! The directory: controllers and integrations in memory, as authentication and extraction look them up.
+//! The directory: controllers and integrations in memory, for the look-ups of authentication and extraction.
 //!
-//! The store is the truth; a change made there is read again by [`LiveDirectory::refresh`] before its
-//! request is answered, so it holds from the next request on. What other nodes change is read by [`follow`], within a
-//! second. While that fails, what is here is relied on for a limited time only: a credential that was revoked elsewhere
-//! could not be told.
+//! The store is the truth. [`LiveDirectory::refresh`] reads a change of this node before its request is answered, so
+//! the change holds from the next request on. [`follow`] reads the changes of other nodes within a second. While that
+//! fails, the directory stays valid for a limited time only, because this node would not notice a credential that was
+//! revoked elsewhere.
 //!
-//! One reading at a time: of two, the one that began later is the one that stays.
+//! A node reads the directory once at a time, so a later reading always replaces an earlier one.
 
 mod confirmed;
 mod follow;
@@ -53,15 +53,15 @@ pub struct LiveDirectory {
     tokens: DashMap<[u8; 32], ControllerDid>,
     /// Kept while a controller is read again: they know what was sent.
     gates: DashMap<ControllerId, Arc<Gate>>,
-    /// The version that was read last; whoever reads holds it.
+    /// The version of the last reading. A reader holds the lock.
     reading: tokio::sync::Mutex<DirectoryVersion>,
     confirmed: Confirmed,
     gone: Mutex<Vec<ControllerId>>,
 }
 
 impl LiveDirectory {
-    /// An empty directory; mappings are compiled against this taxonomy. What was read is relied on for `valid_for` without
-    /// being confirmed; none: for ever.
+    /// Creates an empty directory. Mappings are compiled against this taxonomy. Unconfirmed content is valid for
+    /// `valid_for`; with `None`, for ever.
     #[must_use]
     pub fn new(
         keyring: Arc<Keyring>,
@@ -86,31 +86,31 @@ impl LiveDirectory {
         }
     }
 
-    /// The same, with limits for controllers that have none of their own.
+    /// Sets the limits for controllers without limits of their own.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// The limits of controllers that have none of their own.
+    /// Returns the limits of controllers without limits of their own.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// A controller's limits, and what was refused by them.
+    /// Returns a controller's limits and its count of refusals. Returns `None` for a controller without limits.
     #[must_use]
     pub fn gate(&self, controller: ControllerId) -> Option<Arc<Gate>> {
         self.gates.get(&controller).map(|gate| Arc::clone(&gate))
     }
 
-    /// The taxonomy that mappings are compiled against.
+    /// Returns the taxonomy against which mappings are compiled.
     #[must_use]
     pub const fn taxonomy(&self) -> &Arc<Taxonomy> {
         &self.taxonomy
     }
 
-    /// What applies to events that say nothing about dedup.
+    /// Returns the dedup settings for events without settings of their own.
     #[must_use]
     pub const fn dedup_defaults(&self) -> DedupDefaults {
         self.defaults
@@ -139,7 +139,7 @@ impl LiveDirectory {
                 .extract_if(.., |integration| integration.controller == row.id)
                 .collect();
             let overrides = limits.get(&row.id).map(|row| row.overrides).unwrap_or_default();
-            self.install(&Found {
+            self.install(&ControllerData {
                 row,
                 integrations: own,
                 overrides,
@@ -164,11 +164,11 @@ impl LiveDirectory {
         }
     }
 
-    /// Reads again what was changed since it was read last, by whichever node. A controller that cannot be used, because its
-    /// mapping or its data key is not what this node takes, is closed to events; the others are none the worse for it.
+    /// Reads all changes since the last reading, by any node. If this node cannot use a controller's mapping or data
+    /// key, the controller is closed to events. Other controllers go on.
     ///
     /// # Errors
-    /// [`StoreError`]: not all was read; it is read again the next time.
+    /// [`StoreError`]: the reading is incomplete and is repeated the next time.
     pub async fn catch_up(&self, store: &dyn Store, feed: &dyn ChangeFeed) -> Result<(), StoreError> {
         let mut version = self.reading.lock().await;
         let began = Instant::now();
@@ -199,7 +199,7 @@ impl LiveDirectory {
         Ok(())
     }
 
-    /// Who is here, and who should be.
+    /// Returns the controllers that are here, and those of the database.
     async fn everyone(&self, store: &dyn Store) -> Result<Vec<ControllerDid>, StoreError> {
         let stored = store.controllers().await?.into_iter().map(|row| row.did);
         let here = self.tenants.iter().map(|tenant| tenant.key().clone());
@@ -209,18 +209,18 @@ impl LiveDirectory {
         Ok(dids)
     }
 
-    /// Controllers that were found to be deleted since this was asked last: what else there is of them can go.
+    /// Takes the controllers that were found deleted since the last call: their other data can be removed.
     pub fn take_gone(&self) -> Vec<ControllerId> {
         std::mem::take(&mut self.gone.lock())
     }
 
-    /// How long ago this was what the database has.
+    /// Returns how long ago this was the content of the database.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.confirmed.age()
     }
 
-    fn install(&self, found: &Found) -> Result<(), StoreError> {
+    fn install(&self, found: &ControllerData) -> Result<(), StoreError> {
         let row = &found.row;
         // Also of what cannot be used: whoever is to fix it must find it.
         self.summaries.replace(row.id, &found.integrations);
@@ -265,7 +265,7 @@ impl LiveDirectory {
         Ok(())
     }
 
-    /// The gate that there was, unless its limits are others; none, if there is nothing to hold.
+    /// Installs a gate for these limits, or keeps the present one if they are the same. Returns `None` without limits.
     fn install_gate(&self, controller: ControllerId, overrides: LimitOverrides) -> Option<Arc<Gate>> {
         let limits = overrides.over(self.limits);
         let before = self.gate(controller);
@@ -338,51 +338,51 @@ impl LiveDirectory {
         }
     }
 
-    /// What lists show of one controller's integrations, or of all; newest first.
+    /// Returns the summaries of one controller's integrations, or of all, newest first.
     #[must_use]
     pub fn summaries(&self, controller: Option<ControllerId>) -> Vec<Arc<Summary>> {
         self.summaries.list(controller)
     }
 
-    /// The same of one integration; `None` if it is gone.
+    /// Returns the summary of one integration. Returns `None` if it does not exist.
     #[must_use]
     pub fn summary(&self, integration: IntegrationId) -> Option<Arc<Summary>> {
         self.summaries.get(integration)
     }
 
-    /// The DID of a controller.
+    /// Returns the DID of a controller. Returns `None` for an unknown one.
     #[must_use]
     pub fn did(&self, controller: ControllerId) -> Option<ControllerDid> {
         self.dids.get(&controller).map(|did| did.clone())
     }
 
-    /// A controller by its DID.
+    /// Returns a controller by its DID. Returns `None` for an unknown one.
     #[must_use]
     pub fn controller_by_did(&self, did: &ControllerDid) -> Option<Arc<Controller>> {
         self.tenants.get(did).map(|tenant| Arc::clone(&tenant.controller))
     }
 
-    /// The controller whose management token this is.
+    /// Returns the controller of a management token. Returns `None` for an unknown token.
     #[must_use]
     pub fn by_token(&self, token: &Secret) -> Option<ControllerDid> {
         self.by_token_hash(&token.hash())
     }
 
-    /// The same by what is kept of a token.
+    /// Returns the controller of a management token by the token's hash. Returns `None` for an unknown one.
     #[must_use]
     pub fn by_token_hash(&self, hash: &CredentialHash) -> Option<ControllerDid> {
         // A token has 256 random bits: that the look-up's time depends on its hash tells nothing about another's.
         self.tokens.get(hash.as_bytes()).map(|did| did.clone())
     }
 
-    /// All controllers, in no order.
+    /// Returns all controllers, in no order.
     #[must_use]
     pub fn controllers(&self) -> Vec<Arc<Controller>> {
         let tenants = self.tenants.iter();
         tenants.map(|tenant| Arc::clone(&tenant.controller)).collect()
     }
 
-    /// All integrations that events can be sent to, in no order.
+    /// Returns all integrations that accept events, in no order.
     #[must_use]
     pub fn integrations(&self) -> Vec<Arc<Integration>> {
         self.integrations
@@ -391,13 +391,13 @@ impl LiveDirectory {
             .collect()
     }
 
-    /// How many controllers there are.
+    /// Returns the number of controllers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.tenants.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no controllers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.tenants.is_empty()
@@ -405,19 +405,19 @@ impl LiveDirectory {
 }
 
 /// A controller as the store has it.
-struct Found {
+struct ControllerData {
     row: ControllerRow,
     integrations: Vec<IntegrationRow>,
     overrides: LimitOverrides,
 }
 
-async fn fetch(store: &dyn Store, did: &ControllerDid) -> Result<Option<Found>, StoreError> {
+async fn fetch(store: &dyn Store, did: &ControllerDid) -> Result<Option<ControllerData>, StoreError> {
     let Some(row) = store.controller(did).await? else {
         return Ok(None);
     };
     let integrations = store.integrations(Some(row.id)).await?;
     let limits = store.limits(Some(row.id)).await?.pop();
-    Ok(Some(Found {
+    Ok(Some(ControllerData {
         row,
         integrations,
         overrides: limits.map(|row| row.overrides).unwrap_or_default(),

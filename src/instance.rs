@@ -1,7 +1,6 @@
-//! Whether a data directory and a database belong together. Both have the database's id; the directory's own id (`node.id`)
-//! belongs to its journal. A start with a stranger would lose what the journal has: its events are of controllers that the
-//! database does not know, and unknown controllers are otherwise taken for deleted ones.
-//!
+//! Whether a data directory and a database belong together. Both have the database's id. The directory's own id
+//! (`node.id`) belongs to its journal. A start with a stranger would lose the events of the journal: their controllers
+//! are unknown to that database, and unknown controllers otherwise count as deleted.
 //! ```text
 //!  instance.id          the database's id
 //!  node.id              the journal's id, by which the database has its checkpoints
@@ -9,9 +8,9 @@
 //!  journal.record       which segments the journal had, so that vanished ones are noticed
 //! ```
 //!
-//! The order of a start: the files are read ([`Home::open`]); the database opens; the journal is read, and nothing in it is
-//! changed; [`admit`] decides; the files are written; only then is anything released or numbered. What is refused names its way
-//! out. `conduit adopt` is the last of these: it makes the two belong together.
+//! A start has this order. The files are read ([`Home::open`]). The database opens. The journal is read, and stays
+//! unchanged. [`admit`] decides. The files are written. Only then segments are released and events numbered. Each
+//! refusal names its way out. `conduit adopt` is the last way: it makes directory and database belong together.
 
 mod decide;
 mod files;
@@ -29,7 +28,7 @@ use crate::keys::Keyring;
 use crate::store::{EventFilter, Instance, InstanceId, Page, Store};
 pub use decide::Refusal;
 use decide::{Case, decide};
-pub(crate) use files::{Found, Home, new_node};
+pub(crate) use files::{DirectoryFiles, Home, new_node};
 pub(crate) use presence::Presence;
 
 /// How many streams are compared with the database's events.
@@ -165,21 +164,21 @@ async fn case(
     })
 }
 
-/// Whether the database has had an event well after the controller was made.
+/// Returns whether the database has had an event well after the creation of the controller.
 fn is_older(controller: ControllerId, newest_event: Timestamp) -> bool {
     /// Longer than it takes to store a controller under the id that it was given.
     const MARGIN_MS: i64 = 60_000;
     made_at(controller) + MARGIN_MS < newest_event.as_millis()
 }
 
-/// Ids carry the time at which they were made.
+/// Returns the time at which an id was made.
 fn made_at(controller: ControllerId) -> i64 {
     let mut wide = [0_u8; 8];
     wide[2..].copy_from_slice(&controller.as_bytes()[..6]);
     i64::from_be_bytes(wide)
 }
 
-/// Events that were received since then are certainly not deleted by their age.
+/// Returns the time since which no received event can have been deleted by its age.
 fn kept_since(config: &Config) -> Timestamp {
     const DAY_MS: i64 = 86_400_000;
     match i64::from(config.retention.event_days) {
@@ -188,8 +187,8 @@ fn kept_since(config: &Config) -> Timestamp {
     }
 }
 
-/// Whether the database has events that by its checkpoint for this journal are still to be processed: it processed them under
-/// another id of the journal.
+/// Returns whether the database already has events that are unprocessed by its checkpoint for this journal. It then
+/// processed them under another id of the journal.
 async fn is_done_elsewhere(store: &dyn Store, findings: &Findings) -> Result<bool> {
     for sides in findings.streams.values().take(COMPARED) {
         if let Some(event) = sides.behind
@@ -201,8 +200,8 @@ async fn is_done_elsewhere(store: &dyn Store, findings: &Findings) -> Result<boo
     Ok(false)
 }
 
-/// Whether the database has none of the events that by its checkpoint for this journal are processed: the checkpoint is
-/// another journal's.
+/// Returns whether the database lacks all events that are processed by its checkpoint for this journal. The checkpoint
+/// then belongs to another journal.
 async fn is_never_done(store: &dyn Store, findings: &Findings, kept_since: Timestamp) -> Result<bool> {
     let before = findings.streams.values().filter_map(|sides| sides.before);
     let before: Vec<_> = before.filter(|event| event.received_at() >= kept_since).collect();

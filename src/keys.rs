@@ -31,7 +31,7 @@ pub enum KeyError {
     Refused,
 }
 
-/// What the master key vouches for: HMAC-SHA3-256 over the sealed value.
+/// A seal under the master key: HMAC-SHA3-256 over the sealed value.
 pub type Seal = [u8; 32];
 
 /// Names one run of the program, see the module's docs.
@@ -39,7 +39,7 @@ pub type Seal = [u8; 32];
 pub struct Epoch(pub [u8; 16]);
 
 impl Epoch {
-    /// A new, random one.
+    /// Generates a new, random epoch.
     #[must_use]
     pub fn generate() -> Self {
         let mut bytes = [0; 16];
@@ -58,7 +58,7 @@ pub struct Keyring {
 const WRAP_NONCE_BYTES: usize = 12;
 
 impl Keyring {
-    /// An empty keyring under this master key.
+    /// Returns an empty keyring under this master key.
     #[must_use]
     pub fn new(master: MasterKey) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Keyring {
         }
     }
 
-    /// The master key, to derive link keys from.
+    /// Returns the master key, to derive link keys from.
     #[must_use]
     pub const fn master(&self) -> &MasterKey {
         &self.master
@@ -81,7 +81,7 @@ impl Keyring {
         self.master.derive("key-check", nobody, 1)
     }
 
-    /// What vouches for the anchor of a controller's audit chain: who has the database alone cannot make one.
+    /// Returns the seal of the anchor of a controller's audit chain. The database alone is not enough to forge it.
     #[must_use]
     pub fn vouch(&self, controller: ControllerId, anchor: ChainHead) -> [u8; 32] {
         let label = format!("audit-anchor/{}/{}", anchor.sequence, anchor.hash);
@@ -96,43 +96,43 @@ impl Keyring {
             .seal(&[b"audit-end", controller.as_bytes(), &sequence, &hash])
     }
 
-    /// Whether a seal is that of this end.
+    /// Returns whether a seal is genuine for this end.
     #[must_use]
     pub fn is_end_sealed(&self, controller: ControllerId, head: ChainHead, seal: &[u8]) -> bool {
         self.seal_end(controller, head)[..].ct_eq(seal).into()
     }
 
-    /// Seals which controller has a DID.
+    /// Seals the pair of a controller and its DID.
     #[must_use]
     pub fn seal_name(&self, controller: ControllerId, did: &str) -> Seal {
         self.seals.seal(&[b"did", controller.as_bytes(), did.as_bytes()])
     }
 
-    /// Whether a seal is that of this id and DID.
+    /// Returns whether a seal is genuine for this id and DID.
     #[must_use]
     pub fn is_name_sealed(&self, controller: ControllerId, did: &str, seal: &[u8]) -> bool {
         self.seal_name(controller, did)[..].ct_eq(seal).into()
     }
 
-    /// Seals that Conduit deleted a controller.
+    /// Seals the deletion of a controller by Conduit.
     #[must_use]
     pub fn seal_deletion(&self, controller: ControllerId) -> Seal {
         self.seals.seal(&[b"deleted", controller.as_bytes()])
     }
 
-    /// Whether a seal is that of this deletion.
+    /// Returns whether a seal is genuine for this deletion.
     #[must_use]
     pub fn is_deletion_sealed(&self, controller: ControllerId, seal: &[u8]) -> bool {
         self.seal_deletion(controller)[..].ct_eq(seal).into()
     }
 
-    /// Seals that no audit chain waits to be sealed any more.
+    /// Seals the statement that all audit chains are sealed.
     #[must_use]
     pub fn seal_all_sealed(&self) -> Seal {
         self.seals.seal(&[b"all-sealed"])
     }
 
-    /// Whether a seal is that.
+    /// Returns whether a seal is genuine for the statement that all audit chains are sealed.
     #[must_use]
     pub fn is_all_sealed(&self, seal: &[u8]) -> bool {
         self.seal_all_sealed()[..].ct_eq(seal).into()
@@ -187,7 +187,7 @@ impl Keyring {
         self.data_keys.remove(&controller);
     }
 
-    /// The key that `purpose` uses in one epoch.
+    /// Returns the key that `purpose` uses in one epoch.
     ///
     /// # Errors
     /// [`KeyError::Unknown`] for a controller that is not (or no longer) here.

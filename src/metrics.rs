@@ -1,9 +1,9 @@
 //! Metrics: declared here and in `metrics/reports.rs`, each with its help; shown at `/metrics`.
 //!
-//! What happens often is counted as it happens ([`Meters`]); what the parts know of themselves is asked for at each scrape
-//! ([`Reports`]). Labels have few values, all of them known beforehand: none is a controller's, an integration's or an
-//! address's, so a stranger cannot make series, and a scrape tells nothing about a tenant. All counts are this process's, since
-//! it was started.
+//! Frequent events are counted as they happen ([`Meters`]). The state of the parts is read at each scrape
+//! ([`Reports`]). Labels have few values, all known beforehand. No label names a controller, an integration or an
+//! address. So a stranger cannot create series, and a scrape reveals nothing about a tenant. All counts are those of
+//! this process since its start.
 
 mod measured;
 mod reports;
@@ -22,7 +22,7 @@ pub use reports::{EdgeReport, Reports};
 use crate::journal::JournalMeters;
 use crate::store::{Expired, Expiring};
 
-/// What [`Metrics::text`] gives, as a media type: the text format of Prometheus.
+/// The media type of [`Metrics::text`]: the text format of Prometheus.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Seconds from one stage to the next: from a millisecond to the half hour of a large backlog.
@@ -30,12 +30,12 @@ const STAGE_SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0,
 ];
 
-/// What may become of an event.
+/// The outcomes of an event.
 const OUTCOMES: [Status; 4] = [Status::Processed, Status::Duplicate, Status::Rejected, Status::Failed];
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// What is counted as it happens. Clones count together.
+/// The metrics that are counted as they happen. Clones count together.
 #[derive(Clone)]
 pub struct Meters {
     refusals: Family<Labels<2>, Counter>,
@@ -69,14 +69,14 @@ impl Default for Meters {
 }
 
 impl Meters {
-    /// A request was refused with this problem code.
+    /// Counts a refused request by its problem code.
     pub fn refused(&self, endpoint: &'static str, code: &'static str) {
         self.refusals
             .get_or_create(&[("endpoint", endpoint), ("code", code)])
             .inc();
     }
 
-    /// Rows were deleted because of their age.
+    /// Counts rows that were deleted because of their age.
     pub fn expired(&self, what: Expiring, expired: Expired) {
         let labels = [("kind", what.as_str())];
         self.deleted_rows.get_or_create(&labels).inc_by(expired.rows);
@@ -92,7 +92,7 @@ impl Meters {
         self.outcomes.get_or_create_owned(&[("outcome", status.as_str())])
     }
 
-    /// These outcomes are committed.
+    /// Counts committed outcomes.
     fn committed(&self, outcomes: &[OutcomeRecord]) {
         let stage = |name| self.stages.get_or_create_owned(&[("stage", name)]);
         let [journaled, extracted, resolved, logged, total] =
@@ -124,7 +124,7 @@ impl Meters {
         }
     }
 
-    /// These outcomes of a replay are committed. Their events are counted among the others as they were first.
+    /// Counts committed outcomes of a replay. Their events are counted among the others by their first outcome.
     fn replayed(&self, outcomes: &[OutcomeRecord]) {
         for status in OUTCOMES {
             let counter = self.replayed.get_or_create_owned(&[("outcome", status.as_str())]);
@@ -138,7 +138,7 @@ fn count(outcomes: &[OutcomeRecord], status: Status) -> u64 {
     outcomes.iter().filter(same).count() as u64
 }
 
-/// From one time to another; 0 if the clock was set back meanwhile.
+/// Returns the seconds from one time to another, or 0 if the clock was set back meanwhile.
 #[allow(clippy::cast_precision_loss)] // Exact up to 285,000 years.
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.as_millis().saturating_sub(from.as_millis()).max(0) as f64 / 1000.0
@@ -199,7 +199,7 @@ impl Metrics {
         Self { registry }
     }
 
-    /// All of them, as [`MEDIA_TYPE`].
+    /// Returns all metrics as [`MEDIA_TYPE`].
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);

@@ -1,5 +1,5 @@
-//! Keeps what Conduit stores from other users of the machine: new files are for their owner only, and files of an earlier
-//! version or of a copy are made so at the start, also where the directory itself is open to others.
+//! Keeps stored data from other users of the machine. New files are for their owner only. The start corrects files of
+//! an earlier version or of a copy, even if the directory itself is open to others.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -30,8 +30,8 @@ pub(crate) fn restrict_new_files() {
     rustix::process::umask(Mode::from_raw_mode(OTHERS));
 }
 
-/// Takes all rights to the journal, the database and the keys from everybody but their owner. What cannot be changed is
-/// warned of.
+/// Removes all rights to the journal, the database and the keys, except the owner's. Warns of files that cannot be
+/// changed.
 pub(crate) fn mend(config: &Config) {
     let data_dir = &config.storage.data_dir;
     let mut paths: Vec<PathBuf> = OWN_FILES.iter().map(|name| data_dir.join(name)).collect();
@@ -79,7 +79,7 @@ fn files_in(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether there was something to change.
+/// Restricts a file or directory to its owner. Returns whether that changed anything.
 fn restrict(path: &Path) -> io::Result<bool> {
     // A link's own rights mean nothing, and its target may be shared on purpose.
     let Some(found) = existing(path)?.filter(|found| !found.is_symlink()) else {

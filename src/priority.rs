@@ -9,7 +9,7 @@ use std::time::Duration;
 /// As `nice` counts: 0 is normal, 19 the least.
 const BACK_NICENESS: i32 = 10;
 
-/// How long the calling thread has waited for a core since it was started: the second figure of Linux's schedstat.
+/// Returns how long the calling thread has waited for a core since its start: the second figure of Linux's schedstat.
 #[must_use]
 pub fn core_wait() -> Option<Duration> {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;

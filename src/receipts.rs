@@ -1,17 +1,17 @@
-//! Signed receipts: proof, for whoever sent an event, that it was received.
+//! Signed receipts prove to a sender that its event was received.
 //!
-//! The 200 of the event endpoint carries one, made once the event is durable. What is stated, and the hash tree by which one
-//! Ed25519 signature attests a whole commit batch, is in `conduit_actors::receipt`. As text, a receipt is
-//!
+//! The 200 of the event endpoint carries a receipt, which is made once the event is durable. `conduit_actors::receipt`
+//! has the statement, and the hash tree by which one Ed25519 signature attests a whole commit batch. As text, a receipt
+//! is
 //! ```text
 //!  cr2.<statement>.<place 4 · leaves 4 · proof 32 each>.<key id 8 · signature 64>
 //! ```
 //!
 //! with each part in base64url without padding (RFC 4648, 5), numbers big-endian.
 //!
-//! Each node has a key of its own, unless they are given the same. All public keys there ever were are in the database, and
-//! any node serves all of them at [`KEYS_PATH`]: a receipt can be verified for as long as the database lives, whichever node
-//! made it.
+//! Each node has its own key unless all nodes are given the same. The database keeps all public keys for ever, and
+//! every node serves all of them at [`KEYS_PATH`]. So a receipt of any node can be verified as long as the database
+//! lives.
 
 mod key;
 mod notary;
@@ -38,7 +38,7 @@ use crate::store::{ReceiptKeyRow, Store};
 /// Where the public keys are served (RFC 8615).
 pub const KEYS_PATH: &str = "/.well-known/conduit-receipt-keys.json";
 
-/// What a receipt begins with: its form, and the form's version.
+/// The prefix of a receipt: its form, and the form's version.
 pub const PREFIX: &str = "cr2";
 
 /// For how long public keys are served as they were read last.
@@ -61,7 +61,7 @@ pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     }
 }
 
-/// A receipt as text.
+/// Returns a receipt as text.
 #[must_use]
 pub fn text(attested: &Attested) -> String {
     let signed = &attested.signed;
@@ -85,7 +85,7 @@ pub fn text(attested: &Attested) -> String {
     text
 }
 
-/// A key's id as text.
+/// Returns a key's id as text.
 #[must_use]
 pub fn kid(id: KeyId) -> String {
     BASE64URL.encode(id.0)
@@ -139,10 +139,10 @@ pub struct PublicKeys {
 }
 
 impl PublicKeys {
-    /// All that the database has; while it is away, those that it had.
+    /// Returns all keys of the database. While the database is away, returns the keys of the last reading.
     ///
     /// # Errors
-    /// The database's, if it was never read.
+    /// The database's error, if the keys were never read.
     pub async fn read(&self, store: &dyn Store) -> Result<KeySet, conduit_actors::ports::StoreError> {
         let known = self.known.lock().clone();
         if let Some((read, keys)) = &known

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::config::RetentionConfig;
 use crate::dedup::LONGEST_WINDOW_MS;
-use crate::journal::WalJournal;
+use crate::journal::NodeJournal;
 use crate::metrics::Meters;
 use crate::store::{Expired, Expiring, Expiry, Store};
 
@@ -110,7 +110,7 @@ impl Bounds {
 /// See the module's docs.
 pub struct RowRetention {
     store: Arc<dyn Store>,
-    journal: Arc<WalJournal>,
+    journal: Arc<dyn NodeJournal>,
     config: RetentionConfig,
     meters: Meters,
     report: Mutex<RetentionReport>,
@@ -119,7 +119,7 @@ pub struct RowRetention {
 impl RowRetention {
     /// Nothing is deleted before [`Self::keep`].
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, journal: Arc<WalJournal>, config: RetentionConfig, meters: Meters) -> Self {
+    pub fn new(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, config: RetentionConfig, meters: Meters) -> Self {
         Self {
             store,
             journal,

@@ -55,7 +55,7 @@ pub fn purpose_of(text: &str) -> Option<Purpose> {
 }
 
 impl Purpose {
-    /// What people call it.
+    /// Returns the name for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,11 +1,12 @@
-//! Programs that send one event, ready to be run: in sh with curl, Python, JavaScript for Node, and Rust.
+//! Sample programs that send one event: in sh with curl, Python, JavaScript for Node, and Rust.
 //!
-//! Names of events and fields are a tenant's own, and may be anything. They reach a program as the JSON of the event and as
-//! the address, and in no other place; each is written as a literal of its language in which nothing can end it early or
-//! begin anything else. Credentials are read from the environment: the server does not know them.
+//! Names of events and fields are a tenant's own, and may be anything. They reach a program only as the JSON of the
+//! event and as the address. Each is written as a literal of its language, in which nothing can end the literal early
+//! or begin other code. Programs read credentials from the environment: the server does not know them.
 //!
-//! All behave alike: 30 seconds for a try, six tries, another one after 429, 500, 502, 503, 504 or no answer, as long after it
-//! as `Retry-After` says or twice as long as before; none after any other refusal, which another try would not mend.
+//! All programs behave alike. A try takes at most 30 seconds, and there are six tries. After 429, 500, 502, 503, 504 or
+//! no answer, the program tries again after `Retry-After`, or after twice the last pause. After any other refusal it
+//! stops, because another try would not help.
 
 mod literal;
 
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-/// What a program is written for.
+/// The language of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -32,7 +33,7 @@ impl Language {
     /// In the order in which they are shown.
     pub const ALL: [Self; 4] = [Self::Curl, Self::Python, Self::Node, Self::Rust];
 
-    /// As it is asked for.
+    /// Returns the name of the language in requests.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,18 +48,18 @@ impl Language {
 /// A program.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Snippet {
-    /// What it is written for.
+    /// The language of the program.
     pub language: Language,
     /// For people.
     pub title: &'static str,
-    /// What has to be installed first, beside the language itself.
+    /// The packages that have to be installed first, beside the language itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub install: Option<&'static str>,
     /// The program.
     pub code: String,
 }
 
-/// The program that sends this event to this address.
+/// Returns the program that sends this event to this address.
 #[must_use]
 pub fn snippet(language: Language, webhook_url: &str, event: &Value) -> Snippet {
     let fill = |template: &str, url: String, event: String| {
@@ -101,7 +102,7 @@ pub fn snippet(language: Language, webhook_url: &str, event: &Value) -> Snippet 
     }
 }
 
-/// An event as JSON over several lines, in which nothing hides, or turns the direction of reading.
+/// Returns an event as JSON over several lines, without characters that hide or turn the direction of reading.
 pub(crate) fn event_text(event: &Value) -> String {
     json(event, Literal::Json)
 }

@@ -65,9 +65,8 @@ pub fn private_key(file: &Path) -> Result<(), String> {
         .map_err(|_| format!("{} holds no private key in PEM without a password", file.display()))
 }
 
-/// An error's text, with what to do about it where a certificate is at fault. `setting` names the authorities that are
-/// trusted. The error's type is lost on its way through the clients, so it is told by rustls' words; `tests/tls.rs`
-/// notices when these change.
+/// Returns an error's text. If a certificate is at fault, adds advice. `setting` names the trusted authorities. The
+/// clients hide the error's type, so this function recognises rustls' words; `tests/tls.rs` notices when they change.
 pub(crate) fn with_advice(text: &str, setting: &str) -> String {
     let Some((_, cause)) = text.split_once("invalid peer certificate: ") else {
         return text.to_owned();

@@ -51,7 +51,7 @@ fn run_as(conduit: &Conduit, token: &str, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What it printed, if it ended so.
+/// Returns the output, if the program ended with this code.
 #[track_caller]
 fn ended(output: &Output, code: i32) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

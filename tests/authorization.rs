@@ -1,4 +1,4 @@
-//! Who may call what: every route, by every kind of caller.
+//! Access rights: every route, by every kind of caller.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::common::{Conduit, Tenant, tenant};
 use crate::openapi;
 
-/// What a call on something of a tenant's answers to another tenant, to the tenant itself, and to the operator. To callers
-/// without a known token it is always 401.
+/// The answers of a call on an object of a tenant: to another tenant, to the tenant itself, and to the operator.
+/// Callers without a known token always get 401.
 struct Row {
     method: &'static str,
     route: &'static str,
@@ -35,7 +35,8 @@ fn with(body: Value, row: Row) -> Row {
     }
 }
 
-/// Another tenant's is 404, as if it were not there; what is the operator's alone is 403, which tells nothing.
+/// Returns the expected answers. An object of another tenant is 404, as if it did not exist. A call for the operator
+/// alone is 403, which reveals nothing.
 fn table() -> Vec<Row> {
     let (controllers, integrations) = ("/api/v1/controllers", "/api/v1/integrations/custom");
     let (controller, integration) = ("/api/v1/controllers/{did}", "/api/v1/integrations/custom/{id}");
@@ -130,7 +131,8 @@ fn table() -> Vec<Row> {
     ]
 }
 
-/// A tenant for one call, so that none meets what another left; with the path of the call on what it has.
+/// Creates a tenant for one call, so that no call meets the remains of another. Returns it with the path of the call on
+/// its own object.
 fn tenant_for(conduit: &Conduit, number: usize, row: &Row) -> (Tenant, String) {
     let shop = Tenant::create(conduit, &format!("did:web:shop{number}.example"));
     let event = shop.send(conduit, "contact", json!({"email": "ada@shop.example"}));

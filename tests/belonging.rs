@@ -30,7 +30,7 @@ fn database(conduit: &Conduit) -> PathBuf {
     conduit.data_dir().join("conduit.db")
 }
 
-/// Files of the journal with their contents.
+/// Returns the files of the journal with their contents.
 fn journal(conduit: &Conduit) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found: Vec<_> = fs::read_dir(conduit.data_dir().join("journal"))
         .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
@@ -41,7 +41,7 @@ fn journal(conduit: &Conduit) -> Vec<(PathBuf, Vec<u8>)> {
     found.into_iter().filter(is_segment).map(read).collect()
 }
 
-/// `conduit adopt`, and what it said.
+/// Runs `conduit adopt`. Returns whether it succeeded, and its output.
 fn adopt(conduit: &Conduit, args: &[&str]) -> (bool, String) {
     let output = conduit.command().arg("adopt").args(args).output().unwrap();
     let text = [output.stdout, output.stderr].concat();

@@ -1,4 +1,4 @@
-//! `conduit bench`: what it counts is what happened. Nothing here asserts a time.
+//! `conduit bench`: its counts are true. No test here asserts a time.
 
 use std::process::Command;
 
@@ -32,7 +32,7 @@ fn count(value: &Value, key: &str) -> u64 {
     value[key].as_u64().unwrap_or_else(|| panic!("{key}: {value}"))
 }
 
-/// Every event sent was accepted or refused, every one accepted has its outcome.
+/// Asserts that every sent event was accepted or refused, and that every accepted event has its outcome.
 fn assert_sums(run: &Value) {
     let refused: u64 = run["refused"]
         .as_object()

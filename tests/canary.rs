@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::common::{Conduit, Tenant, tenant::body};
 
-/// Every file below a directory.
+/// Collects every file below a directory.
 fn files(dir: &Path, found: &mut Vec<(String, Vec<u8>)>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -1,4 +1,4 @@
-//! What is configured is in force, or refused with words by `config check` and by a start alike.
+//! Settings are in force, or refused with an explanation, by `config check` and by a start alike.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ impl Program {
         (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
-    /// Both refuse, with these words and with 2.
+    /// Asserts that both refuse, with this explanation and exit code 2.
     #[track_caller]
     fn refuses(&self, variables: &[(&str, &str)], expected: &str) {
         for args in [&["config", "check"][..], &["serve"]] {
@@ -34,7 +34,7 @@ impl Program {
         }
     }
 
-    /// The check passes, and warns so.
+    /// Asserts that the check passes with this warning.
     #[track_caller]
     fn warns(&self, variables: &[(&str, &str)], expected: &str) {
         let (code, out, error) = self.run(&["config", "check"], variables);

@@ -8,7 +8,7 @@ use crate::common::{Conduit, Postgres};
 /// Kills, in full size and usually.
 const ROUNDS: (usize, usize) = (20, 6);
 
-/// The rounds, whatever is below.
+/// Runs the rounds, with any store below.
 fn kills_under_load_lose_and_double_nothing(settings: &[(&str, &str)]) {
     let mut conduit = Conduit::with(settings);
     let load = Load::new(&conduit);

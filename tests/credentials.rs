@@ -32,7 +32,7 @@ fn send(conduit: &Conduit, shop: &Tenant) -> u16 {
     send_from(conduit, shop, "203.0.113.1")
 }
 
-/// Where the two credentials of a tenant are: path, and the field of the answer that shows a new one.
+/// Returns the two credentials of a tenant: the path, and the field of the answer with a new one.
 fn paths(shop: &Tenant) -> [(String, &'static str); 2] {
     [
         (
@@ -46,7 +46,7 @@ fn paths(shop: &Tenant) -> [(String, &'static str); 2] {
     ]
 }
 
-/// The tenant with a new credential in the place of the old.
+/// Returns the tenant with a new credential in place of the old.
 fn with_new(shop: &Tenant, field: &str, answer: &Value) -> Tenant {
     let new = answer[field].as_str().unwrap().to_owned();
     let mut shop = shop.clone();
@@ -272,7 +272,8 @@ fn nodes_count_together_and_use_is_no_change_to_the_directory() {
 /// The last migration before versions of credentials were kept.
 const BEFORE_VERSIONS: i64 = 4;
 
-/// One whose secret was rotated, as the older program left it; `blob` writes bytes of a kind.
+/// Returns statements for a controller whose secret was rotated, as the older program left it. `blob` writes bytes of a
+/// kind.
 fn rotated_before(blob: fn(&str) -> String, id: &str) -> String {
     format!(
         "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \

@@ -27,7 +27,7 @@ pub fn sign_in(browser: &Browser, conduit: &Conduit, token: &str) {
     browser.wait_for_text("Overview");
 }
 
-/// What the page has complained about since this was asked last.
+/// Takes the complaints of the page since the last call.
 pub fn complaints(browser: &Browser) -> Vec<Value> {
     let found = browser.log("browser").into_iter();
     found

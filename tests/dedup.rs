@@ -1,4 +1,4 @@
-//! The dedup window: what is a repeat and what is not.
+//! The dedup window: repeats and other events.
 
 use serde_json::json;
 

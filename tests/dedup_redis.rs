@@ -1,4 +1,4 @@
-//! A whole Conduit with its dedup windows in Redis. What happens under load when Redis goes away: `outages/redis.rs`.
+//! A whole Conduit with its dedup windows in Redis. `outages/redis.rs` tests Redis going away under load.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn conduit(redis: &Redis, timeout_ms: &str) -> Conduit {
     ])
 }
 
-/// What readiness says of the dedup windows, and in all.
+/// Returns the readiness of the dedup windows, and as a whole.
 fn readiness(conduit: &Conduit) -> (String, String) {
     let readiness = conduit.readiness();
     (readiness.checks["dedup"].0.clone(), readiness.status)

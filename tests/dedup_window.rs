@@ -58,7 +58,7 @@ pub async fn decide(window: &dyn DedupWindow, controller: ControllerId, claims: 
     window.claim(controller, claims).await.unwrap()
 }
 
-/// The contract.
+/// Checks the contract.
 pub async fn conforms(window: &dyn DedupWindow) {
     the_first_wins_and_repeats_do_not_extend(window).await;
     a_batch_that_runs_again(window).await;
@@ -116,7 +116,7 @@ async fn controllers_are_apart(window: &dyn DedupWindow) {
     );
 }
 
-/// A window that was changed meanwhile holds for new claims.
+/// Checks that a changed window applies to new claims.
 async fn windows_are_the_first_events(window: &dyn DedupWindow) {
     let controller = ControllerId::generate();
     let (first, then) = (at(1000), at(1030));
@@ -149,7 +149,8 @@ async fn batches_of_any_size(window: &dyn DedupWindow) {
     }
 }
 
-/// Random claims in stream order, in batches of random sizes, some of which run again: verdicts are the memory's.
+/// Makes random claims in stream order, in batches of random sizes, and repeats some batches. Checks that the verdicts
+/// equal those of the memory.
 pub async fn agrees_with_memory(window: &dyn DedupWindow, seed: u64) {
     let mut state = seed;
     let mut random = move |below: u64| {

@@ -37,7 +37,7 @@ impl Disk {
         self.dir.path().join("orders")
     }
 
-    /// Written beside and renamed, so that the process never reads half an order.
+    /// Writes the order beside the file and renames it, so that the process never reads half of it.
     fn set(&self, fault: &str) {
         let beside = self.dir.path().join("orders.new");
         fs::write(&beside, fault).unwrap();

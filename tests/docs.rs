@@ -18,7 +18,7 @@ fn printed(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The part of a page under a heading, up to the next of the same level.
+/// Returns the part of a page under a heading, up to the next heading of the same level.
 fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     let start = format!("\n{heading}\n");
     let level = heading.split(' ').next().unwrap();
@@ -26,13 +26,13 @@ fn section<'p>(page: &'p str, heading: &str) -> &'p str {
     rest.split(&format!("\n{level} ")).next().unwrap()
 }
 
-/// The commands in a part of a page.
+/// Returns the commands in a part of a page.
 fn commands(part: &str) -> Vec<&str> {
     let blocks = part.split("```sh\n").skip(1);
     blocks.map(|block| block.split("```").next().unwrap()).collect()
 }
 
-/// Types commands into a shell, with this server in the place of the one that they name, and this program as `conduit`.
+/// Runs commands in a shell, with the address of this server and with this program as `conduit`.
 fn run(conduit: &Conduit, script: &str) {
     let here = "URL=http://127.0.0.1:8080\n";
     assert!(script.contains(here));
@@ -52,7 +52,7 @@ fn run(conduit: &Conduit, script: &str) {
     assert!(output.status.success(), "{out}\n{err}");
 }
 
-/// The first cells of the rows of tables, as far as they are code.
+/// Returns the first cells of table rows, if they are code.
 fn first_cells(text: &str) -> BTreeSet<&str> {
     let rows = text
         .lines()
@@ -60,7 +60,7 @@ fn first_cells(text: &str) -> BTreeSet<&str> {
     rows.map(|(cell, _)| cell).collect()
 }
 
-/// A file without its unit tests.
+/// Returns a file without its unit tests.
 fn source(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     text.split("#[cfg(test)]").next().unwrap().to_owned()
@@ -176,7 +176,7 @@ fn the_guide_has_the_limits_of_json() {
     }
 }
 
-/// What is logged under `conduit::supervision`: the start of each message, with its level.
+/// Returns the messages under `conduit::supervision`: the start of each, with its level.
 fn supervision_messages() -> BTreeMap<String, String> {
     let mut files = Vec::new();
     rust_files(&root().join("src"), &mut files);
@@ -195,7 +195,7 @@ fn supervision_messages() -> BTreeMap<String, String> {
     messages
 }
 
-/// The last text in quotation marks before the call ends, which is its message.
+/// Returns the last text in quotation marks before the call ends, which is its message.
 fn last_literal(call: &str) -> &str {
     let (mut depth, mut last, mut rest) = (1, "", call);
     while depth > 0 {
@@ -244,7 +244,7 @@ fn every_supervision_message_is_documented() {
     );
 }
 
-/// What a reader would type, typed.
+/// Runs the commands as a reader would type them.
 #[test]
 fn the_guide_leads_from_zero_to_a_verified_event() {
     let conduit = Conduit::start();

@@ -48,7 +48,7 @@ fn cells(text: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// More than a page of each list.
+/// Creates a tenant with more than a page of each list.
 fn prepared(conduit: &Conduit, count: usize) -> Tenant {
     let shop = Tenant::create(conduit, "did:web:shop.example");
     for number in 0..count {
@@ -261,7 +261,7 @@ fn resident(conduit: &Conduit) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// Rows that were there before it started: copies of one event.
+/// Writes rows from before the start of the process: copies of one event.
 fn fill(conduit: &Conduit, events: u32) {
     let path = conduit.data_dir().join("conduit.db");
     actix_web::rt::System::new().block_on(async move {

@@ -1,7 +1,7 @@
-//! What earlier builds stored: this build opens it, drains its backlog, and strands nothing.
+//! Data of earlier builds: this build opens it, drains its backlog, and strands no event.
 //!
-//! Every folder of `tests/fixtures` was written by one build, by `tests/fixtures/make`, and ends with a crash that leaves a
-//! backlog. Fixtures are never changed: a build whose formats are new adds a folder.
+//! One build wrote each folder of `tests/fixtures`, by `tests/fixtures/make`. Each ends with a crash that leaves a
+//! backlog. Fixtures never change: a build with new formats adds a folder.
 
 use std::collections::HashSet;
 use std::fs;
@@ -22,7 +22,7 @@ const KEEP: [(&str, &str); 5] = [
     ("CONDUIT__RETENTION__MIN_FREE_BYTES", "0"),
 ];
 
-/// The fixtures of every build.
+/// Returns the fixtures of every build.
 fn builds() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut builds: Vec<_> = fs::read_dir(root)
@@ -62,7 +62,7 @@ impl Fixture {
         }
     }
 
-    /// Whether a build from before this date wrote it.
+    /// Returns whether a build from before this date wrote it.
     fn is_before(&self, date: &str) -> bool {
         self.build.as_str() < date
     }
@@ -85,7 +85,7 @@ impl Fixture {
     }
 }
 
-/// Whether `now` says all that `before` said. New members are welcome, and a count or a last time may have grown.
+/// Asserts that `now` has all members of `before`. New members are allowed, and a count or a last time may have grown.
 fn assert_holds(place: &str, before: &Value, now: &Value) {
     match (before, now) {
         (Value::Object(before), Value::Object(now)) => {
@@ -112,7 +112,7 @@ fn assert_holds(place: &str, before: &Value, now: &Value) {
     }
 }
 
-/// Everything that this list has.
+/// Reads all items of this list.
 fn all(conduit: &Conduit, tenant: &Tenant, list: &str) -> Vec<Value> {
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -143,7 +143,7 @@ fn assert_kept(conduit: &Conduit, tenant: &Tenant, before: &Value) {
     }
 }
 
-/// The backlog ends as the build of then would have ended it.
+/// Asserts that the backlog ends as the former build would have ended it.
 fn assert_drained(conduit: &Conduit, fixture: &Fixture) {
     let settled = conduit.settled();
     let before = &fixture.expected["stats"];
@@ -162,7 +162,7 @@ fn assert_drained(conduit: &Conduit, fixture: &Fixture) {
     }
 }
 
-/// What was kept sealed opens: a rejected event is replayed, a draft is tried on what was accepted.
+/// Asserts that sealed payloads open: a rejected event is replayed, and a trial runs a draft on accepted events.
 fn assert_payloads_open(conduit: &Conduit, fixture: &Fixture, shop: &Tenant) {
     let rejected = fixture.expected["rejected"].as_str().expect("an event");
     let path = format!("/api/v1/events/{rejected}/replay");
@@ -190,7 +190,7 @@ fn assert_payloads_open(conduit: &Conduit, fixture: &Fixture, shop: &Tenant) {
     );
 }
 
-/// A receipt of then verifies.
+/// Asserts that a former receipt verifies.
 fn assert_receipts_verify(conduit: &Conduit, fixture: &Fixture) {
     let mut seen = HashSet::new();
     for receipt in fixture.expected["shop"]["receipts"].as_array().expect("receipts") {

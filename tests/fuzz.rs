@@ -27,7 +27,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Bytes, text, JSON, and events whose fields are anything.
+/// Generates bytes, text, JSON, and events with arbitrary fields.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let event = (
         prop_oneof![

@@ -1,6 +1,6 @@
 //! Links that an earlier build made under other rules.
 //!
-//! What that build stored is made here by giving a link of this build the hash that the former rules gave.
+//! To imitate stored data of that build, these tests give a link of this build the hash that the former rules gave.
 
 use conduit_actors::ids::ControllerId;
 use conduit_actors::links::{LinkKey, MasterKey};

@@ -23,7 +23,7 @@ fn exchange(conduit: &Conduit, sent: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// The head of an event with so much of a body announced.
+/// Returns the head of an event with this announced body.
 fn event_head(shop: &Tenant, more: &str) -> String {
     format!(
         "POST /api/v1/integrations/custom/event?did={}&dpid={} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\n\
@@ -32,7 +32,7 @@ fn event_head(shop: &Tenant, more: &str) -> String {
     )
 }
 
-/// The status of an answer, and its problem.
+/// Returns the status of an answer, and its problem.
 fn problem(answer: &str) -> (u16, Value) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();

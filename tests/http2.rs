@@ -6,7 +6,7 @@ use crate::common::frames::{DATA, Frames, HEADERS, RST_STREAM, STATUS_200, STATU
 use crate::common::secure::Secure;
 use crate::common::{Tenant, tenant};
 
-/// The head of an event.
+/// Returns the head of an event.
 fn event_fields<'a>(path: &'a str, shop: &'a Tenant) -> Vec<(&'a str, &'a str)> {
     vec![
         (":method", "POST"),

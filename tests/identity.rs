@@ -216,7 +216,7 @@ fn the_same_person_at_two_controllers_is_two_unrelated_subjects() {
     );
 }
 
-/// The next batch is looked up while the one before is being committed: what that one attached must not be missed.
+/// The next batch is looked up during the commit of the batch before. It must not miss the links of that batch.
 #[test]
 fn people_in_consecutive_batches_are_the_same_people() {
     let mut conduit = Conduit::with(&[

@@ -1,4 +1,4 @@
-//! What a controller may send: set, held, shown; and off unless somebody sets it.
+//! Limits of a controller: set, held, shown, and off by default.
 
 use serde_json::{Value, json};
 

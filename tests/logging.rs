@@ -1,4 +1,4 @@
-//! What strangers can bring into the log, and what they cannot.
+//! Texts of strangers in the log, and their limits.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::common::redis::Redis;
 use crate::common::{Conduit, Postgres, Tenant, request, wait_for};
 
-/// All series with their values, by the text format's rules; fails on what breaks them.
+/// Returns all series with their values, by the rules of the text format. Fails on violations.
 fn scrape(conduit: &Conduit) -> HashMap<String, f64> {
     let answer = conduit.get("/metrics").expect(200);
     assert_eq!(
@@ -175,7 +175,7 @@ fn metrics_tell_how_long_batches_were_blocked_and_by_what() {
     );
 }
 
-/// The metrics that a text of queries names.
+/// Returns the metrics in a text of queries.
 fn named(text: &str) -> HashSet<&str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .filter(|word| word.starts_with("conduit_"))

@@ -25,7 +25,7 @@ impl Nodes {
         Self::over(Postgres::shared(), count)
     }
 
-    /// The same on a server that may be stopped.
+    /// Starts nodes over a server that may be stopped.
     pub fn over(postgres: Arc<Postgres>, count: usize) -> Self {
         let redis = Redis::start();
         let database = postgres.database();

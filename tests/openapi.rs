@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Conduit, Tenant, request};
 
-/// What `conduit openapi` prints.
+/// Returns the output of `conduit openapi`.
 fn printed() -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_conduit"))
         .arg("openapi")

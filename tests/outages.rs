@@ -22,7 +22,7 @@ use crate::common::{Conduit, wait_for};
 struct Outage<'a> {
     /// The part of readiness that feels it.
     part: &'a str,
-    /// What it says of the reason.
+    /// A part of the reason.
     reason: &'a str,
     /// A query of the API that cannot be answered meanwhile.
     unanswered: Option<&'a str>,
@@ -54,7 +54,7 @@ fn wait_until_ready(conduit: &Conduit) {
     });
 }
 
-/// A query that needs the database says so, and that it is worth another try.
+/// Asserts that a query that needs the database gets a refusal, with the advice to try again.
 fn assert_unanswered(conduit: &Conduit, path: &str) {
     let answer = conduit.admin("GET", path, None).expect(503);
     assert_eq!(answer.json()["code"], "database_unavailable");
@@ -62,8 +62,8 @@ fn assert_unanswered(conduit: &Conduit, path: &str) {
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
 }
 
-/// The log has lines for changes, not for events: each message a few times at most, and the pipeline of each shard
-/// went on as often as it had to wait.
+/// Asserts that the log has lines for changes, not for events. Each message occurs a few times at most. The pipeline of
+/// each shard resumed as often as it had to wait.
 fn assert_quiet(conduit: &Conduit, outages: usize) {
     let mut waits: HashMap<u64, isize> = HashMap::new();
     for (message, step) in [("the pipeline waits", 1), ("the pipeline goes on", -1)] {

@@ -6,7 +6,7 @@ use crate::common::{Answer, Conduit, Tenant, tenant};
 
 const LIST: &str = "/api/v1/integrations/custom";
 
-/// An integration with so many events, which have so many fields each.
+/// Returns an integration with this number of events and of fields in each.
 fn sized(events: usize, fields: usize) -> Value {
     let field = |number: usize| json!({"path": format!("f{number}{}", "x".repeat(200)), "type": "string"});
     let fields: Vec<Value> = (0..fields).map(field).collect();

@@ -29,7 +29,7 @@ fn verify(args: &[&str], input: Option<&str>) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// What it prints, and whether it holds.
+/// Verifies a receipt. Returns whether it holds, and the output.
 fn verdict(args: &[&str]) -> (bool, String) {
     let output = verify(args, None);
     let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();

@@ -101,7 +101,7 @@ pub fn replay_event(conduit: &Conduit, tenant: &Tenant, id: &str) -> Answer {
     tenant.call(conduit, "POST", &format!("/api/v1/events/{id}/replay"), None)
 }
 
-/// The events that all activities are of: each is of one, and no two of the same.
+/// Returns the events of all activities. Asserts that each activity is of one event, and no two are of the same.
 pub fn activities(conduit: &Conduit, tenant: &Tenant) -> HashSet<String> {
     let (mut events, mut cursor, mut count) = (HashSet::new(), String::new(), 0);
     loop {
@@ -120,7 +120,7 @@ pub fn activities(conduit: &Conduit, tenant: &Tenant) -> HashSet<String> {
     events
 }
 
-/// A refusal: its code and detail.
+/// Returns the code and the detail of a refusal.
 pub fn code(answer: Answer, status: u16) -> (String, String) {
     let problem = answer.expect(status).json();
     let text = |key: &str| problem[key].as_str().unwrap().to_owned();
@@ -325,7 +325,7 @@ fn live_events_do_not_wait_for_a_replay_nor_a_replay_for_their_end() {
     conduit.assert_audit_verifies();
 }
 
-/// Some rejected events.
+/// Returns some rejected events.
 pub fn event_ids(conduit: &Conduit, tenant: &Tenant, count: usize) -> Vec<String> {
     let path = format!("/api/v1/events?status=rejected&limit={count}");
     let page = tenant.call(conduit, "GET", &path, None).expect(200).json();

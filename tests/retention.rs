@@ -1,4 +1,4 @@
-//! Retention, while it serves: what is old goes, what is not stays, and all promises with it.
+//! Retention while Conduit serves: old rows are deleted, newer ones stay, and all promises hold.
 
 mod months;
 
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
-use conduit::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use conduit::store::{Connections as _, PostgresOptions, PostgresStore, SqliteStore, Store};
 use conduit_actors::event::Outcome;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::links::MasterKey;
@@ -29,7 +29,8 @@ fn keyring(data_dir: &Path) -> Arc<Keyring> {
     Arc::new(Keyring::new(MasterKey::new(std::array::from_fn(byte))))
 }
 
-/// As if the first controller had had these events: of each age in days, so many that failed, and so many activities.
+/// Stores events of the first controller with these ages in days: for each age, a number of failed events and of
+/// activities.
 async fn age(store: &dyn Store, keyring: &Keyring, ages: &[i64], count: usize) {
     let controller = store.controllers().await.unwrap().pop().unwrap();
     keyring.load(controller.id, &controller.wrapped_data_key).unwrap();

@@ -246,7 +246,7 @@ fn a_cursor_serves_the_list_and_the_filter_that_it_came_from() {
     );
 }
 
-/// All pages of a list, with what is done between two of them.
+/// Reads all pages of a list, with an action between two of them.
 fn pages(conduit: &Conduit, query: &str, mut between: impl FnMut()) -> Vec<String> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {

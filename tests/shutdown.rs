@@ -1,4 +1,4 @@
-//! SIGTERM: what was answered is kept, what is under way is answered, and nobody makes it last longer than it may.
+//! SIGTERM: answered events are kept, requests under way are answered, and no client delays the stop beyond its limit.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -153,7 +153,7 @@ fn idle_connections_delay_nothing() {
     drop((unused, input));
 }
 
-/// Whether there is a frame of type 7 among them (RFC 9113, 4.1).
+/// Returns whether the frames include one of type 7 (RFC 9113, 4.1).
 fn has_goaway(mut frames: &[u8]) -> bool {
     while let [a, b, c, kind, ..] = *frames {
         if kind == 7 {

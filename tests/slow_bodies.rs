@@ -23,7 +23,7 @@ fn begin(conduit: &Conduit, token: &str, path: &str, first: &str, length: usize)
     stream
 }
 
-/// The answer, up to the end of the connection.
+/// Reads the answer up to the end of the connection.
 fn rest(mut stream: TcpStream) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

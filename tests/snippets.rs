@@ -23,7 +23,7 @@ struct Program {
     command: Vec<PathBuf>,
 }
 
-/// What the tests themselves are built with: their directory has the crate that the program in Rust needs.
+/// Compiles a program. The tests' own build directory has the crate that the program in Rust needs.
 fn compile(source: &Path) -> PathBuf {
     let program = source.with_extension("");
     let tests = std::env::current_exe().unwrap();

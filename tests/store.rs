@@ -1,4 +1,4 @@
-//! The store's port: what each database must do, and does alike.
+//! The store's port: the common duties of each database.
 
 mod activities;
 mod attention;

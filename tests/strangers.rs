@@ -1,4 +1,4 @@
-//! What somebody without credentials can take from those who have some, and one tenant from another: nothing.
+//! Strangers take nothing from callers with credentials, and tenants take nothing from each other.
 
 mod bodies;
 mod connections;

@@ -21,7 +21,7 @@ fn verified(url: &str, authority: &Path) -> String {
     format!("{url}?sslmode=verify-full&sslrootcert={}", authority.display())
 }
 
-/// What `conduit serve` says with this environment, and its exit code: it is to end by itself.
+/// Returns the output and the exit code of `conduit serve` with this environment. The process must end by itself.
 fn refusal(conduit: &Conduit) -> (Option<i32>, String) {
     let output = conduit.command().arg("serve").output().unwrap();
     (
@@ -84,7 +84,7 @@ fn postgres_is_verified_at_the_start_and_later() {
     refuses(&verified(&Postgres::start().database(), &authority.file()), 2, "TLS");
 }
 
-/// A Redis that speaks TLS at the second port.
+/// Starts a Redis that offers TLS at the second port.
 fn encrypted_redis(certificate: &Certificate) -> (Redis, u16) {
     let port = free_port();
     let text = |path: &Path| path.to_str().unwrap().to_owned();

@@ -15,7 +15,7 @@ fn trial(conduit: &Conduit, shop: &Tenant, draft: &Value, limit: usize) -> Value
     try_draft(conduit, shop, json!({"integration": draft, "limit": limit}), 200)
 }
 
-/// The shop's mapping, with the fields of an event in place of its own.
+/// Returns the shop's mapping, with these fields for an event.
 fn with_fields(event: &str, fields: Value) -> Value {
     let mut draft = tenant::shop();
     let events = draft["events"].as_array_mut().unwrap();
@@ -23,7 +23,7 @@ fn with_fields(event: &str, fields: Value) -> Value {
     draft
 }
 
-/// Everything that a trial could have changed.
+/// Reads everything that a trial could have changed.
 fn all_there_is(conduit: &Conduit, shop: &Tenant) -> [Value; 4] {
     conduit.settled();
     ["stats", "subjects", "activities", "events"].map(|what| {
@@ -32,7 +32,7 @@ fn all_there_is(conduit: &Conduit, shop: &Tenant) -> [Value; 4] {
     })
 }
 
-/// The row of `rows` in which these members are.
+/// Returns the row of `rows` with these members.
 fn row<'a>(rows: &'a Value, members: &Value) -> &'a Value {
     let fits = |row: &&Value| {
         members

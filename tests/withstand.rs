@@ -1,4 +1,4 @@
-//! What the system around the process may do to it: an output that takes nothing, signals, few descriptors, files of others.
+//! Disturbances by the system around the process: a blocked output, signals, few descriptors, files of other users.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -50,12 +50,12 @@ impl Server {
         request(&client(), "GET", &format!("{}{path}", self.url), &[], b"")
     }
 
-    /// Something that is worth a log line.
+    /// Causes one log line.
     fn provoke_a_line(&self) {
         self.get("/nowhere").unwrap().expect(404);
     }
 
-    /// The same, as often as one likes: no limit of log lines counts it.
+    /// Causes a log line that no limit counts, as often as needed.
     fn reload(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
@@ -226,7 +226,7 @@ fn sighup_reads_the_certificate_again() {
     });
 }
 
-/// The server under `ulimit -n`.
+/// Starts the server under `ulimit -n`.
 fn limited(conduit: &Conduit, files: u32, port: u16, stderr: impl Into<Stdio>) -> Child {
     let program = conduit.command();
     let mut shell = Command::new("bash");
@@ -301,7 +301,7 @@ fn connections_leave_the_journal_its_descriptors() {
     assert!(text.contains("limit of open files leaves no more"), "{text}");
 }
 
-/// All files below a directory with rights for others.
+/// Returns all files below a directory with rights for others.
 fn open_to_others(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -1,16 +1,16 @@
-//! The audit chain: what makes the activity log tamper-evident.
+//! The audit chain makes the activity log tamper-evident.
 //!
 //! Each activity's hash is SHA3-256 over a tag, the hash before it, and all of its fields in the order of
-//! [`hash_activity`], each with its length before it (8 bytes, big-endian). Times are milliseconds, ids their 16
-//! bytes, a missing subject, purpose or legal basis is marked as such. So no activity can be changed, removed,
-//! inserted or moved without breaking the chain at that place, nor can the last ones be cut off: the
-//! recorded head, kept apart, would not be reached. The hash has no key, so whoever can write to the database could
-//! make another chain. That is why the head is sealed with the master key, outside of this module.
+//! [`hash_activity`], each prefixed by its length (8 bytes, big-endian). Times are milliseconds, ids their 16 bytes. A
+//! missing subject, purpose or legal basis is marked as such. So changing, removing, inserting or moving an activity
+//! breaks the chain at that place. Cutting off the last ones does not reach the recorded head, which is stored apart.
+//! The hash has no key, so a writer to the database could make another chain. Therefore the head is sealed with the
+//! master key, outside of this module.
 //!
-//! An activity of an event that names other people as well has another tag, and hashes these behind all else. All others are
-//! hashed as they always were.
+//! An activity of an event that names other people has another tag, and hashes these people behind all other fields.
+//! The hashes of all other activities never changed.
 //!
-//! Activities hold the pseudonymous subjects only, so erasing a subject's links breaks no chain.
+//! Activities have the pseudonymous subjects only, so erasing a subject's links breaks no chain.
 
 use sha3::{Digest, Sha3_256};
 
@@ -32,7 +32,7 @@ impl Parts {
     }
 }
 
-/// The hash of an activity behind `previous`.
+/// Returns the hash of an activity behind `previous`.
 #[must_use]
 pub fn hash_activity(previous: AuditHash, activity: &Activity) -> AuditHash {
     let mut parts = Parts(Sha3_256::new());
@@ -82,15 +82,15 @@ pub fn append(head: ChainHead, activities: &mut [Activity]) -> ChainHead {
     })
 }
 
-/// What is wrong with a chain, at its first bad record.
+/// The fault of a chain, at its first bad record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {
     /// A record is gone, or is there twice, or out of place.
     #[error("record {expected} is missing: the next one found is {found}")]
     Gap {
-        /// What should have come.
+        /// The expected position.
         expected: Sequence,
-        /// What came.
+        /// The position of the record.
         found: Sequence,
     },
     /// A record does not follow on the one before it.
@@ -99,7 +99,8 @@ pub enum ChainFault {
     /// A record is not what was logged.
     #[error("record {0} was changed: its content does not match its hash")]
     Changed(Sequence),
-    /// What says behind which record the chain begins is not what was written when the older ones were deleted.
+    /// The anchor, which says behind which record the chain begins, differs from the one that was written when older
+    /// records were deleted.
     #[error("the anchor at record {0}, up to which older records were deleted, was changed")]
     Anchor(Sequence),
     /// The end of the chain is not what the master key vouches for.
@@ -140,19 +141,19 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Before the first record.
+    /// Starts before the first record.
     #[must_use]
     pub const fn new() -> Self {
         Self::behind(ChainHead::EMPTY)
     }
 
-    /// Before the first record that is left, of a chain whose oldest records, up to this one, were deleted.
+    /// Starts before the first kept record of a chain whose oldest records, up to this one, were deleted.
     #[must_use]
     pub const fn behind(anchor: ChainHead) -> Self {
         Self { head: anchor }
     }
 
-    /// How far the chain is good.
+    /// Returns the head of the verified part of the chain.
     #[must_use]
     pub const fn head(&self) -> ChainHead {
         self.head
@@ -161,7 +162,7 @@ impl Verifier {
     /// Checks the next record.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the record.
     pub fn check(&mut self, activity: &Activity) -> Result<(), ChainFault> {
         let expected = self.head.sequence.next();
         if activity.sequence != expected {
@@ -279,7 +280,7 @@ mod tests {
         }
     }
 
-    /// What chains of former builds are made of.
+    /// Chains of former builds consist of such activities.
     #[test]
     fn an_activity_without_other_people_is_hashed_as_ever() {
         let id = |n: u128| uuid::Uuid::from_u128(n);

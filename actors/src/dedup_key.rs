@@ -1,18 +1,18 @@
-//! What makes two events repeats of each other.
+//! The dedup key decides whether two events are repeats of each other.
 //!
 //! The key is a keyed digest over the kind of key, the event type, the processor, and:
 //!
-//! - `pii`: every piece of personal data, category and normalised value, in their order; of other people, who is who as well.
-//!   Where none says anything (there is none, or each stands for nobody), the digest of the body, so that only an exact repeat
-//!   is one. What is recorded as there and not kept, such as health, is in it as it was sent;
-//! - `mapped`: every mapped field, pointer and normalised value, in their order. Where none says anything, the digest of the
-//!   body;
+//! - `pii`: every piece of personal data, category and normalised value, in their order, and the assignment of values
+//!   to other people. If there is no personal data, or only placeholders, the digest of the body, so that only an exact
+//!   repeat counts. Values that are recorded as present but not kept, such as health data, go in as they were sent;
+//! - `mapped`: every mapped field, pointer and normalised value, in their order. Without a meaningful value, the digest
+//!   of the body;
 //! - `body`: the digest of the body.
 //!
-//! A value that was left out because it is not right is in the key as it was sent: two of them are equal only if they are the
-//! same. An event with more values than are looked at is keyed by its body.
+//! A value that was left out as wrong goes in as it was sent: two such values are equal only if their bytes are. An
+//! event with more values than the limit is keyed by its body.
 //!
-//! `triggeredAt` is not part of it unless it is mapped. The controller is in the key's key, see [`crate::links`].
+//! `triggeredAt` is part of the key only if it is mapped. The controller is in the key's key, see [`crate::links`].
 
 use sha3::{Digest, Sha3_256};
 
@@ -22,7 +22,7 @@ use crate::ids::EventType;
 use crate::links::{LinkKey, Parts};
 use crate::mapping::{DedupKeyKind, EventMapping};
 
-/// The dedup key of an event.
+/// Returns the dedup key of an event.
 #[must_use]
 pub fn dedup_key(
     mapping: &EventMapping,
@@ -54,8 +54,8 @@ pub fn dedup_key(
     key.finish()
 }
 
-/// What the mapped fields of an event say, to compare repeats by that share a key of personal data. None, if no field says
-/// anything else.
+/// Returns a digest of the mapped fields of an event, to compare repeats that share a key of personal data. Returns
+/// `None` if the fields add nothing to the key.
 #[must_use]
 pub fn mapped_digest(mapping: &EventMapping, extraction: &Extraction, link_key: &LinkKey) -> Option<MappedDigest> {
     let says_more = mapping.dedup_key() == DedupKeyKind::Pii && mapping.says_more() && !extraction.truncated;
@@ -68,7 +68,7 @@ pub fn mapped_digest(mapping: &EventMapping, extraction: &Extraction, link_key: 
     })
 }
 
-/// The subject's values as they are, then those of each other person, as one part each.
+/// Adds the subject's values one by one, then the values of each other person as one part.
 fn personal(key: &mut impl Parts, extraction: &Extraction) {
     let present = extraction.present.expose().iter();
     let mut values: Vec<_> = extraction

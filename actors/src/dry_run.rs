@@ -1,7 +1,7 @@
-//! A dry run: what would become of an event now. Nothing is stored, claimed or kept.
+//! A dry run: the outcome that an event would have now, without storing, claiming or keeping anything.
 //!
-//! It takes the pipeline's own steps, so that it cannot say anything else than what would happen; only the dedup window is
-//! looked at, where the pipeline claims.
+//! It runs the pipeline's own steps, so its result equals the real one. It only reads the dedup window, where the
+//! pipeline claims.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub enum Resolution {
     Known(SubjectId),
     /// Several known subjects, which would be merged into the first seen.
     Merged {
-        /// Who would survive.
+        /// The subject that would survive.
         into: SubjectId,
         /// The others.
         from: Vec<SubjectId>,
@@ -51,7 +51,7 @@ impl Serialize for Resolution {
     }
 }
 
-/// What a dry run shows.
+/// The result of a dry run.
 #[derive(Debug)]
 pub struct DryRun {
     /// Each field of the event type's mapping; none, if the mapping does not know the type.
@@ -146,7 +146,7 @@ async fn resolve(
     ))
 }
 
-/// One person, as an event names them.
+/// Returns one person, as an event names them.
 pub(crate) const fn sighting<'a>(event: &AcceptedEvent, links: &'a [LinkCandidate]) -> Sighting<'a> {
     Sighting {
         event: event.id,
@@ -155,7 +155,7 @@ pub(crate) const fn sighting<'a>(event: &AcceptedEvent, links: &'a [LinkCandidat
     }
 }
 
-/// Whom one event concerns, and whom else it names, in a graph of its own.
+/// Resolves the person whom one event concerns, and the other people that it names, in a separate graph.
 pub(crate) fn resolutions(
     graph: &mut IdentityGraph,
     event: &AcceptedEvent,
@@ -181,7 +181,7 @@ pub(crate) fn resolutions(
     (found, resolutions)
 }
 
-/// What became of one person; `before` is how many subjects and merges there were, and is moved on.
+/// Describes the resolution of one person. `before` is the former number of subjects and merges, and is updated.
 fn told(graph: &IdentityGraph, subject: Option<SubjectId>, before: &mut (usize, usize)) -> Resolution {
     let (subjects, merges) = std::mem::replace(before, (graph.new_subjects.len(), graph.merges.len()));
     match subject {

@@ -1,10 +1,10 @@
-//! The edge: the two actors before the answer, on the thread of the HTTP worker that takes the request.
+//! The edge: the two actors before the answer, on the thread of the HTTP worker that has the request.
 //!
 //! The head of a request has all four parts of a sender's credentials. If the body has come with it, both go on in one
-//! message; if not, the head is authenticated alone, and only a sender who may come in is read on.
+//! message. If not, the head is authenticated alone, and only the body of an authenticated sender is read.
 //!
-//! What they do needs no order between requests, so each worker has a pair of its own: a request crosses to another
-//! thread once, into the journal's writer, which gives all events their order and their ids.
+//! Their decisions need no order between requests, so each worker has its own pair. A request crosses to another thread
+//! once, into the journal's writer, which gives all events their order and their ids.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,7 +99,7 @@ impl Edge {
         }
     }
 
-    /// Their records.
+    /// Returns the records of both actors.
     #[must_use]
     pub fn monitors(&self) -> [Arc<Monitor>; 2] {
         [Arc::clone(self.auth.monitor()), Arc::clone(self.validator.monitor())]

@@ -1,10 +1,10 @@
-//! The envelope: what the event endpoint checks of a body before it is accepted.
+//! The envelope: the event endpoint's checks of a body before it is accepted.
 //!
-//! One pass over the bytes, without building a tree. The body must be one JSON object (RFC 8259) in I-JSON's
-//! sense (RFC 7493): UTF-8, no lone surrogates, no name twice in an object, at any depth. `event` and
-//! `triggeredAt` must be there and right; every other field is the mapping's matter, later.
-//! Faults name everything that the sender can mend, and never repeat the body. A byte order mark before the object is
-//! skipped. Numbers may be of any size: whether one fits is a question of the fields that are mapped.
+//! One pass over the bytes checks it, without a tree. The body must be one JSON object (RFC 8259) in I-JSON's sense
+//! (RFC 7493): UTF-8, no lone surrogates, and no repeated name in an object, at any depth. `event` and `triggeredAt`
+//! must be present and valid. The mapping reads every other field later. The faults list everything that the sender can
+//! fix, and never quote the body. A byte order mark before the object is skipped. Numbers may be of any size: only
+//! mapped fields limit them.
 
 use std::borrow::Cow;
 
@@ -69,10 +69,10 @@ pub fn accepted_event_type(body: &[u8]) -> Option<EventType> {
     }
 }
 
-/// Checks a sample as the endpoint checks a body, but for its envelope.
+/// Checks a sample as the endpoint checks a body, except for its envelope.
 ///
 /// # Errors
-/// What is wrong with it, as the rest of a sentence about it; nothing of it is repeated.
+/// The fault, as the rest of a sentence about the sample, without quoting it.
 pub fn scan_sample(sample: &[u8]) -> Result<(), String> {
     let wrong = |fault: EnvelopeFault| {
         let message = fault.0.first().map_or("", |notice| notice.message.as_str());
@@ -81,8 +81,8 @@ pub fn scan_sample(sample: &[u8]) -> Result<(), String> {
     scan(sample).map(drop).map_err(wrong)
 }
 
-/// Returns a sample as a whole event: what is missing of its envelope is put before its members. The rest stays as it is
-/// written.
+/// Returns a sample as a whole event: missing parts of its envelope are put before its members. The rest stays
+/// unchanged.
 ///
 /// # Errors
 /// [`EnvelopeFault`], where no such addition makes an event of it.
@@ -199,7 +199,7 @@ fn scan(body: &[u8]) -> Result<Fields<'_>, EnvelopeFault> {
     Ok(fields)
 }
 
-/// What to say of a body in another encoding.
+/// Returns the message for a body in another encoding.
 fn not_utf8(body: &[u8]) -> &'static str {
     match body {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => {

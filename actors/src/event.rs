@@ -1,4 +1,4 @@
-//! An event on its way: what was accepted, and what became of it.
+//! An event on its way: the accepted event, and its outcome.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub struct ValidEvent {
     pub triggered_at: Timestamp,
     /// The request body, byte for byte: a JSON object without duplicate keys.
     pub body: Personal<Bytes>,
-    /// What its receipt is to state, if it is to have one.
+    /// The draft of its receipt, if it has one.
     pub receipt: Option<Draft>,
 }
 
@@ -75,7 +75,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status as in JSON, SQL and logs.
+    /// Returns the status as in JSON, SQL and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,17 +95,17 @@ pub struct Notice {
     pub field: String,
     /// Stable, for programs: `required_missing`, `invalid_email`, …
     pub code: String,
-    /// For people: what is wrong and what to do.
+    /// For people: the fault, and how to fix it.
     pub message: String,
 }
 
 impl Notice {
-    /// A notice about one field of an event.
+    /// Creates a notice about one field of an event.
     pub fn new(field: impl Into<String>, code: EventCode, message: impl Into<String>) -> Self {
         Self::of_request(field, code.as_str(), message)
     }
 
-    /// A notice about a place in a request, with a code of its own list: the API's, or that of mappings.
+    /// Creates a notice about a place in a request, with a code of its own list: the API's, or that of mappings.
     pub fn of_request(pointer: impl Into<String>, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             field: pointer.into(),
@@ -136,13 +136,13 @@ pub enum Outcome {
     },
     /// Dead letter.
     Failed {
-        /// What went wrong, without personal data; never empty.
+        /// The faults, without personal data; never empty.
         reasons: Vec<Notice>,
     },
 }
 
 impl Outcome {
-    /// The status that the outcome gives the event.
+    /// Returns the status that the outcome gives the event.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self {
@@ -176,10 +176,10 @@ pub struct OutcomeRecord {
     pub sequence: Sequence,
     /// The processor it came from; unknown if its integration is gone.
     pub processor: Option<ProcessorId>,
-    /// What the event says it is, if that may be shown: a type that the mapping knows, or one that
-    /// looks like a type's name. Otherwise a stand-in, since it may be personal data in the wrong place.
+    /// The event's type, if it may be shown: a type of the mapping, or a text that looks like a type name. Otherwise a
+    /// stand-in, since the text may be personal data in the wrong place.
     pub shown_event_type: EventType,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// Optional fields dropped, and the like.
     pub warnings: Vec<Notice>,
@@ -189,7 +189,7 @@ pub struct OutcomeRecord {
     pub other_subjects: Vec<SubjectId>,
     /// The claim that it made on the dedup window, key and length in seconds; none where no window applies.
     pub dedup: Option<(DedupKey, u32)>,
-    /// What its mapped fields say, for repeats of it; none where its claim says as much.
+    /// The digest of its mapped fields, for comparing repeats. `None` if it adds nothing to its claim.
     pub mapped_digest: Option<MappedDigest>,
     /// The version of the integration whose mapping decided; none if that is gone.
     pub mapping_version: Option<u64>,
@@ -262,7 +262,7 @@ impl LegalBasis {
         Self::LegitimateInterests,
     ];
 
-    /// The basis as in JSON, SQL and logs.
+    /// Returns the basis as in JSON, SQL and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use crate::ids::EventId;
 
-/// Makes event ids that grow from one to the next, even when the clock steps back: a stream's ids grow with
-/// its sequence, which is what finding an event in the journal relies on.
+/// Mints growing event ids, even when the clock steps back. A stream's ids grow with its sequence, and finding an event
+/// in the journal relies on that.
 #[derive(Debug, Default)]
 pub struct EventIds {
     last: u128,
@@ -20,7 +20,7 @@ impl EventIds {
         }
     }
 
-    /// The next id: a new UUIDv7 or, if that is not greater than the last one, the one after the last.
+    /// Returns the next id: a new UUIDv7 or, if that is not greater than the last one, the successor of the last.
     pub fn mint(&mut self) -> EventId {
         let fresh = Uuid::now_v7().as_u128();
         self.last = if fresh > self.last { fresh } else { successor(self.last) };
@@ -28,8 +28,8 @@ impl EventIds {
     }
 }
 
-/// The next greater UUIDv7: counts in the 62 random bits behind the variant, which never run out in practice;
-/// a carry goes on into the 12 bits behind the version, and from there into the time.
+/// Returns the next greater UUIDv7. Counts in the 62 random bits behind the variant, which never run out in practice. A
+/// carry goes on into the 12 bits behind the version, and from there into the time.
 fn successor(id: u128) -> u128 {
     const TAIL: u128 = (1 << 62) - 1;
     const MIDDLE: u128 = 0xfff << 64;

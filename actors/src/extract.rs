@@ -16,7 +16,7 @@ pub use extraction::{
     ExtractContext, ExtractedValue, Extraction, FieldTrace, LeftOut, MappedField, Person, PresentValue, RefusedValue,
 };
 
-/// Values that one event may hold; what is beyond is not looked at, and the event says so.
+/// The most values of one event. Further values are not read, and the event says so.
 const MAX_VALUES: usize = 1_000;
 
 /// Elements of arrays that are visited: each path goes through all of its own, whether they hold a value or not.
@@ -92,7 +92,7 @@ struct Extractor<'a> {
 }
 
 impl Extractor<'_> {
-    /// How many values it has, right or wrong.
+    /// Extracts a field. Returns the number of its values, valid or not.
     fn field(&mut self, field: &FieldMapping, root: &Json<'_>) -> usize {
         let mut found = 0;
         self.walk(field, field.path.steps(), root, &mut String::new(), &mut found);
@@ -159,7 +159,7 @@ impl Extractor<'_> {
         self.fault(field, at, Notice::new(pointer, EventCode::WrongType, message));
     }
 
-    /// Whether there was more than is looked at.
+    /// Returns whether there are more values than the limit.
     const fn is_over(&self) -> bool {
         self.values > MAX_VALUES || self.visits > MAX_VISITS
     }
@@ -249,7 +249,7 @@ impl Extractor<'_> {
         });
     }
 
-    /// Whose the value at this pointer is.
+    /// Returns the owner of the value at this pointer.
     fn person(&mut self, field: &FieldMapping, pointer: &str) -> Person {
         if field.role == Role::Subject {
             return Person::Subject;
@@ -286,7 +286,7 @@ impl Extractor<'_> {
         });
     }
 
-    /// Nothing is kept of the value. Two events that differ in it are no repeats all the same.
+    /// Records the presence of a value without keeping it. Two events that differ in it are still different events.
     fn present(&mut self, category: &Arc<Category>, person: Person, text: &str, pointer: &str) {
         let text = match category.normalise {
             Normaliser::Password => String::new(),
@@ -316,7 +316,7 @@ impl Extractor<'_> {
         }
     }
 
-    /// A required field's fault rejects the event; an optional field is left out.
+    /// Records a fault. A required field's fault rejects the event; an optional field is left out.
     fn fault(&mut self, field: &FieldMapping, at: &Json<'_>, notice: Notice) {
         if field.required {
             self.reject(notice);
@@ -365,7 +365,7 @@ enum Untyped {
     OutOfRange,
 }
 
-/// The value as text, if it is of the type.
+/// Returns the value as text, if it has the type.
 fn typed(field_type: FieldType, at: &Json<'_>) -> Result<String, Untyped> {
     match (field_type, at) {
         (FieldType::String, Json::String(text)) => Some(text.clone().into_owned()),
@@ -388,7 +388,7 @@ fn name(field_type: FieldType) -> &'static str {
     }
 }
 
-/// Where a field should be, elements left out.
+/// Returns the expected place of a field, without elements.
 fn pointer_of(field: &FieldMapping) -> String {
     let mut pointer = String::new();
     for step in field.path.steps() {

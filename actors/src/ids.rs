@@ -18,7 +18,7 @@ use crate::hex::{self, Hex};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{expected}")]
 pub struct InvalidId {
-    /// What would have been valid.
+    /// A description of valid text.
     pub expected: &'static str,
 }
 
@@ -30,7 +30,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new identifier (UUIDv7, RFC 9562), ordered by time of creation.
+            /// Generates a new identifier (UUIDv7, RFC 9562), ordered by time of creation.
             #[must_use]
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())
@@ -42,13 +42,13 @@ macro_rules! uuid_id {
                 Self(uuid)
             }
 
-            /// The UUID itself.
+            /// Returns the UUID itself.
             #[must_use]
             pub const fn as_uuid(&self) -> Uuid {
                 self.0
             }
 
-            /// The 16 bytes of the UUID, most significant first: their order is the id's order.
+            /// Returns the 16 bytes of the UUID, most significant first. Their order is the id's order.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 self.0.as_bytes()
@@ -98,8 +98,8 @@ uuid_id! {
 }
 
 impl EventId {
-    /// The receive time, in milliseconds, that the id carries. One source for both: dedup windows
-    /// and ordering need no second clock.
+    /// Returns the receive time in the id, in milliseconds. One source serves both purposes: dedup windows and ordering
+    /// need no second clock.
     #[must_use]
     pub fn received_at(&self) -> Timestamp {
         let bytes = self.0.as_bytes();
@@ -108,7 +108,7 @@ impl EventId {
         Timestamp::from_millis(i64::from_be_bytes(wide))
     }
 
-    /// The smallest id of a given receive time: a bound for range scans.
+    /// Returns the smallest id of a given receive time: a bound for range scans.
     #[must_use]
     pub fn first_at(time: Timestamp) -> Self {
         Self(Uuid::from_u128((time.as_millis().max(0) as u128) << 80))
@@ -116,7 +116,7 @@ impl EventId {
 }
 
 impl SubjectId {
-    /// The subject's public name: `did:conduit:` and the SHA3-256 of its UUID in hexadecimal.
+    /// Returns the subject's public name: `did:conduit:` and the SHA3-256 of its UUID in hexadecimal.
     #[must_use]
     pub fn did(&self) -> SubjectDid {
         let mut hash = Sha3_256::new();
@@ -132,13 +132,13 @@ impl SubjectId {
 pub struct SubjectDid([u8; 32]);
 
 impl SubjectDid {
-    /// The digest, for storage.
+    /// Returns the digest, for storage.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// From the stored digest.
+    /// Creates a hash from the stored digest.
     #[must_use]
     pub const fn from_bytes(digest: [u8; 32]) -> Self {
         Self(digest)
@@ -178,7 +178,7 @@ impl ControllerDid {
     /// The longest DID taken, in bytes.
     pub const MAX_BYTES: usize = 512;
 
-    /// The DID as text.
+    /// Returns the DID as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -199,9 +199,9 @@ impl FromStr for ControllerDid {
     }
 }
 
-/// DID Core 1.0: `did:` method-name (lower-case letters and digits) `:` method-specific-id, which is
-/// segments of idchars divided by colons, of which the last is not empty. An idchar is a letter, a
-/// digit, `.`, `-`, `_` or a percent-encoded byte.
+/// Returns whether a text is a DID of DID Core 1.0: `did:` method-name (lower-case letters and digits) `:`
+/// method-specific-id. The last consists of segments of idchars separated by colons, of which the last is not empty. An
+/// idchar is a letter, a digit, `.`, `-`, `_` or a percent-encoded byte.
 fn is_did(text: &str) -> bool {
     let Some((method, id)) = text.strip_prefix("did:").and_then(|rest| rest.split_once(':')) else {
         return false;
@@ -229,12 +229,12 @@ fn is_did(text: &str) -> bool {
 pub struct ProcessorId(Arc<str>);
 
 impl ProcessorId {
-    /// The id in rows that are made up and taken back.
+    /// Returns the id of made-up rows that are rolled back.
     pub(crate) fn rehearsal() -> Self {
         Self("rehearsal".into())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -261,12 +261,12 @@ impl EventType {
     /// The longest name, in characters.
     pub const MAX_CHARS: usize = 128;
 
-    /// The type in rows that are made up and taken back.
+    /// Returns the type of made-up rows that are rolled back.
     pub(crate) fn rehearsal() -> Self {
         Self("rehearsal".into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -321,7 +321,7 @@ text_id!(ControllerDid, ProcessorId, EventType);
 pub struct Sequence(pub u64);
 
 impl Sequence {
-    /// The position after this one.
+    /// Returns the position after this one.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
@@ -339,20 +339,20 @@ impl fmt::Display for Sequence {
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The clock, now.
+    /// Returns the present time of the clock.
     #[must_use]
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// From milliseconds since 1970-01-01.
+    /// Creates a time from milliseconds since 1970-01-01.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970-01-01.
+    /// Returns the milliseconds since 1970-01-01.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0

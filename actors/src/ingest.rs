@@ -28,10 +28,10 @@ pub struct Head {
     pub client: Personal<IpAddr>,
 }
 
-/// What follows the head. Nothing of the body is parsed yet.
+/// The data behind the head. The body is not parsed yet.
 #[derive(Debug)]
 pub struct Parcel {
-    /// The body, or why there is none: which is told to nobody who is not authenticated.
+    /// The body, or the reason why it is missing. Only authenticated senders learn that reason.
     pub body: Result<Personal<Bytes>, BodyFault>,
     /// Whether the answer is to carry a signed receipt.
     pub signed: bool,
@@ -44,13 +44,13 @@ pub struct Parcel {
 /// A request at the door: its head, and what is to happen once the head is authenticated.
 #[derive(Debug)]
 pub struct Submission {
-    /// Who asks.
+    /// The head of the request.
     pub head: Head,
-    /// What to do with a sender who may come in.
+    /// The next step for an authenticated sender.
     pub then: Then,
 }
 
-/// What happens to a sender who may come in.
+/// The next step for an authenticated sender.
 #[derive(Debug)]
 pub enum Then {
     /// The body is here: it goes on.
@@ -142,7 +142,7 @@ pub enum Refusal {
     Journal(JournalError),
 }
 
-/// What is wrong with the credentials.
+/// The fault of the credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AuthFailure {
     /// No integration has this DID and processor.

@@ -22,7 +22,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 /// Why a text is not JSON, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonFault {
-    /// What is wrong.
+    /// The kind of the fault.
     pub kind: JsonFaultKind,
     /// From 1, as editors count.
     pub line: usize,
@@ -30,7 +30,7 @@ pub struct JsonFault {
     pub column: usize,
 }
 
-/// What is wrong with a text that is not JSON.
+/// The kind of a fault in a text that is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JsonFaultKind {
     /// Not UTF-8.

@@ -1,18 +1,17 @@
 //! Conduit's domain and its supervised actor pipeline.
 //!
-//! An event goes through five actors: two on the thread of the HTTP worker that took it, and behind the answer three on
-//! the thread of its controller's shard:
-//!
+//! An event goes through five actors: two on the thread of the HTTP worker that received it, and after the answer three
+//! on the thread of its controller's shard:
 //! ```text
 //!  AuthActor ─► ValidatorActor ─► Journal.append ═► 200
-//!      ═══════════ answered; what follows is asynchronous ═══════════
+//!      ═══════════ answered; all below is asynchronous ═══════════
 //!  Journal.read ─► PiiExtractorActor ─► DedupWindow.claim ─► SubjectResolverActor
 //!      ─► ActivityLoggerActor (one transaction) ─► Journal.release
 //! ```
 //!
-//! The crate knows the world by its [`ports`] alone: no HTTP, no SQL, no Redis, no disk. What an
-//! actor decides lives in plain structs beside it, with their unit tests; the actor is a thin
-//! wrapper that [`supervisor`] fences, restarts and reports on.
+//! The crate knows the world by its [`ports`] alone: no HTTP, no SQL, no Redis, no disk. The decisions of an actor live
+//! in plain structs beside it, with their unit tests. The actor is a thin wrapper that [`supervisor`] fences, restarts
+//! and reports on.
 
 #![warn(missing_docs)]
 

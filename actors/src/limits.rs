@@ -1,7 +1,7 @@
-//! What one controller may send: events per second, and events in flight. Off unless somebody sets it.
+//! Limits of one controller: events per second, and events in flight. Off by default.
 //!
-//! A node limits what it takes itself, and knows nothing of what others take: of `n` nodes behind one address, each
-//! should have its share.
+//! A node limits its own events and does not know those of other nodes. With `n` nodes behind one address, each should
+//! have its share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ pub struct Limits {
     pub backlog_events: u64,
 }
 
-/// What is set for one controller in place of the defaults.
+/// The limits of one controller in place of the defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LimitOverrides {
@@ -49,7 +49,7 @@ impl Limits {
 }
 
 impl LimitOverrides {
-    /// What is in force, with these over the defaults.
+    /// Returns the limits in force, with these over the defaults.
     #[must_use]
     pub fn over(self, defaults: Limits) -> Limits {
         let events_per_second = self.events_per_second.unwrap_or(defaults.events_per_second);
@@ -70,14 +70,14 @@ impl LimitOverrides {
 pub enum Exceeded {
     /// The rate: after `retry_after` one more is.
     Rate {
-        /// What the limits are.
+        /// The present limits.
         limits: Limits,
         /// Time until the next one is taken.
         retry_after: Duration,
     },
     /// The backlog: once it is shorter.
     Backlog {
-        /// What the limits are.
+        /// The present limits.
         limits: Limits,
     },
 }
@@ -90,13 +90,13 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// By the rate.
+    /// Returns the number of refusals by the rate.
     #[must_use]
     pub fn by_rate(&self) -> u64 {
         self.rate.load(Ordering::Relaxed)
     }
 
-    /// By the backlog.
+    /// Returns the number of refusals by the backlog.
     #[must_use]
     pub fn by_backlog(&self) -> u64 {
         self.backlog.load(Ordering::Relaxed)
@@ -129,7 +129,7 @@ impl Drop for Permit {
 }
 
 impl Gate {
-    /// A gate with these limits, its rate unused so far. Refusals are counted on in `refused`.
+    /// Creates a gate with these limits and an unused rate. Further refusals are counted in `refused`.
     #[must_use]
     pub fn new(limits: Limits, refused: Arc<Refused>) -> Self {
         Self {
@@ -141,25 +141,26 @@ impl Gate {
         }
     }
 
-    /// Its limits.
+    /// Returns its limits.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// Whether there is nothing to hold.
+    /// Returns whether there is no limit.
     #[must_use]
     pub fn is_off(&self) -> bool {
         self.limits.is_off()
     }
 
-    /// What was refused.
+    /// Returns the counts of refusals.
     #[must_use]
     pub const fn refused(&self) -> &Arc<Refused> {
         &self.refused
     }
 
-    /// Lets one event through, or says why not. `backlog` tells how many are in flight. What is refused uses up nothing.
+    /// Lets one event through, or returns the exceeded limit. `backlog` returns the number of events in flight. A
+    /// refusal uses up nothing.
     ///
     /// # Errors
     /// [`Exceeded`].
@@ -173,8 +174,8 @@ impl Gate {
         Ok(permit)
     }
 
-    /// An event is in the backlog before its permit is dropped, so reading the permits first misses none; one may
-    /// count twice for a moment, which refuses too early rather than too late.
+    /// Checks the backlog. An event is in the backlog before its permit is dropped, so reading the permits first misses
+    /// none. An event may count twice for a moment, which refuses too early rather than too late.
     fn enter(self: &Arc<Self>, backlog: impl FnOnce() -> u64) -> Result<Option<Permit>, Exceeded> {
         if self.limits.backlog_events == 0 {
             return Ok(None);
@@ -188,7 +189,7 @@ impl Gate {
         }
     }
 
-    /// `now` is the time since the origin.
+    /// Checks the rate. `now` is the time since the origin.
     fn pace(&self, now: Duration) -> Result<(), Exceeded> {
         let Some(apart) = 1_000_000_000u64.checked_div(u64::from(self.limits.events_per_second)) else {
             return Ok(());

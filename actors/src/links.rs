@@ -1,19 +1,19 @@
 //! Keyed hashes: links and dedup keys.
 //!
-//! A *link* is HMAC-SHA3-256 over (category, normalised value) under a key that is derived for one
-//! controller and one key version from the master key. Without the master key a stolen database
-//! cannot be searched by trying values; the same value at two controllers gives unrelated links.
+//! A *link* is HMAC-SHA3-256 over (category, normalised value) under a key that is derived for one controller and one
+//! key version from the master key. A stolen database without the master key cannot be searched by trying values. The
+//! same value at two controllers gives unrelated links.
 //!
-//! A *dedup key* is HMAC-SHA3-256 over (event type, processor, parts), cut to 16 bytes, under a key of
-//! its own per controller.
+//! A *dedup key* is HMAC-SHA3-256 over (event type, processor, parts), cut to 16 bytes, under a separate key per
+//! controller.
 //!
-//! A *mapped digest* is SipHash-2-4 with 128 bits (Aumasson and Bernstein, 2012) over all mapped fields of an event, under a
-//! third key of its own per controller: it tells whether an event that repeats another says something else. It names nobody and
-//! nothing is looked up by it, so a keyed hash that costs a tenth of the others is enough.
+//! A *mapped digest* is SipHash-2-4 with 128 bits (Aumasson and Bernstein, 2012) over all mapped fields of an event,
+//! under a third key per controller. It shows whether a repeat differs from its first event. It identifies nobody and
+//! is not used for look-ups, so a keyed hash at a tenth of the cost is enough.
 //!
-//! Every part goes in with its length before it (8 bytes, big-endian), so that `ab|c` and `a|bc` differ.
-//! Keys are derived as one block of a counter-less KDF with HMAC-SHA3-256 as its PRF (after NIST
-//! SP 800-108): the output has the length of one block, the label and the context are length-prefixed.
+//! Every part is prefixed by its length (8 bytes, big-endian), so that `ab|c` and `a|bc` differ. Keys are derived as one block of
+//! a counter-less KDF with HMAC-SHA3-256 as its PRF (after NIST SP 800-108). The output has the length of one block. The label
+//! and the context are length-prefixed.
 
 use std::fmt;
 use std::hash::Hasher as _;
@@ -25,11 +25,11 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::event::{DedupKey, LinkHash, MappedDigest};
 use crate::ids::ControllerId;
 
-/// The block that SHA3-256 absorbs at a time (FIPS 202, table 3): what HMAC pads its key to.
+/// The block that SHA3-256 absorbs at a time (FIPS 202, table 3). HMAC pads its key to this length.
 const BLOCK_BYTES: usize = 136;
 
-/// HMAC-SHA3-256 (RFC 2104) over length-prefixed parts, its key absorbed already: a hash of a short value then costs two
-/// rounds of Keccak, where one that is begun from the key costs four.
+/// HMAC-SHA3-256 (RFC 2104) over length-prefixed parts, with its key absorbed already. A hash of a short value then
+/// costs two rounds of Keccak instead of four.
 #[derive(Clone)]
 struct KeyedParts {
     inner: Sha3_256,
@@ -141,13 +141,13 @@ impl LinkKey {
         }
     }
 
-    /// The key's version, stored with each link.
+    /// Returns the key's version, stored with each link.
     #[must_use]
     pub const fn version(&self) -> u32 {
         self.version
     }
 
-    /// The link of a normalised value.
+    /// Returns the link of a normalised value.
     #[must_use]
     pub fn link(&self, category: &str, normalised: &str) -> LinkHash {
         let mut prf = self.links.clone();
@@ -180,7 +180,7 @@ impl fmt::Debug for LinkKey {
     }
 }
 
-/// What is made of parts, each with its length before it.
+/// A digest over parts, each prefixed by its length.
 pub trait Parts {
     /// Adds one part.
     fn part(&mut self, bytes: &[u8]);

@@ -1,6 +1,6 @@
 //! Percent-encoding (RFC 3986, section 2.1), undone.
 
-/// Returns a text with each `%xx` as its byte; what is no UTF-8 then is replaced. `None` if nothing is encoded.
+/// Returns a text with each `%xx` as its byte, and invalid UTF-8 replaced. Returns `None` if nothing is encoded.
 pub(crate) fn decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return None;

@@ -1,7 +1,7 @@
-//! Wrappers for what must never be shown: personal data and credentials.
+//! Wrappers for values that must never be shown: personal data and credentials.
 //!
-//! Neither implements `Display` or `Serialize`, and their `Debug` shows the type's name alone. What is
-//! inside is reached by [`Personal::expose`] and [`Secret::expose`], words that a reviewer can search for.
+//! Neither implements `Display` or `Serialize`, and their `Debug` shows the type's name alone. [`Personal::expose`] and
+//! [`Secret::expose`] give access to the value, by words that a reviewer can search for.
 
 use std::fmt;
 
@@ -19,17 +19,17 @@ impl<T> Personal<T> {
         Self(value)
     }
 
-    /// The value, for those who must work on it.
+    /// Returns the value, for code that must work on it.
     pub const fn expose(&self) -> &T {
         &self.0
     }
 
-    /// The value, to be changed.
+    /// Returns the value for changes.
     pub const fn expose_mut(&mut self) -> &mut T {
         &mut self.0
     }
 
-    /// The value itself.
+    /// Returns the value itself.
     pub fn into_exposed(self) -> T {
         self.0
     }
@@ -58,13 +58,13 @@ impl Secret {
         Self(value)
     }
 
-    /// The credential, for the one answer that shows it.
+    /// Returns the credential, for the one answer that shows it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What is stored in its place.
+    /// Returns the hash that is stored in its place.
     #[must_use]
     pub fn hash(&self) -> CredentialHash {
         CredentialHash(Sha3_256::digest(self.0.as_bytes()).into())
@@ -83,13 +83,13 @@ impl fmt::Debug for Secret {
 pub struct CredentialHash([u8; 32]);
 
 impl CredentialHash {
-    /// From the stored bytes.
+    /// Creates a hash from the stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// For storage.
+    /// Returns the bytes for storage.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -1,4 +1,4 @@
-//! What the actors need of the world, as traits. Adapters implement them; nothing here knows how.
+//! The needs of the actors, as traits. Adapters implement them; this module does not know how.
 
 mod dedup;
 mod directory;

@@ -1,5 +1,4 @@
-//! Receipts: what one states about an event, and the hash tree by which one signature attests a whole commit batch.
-//!
+//! Receipts: the statement about an event, and the hash tree by which one signature attests a whole commit batch.
 //! ```text
 //!  statement:  version 2 · event id 16 · mapping version 8 · SHA-256 of the body 32
 //!              · length of the DID 2 · DID · length of the processor id 2 · processor id       (big-endian)
@@ -8,11 +7,11 @@
 //!  signed:     "conduit-receipt-2" · 0x00 · key id 8 · leaves 4 · root 32
 //! ```
 //!
-//! The tree is that of RFC 9162 (Certificate Transparency), with its hash as well: leaves and nodes are told apart by their
-//! first byte, and a tree of one leaf has no nodes. The receive time is the event id's (UUIDv7).
+//! The tree and its hash are those of RFC 9162 (Certificate Transparency). The first byte distinguishes leaves from
+//! nodes, and a tree of one leaf has no nodes. The receive time is the event id's (UUIDv7).
 //!
-//! Elsewhere it is SHA-3 that hashes; here it is what processors have instructions for, since every event on its way to its
-//! 200 has its body and about three places in a tree hashed. (Version 1 had SHA3-256.)
+//! Other parts of Conduit hash by SHA-3. Receipts use SHA-256 because processors have instructions for it: every event
+//! hashes its body and about three places in a tree on the way to its 200. (Version 1 had SHA3-256.)
 
 use std::sync::Arc;
 
@@ -30,12 +29,12 @@ const DID_AT: usize = DIGEST_AT + 32;
 /// A batch of the journal has fewer events than make a proof longer than this.
 const MAX_PROOF: usize = 32;
 
-/// What was signed by whom: the first bytes of the SHA-256 of the public key.
+/// The signing key of a receipt: the first bytes of the SHA-256 of the public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; 8]);
 
 impl KeyId {
-    /// The id of a public key.
+    /// Returns the id of a public key.
     #[must_use]
     pub fn of(public_key: &[u8; 32]) -> Self {
         let digest: Hash = Sha256::digest(public_key).into();
@@ -45,7 +44,7 @@ impl KeyId {
     }
 }
 
-/// The SHA-256 of a body.
+/// Returns the SHA-256 of a body.
 #[must_use]
 pub fn body_digest(body: &[u8]) -> Hash {
     Sha256::digest(body).into()
@@ -56,7 +55,7 @@ pub fn body_digest(body: &[u8]) -> Hash {
 pub struct Draft(Vec<u8>);
 
 impl Draft {
-    /// States that this body was received for this integration, whose mapping has this version.
+    /// Creates the draft of a statement: this body was received for this integration, whose mapping has this version.
     #[must_use]
     pub fn new(did: &ControllerDid, processor: &ProcessorId, mapping_version: u64, body: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(DID_AT + 4 + did.as_str().len() + processor.as_str().len());
@@ -73,7 +72,7 @@ impl Draft {
         Self(bytes)
     }
 
-    /// The statement about this event.
+    /// Returns the statement about this event.
     #[must_use]
     pub fn about(mut self, event: EventId) -> Statement {
         self.0[1..17].copy_from_slice(event.as_bytes());
@@ -85,7 +84,7 @@ impl Draft {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement(Vec<u8>);
 
-/// What a statement says.
+/// The content of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stated {
     /// The event, with its receive time.
@@ -107,13 +106,13 @@ impl Statement {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Its place in the tree.
+    /// Returns its leaf in the tree.
     #[must_use]
     pub fn leaf(&self) -> Hash {
         let mut hash = Sha256::new();
@@ -122,7 +121,7 @@ impl Statement {
         hash.finalize().into()
     }
 
-    /// What it says; none if it is not one, or of a version that is not known here.
+    /// Returns its content. Returns `None` for malformed bytes, or an unknown version.
     #[must_use]
     pub fn read(&self) -> Option<Stated> {
         let bytes = self.0.as_slice();
@@ -166,7 +165,7 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Builds it; none without a leaf.
+    /// Builds the tree. Returns `None` if there are no leaves.
     #[must_use]
     pub fn over(leaves: Vec<Hash>) -> Option<Self> {
         let mut levels = vec![leaves];
@@ -184,19 +183,19 @@ impl Tree {
         }
     }
 
-    /// Its root.
+    /// Returns its root.
     #[must_use]
     pub fn root(&self) -> Hash {
         self.levels[self.levels.len() - 1][0]
     }
 
-    /// How many leaves it has.
+    /// Returns the number of its leaves.
     #[must_use]
     pub fn size(&self) -> u32 {
         u32::try_from(self.levels[0].len()).unwrap_or(u32::MAX)
     }
 
-    /// The hashes that lead from a leaf to the root, from below.
+    /// Returns the hashes that lead from a leaf to the root, from below.
     pub fn proof(&self, index: u32) -> impl Iterator<Item = &Hash> + '_ {
         let mut at = index as usize;
         self.levels.iter().filter_map(move |level| {
@@ -207,7 +206,8 @@ impl Tree {
     }
 }
 
-/// The root that a leaf leads to by a proof; none if the proof does not fit the place and the size (RFC 9162, 2.1.3.2).
+/// Returns the root to which a proof leads from a leaf. Returns `None` if the proof does not fit the place and the size
+/// (RFC 9162, 2.1.3.2).
 #[must_use]
 pub fn root_by(leaf: Hash, index: u32, size: u32, proof: &[Hash]) -> Option<Hash> {
     if index >= size || proof.len() > MAX_PROOF {
@@ -233,7 +233,7 @@ pub fn root_by(leaf: Hash, index: u32, size: u32, proof: &[Hash]) -> Option<Hash
     (last == 0).then_some(root)
 }
 
-/// What is signed for a tree.
+/// Returns the bytes to sign for a tree.
 #[must_use]
 pub fn to_sign(key: KeyId, size: u32, root: &Hash) -> Vec<u8> {
     [&b"conduit-receipt-2\0"[..], &key.0, &size.to_be_bytes(), root].concat()
@@ -244,7 +244,7 @@ pub fn to_sign(key: KeyId, size: u32, root: &Hash) -> Vec<u8> {
 pub struct SignedTree {
     /// The tree.
     pub tree: Tree,
-    /// Who signed it.
+    /// The signing key.
     pub key: KeyId,
     /// Ed25519 (RFC 8032) over [`to_sign`].
     pub signature: [u8; 64],

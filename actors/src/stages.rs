@@ -47,7 +47,7 @@ pub struct ExtractedEvent {
     pub integration: Option<Arc<Integration>>,
     /// Its type, as far as it may be shown; see [`crate::event::OutcomeRecord::shown_event_type`].
     pub shown_event_type: EventType,
-    /// What was found.
+    /// The finding.
     pub finding: Finding,
     /// The categories found, sorted, each once.
     pub categories: Vec<Arc<str>>,
@@ -69,7 +69,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// The hashes of its identifiers, if it fits.
+    /// Returns the hashes of its identifiers, if it fits.
     pub fn links(&self) -> impl Iterator<Item = LinkHash> + '_ {
         let fitting = match self {
             Self::Fits(fitting) => Some(fitting),
@@ -80,18 +80,18 @@ impl Finding {
     }
 }
 
-/// What an event that fits its mapping says.
+/// The content of an event that fits its mapping.
 #[derive(Debug)]
 pub struct Fitting {
     /// Its identifiers, hashed.
     pub links: Vec<LinkCandidate>,
     /// Links that earlier builds may have made of values that link nothing today.
     pub refused: Vec<RetiredLink>,
-    /// Those of each other person that it names.
+    /// The links of each other person that it names.
     pub others: Vec<Vec<LinkCandidate>>,
     /// Its claim on the dedup window, if one applies.
     pub claim: Option<Claim>,
-    /// What its mapped fields say; none where its claim says as much, or there is none.
+    /// The digest of its mapped fields. `None` if it adds nothing to its claim, or there is none.
     pub mapped_digest: Option<MappedDigest>,
     /// The purpose that the mapping declares.
     pub purpose: Option<Arc<str>>,
@@ -100,12 +100,12 @@ pub struct Fitting {
 }
 
 impl Fitting {
-    /// The identifiers of all people that it names.
+    /// Returns the identifiers of all people that it names.
     pub fn all_links(&self) -> impl Iterator<Item = &LinkCandidate> + '_ {
         self.links.iter().chain(self.others.iter().flatten())
     }
 
-    /// The identifiers of each person that it names, the one whom it concerns first.
+    /// Returns the identifiers of each person that it names, the data subject first.
     pub fn people(&self) -> impl Iterator<Item = &[LinkCandidate]> + '_ {
         std::iter::once(&self.links).chain(&self.others).map(Vec::as_slice)
     }
@@ -116,7 +116,7 @@ impl Fitting {
 pub struct ResolvedEvent {
     /// The event, as extracted.
     pub extracted: ExtractedEvent,
-    /// What becomes of it.
+    /// The outcome.
     pub outcome: Outcome,
     /// The other people that it names, each once; empty unless it is processed.
     pub other_subjects: Vec<SubjectId>,
@@ -135,7 +135,7 @@ pub struct ResolvedBatch {
     pub links: Vec<NewLink>,
     /// Merges found.
     pub merges: Vec<Merge>,
-    /// What the subjects that grew may hold.
+    /// The limits of the subjects that grew.
     pub ceilings: Vec<Ceiling>,
     /// How far the batch takes each controller's stream.
     pub checkpoints: Vec<Checkpoint>,

@@ -1,8 +1,8 @@
-//! Which credentials are used: when last, and from about how many addresses.
+//! The use of credentials: when last, and from about how many addresses.
 //!
-//! Each thread that authenticates writes into a book of its own, whose lock nobody else wants but the one who collects the
-//! books, twice a minute: so it costs a request next to nothing. There, an address is counted by a hash under its controller's
-//! key, and forgotten: what leaves this process is the count's sketch.
+//! Each thread that authenticates writes into its own book. Only the collector shares the lock of a book, twice a
+//! minute, so it costs a request next to nothing. The book counts an address by a hash under its controller's key, and
+//! forgets it. Only the sketch of the count leaves this process.
 
 mod sketch;
 
@@ -20,10 +20,10 @@ pub use sketch::AddressSketch;
 /// Senders that a book keeps as they are, before it counts them.
 const KEPT: usize = 256;
 
-/// What addresses are hashed as: no category has a space in its name.
+/// The category name under which addresses are hashed. Names of real categories contain no space.
 const HASHED_AS: &str = "client address";
 
-/// What a credential is of.
+/// The owner of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialOwner {
     /// A controller, whose webhook secret it is.
@@ -35,7 +35,7 @@ pub enum CredentialOwner {
 /// The use of one version of a credential.
 #[derive(Debug, Clone)]
 pub struct CredentialUse {
-    /// What it is of.
+    /// The owner.
     pub owner: CredentialOwner,
     /// Which version of it.
     pub hash: CredentialHash,
@@ -48,7 +48,7 @@ pub struct CredentialUse {
 type Key = (CredentialOwner, [u8; 32]);
 type Uses = HashMap<Key, (Timestamp, AddressSketch)>;
 
-/// Who sends: by which credentials, from where.
+/// A sender: its credentials and its address.
 #[derive(PartialEq, Eq)]
 struct Sender {
     integration: IntegrationId,
@@ -58,7 +58,7 @@ struct Sender {
 }
 
 impl Hash for Sender {
-    /// Credentials are random: a few bytes of each tell them apart.
+    /// Hashes a few bytes of each credential, which suffice because credentials are random.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.integration.hash(state);
         self.api_key[..4].hash(state);
@@ -67,7 +67,7 @@ impl Hash for Sender {
     }
 }
 
-/// What a thread has seen. A sender that comes again costs one look into a table.
+/// The observations of a thread. A known sender costs one look into a table.
 #[derive(Default)]
 struct Book {
     senders: HashMap<Sender, (Arc<Integration>, Timestamp)>,
@@ -153,7 +153,7 @@ pub struct UsageBooks {
 }
 
 impl UsageBooks {
-    /// A book for one more thread.
+    /// Creates a book for one more thread.
     #[must_use]
     pub fn book(&self) -> UsageBook {
         let book = UsageBook(Arc::default());

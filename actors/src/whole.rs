@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// For `#[serde(deserialize_with)]`: a whole number from 0, or nothing.
+/// Deserialises a whole number from 0, or nothing, for `#[serde(deserialize_with)]`.
 ///
 /// # Errors
-/// It is negative, too large, or has a fraction.
+/// The number is negative, too large, or has a fraction.
 pub fn optional<'de, D: Deserializer<'de>, N: TryFrom<u64>>(deserializer: D) -> Result<Option<N>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -13,7 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::store::{ActivityFilter, ActivityOrder};
 
-/// `GET /api/v1/activities`
+/// Answers `GET /api/v1/activities`.
 pub(crate) async fn list(
     principal: Principal,
     services: Data<Services>,

@@ -56,7 +56,7 @@ pub(super) struct Controller {
 pub(super) struct CreatedController {
     #[serde(flatten)]
     controller: Controller,
-    /// What senders put into `x-webhook-secret`.
+    /// The value of `x-webhook-secret` that senders send.
     webhook_secret: String,
     /// The controller's own token for the management API.
     management_token: String,
@@ -66,7 +66,7 @@ pub(super) struct CreatedController {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewSecret {
-    /// What senders put into `x-webhook-secret` from now on.
+    /// The value of `x-webhook-secret` that senders send from now on.
     webhook_secret: String,
     /// Until when the one before is taken as well.
     previous_valid_until: Timestamp,
@@ -81,7 +81,7 @@ impl NewSecret {
     }
 }
 
-/// What can be changed of a controller.
+/// The properties of a controller that can be changed.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ControllerChange")]
@@ -125,7 +125,7 @@ impl From<&ControllerRow> for Controller {
     }
 }
 
-/// `POST /api/v1/controllers`
+/// Answers `POST /api/v1/controllers`.
 pub(super) async fn create(
     Operator(principal): Operator,
     services: Data<Services>,
@@ -146,7 +146,7 @@ pub(super) async fn create(
     }))
 }
 
-/// `GET /api/v1/controllers`
+/// Answers `GET /api/v1/controllers`.
 pub(super) async fn list(
     principal: Principal,
     services: Data<Services>,
@@ -166,7 +166,7 @@ pub(super) async fn list(
     Ok(HttpResponse::Ok().json(items))
 }
 
-/// `GET /api/v1/controllers/{did}`
+/// Answers `GET /api/v1/controllers/{did}`.
 pub(super) async fn get(
     principal: Principal,
     services: Data<Services>,
@@ -193,7 +193,7 @@ fn in_path(did: &ControllerDid) -> String {
     encoded.replace("%3A", ":")
 }
 
-/// `PUT /api/v1/controllers/{did}`: gives the controller another name, which is all that can be changed.
+/// Answers `PUT /api/v1/controllers/{did}`: gives the controller another name, its only property that can be changed.
 pub(super) async fn rename(
     Operator(principal): Operator,
     services: Data<Services>,
@@ -210,7 +210,7 @@ pub(super) async fn rename(
     Ok(answer(&row))
 }
 
-/// `DELETE /api/v1/controllers/{did}`: with all that it owns.
+/// Answers `DELETE /api/v1/controllers/{did}`: deletes the controller with all its data.
 pub(super) async fn delete(
     principal: Principal,
     services: Data<Services>,
@@ -224,7 +224,7 @@ pub(super) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /api/v1/controllers/{did}/webhook-secret/rotate`
+/// Answers `POST /api/v1/controllers/{did}/webhook-secret/rotate`.
 pub(super) async fn rotate_secret(
     principal: Principal,
     services: Data<Services>,

@@ -50,7 +50,7 @@ pub(super) struct RevocationBody {
     which: Which,
 }
 
-/// What a revocation answers: the credential in place of the current one, or how the versions stand now.
+/// The answer of a revocation: the credential in place of the current one, or the state of both versions.
 #[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Revoked{New}")]
@@ -61,7 +61,7 @@ pub(super) enum Revoked<New> {
     Previous(CredentialReport),
 }
 
-/// `GET /api/v1/controllers/{did}/webhook-secret`
+/// Answers `GET /api/v1/controllers/{did}/webhook-secret`.
 pub(super) async fn secret(
     principal: Principal,
     services: Data<Services>,
@@ -73,7 +73,7 @@ pub(super) async fn secret(
     Ok(HttpResponse::Ok().json(credentials::secret(&principal, &services, &row).await?))
 }
 
-/// `POST /api/v1/controllers/{did}/webhook-secret/revoke`
+/// Answers `POST /api/v1/controllers/{did}/webhook-secret/revoke`.
 pub(super) async fn revoke_secret(
     principal: Principal,
     services: Data<Services>,
@@ -89,7 +89,7 @@ pub(super) async fn revoke_secret(
     Ok(HttpResponse::Ok().json(answer))
 }
 
-/// `GET /api/v1/integrations/custom/{id}/api-key`
+/// Answers `GET /api/v1/integrations/custom/{id}/api-key`.
 pub(super) async fn key(
     principal: Principal,
     services: Data<Services>,
@@ -101,7 +101,7 @@ pub(super) async fn key(
     Ok(HttpResponse::Ok().json(credentials::key(&principal, &services, &row).await?))
 }
 
-/// `POST /api/v1/integrations/custom/{id}/api-key/revoke`
+/// Answers `POST /api/v1/integrations/custom/{id}/api-key/revoke`.
 pub(super) async fn revoke_key(
     principal: Principal,
     services: Data<Services>,
@@ -117,7 +117,7 @@ pub(super) async fn revoke_key(
     Ok(HttpResponse::Ok().json(answer))
 }
 
-/// `POST /api/v1/controllers/{did}/management-token/rotate`
+/// Answers `POST /api/v1/controllers/{did}/management-token/rotate`.
 pub(super) async fn rotate_token(
     principal: Principal,
     services: Data<Services>,

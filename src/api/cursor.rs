@@ -33,7 +33,7 @@ pub(crate) trait Place: Sized {
 pub(crate) struct Cursors([u8; DIGEST_BYTES]);
 
 impl Cursors {
-    /// Of a list, by its name, and what its filter is made of.
+    /// Creates a scope for a list, by its name and the parts of its filter.
     pub(crate) fn of<'a>(list: &'a str, filter: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha3_256::new();
         for part in [list.as_bytes()].into_iter().chain(filter) {
@@ -45,7 +45,7 @@ impl Cursors {
         Self(digest)
     }
 
-    /// Of a list that is filtered by its query parameters, in whatever order they come.
+    /// Creates a scope for a list that is filtered by its query parameters, in any order.
     pub(crate) fn of_query(list: &str, query: &Query) -> Self {
         let filter = query.pairs().iter().filter(|(name, _)| !NO_FILTER.contains(&&**name));
         let mut filter: Vec<_> = filter.collect();
@@ -54,7 +54,7 @@ impl Cursors {
         Self::of(list, parts.map(String::as_bytes))
     }
 
-    /// The cursor behind which a list goes on.
+    /// Returns the cursor after which a list continues.
     pub(crate) fn write(&self, place: &impl Place) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend(self.0);
@@ -62,7 +62,7 @@ impl Cursors {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// The place that a cursor names.
+    /// Returns the place of a cursor.
     pub(crate) fn read<P: Place>(&self, text: &str) -> Result<P, Problem> {
         let invalid = |detail| Problem::bad_request(Code::CursorInvalid, detail);
         let malformed = || invalid("cursor must be the nextCursor of the page before, as it was given");
@@ -80,7 +80,7 @@ impl Cursors {
         P::from_bytes(place).ok_or_else(malformed)
     }
 
-    /// The place that the query's cursor names, if it has one.
+    /// Returns the place of the query's cursor. Returns `None` without a cursor.
     pub(crate) fn read_from<P: Place>(&self, query: &Query) -> Result<Option<P>, Problem> {
         query.get("cursor").map(|text| self.read(text)).transpose()
     }

@@ -19,14 +19,14 @@ impl Document {
     }
 }
 
-/// `GET /api/v1/openapi.json`
+/// Answers `GET /api/v1/openapi.json`.
 pub(super) async fn openapi(document: Data<Document>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(document.text.clone())
 }
 
-/// `GET /api/docs`
+/// Answers `GET /api/docs`.
 pub(super) async fn page(document: Data<Document>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
@@ -35,7 +35,7 @@ pub(super) async fn page(document: Data<Document>) -> HttpResponse {
         .body(document.page.clone())
 }
 
-/// `GET /api/docs/style.css`
+/// Answers `GET /api/docs/style.css`.
 pub(super) async fn style() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/css; charset=utf-8")

@@ -23,7 +23,7 @@ use crate::http::body::LongBody;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
-/// What would become of an event.
+/// The outcome that an event would have.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "DryRun")]
@@ -36,7 +36,7 @@ pub(super) struct DryRunView {
     fields: Vec<DryRunField>,
     /// Why it would be rejected, or fail.
     reasons: Vec<Notice>,
-    /// What would be dropped, and the like.
+    /// Warnings, such as values that would be dropped.
     warnings: Vec<Notice>,
     /// The categories of personal data in it, sorted, each once.
     categories: Vec<Arc<str>>,
@@ -50,7 +50,7 @@ pub(super) struct DryRunView {
     received: Received,
 }
 
-/// What a dry run says of one field.
+/// The result of a dry run for one field.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct DryRunField {
@@ -65,11 +65,11 @@ struct DryRunField {
     found: bool,
     /// Whether every value found is right.
     validated: bool,
-    /// The values as they would be hashed, masked; none of a category that is never stored.
+    /// The values as they would be hashed, masked. A category that is never stored has no value here.
     normalised: Vec<String>,
     /// Its category of personal data; null if it is none.
     category: Option<String>,
-    /// What the category says about identity.
+    /// The identifying power of the category.
     class: Option<Class>,
     /// Whether a value of it may link the event to a data subject.
     links: bool,
@@ -98,7 +98,7 @@ impl From<FieldTrace> for DryRunField {
     }
 }
 
-/// `POST /api/v1/integrations/custom/{id}/test`: stores nothing.
+/// Answers `POST /api/v1/integrations/custom/{id}/test`: stores nothing.
 pub(crate) async fn test(
     principal: Principal,
     services: Data<Services>,
@@ -127,8 +127,8 @@ pub(crate) async fn test(
     Ok(HttpResponse::Ok().json(view(run)))
 }
 
-/// What is sent with `draft=true`, `{"integration": …, "event": …}`: the integration as its draft would make it, and the
-/// event as it was written, since the endpoint would see it so.
+/// Reads the body with `draft=true`, `{"integration": …, "event": …}`. Returns the integration as its draft would make
+/// it, and the event as it was written, because the endpoint would see it so.
 fn draft(services: &Services, saved: &Integration, body: &[u8]) -> Result<(Arc<Integration>, Bytes), Problem> {
     let wrong = |detail: &str| Problem::bad_request(Code::BodyInvalid, detail);
     let members = json::members(body).map_err(|fault| super::json::fault_of(&fault))?;

@@ -23,7 +23,7 @@ use crate::http::problem::Problem;
 use crate::http::query::{self, Query};
 use crate::store::EventFilter;
 
-/// `GET /api/v1/events`
+/// Answers `GET /api/v1/events`.
 pub(crate) async fn list(
     principal: Principal,
     services: Data<Services>,
@@ -65,7 +65,7 @@ pub(crate) async fn list(
     listing::respond(events, asked).await
 }
 
-/// What is searched for.
+/// The conditions of a search.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct EventSearch {
@@ -74,7 +74,7 @@ pub(super) struct EventSearch {
     /// Of this status.
     #[schemars(with = "Option<Status>")]
     status: Option<String>,
-    /// That came by this integration.
+    /// The integration of the events.
     #[schemars(with = "Option<IntegrationId>")]
     integration: Option<String>,
     /// Of this type.
@@ -102,8 +102,8 @@ pub(super) struct FoundEvents {
     subjects: Vec<SubjectDid>,
 }
 
-/// `POST /api/v1/events/search`: the events of whoever has an identifier. It is in the body, so that it is in no address and
-/// in no log, and it is looked for by its hash.
+/// Answers `POST /api/v1/events/search`: the events of a person by an identifier. The identifier is in the body, so it
+/// is in no address and no log, and the search uses its hash.
 pub(crate) async fn search(
     principal: Principal,
     services: Data<Services>,
@@ -144,7 +144,8 @@ impl EventSearch {
         })
     }
 
-    /// The cursor belongs to the identifier's hashes, not to its value: it tells nothing about it.
+    /// Returns the request for a page. The cursor belongs to the identifier's hashes, not to its value, so it reveals
+    /// nothing about it.
     fn request(
         &self,
         format: Format,

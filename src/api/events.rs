@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 use crate::app::{Principal, Services, events};
 use crate::http::problem::Problem;
 
-/// `GET /api/v1/events/{eventId}`
+/// Answers `GET /api/v1/events/{eventId}`.
 pub(super) async fn get(
     principal: Principal,
     services: Data<Services>,

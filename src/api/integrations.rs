@@ -54,7 +54,7 @@ pub(super) struct Integration {
     updated_at: Timestamp,
     /// Until when the API key before the present one is taken; null: it is not.
     api_key_previous_until: Option<Timestamp>,
-    /// What is right in the mapping, and may still not be meant; pointers lead into it.
+    /// Doubtful parts of a valid mapping; pointers lead into it.
     warnings: Vec<Notice>,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Integration {
 pub(super) struct CreatedIntegration {
     #[serde(flatten)]
     integration: Integration,
-    /// What senders put into `Authorization`, `Bearer` included.
+    /// The value of `Authorization` that senders send, `Bearer` included.
     webhook_auth: String,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct CreatedIntegration {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewKey {
-    /// What senders put into `Authorization` from now on, `Bearer` included.
+    /// The value of `Authorization` that senders send from now on, `Bearer` included.
     webhook_auth: String,
     /// Until when the one before is taken as well.
     previous_valid_until: Timestamp,
@@ -87,7 +87,7 @@ impl NewKey {
     }
 }
 
-/// What `GET` adds to a spec, and what may therefore come back with one; it is not read.
+/// The fields that `GET` adds to a spec. They may come back with one, and are ignored.
 pub(super) const READ_ONLY: [&str; 7] = [
     "id",
     "did",
@@ -98,10 +98,10 @@ pub(super) const READ_ONLY: [&str; 7] = [
     "warnings",
 ];
 
-/// The spec in an integration as `GET` shows it.
+/// Reads the spec in an integration as `GET` returns it.
 ///
 /// # Errors
-/// What is not known of it.
+/// The unknown field.
 pub(crate) fn spec_of(shown: &mut Value) -> Result<IntegrationSpec, serde_json::Error> {
     if let Some(members) = shown.as_object_mut() {
         members.retain(|name, _| name != "version" && !READ_ONLY.contains(&name.as_str()));
@@ -136,7 +136,7 @@ impl Integration {
     }
 }
 
-/// `POST /api/v1/integrations/custom`
+/// Answers `POST /api/v1/integrations/custom`.
 pub(super) async fn create(
     principal: Principal,
     services: Data<Services>,
@@ -156,7 +156,7 @@ pub(super) async fn create(
     }))
 }
 
-/// `GET /api/v1/integrations/custom`
+/// Answers `GET /api/v1/integrations/custom`.
 pub(super) async fn list(
     principal: Principal,
     services: Data<Services>,
@@ -187,7 +187,7 @@ fn answer(services: &Services, did: &ControllerDid, row: &IntegrationRow) -> Htt
         .json(Integration::new(services, did, row))
 }
 
-/// `GET /api/v1/integrations/custom/{id}`
+/// Answers `GET /api/v1/integrations/custom/{id}`.
 pub(super) async fn get(
     principal: Principal,
     services: Data<Services>,
@@ -197,7 +197,7 @@ pub(super) async fn get(
     Ok(answer(&services, &did, &row))
 }
 
-/// `PUT /api/v1/integrations/custom/{id}`
+/// Answers `PUT /api/v1/integrations/custom/{id}`.
 pub(super) async fn replace(
     principal: Principal,
     services: Data<Services>,
@@ -212,7 +212,7 @@ pub(super) async fn replace(
     Ok(answer(&services, &did, &row))
 }
 
-/// `DELETE /api/v1/integrations/custom/{id}`: its URL answers 401 at once.
+/// Answers `DELETE /api/v1/integrations/custom/{id}`: its URL answers 401 at once.
 pub(super) async fn delete(
     principal: Principal,
     services: Data<Services>,
@@ -225,7 +225,7 @@ pub(super) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /api/v1/integrations/custom/{id}/api-key/rotate`
+/// Answers `POST /api/v1/integrations/custom/{id}/api-key/rotate`.
 pub(super) async fn rotate_key(
     principal: Principal,
     services: Data<Services>,

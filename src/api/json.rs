@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use crate::code::Code;
 use crate::http::problem::Problem;
 
-/// What is wrong with a body that is no JSON, or has a name twice in an object: which of the two values would count is
-/// anybody's guess.
+/// Returns the problem of a body that is no JSON, or has a repeated name in an object. It would be unclear which of the
+/// two values counts.
 pub(crate) fn fault_of(fault: &JsonFault) -> Problem {
     let place = format!("at line {}, column {}", fault.line, fault.column);
     let detail = match &fault.kind {

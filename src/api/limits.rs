@@ -1,4 +1,4 @@
-//! What a controller may send.
+//! Limits of a controller.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -15,7 +15,7 @@ use crate::http::conditional::{etag, expected_version};
 use crate::http::guard::Operator;
 use crate::http::problem::Problem;
 
-/// Limits of one controller: what is left out or null is as configured for all, 0 is off.
+/// Limits of one controller: a missing or null field takes the configured limit for all, 0 is off.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "LimitsChange")]
@@ -47,7 +47,7 @@ impl LimitsBody {
     }
 }
 
-/// What a controller may send. 0: as much as comes.
+/// The limits of a controller. 0: no limit.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Limits")]
@@ -76,7 +76,7 @@ impl From<Limits> for LimitsInForce {
 pub(super) struct LimitsView {
     #[serde(flatten)]
     in_force: LimitsInForce,
-    /// What was set for it; the others are as configured for all.
+    /// The limits that were set for it. The others are the configured limits for all.
     overrides: LimitOverrides,
     /// For `If-Match`; 0: never set.
     version: u64,
@@ -109,7 +109,7 @@ fn answer(services: &Services, limits: ControllerLimits) -> HttpResponse {
     })
 }
 
-/// `GET /api/v1/controllers/{did}/limits`
+/// Answers `GET /api/v1/controllers/{did}/limits`.
 pub(super) async fn get(
     principal: Principal,
     services: Data<Services>,
@@ -122,7 +122,7 @@ pub(super) async fn get(
     ))
 }
 
-/// `PUT /api/v1/controllers/{did}/limits`
+/// Answers `PUT /api/v1/controllers/{did}/limits`.
 pub(super) async fn put(
     Operator(principal): Operator,
     services: Data<Services>,

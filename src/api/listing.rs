@@ -16,14 +16,14 @@ pub(super) trait PagedList: List<Item: Record, Place: Place> {}
 
 impl<L: List<Item: Record, Place: Place>> PagedList for L {}
 
-/// What a caller asks of a list, beside its filter.
+/// The options of a list beside its filter.
 pub(crate) struct ListRequest<P> {
     pub(crate) format: Format,
     /// Of a table: whether it begins as Excel wants a text in UTF-8 to begin.
     pub(crate) for_excel: bool,
     pub(crate) cursors: Cursors,
     pub(crate) after: Option<P>,
-    /// Items at most: of a page, or of an export in all.
+    /// Most items of a page, or of an export in all.
     pub(crate) limit: Option<usize>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn respond<L: PagedList>(list: L, asked: ListRequest<L::Place>)
     }
 }
 
-/// A page, with the cursor of the next.
+/// Returns a page, with the cursor of the next.
 pub(crate) async fn page<L: PagedList>(list: &L, asked: &ListRequest<L::Place>) -> Result<Items<L::Item>, Problem> {
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
     let found = list.page(asked.after, limit + 1).await?;

@@ -1,9 +1,8 @@
 //! The OpenAPI 3.1 document.
 //!
-//! Each group of operations has a file in `openapi/`, in which each operation is written down once: what it is called, who
-//! may call it, what it takes and gives, and its handler. Routes, `Allow` and the document come from this one table. Schemas are
-//! those of the types that the handlers read and write. To add a route, write its `operation::Operation` into the group that
-//! it belongs to.
+//! Each group of operations has a file in `openapi/`, which describes each operation once: its name, callers, requests,
+//! answers and handler. Routes, `Allow` and the document come from this one table. Schemas are those of the types that
+//! the handlers read and write. To add a route, write its `operation::Operation` into its group.
 
 mod controllers;
 mod credentials;
@@ -54,7 +53,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     text
 });
 
-/// The document as it is served.
+/// Returns the document as it is served.
 #[must_use]
 pub fn text() -> &'static str {
     &TEXT
@@ -81,7 +80,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     }
 }
 
-/// In the order in which they are read.
+/// Returns the groups in the order of the document.
 fn groups() -> [Group; 8] {
     [
         sending::group(),

@@ -15,7 +15,7 @@ pub(crate) struct Items<T> {
 }
 
 impl<T> Items<T> {
-    /// A page out of `limit + 1` that were asked for.
+    /// Returns a page from `limit + 1` requested items.
     pub(crate) fn page(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
@@ -23,7 +23,7 @@ impl<T> Items<T> {
         Self { items, next_cursor }
     }
 
-    /// All there is.
+    /// Returns all items as one page.
     pub(crate) fn all(items: Vec<T>) -> Self {
         Self {
             items,

@@ -10,17 +10,17 @@ use crate::app::Services;
 use crate::app::readiness::{Alive, readiness};
 use crate::metrics::{MEDIA_TYPE, Metrics};
 
-/// `GET /livez`: the process answers.
+/// Answers `GET /livez`: the process is alive.
 pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Alive::new())
 }
 
-/// `GET /metrics`: in the text format of Prometheus.
+/// Answers `GET /metrics` in the text format of Prometheus.
 pub(crate) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
     HttpResponse::Ok().content_type(MEDIA_TYPE).body(metrics.text())
 }
 
-/// `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
+/// Answers `GET /readyz`. `ready` and `degraded` (200): events are accepted. `unavailable` (503): send them elsewhere.
 pub(crate) async fn ready(services: Data<Services>) -> HttpResponse {
     let readiness = readiness(&services);
     let mut response = if readiness.status == "unavailable" {

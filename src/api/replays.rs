@@ -30,9 +30,9 @@ pub(super) struct Replay {
     status: ReplayStatus,
     /// Events that matched when it began.
     matching: u64,
-    /// Of them, those that it is done with.
+    /// Finished events among them.
     done: u64,
-    /// Of these, those that were processed,
+    /// Events that were processed.
     processed: u64,
     /// those that repeat another event,
     duplicate: u64,
@@ -48,13 +48,13 @@ pub(super) struct Replay {
     ended_at: Option<Timestamp>,
 }
 
-/// What a replay would find.
+/// The result of a replay's filter.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReplayEstimate {
     /// Events that match.
     matching: u64,
-    /// Of them, those whose payload is still there.
+    /// Events among them whose payload still exists.
     replayable: u64,
     /// When the oldest of these was received.
     oldest: Option<Timestamp>,
@@ -96,7 +96,8 @@ impl From<store::ReplayEstimate> for ReplayEstimate {
     }
 }
 
-/// `POST /api/v1/events/replay`: begins a replay or, with `estimate=true`, says what it would find.
+/// Answers `POST /api/v1/events/replay`: starts a replay or, with `estimate=true`, returns the events that it would
+/// find.
 pub(super) async fn create(
     principal: Principal,
     services: Data<Services>,
@@ -135,7 +136,7 @@ fn accepted(services: &Services, row: ReplayRow) -> Result<HttpResponse, Problem
         .json(replay))
 }
 
-/// `POST /api/v1/events/{eventId}/replay`
+/// Answers `POST /api/v1/events/{eventId}/replay`.
 pub(super) async fn create_for_event(
     principal: Principal,
     services: Data<Services>,
@@ -150,7 +151,7 @@ pub(super) async fn create_for_event(
     )
 }
 
-/// `GET /api/v1/replays`, newest first.
+/// Answers `GET /api/v1/replays`, newest first.
 pub(super) async fn list(
     principal: Principal,
     services: Data<Services>,
@@ -169,7 +170,7 @@ pub(super) async fn list(
     Ok(HttpResponse::Ok().json(Items::page(found, limit, |replay| cursors.write(&replay.replay_id))))
 }
 
-/// `GET /api/v1/replays/{replayId}`
+/// Answers `GET /api/v1/replays/{replayId}`.
 pub(super) async fn get(
     principal: Principal,
     services: Data<Services>,
@@ -180,7 +181,8 @@ pub(super) async fn get(
     Ok(HttpResponse::Ok().json(replay))
 }
 
-/// `POST /api/v1/replays/{replayId}/cancel`: replayed events stay replayed. A replay that has ended stays as it is.
+/// Answers `POST /api/v1/replays/{replayId}/cancel`: finished events keep their new outcomes. An ended replay does not
+/// change.
 pub(super) async fn cancel(
     principal: Principal,
     services: Data<Services>,

@@ -13,7 +13,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::snippets::{Language, snippet};
 
-/// `GET /api/v1/integrations/custom/{id}/snippets`: in one language or all, for one event type or the first.
+/// Answers `GET /api/v1/integrations/custom/{id}/snippets`: in one language or all, for one event type or the first.
 pub(super) async fn list(
     principal: Principal,
     services: Data<Services>,

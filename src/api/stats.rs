@@ -25,13 +25,13 @@ pub(crate) struct Stats {
     processed: u64,
     /// Repeats within the dedup window.
     duplicate: u64,
-    /// That the mapping does not fit.
+    /// Events that do not fit their mapping.
     rejected: u64,
     /// Dead letters.
     failed: u64,
     /// Accepted by this node and not processed yet.
     in_flight: u64,
-    /// With `did`: what that controller may send.
+    /// With `did`: the limits of that controller.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<limits::LimitsInForce>,
     /// With `did`: events refused by these limits, by this node since its start.
@@ -55,11 +55,11 @@ pub(crate) struct Supervision {
     dedup_claims: usize,
     /// Data controllers.
     controllers: usize,
-    /// What old rows were deleted.
+    /// Deleted rows.
     retention: RetentionReport,
 }
 
-/// `GET /api/v1/stats`
+/// Answers `GET /api/v1/stats`.
 ///
 /// With `did`, the answer has that controller's limits, and how many events this node refused by them since its start.
 pub(crate) async fn stats(
@@ -83,7 +83,7 @@ pub(crate) async fn stats(
     }))
 }
 
-/// `GET /api/v1/supervision`
+/// Answers `GET /api/v1/supervision`.
 pub(crate) async fn supervision(principal: Principal, services: Data<Services>) -> Result<HttpResponse, Problem> {
     principal.operator()?;
     Ok(HttpResponse::Ok().json(Supervision {
@@ -97,7 +97,7 @@ pub(crate) async fn supervision(principal: Principal, services: Data<Services>) 
     }))
 }
 
-/// `GET /api/v1/taxonomy`
+/// Answers `GET /api/v1/taxonomy`.
 pub(crate) async fn taxonomy(_: Principal, services: Data<Services>) -> HttpResponse {
     HttpResponse::Ok().json(Items::all(services.directory.taxonomy().categories().to_vec()))
 }

@@ -14,7 +14,7 @@ use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
-/// `GET /api/v1/subjects`
+/// Answers `GET /api/v1/subjects`.
 pub(crate) async fn list(
     principal: Principal,
     services: Data<Services>,
@@ -27,7 +27,7 @@ pub(crate) async fn list(
     listing::respond(subjects, asked).await
 }
 
-/// `GET /api/v1/subjects/{did}`: one that was merged answers as the subject that it was merged into.
+/// Answers `GET /api/v1/subjects/{did}`. A merged subject answers as the subject that it was merged into.
 pub(crate) async fn get(
     principal: Principal,
     services: Data<Services>,
@@ -36,7 +36,7 @@ pub(crate) async fn get(
     Ok(HttpResponse::Ok().json(Subject::from(subjects::find(&principal, &services, &did).await?)))
 }
 
-/// `POST /api/v1/subjects/lookup`: by hashing the value, which is neither stored nor logged.
+/// Answers `POST /api/v1/subjects/lookup`: hashes the value, and neither stores nor logs it.
 pub(crate) async fn look_up(
     principal: Principal,
     services: Data<Services>,

@@ -22,7 +22,7 @@ use crate::store::ChangeError;
 /// Events examined if the request says nothing.
 const DEFAULT_EVENTS: usize = 1_000;
 
-/// What is sent: the integration as it would be saved, and how many of its last events to examine.
+/// The body of a trial: the integration as it would be saved, and the number of recent events to examine.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrialBody {
@@ -46,7 +46,7 @@ impl TrialBody {
     }
 }
 
-/// `POST /api/v1/integrations/custom/{id}/trial`: stores nothing.
+/// Answers `POST /api/v1/integrations/custom/{id}/trial`: stores nothing.
 pub(crate) async fn run(
     principal: Principal,
     services: Data<Services>,

@@ -32,7 +32,7 @@ pub(crate) struct ActivityRecord {
     pub(crate) data_processor_id: ProcessorId,
     /// The event's type.
     pub(crate) event: EventType,
-    /// What the data is processed for.
+    /// The purpose of the processing.
     pub(crate) purpose: Option<Arc<str>>,
     /// Why that is lawful.
     pub(crate) legal_basis: Option<LegalBasis>,

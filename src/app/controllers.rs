@@ -232,8 +232,8 @@ pub(crate) async fn rotate_secret(
     Ok((secret, until))
 }
 
-/// Gives a controller a new management token. The token before it ends at once, and so do the sessions that were begun by
-/// it: a token is replaced when it is lost, or when a stranger has it.
+/// Gives a controller a new management token. The former token ends at once, with its sessions: a token is replaced
+/// when it was lost or leaked.
 ///
 /// # Errors
 /// [`Error::Forbidden`] to all but the operator, since a stranger with a token could lock its owner out; the token was

@@ -50,7 +50,7 @@ pub(crate) struct Previous {
     retired_because: Option<RetiredBecause>,
 }
 
-/// What a [`Warning`] is about.
+/// The subject of a [`Warning`].
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "CredentialWarningCode")]
@@ -63,13 +63,13 @@ pub(crate) enum WarningCode {
     CurrentUnusedAfterGrace,
 }
 
-/// What is worth a look before the previous version ends, or because it has.
+/// A warning before or after the end of the previous version.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CredentialWarning")]
 pub(crate) struct Warning {
     /// Stable, for programs.
     code: WarningCode,
-    /// What is so and what to do, for people.
+    /// The situation and how to resolve it, for people.
     message: String,
 }
 
@@ -81,11 +81,11 @@ pub(crate) struct CredentialReport {
     current: Version,
     /// The one before; null: there was none.
     previous: Option<Previous>,
-    /// What is worth a look.
+    /// Warnings.
     warnings: Vec<Warning>,
 }
 
-/// When the version before ended, and why; none: it still serves.
+/// Returns when the version before ended, and why. Returns `None` while it serves.
 fn retired(
     credential: &Credential,
     previous: &CredentialVersion,
@@ -99,7 +99,7 @@ fn retired(
     }
 }
 
-/// What is worth a look before the old one ends, or because it has.
+/// Returns the warnings before or after the end of the old version.
 fn warnings(credential: &Credential, versions: &CredentialVersions, now: Timestamp) -> Vec<Warning> {
     let Some(previous) = &versions.previous else {
         return Vec::new();
@@ -159,7 +159,7 @@ fn report(credential: &Credential, versions: &CredentialVersions, now: Timestamp
     }
 }
 
-/// What is known of a credential now, what this node saw last included.
+/// Returns the present state of a credential, including the latest observations of this node.
 async fn report_of(
     services: &Services,
     owner: CredentialOwner,
@@ -196,7 +196,7 @@ pub(crate) async fn key(
     report_of(services, CredentialOwner::Integration(row.id), &row.api_key).await
 }
 
-/// What a revocation ends.
+/// The credentials that a revocation ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// The current version with all before it; a new one takes its place.
@@ -205,7 +205,7 @@ pub(crate) enum Scope {
     Previous,
 }
 
-/// What a revocation left.
+/// The credentials after a revocation.
 pub(crate) enum Revocation {
     /// A new credential in place of the current one, with the moment at which the old one ended.
     Replaced(Secret, Timestamp),

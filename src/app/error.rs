@@ -38,7 +38,7 @@ impl fmt::Display for Noun {
 pub(crate) struct Refusal {
     /// The kind of fault.
     pub(crate) code: Code,
-    /// What is wrong and what to do, for people.
+    /// The fault and how to fix it, for people.
     pub(crate) detail: String,
     /// The faults of single fields, each with a JSON Pointer (RFC 6901).
     pub(crate) faults: Vec<Notice>,

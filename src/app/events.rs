@@ -5,7 +5,7 @@ mod list;
 use conduit_actors::event::{JournaledEvent, Notice, Status};
 use conduit_actors::ids::{ControllerDid, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp};
 use conduit_actors::mapping::Received;
-use conduit_actors::ports::{Directory as _, Journal as _, StoreError};
+use conduit_actors::ports::{Directory as _, StoreError};
 use conduit_actors::stages::shown_if_harmless;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -43,7 +43,7 @@ pub(crate) struct Event {
     pub(crate) status: Status,
     /// Why it was rejected, or failed.
     pub(crate) reasons: Vec<Notice>,
-    /// What was dropped, and the like.
+    /// Warnings, such as dropped values.
     pub(crate) warnings: Vec<Notice>,
     /// The event that it repeats.
     pub(crate) duplicate_of: Option<EventId>,
@@ -55,11 +55,11 @@ pub(crate) struct Event {
     pub(crate) categories: Vec<String>,
     /// When it passed each stage.
     pub(crate) stages: Stages,
-    /// Of one event, not of those in a list: all its outcomes, oldest first; none while it is in flight.
+    /// All outcomes of a single event, oldest first. `None` in lists, and while the event is in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) history: Option<Vec<EventOutcome>>,
-    /// Of one event that was rejected, or failed: the names in its payload, which is opened for this answer, as long as it is
-    /// kept.
+    /// The field names in the payload of a single rejected or failed event. The payload is opened for this answer, as
+    /// long as it is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) received: Option<Received>,
 }
@@ -71,7 +71,7 @@ pub(crate) struct Event {
 pub(crate) struct EventOutcome {
     /// When it was written.
     pub(crate) at: Timestamp,
-    /// What became of the event.
+    /// The outcome of the event.
     pub(crate) status: Status,
     /// Why, if it was rejected or failed.
     pub(crate) reasons: Vec<Notice>,
@@ -173,7 +173,7 @@ pub(super) fn in_flight(services: &Services, journaled: JournaledEvent) -> Optio
     })
 }
 
-/// One event, wherever it is, with all its outcomes.
+/// Returns one event, in the journal or the store, with all its outcomes.
 pub(crate) async fn find(principal: &Principal, services: &Services, id: &str) -> Result<Event, Error> {
     let missing = || Error::NotFound(Noun::Event);
     let id: EventId = id.parse().map_err(|_| missing())?;
@@ -195,7 +195,7 @@ pub(crate) async fn find(principal: &Principal, services: &Services, id: &str) -
     Ok(event)
 }
 
-/// The names in an event that was rejected, or failed: its payload is opened for whoever looks, and nothing of it is stored.
+/// Returns the field names of a rejected or failed event. Opens its payload for this caller, and stores nothing.
 async fn received(services: &Services, row: &EventRow) -> Result<Option<Received>, Error> {
     if !matches!(row.status, Status::Rejected | Status::Failed) {
         return Ok(None);
@@ -214,7 +214,7 @@ async fn received(services: &Services, row: &EventRow) -> Result<Option<Received
     }
 }
 
-/// An event with all its outcomes, the last of which is the one in its row.
+/// Returns an event with all its outcomes. The last one equals its row.
 async fn with_history(services: &Services, mut row: EventRow) -> Result<(EventRow, Vec<EventOutcome>), Error> {
     let past = services.store.past_outcomes(row.id).await?;
     let Some(last) = past.last() else {

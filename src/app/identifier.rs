@@ -32,8 +32,8 @@ pub(crate) struct Identifier {
 }
 
 impl Identifier {
-    /// The value's hashes, one for each version that the controller's link key has had; none for a value that links nobody,
-    /// such as a shared one. `at` is the JSON Pointer of the identifier.
+    /// Returns the value's hashes, one for each version of the controller's link key. Returns none for a value that
+    /// links nobody, such as a placeholder. `at` is the JSON Pointer of the identifier.
     pub(crate) async fn hashes(
         &self,
         services: &Services,
@@ -82,7 +82,7 @@ impl Identifier {
     }
 }
 
-/// The processors of the integrations that the controller has.
+/// Returns the processors of the controller's integrations.
 fn processors(services: &Services, controller: ControllerId) -> Result<Vec<String>, Error> {
     let integrations = services.directory.summaries(Some(controller));
     if integrations.len() > MAX_PROCESSORS {

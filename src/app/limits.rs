@@ -1,4 +1,4 @@
-//! What a controller may send: set by the operator, shown to the controller.
+//! Limits of a controller: set by the operator, shown to the controller.
 
 use conduit_actors::event::Notice;
 use conduit_actors::ids::{ControllerDid, ControllerId};

@@ -1,4 +1,4 @@
-//! Who calls, and what they may see.
+//! The caller, and the data that the caller may see.
 
 use conduit_actors::ids::{ControllerDid, ControllerId};
 use conduit_actors::personal::Secret;

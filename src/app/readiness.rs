@@ -26,7 +26,7 @@ pub(crate) struct Check {
     pub(crate) name: &'static str,
     /// `ready`, `degraded` or `unavailable`.
     pub(crate) status: &'static str,
-    /// What it is at, or why it is not ready.
+    /// The present activity, or why the part is not ready.
     pub(crate) detail: String,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Readiness {
     pub(crate) checks: Vec<Check>,
 }
 
-/// How each part is.
+/// Returns the state of each part.
 pub(crate) fn readiness(services: &Services) -> Readiness {
     let mut checks = parts(services);
     checks.push(database(services));
@@ -75,7 +75,7 @@ pub(crate) fn readiness(services: &Services) -> Readiness {
     Readiness { status, checks }
 }
 
-/// How each part is that is known of without asking anybody.
+/// Returns the state of each part that is known without asking the database.
 pub(crate) fn parts(services: &Services) -> Vec<Check> {
     vec![
         shards(services),

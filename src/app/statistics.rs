@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use conduit_actors::ids::{ControllerId, Sequence};
-use conduit_actors::ports::Journal as _;
 
 use super::{Error, Principal, Services};
 

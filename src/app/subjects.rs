@@ -27,7 +27,7 @@ pub(crate) struct Subject {
     pub(crate) activity_count: u64,
     /// The identifiers that are linked to it, as keyed hashes; these are not shown.
     pub(crate) links: Vec<Link>,
-    /// What was merged into it, and why.
+    /// The subjects that were merged into it, and why.
     pub(crate) merges: Vec<Merge>,
     #[serde(skip)]
     pub(crate) id: SubjectId,

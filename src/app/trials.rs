@@ -1,4 +1,4 @@
-//! The trial of a draft on accepted events: what it would change, against the mapping that is live.
+//! The trial of a draft on accepted events: its changes against the live mapping.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::journal::{PastFilter, Step};
 use crate::priority;
 use crate::store::IntegrationRow;
 
-/// Events, and bytes of bodies, taken at a time: what a trial holds in memory.
+/// Events, and bytes of bodies, that a trial holds in memory at a time.
 const PART: (usize, usize) = (64, 4 << 20);
 
 /// Trials at a time, each of another controller: they take processor time from the pipeline.
@@ -59,7 +59,7 @@ impl Drop for Turn {
     }
 }
 
-/// What ended a trial.
+/// The end of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "TrialEndedBy")]
@@ -72,18 +72,18 @@ pub(crate) enum EndedBy {
     Bytes,
     /// `retention.trial_seconds`
     Time,
-    /// What comes next cannot be read as it was written; the log says where.
+    /// The next segment is damaged; the log says where.
     Unreadable,
 }
 
-/// What a draft would change for events that were accepted.
+/// The changes that a draft would make for accepted events.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Trial")]
 pub(crate) struct TrialReport {
     /// The version of the live mapping: give it to `PUT`, and nobody's change in between is lost.
     compared_with_version: u64,
-    /// `node`: what is examined is what this node accepted.
+    /// `node`: a trial examines events that this node accepted.
     scope: &'static str,
     /// For how many days payloads are kept.
     retention_days: u64,
@@ -93,7 +93,7 @@ pub(crate) struct TrialReport {
     pub(crate) to: Option<Timestamp>,
     /// Whether nothing that was asked for is missing, but for what is not kept any more.
     complete: bool,
-    /// What ended it.
+    /// The reason for the end.
     pub(crate) ended_by: EndedBy,
     #[serde(flatten)]
     pub(crate) comparison: Comparison,
@@ -124,7 +124,7 @@ pub(crate) async fn run(
     work.start(turn)?.await.map_err(|_| Error::Internal)?
 }
 
-/// The integration as it is saved at this version: what is in memory may be of a moment before or behind.
+/// Returns the integration as saved at this version. The one in memory may be slightly older or newer.
 fn live(services: &Services, saved: &Integration, row: &IntegrationRow) -> Result<Arc<Integration>, Error> {
     let mapping = Mapping::compile(
         &row.spec,
@@ -179,7 +179,7 @@ impl Work {
         };
         let mut past = self.services.journal.past(filter, self.limit);
         let mut trial = Trial::new(self.live, self.draft);
-        let mut seen = Seen::default();
+        let mut seen = Progress::default();
         let ended_by = loop {
             if let Some(ended_by) = seen.reached(self.limit, retention) {
                 break ended_by;
@@ -216,13 +216,13 @@ impl Work {
 
 /// How much was examined.
 #[derive(Default)]
-struct Seen {
+struct Progress {
     events: usize,
     bytes: usize,
     span: Option<(Timestamp, Timestamp)>,
 }
 
-impl Seen {
+impl Progress {
     fn note(&mut self, received_at: Timestamp, bytes: usize) {
         self.events += 1;
         self.bytes += bytes;

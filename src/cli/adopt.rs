@@ -8,7 +8,7 @@ use conduit_actors::ids::{ControllerId, Timestamp};
 
 use super::output::say_line;
 use crate::config::{Config, Database};
-use crate::instance::{self, Found, Home, Refusal, hold, new_node};
+use crate::instance::{self, DirectoryFiles, Home, Refusal, hold, new_node};
 use crate::{permissions, serve};
 
 /// See the module's docs.
@@ -38,7 +38,7 @@ impl Adopt {
             );
         }
         let _database_lock = serve::lock_database(&config)?;
-        let found = Found::read(dir)?;
+        let found = DirectoryFiles::read(dir)?;
         let node = self.node_of(&found, &config).await?;
         match self.adopt(&config, node).await? {
             Outcome::Done => {}
@@ -51,7 +51,7 @@ impl Adopt {
     }
 
     /// The id of the journal that is there.
-    async fn node_of(&self, found: &Found, config: &Config) -> Result<String> {
+    async fn node_of(&self, found: &DirectoryFiles, config: &Config) -> Result<String> {
         if let Some(node) = &self.node {
             ensure!(!node.trim().is_empty(), "--node must not be empty");
             return Ok(node.trim().to_owned());

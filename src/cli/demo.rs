@@ -62,7 +62,7 @@ impl Demo {
         let story = Story::begin(&running).await?;
         let told = story.tell().await;
         if let Err(error) = &told {
-            say_line!("\nThe demo did not go as it should: {error:#}");
+            say_line!("\nThe demo failed: {error:#}");
         }
         // Without a reader there is nothing more to show.
         if self.exit || told.is_err() || output::is_reader_gone() {
@@ -192,7 +192,7 @@ impl Story {
     }
 
     async fn tell(&self) -> Result<()> {
-        say_line!("What becomes of its events:\n");
+        say_line!("Its events and their outcomes:\n");
         let ada = json!({"email": "Ada@shop.example", "customer": {"name": "Ada Lovelace"}});
         let by_email = self
             .show(
@@ -202,7 +202,8 @@ impl Story {
                 "processed",
             )
             .await?;
-        self.show("the same again", "account_created", ada, "duplicate").await?;
+        self.show("the same event again", "account_created", ada, "duplicate")
+            .await?;
         self.show(
             "without the e-mail address that the mapping requires",
             "account_created",
@@ -213,7 +214,12 @@ impl Story {
         let phone = "030 901820";
         let call = json!({"phone": phone});
         let by_phone = self
-            .show("someone calls: another data subject", "support_call", call, "processed")
+            .show(
+                "somebody calls: another data subject",
+                "support_call",
+                call,
+                "processed",
+            )
             .await?;
         ensure!(
             by_email["subject"] != by_phone["subject"],
@@ -222,7 +228,7 @@ impl Story {
         let both = json!({"phone": "+49 30 901820", "email": "ada@shop.example"});
         let merged = self
             .show(
-                "Ada calls from that number: the two are one",
+                "Ada calls from that number: the two data subjects are merged",
                 "support_call",
                 both,
                 "processed",
@@ -253,24 +259,24 @@ impl Story {
 
         let mut stats = self.get("/api/v1/stats").await?;
         if let Some(stats) = stats.as_object_mut() {
-            // The sum is told here; what limits the controller is another story.
+            // Only the totals are printed here, without the limits.
             stats.retain(|_, value| value.is_number());
         }
-        say_line!("\nThe sum is always true: {stats}");
+        say_line!("\nTotals (accepted = processed + duplicate + rejected + failed + in flight):\n  {stats}");
         ensure!(
             stats["accepted"] == 5 && stats["processed"] == 3 && stats["inFlight"] == 0,
-            "the sum is not as told"
+            "the totals differ from the story"
         );
         Ok(())
     }
 
     fn show_what_next(&self, admin_token: &str) {
         say_line!(
-            "\nWatch it in the dashboard, {}/, and sign in with the operator's token, which sees everything:\n\n  {}\n\n\
-             or with that of the sample controller:\n\n  {}\n\nSend your own:\n\n  curl -X POST '{}' \\\n    -H 'Authorization: {}' \\\n    -H 'x-webhook-secret: {}' \\\n    \
+            "\nTo watch it, open the dashboard, {}/, and sign in with the operator's token, which shows everything:\n\n  {}\n\n\
+             or with the token of the sample controller:\n\n  {}\n\nTo send an event of your own:\n\n  curl -X POST '{}' \\\n    -H 'Authorization: {}' \\\n    -H 'x-webhook-secret: {}' \\\n    \
              -H 'Content-Type: application/json' \\\n    -d '{{\"event\": \"account_created\", \"triggeredAt\": \"{}\", \
-             \"email\": \"you@shop.example\"}}'\n\nand see what became of it:\n\n  curl -H 'Authorization: Bearer {}' \
-             '{}/api/v1/events?limit=1'\n\nA stream of sample events runs on. Ctrl-C ends the demo and removes its data.",
+              \"email\": \"you@shop.example\"}}'\n\nand see its outcome:\n\n  curl -H 'Authorization: Bearer {}' \
+              '{}/api/v1/events?limit=1'\n\nSample events go on arriving. Ctrl-C ends the demo and removes its data.",
             self.api.base(),
             admin_token,
             self.api.token(),

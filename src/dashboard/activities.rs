@@ -1,4 +1,4 @@
-//! The activity log: what was processed, of whom, and why; and whether the chain holds.
+//! The activity log: all processing activities, and the verification of their chain.
 
 mod verify;
 
@@ -31,7 +31,7 @@ pub(super) use verify::verify;
 const PAGE: usize = 50;
 
 /// One activity.
-pub(super) struct Line {
+pub(super) struct ActivityItem {
     pub(super) event: String,
     pub(super) event_type: String,
     /// Its name; none if it is gone.
@@ -48,12 +48,12 @@ pub(super) struct Line {
     pub(super) hash: String,
 }
 
-/// Activities as they are shown.
-pub(super) fn lines(services: &Services, found: Vec<Activity>) -> Vec<Line> {
+/// Returns activities as rows of the page.
+pub(super) fn lines(services: &Services, found: Vec<Activity>) -> Vec<ActivityItem> {
     let names = names(services, found.iter().map(|activity| activity.integration));
     let line = |activity: Activity| {
         let did = activity.subject.map(|subject| subject.did().to_string());
-        Line {
+        ActivityItem {
             event: activity.event.to_string(),
             event_type: activity.event_type.to_string(),
             integration: names.get(&activity.integration).cloned(),
@@ -63,7 +63,7 @@ pub(super) fn lines(services: &Services, found: Vec<Activity>) -> Vec<Line> {
                 .into_iter()
                 .map(|did| (short(&did), did))
                 .collect(),
-            purpose: activity.purpose.as_deref().unwrap_or("no purpose said").to_owned(),
+            purpose: activity.purpose.as_deref().unwrap_or("no purpose").to_owned(),
             basis: activity.legal_basis.map_or("", basis_word),
             categories: activity.categories.iter().map(ToString::to_string).collect(),
             triggered: Time(activity.triggered_at),
@@ -74,9 +74,9 @@ pub(super) fn lines(services: &Services, found: Vec<Activity>) -> Vec<Line> {
     found.into_iter().map(line).collect()
 }
 
-/// What stands in the address.
+/// The parameters of the address.
 #[derive(Default)]
-struct Asked {
+struct ActivityQuery {
     did: String,
     subject: String,
     integration: String,
@@ -85,7 +85,7 @@ struct Asked {
     to: String,
 }
 
-impl Asked {
+impl ActivityQuery {
     fn read(fields: &Fields) -> Self {
         let text = |name| fields.text(name).unwrap_or_default().to_owned();
         Self {
@@ -98,7 +98,7 @@ impl Asked {
         }
     }
 
-    /// All but the controller, as far as they say something.
+    /// Returns all non-empty parameters except the controller.
     fn kept(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let pairs = [
             ("subject", self.subject.as_str()),
@@ -137,7 +137,7 @@ impl Asked {
                 Some(found.id)
             }
         };
-        let wrong = |_| Problem::bad_request(Code::ParameterInvalid, "this is no id of an integration");
+        let wrong = |_| Problem::bad_request(Code::ParameterInvalid, "this is not the id of an integration");
         Ok(ActivityFilter {
             controller,
             subject,
@@ -152,7 +152,7 @@ impl Asked {
     }
 }
 
-/// `triggeredAt.eventId.sequence`
+/// Reads a cursor `triggeredAt.eventId.sequence`. Returns `None` for other text.
 fn read_cursor(text: &str) -> Option<ActivityCursor> {
     let mut parts = text.splitn(3, '.');
     Some(ActivityCursor {
@@ -167,11 +167,11 @@ fn read_cursor(text: &str) -> Option<ActivityCursor> {
 struct Activities {
     shell: Shell,
     is_operator: bool,
-    asked: Asked,
+    asked: ActivityQuery,
     is_filtered: bool,
     controllers: Vec<Offer>,
     integrations: Vec<Offer>,
-    lines: Vec<Line>,
+    lines: Vec<ActivityItem>,
     newest: String,
     older: Option<String>,
     is_first: bool,
@@ -180,7 +180,7 @@ struct Activities {
     must_choose: bool,
 }
 
-/// `GET /activities`
+/// Answers `GET /activities`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -197,7 +197,7 @@ async fn show(
     fields: &Fields,
     verdict: Option<Verdict>,
 ) -> Result<HttpResponse, Problem> {
-    let asked = Asked::read(fields);
+    let asked = ActivityQuery::read(fields);
     let filter = asked.filter(services, session).await?;
     let after = fields.text("cursor").and_then(read_cursor);
     let page = Page { after, limit: PAGE + 1 };
@@ -235,13 +235,13 @@ async fn show(
     })
 }
 
-/// `GET /activities.csv`
+/// Answers `GET /activities.csv`.
 pub(super) async fn csv(
     session: Session,
     services: Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let asked = Asked::read(&Fields::read(request.query_string().as_bytes()));
+    let asked = ActivityQuery::read(&Fields::read(request.query_string().as_bytes()));
     let filter = asked.filter(&services, &session).await?;
     Query::read(&request, &["did", "subject", "integration", "event", "from", "to"])?;
     let list = List::new(&session.principal, services.into_inner(), filter)?;

@@ -44,7 +44,7 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_bytes!("assets/icon.svg")));
 
-/// `GET /assets/{name}`
+/// Answers `GET /assets/{name}`.
 pub(super) async fn get(name: Path<String>) -> Result<HttpResponse, Problem> {
     let address = format!("/assets/{name}");
     let all = [&*STYLE, &*SCRIPT, &*ICON];

@@ -1,4 +1,4 @@
-//! What needs somebody, the most urgent first.
+//! Items that need attention, the most urgent first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// What it is about, however many there are of it: by this the page knows it again.
+    /// Returns the identity of an item, without its count, by which the page recognises it.
     pub(super) fn key(&self) -> String {
         let title = self.title.to_string();
         let what = title.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == ',');
@@ -45,7 +45,7 @@ impl Item {
     }
 }
 
-/// All of them.
+/// Returns all items.
 pub(super) async fn items(
     services: &Services,
     controller: Option<ControllerId>,
@@ -62,8 +62,9 @@ pub(super) async fn items(
     Ok(found)
 }
 
-/// Events of one type that ended badly at one integration are one item, and those that there is no room for are one as well.
-/// Those of an integration that is gone are left out: there is no mapping to fix, and nothing to replay them under.
+/// Returns items for rejected and failed events. Events of one type at one integration are one item. Items beyond the
+/// limit are summed up in another. Events of a deleted integration are left out, because they have no mapping to fix or
+/// to replay under.
 async fn unsettled(
     services: &Services,
     controller: Option<ControllerId>,
@@ -105,11 +106,11 @@ fn item(kind: &Unsettled, detail: Phrase, integration: &str, owner: Option<&str>
         detail: detail.words(")"),
         until: None,
         href: list(kind.status, &pairs, since),
-        action: "See all",
+        action: "View all",
     }
 }
 
-/// The events of kinds that are not shown apart.
+/// Returns an item for the kinds that are not listed. Returns `None` if there are none.
 fn the_rest(status: Status, shown: &[&Unsettled], since: Timestamp) -> Option<Item> {
     let first = shown.first()?;
     let kinds = first.kinds_in_all - shown.len() as u64;
@@ -119,10 +120,10 @@ fn the_rest(status: Status, shown: &[&Unsettled], since: Timestamp) -> Option<It
         class: status.as_str(),
         icon: Badge(status).icon(),
         title: counted(count, status).words(&format!(" of {others}")),
-        detail: Phrase::new("The list has all of them, with those above."),
+        detail: Phrase::new("The list shows all kinds, with the ones above."),
         until: None,
         href: list(status, &[], since),
-        action: "See all",
+        action: "View all",
     })
 }
 
@@ -131,7 +132,7 @@ fn counted(count: u64, status: Status) -> Phrase {
     Phrase::new(&format!("{} {} {events}", Number(count), status.as_str()))
 }
 
-/// The list of these events.
+/// Returns the address of the list of these events.
 fn list(status: Status, pairs: &[(&str, &str)], since: Timestamp) -> String {
     let since = since.to_string();
     let from = since.get(..16).unwrap_or_default();
@@ -143,7 +144,7 @@ fn list(status: Status, pairs: &[(&str, &str)], since: Timestamp) -> String {
     format!("/events?{query}")
 }
 
-/// The reasons of a kind's newest events: the most frequent, and how many others there are.
+/// Returns the most frequent reason of a kind's newest events, and the number of other reasons.
 async fn why(services: &Services, kind: &Unsettled, since: Timestamp) -> Result<Phrase, Problem> {
     let filter = EventFilter {
         controller: Some(kind.controller),
@@ -187,12 +188,12 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
                 detail: Phrase::default().name(&check.detail),
                 until: None,
                 href: "/supervision".to_owned(),
-                action: "Look",
+                action: "View",
             }
         })
 }
 
-/// People whom an earlier build found by a value that identifies nobody: they may be several.
+/// Returns items for data subjects that an earlier build found by a placeholder. Each may be several people.
 async fn placeholders(services: &Services, controller: Option<ControllerId>) -> Result<Vec<Item>, Problem> {
     let (people, count) = services.store.placeholder_people(controller, MAX_PEOPLE).await?;
     let taxonomy = services.directory.taxonomy();
@@ -216,7 +217,7 @@ async fn placeholders(services: &Services, controller: Option<ControllerId>) -> 
                 )),
                 until: None,
                 href: format!("/subjects/{did}"),
-                action: "Look",
+                action: "View",
             }
         })
         .collect();
@@ -229,7 +230,7 @@ async fn placeholders(services: &Services, controller: Option<ControllerId>) -> 
             detail: Phrase::new("The values identify nobody, so their links are switched off."),
             until: None,
             href: "/subjects".to_owned(),
-            action: "Look",
+            action: "View",
         });
     }
     Ok(found)
@@ -252,40 +253,40 @@ fn restarts(services: &Services, is_operator: bool) -> Option<Item> {
         detail: Phrase::new("Each cost a retry of one batch. Supervision names the last failure of each actor."),
         until: None,
         href: "/supervision".to_owned(),
-        action: "Look",
+        action: "View",
     })
 }
 
-/// Credentials whose predecessors still serve: a reminder to move the senders.
+/// Returns items for credentials whose predecessors are still valid: a reminder to move the senders.
 fn grace(controller: Option<ControllerId>, controllers: &[ControllerRow], integrations: &[Arc<Summary>]) -> Vec<Item> {
     let item = |title: Phrase, until: Timestamp, href: String| Item {
         class: "received",
         icon: Icon("key"),
         title,
-        detail: Phrase::new("Move the senders to the new one: the old one serves until"),
+        detail: Phrase::new("Move the senders to the new one. The old one is valid until"),
         until: Some(Time(until)),
         href,
-        action: "Open",
+        action: "View",
     };
     let owner = |id: ControllerId| controllers.iter().find(|row| controller.is_none() && row.id == id);
     let keys = integrations.iter().filter_map(|row| {
         let until = previous_until(&row.api_key)?;
-        let title = Phrase::new("An old API key of ").name(&row.name);
+        let title = Phrase::new("The old API key of ").name(&row.name);
         let title = match owner(row.controller) {
             Some(owner) => title.words(" of ").name(&owner.name),
             None => title,
         };
         Some(item(
-            title.words(" still serves"),
+            title.words(" is still valid"),
             until,
             format!("/integrations/{}", row.id),
         ))
     });
     let secrets = controllers.iter().filter_map(|row| {
         let until = previous_until(&row.webhook_secret).filter(|_| controller.is_none_or(|wanted| wanted == row.id))?;
-        let title = Phrase::new("An old webhook secret of ")
+        let title = Phrase::new("The old webhook secret of ")
             .name(&row.name)
-            .words(" still serves");
+            .words(" is still valid");
         Some(item(
             title,
             until,

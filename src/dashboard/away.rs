@@ -1,4 +1,4 @@
-//! What is shown instead of a page while the database is away: what is known without it, and what is missing.
+//! The page while the database is away: the available data, and the missing parts.
 
 use actix_web::http::{Method, header};
 use actix_web::web::Data;
@@ -31,7 +31,7 @@ const RETRY_AFTER: &str = "5";
 struct Partial {
     section: Section,
     title: &'static str,
-    /// What it would have shown.
+    /// The parts that it would have shown.
     missing: &'static str,
     /// Whether there is anything of the page without the database.
     has_something: bool,
@@ -45,9 +45,9 @@ impl Partial {
             "overview" => (
                 Section::Overview,
                 "Overview",
-                "the sums, the chart, and rejected events and credentials that need attention",
+                "the totals, the chart, and rejected events and credentials that need attention",
             ),
-            "events" => (Section::Events, "Events", "the events that have an outcome"),
+            "events" => (Section::Events, "Events", "the events with an outcome"),
             "integrations" => (
                 Section::Integrations,
                 "Integrations",
@@ -58,7 +58,7 @@ impl Partial {
             "controllers" => (
                 Section::Controllers,
                 "Controllers",
-                "the names, sums and credentials of controllers",
+                "the names, totals and credentials of controllers",
             ),
             _ => return None,
         };
@@ -105,7 +105,7 @@ struct Page {
     readiness: Option<Readiness>,
 }
 
-/// What becomes of events that are sent now: the database's absence alone refuses none.
+/// Describes the fate of events that are sent now. The absence of the database alone refuses none.
 pub(super) fn acceptance(readiness: &Readiness) -> String {
     let refused = readiness.checks.iter().find(|check| check.status == "unavailable");
     match refused {
@@ -133,7 +133,7 @@ pub(super) async fn instead(request: &HttpRequest) -> Option<HttpResponse> {
 pub(super) async fn after_all(request: &HttpRequest) -> Option<HttpResponse> {
     let services = request.app_data::<Data<Services>>()?;
     let away = services.database.away().unwrap_or_else(|| Away {
-        cause: "it did not answer just now".to_owned(),
+        cause: "it does not answer".to_owned(),
         since: Timestamp::now(),
     });
     of(request, services, away).await

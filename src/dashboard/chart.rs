@@ -1,7 +1,7 @@
 //! Charts: bars over time, drawn on the server.
 //!
-//! Outcomes lie on each other in a bar, each in its own pattern as well as its own colour, so that the chart reads without
-//! colours; the same numbers are in a table beside it. The drawing is stretched to its place: all words are outside of it.
+//! A bar stacks the outcomes, each with its own pattern and colour, so that the chart reads without colours. A table
+//! beside it has the same numbers. The drawing is stretched to its place, so all words are outside of it.
 
 use std::fmt::{self, Write as _};
 
@@ -26,7 +26,7 @@ pub(super) enum Span {
 impl Span {
     pub(super) const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
 
-    /// As in addresses.
+    /// Returns the name in addresses.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -54,7 +54,7 @@ impl Span {
         }
     }
 
-    /// Bars, and the minutes or hours in each.
+    /// Returns the number of bars, and the minutes or hours in each.
     const fn bars(self) -> (usize, i64) {
         match self {
             Self::Hour => (60, 1),
@@ -63,7 +63,7 @@ impl Span {
         }
     }
 
-    /// The length of a bar in words.
+    /// Returns the length of a bar in words.
     pub(super) const fn bar_word(self) -> &'static str {
         match self {
             Self::Hour => "minute",
@@ -72,7 +72,7 @@ impl Span {
         }
     }
 
-    /// Where the first bar begins, if the last one holds `now`.
+    /// Returns the start of the first bar, if the last one contains `now`.
     pub(super) fn from(self, now: Timestamp) -> Timestamp {
         let (count, each) = self.bars();
         let length = self.resolution().millis() * each;
@@ -103,7 +103,7 @@ impl Bar {
 pub(super) struct Chart {
     pub(super) span: Span,
     pub(super) bars: Vec<Bar>,
-    /// What the height stands for.
+    /// The value of the full height.
     pub(super) top: Number,
     top_value: u64,
 }
@@ -137,7 +137,7 @@ impl Chart {
         }
     }
 
-    /// The sums over all bars.
+    /// Returns the totals over all bars.
     pub(super) fn sums(&self) -> [u64; 4] {
         let mut sums = [0; 4];
         for bar in &self.bars {
@@ -150,7 +150,7 @@ impl Chart {
         self.bars.iter().all(|bar| bar.total() == 0)
     }
 
-    /// Bars with something in them, the newest first, for the table.
+    /// Returns the non-empty bars, the newest first, for the table.
     pub(super) fn filled(&self) -> Vec<Bar> {
         self.bars.iter().rev().filter(|bar| bar.total() > 0).copied().collect()
     }
@@ -160,7 +160,7 @@ impl Chart {
     }
 }
 
-/// The next of 1, 2, 5, 10, 20, 50, … that is not less.
+/// Returns the next of 1, 2, 5, 10, 20, 50, … that is not less.
 fn round_up(value: u64) -> u64 {
     let mut unit = 1u64;
     loop {

@@ -2,16 +2,16 @@
 
 use super::fields::Fields;
 
-/// What the form shows.
+/// The state of the confirmation form.
 pub(super) struct Confirmation {
-    /// What is to be typed.
+    /// The name to type.
     pub(super) name: String,
     pub(super) typed: String,
     pub(super) is_refused: bool,
 }
 
 impl Confirmation {
-    /// That is yet to be given.
+    /// Creates a form that waits for its confirmation.
     pub(super) fn of(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -20,7 +20,7 @@ impl Confirmation {
         }
     }
 
-    /// Whether a form has the name; if not, what to show instead.
+    /// Checks that a form has the name. Otherwise returns the form to show instead.
     pub(super) fn read(name: &str, fields: &Fields) -> Result<(), Self> {
         let typed = fields.get("name").unwrap_or_default();
         if words(typed).eq(words(name)) {
@@ -34,7 +34,7 @@ impl Confirmation {
     }
 }
 
-/// A name as it is seen: a page shows several spaces as one.
+/// Returns a name as users see it: a page shows several spaces as one.
 fn words(name: &str) -> impl Iterator<Item = &str> {
     name.split_whitespace()
 }

@@ -10,7 +10,7 @@ use super::confirmation::Confirmation;
 use super::credentials;
 use super::fields::Fields;
 use super::filters;
-use super::forms::PostedByOperator;
+use super::forms::OperatorForm;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time};
@@ -24,7 +24,7 @@ use crate::store::{ChangeError, ControllerRow};
 
 const PAGE: usize = 50;
 
-struct Line {
+struct ControllerItem {
     row: ControllerRow,
     segment: String,
     created: Time,
@@ -34,7 +34,7 @@ struct Line {
 #[template(path = "controllers.html")]
 struct Controllers {
     shell: Shell,
-    lines: Vec<Line>,
+    lines: Vec<ControllerItem>,
     more: Option<String>,
     name: String,
     did: String,
@@ -43,7 +43,7 @@ struct Controllers {
     was_deleted: bool,
 }
 
-/// `GET /controllers`
+/// Answers `GET /controllers`.
 pub(super) async fn list(
     session: Session,
     services: Data<Services>,
@@ -78,7 +78,7 @@ async fn page_of(
         more: more.map(|last| format!("/controllers?cursor={}", segment(last.did.as_str()))),
         lines: shown
             .into_iter()
-            .map(|row| Line {
+            .map(|row| ControllerItem {
                 segment: segment(row.did.as_str()),
                 created: Time(row.created_at),
                 row,
@@ -92,9 +92,9 @@ async fn page_of(
     })
 }
 
-/// `POST /controllers`
+/// Answers `POST /controllers`.
 pub(super) async fn create(
-    PostedByOperator(posted): PostedByOperator,
+    OperatorForm(posted): OperatorForm,
     services: Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
@@ -111,7 +111,9 @@ pub(super) async fn create(
         Ok(new) => credentials::controller_created(&request, session, &new),
         Err(error) => {
             let said = match error {
-                Error::Change(ChangeError::Exists) => "There is a controller with this DID already.".to_owned(),
+                Error::Change(ChangeError::Exists) => {
+                    "A controller with this DID exists already. Use another DID.".to_owned()
+                }
                 other => Problem::from(other).detail().to_owned(),
             };
             page_of(session, &services, &request, [name, did, spare], Some(said)).await
@@ -161,7 +163,7 @@ async fn one(
     })
 }
 
-/// `GET /controllers/{did}`
+/// Answers `GET /controllers/{did}`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -171,9 +173,9 @@ pub(super) async fn get(
     one(&session, &services, &did, &request, None).await
 }
 
-/// `POST /controllers/{did}/delete`: asks for the name, since all that it owns goes with it.
+/// Answers `POST /controllers/{did}/delete`: requires the name, because all data of the controller is deleted.
 pub(super) async fn delete(
-    PostedByOperator(posted): PostedByOperator,
+    OperatorForm(posted): OperatorForm,
     services: Data<Services>,
     did: Path<String>,
     request: HttpRequest,

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::filters::{self, Phrase};
-use super::forms::{Posted, PostedByOperator};
+use super::forms::{OperatorForm, SessionForm};
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
@@ -27,7 +27,7 @@ use crate::http::problem::Problem;
 use crate::snippets::event_text;
 use crate::store::IntegrationRow;
 
-struct Shown {
+struct NewSecret {
     id: &'static str,
     word: &'static str,
     value: String,
@@ -40,7 +40,7 @@ struct Page {
     shell: Shell,
     heading: Phrase,
     said: String,
-    secrets: Vec<Shown>,
+    secrets: Vec<NewSecret>,
     until: Option<Time>,
     /// The webhook URL and a request to it.
     curl: Option<String>,
@@ -48,7 +48,7 @@ struct Page {
     next_word: &'static str,
 }
 
-/// The credentials of an integration that was just new.
+/// Shows the credentials of a new integration.
 pub(super) fn onboarded(
     services: &Services,
     request: &HttpRequest,
@@ -62,17 +62,17 @@ pub(super) fn onboarded(
         heading: Phrase::default().name(&row.spec.name).words(" is ready"),
         said: "It accepts events from now on.".to_owned(),
         secrets: vec![
-            Shown {
+            NewSecret {
                 id: "url",
                 word: "Webhook URL",
                 value: integrations::webhook_url(services, did, row),
-                hint: "Where to send events.",
+                hint: "Send events to this address.",
             },
-            Shown {
+            NewSecret {
                 id: "api-key",
                 word: "Authorization header",
                 value: format!("Bearer {}", key.expose()),
-                hint: "The API key of this integration alone. It is shown this once.",
+                hint: "The API key of this integration. It is shown only now.",
             },
         ],
         until: None,
@@ -91,36 +91,36 @@ pub(super) fn controller_created(
     page::render(&Page {
         shell: Shell::new(request, session, Section::Controllers, "Credentials"),
         heading: Phrase::default().name(&new.row.name).words(" is ready"),
-        said: "Give these to whoever looks after it. The webhook secret goes with every event of its integrations."
+        said: "Give these credentials to the people who manage the controller. Every event of its integrations carries the webhook secret."
             .to_owned(),
         secrets: vec![
-            Shown {
+            NewSecret {
                 id: "did",
                 word: "DID",
                 value: new.row.did.to_string(),
-                hint: "Its name in the world.",
+                hint: "The worldwide identifier of the controller.",
             },
-            Shown {
+            NewSecret {
                 id: "webhook-secret",
                 word: "Webhook secret",
                 value: new.webhook_secret.expose().to_owned(),
-                hint: "For the header x-webhook-secret. It is shown this once.",
+                hint: "For the header x-webhook-secret. It is shown only now.",
             },
-            Shown {
+            NewSecret {
                 id: "management-token",
                 word: "Management token",
                 value: new.management_token.expose().to_owned(),
-                hint: "Signs in here, and manages this controller through the API. It is shown this once.",
+                hint: "For signing in here, and for managing this controller through the API. It is shown only now.",
             },
         ],
         until: None,
         curl: None,
         next: format!("/integrations/new?did={}", new.row.did),
-        next_word: "Onboard its first integration",
+        next_word: "Add the first integration",
     })
 }
 
-/// A request that is ready to be sent, but for what is not known here.
+/// Returns a request that is ready to send, except for the secrets.
 pub(super) fn curl(services: &Services, did: &ControllerDid, row: &IntegrationRow, authorization: &str) -> String {
     let body = sample(&row.spec, services.directory.taxonomy()).replace('\'', "'\\''");
     format!(
@@ -130,7 +130,7 @@ pub(super) fn curl(services: &Services, did: &ControllerDid, row: &IntegrationRo
     )
 }
 
-/// An event as the first of a mapping's types has it, with values of nobody.
+/// Returns an event of the mapping's first type, with values of nobody.
 pub(super) fn sample(spec: &IntegrationSpec, taxonomy: &Taxonomy) -> String {
     let event = spec.events.first();
     let mut root = Value::Object(Map::new());
@@ -187,7 +187,7 @@ pub(super) fn state(current: &CredentialHash) -> String {
 }
 
 /// Fails if the form was made for another credential than the present one.
-fn still(posted: &Posted, current: &CredentialHash) -> Result<(), Problem> {
+fn still(posted: &SessionForm, current: &CredentialHash) -> Result<(), Problem> {
     let is_current = state(current)
         .as_bytes()
         .ct_eq(posted.fields.get("state").unwrap_or_default().as_bytes());
@@ -199,16 +199,16 @@ fn still(posted: &Posted, current: &CredentialHash) -> Result<(), Problem> {
     Ok(())
 }
 
-fn grace(posted: &Posted, credential: &Credential) -> Result<GracePeriod, Problem> {
+fn grace(posted: &SessionForm, credential: &Credential) -> Result<GracePeriod, Problem> {
     still(posted, &credential.current)?;
     let grace = posted.fields.text("grace").and_then(|text| text.parse().ok());
-    let invalid = || Problem::bad_request(Code::GracePeriodInvalid, "choose how long the old one still serves");
+    let invalid = || Problem::bad_request(Code::GracePeriodInvalid, "choose how long the old one stays valid");
     Ok(GracePeriod::of(Some(grace.ok_or_else(invalid)?))?)
 }
 
-/// `POST /integrations/{id}/rotate`
+/// Answers `POST /integrations/{id}/rotate`.
 pub(super) async fn rotate_key(
-    posted: Posted,
+    posted: SessionForm,
     services: Data<Services>,
     id: web::Path<String>,
     request: HttpRequest,
@@ -220,13 +220,13 @@ pub(super) async fn rotate_key(
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Integrations, "New API key"),
         heading: Phrase::new("A new API key for ").name(&row.spec.name),
-        said: "Move the senders to it.".to_owned(),
+        said: "Move the senders to the new key.".to_owned(),
         curl: Some(curl(&services, &did, &row, &value)),
-        secrets: vec![Shown {
+        secrets: vec![NewSecret {
             id: "api-key",
             word: "Authorization header",
             value,
-            hint: "It is shown this once.",
+            hint: "It is shown only now.",
         }],
         until: Some(Time(until)),
         next: format!("/integrations/{}", row.id),
@@ -234,9 +234,9 @@ pub(super) async fn rotate_key(
     })
 }
 
-/// `POST /controllers/{did}/rotate`
+/// Answers `POST /controllers/{did}/rotate`.
 pub(super) async fn rotate_secret(
-    posted: Posted,
+    posted: SessionForm,
     services: Data<Services>,
     did: web::Path<String>,
     request: HttpRequest,
@@ -247,12 +247,12 @@ pub(super) async fn rotate_secret(
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New webhook secret"),
         heading: Phrase::new("A new webhook secret for ").name(&row.name),
-        said: "Every integration of this controller sends it: move all of them.".to_owned(),
-        secrets: vec![Shown {
+        said: "Every integration of this controller sends it. Move all of them to the new secret.".to_owned(),
+        secrets: vec![NewSecret {
             id: "webhook-secret",
             word: "Webhook secret",
             value: secret.expose().to_owned(),
-            hint: "For the header x-webhook-secret. It is shown this once.",
+            hint: "For the header x-webhook-secret. It is shown only now.",
         }],
         until: Some(Time(until)),
         curl: None,
@@ -261,9 +261,9 @@ pub(super) async fn rotate_secret(
     })
 }
 
-/// `POST /controllers/{did}/token`: the operator's.
+/// Answers `POST /controllers/{did}/token`, for the operator.
 pub(super) async fn rotate_token(
-    PostedByOperator(posted): PostedByOperator,
+    OperatorForm(posted): OperatorForm,
     services: Data<Services>,
     did: web::Path<String>,
     request: HttpRequest,
@@ -274,12 +274,12 @@ pub(super) async fn rotate_token(
     page::render(&Page {
         shell: Shell::new(&request, &posted.session, Section::Controllers, "New management token"),
         heading: Phrase::new("A new management token for ").name(&row.name),
-        said: "The one before has ended, and so have the sessions that were begun by it.".to_owned(),
-        secrets: vec![Shown {
+        said: "The old token and its sessions have ended.".to_owned(),
+        secrets: vec![NewSecret {
             id: "management-token",
             word: "Management token",
             value: token.expose().to_owned(),
-            hint: "Signs in here, and manages this controller through the API. It is shown this once.",
+            hint: "For signing in here, and for managing this controller through the API. It is shown only now.",
         }],
         until: None,
         curl: None,

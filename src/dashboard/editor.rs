@@ -21,7 +21,7 @@ use super::credentials;
 use super::events::{Offer, controllers};
 use super::fields::Fields;
 use super::filters;
-use super::forms::Filled;
+use super::forms::FilledForm;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::sign_in;
@@ -50,9 +50,9 @@ struct Basis {
     word: &'static str,
 }
 
-/// What the last button did, in words.
+/// The message after the last button.
 #[derive(Default)]
-struct Said {
+struct Message {
     good: Option<String>,
     bad: Option<String>,
 }
@@ -71,7 +71,7 @@ struct Editor {
     draft: Draft,
     sample: String,
     faults: Faults,
-    said: Said,
+    said: Message,
     trial: Option<Trial>,
     past: Option<Past>,
     conflict: Option<Conflict>,
@@ -115,7 +115,7 @@ fn choices(services: &Services) -> Vec<Choice> {
     services.directory.taxonomy().categories().iter().map(choice).collect()
 }
 
-/// What the page is about.
+/// The subject of the page.
 struct Place<'a> {
     session: &'a Session,
     request: &'a HttpRequest,
@@ -124,7 +124,7 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// A new integration.
+    /// Creates the page of a new integration.
     fn new(session: &'a Session, request: &'a HttpRequest, did: &str) -> Self {
         Self {
             session,
@@ -134,7 +134,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// One that there is.
+    /// Creates the page of an existing integration.
     fn of(session: &'a Session, request: &'a HttpRequest, did: &str, row: IntegrationRow) -> Self {
         Self {
             saved: Some(row),
@@ -142,7 +142,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// With what was typed.
+    /// Returns the page with the typed values.
     async fn filled(self, services: &Services, fields: &Fields) -> Result<Editor, Problem> {
         let mut draft = Draft::read(fields);
         if let Some(row) = &self.saved {
@@ -161,7 +161,7 @@ impl<'a> Place<'a> {
     async fn editor(self, services: &Services, draft: Draft) -> Result<Editor, Problem> {
         let title = match &self.saved {
             Some(row) => row.spec.name.clone(),
-            None => "Onboard an integration".to_owned(),
+            None => "Add an integration".to_owned(),
         };
         let bases = LegalBasis::ALL.map(|basis| Basis {
             value: basis.as_str(),
@@ -183,7 +183,7 @@ impl<'a> Place<'a> {
             draft,
             sample: String::new(),
             faults: Faults::default(),
-            said: Said::default(),
+            said: Message::default(),
             trial: None,
             past: None,
             conflict: None,
@@ -195,7 +195,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// `GET /integrations/new`
+/// Answers `GET /integrations/new`.
 pub(super) async fn new(
     session: Session,
     services: Data<Services>,
@@ -206,7 +206,7 @@ pub(super) async fn new(
     page::render(&place.editor(&services, Draft::blank()).await?)
 }
 
-/// `GET /integrations/{id}/edit`
+/// Answers `GET /integrations/{id}/edit`.
 pub(super) async fn edit(
     session: Session,
     services: Data<Services>,
@@ -219,9 +219,9 @@ pub(super) async fn edit(
     page::render(&place.editor(&services, draft).await?)
 }
 
-/// `POST /integrations/new`
+/// Answers `POST /integrations/new`.
 pub(super) async fn post_new(
-    filled: Filled,
+    filled: FilledForm,
     services: Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
@@ -262,15 +262,15 @@ fn chosen(principal: &Principal, services: &Services, did: &str) -> Result<(Cont
     match (principal, did) {
         (Principal::Operator, "") => Err(Problem::bad_request(
             Code::DidMissing,
-            "Choose the controller that the integration is for.",
+            "Choose the controller of the integration.",
         )),
         (_, did) => Ok(principal.one(services, (!did.is_empty()).then_some(did))?),
     }
 }
 
-/// `POST /integrations/{id}/edit`
+/// Answers `POST /integrations/{id}/edit`.
 pub(super) async fn post_edit(
-    filled: Filled,
+    filled: FilledForm,
     services: Data<Services>,
     id: Path<String>,
     request: HttpRequest,
@@ -330,7 +330,7 @@ pub(super) async fn resume(
 }
 
 impl Editor {
-    /// The mapping, if it is right; what is not is shown at its field.
+    /// Returns the mapping if it is valid. Otherwise shows each fault at its field, and returns `None`.
     fn checked(&mut self, services: &Services) -> Option<IntegrationSpec> {
         self.draft.without_blanks();
         let (spec, mut faults) = self.draft.spec();
@@ -349,20 +349,20 @@ impl Editor {
             .map(|fault| (fault.pointer.as_str(), fault.message.as_str()));
         self.faults = Faults::new(found);
         let things = if self.faults.count() == 1 {
-            "One thing is"
+            "One field is"
         } else {
-            "Some things are"
+            "Some fields are"
         };
-        self.said.bad = Some(format!("{things} not right yet. Each is named at its field."));
+        self.said.bad = Some(format!("{things} not valid yet. Each fault is shown at its field."));
         if self.draft.events.is_empty() {
             self.draft.events.push(DraftEvent::default());
         }
         None
     }
 
-    /// What was sent when its session had ended.
+    /// Shows a form that was sent after the end of its session.
     fn unsaved(mut self) -> Result<HttpResponse, Problem> {
-        let said = "This is not saved: your session had ended. What you typed is all here: press the button again.";
+        let said = "Not saved: your session had ended. Your input is still here. Press the button again.";
         self.said.bad = Some(said.to_owned());
         page::render(&self)
     }

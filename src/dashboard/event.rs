@@ -11,7 +11,7 @@ use conduit_actors::mapping::{FieldSpec, IntegrationSpec, Path};
 
 use super::fields::Fields;
 use super::filters;
-use super::forms::Posted;
+use super::forms::SessionForm;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
@@ -53,7 +53,7 @@ struct Page {
     reasons: Vec<Reason>,
     warnings: Vec<Reason>,
     chips: Vec<Chip>,
-    /// What is said where there is no category.
+    /// The text in place of categories.
     no_category: &'static str,
     subject: Option<String>,
     /// The other people that it names: short, and whole.
@@ -66,7 +66,7 @@ struct Page {
     history: Vec<Earlier>,
 }
 
-/// `GET /events/{id}`
+/// Answers `GET /events/{id}`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -121,9 +121,9 @@ pub(super) async fn get(
     })
 }
 
-/// `POST /events/{id}/replay`: under the mapping as it stands now.
+/// Answers `POST /events/{id}/replay`: under the current mapping.
 pub(super) async fn replay(
-    posted: Posted,
+    posted: SessionForm,
     services: Data<Services>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
@@ -136,7 +136,7 @@ pub(super) async fn replay(
     Ok(page::redirect(&format!("/events/{id}?said=replayed")))
 }
 
-/// The replay that its last outcome is of, if it is of one.
+/// Returns the replay of its last outcome. Returns `None` if that is no replay's.
 async fn replayed(services: &Services, event: &EventView) -> Result<Option<Replayed>, Problem> {
     let Some((last, id)) = event
         .history
@@ -153,17 +153,17 @@ async fn replayed(services: &Services, event: &EventView) -> Result<Option<Repla
     }))
 }
 
-/// Why there is no category, as far as it is known.
+/// Returns why there is no category, as far as it is known.
 fn no_category(event: &EventView) -> &'static str {
     match (event.status, event.stages.extracted_at) {
-        (Status::Received, _) => "Not known yet: it waits for the pipeline.",
-        (Status::Rejected, _) => "None: what is rejected is not taken further.",
-        (_, Some(_)) => "No category of personal data was found in it.",
-        (_, None) => "None: it ended before personal data was extracted.",
+        (Status::Received, _) => "Not known yet: the event waits for the pipeline.",
+        (Status::Rejected, _) => "None: a rejected event is not processed further.",
+        (_, Some(_)) => "No category of personal data was found in the event.",
+        (_, None) => "None: the event ended before personal data was extracted.",
     }
 }
 
-/// Its outcomes, if it was replayed, the latest first.
+/// Returns the outcomes of a replayed event, the latest first.
 fn history(event: &EventView) -> Vec<Earlier> {
     let all = event.history.as_deref().unwrap_or_default();
     if all.len() < 2 {
@@ -183,7 +183,8 @@ fn history(event: &EventView) -> Vec<Earlier> {
     all.iter().rev().map(earlier).collect()
 }
 
-/// Where in the mapping's editor a pointer into an event is mapped; the event type, if no field is.
+/// Returns the place in the mapping editor of a pointer into an event: the field, or the event type without such a
+/// field. Returns `None` for an unknown event type.
 fn line(spec: &IntegrationSpec, event_type: &str, pointer: &str) -> Option<String> {
     let index = spec.events.iter().position(|event| event.name == event_type)?;
     let leads = |field: &FieldSpec| Path::parse(&field.path).is_ok_and(|path| path.leads_to(pointer));

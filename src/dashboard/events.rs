@@ -28,9 +28,9 @@ const PAGE: usize = 50;
 /// Names offered in a filter, at most. Where there are more controllers, one may be typed (`controller_field.html`).
 pub(super) const MAX_OFFERED: usize = 200;
 
-/// What stands in the address.
+/// The parameters of the address.
 #[derive(Default, Clone)]
-pub(super) struct Asked {
+pub(super) struct EventQuery {
     pub(super) status: String,
     pub(super) did: String,
     pub(super) integration: String,
@@ -39,7 +39,7 @@ pub(super) struct Asked {
     pub(super) to: String,
 }
 
-impl Asked {
+impl EventQuery {
     fn read(fields: &Fields) -> Self {
         let text = |name| fields.text(name).unwrap_or_default().to_owned();
         Self {
@@ -65,7 +65,7 @@ impl Asked {
         .any(|text| !text.is_empty())
     }
 
-    /// The address with these, another status, and what comes behind a cursor.
+    /// Returns the address with these parameters, another status, and a cursor.
     fn address(&self, status: &str, cursor: Option<EventId>) -> String {
         let mut query = Serializer::new(String::new());
         let pairs = [
@@ -87,7 +87,7 @@ impl Asked {
     }
 }
 
-/// What a browser's field can show of such a moment: in UTC, without seconds where they are none.
+/// Returns a moment as a browser's field can show it: in UTC, without seconds if they are zero.
 pub(super) fn as_field(text: &str) -> String {
     let found = read_moment(text).map(|time| time.to_string());
     let shown = found.as_deref().unwrap_or(text);
@@ -95,7 +95,7 @@ pub(super) fn as_field(text: &str) -> String {
     shown.get(..length).unwrap_or(shown).to_owned()
 }
 
-/// A moment as a browser's field gives it, taken as UTC, as it is shown, or in full.
+/// Reads a moment from a browser's field, as UTC, or in full. Returns `None` for an empty field.
 pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
     if text.is_empty() {
         return Ok(None);
@@ -103,10 +103,11 @@ pub(super) fn moment(text: &str) -> Result<Option<Timestamp>, Problem> {
     let found = read_moment(text);
     found
         .map(Some)
-        .ok_or_else(|| Problem::bad_request(Code::ParameterInvalid, "give times as 2026-04-06T10:30, in UTC"))
+        .ok_or_else(|| Problem::bad_request(Code::ParameterInvalid, "write times as 2026-04-06T10:30, in UTC"))
 }
 
-/// The same, as the end of a span: what was shown with this moment is in it, so the rest of its second or minute is too.
+/// Reads the end of a span from a browser's field. Events shown with this moment are within the span, so the rest of
+/// its second or minute is too.
 pub(super) fn last_moment(text: &str) -> Result<Option<Timestamp>, Problem> {
     let rest = match text.strip_suffix(" UTC").unwrap_or(text).len() {
         16 => 59_999,
@@ -133,7 +134,7 @@ struct Choice {
     is_current: bool,
 }
 
-struct Line {
+struct EventItem {
     event: EventView,
     badge: Badge,
     received: Time,
@@ -155,32 +156,32 @@ pub(super) struct Offer {
 struct Events {
     shell: Shell,
     is_operator: bool,
-    asked: Asked,
+    asked: EventQuery,
     choices: Vec<Choice>,
     controllers: Vec<Offer>,
     integrations: Vec<Offer>,
-    lines: Vec<Line>,
+    lines: Vec<EventItem>,
     is_first: bool,
     newest: String,
     older: Option<String>,
     has_integrations: bool,
 }
 
-/// `GET /events`
+/// Answers `GET /events`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
-    let asked = Asked::read(&fields);
+    let asked = EventQuery::read(&fields);
     let did = (!asked.did.is_empty()).then_some(asked.did.as_str());
     let controller = session.principal.some(&services, did)?.map(|(_, id)| id);
     let status = match asked.status.as_str() {
         "" => None,
         text => Some(read_status(text)?),
     };
-    let wrong = |_| Problem::bad_request(Code::ParameterInvalid, "this is no id of an integration");
+    let wrong = |_| Problem::bad_request(Code::ParameterInvalid, "this is not the id of an integration");
     let integration = Some(asked.integration.as_str()).filter(|text| !text.is_empty());
     let filter = EventFilter {
         controller,
@@ -194,7 +195,7 @@ pub(super) async fn get(
     let wrong = |_| {
         Problem::bad_request(
             Code::ParameterInvalid,
-            "this page of the list is not known: begin with the newest",
+            "this page of the list does not exist: start with the newest",
         )
     };
     let after: Option<EventId> = fields
@@ -236,7 +237,7 @@ pub(super) async fn get(
     })
 }
 
-fn choices(asked: &Asked) -> Vec<Choice> {
+fn choices(asked: &EventQuery) -> Vec<Choice> {
     let all = [
         ("", "All"),
         ("processed", "Processed"),
@@ -263,7 +264,7 @@ pub(super) fn offers(own: &[Arc<Summary>], chosen: &str) -> Vec<Offer> {
     own.iter().take(MAX_OFFERED).map(offer).collect()
 }
 
-/// The controllers that an operator may choose from; none for anybody else.
+/// Returns the controllers that an operator may choose from, and none for others.
 pub(super) async fn controllers(services: &Services, session: &Session, chosen: &str) -> Result<Vec<Offer>, Problem> {
     if !session.is_operator() {
         return Ok(Vec::new());
@@ -290,8 +291,8 @@ pub(super) fn names(
     named.collect()
 }
 
-fn line(event: EventView, names: &HashMap<IntegrationId, String>) -> Line {
-    Line {
+fn line(event: EventView, names: &HashMap<IntegrationId, String>) -> EventItem {
+    EventItem {
         badge: Badge(event.status),
         received: Time(event.received_at),
         integration: names.get(&event.integration_id).cloned(),
@@ -301,10 +302,10 @@ fn line(event: EventView, names: &HashMap<IntegrationId, String>) -> Line {
     }
 }
 
-/// In a few words, why it ended as it did, or what was noticed on the way.
+/// Describes in a few words why it ended so, or its first warning. Returns `None` if there is neither.
 fn why(event: &EventView) -> Option<String> {
     let (notices, start) = if event.reasons.is_empty() {
-        (&event.warnings, "Worth a look: ")
+        (&event.warnings, "Warning: ")
     } else {
         (&event.reasons, "")
     };

@@ -18,12 +18,12 @@ impl Fields {
         )
     }
 
-    /// The first of this name.
+    /// Returns the first value of this name. Returns `None` without one.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find_map(|(found, value)| (found == name).then_some(value))
     }
 
-    /// The same, without spaces around it; none if nothing is left.
+    /// Returns the first value of this name without surrounding spaces. Returns `None` if nothing is left.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.get(name).map(str::trim).filter(|text| !text.is_empty())
     }

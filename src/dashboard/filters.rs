@@ -1,9 +1,9 @@
-//! How pages show what somebody else wrote: names, purposes, messages with parts of both.
+//! Filters for foreign texts on pages: names, purposes, messages with parts of both.
 //!
-//! Such a text may have characters that cannot be seen, or that turn the direction of what stands around it (UAX #9). So it
-//! is set apart, and these characters are shown by their numbers. Every template passes such a text through one of these
-//! filters; `tests/dashboard/bidi.rs` holds them to it. Fields of forms are left out: what is in them is sent back as it is,
-//! and a browser sets them apart by itself.
+//! Such a text may have characters that cannot be seen, or that turn the direction of surrounding text (UAX #9). So it
+//! is isolated, and these characters are shown by their numbers. Every template passes such a text through one of these
+//! filters; `tests/dashboard/bidi.rs` checks this. Fields of forms are excluded: their content is sent back unchanged,
+//! and browsers isolate them by themselves.
 
 use std::convert::Infallible;
 use std::fmt::{Display, Write as _};
@@ -11,7 +11,7 @@ use std::fmt::{Display, Write as _};
 use askama::Values;
 use askama::filters::{HtmlSafe, Safe};
 
-/// A text of a page: within elements, apart from what is around it.
+/// Returns a text for elements, isolated from its surroundings.
 #[askama::filter_fn]
 pub(super) fn isolated<T: Display>(text: T, _: &dyn Values) -> Result<Safe<String>, Infallible> {
     let mut out = String::new();
@@ -19,13 +19,13 @@ pub(super) fn isolated<T: Display>(text: T, _: &dyn Values) -> Result<Safe<Strin
     Ok(Safe(out))
 }
 
-/// The same where no element can be: in attributes, titles and options.
+/// Returns a text for attributes, titles and options, where no element can be.
 #[askama::filter_fn]
 pub(super) fn plain<T: Display>(text: T, _: &dyn Values) -> Result<String, Infallible> {
     Ok(super::words::isolated(&visible(&text.to_string(), false)))
 }
 
-/// A program over several lines: each line, and in it each text in quotation marks, is apart from the others.
+/// Returns a program over several lines. Each line, and each quoted text in it, is isolated from the others.
 #[askama::filter_fn]
 pub(super) fn program<T: Display>(text: T, _: &dyn Values) -> Result<Safe<String>, Infallible> {
     let text = visible(&text.to_string(), true);
@@ -107,8 +107,8 @@ fn escape(out: &mut String, text: &str) {
     }
 }
 
-/// A text in which every character that hides, or turns what is around it, is there by its number. Joiners are left as they
-/// are: they belong to the spelling of names in several scripts.
+/// Returns a text with the numbers of all characters that hide, or turn their surroundings. Joiners stay: they belong
+/// to the spelling of names in several scripts.
 pub(super) fn visible(text: &str, keeps_lines: bool) -> String {
     if !text.chars().any(is_hidden) {
         return text.to_owned();

@@ -1,8 +1,8 @@
-//! Forms, as they are sent: by whom, from where, and how long they may be.
+//! Posted forms: their sender, their page, and their length.
 //!
-//! The head says who sends a form and from which page, so a form is refused before its body is read. Somebody who has
-//! not signed in may send little more than a sign-in takes. A browser whose session has ended still has its cookie, which
-//! only this service can have made: what was typed meanwhile may be longer.
+//! The head names the sender of a form and its page, so a form is refused before its body is read. A visitor without a
+//! session may send little more than a sign-in form. A browser whose session has ended still has its cookie, which only
+//! this service can have made, so its form may be longer.
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
@@ -15,7 +15,7 @@ use super::fields::Fields;
 use super::guard::{self, Session, own_origin, signed_in};
 use crate::code::Code;
 use crate::http::EdgeState;
-use crate::http::bodies::Held;
+use crate::http::bodies::BudgetShare;
 use crate::http::body::{self, LONG, WEIGHT};
 use crate::http::problem::Problem;
 
@@ -42,7 +42,7 @@ fn read(
     payload: &mut Payload,
     session: Option<&Session>,
     limits: &Limits,
-) -> LocalBoxFuture<'static, Result<(Fields, Held), Problem>> {
+) -> LocalBoxFuture<'static, Result<(Fields, BudgetShare), Problem>> {
     let Some(edge) = request.app_data::<Data<EdgeState>>() else {
         return Box::pin(async { Err(Problem::internal()) });
     };
@@ -59,14 +59,14 @@ fn read(
 }
 
 /// A form that was sent by one of our own pages, by anybody.
-pub(super) struct Sent {
+pub(super) struct SentForm {
     pub(super) fields: Fields,
     /// Whether the browser speaks TLS.
     pub(super) is_secure: bool,
-    _held: Held,
+    _held: BudgetShare,
 }
 
-impl FromRequest for Sent {
+impl FromRequest for SentForm {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -92,7 +92,7 @@ impl FromRequest for Sent {
 }
 
 impl Session {
-    /// Whether a form was sent by a page of this session.
+    /// Returns whether a page of this session sent a form.
     fn is_of(&self, fields: &Fields) -> bool {
         let token = fields.get("csrf").unwrap_or_default();
         token.as_bytes().ct_eq(self.form_token.as_bytes()).into()
@@ -101,17 +101,17 @@ impl Session {
 
 /// A form that takes long to fill in. It comes through without a session, or with the token of another one, so that it is
 /// shown again and not lost; it changes nothing then.
-pub(super) struct Filled {
+pub(super) struct FilledForm {
     /// None: it has ended.
     pub(super) session: Option<Session>,
     /// Whether it may change something.
     pub(super) is_meant: bool,
     /// None: there is no session, and the form is too long to be kept.
     pub(super) fields: Option<Fields>,
-    _held: Option<Held>,
+    _held: Option<BudgetShare>,
 }
 
-impl FromRequest for Filled {
+impl FromRequest for FilledForm {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -148,14 +148,14 @@ impl FromRequest for Filled {
     }
 }
 
-/// A form that was sent by a page of this session: what every change needs.
-pub(super) struct Posted {
+/// A form from a page of this session, which every change needs.
+pub(super) struct SessionForm {
     pub(super) session: Session,
     pub(super) fields: Fields,
-    _held: Held,
+    _held: BudgetShare,
 }
 
-impl FromRequest for Posted {
+impl FromRequest for SessionForm {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -165,9 +165,9 @@ impl FromRequest for Posted {
 }
 
 /// The same, of the operator: others are refused before the form is read.
-pub(super) struct PostedByOperator(pub(super) Posted);
+pub(super) struct OperatorForm(pub(super) SessionForm);
 
-impl FromRequest for PostedByOperator {
+impl FromRequest for OperatorForm {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
@@ -181,7 +181,7 @@ fn posted(
     request: &HttpRequest,
     payload: &mut Payload,
     may: impl FnOnce(&Session) -> Result<(), Problem>,
-) -> LocalBoxFuture<'static, Result<Posted, Problem>> {
+) -> LocalBoxFuture<'static, Result<SessionForm, Problem>> {
     let allowed = own_origin(request)
         .and_then(|_| signed_in(request))
         .and_then(|session| may(&session).map(|()| session));
@@ -195,15 +195,15 @@ fn posted(
         let session = allowed?;
         let (fields, held) = form.await?;
         if !session.is_of(&fields) {
-            let detail = "the form is not of this session: go back, load the page again, then send it";
+            let detail = "the form belongs to another session: go back, reload the page, then send the form";
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 Code::FormOutdated,
-                "Load the page again",
+                "Reload the page",
                 detail,
             ));
         }
-        Ok(Posted {
+        Ok(SessionForm {
             session,
             fields,
             _held: held,

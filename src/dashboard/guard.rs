@@ -1,4 +1,4 @@
-//! Who asks for a page, whether a change is meant, and what every answer carries.
+//! The session of a request, the protection of changes, and the headers of every answer.
 
 use std::future::{Ready, ready};
 
@@ -36,7 +36,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) principal: Principal,
-    /// What forms carry.
+    /// The token that forms carry.
     pub(super) form_token: String,
     pub(super) ticket: Ticket,
     is_secure: bool,
@@ -56,7 +56,7 @@ impl Session {
         self.principal == Principal::Operator
     }
 
-    /// The cookie as it is set.
+    /// Returns the cookie to set.
     pub(super) fn cookie(state: &State, ticket: &Ticket, is_secure: bool) -> Option<String> {
         let value = state.sessions.seal(ticket)?;
         Some(if is_secure {
@@ -66,7 +66,7 @@ impl Session {
         })
     }
 
-    /// The cookies that take a session's away.
+    /// Returns the cookies that remove a session's cookies.
     pub(super) fn gone(&self) -> String {
         if self.is_secure {
             format!("{SECURE_COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0")
@@ -76,7 +76,7 @@ impl Session {
     }
 }
 
-/// The value of a cookie.
+/// Returns the value of a cookie. Returns `None` without one.
 pub(super) fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> {
     let lines = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
     lines
@@ -85,7 +85,7 @@ pub(super) fn cookie<'r>(headers: &'r HeaderMap, name: &str) -> Option<&'r str> 
         .find_map(|(found, value)| (found == name).then_some(value))
 }
 
-/// Who asks, if they have signed in.
+/// Returns the session of a request. Returns `None` for visitors without one.
 pub(super) fn session(request: &HttpRequest) -> Option<Session> {
     let services = request.app_data::<Data<Services>>()?;
     let state = request.app_data::<Data<State>>()?;
@@ -103,7 +103,7 @@ pub(super) fn session(request: &HttpRequest) -> Option<Session> {
     Some(Session::new(state, principal, ticket, secure.is_some()))
 }
 
-/// Whether the browser has the cookie of a session of ours, over or not.
+/// Returns whether the browser has a genuine session cookie, ended or not.
 pub(super) fn had_session(request: &HttpRequest) -> bool {
     let headers = request.headers();
     let sealed = cookie(headers, SECURE_COOKIE).or_else(|| cookie(headers, COOKIE));
@@ -125,7 +125,7 @@ impl FromRequest for Session {
     }
 }
 
-/// Whether a refusal leads to the sign-in page.
+/// Returns whether a refusal leads to the sign-in page.
 pub(super) fn is_sign_in_first(problem: &Problem) -> bool {
     problem.code() == SIGN_IN_FIRST
 }
@@ -149,7 +149,7 @@ pub(super) fn signed_in(request: &HttpRequest) -> Result<Session, Problem> {
 pub(super) fn own_origin(request: &HttpRequest) -> Result<bool, Problem> {
     let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let foreign = || {
-        let detail = "this form was sent from another site: open the dashboard itself, and send it from there";
+        let detail = "this form was sent from another site: open the dashboard and send the form from there";
         Problem::new(StatusCode::FORBIDDEN, Code::OriginForeign, "Not allowed", detail)
     };
     let origin = text(header::ORIGIN)
@@ -189,7 +189,7 @@ fn is_surely_tls(request: &HttpRequest, services: &Services) -> bool {
     public.is_some_and(|public| host.is_some_and(|host| is_same_authority(host, &public)))
 }
 
-/// Around every page: errors become pages, a session that goes on is renewed, and headers are set.
+/// Wraps every page: turns errors into pages, renews active sessions, and sets headers.
 pub(super) async fn around(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -236,7 +236,7 @@ fn append(response: &mut ServiceResponse<BoxBody>, name: HeaderName, value: &str
     }
 }
 
-/// What the framework itself refuses.
+/// Returns the problem of a refusal by the framework itself.
 fn foreign_problem(response: &ServiceResponse<BoxBody>) -> Option<Problem> {
     let error = response.response().error()?;
     error.as_error::<Problem>().cloned().or_else(|| {
@@ -271,7 +271,7 @@ fn explain(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     page::problem(request, problem)
 }
 
-/// To the sign-in page, and from there back to where it was wanted to go.
+/// Redirects to the sign-in page, and from there back to the requested page.
 fn to_sign_in(request: &HttpRequest) -> HttpResponse {
     let target = request.uri().path_and_query().map_or("/", |found| found.as_str());
     let place = match *request.method() {
@@ -282,7 +282,7 @@ fn to_sign_in(request: &HttpRequest) -> HttpResponse {
     page::redirect(&place)
 }
 
-/// The address of the sign-in page that leads back to this one.
+/// Returns the address of the sign-in page that leads back to this one.
 pub(super) fn sign_in_address(back: &str) -> String {
     if is_own_path(back) && back != "/" {
         format!("/sign-in?next={}", byte_serialize(back.as_bytes()).collect::<String>())
@@ -291,7 +291,7 @@ pub(super) fn sign_in_address(back: &str) -> String {
     }
 }
 
-/// The page that a form is on, by the address to which it is sent.
+/// Returns the page of a form, by the address to which it is sent.
 fn page_of_form(target: &str) -> &str {
     let actions = ["/rotate", "/token", "/delete", "/replay", "/verify"];
     actions
@@ -300,22 +300,22 @@ fn page_of_form(target: &str) -> &str {
         .unwrap_or(target)
 }
 
-/// Whether a text is the address of a page of ours, which it is safe to go to.
+/// Returns whether a text is the address of a page of ours, a safe target.
 pub(super) fn is_own_path(text: &str) -> bool {
     text.starts_with('/')
         && !text.starts_with("//")
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
-/// What the script sends when a page is read again by itself.
+/// The header of the script's automatic requests.
 const REFRESH: &str = "x-conduit-refresh";
 
-/// Whether nobody asked for it but a page that is open: a session is idle all the same.
+/// Returns whether an open page made the request automatically. It does not count as use of the session.
 fn is_by_itself(request: &HttpRequest) -> bool {
     request.headers().contains_key(REFRESH) || request.path() == live::PATH
 }
 
-/// The cookie to set, if the session goes on, is used, and was last sealed a while ago.
+/// Returns the cookie to set, if the session is active, used, and was last sealed a while ago.
 fn renewed(request: &HttpRequest) -> Option<String> {
     if is_by_itself(request) {
         return None;

@@ -11,7 +11,7 @@ use super::credentials;
 use super::editor::draft::kind_word;
 use super::fields::Fields;
 use super::filters;
-use super::forms::Posted;
+use super::forms::SessionForm;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Time, basis_word};
@@ -108,7 +108,7 @@ async fn page_of(
     })
 }
 
-/// `GET /integrations/{id}`
+/// Answers `GET /integrations/{id}`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -118,9 +118,9 @@ pub(super) async fn get(
     page_of(&session, &services, &id, &request, None).await
 }
 
-/// `POST /integrations/{id}/delete`: asks for the name, so that none is deleted by a slip.
+/// Answers `POST /integrations/{id}/delete`: requires the name, so that no integration is deleted by mistake.
 pub(super) async fn delete(
-    posted: Posted,
+    posted: SessionForm,
     services: Data<Services>,
     id: Path<String>,
     request: HttpRequest,

@@ -22,7 +22,7 @@ use crate::store::{EventFilter, Page};
 
 const PAGE: usize = 50;
 
-struct Line {
+struct IntegrationItem {
     row: Arc<Summary>,
     did: String,
     last: Option<Time>,
@@ -36,13 +36,13 @@ struct Integrations {
     is_operator: bool,
     did: String,
     controllers: Vec<Offer>,
-    lines: Vec<Line>,
+    lines: Vec<IntegrationItem>,
     more: Option<String>,
     has_controllers: bool,
     was_deleted: bool,
 }
 
-/// `GET /integrations`
+/// Answers `GET /integrations`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -84,14 +84,14 @@ pub(super) async fn get(
     })
 }
 
-async fn line(services: &Services, row: Arc<Summary>) -> Result<Line, Problem> {
+async fn line(services: &Services, row: Arc<Summary>) -> Result<IntegrationItem, Problem> {
     let filter = EventFilter {
         integration: Some(row.id),
         ..EventFilter::default()
     };
     let newest = Page { after: None, limit: 1 };
     let last = services.store.events(&filter, newest).await?.pop();
-    Ok(Line {
+    Ok(IntegrationItem {
         did: services
             .directory
             .did(row.controller)

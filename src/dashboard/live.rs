@@ -1,5 +1,5 @@
-//! What keeps a page up to date: server-sent events (HTML Living Standard, 9.2) that say no more than that something has
-//! changed. The page is then read again, so that there is one way in which things are shown.
+//! Live updates: server-sent events (HTML Living Standard, 9.2) that say only that something has changed. The page then
+//! reloads, so each fact is rendered in one way.
 
 pub(super) mod places;
 
@@ -10,10 +10,9 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, Timestamp};
-use conduit_actors::ports::Journal as _;
 use futures_util::stream;
 
-use self::places::{Place, Taken};
+use self::places::{Limit, Place};
 use super::fields::Fields;
 use super::guard::Session;
 use super::session::Sessions;
@@ -28,13 +27,13 @@ use crate::http::problem::Problem;
 pub(super) const PATH: &str = "/live";
 /// How often it is looked whether something has changed, and whether the session goes on.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the sums may take: what is in flight ages meanwhile, and the page is to show that.
+/// How long the totals may take. Meanwhile events in flight age, and the page should show that.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Looks without news after which there is news all the same: charts move on, notices run out, and no proxy takes the
 /// connection for dead.
 const QUIET_LOOKS: u32 = 15;
 
-/// What is looked at.
+/// The data that decides about a change.
 #[derive(PartialEq, Eq)]
 struct Sight {
     /// None while the database does not say.
@@ -46,7 +45,7 @@ struct Sight {
 }
 
 impl Sight {
-    /// Whether what is shown changes by the mere passing of time.
+    /// Returns whether the page changes by the mere passing of time.
     fn is_restless(&self) -> bool {
         self.is_moving || self.sums.is_none() || self.parts.iter().any(|part| part.status != "ready")
     }
@@ -65,7 +64,7 @@ struct Watch {
     _place: Place,
 }
 
-/// `GET /live`
+/// Answers `GET /live`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -77,12 +76,12 @@ pub(super) async fn get(
     let place = state.live.take(session.ticket.id(), &session.principal);
     let place = place.map_err(|taken| {
         let (whose, setting) = match taken {
-            Taken::All => ("pages", "max_live"),
-            Taken::BySession => ("pages of this session", "max_live_per_session"),
-            Taken::ByController => ("pages of this controller", "max_live_per_controller"),
+            Limit::All => ("pages", "max_live"),
+            Limit::BySession => ("pages of this session", "max_live_per_session"),
+            Limit::ByController => ("pages of this controller", "max_live_per_controller"),
         };
         let detail = format!(
-            "as many {whose} are kept up to date as dashboard.{setting} allows: close one, or load this page again to see news"
+            "the limit dashboard.{setting} of live {whose} is reached: close a live page, or reload this page to see news"
         );
         Problem::unavailable(Code::LiveFull, detail)
     })?;
@@ -136,8 +135,8 @@ impl Watch {
         }
     }
 
-    /// Whether the session goes on, as far as is known here: used elsewhere, it has a newer cookie. So the page looks
-    /// once more before it says that it has ended.
+    /// Returns whether the session is active, as far as this node knows. A session that is used elsewhere has a newer
+    /// cookie. So the page checks once more before it says that the session has ended.
     fn may_see(&self) -> bool {
         let ticket = &self.session.ticket;
         self.state.sessions.is_open(ticket, Timestamp::now()) && Sessions::principal(&self.services, ticket).is_some()

@@ -5,7 +5,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, Timestamp};
-use conduit_actors::ports::Journal as _;
 
 use super::attention::{self, Item};
 use super::chart::{Chart, Span};
@@ -48,7 +47,7 @@ struct Overview {
     has_controllers: bool,
 }
 
-/// `GET /overview`
+/// Answers `GET /overview`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -90,7 +89,7 @@ pub(super) async fn get(
     })
 }
 
-/// How long the oldest event in flight has waited here.
+/// Returns the age of the oldest event in flight here. Returns `None` without one.
 fn oldest(services: &Services, controller: Option<ControllerId>) -> Option<i64> {
     let received = match controller {
         None => services.journal.oldest_in_flight(),

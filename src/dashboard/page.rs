@@ -34,19 +34,19 @@ pub(super) struct Link {
     pub(super) is_current: bool,
 }
 
-/// What the frame shows.
+/// The content of the frame.
 pub(super) struct Shell {
     pub(super) title: String,
-    /// Who has signed in; none: nobody.
+    /// The name of the signed-in user. `None` for visitors.
     pub(super) who: Option<String>,
     pub(super) links: Vec<Link>,
-    /// What forms carry.
+    /// The token that forms carry.
     pub(super) csrf: String,
     /// Where the page gets its news from; empty if it has none.
     pub(super) live: String,
     /// `light`, `dark`, or `auto`: as the reader's system has it.
     pub(super) theme: &'static str,
-    /// Where to come back to when the theme is changed; none: what is on the page would be lost.
+    /// The page to return to when the theme changes. `None` if the content of the page would be lost.
     pub(super) here: Option<String>,
     pub(super) style: &'static str,
     pub(super) script: &'static str,
@@ -66,7 +66,7 @@ impl Shell {
         }
     }
 
-    /// For somebody who has not signed in.
+    /// Creates the frame for a visitor without a session.
     pub(super) fn bare(request: &HttpRequest, title: impl Into<String>) -> Self {
         let here = request.uri().path_and_query().map_or("/", |found| found.as_str());
         Self {
@@ -83,7 +83,7 @@ impl Shell {
         }
     }
 
-    /// Where to sign in again, and come back from.
+    /// Returns the address for signing in again and coming back.
     pub(super) fn sign_in(&self) -> String {
         guard::sign_in_address(self.here.as_deref().unwrap_or("/overview"))
     }
@@ -93,7 +93,7 @@ impl Shell {
         Self { here: None, ..self }
     }
 
-    /// Kept up to date from this address.
+    /// Keeps the page up to date from this address.
     pub(super) fn live(self, address: impl Into<String>) -> Self {
         Self {
             live: address.into(),
@@ -102,7 +102,7 @@ impl Shell {
     }
 }
 
-/// A theme that there is.
+/// Returns a valid theme.
 pub(super) fn theme(text: &str) -> &'static str {
     match text {
         "light" => "light",
@@ -144,17 +144,17 @@ fn links(is_operator: bool, section: Section) -> Vec<Link> {
         .collect()
 }
 
-/// A DID as a part of an address: it may have percent signs of its own.
+/// Returns a DID as a part of an address, with its own percent signs encoded.
 pub(super) fn segment(did: &str) -> String {
     did.replace('%', "%25")
 }
 
-/// A page that was made.
+/// Renders a page.
 pub(super) fn render(template: &impl Template) -> Result<HttpResponse, Problem> {
     render_as(HttpResponse::Ok(), template)
 }
 
-/// The same with another status.
+/// Renders a page with another status.
 pub(super) fn render_as(
     mut response: actix_web::HttpResponseBuilder,
     template: &impl Template,
@@ -162,13 +162,13 @@ pub(super) fn render_as(
     match template.render() {
         Ok(text) => Ok(response.content_type("text/html; charset=utf-8").body(text)),
         Err(error) => {
-            tracing::error!(%error, "a page cannot be made");
-            Err(Problem::try_again(Code::InternalError, "the page cannot be made"))
+            tracing::error!(%error, "a page cannot be rendered");
+            Err(Problem::try_again(Code::InternalError, "the page cannot be rendered"))
         }
     }
 }
 
-/// To another page, which is then asked for with GET.
+/// Redirects to another page, which the browser requests with GET.
 pub(super) fn redirect(place: &str) -> HttpResponse {
     HttpResponse::SeeOther()
         .insert_header((header::LOCATION, place))
@@ -184,7 +184,7 @@ struct ProblemPage<'a> {
     problem: &'a Problem,
 }
 
-/// An error as a page.
+/// Renders an error as a page.
 pub(super) fn problem(request: &HttpRequest, problem: &Problem) -> HttpResponse {
     let shell = match guard::session(request) {
         Some(session) => Shell::new(request, &session, Section::Other, problem.title()),

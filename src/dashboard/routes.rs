@@ -12,7 +12,7 @@ use super::{
 use crate::http::methods::only as page;
 use crate::http::problem::Problem;
 
-/// Everything that is not the API's: to be configured last.
+/// Adds all routes outside the API. This must be the last configuration.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let scope = web::scope("")
         .wrap(from_fn(guard::around))

@@ -1,10 +1,11 @@
 //! Sessions: sealed into their cookies.
 //!
-//! A cookie holds who signed in, the hash of the token they used, and when; sealed with AES-256-GCM (NIST SP 800-38D) under
-//! a key that is derived from the master key. So every node takes every node's sessions, a restart ends none, and there
-//! is nothing in memory to fill. A session is good while its token is: one that was replaced, or whose controller is gone,
-//! is found nowhere. What signs out is remembered here, and in a file of the data directory (`signed-out`), until it would
-//! have ended anyway; another node takes a copy that somebody kept of the cookie until the session is idle for too long.
+//! A cookie holds the user, the hash of the token, and the times of the session. It is sealed with AES-256-GCM (NIST SP
+//! 800-38D) under a key that is derived from the master key. So every node accepts the sessions of every other node, a
+//! restart ends none, and there is no memory to fill. A session is valid while its token is: a replaced token, or one
+//! of a deleted controller, is found nowhere. A sign-out is remembered here, and in a file of the data directory
+//! (`signed-out`), until the session would have ended anyway. Another node accepts a kept copy of the cookie until the
+//! session is idle for too long.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,7 +50,7 @@ pub(super) struct Ticket {
     seen: i64,
 }
 
-/// What cookies are sealed with, and which sessions have ended early.
+/// The key of cookies, and the sessions that have ended early.
 pub(super) struct Sessions {
     cookies: Option<LessSafeKey>,
     forms: hmac::Key,
@@ -59,14 +60,14 @@ pub(super) struct Sessions {
 }
 
 impl Ticket {
-    /// The session's id, which stays while its cookie is sealed anew.
+    /// Returns the session's id, which stays when its cookie is sealed again.
     pub(super) const fn id(&self) -> u128 {
         self.id
     }
 }
 
 impl Sessions {
-    /// `file`: where it is kept which sessions have ended early.
+    /// Creates the sessions. `file` keeps the sessions that have ended early.
     pub(super) fn new(config: &DashboardConfig, master: &MasterKey, file: PathBuf) -> Self {
         let nobody = ControllerId::from_uuid(Uuid::nil());
         let key = |label: &str| master.derive(label, nobody, 1);
@@ -82,7 +83,7 @@ impl Sessions {
         }
     }
 
-    /// A new session.
+    /// Creates a new session.
     pub(super) fn begin(principal: &Principal, token: &CredentialHash, now: Timestamp) -> Ticket {
         Ticket {
             id: Uuid::now_v7().as_u128() ^ u128::from(rand::rng().next_u64()),
@@ -96,7 +97,7 @@ impl Sessions {
         }
     }
 
-    /// The cookie's value; none if the cipher fails.
+    /// Returns the cookie's value. Returns `None` if the cipher fails.
     pub(super) fn seal(&self, ticket: &Ticket) -> Option<String> {
         let mut nonce = [0; NONCE_BYTES];
         rand::rng().fill_bytes(&mut nonce);
@@ -107,13 +108,13 @@ impl Sessions {
         Some(BASE64.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// The session that a cookie holds, if it is one of ours and has not ended. Whether its token is still good is
-    /// [`Sessions::principal`]'s to say.
+    /// Returns the session in a genuine cookie that has not ended. Returns `None` otherwise. [`Sessions::principal`]
+    /// checks whether its token is still valid.
     pub(super) fn open(&self, cookie: &str, now: Timestamp) -> Option<Ticket> {
         self.unseal(cookie).filter(|ticket| self.is_open(ticket, now))
     }
 
-    /// Whether a cookie is one of ours, whether its session goes on or not.
+    /// Returns whether a cookie is genuine, ended or not.
     pub(super) fn is_ours(&self, cookie: &str) -> bool {
         self.unseal(cookie).is_some()
     }
@@ -132,7 +133,7 @@ impl Sessions {
         serde_json::from_slice(opened).ok()
     }
 
-    /// Whether a session goes on.
+    /// Returns whether a session is active.
     pub(super) fn is_open(&self, ticket: &Ticket, now: Timestamp) -> bool {
         let now = now.as_millis();
         now < ticket.seen.saturating_add(self.idle_millis)
@@ -140,7 +141,7 @@ impl Sessions {
             && !self.ended.lock().has(ticket.id)
     }
 
-    /// Whether the cookie is worth sealing anew; if so, what to seal.
+    /// Returns the session to seal again, if its cookie is old enough. Returns `None` otherwise.
     pub(super) fn renewed(ticket: &Ticket, now: Timestamp) -> Option<Ticket> {
         let seen = now.as_millis();
         (seen - ticket.seen >= RENEWED_AFTER_MILLIS).then(|| Ticket { seen, ..ticket.clone() })
@@ -152,7 +153,7 @@ impl Sessions {
         self.ended.lock().add(ticket.id, until, now);
     }
 
-    /// Who a session is, if its token is still theirs.
+    /// Returns the principal of a session. Returns `None` if its token is no longer valid.
     pub(super) fn principal(services: &Services, ticket: &Ticket) -> Option<Principal> {
         let token = CredentialHash::from_bytes(ticket.token);
         match &ticket.controller {
@@ -164,7 +165,7 @@ impl Sessions {
         }
     }
 
-    /// A tag by which a text is known to be ours.
+    /// Returns a tag that proves a text to be ours.
     pub(super) fn sign(&self, text: &str) -> String {
         BASE64.encode(hmac::sign(&self.forms, text.as_bytes()))
     }
@@ -174,7 +175,7 @@ impl Sessions {
         hmac::verify(&self.forms, text.as_bytes(), &tag).is_ok()
     }
 
-    /// What the forms of a session carry, so that nobody else can make its browser send one.
+    /// Returns the token in the forms of a session, so that no other site can make its browser send one.
     pub(super) fn form_token(&self, ticket: &Ticket) -> String {
         let tag = hmac::sign(&self.forms, &ticket.id.to_be_bytes());
         BASE64.encode(&tag.as_ref()[..18])

@@ -1,7 +1,7 @@
 //! Signing in and out, and the theme.
 //!
-//! A form that was filled in while its session ended goes through the sign-in page in hidden fields: what is in it may be
-//! personal data, which is to be kept nowhere.
+//! A form whose session has ended goes through the sign-in page in hidden fields. Its content may be personal data, so
+//! it is stored nowhere.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ use conduit_actors::personal::Secret;
 use super::editor;
 use super::fields::Fields;
 use super::filters;
-use super::forms::{Posted, Sent};
+use super::forms::{SentForm, SessionForm};
 use super::guard::{self, Session, is_own_path};
 use super::page::{self, Shell, redirect};
 use super::session::Sessions;
@@ -33,27 +33,27 @@ use crate::http::problem::Problem;
 struct SignIn {
     shell: Shell,
     next: String,
-    /// What happened, if one did not come here to begin with.
+    /// The message about the reason for coming here.
     said: Option<&'static str>,
     kept: Vec<(String, String)>,
     fault: Option<String>,
 }
 
-/// Lines about credentials that are not known: whoever guesses must not fill the disk.
+/// The limit of log lines about unknown credentials, so that guessing cannot fill the disk.
 static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
 
-/// Of a form that is kept, at most: its values, with their names.
+/// The most bytes of a kept form: its values, with their names.
 const MAX_KEPT_BYTES: usize = 256 << 10;
 const MAX_KEPT_FIELDS: usize = 5_000;
 /// The sign-in page's own fields, and those that a page makes anew.
 const NOT_KEPT: [&str; 5] = ["token", "next", "kept", "csrf", "do"];
 
-const NOTHING_DONE: &str = "Your session had ended, so nothing was done. Sign in, then do it again.";
-const KEPT: &str = "Your session ended before this was saved. Sign in to go on: what you typed is kept.";
+const NOTHING_DONE: &str = "Your session had ended, so nothing was changed. Sign in, then try again.";
+const KEPT: &str = "Your session ended before this was saved. Sign in to continue: your input is kept.";
 const TOO_LONG: &str =
-    "Your session ended before this was saved, and what you typed is too long to be kept. Sign in, then do it again.";
+    "Your session ended before this was saved, and your input is too long to be kept. Sign in, then try again.";
 
-/// The fields of a form that are kept; none: they are too many, or too long.
+/// Returns the fields of a form to keep. Returns `None` if they are too many or too long.
 fn keep(fields: &Fields) -> Option<Vec<(String, String)>> {
     let kept = || fields.iter().filter(|(name, _)| !NOT_KEPT.contains(name));
     let bytes: usize = kept().map(|(name, value)| name.len() + value.len()).sum();
@@ -65,7 +65,7 @@ fn keep(fields: &Fields) -> Option<Vec<(String, String)>> {
     })
 }
 
-/// The sign-in page for a form whose session has ended; none: it was too long to be read.
+/// Returns the sign-in page for a form whose session has ended. `None`: the form was too long to read.
 pub(super) fn interrupted(request: &HttpRequest, fields: Option<&Fields>) -> Result<HttpResponse, Problem> {
     let kept = fields.and_then(keep);
     let page = SignIn {
@@ -78,7 +78,7 @@ pub(super) fn interrupted(request: &HttpRequest, fields: Option<&Fields>) -> Res
     page::render_as(HttpResponse::Unauthorized(), &page)
 }
 
-/// `GET /`
+/// Answers `GET /`.
 pub(super) async fn front(request: HttpRequest) -> HttpResponse {
     redirect(match guard::session(&request) {
         Some(_) => "/overview",
@@ -86,13 +86,13 @@ pub(super) async fn front(request: HttpRequest) -> HttpResponse {
     })
 }
 
-/// Where to go from the sign-in page.
+/// Returns the target after the sign-in page.
 fn next(fields: &Fields) -> String {
     let wanted = fields.get("next").filter(|next| is_own_path(next));
     wanted.unwrap_or("/overview").to_owned()
 }
 
-/// `GET /sign-in`
+/// Answers `GET /sign-in`.
 pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
     let next = next(&fields);
@@ -108,9 +108,9 @@ pub(super) async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     })
 }
 
-/// `POST /sign-in`
+/// Answers `POST /sign-in`.
 pub(super) async fn post(
-    sent: Sent,
+    sent: SentForm,
     services: Data<Services>,
     state: Data<State>,
     edge: Data<EdgeState>,
@@ -151,12 +151,12 @@ pub(super) async fn post(
         if let Some(line) = STRANGERS.admit() {
             tracing::info!(client = %address, left_out = line.left_out(), "dashboard: failed sign-in");
         }
-        let fault = "This token is not known. Use the operator's token, or the management token of a controller.";
+        let fault = "This token is unknown. Use the operator's token or the management token of a controller.";
         return refuse(HttpResponse::Unauthorized().finish(), fault.to_owned());
     };
     let ticket = Sessions::begin(&principal, &token.hash(), Timestamp::now());
     let cookie = Session::cookie(&state, &ticket, sent.is_secure)
-        .ok_or_else(|| Problem::try_again(Code::InternalError, "the session cannot be made"))?;
+        .ok_or_else(|| Problem::try_again(Code::InternalError, "the session cannot be created"))?;
     tracing::info!(client = %address, who = who(&principal), "dashboard: signed in");
     let mut response = redirect(&next);
     if is_kept {
@@ -183,8 +183,8 @@ fn set_cookie(response: &mut HttpResponse, cookie: &str) {
     }
 }
 
-/// `POST /sign-out`
-pub(super) async fn sign_out(posted: Posted, state: Data<State>) -> HttpResponse {
+/// Answers `POST /sign-out`.
+pub(super) async fn sign_out(posted: SessionForm, state: Data<State>) -> HttpResponse {
     let (ending, ticket) = (state.clone(), posted.session.ticket.clone());
     // It is written to the disk.
     let ended = block(move || ending.sessions.end(&ticket, Timestamp::now())).await;
@@ -197,8 +197,8 @@ pub(super) async fn sign_out(posted: Posted, state: Data<State>) -> HttpResponse
     response
 }
 
-/// `POST /theme`: needs no session, since it changes nothing but how this browser shows things.
-pub(super) async fn theme(sent: Sent) -> HttpResponse {
+/// Answers `POST /theme`. It needs no session, because it changes only the look in this browser.
+pub(super) async fn theme(sent: SentForm) -> HttpResponse {
     let theme = page::theme(sent.fields.get("theme").unwrap_or_default());
     let back = sent.fields.get("next").filter(|next| is_own_path(next)).unwrap_or("/");
     let mut response = redirect(back);

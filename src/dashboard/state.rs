@@ -1,4 +1,4 @@
-//! What the pages share.
+//! The shared state of the pages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::supervision::Rates;
 use crate::config::Config;
 use crate::http::failures::Failures;
 
-/// What the pages share.
+/// The shared state of the pages.
 pub(crate) struct State {
     pub(super) sessions: Sessions,
     /// Failed sign-ins.

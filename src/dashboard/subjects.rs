@@ -9,11 +9,11 @@ use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::personal::Personal;
 use url::form_urlencoded::Serializer;
 
-use super::activities::{self, Line as ActivityLine};
+use super::activities::{self, ActivityItem};
 use super::events::{Offer, controllers};
 use super::fields::Fields;
 use super::filters;
-use super::forms::Posted;
+use super::forms::SessionForm;
 use super::guard::Session;
 use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time, class_word, short};
@@ -28,7 +28,7 @@ const PAGE: usize = 25;
 /// Activities on a subject's own page; the log has the others.
 const ACTIVITIES: usize = 20;
 
-struct Line {
+struct SubjectItem {
     did: String,
     short: String,
     categories: Vec<String>,
@@ -39,12 +39,12 @@ struct Line {
     controller_segment: String,
 }
 
-fn line(services: &Services, row: &SubjectRow) -> Line {
+fn line(services: &Services, row: &SubjectRow) -> SubjectItem {
     let did = row.id.did().to_string();
     let mut categories: Vec<String> = row.links.iter().map(|link| link.category.clone()).collect();
     categories.dedup();
     let controller = name_of(services, row.controller);
-    Line {
+    SubjectItem {
         short: short(&did),
         did,
         categories,
@@ -66,7 +66,7 @@ struct Subjects {
     categories: Vec<Offer>,
     processor: String,
     region: String,
-    lines: Vec<Line>,
+    lines: Vec<SubjectItem>,
     /// Whether the lines are what was looked for.
     is_found: bool,
     fault: Option<String>,
@@ -91,7 +91,7 @@ fn categories(services: &Services, chosen: &str) -> Vec<Offer> {
         .collect()
 }
 
-/// The list of one controller's, or of all.
+/// Returns the address of the list of one controller, or of all.
 fn of(did: &str) -> String {
     if did.is_empty() {
         return "/subjects".to_owned();
@@ -99,7 +99,7 @@ fn of(did: &str) -> String {
     format!("/subjects?did={}", segment(did))
 }
 
-/// `GET /subjects`
+/// Answers `GET /subjects`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -144,9 +144,9 @@ fn is_did_missing(error: &Error) -> bool {
     matches!(error, Error::Invalid(refusal) if refusal.code == Code::DidMissing)
 }
 
-/// `POST /subjects`: a form, so that the identifier is in no address and no log.
+/// Answers `POST /subjects`: a form, so that the identifier is in no address and no log.
 pub(super) async fn find(
-    posted: Posted,
+    posted: SessionForm,
     services: Data<Services>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
@@ -170,7 +170,7 @@ pub(super) async fn find(
     let (rows, fault) = match found {
         Ok(rows) => (rows, None),
         Err(error) if is_did_missing(&error) => {
-            let fault = "Choose the controller whose data subject it is.";
+            let fault = "Choose the controller of the data subject.";
             (Vec::new(), Some(fault.to_owned()))
         }
         Err(error) => {
@@ -223,14 +223,14 @@ struct Subject {
     controller: String,
     links: Vec<Link>,
     merges: Vec<Merge>,
-    activities: Vec<ActivityLine>,
+    activities: Vec<ActivityItem>,
     count: Number,
     has_more: bool,
     first_seen: Time,
     last_seen: Time,
 }
 
-/// `GET /subjects/{did}`
+/// Answers `GET /subjects/{did}`.
 pub(super) async fn one(
     session: Session,
     services: Data<Services>,
@@ -278,7 +278,7 @@ fn name_of(services: &Services, controller: ControllerId) -> String {
         .unwrap_or_default()
 }
 
-/// By category: how many, and since when.
+/// Returns for each category the number of links, and since when.
 fn links(services: &Services, row: &SubjectRow) -> Vec<Link> {
     let mut by_category: BTreeMap<&str, (usize, Timestamp)> = BTreeMap::new();
     for link in &row.links {

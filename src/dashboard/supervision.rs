@@ -65,7 +65,7 @@ struct DeadLetter {
 }
 
 /// A line of the supervision log.
-struct Logged {
+struct LogItem {
     line: Line,
     class: &'static str,
     icon: Icon,
@@ -81,16 +81,16 @@ struct Supervision {
     many: String,
     shards: Vec<Shard>,
     gauges: Vec<Gauge>,
-    log: Vec<Logged>,
+    log: Vec<LogItem>,
     /// None: the database is away, or cannot say.
     dead: Option<Vec<DeadLetter>>,
-    /// What becomes of events that are sent now; none if all is well.
+    /// The fate of events that are sent now. `None` if all is well.
     acceptance: Option<String>,
     /// Which parts of the picture are not well: the edge, the journal, the actors, the dedup window, the database.
     bad: [bool; 5],
 }
 
-/// `GET /supervision`
+/// Answers `GET /supervision`.
 pub(super) async fn get(
     session: Session,
     services: Data<Services>,
@@ -133,8 +133,8 @@ pub(super) async fn get(
         shell: Shell::new(&request, &session, Section::Supervision, "Supervision").live("/live?of=supervision"),
         gauges: gauges(&services),
         many: match reports.len() {
-            1 => "1 shard, a thread".to_owned(),
-            many => format!("{many} shards, each a thread"),
+            1 => "1 shard with one thread".to_owned(),
+            many => format!("{many} shards with one thread each"),
         },
         shards: reports
             .into_iter()
@@ -222,13 +222,13 @@ fn micros(count: u64) -> f64 {
     count as f64 / 1000.0
 }
 
-fn logged(line: Line) -> Logged {
+fn logged(line: Line) -> LogItem {
     let (class, icon) = match line.level {
         Level::ERROR => ("failed", "alert"),
         Level::WARN => ("rejected", "alert"),
         _ => ("processed", "check"),
     };
-    Logged {
+    LogItem {
         class,
         icon: Icon(icon),
         at: Time(line.at),

@@ -1,5 +1,5 @@
-//! Words and pictures that pages share: statuses, icons, times, numbers. What implements [`HtmlSafe`] escapes what it is
-//! given.
+//! Words and pictures that pages share: statuses, icons, times, numbers. Implementations of [`HtmlSafe`] escape their
+//! content.
 
 use std::fmt;
 
@@ -141,7 +141,7 @@ impl fmt::Display for Brief {
 
 impl HtmlSafe for Brief {}
 
-/// A number with its thousands apart.
+/// A number with separated thousands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Number(pub(super) u64);
 
@@ -153,7 +153,7 @@ impl fmt::Display for Number {
 
 impl HtmlSafe for Number {}
 
-/// A time that passed, in one or two units.
+/// Returns a duration, in one or two units.
 pub(super) fn duration(millis: i64) -> String {
     let millis = millis.max(0);
     let seconds = millis / 1000;
@@ -167,7 +167,7 @@ pub(super) fn duration(millis: i64) -> String {
     }
 }
 
-/// Bytes in a unit that suits them.
+/// Returns bytes in a suitable unit.
 #[allow(clippy::cast_precision_loss)] // For people.
 pub(super) fn bytes(count: u64) -> String {
     match count {
@@ -178,12 +178,13 @@ pub(super) fn bytes(count: u64) -> String {
     }
 }
 
-/// A name within a sentence: one that runs the other way does not turn what stands around it (UAX #9, 2.3).
+/// Returns a name within a sentence, isolated. So a name with another direction does not turn its surroundings (UAX #9,
+/// 2.3).
 pub(super) fn isolated(name: &str) -> String {
     format!("\u{2068}{name}\u{2069}")
 }
 
-/// The first and the last digits of a data subject's DID: enough to tell a page's from each other.
+/// Returns the first and the last digits of a data subject's DID, which suffice to distinguish those of one page.
 pub(super) fn short(did: &str) -> String {
     let digits = did.strip_prefix("did:conduit:").unwrap_or(did);
     let count = digits.chars().count();

@@ -28,7 +28,7 @@ impl fmt::Display for Eviction {
     }
 }
 
-/// Reads the answer to `INFO memory`: of one server, or of each node of a cluster. The worst of them counts.
+/// Reads the answer to `INFO memory`, of one server or of each node of a cluster. Returns the worst policy.
 pub(super) fn read(answer: &Value) -> Option<Eviction> {
     match answer {
         Value::BulkString(bytes) => of_text(&String::from_utf8_lossy(bytes)),

@@ -1,23 +1,24 @@
 //! Redis first, this process's memory while Redis is away.
 //!
 //! ## States
-//! - *Redis*: claims are decided by Redis. What it says is mirrored into memory. A call that fails in any way
+//! - *Redis*: Redis decides claims. Its answers are mirrored into memory. A call that fails in any way
 //!   (refused, too slow, out of memory, read-only, loading) ends the state at once, and so does a missing sign of life.
-//! - *away*: claims are decided in memory, which knows what Redis knew as far as this node asked. A task tries to
-//!   connect, first at once, then ever more slowly. When a trial write succeeds, all claims that memory holds are
-//!   written to Redis, since a Redis that was restarted or failed over may have forgotten them; then those that were
-//!   made meanwhile, until there are none; then Redis decides again.
+//! - *away*: memory decides claims, and knows the answers that this node got from Redis. A task tries to
+//!   connect, first at once, then ever more slowly. When a trial write succeeds, the task writes all claims in memory to
+//!   Redis, because a restarted or failed-over Redis may have forgotten them. Then it writes the claims of the meantime,
+//!   until none is left. Then Redis decides again.
 //!
 //! ## Invariants
 //! - A claim is always decided: the pipeline does not wait for Redis.
-//! - No false duplicates: a call without an answer may have been carried out. The same event is asked for again, in
-//!   memory or in Redis, and claims name their event, so it meets its own.
-//! - Between the last claim in memory and the first in Redis none is lost: both sides of the change hold the lock.
-//!   A call to Redis during which Redis went away is made again, since Redis may have come back without it.
-//! - One log line for each change of state, none for each event.
-//! - A Redis that lost claims has gone away: memory writes back what it knows before Redis decides again.
+//! - There are no false duplicates. A call without an answer may have been carried out. The same event is asked for
+//!   again, in memory or in Redis. Claims name their event, so the event recognises its own claim.
+//! - No claim is lost between the last one in memory and the first one in Redis: both sides of the change hold the lock.
+//!   If Redis went away during a call, the call is repeated, because Redis may have come back without it.
+//! - There is one log line for each change of state, none for each event.
+//! - A Redis that lost claims counts as away: memory writes its claims back before Redis decides again.
 //!
-//! What other nodes claim while Redis is away is not seen: repeats across nodes pass until it is back.
+//! While Redis is away, this node does not see the claims of other nodes: repeats across nodes pass until Redis is
+//! back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ const MAX_MEANWHILE: usize = 1_000_000;
 pub struct RedisAway {
     /// Since when.
     pub since: Timestamp,
-    /// What failed.
+    /// The failure.
     pub cause: String,
 }
 
@@ -60,7 +61,7 @@ struct State {
     away: Option<RedisAway>,
     /// How often Redis went away: tells a call whether what it found is of the past.
     departures: u64,
-    /// While memory is written to Redis: what was claimed since that began.
+    /// The claims since the beginning of a recovery, while memory is written to Redis.
     meanwhile: Option<Vec<(ControllerId, Claim)>>,
     /// The policy by which Redis may evict claims.
     eviction: Option<Eviction>,
@@ -108,19 +109,20 @@ impl FailoverWindow {
         Self { shared, watch }
     }
 
-    /// Since when and why Redis is away; `None` while it decides.
+    /// Returns since when and why Redis is away. Returns `None` while Redis decides.
     #[must_use]
     pub fn away(&self) -> Option<RedisAway> {
         self.shared.state.lock().away.clone()
     }
 
-    /// By which policy Redis may evict claims; `None`: it does not, or has not said so.
+    /// Returns the policy by which Redis may evict claims. Returns `None` if it does not evict, or the policy is
+    /// unknown.
     #[must_use]
     pub fn eviction(&self) -> Option<Eviction> {
         self.shared.state.lock().eviction.clone()
     }
 
-    /// How often Redis went away.
+    /// Returns how often Redis went away.
     #[must_use]
     pub fn departures(&self) -> u64 {
         self.shared.state.lock().departures
@@ -134,7 +136,7 @@ impl Drop for FailoverWindow {
 }
 
 impl Shared {
-    /// From Redis to memory, unless that was done since `departures` was read.
+    /// Changes from Redis to memory, unless that was done since `departures` was read.
     fn leave(&self, departures: u64, cause: &str) {
         let mut state = self.state.lock();
         if state.away.is_some() || state.departures != departures {
@@ -157,7 +159,7 @@ impl Shared {
         self.state.lock().departures
     }
 
-    /// Warns of a policy that evicts claims, once for each.
+    /// Warns of a policy that evicts claims, once for each policy.
     async fn look_at_policy(&self) {
         let eviction = self.redis.eviction().await;
         let mut state = self.state.lock();
@@ -194,7 +196,7 @@ impl Shared {
         Ok(verdicts)
     }
 
-    /// From memory to Redis, if it answers; how many claims it was told.
+    /// Changes from memory to Redis if Redis answers. Returns the number of claims that were written.
     async fn recover(&self) -> Result<usize, DedupError> {
         self.redis.connect().await?;
         self.state.lock().meanwhile = Some(Vec::new());
@@ -295,7 +297,7 @@ async fn come_back(shared: &Shared) {
 
 #[async_trait]
 impl DedupWindow for FailoverWindow {
-    /// Never fails.
+    /// Decides claims. Never fails.
     async fn claim(&self, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError> {
         let shared = &self.shared;
         loop {

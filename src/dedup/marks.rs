@@ -28,7 +28,8 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// None yet. A mark outlives every claim: the longest window, and the largest backlog that is still honoured.
+    /// Creates a table without marks. A mark outlives every claim: the longest window, and the largest backlog that is
+    /// still honoured.
     pub(super) fn new(max_backlog: Duration) -> Self {
         let longest = Duration::from_millis(LONGEST_WINDOW_MS.unsigned_abs());
         Self {
@@ -82,7 +83,7 @@ impl Marks {
     }
 }
 
-/// The key of a controller's mark: in the slot of its claims.
+/// Returns the key of a controller's mark, which is in the slot of its claims.
 pub(super) fn key(controller: ControllerId) -> String {
     format!("conduit:{{{controller}}}:e")
 }

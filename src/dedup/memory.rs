@@ -1,12 +1,12 @@
 //! The in-process window.
 //!
-//! Per controller, a map from dedup key to the newest claim, and a second, nearly always empty one for claims
-//! with the same key that an unprocessed or repeated batch may still need (first at 0 s, first
-//! again at 75 s: a batch that runs again must find both). Claims go when the controller's stream has passed
-//! the end of their window, in sweeps that cost a constant per claim.
+//! Each controller has a map from dedup key to the newest claim. A second, nearly always empty map has claims with the
+//! same key that an unprocessed or repeated batch may still need. For example, the first event at 0 s and another first
+//! at 75 s: a batch that runs again must find both. Claims are removed when the controller's stream has passed the end
+//! of their window, in sweeps that cost a constant per claim.
 //!
-//! Memory is bounded by a number of claims. At the bound new claims are not kept: repeats of those
-//! events pass, which is the lesser harm (an activity twice, not an event lost), and the report says so.
+//! A maximum number of claims bounds the memory. At the maximum, new claims are dropped, and repeats of their events
+//! pass. This is the lesser harm: an activity is logged twice, but no event is lost. The report says so.
 //!
 //! After a restart the window is warmed with the claims that the store kept, see `MemoryWindow::warm`.
 
@@ -30,13 +30,13 @@ static ROOM: LogLimit = LogLimit::new(5, MINUTE);
 const SWEEP_FLOOR: usize = 1024;
 
 #[derive(Debug, Clone, Copy)]
-struct Held {
+struct StoredClaim {
     event: EventId,
     window_seconds: u32,
 }
 
-impl Held {
-    /// `event` holds what `claim` claims.
+impl StoredClaim {
+    /// Returns the entry by which `event` holds a claim.
     fn of(event: EventId, claim: &Claim) -> Self {
         Self {
             event,
@@ -60,8 +60,8 @@ impl Held {
 
 #[derive(Debug)]
 struct Claims {
-    newest: HashMap<DedupKey, Held>,
-    others: HashMap<DedupKey, Vec<Held>>,
+    newest: HashMap<DedupKey, StoredClaim>,
+    others: HashMap<DedupKey, Vec<StoredClaim>>,
     passed: Timestamp,
     sweep_at: usize,
 }
@@ -104,7 +104,7 @@ impl Claims {
             .map(Verdict::DuplicateOf)
     }
 
-    fn keep(&mut self, key: DedupKey, held: Held) {
+    fn keep(&mut self, key: DedupKey, held: StoredClaim) {
         match self.newest.get_mut(&key) {
             None => {
                 self.newest.insert(key, held);
@@ -159,7 +159,7 @@ pub struct MemoryWindow {
 }
 
 impl MemoryWindow {
-    /// An empty window that holds at most `max_claims` (about 60 bytes each).
+    /// Creates an empty window that holds at most `max_claims` (about 60 bytes each).
     #[must_use]
     pub fn new(max_claims: usize) -> Self {
         Self {
@@ -180,7 +180,7 @@ impl MemoryWindow {
             window: Duration::from_secs(u64::from(window_seconds)),
         };
         if claims.verdict(&claim) != Some(Verdict::First) {
-            self.keep(&mut claims, key, Held { event, window_seconds });
+            self.keep(&mut claims, key, StoredClaim { event, window_seconds });
         }
     }
 
@@ -191,7 +191,7 @@ impl MemoryWindow {
         let mut verdicts = Vec::with_capacity(claims.len());
         for claim in claims {
             let verdict = window.verdict(claim).unwrap_or_else(|| {
-                self.keep(&mut window, claim.key, Held::of(claim.event, claim));
+                self.keep(&mut window, claim.key, StoredClaim::of(claim.event, claim));
                 Verdict::First
             });
             verdicts.push(verdict);
@@ -199,7 +199,7 @@ impl MemoryWindow {
         verdicts
     }
 
-    /// The event that a claim would be a repeat of; nothing is claimed.
+    /// Returns the event that a claim would repeat. Claims nothing. Returns `None` if the claim would be the first.
     #[must_use]
     pub fn first(&self, controller: ControllerId, claim: &Claim) -> Option<EventId> {
         let claims = Arc::clone(self.controllers.get(&controller)?.value());
@@ -220,17 +220,17 @@ impl MemoryWindow {
                 Verdict::DuplicateOf(first) => *first,
             };
             if !window.holds(claim.key, event) {
-                self.keep(&mut window, claim.key, Held::of(event, claim));
+                self.keep(&mut window, claim.key, StoredClaim::of(event, claim));
             }
         }
     }
 
-    /// The controllers with claims.
+    /// Returns the controllers with claims.
     pub(super) fn controllers(&self) -> Vec<ControllerId> {
         self.controllers.iter().map(|entry| *entry.key()).collect()
     }
 
-    /// A controller's claims that its stream has not passed.
+    /// Returns the claims of a controller that its stream has not passed.
     pub(super) fn held(&self, controller: ControllerId) -> Vec<Claim> {
         let Some(claims) = self.controllers.get(&controller).map(|claims| Arc::clone(&claims)) else {
             return Vec::new();
@@ -253,7 +253,7 @@ impl MemoryWindow {
             .collect()
     }
 
-    /// How full it is.
+    /// Returns how full the window is.
     #[must_use]
     pub fn report(&self) -> MemoryWindowReport {
         MemoryWindowReport {
@@ -272,7 +272,7 @@ impl MemoryWindow {
         )
     }
 
-    fn keep(&self, claims: &mut Claims, key: DedupKey, held: Held) {
+    fn keep(&self, claims: &mut Claims, key: DedupKey, held: StoredClaim) {
         let is_full = self.held.load(Ordering::Relaxed) >= self.max_claims;
         if is_full || claims.len() >= claims.sweep_at {
             self.held.fetch_sub(claims.sweep(), Ordering::Relaxed);

@@ -1,27 +1,27 @@
 //! Dedup windows in Redis: one atomic script per controller and batch, see `claim.lua`.
 //!
 //! ## Format
-//! One key per dedup key, `conduit:{<controller id>}:d:<16 bytes>`; its value is the claims that may still matter,
-//! 20 bytes each. A key each costs more memory than a hash per controller and stretch of time would (about 210 bytes
-//! a claim against 100), but it takes one look-up whatever the windows are, expires with its own claim, and goes
-//! alone: a hash of some 100,000 fields that expires at once stops Redis for longer than a call may take.
-//! Nothing in it is personal data: keys are keyed digests, values event ids.
+//! There is one key per dedup key, `conduit:{<controller id>}:d:<16 bytes>`. Its value has the claims that may still matter,
+//! 20 bytes each. This costs more memory than a hash per controller and stretch of time would (about 210 bytes
+//! a claim against 100). But it takes one look-up for any window, expires with its own claim, and expires
+//! alone. A hash of some 100,000 fields that expires at once stops Redis for longer than a call may take.
+//! The data is not personal: keys are keyed digests, values event ids.
 //!
 //! ## Invariants
-//! - Verdicts are those of the in-process window; times are receive times, out of the event ids. Redis' clock only
+//! - Verdicts equal those of the in-process window. Times are receive times, taken from the event ids. The clock of Redis only
 //!   lets claims expire, after their window and the largest backlog that is still honoured. An event that is processed
-//!   later than that may pass as first.
-//! - Claims name their event. A call whose answer was lost may be made again: it finds its own claims.
-//! - A script has a bounded number of claims, and a round trip a bounded number of scripts, so that neither Redis nor
+//!   later may pass as first.
+//! - Claims name their event. A call whose answer was lost may be repeated: it finds its own claims.
+//! - A script has a bounded number of claims, and a round trip a bounded number of scripts. So neither Redis nor
 //!   a time-out depends on the size of a batch.
 //!
 //! ## Recovery
-//! There is none here. A Redis without the mark that it had (see [`super::marks`]) is one that fails. A call that fails drops the connection, and calls fail until [`RedisWindow::connect`] makes
-//! a new one. A Redis that was away may have forgotten claims, which only who watches over it can write again (see
-//! [`super::failover`]); a silent reconnect would let repeats pass. The one exception is a script that Redis has not loaded: it is
-//! sent along.
+//! This module has no recovery. A Redis that lost its mark (see [`super::marks`]) counts as failed. A failed call drops
+//! the connection, and calls fail until [`RedisWindow::connect`] makes a new one. A Redis that was away may have forgotten
+//! claims, and only its supervisor can write them again (see [`super::failover`]). A silent reconnect would let repeats
+//! pass. The one exception is a script that Redis has not loaded: it is sent along.
 //!
-//! Connections live on a thread of their own: a shard that computes does not keep another's answer waiting.
+//! Connections live on their own thread: a computing shard does not delay the answers of another.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -51,11 +51,11 @@ const PACKED_ID: usize = 16;
 
 const CLAIM: &str = include_str!("claim.lua");
 
-/// What the script says of a mark that is not the one that must be there, and what it means.
+/// The script's answer if the mark is not the expected one.
 const LOST: &[u8] = b"lost";
 const LOST_MEANS: &str = "Redis has lost dedup windows: it was emptied or evicted them, or another one took its place";
 
-/// What a call does with claims.
+/// The action of a call on claims.
 #[derive(Debug, Clone, Copy)]
 enum Mode {
     Decide,
@@ -82,8 +82,8 @@ pub struct RedisWindow {
 }
 
 impl RedisWindow {
-    /// A window without a connection yet, see [`RedisWindow::connect`]. `timeout` bounds each round trip, `max_backlog`
-    /// is how late an event may be processed for its verdict still to hold.
+    /// Creates a window without a connection, see [`RedisWindow::connect`]. `timeout` bounds each round trip.
+    /// `max_backlog` is the longest backlog for which verdicts hold.
     ///
     /// # Errors
     /// The thread for its connections cannot be started.
@@ -105,7 +105,7 @@ impl RedisWindow {
         })
     }
 
-    /// Where its connections live.
+    /// Returns the runtime of its connections.
     pub(super) fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -195,9 +195,9 @@ impl RedisWindow {
                 fresh: Marks::fresh(),
                 lifetime_ms: self.marks.lifetime().as_millis(),
             };
-            let scripts: Vec<Packed> = trip
+            let scripts: Vec<ScriptCall> = trip
                 .chunks(CLAIMS_PER_SCRIPT)
-                .map(|claims| Packed::new(mode, controller, claims, self.max_backlog))
+                .map(|claims| ScriptCall::new(mode, controller, claims, self.max_backlog))
                 .collect();
             let (number, mut connection) = self.connection()?;
             let script = Arc::clone(&self.script);
@@ -288,10 +288,10 @@ impl DedupWindow for RedisWindow {
         self.call(Mode::Decide, controller, claims).await
     }
 
-    /// Nothing: claims expire by themselves, since other nodes' streams may be behind this one's.
+    /// Does nothing: claims expire by themselves, because other nodes' streams may be behind this one's.
     fn advance(&self, _: ControllerId, _: Timestamp) {}
 
-    /// A controller's id is never used again, and its claims expire.
+    /// Does nothing: a controller's id is never used again, and its claims expire.
     fn forget(&self, controller: ControllerId) {
         self.marks.forget(controller);
     }
@@ -299,21 +299,21 @@ impl DedupWindow for RedisWindow {
 
 /// Which mark must be there.
 struct Seal {
-    /// Empty: whatever is there, or the fresh one.
+    /// The expected mark. Empty: any mark, or the fresh one.
     expected: Vec<u8>,
     fresh: [u8; MARK],
     lifetime_ms: u128,
 }
 
 /// The arguments of one script.
-struct Packed {
+struct ScriptCall {
     mode: Mode,
     backlog_ms: u128,
     keys: Vec<Vec<u8>>,
     claims: Vec<u8>,
 }
 
-impl Packed {
+impl ScriptCall {
     fn new(mode: Mode, controller: ControllerId, claims: &[Claim], backlog: Duration) -> Self {
         let prefix = format!("conduit:{{{controller}}}:d:");
         let key = |claim: &Claim| [prefix.as_bytes(), &claim.key.0].concat();
@@ -332,8 +332,9 @@ impl Packed {
     }
 }
 
-/// All scripts in one round trip. `whole`: the first brings the script's text along, which loads it where it runs.
-fn pipeline(scripts: &[Packed], seal: &Seal, script: &Script, whole: bool) -> Pipeline {
+/// Packs all scripts into one round trip. With `whole`, the first one contains the script's text, which loads it on
+/// that server.
+fn pipeline(scripts: &[ScriptCall], seal: &Seal, script: &Script, whole: bool) -> Pipeline {
     let mut pipeline = redis::pipe();
     for (i, packed) in scripts.iter().enumerate() {
         if whole && i == 0 {

@@ -140,7 +140,7 @@ impl std::str::FromStr for RedisServer {
     }
 }
 
-/// User and password for the sentinels. What is wrong with them is said without quoting them.
+/// Returns user and password for the sentinels. Errors do not quote them.
 fn sentinel_credentials(query: &str) -> Result<[Option<String>; 2], InvalidRedisUrl> {
     let mut credentials = [None, None];
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -202,7 +202,7 @@ impl RedisServer {
         })
     }
 
-    /// A new connection, on the current runtime. Each of its calls is bounded by `timeout`.
+    /// Makes a new connection, on the current runtime. `timeout` bounds each of its calls.
     pub(super) async fn connect(&self, timeout: Duration) -> Result<Connection, RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeout))

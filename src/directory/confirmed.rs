@@ -12,7 +12,7 @@ pub(super) struct Confirmed {
 }
 
 impl Confirmed {
-    /// Confirmed at this moment, and good for so long; none: for ever.
+    /// Creates a confirmation of this moment that is valid for so long; with `None`, for ever.
     pub(super) fn now(valid_for: Option<Duration>) -> Self {
         Self {
             origin: Instant::now(),
@@ -21,7 +21,7 @@ impl Confirmed {
         }
     }
 
-    /// Confirmed by a look that began then.
+    /// Confirms by a look that began at this moment.
     pub(super) fn at(&self, began: Instant) {
         let elapsed = began.saturating_duration_since(self.origin).as_millis();
         self.last

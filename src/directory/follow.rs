@@ -43,7 +43,7 @@ pub async fn follow(store: Arc<dyn Store>, directory: Arc<LiveDirectory>, forget
     }
 }
 
-/// One line for each change of standing.
+/// Logs one line for each change of standing.
 fn report(standing: Standing, cause: &str, age_seconds: u64) {
     match standing {
         Standing::Current => tracing::info!(target: "conduit::supervision", "the directory is current again"),

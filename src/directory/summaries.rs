@@ -1,7 +1,7 @@
-//! What lists show of integrations, without their mappings.
+//! Summaries of integrations for lists, without their mappings.
 //!
-//! A mapping may have megabytes, and a list names many. What a list shows is small and kept in memory, beside what events are
-//! authenticated by: so a page costs the same whatever its tenants map, and needs no database.
+//! A mapping may have megabytes, and a list names many. Summaries are small and kept in memory, beside the data for
+//! authentication. So a page costs the same for mappings of any size, and needs no database.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct Summary {
     pub controller: ControllerId,
     /// Whose events it takes.
     pub processor: ProcessorId,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
     /// Types of events that are mapped.
     pub events: usize,
@@ -51,7 +51,7 @@ impl From<&IntegrationRow> for Summary {
     }
 }
 
-/// Those of all controllers.
+/// The summaries of all controllers.
 #[derive(Default)]
 pub(super) struct Summaries {
     of: DashMap<ControllerId, Arc<[Arc<Summary>]>>,

@@ -1,4 +1,4 @@
-//! What a list is asked for as: a page in JSON, or an export of all of it (RFC 9110, section 12.5.1).
+//! The format that a client accepts for a list: a page in JSON, or an export of all of it (RFC 9110, section 12.5.1).
 
 use actix_web::HttpRequest;
 use actix_web::http::header::ACCEPT;
@@ -30,7 +30,7 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// None if it is malformed: it then counts as not said.
+    /// Parses a range. Returns `None` for malformed text, which is then ignored.
     fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
@@ -45,7 +45,7 @@ impl<'a> Range<'a> {
         Some(Self { kind, subtype, quality })
     }
 
-    /// How exactly this range means the type; none if it does not.
+    /// Returns how exactly this range means the type. Returns `None` if it does not match.
     fn specificity(&self, offered: &str) -> Option<u8> {
         let (kind, subtype) = offered.split_once('/')?;
         match (self.kind, self.subtype) {
@@ -57,7 +57,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// A qvalue: 0 to 1 with at most three decimals.
+/// Parses a qvalue, 0 to 1 with at most three decimals, as thousandths. Returns `None` for other text.
 fn thousandths(text: &str) -> Option<u32> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     if !matches!(whole, "0" | "1") || decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -68,8 +68,8 @@ fn thousandths(text: &str) -> Option<u32> {
 }
 
 impl Format {
-    /// What the request asks for. JSON if it does not say, or asks for nothing that there is: like all other calls, whose
-    /// answers are JSON whatever is asked for.
+    /// Returns the accepted format. It is JSON if the request names no format or no available one, because all other
+    /// calls also answer JSON in every case.
     pub(crate) fn of(request: &HttpRequest) -> Self {
         let headers = request.headers().get_all(ACCEPT);
         let texts: Vec<&str> = headers.filter_map(|value| value.to_str().ok()).collect();

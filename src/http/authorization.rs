@@ -13,11 +13,11 @@ use crate::code::Code;
 /// Longer than any credential that Conduit makes.
 pub(super) const MAX_CREDENTIAL_BYTES: usize = 512;
 
-/// Counts a failed authentication; past the limit, the failing caller is told to wait.
+/// Counts a failed authentication. Past the limit, the failing caller must wait.
 ///
-/// A caller with the right credentials is served whatever the count of its address: that may be a proxy's, and
-/// a stranger behind the same one must not shut out a tenant. Guessing gains nothing by it, since credentials have
-/// 256 random bits.
+/// A caller with the right credentials is served for any count of its address. The address may be a proxy's, and a
+/// stranger behind it must not shut out a tenant. Guessing gains nothing by that, because credentials have 256 random
+/// bits.
 pub(super) fn failed(request: &HttpRequest, state: &EdgeState, problem: Problem) -> Problem {
     match state.failures.count(state.client_address(request), Instant::now()) {
         Ok(()) => problem,
@@ -25,7 +25,7 @@ pub(super) fn failed(request: &HttpRequest, state: &EdgeState, problem: Problem)
     }
 }
 
-/// The token of `Authorization: Bearer …` (RFC 6750).
+/// Returns the token of `Authorization: Bearer …` (RFC 6750).
 pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
     let mut values = headers.get_all(AUTHORIZATION);
     let Some(value) = values.next() else {

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 /// The part of the budget that callers without credentials have between them.
 const STRANGERS_PART: usize = 8;
 
-/// Who answers for a body that has to be waited for.
+/// The owner of a body that has to be waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Owner {
     /// The operator.
@@ -66,12 +66,12 @@ impl Bodies {
         }
     }
 
-    /// Bytes that are held.
+    /// Returns the bytes that are held.
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Bytes that may be held.
+    /// Returns the bytes that may be held.
     pub(crate) const fn most(&self) -> usize {
         self.most
     }
@@ -127,9 +127,9 @@ impl Bodies {
     }
 }
 
-/// What one body holds of the budget, until this is dropped.
+/// The share of one body in the budget, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct BudgetShare {
     bodies: Arc<Bodies>,
     /// How often each byte counts.
     weight: usize,
@@ -137,7 +137,7 @@ pub(crate) struct Held {
     owner: Option<Owner>,
 }
 
-impl Held {
+impl BudgetShare {
     fn add(&mut self, bytes: usize) -> Result<(), NoRoom> {
         let bytes = bytes * self.weight;
         self.bodies.take(bytes)?;
@@ -158,7 +158,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.bodies.give_back(self.counted);
         if let Some(owner) = &self.owner {
@@ -187,17 +187,18 @@ pub(crate) struct Incoming {
     payload: Payload,
     body: BytesMut,
     limit: usize,
-    held: Held,
+    held: BudgetShare,
 }
 
 impl Incoming {
-    /// A body of up to `limit` bytes, each of which counts `weight` times: what is made of it takes memory as well.
+    /// Creates a body of up to `limit` bytes. Each byte counts `weight` times, because its parsed content takes memory
+    /// as well.
     pub(crate) fn new(bodies: &Arc<Bodies>, payload: Payload, limit: usize, weight: usize) -> Self {
         Self {
             payload,
             body: BytesMut::new(),
             limit,
-            held: Held {
+            held: BudgetShare {
                 bodies: Arc::clone(bodies),
                 weight,
                 counted: 0,
@@ -236,8 +237,8 @@ impl Incoming {
         Ok(())
     }
 
-    /// What has been read, and what it holds of the budget.
-    pub(crate) fn into_parts(self) -> (Bytes, Held) {
+    /// Returns the bytes that have been read, and their share in the budget.
+    pub(crate) fn into_parts(self) -> (Bytes, BudgetShare) {
         (self.body.freeze(), self.held)
     }
 }
@@ -246,8 +247,8 @@ impl Incoming {
 mod tests {
     use super::*;
 
-    fn held(bodies: &Arc<Bodies>, weight: usize) -> Held {
-        Held {
+    fn held(bodies: &Arc<Bodies>, weight: usize) -> BudgetShare {
+        BudgetShare {
             bodies: Arc::clone(bodies),
             weight,
             counted: 0,
@@ -255,7 +256,7 @@ mod tests {
         }
     }
 
-    fn owned(bodies: &Arc<Bodies>, owner: &Owner) -> Held {
+    fn owned(bodies: &Arc<Bodies>, owner: &Owner) -> BudgetShare {
         let mut held = held(bodies, 1);
         held.belong_to(owner.clone()).unwrap();
         held

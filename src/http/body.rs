@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use conduit_actors::ingest::BodyFault;
 use futures_util::future::LocalBoxFuture;
 
-use super::bodies::{Held, Incoming, Owner, Unread};
+use super::bodies::{BudgetShare, Incoming, Owner, Unread};
 use super::failures;
 use super::problem::Problem;
 use super::state::EdgeState;
@@ -22,21 +22,21 @@ use crate::code::Code;
 const SHORT: usize = 64 << 10;
 /// Longest body of a call that takes a mapping.
 pub(crate) const LONG: usize = 4 << 20;
-/// How often a byte of these bodies counts: what is read from it is kept beside it until the call is answered.
+/// How often a byte of these bodies counts: its parsed content is kept beside it until the call is answered.
 pub(crate) const WEIGHT: usize = 4;
 
 /// A body that has come as a whole, within `server.request_timeout_seconds`. The caller is checked first, if the handler
 /// asks for that before it asks for this. It counts in the budget of all bodies until it is dropped.
 pub(crate) struct Body<const MOST: usize = SHORT> {
     bytes: Bytes,
-    _held: Held,
+    _held: BudgetShare,
 }
 
-/// One that may have a mapping in it.
+/// A body that may contain a mapping.
 pub(crate) type LongBody = Body<LONG>;
 
 impl<const MOST: usize> Body<MOST> {
-    /// The bytes, which count in the budget as long as this body does.
+    /// Returns the bytes, which count in the budget as long as this body does.
     pub(crate) fn bytes(&self) -> Bytes {
         self.bytes.clone()
     }
@@ -77,7 +77,7 @@ pub(crate) fn read(
     payload: &mut Payload,
     most: usize,
     weight: usize,
-) -> impl FnOnce(Owner) -> LocalBoxFuture<'static, Result<(Bytes, Held), Problem>> + 'static {
+) -> impl FnOnce(Owner) -> LocalBoxFuture<'static, Result<(Bytes, BudgetShare), Problem>> + 'static {
     let state = request.app_data::<Data<EdgeState>>().cloned();
     let announced = content_length(request);
     let payload = payload.take();
@@ -109,10 +109,10 @@ pub(crate) fn read(
     }
 }
 
-/// What is said when the budget has no room.
+/// The message when the budget has no room.
 pub(super) const NO_ROOM: &str = "too many requests are under way: send it again later";
 
-/// How long the body is going to be, if the request says so.
+/// Returns the announced length of the body. Returns `None` if the request does not announce it.
 pub(super) fn content_length(request: &HttpRequest) -> Option<u64> {
     let value = request.headers().get(actix_web::http::header::CONTENT_LENGTH)?;
     value.to_str().ok()?.parse().ok()

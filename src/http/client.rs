@@ -1,9 +1,8 @@
-//! Whose address a request comes from, behind proxies.
+//! The client's address of a request, behind proxies.
 //!
-//! A header may be made up by anybody, but each proxy adds the address that it was called from at the end. So the list is
-//! read from the right, as long as the address before it is a trusted proxy's: the first that is not trusted is the
-//! client's, and nothing to the left of it means anything. Where the list says something else than an address, the
-//! reading ends at the last trusted proxy that is known.
+//! Anybody may forge a header, but each proxy appends the address of its caller. So the list is read from the right, as
+//! long as the address before it is a trusted proxy's. The first untrusted address is the client's, and all addresses
+//! left of it mean nothing. If an entry is no address, the reading ends at the last trusted proxy.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,10 +11,10 @@ use actix_web::http::header::{FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR}
 
 use crate::config::{ForwardedHeader, Network};
 
-/// Reads the addresses in a header line, from the right. One that cannot be read is `None`.
+/// A function that reads the addresses in a header line, from the right. An unreadable address is `None`.
 type Hops = fn(&str) -> Vec<Option<IpAddr>>;
 
-/// The client's address. `peer` is where the connection comes from.
+/// Returns the client's address. `peer` is the origin of the connection.
 pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network], header: ForwardedHeader) -> IpAddr {
     let peer = peer.to_canonical();
     let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
@@ -43,7 +42,7 @@ pub(super) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network], he
     known
 }
 
-/// The lines of a header, the last first.
+/// Returns the lines of a header, the last first.
 fn lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = Cow<'h, str>> {
     let lines: Vec<_> = headers.get_all(name).collect();
     lines
@@ -52,20 +51,20 @@ fn lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
         .map(|line| String::from_utf8_lossy(line.as_bytes()))
 }
 
-/// The hops of a line of `X-Forwarded-For`, the last first. `None` is one that is no address.
+/// Returns the hops of a line of `X-Forwarded-For`, the last first. A hop that is no address is `None`.
 fn listed(line: &str) -> Vec<Option<IpAddr>> {
     let hops = line.rsplit(',').map(str::trim).filter(|hop| !hop.is_empty());
     hops.map(node).collect()
 }
 
-/// The hops of a line of `Forwarded` (RFC 7239, 4), the last first. `None` is one that is no address.
+/// Returns the hops of a line of `Forwarded` (RFC 7239, 4), the last first. A hop that is no address is `None`.
 fn forwarded(line: &str) -> Vec<Option<IpAddr>> {
     let elements = unquoted(line, ',').into_iter().rev();
     let elements = elements.map(str::trim).filter(|element| !element.is_empty());
     elements.map(client_of).collect()
 }
 
-/// What an element of `Forwarded` says with `for`, once.
+/// Returns the address in `for` of an element of `Forwarded`. Returns `None` unless there is exactly one.
 fn client_of(element: &str) -> Option<IpAddr> {
     let pairs = unquoted(element, ';')
         .into_iter()
@@ -83,7 +82,7 @@ fn client_of(element: &str) -> Option<IpAddr> {
     }
 }
 
-/// Parts between separators that are not within quotes.
+/// Returns the parts between separators outside of quotes.
 fn unquoted(text: &str, separator: char) -> Vec<&str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     text.split(|c| {
@@ -100,7 +99,7 @@ fn unquoted(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-/// An address, with its port or without (RFC 7239, 6).
+/// Returns an address, with or without its port (RFC 7239, 6). Returns `None` for other text.
 fn node(text: &str) -> Option<IpAddr> {
     let address = match text.strip_prefix('[') {
         Some(rest) => {
@@ -121,7 +120,7 @@ fn node(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// The zone of an address says nothing here.
+/// Parses an address without its zone, which is irrelevant here. Returns `None` for other text.
 fn v6(text: &str) -> Option<Ipv6Addr> {
     text.split_once('%').map_or(text, |(address, _)| address).parse().ok()
 }

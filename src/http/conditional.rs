@@ -168,7 +168,7 @@ pub(crate) fn expect_tag(request: &HttpRequest, tag: &str) -> Result<bool, Probl
     }
 }
 
-/// `If-None-Match` at a change: not if it is there, or is one of these.
+/// Checks `If-None-Match` at a change: refuses it if the resource exists or has one of these tags.
 fn refuse_if_seen(request: &HttpRequest, is_current: impl Fn(&str) -> bool) -> Result<(), Problem> {
     match Tags::read(request.headers(), &IF_NONE_MATCH)? {
         Some(tags) if tags.has(is_current) => Err(precondition_failed()),
@@ -182,7 +182,7 @@ fn precondition_failed() -> Problem {
     Problem::new(status, Code::PreconditionFailed, "Precondition failed", detail)
 }
 
-/// What becomes of an answer to a GET.
+/// The form of an answer to a GET.
 #[derive(Debug)]
 pub(super) enum Reading {
     /// It is sent.
@@ -220,7 +220,7 @@ mod tests {
         request.to_http_request()
     }
 
-    /// The version that a change is meant for, or the code of its refusal.
+    /// Returns the version that a change is meant for, or the code of its refusal.
     fn expected(fields: &[(&str, &str)], sent: Option<u64>) -> Result<Option<u64>, Code> {
         expected_version(&request(fields), 3, sent).map_err(|problem| problem.code())
     }

@@ -39,7 +39,7 @@ pub(crate) struct Connections {
     open: AtomicUsize,
     refused: AtomicU64,
     closed: AtomicU64,
-    /// How many each address has; those with none are not in it.
+    /// The number of connections of each address, without addresses that have none.
     addresses: Mutex<HashMap<IpAddr, usize>>,
     /// When a refusal was logged last, and how many there were until then.
     logged: Mutex<Option<(Instant, u64)>>,
@@ -65,22 +65,22 @@ impl Connections {
         }
     }
 
-    /// How many are open.
+    /// Returns the number of open connections.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// How many were refused, since their address had as many as it may have.
+    /// Returns the number of refusals, because an address had reached its limit.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// How many threads may have: one more is accepted, for which another is closed.
+    /// Returns the most connections of a thread. One more is accepted, for which another is closed.
     pub(super) const fn accepted_per_thread(&self) -> usize {
         self.per_thread.saturating_add(1)
     }
 
-    /// How many were closed without a request under way, to make room.
+    /// Returns the number of idle connections that were closed to make room.
     pub(crate) fn closed(&self) -> u64 {
         self.closed.load(Ordering::Relaxed)
     }
@@ -133,7 +133,7 @@ pub(super) struct Floor {
     crowd: Rc<Crowd>,
 }
 
-/// What each connection of a thread knows of the others.
+/// The state that all connections of a thread share.
 struct Crowd {
     connections: Arc<Connections>,
     /// Connections that are not told to end.
@@ -152,7 +152,8 @@ struct State {
 }
 
 impl State {
-    /// No request is under way. If somebody waits for the place, all others are busy.
+    /// Notes that no request is under way. Closes this connection if another waits for the place, because all others
+    /// are busy.
     fn idle(&self) {
         self.idle_since.set(next(&self.crowd.turns));
         if self.crowd.is_full() {
@@ -172,7 +173,7 @@ impl State {
 }
 
 impl Crowd {
-    /// Whether there are more than may be.
+    /// Returns whether there are too many connections.
     fn is_full(&self) -> bool {
         self.open.get() > self.connections.per_thread
     }
@@ -273,7 +274,7 @@ impl Place {
         .await
     }
 
-    /// Where requests under way are noted.
+    /// Returns the record of requests under way.
     pub(super) const fn presence(&self) -> &Presence {
         &self.presence
     }
@@ -299,7 +300,7 @@ impl Drop for Place {
 pub(super) struct Presence(Rc<State>);
 
 impl Presence {
-    /// A request is under way until this is dropped: the connection is not closed to make room.
+    /// Notes that a request is under way until this is dropped. Such a connection is not closed to make room.
     pub(super) fn busy(&self) -> Busy {
         self.0.busy.set(self.0.busy.get() + 1);
         Busy(Rc::clone(&self.0))

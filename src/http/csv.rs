@@ -1,10 +1,10 @@
-//! Lines of CSV (RFC 4180), as a spreadsheet may open them: no cell is run as a formula.
+//! Lines of CSV (RFC 4180) that are safe in a spreadsheet: no cell is run as a formula.
 //!
-//! A spreadsheet looks for a formula behind white space and invisible characters too, takes full-width signs for narrow ones
-//! in some languages, and splits at the separator of its own language, whatever the quotes say. So each part of a cell that
-//! could become a cell gets an apostrophe before it if it could be run.
+//! A spreadsheet finds a formula behind white space and invisible characters too. In some languages it reads full-width
+//! signs as narrow ones. It splits at the separator of its own language, in spite of quotes. So each part of a cell
+//! that could become a cell and be run gets an apostrophe in front.
 
-/// What a file begins with for Excel to read it as UTF-8.
+/// The first character of a file that Excel reads as UTF-8.
 pub(super) const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
 /// Separators of other languages and dialects. A comma is none: a cell that has one is quoted.
@@ -21,7 +21,7 @@ pub(super) fn line<S: AsRef<str>>(text: &mut String, cells: impl IntoIterator<It
     text.push_str("\r\n");
 }
 
-/// Quoted where RFC 4180 asks for it, and where another separator is in it.
+/// Appends a cell. Quotes it if RFC 4180 requires that, or another separator is in it.
 fn push_cell(text: &mut String, cell: &str) {
     let is_quoted = cell.contains(['"', ',']) || cell.contains(SEPARATORS);
     if is_quoted {
@@ -46,13 +46,13 @@ fn push_cell(text: &mut String, cell: &str) {
     }
 }
 
-/// Whether a spreadsheet may run this part of a cell.
+/// Returns whether a spreadsheet may run this part of a cell.
 fn is_formula(part: &str) -> bool {
     let is_skipped = |c: &char| c.is_whitespace() || c.is_control() || *c == '"' || is_invisible(*c);
     part.chars().find(|c| !is_skipped(c)).is_some_and(is_sign)
 }
 
-/// What a formula begins with: the signs as such, full-width and small.
+/// Returns whether a character begins a formula: a sign in its ordinary, full-width or small form.
 const fn is_sign(c: char) -> bool {
     matches!(
         c,
@@ -70,7 +70,8 @@ const fn is_sign(c: char) -> bool {
     )
 }
 
-/// Characters that take no room: soft hyphen, joiners, marks of direction, the byte order mark, fillers, selectors.
+/// Returns whether a character takes no room: soft hyphen, joiners, marks of direction, the byte order mark, fillers,
+/// selectors.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,

@@ -1,9 +1,9 @@
 //! Whole lists, as CSV or as lines of JSON.
 //!
-//! An export is read page by page, each when the client has taken the one before: it needs the memory of one page, however
-//! long the list is, and no connection to the database while the client is slow. A failure before the first page is a problem
-//! like any other. A later failure breaks the connection off before the last chunk, so that half a list never looks like
-//! the whole.
+//! An export is read page by page, each when the client has taken the one before. So it needs the memory of one page
+//! for a list of any length, and no connection to the database while the client is slow. A failure before the first
+//! page is a problem like any other. A later failure closes the connection before the last chunk, so that half a list
+//! never looks complete.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, VARY};
@@ -38,7 +38,7 @@ pub(crate) struct ExportOptions<P> {
 enum Progress<I, P> {
     /// These are next.
     Read(Vec<I>),
-    /// What is behind this place is next.
+    /// The items after this place are next.
     Behind(P),
     Ended,
 }
@@ -54,7 +54,7 @@ struct Export<L: ExportList> {
 /// Answers with all of a list.
 ///
 /// # Errors
-/// What fails before the first page. A later failure breaks the connection off.
+/// The failures before the first page. A later failure closes the connection.
 pub(crate) async fn export<L: ExportList>(list: L, asked: ExportOptions<L::Place>) -> Result<HttpResponse, Problem> {
     let left = asked.limit.unwrap_or(usize::MAX);
     let first = list.page(asked.after, left.min(L::Item::PAGE)).await?;

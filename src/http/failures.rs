@@ -83,7 +83,7 @@ impl Failures {
     }
 }
 
-/// What an address counts by.
+/// Returns the network by which an address is counted.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {

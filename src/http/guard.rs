@@ -1,4 +1,4 @@
-//! Who calls the management API, as the request's token says.
+//! The caller of the management API, by the request's token.
 
 use std::future::{Ready, ready};
 
@@ -42,7 +42,7 @@ impl FromRequest for Operator {
     }
 }
 
-/// Lines about credentials that are not known: whoever guesses must not fill the disk.
+/// The limit of log lines about unknown credentials, so that guessing cannot fill the disk.
 static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
 
 fn authenticate(request: &HttpRequest) -> Result<Principal, Problem> {

@@ -1,11 +1,12 @@
 //! One HTTP/1.1 connection (RFC 9112), one request after the other.
 //!
-//! - A body is read when its handler asks for it, so a 100 goes only to clients whose body is wanted (RFC 9110, 10.1.1).
-//! - Every head has a deadline. A connection without a request is closed no sooner than `server.keep_alive_seconds` say;
-//!   an answer near that time says that it is the last.
-//! - Behind a request that ends the connection nothing is read as a request (RFC 9112, 9.6). What of a body is not read is
-//!   thrown away, within bounds, so that the client sees its answer instead of a reset.
-//! - What is malformed gets a problem, as everything that is refused.
+//! - A body is read when its handler asks for it, so a 100 goes only to clients whose body is wanted (RFC 9110,
+//!   10.1.1).
+//! - Every head has a deadline. A connection without a request is closed no sooner than `server.keep_alive_seconds`; an
+//!   answer near that time says that it is the last.
+//! - After a request that ends the connection, nothing is read as a request (RFC 9112, 9.6). The unread rest of a body
+//!   is discarded, within bounds, so that the client sees its answer instead of a reset.
+//! - Malformed bytes get a problem, like every refusal.
 
 mod answer;
 mod body;

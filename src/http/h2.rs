@@ -1,9 +1,10 @@
 //! One HTTP/2 connection (RFC 9113): under limits of our own, and ended without losing an answer.
 //!
 //! - An answer ends with its last frame, and is written at once.
-//! - A body is read when its handler asks for it, so a 100 goes only to clients whose body is wanted (RFC 9110, 10.1.1).
-//! - What of a body is not read is thrown away, within bounds, before the stream is reset: many clients forget an answer
-//!   that a reset follows.
+//! - A body is read when its handler asks for it, so a 100 goes only to clients whose body is wanted (RFC 9110,
+//!   10.1.1).
+//! - The unread rest of a body is discarded, within bounds, before the stream is reset: many clients lose an answer
+//!   that is followed by a reset.
 
 mod frames;
 mod gathered;

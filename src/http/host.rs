@@ -1,4 +1,4 @@
-//! What the connections of a worker are served with, and how long each step of a connection may take.
+//! The service of a worker's connections, and the time limits of each step of a connection.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -28,14 +28,14 @@ pub(super) struct Patience {
     pub(super) close: Duration,
 }
 
-/// What a client still sends behind its answer is thrown away up to so many bytes. Many clients look for an answer only when
-/// they have sent all. It costs no memory.
+/// The most bytes behind an answer that are discarded. Many clients look for an answer only when they have sent all.
+/// Discarding costs no memory.
 pub(super) const REMAINDER: usize = 64 << 20;
 /// The same, for so long in all.
 pub(super) const REMAINDER_TIME: Duration = Duration::from_secs(30);
 
 impl Patience {
-    /// How long a connection may be open before its first request.
+    /// Returns how long a connection may be open before its first request.
     pub(super) fn first(&self) -> Duration {
         self.request.max(self.idle)
     }
@@ -50,7 +50,7 @@ impl Patience {
     }
 }
 
-/// What the connections of a worker are served with.
+/// The service of a worker's connections.
 pub(super) struct Host<S> {
     pub(super) service: S,
     pub(super) refuse: Refuse,
@@ -58,11 +58,11 @@ pub(super) struct Host<S> {
     /// Knows the date.
     pub(super) clock: ServiceConfig,
     pub(super) stop: GracefulShutdownSignal,
-    /// Who else is connected.
+    /// The other connections.
     pub(super) floor: Rc<Floor>,
 }
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) peer: Option<SocketAddr>,

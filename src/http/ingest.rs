@@ -27,10 +27,10 @@ use crate::code::Code;
 use crate::receipts::{Issue, text};
 use crate::secrets::{Purpose, purpose_of};
 
-/// Lines about credentials that are not known: whoever guesses must not fill the disk.
+/// The limit of log lines about unknown credentials, so that guessing cannot fill the disk.
 static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
 
-/// `POST /api/v1/integrations/custom/event`
+/// Answers `POST /api/v1/integrations/custom/event`.
 pub(crate) async fn post_event(
     request: HttpRequest,
     payload: Payload,
@@ -96,7 +96,7 @@ pub(crate) async fn post_event(
     }
 }
 
-/// Who sends an event.
+/// The sender of an event.
 enum Sender {
     /// Somebody who is still to be authenticated.
     Unknown(Head),
@@ -111,7 +111,7 @@ async fn read_on(incoming: &mut Incoming, admitted: &Admitted, state: &EdgeState
     incoming.read_on(owner, patience).await
 }
 
-/// The answer to a refusal; a failed authentication is logged and counted.
+/// Returns the answer to a refusal. Logs and counts a failed authentication.
 fn refused(request: &HttpRequest, state: &EdgeState, refusal: Refusal) -> Problem {
     let Refusal::Unauthorized(cause) = refusal else {
         return refusal.into();
@@ -171,7 +171,7 @@ fn read_query(query: &str) -> Result<(ControllerDid, ProcessorId), Problem> {
     }
 }
 
-/// The one value of a query parameter.
+/// Returns the only value of a query parameter. Otherwise adds an error and returns `None`.
 fn only<T>(name: &'static str, mut values: Vec<Result<T, InvalidId>>, errors: &mut Vec<(Code, Notice)>) -> Option<T> {
     let (missing, invalid) = if name == "did" {
         (Code::DidMissing, Code::DidInvalid)
@@ -222,7 +222,8 @@ fn read_credentials(headers: &HeaderMap) -> Result<(Secret, Secret), Problem> {
     Ok((api_key, Secret::new(secret.to_owned())))
 }
 
-/// Refuses a credential that is for something else, as its beginning says. That tells a stranger nothing: nothing was looked up.
+/// Refuses a credential that its prefix marks as another kind. This reveals nothing to a stranger, because nothing was
+/// looked up.
 fn hint(header: &str, text: &str, wanted: Purpose) -> Result<(), Problem> {
     match purpose_of(text).filter(|purpose| *purpose != wanted) {
         None => Ok(()),
@@ -238,7 +239,7 @@ fn hint(header: &str, text: &str, wanted: Purpose) -> Result<(), Problem> {
     }
 }
 
-/// What the head says that is wrong with the body: which only an authenticated caller is told.
+/// Returns the fault of the body that the head shows. Only an authenticated caller learns it.
 fn unreadable(request: &HttpRequest, state: &EdgeState) -> Option<BodyFault> {
     if is_encoded(request.headers()) {
         return Some(BodyFault::Encoded);

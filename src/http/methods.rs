@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 use super::problem::Problem;
 
-/// What an address of this server may take, for `OPTIONS *`.
+/// The methods of this server's addresses, for `OPTIONS *`.
 pub(super) const ALL: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 
 /// Makes a resource that has these methods. To all others it answers which it has.

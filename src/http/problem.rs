@@ -30,7 +30,7 @@ pub(crate) struct Problem {
     allow: Option<Box<str>>,
 }
 
-/// What is wrong with a request, as problem details (RFC 9457).
+/// A fault of a request, as problem details (RFC 9457).
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Problem")]
@@ -38,29 +38,29 @@ pub(crate) struct ProblemView<'a> {
     /// `urn:conduit:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
-    /// What kind of problem it is, for people.
+    /// The kind of the problem, for people.
     title: &'a str,
     /// The HTTP status.
     status: u16,
     /// Stable, for programs.
     code: &'a str,
-    /// What is wrong and what to do, for people.
+    /// The fault and how to fix it, for people.
     detail: &'a str,
-    /// What is wrong with each part of the request, where parts are at fault.
+    /// The faults of parts of the request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<ProblemPart<'a>>,
     /// This request's id, as in the header `x-request-id` and in the log.
     request_id: &'a str,
 }
 
-/// What is wrong with one part of a request.
+/// The fault of one part of the request.
 #[derive(Serialize, JsonSchema)]
 struct ProblemPart<'a> {
     /// JSON Pointer (RFC 6901) into the body; empty for the whole, and for what is not in the body.
     pointer: &'a str,
     /// Stable, for programs.
     code: &'a str,
-    /// What is wrong and what to do, for people.
+    /// The fault and how to fix it, for people.
     message: &'a str,
 }
 
@@ -86,7 +86,7 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, code, "Authentication failed", detail)
     }
 
-    /// The one answer to wrong credentials, whatever is wrong with them.
+    /// Returns the one answer to all kinds of wrong credentials.
     pub(crate) fn authentication_failed() -> Self {
         Self::unauthorized(
             Code::AuthenticationFailed,
@@ -104,12 +104,12 @@ impl Problem {
         Self::missing(&noun.to_string())
     }
 
-    /// Nothing is at an address.
+    /// Returns the answer for an address without a resource.
     pub(crate) fn no_such_address() -> Self {
         Self::missing("address")
     }
 
-    /// No file has a name.
+    /// Returns the answer for an unknown file.
     pub(crate) fn no_such_file() -> Self {
         Self::missing("file")
     }
@@ -136,7 +136,7 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, "Conflict", detail)
     }
 
-    /// What a change is meant for is not what is there any more.
+    /// Returns the answer to a change of an outdated version.
     pub(super) fn changed_meanwhile() -> Self {
         Self::conflict(
             Code::VersionMismatch,
@@ -144,26 +144,26 @@ impl Problem {
         )
     }
 
-    /// As [`BodyFault::TooLarge`], for management.
+    /// Returns the answer of management calls to [`BodyFault::TooLarge`].
     pub(crate) fn too_large(most: usize) -> Self {
         let detail =
             format!("the body is longer than {most} bytes, which is the most that this address takes: send less");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, "Too large", detail)
     }
 
-    /// As [`BodyFault::TimedOut`], for management.
+    /// Returns the answer of management calls to [`BodyFault::TimedOut`].
     pub(super) fn too_slow() -> Self {
         let detail = "the body did not arrive in time: send it at once";
         Self::new(StatusCode::REQUEST_TIMEOUT, Code::BodyTimeout, "Too slow", detail)
     }
 
-    /// The head of a request does not come in time.
+    /// Returns the answer to a request whose head is late.
     pub(super) fn head_too_slow() -> Self {
         let detail = "the request's head did not arrive in time: send it at once";
         Self::new(StatusCode::REQUEST_TIMEOUT, Code::HeadTimeout, "Too slow", detail)
     }
 
-    /// The head of a request is longer than any that makes sense, or has too many fields.
+    /// Returns the answer to a request with an unreasonably long head, or too many fields.
     pub(super) fn head_too_large() -> Self {
         let detail = "the request's head is longer than 64 KiB, or has more than 96 fields: send less";
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -191,7 +191,7 @@ impl Problem {
         }
     }
 
-    /// Not accepted, nothing kept: worth another try.
+    /// Returns a refusal that kept nothing and is worth another try.
     pub(crate) fn try_again(code: Code, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, "Try again", detail);
         Self {
@@ -227,13 +227,13 @@ impl Problem {
         self.with_errors(vec![Notice::of_request(pointer, code, message)])
     }
 
-    /// The same, found at this JSON Pointer of the body.
+    /// Returns the problem with this JSON Pointer into the body.
     pub(crate) fn at(self, pointer: &str) -> Self {
         let detail = self.detail.clone();
         self.with_error(pointer, detail)
     }
 
-    /// With pointers into what is at `place` in the request's body.
+    /// Returns the problem with its pointers moved below `place` in the request's body.
     pub(crate) fn below(mut self, place: &str) -> Self {
         for error in &mut self.errors {
             error.field.insert_str(0, place);
@@ -257,12 +257,12 @@ impl Problem {
         &self.detail
     }
 
-    /// What is wrong with which field.
+    /// Returns the faults of fields.
     pub(crate) fn errors(&self) -> &[Notice] {
         &self.errors
     }
 
-    /// The body, as JSON.
+    /// Returns the body, as JSON.
     pub(crate) fn body(&self, request_id: &str) -> String {
         let errors = self.errors.iter().map(|e| ProblemPart {
             pointer: &e.field,
@@ -293,7 +293,7 @@ impl ResponseError for Problem {
         self.status
     }
 
-    /// The head; the body needs the request's id and is written by the middleware of [`super::middleware`].
+    /// Returns the head. The body needs the request's id, so the middleware of [`super::middleware`] writes it.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/problem+json");

@@ -10,7 +10,7 @@ use crate::code::Code;
 pub(crate) const DEFAULT_LIMIT: usize = 50;
 pub(crate) const MAX_LIMIT: usize = 200;
 
-/// What the filter `event` of a list must be.
+/// The valid values of a list's filter `event`.
 pub(crate) const AN_EVENT_TYPE: &str = "an event type's name: 1 to 128 characters, no control characters";
 
 /// The query parameters of one request: each known, each once.
@@ -48,7 +48,7 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// A parameter of a type.
+    /// Parses a parameter of a type. Returns `None` if it is missing.
     pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
         let invalid = |_| Problem::bad_request(Code::ParameterInvalid, format!("{name} must be {expected}"));
         self.get(name).map(|value| value.parse().map_err(invalid)).transpose()
@@ -66,18 +66,18 @@ impl Query {
             .transpose()
     }
 
-    /// `event`: the name of an event's type.
+    /// Returns `event`, the name of an event type. Returns `None` if it is missing.
     pub(crate) fn event_type(&self) -> Result<Option<String>, Problem> {
         let name = self.parsed::<EventType>("event", AN_EVENT_TYPE)?;
         Ok(name.map(|name| name.to_string()))
     }
 
-    /// `true` or `false`; false if it is not there.
+    /// Returns a flag, `true` or `false`. Returns false if it is missing.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         Ok(self.parsed(name, "true or false")?.unwrap_or(false))
     }
 
-    /// All of them.
+    /// Returns all parameters.
     pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
@@ -92,7 +92,7 @@ impl Query {
     }
 }
 
-/// A limit within what there may be.
+/// Checks that a limit is within its range.
 pub(crate) fn checked_limit(limit: usize) -> Result<usize, Problem> {
     if (1..=MAX_LIMIT).contains(&limit) {
         return Ok(limit);

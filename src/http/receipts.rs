@@ -14,7 +14,7 @@ pub(super) fn is_wanted(state: &EdgeState, headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a value of Prefer (RFC 7240) has the token `receipt`.
+/// Returns whether a value of Prefer (RFC 7240) has the token `receipt`.
 fn prefers(value: &[u8]) -> bool {
     value.split(|byte| *byte == b',').any(|preference| {
         let name = preference.split(|byte| b";=".contains(byte)).next().unwrap_or_default();

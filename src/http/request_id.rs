@@ -13,7 +13,7 @@ pub(crate) const EVENT_PATH: &str = "/api/v1/integrations/custom/event";
 pub(super) struct RequestId(pub(super) Uuid);
 
 impl RequestId {
-    /// The request's id; all requests have one.
+    /// Returns the request's id. All requests have one.
     pub(super) fn of(request: &HttpRequest) -> Self {
         request.extensions().get().copied().unwrap_or(Self(Uuid::nil()))
     }

@@ -24,11 +24,11 @@ use crate::tls::ServerCertificate;
 /// As many as the server takes.
 const MOST_WORKERS: usize = 512;
 
-/// Serves the faces that `configure` adds, one set for each worker, until the handle of the server is told to stop: by TLS,
-/// if there is a certificate, or in clear.
+/// Serves the faces that `configure` adds, one set for each worker, until the handle of the server is told to stop.
+/// Uses TLS if there is a certificate.
 ///
 /// # Errors
-/// As the system gives them.
+/// The errors of the system.
 pub(crate) fn run(
     state: Arc<EdgeState>,
     listener: TcpListener,
@@ -68,7 +68,7 @@ where
     listen::serve(server, listener, tls, config, connections, make, refuse)
 }
 
-/// All routes, for one worker.
+/// Creates all routes, for one worker.
 fn make_app<C: FnOnce(&mut ServiceConfig)>(
     state: &Data<EdgeState>,
     configure: C,

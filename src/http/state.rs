@@ -1,4 +1,4 @@
-//! What the HTTP edge of a node shares: budgets, counts, and who is at the other end.
+//! The state that the HTTP edge of a node shares: budgets, counts, and client addresses.
 
 use std::net::IpAddr;
 use std::sync::Arc;

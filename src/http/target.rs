@@ -1,5 +1,5 @@
-//! What a call is about, looked for before its body is asked for. A client that waits for a 100 hears at once that there is
-//! nothing to send a body to (RFC 9110, 10.1.1).
+//! The target of a call, looked up before its body is requested. A client that waits for a 100 learns at once that its
+//! body has no target (RFC 9110, 10.1.1).
 
 use actix_web::dev::Payload;
 use actix_web::web::Path;

@@ -19,7 +19,7 @@ use crate::telemetry::{Kind, Span, SpanContext, Tracer};
 const NOT_TRACED: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// A request that is traced.
-pub(super) struct Traced {
+pub(super) struct RequestSpan {
     tracer: Arc<Tracer>,
     context: SpanContext,
     parent: Option<SpanContext>,
@@ -37,7 +37,7 @@ struct Current(SpanContext);
 struct Brought(EventId);
 
 /// Begins the span of a request, if it is to have one.
-pub(super) fn begin(request: &ServiceRequest) -> Option<Traced> {
+pub(super) fn begin(request: &ServiceRequest) -> Option<RequestSpan> {
     let tracer = request.app_data::<Data<EdgeState>>()?.tracer.as_ref()?;
     if NOT_TRACED.contains(&request.path()) {
         return None;
@@ -47,7 +47,7 @@ pub(super) fn begin(request: &ServiceRequest) -> Option<Traced> {
     let traceparent = values.next().filter(|_| values.next().is_none());
     let (context, parent) = tracer.sample(traceparent.and_then(|value| value.to_str().ok()))?;
     request.extensions_mut().insert(Current(context));
-    Some(Traced {
+    Some(RequestSpan {
         tracer: Arc::clone(tracer),
         context,
         parent,
@@ -56,7 +56,7 @@ pub(super) fn begin(request: &ServiceRequest) -> Option<Traced> {
     })
 }
 
-impl Traced {
+impl RequestSpan {
     pub(super) fn end(self, request: &HttpRequest, status: StatusCode, problem: Option<Code>, id: &RequestId) {
         let method = match self.method {
             Method::GET => "GET",
@@ -122,7 +122,7 @@ impl Append {
         OnDurable(Box::new(move |event| tracer.note(event, request)))
     }
 
-    /// The event was accepted, or was not.
+    /// Ends the span, with the event if it was accepted.
     pub(super) fn end(self, request: &HttpRequest, event: Option<EventId>) {
         let mut attributes = Vec::new();
         if let Some(event) = event {

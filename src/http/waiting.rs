@@ -1,7 +1,7 @@
-//! What is served before there is anything to serve: while the database that the start needs is away.
+//! The answers while the start waits for the database.
 //!
-//! Orchestrators see a process that lives and is not ready, and senders are told to send again. Nothing is accepted: without
-//! the directory nobody's credentials can be checked.
+//! Orchestrators see a living process that is not ready, and senders must send again. No event is accepted, because
+//! checking credentials needs the directory.
 
 use std::io;
 use std::net::TcpListener;
@@ -24,12 +24,12 @@ use crate::code::Code;
 use crate::config::ServerConfig;
 use crate::tls::ServerCertificate;
 
-/// What the start waits for. Clones share it.
+/// The cause of the start's waiting. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Cause(Arc<Mutex<String>>);
 
 impl Cause {
-    /// It waits for this now.
+    /// Sets the present cause.
     pub fn set(&self, cause: &str) {
         cause.clone_into(&mut self.0.lock());
     }

@@ -8,7 +8,7 @@ use crate::counts::counted;
 use crate::journal::{DurableEnd, Noted};
 use crate::store::InstanceId;
 
-/// What is known of a directory and a database.
+/// The known facts about a directory and a database.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) data_dir: PathBuf,
@@ -102,7 +102,7 @@ pub enum Refusal {
     OtherMasterKey,
 }
 
-/// Decides, of a database whose id is the directory's or none.
+/// Decides on a database without an id, or with the directory's id.
 pub(super) fn decide(case: &Case) -> Result<(), Refusal> {
     if let (Some(of_directory), None) = (case.of_directory, case.of_database)
         // A database of an earlier version, as from a backup, has no id yet. It is told by what it knows.
@@ -117,7 +117,7 @@ pub(super) fn decide(case: &Case) -> Result<(), Refusal> {
     losses(case).into_iter().next().map_or(Ok(()), Err)
 }
 
-/// What would be lost, whatever the ids are.
+/// Returns the losses that a start would cause, for any ids.
 pub(super) fn losses(case: &Case) -> Vec<Refusal> {
     let mut losses = Vec::new();
     let dir = case.data_dir.join("journal");
@@ -157,12 +157,12 @@ fn foreign(case: &Case, what: &str) -> Refusal {
     }
 }
 
-/// Whether a database without an id is the directory's all the same.
+/// Returns whether a database without an id is still recognised as the directory's.
 const fn is_recognised(case: &Case) -> bool {
     case.has_controllers && (case.is_known_node || case.known_streams > 0)
 }
 
-/// What is to be said of a segment that has these bytes now.
+/// Describes a segment that now has these bytes.
 pub(super) fn cut(end: DurableEnd, bytes: u64) -> String {
     let (number, had) = (end.segment, end.bytes);
     format!("number {number} had {had} bytes of events that were acknowledged, and has {bytes} now")
@@ -191,7 +191,7 @@ fn vanished(case: &Case) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// A directory and a database that belong together.
+    /// Returns a directory and a database that belong together.
     fn pair() -> Case {
         let id = InstanceId::generate();
         Case {
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// A directory in which nothing was ever written.
+    /// Returns a directory that was never written to.
     fn empty() -> Case {
         Case {
             of_directory: None,

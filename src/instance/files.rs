@@ -12,7 +12,7 @@ use crate::journal::{DurableEnd, JournalRecord, Noted, segment_file};
 use crate::secrets::{is_written, write_secret};
 use crate::store::InstanceId;
 
-/// What the files say.
+/// The content of the files.
 #[derive(Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
@@ -27,7 +27,7 @@ pub(crate) struct Home {
 
 /// The same, not judged yet.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct DirectoryFiles {
     pub(crate) instance: Option<InstanceId>,
     pub(crate) node: Option<String>,
     pub(crate) signed: Option<String>,
@@ -37,7 +37,7 @@ pub(crate) struct Found {
     pub(crate) has_segments: bool,
 }
 
-impl Found {
+impl DirectoryFiles {
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let instance = text(&dir.join("instance.id"))?;
         let instance = instance.map(|text| {
@@ -55,7 +55,7 @@ impl Found {
         })
     }
 
-    /// Whether the journal has or had events, as far as can be told without reading it.
+    /// Returns whether the journal has or had events, as far as the files tell without reading it.
     pub(crate) fn has_journal(&self) -> bool {
         self.has_segments || self.noted.is_some_and(|noted| noted.has_events)
     }
@@ -65,10 +65,10 @@ impl Home {
     /// Reads the files, and refuses a node.id that is lost or not the journal's.
     ///
     /// # Errors
-    /// What is missing or wrong, and what to do.
+    /// The missing or wrong file, and the next step.
     pub(crate) fn open(config: &Config) -> Result<Self> {
         let dir = &config.storage.data_dir;
-        let found = Found::read(dir)?;
+        let found = DirectoryFiles::read(dir)?;
         if let Database::Sqlite(file) = config.database() {
             let is_new = found.instance.is_none() && !found.has_journal();
             ensure!(
@@ -106,13 +106,13 @@ impl Home {
         })
     }
 
-    /// The directory as if it belonged to no database, with this id for its journal. What is `certain` is not compared with
-    /// the events of the database.
+    /// Reads the directory as if it belonged to no database, with this id for its journal. A `certain` id is not
+    /// compared with the events of the database.
     ///
     /// # Errors
-    /// What cannot be read.
+    /// The file that cannot be read.
     pub(crate) fn adopted(dir: &Path, node: String, certain: bool) -> Result<Self> {
-        let found = Found::read(dir)?;
+        let found = DirectoryFiles::read(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
             instance: None,
@@ -155,12 +155,12 @@ impl Home {
         DurableEnd::forget(&journal).with_context(|| format!("cannot write into {}", journal.display()))
     }
 
-    /// The id of the journal.
+    /// Returns the id of the journal.
     pub(crate) fn node(&self) -> &str {
         &self.node
     }
 
-    /// Whether the journal's directory does not say by whom it was written: an earlier version did not.
+    /// Returns whether the journal's directory lacks the id of its writer, as with an earlier version.
     pub(super) const fn is_unsigned(&self) -> bool {
         self.signed.is_none()
     }
@@ -197,7 +197,7 @@ fn write_if_other(path: &Path, wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// The file's text; `None` without the file, or if it is empty.
+/// Returns the file's text. Returns `None` without the file, or if it is empty.
 fn text(path: &Path) -> Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),

@@ -1,6 +1,6 @@
-//! Locks that keep a second process from a data directory, and from an SQLite file that two directories name. They are on the
-//! directory and the file themselves, so there is nothing that could be removed while a process relies on it, and the system
-//! ends them with the process, however it ends.
+//! Locks that keep a second process from a data directory, and from an SQLite file that two directories name. The locks
+//! are on the directory and the file themselves, so nobody can remove them while a process relies on them. The system
+//! ends them with the process in every case.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -9,14 +9,14 @@ use std::path::Path;
 
 use crate::secrets::SecretError;
 
-/// What to say of a directory that another process has.
+/// The message for a directory that another process uses.
 const TAKEN: &str = "another conduit process uses this data directory: stop it, or name another";
 
 /// The locks of one process. Dropping them frees what they lock.
 #[derive(Debug)]
 pub(crate) struct Locks {
     _dir: File,
-    /// Of earlier versions, which lock nothing else.
+    /// The lock of earlier versions, which lock nothing else.
     _file: File,
 }
 
@@ -88,8 +88,8 @@ fn open(path: &Path, create: bool) -> io::Result<File> {
         .open(path)
 }
 
-/// Names a run of this system and a file of it: whoever has the lock on that file, under the same run, knows that any earlier
-/// holder is gone.
+/// Names a run of this system and a file of it. A process that has the lock on that file under the same run knows that
+/// all earlier holders are gone.
 pub(super) fn place(file: &Path) -> String {
     let identity = fs::metadata(file).map_or((0, 0), |found| (found.dev(), found.ino()));
     format!("{}/{}:{}", system_run(), identity.0, identity.1)
@@ -109,7 +109,7 @@ pub(super) fn system_run() -> String {
     )
 }
 
-/// This machine's name.
+/// Returns this machine's name.
 pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

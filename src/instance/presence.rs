@@ -1,10 +1,11 @@
-//! The process's presence in the database: a row that names it and that it counts up while it lives. It keeps a second process
-//! from an SQLite file, and from a node of PostgreSQL whose data directory was copied, where locks do not reach: on another
-//! machine, or on a file system that has none.
+//! The process's presence in the database: a row that names the process, which counts it up while it lives. The row
+//! keeps a second process from an SQLite file, and from a node of PostgreSQL whose data directory was copied. It works
+//! where locks do not: on another machine, or on a file system without locks.
 //!
-//! A process that ended in order has given its row up. One that was killed has not: its successor knows by the locks that it is
-//! gone, if it was on the same run of the same system with the same file. Otherwise it waits for the row to be counted up. If it
-//! is not, for longer than any living process pauses, it takes over.
+//! A process that stopped in order has given its row up. A killed process has not. Its successor knows by the locks
+//! that the process is gone, if both ran on the same run of the same system with the same file. Otherwise it waits for
+//! the row to be counted up. If the row stands still for longer than any living process pauses, the successor takes
+//! over.
 
 use std::sync::Arc;
 use std::time::Duration;

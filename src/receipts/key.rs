@@ -31,10 +31,10 @@ impl std::fmt::Debug for ReceiptKey {
 }
 
 impl ReceiptKey {
-    /// Reads PKCS#8 in PEM, as `openssl genpkey -algorithm ed25519` writes it. The text is in no error.
+    /// Reads PKCS#8 in PEM, as `openssl genpkey -algorithm ed25519` writes it. Errors do not quote the text.
     ///
     /// # Errors
-    /// What is wrong.
+    /// A description of the fault.
     pub fn from_pem(pem: &[u8]) -> Result<Self, &'static str> {
         const WRONG: &str = "must hold an Ed25519 private key in PEM, without a password: make one by \
                              `openssl genpkey -algorithm ed25519`";
@@ -45,7 +45,7 @@ impl ReceiptKey {
         Ok(Self { pair, public_key, id })
     }
 
-    /// What verifies its signatures.
+    /// Returns the public key, which verifies the signatures.
     #[must_use]
     pub const fn public_key(&self) -> &[u8; 32] {
         &self.public_key
@@ -65,7 +65,7 @@ impl ReceiptKey {
     }
 }
 
-/// The key: from the file that is named, or from the data directory, generated there the first time.
+/// Returns the key from the named file, or from the data directory. Generates it there the first time.
 ///
 /// # Errors
 /// [`SecretError`].

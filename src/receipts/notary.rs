@@ -1,6 +1,6 @@
 //! The notary: a thread that hashes and signs a commit batch while the disk syncs it.
 //!
-//! What it makes is of no use to anyone before the batch is durable; the journal's writer fetches it then.
+//! Its receipts are useless before the batch is durable. The journal's writer fetches them then.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -55,8 +55,8 @@ impl Notary {
 }
 
 impl Pending {
-    /// The attested statements, in their order; none if the notary is gone, which it never should be. Events are accepted
-    /// all the same: a receipt is proof of that, not a condition for it.
+    /// Returns the attested statements in their order. Returns none if the notary is gone, which should never happen.
+    /// Events are accepted all the same: a receipt is a proof of acceptance, not a condition for it.
     #[must_use]
     pub fn finish(self) -> Vec<Attested> {
         let Self(Some(attested)) = self else {

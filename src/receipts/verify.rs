@@ -21,7 +21,7 @@ pub enum NotGenuine {
     Forged,
 }
 
-/// What a receipt states, and the key that vouches for it.
+/// Returns the statement of a receipt, and the key that signed it.
 ///
 /// # Errors
 /// [`NotGenuine`].

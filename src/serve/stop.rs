@@ -104,7 +104,7 @@ impl Running {
         }
         seals::note(
             &*self.store,
-            &self.services.journal,
+            &*self.services.journal,
             &self.services.config.storage.data_dir,
             false,
         );

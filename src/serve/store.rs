@@ -7,7 +7,7 @@ use conduit_actors::links::MasterKey;
 
 use crate::config::{Config, Database};
 use crate::instance::hold::{self, DatabaseLock};
-use crate::instance::{Found, Home};
+use crate::instance::{DirectoryFiles, Home};
 use crate::keys::Keyring;
 use crate::secrets;
 use crate::store::{OpenError, PostgresOptions, PostgresStore, SqliteStore, Store};
@@ -21,7 +21,7 @@ pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>
     if master.is_new() {
         return Err(master.lost("a database").into());
     }
-    let node = Found::read(&config.storage.data_dir)?.node.unwrap_or_default();
+    let node = DirectoryFiles::read(&config.storage.data_dir)?.node.unwrap_or_default();
     open_store_as(config, &node, master.key).await
 }
 

@@ -15,8 +15,9 @@ pub(super) enum Language {
     Rust,
 }
 
-/// What may stand as it is. Everything else that is not a letter or a digit is written by its number: characters that
-/// cannot be seen, or turn the direction of reading, and `<`, which may begin the end of a script in a page.
+/// Returns whether a character may stand unescaped. All other characters, except letters and digits, are written by
+/// their number. These include invisible characters, characters that turn the direction of reading, and `<`, which may
+/// begin the end of a script in a page.
 fn is_plain(c: char) -> bool {
     if c.is_ascii() {
         !c.is_ascii_control() && c != '<'
@@ -25,7 +26,7 @@ fn is_plain(c: char) -> bool {
     }
 }
 
-/// A text in quotes.
+/// Returns a text in quotes.
 pub(super) fn quoted(text: &str, language: Language) -> String {
     if language == Language::Shell {
         // Nothing means anything between single quotes, but the next one.
@@ -56,7 +57,7 @@ fn escape(out: &mut String, c: char, language: Language) {
     };
 }
 
-/// JSON, over several lines; the envelope first.
+/// Returns JSON over several lines, the envelope first.
 pub(super) fn json(value: &Value, language: Language) -> String {
     let mut out = String::new();
     write_value(&mut out, value, language, 0);
@@ -121,7 +122,7 @@ fn write_parts(
     out.push(close);
 }
 
-/// A raw text of Rust, with more `#` at its ends than there are behind any quote in it.
+/// Returns a raw text of Rust, with more `#` at its ends than there are behind any quote in it.
 pub(super) fn raw_rust(text: &str) -> String {
     let behind = |rest: &str| rest.bytes().take_while(|byte| *byte == b'#').count();
     let most = text.split('"').skip(1).map(behind).max().unwrap_or(0);

@@ -3,38 +3,13 @@
 //! A seal is made with the master key. An end is sealed anew only if the seal of the end before it is genuine: a transaction
 //! never launders an end that somebody put into the database.
 
-use std::collections::HashMap;
-
 use conduit_actors::audit;
 use conduit_actors::event::Activity;
 use conduit_actors::ids::ControllerId;
-use conduit_actors::ports::{ChainHead, StoreError};
 
+use super::chain_ends::{ChainEnd, Ends};
 use super::heads::HeadBook;
-use super::rows::{self, Columns};
-use crate::keys::{Keyring, Seal};
-
-/// The end of a controller's chain, as its row has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChainEnd {
-    pub(super) head: ChainHead,
-    /// `None` for a chain of before that is not sealed yet.
-    pub(super) seal: Option<Seal>,
-}
-
-impl ChainEnd {
-    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
-        let seal = row.optional_blob("chain_seal")?;
-        Ok(Self {
-            head: rows::chain_head(row)?,
-            // A seal of another length is not genuine, and must not count as none.
-            seal: seal.map(|bytes| bytes.try_into().unwrap_or_default()),
-        })
-    }
-}
-
-/// The ends of the chains of a batch's controllers. Those that are deleted are not in it.
-pub(super) type Ends = HashMap<ControllerId, ChainEnd>;
+use crate::keys::Keyring;
 
 /// Fills in the activities' places in their chains. Returns where the chains end then.
 ///

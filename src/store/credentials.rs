@@ -1,14 +1,14 @@
 //! The versions of credentials: what is known of each, and how one ends.
 
 use async_trait::async_trait;
-use conduit_actors::ids::{ControllerDid, IntegrationId, Timestamp};
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, StoreError};
 use conduit_actors::usage::{AddressSketch, CredentialOwner, CredentialUse};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::ChangeError;
+use super::error::ChangeError;
 
 /// Why a version serves no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -71,9 +71,22 @@ pub struct GraceEnded {
     pub successor_used: bool,
 }
 
-/// Keeps the versions of credentials. Those that the other methods of the store make and replace are in it.
+/// Sets credentials, and keeps their versions. Those that are made with a controller or an integration are in it.
 #[async_trait]
 pub trait CredentialLedger: Send + Sync {
+    /// Replaces the secret that has the hash `before`. If another one is the current one by now, that is
+    /// [`ChangeError::Rotated`]: whoever set it holds a secret that must not be lost.
+    async fn set_webhook_secret(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        secret: &Credential,
+    ) -> Result<(), ChangeError>;
+
+    /// As [`Self::set_webhook_secret`].
+    async fn set_api_key(&self, id: IntegrationId, before: CredentialHash, key: &Credential)
+    -> Result<(), ChangeError>;
+
     /// What is known of a credential; nothing, if nothing is.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::ChainHead;
 use parking_lot::Mutex;
 
-use super::chains::Ends;
+use super::chain_ends::Ends;
 use crate::keys::Seal;
 
 /// How often notes are written.
@@ -277,7 +277,7 @@ mod tests {
             let head = head(sequence);
             Ends::from([(
                 one,
-                super::super::chains::ChainEnd {
+                super::super::chain_ends::ChainEnd {
                     head,
                     seal: Some([seal; 32]),
                 },

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use conduit_actors::audit::{ChainFault, Verifier};
 use conduit_actors::event::Activity;
-use conduit_actors::ids::{ActivityId, ControllerId, SubjectId, Timestamp};
+use conduit_actors::ids::{ActivityId, ControllerId, Sequence, SubjectId, Timestamp};
 use conduit_actors::ports::{ChainHead, StoreError};
 use subtle::ConstantTimeEq as _;
 
@@ -123,7 +123,7 @@ pub(super) fn anchor_row(
     row: &impl Columns,
 ) -> Result<ChainAnchor, StoreError> {
     let head = ChainHead {
-        sequence: conduit_actors::ids::Sequence(rows::count(row, "sequence")?),
+        sequence: Sequence(rows::count(row, "sequence")?),
         hash: rows::hash(row, "hash")?,
     };
     let seal = rows::blob(row, "seal")?;
@@ -194,6 +194,75 @@ impl Chains {
             controllers.pop();
         }
     }
+}
+
+/// What a store supplies to shorten audit chains.
+pub(super) trait ChainSteps: Sync {
+    /// Returns the controllers whose chains there are.
+    fn chained(&self) -> impl Future<Output = Result<Vec<ControllerId>, StoreError>> + Send;
+
+    /// Returns where a chain begins.
+    fn anchor(&self, controller: ControllerId) -> impl Future<Output = Result<ChainAnchor, StoreError>> + Send;
+
+    /// Returns a chain's oldest records behind `after`.
+    fn oldest(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Activity>, StoreError>> + Send;
+
+    /// Removes a chain's beginning, and moves its anchor, in one transaction.
+    fn remove(
+        &self,
+        controller: ControllerId,
+        anchor: ChainHead,
+        prefix: &Prefix,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Removes old records of the first chain that has any. Chains before it in the list are looked at only.
+pub(super) async fn shorten_chain(
+    store: &impl ChainSteps,
+    chains: &mut Chains,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Expired, StoreError> {
+    if !chains.are_known() {
+        chains.set(store.chained().await?);
+    }
+    while let Some(controller) = chains.current() {
+        let anchor = store.anchor(controller).await?;
+        if !anchor.is_genuine {
+            keep_evidence(controller, ChainFault::Anchor(anchor.head.sequence));
+            chains.next();
+            continue;
+        }
+        let oldest = store.oldest(controller, anchor.head.sequence, limit).await?;
+        let prefix = match Prefix::of(anchor.head, &oldest, before) {
+            Ok(prefix) => prefix,
+            Err(fault) => {
+                keep_evidence(controller, fault);
+                chains.next();
+                continue;
+            }
+        };
+        if prefix.activities.len() < limit {
+            chains.next();
+        }
+        if !prefix.activities.is_empty() {
+            store.remove(controller, anchor.head, &prefix).await?;
+            return Ok(Expired {
+                rows: prefix.activities.len() as u64,
+                partitions: 0,
+                is_done: chains.current().is_none(),
+            });
+        }
+    }
+    Ok(Expired {
+        is_done: true,
+        ..Expired::default()
+    })
 }
 
 /// A chain that does not verify keeps its records: they are evidence.

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::{ChainHead, StoreError};
 
-use super::chains::ChainEnd;
+use super::chain_ends::ChainEnd;
 use super::heads::HeadBook;
 use super::rows::{self, Columns};
 use crate::keys::Keyring;

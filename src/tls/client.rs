@@ -46,7 +46,7 @@ pub fn trusting_any() -> Result<Arc<ClientConfig>, String> {
     Ok(spoken(builder.with_no_client_auth()))
 }
 
-/// Looks at signatures, so that what is spoken is TLS, but not at who has signed.
+/// Checks signatures, so that the peer really speaks TLS, but accepts every issuer.
 #[derive(Debug)]
 struct Any(CryptoProvider);
 

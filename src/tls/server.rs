@@ -1,8 +1,8 @@
-//! The certificate that Conduit shows, read again when its files change.
+//! The certificate that Conduit presents, read again when its files change.
 //!
-//! The files' contents are looked at every two seconds, not their times: so it does not matter how they are replaced, by
-//! a rename, by a link that is turned (as Kubernetes does for its secrets), or in place. A pair that cannot serve, as while
-//! one of the two is replaced already, is not taken; it is warned of once, at the second look.
+//! A task compares the contents of the files every two seconds, not their times. So every way of replacing them works:
+//! a rename, a switched link (as Kubernetes does for its secrets), or writing in place. A pair that does not fit
+//! together, for example while only one file is replaced, is not used. The second look warns of it, once.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::config::CertificateFiles;
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// What the files held.
+/// The contents of the files.
 struct Contents {
     certificate: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
@@ -103,9 +103,9 @@ impl ResolvesServerCert for ServerCertificate {
     }
 }
 
-/// What the last look at the files gave.
+/// The result of the last look at the files.
 #[derive(PartialEq, Eq)]
-enum Seen {
+enum Look {
     /// This, which is in force.
     Good(Vec<Vec<u8>>),
     /// This fault, for the so-many-th time.
@@ -123,10 +123,10 @@ impl ServerCertificate {
         Ok(Arc::new(Self { files, current, asked }))
     }
 
-    /// How connections are to be taken: TLS 1.2 or 1.3, and HTTP/2 before HTTP/1.1.
+    /// Returns the configuration for accepting connections: TLS 1.2 or 1.3, and HTTP/2 before HTTP/1.1.
     ///
     /// # Errors
-    /// As rustls gives them.
+    /// The errors of rustls.
     pub fn config(self: &Arc<Self>) -> Result<rustls::ServerConfig, rustls::Error> {
         let builder = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let mut config = builder
@@ -146,7 +146,7 @@ impl ServerCertificate {
     /// Looks at the files for as long as it is polled.
     pub async fn follow(self: Arc<Self>) {
         let chain = |key: &CertifiedKey| key.cert.iter().map(|part| part.to_vec()).collect();
-        let mut seen = Seen::Good(chain(&self.current.read()));
+        let mut seen = Look::Good(chain(&self.current.read()));
         loop {
             let asked = tokio::time::timeout(INTERVAL, self.asked.notified()).await.is_ok();
             // Two small files. A disk that hangs must not hang what runs on this thread.
@@ -156,7 +156,7 @@ impl ServerCertificate {
             };
             seen = match (read, seen) {
                 (Ok(key), before) => {
-                    let now = Seen::Good(chain(&key));
+                    let now = Look::Good(chain(&key));
                     let file = self.files.certificate.display();
                     if now != before {
                         *self.current.write() = Arc::new(key);
@@ -166,17 +166,17 @@ impl ServerCertificate {
                     }
                     now
                 }
-                (Err(error), Seen::Bad(before, times)) if error == before => {
+                (Err(error), Look::Bad(before, times)) if error == before => {
                     if times == 1 || asked {
                         tracing::warn!(%error, "the TLS certificate was changed, but cannot serve: the one before goes on");
                     }
-                    Seen::Bad(before, times.saturating_add(1))
+                    Look::Bad(before, times.saturating_add(1))
                 }
                 (Err(error), _) if asked => {
                     tracing::warn!(%error, "the TLS certificate was changed, but cannot serve: the one before goes on");
-                    Seen::Bad(error, 2)
+                    Look::Bad(error, 2)
                 }
-                (Err(error), _) => Seen::Bad(error, 1),
+                (Err(error), _) => Look::Bad(error, 1),
             };
         }
     }

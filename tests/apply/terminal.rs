@@ -8,13 +8,13 @@ use serde_json::json;
 use super::{ended, run, write};
 use crate::common::{Conduit, Tenant};
 
-/// `apply` at a terminal of its own; what it shows is read up to the question.
-struct Asked {
+/// `apply` at its own terminal, whose output is read up to the question.
+struct Dialogue {
     child: std::process::Child,
     shown: Vec<u8>,
 }
 
-impl Asked {
+impl Dialogue {
     fn start(conduit: &Conduit, file: &str) -> Self {
         let command = format!("'{}' apply '{file}'", env!("CARGO_BIN_EXE_conduit"));
         let mut child = Command::new("script")
@@ -62,14 +62,14 @@ fn who_is_asked_may_say_no_and_what_somebody_else_changed_meanwhile_stays() {
         &exported.replace("name = \"Web shop\"", "name = \"By file\""),
     );
 
-    let (code, shown) = Asked::start(&conduit, &file).answer("n\n");
+    let (code, shown) = Dialogue::start(&conduit, &file).answer("n\n");
     assert_eq!(code, Some(1));
     assert!(
         shown.contains("1 to change") && shown.contains("Nothing was changed."),
         "{shown}"
     );
 
-    let asked = Asked::start(&conduit, &file);
+    let asked = Dialogue::start(&conduit, &file);
     let path = format!("/api/v1/integrations/custom/{}", shop.integration);
     let mut by_hand = shop.call(&conduit, "GET", &path, None).expect(200).json();
     by_hand["name"] = json!("By hand");
@@ -83,7 +83,7 @@ fn who_is_asked_may_say_no_and_what_somebody_else_changed_meanwhile_stays() {
     let now = || shop.call(&conduit, "GET", &path, None).expect(200).json()["name"].clone();
     assert_eq!(now(), "By hand");
 
-    let (code, shown) = Asked::start(&conduit, &file).answer("y\n");
+    let (code, shown) = Dialogue::start(&conduit, &file).answer("y\n");
     assert_eq!(code, Some(0), "{shown}");
     assert!(shown.contains("name: \"By hand\" → \"By file\""), "{shown}");
     assert_eq!(now(), "By file");

@@ -21,7 +21,7 @@ impl Collector {
         Self::at(0)
     }
 
-    /// At this port.
+    /// Starts a collector at this port.
     pub fn at(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
         let port = listener.local_addr().expect("it is bound").port();
@@ -40,7 +40,7 @@ impl Collector {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What was sent, byte for byte.
+    /// Returns the received bodies, byte for byte.
     pub fn bodies(&self) -> Vec<Vec<u8>> {
         self.bodies.lock().unwrap().clone()
     }
@@ -87,7 +87,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Vec<u8>>>) {
     }
 }
 
-/// An attribute's text, or its number as text.
+/// Returns an attribute's text, or its number as text.
 pub fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
     match found.value.as_ref()?.value.as_ref()? {

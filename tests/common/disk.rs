@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// What a file system is made of.
+/// The kind of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Memory.
@@ -52,7 +52,7 @@ impl SmallDisk {
         is_done(mount.arg(disk.path())).then_some(disk)
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub fn path(&self) -> PathBuf {
         self.dir.path().join("disk")
     }
@@ -86,7 +86,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// The URL of an SQLite file.
+/// Returns the URL of an SQLite file.
 pub fn sqlite_url(dir: &Path) -> String {
     format!("sqlite://{}", dir.join("conduit.db").display())
 }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
-/// What becomes of the connections that are there when the address moves.
+/// The fate of open connections when the address moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Old {
     /// They end.
@@ -52,12 +52,12 @@ impl Forwarder {
         Self { port, shared }
     }
 
-    /// From now on the address leads there.
+    /// Leads the address to another target from now on.
     pub fn switch_to(&self, target: u16, old: Old) {
         self.change(Some(target), old);
     }
 
-    /// From now on nothing comes through, and nothing is refused either.
+    /// Lets neither bytes nor refusals through from now on.
     pub fn silence(&self) {
         self.change(None, Old::Silent);
     }

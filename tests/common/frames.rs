@@ -37,7 +37,7 @@ impl Frame {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
-    /// The field block of a head.
+    /// Decodes the status from the field block of a head.
     pub fn status(&self) -> u8 {
         assert_eq!(self.kind, HEADERS, "{self:?}");
         // The table of the peer may be told to change first.
@@ -46,7 +46,7 @@ impl Frame {
     }
 }
 
-/// What has come over TCP.
+/// A TCP stream that records the received bytes.
 struct Tapped {
     stream: TcpStream,
     seen: Arc<Mutex<Vec<u8>>>,
@@ -135,7 +135,7 @@ impl Frames {
         stream
     }
 
-    /// A GET.
+    /// Sends a GET.
     pub fn get(&mut self, path: &str) -> u32 {
         let fields = [
             (":method", "GET"),
@@ -171,7 +171,7 @@ impl Frames {
         answer
     }
 
-    /// The next frame that is about a stream.
+    /// Reads the next frame that is about a stream.
     pub fn frame(&mut self) -> Frame {
         loop {
             let frame = self.read();
@@ -182,7 +182,7 @@ impl Frames {
         }
     }
 
-    /// The frames of the next answer, to its end.
+    /// Reads the frames of the next answer, to its end.
     pub fn answer(&mut self) -> Vec<Frame> {
         let mut frames = Vec::new();
         loop {
@@ -225,7 +225,7 @@ impl Frames {
         }
     }
 
-    /// Records of TLS with data that have come so far.
+    /// Returns the number of TLS records with data that have arrived so far.
     pub fn records(&self) -> usize {
         let seen = self.seen.lock().unwrap();
         let (mut at, mut records) = (0, 0);
@@ -236,14 +236,14 @@ impl Frames {
         records
     }
 
-    /// Whether the server says that it ends TLS before it ends TCP, whatever it says before.
+    /// Returns whether the server ends TLS before TCP, after any other data.
     pub fn closes_properly(mut self) -> bool {
         let mut rest = Vec::new();
         self.tls.read_to_end(&mut rest).is_ok()
     }
 }
 
-/// An integer with seven bits in its first byte (RFC 7541, section 5.1).
+/// Appends an integer with seven bits in its first byte (RFC 7541, section 5.1).
 fn length(block: &mut Vec<u8>, length: usize) {
     if length < 127 {
         block.push(u8::try_from(length).unwrap());

@@ -14,7 +14,7 @@ const SENDERS: usize = 4;
 /// The settings that a load needs: a window longer than any test, so that each repeat falls into its first's.
 pub const LONG_WINDOW: (&str, &str) = ("CONDUIT__DEDUP__WINDOW_SECONDS", "3600");
 
-/// What must become of an event.
+/// The expected outcome of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Fate {
     Processed,
@@ -51,7 +51,7 @@ impl Drop for StopOnDrop<'_> {
 }
 
 impl Load {
-    /// Three tenants, which share the shards.
+    /// Creates three tenants, which share the shards.
     pub fn new(conduit: &Conduit) -> Self {
         let dids = ["did:web:a.example", "did:web:b.example", "did:web:c.example"];
         Self {
@@ -104,7 +104,7 @@ impl Load {
         self.accepted.lock().unwrap().len()
     }
 
-    /// The events that were answered 200 so far.
+    /// Returns the events that were answered 200 so far.
     pub fn accepted_ids(&self) -> Vec<String> {
         let accepted = self.accepted.lock().unwrap();
         accepted.iter().map(|(id, _)| id.clone()).collect()
@@ -117,7 +117,7 @@ impl Load {
         wait_for("events to be accepted", || (self.accepted() >= wanted).then_some(()));
     }
 
-    /// Waits until nothing is in flight; then each event has the one outcome that it must have, the sums agree, each
+    /// Waits until nothing is in flight. Then asserts that each event has its expected outcome, the totals agree, each
     /// processed event has one activity, and the audit log verifies.
     pub fn assert_outcomes(&self, conduit: &Conduit) {
         let stats = conduit.settled();
@@ -149,7 +149,7 @@ impl Load {
     }
 }
 
-/// People come back, some events have no window, some are not right.
+/// Makes an event. People come back, some events have no window, and some are faulty.
 fn event(number: u64, did: &str) -> (String, Fate) {
     match number % 10 {
         9 => (body("unheard_of", json!({"n": number})), Fate::Rejected),
@@ -216,7 +216,7 @@ fn assert_fates(accepted: &[(String, Fate)], events: &HashMap<String, Value>) {
     assert_eq!(different.len(), firsts.len(), "different persons taken for one");
 }
 
-/// All pages of a list.
+/// Reads all pages of a list.
 fn all(conduit: &Conduit, tenant: &Tenant, path: &str) -> Vec<Value> {
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {

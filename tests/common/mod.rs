@@ -75,7 +75,7 @@ impl Answer {
     }
 }
 
-/// One client with its own connections.
+/// Creates a client with its own connections.
 pub fn client() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -182,7 +182,7 @@ impl Conduit {
         assert!(status.expect("kill runs").success());
     }
 
-    /// One that is not started yet, with these environment variables.
+    /// Creates an instance with these environment variables, without starting it.
     pub fn unstarted(settings: &[(&str, &str)]) -> Self {
         STARTED.fetch_add(1, Ordering::Relaxed);
         let settings = settings
@@ -208,21 +208,21 @@ impl Conduit {
         self.dir.path().join(format!("log.{start}"))
     }
 
-    /// Everything that was logged, in all starts.
+    /// Returns the whole log, of all starts.
     pub fn logs(&self) -> String {
         (1..=self.starts)
             .map(|start| fs::read_to_string(self.log_path(start)).unwrap_or_default())
             .collect()
     }
 
-    /// The log lines, parsed, in which `message` occurs.
+    /// Returns the parsed log lines that contain `message`.
     pub fn log_lines(&self, message: &str) -> Vec<Value> {
         let logs = self.logs();
         let parsed = logs.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         parsed.filter(|line| line.to_string().contains(message)).collect()
     }
 
-    /// The program with this instance's environment, for its other commands.
+    /// Returns the program with this instance's environment, for its other commands.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_conduit"));
         for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("CONDUIT_")) {
@@ -291,7 +291,7 @@ impl Conduit {
         self.child.as_ref().expect("it runs").id()
     }
 
-    /// `kill -9`.
+    /// Kills the process by `kill -9`.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().expect("it can be killed");
@@ -304,7 +304,7 @@ impl Conduit {
         wait_for("the process to end", || child.try_wait().expect("it can be waited for")).code()
     }
 
-    /// SIGTERM, without waiting for the end.
+    /// Sends SIGTERM, without waiting for the end.
     pub fn terminate(&self) {
         let status = Command::new("kill")
             .arg("-TERM")
@@ -314,7 +314,7 @@ impl Conduit {
         assert!(status.success());
     }
 
-    /// SIGTERM, and its exit code.
+    /// Sends SIGTERM, and returns the exit code.
     pub fn stop(&mut self) -> Option<i32> {
         self.terminate();
         self.wait()
@@ -330,7 +330,7 @@ impl Conduit {
             .to_owned()
     }
 
-    /// A request with a token.
+    /// Sends a request with a token.
     pub fn call(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
         let authorization = format!("Bearer {token}");
         let body = body.map(|body| body.to_string()).unwrap_or_default();
@@ -348,7 +348,7 @@ impl Conduit {
         .expect("an answer")
     }
 
-    /// A request with the operator's token.
+    /// Sends a request with the operator's token.
     pub fn admin(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
         self.call(&self.admin_token(), method, path, body)
     }
@@ -357,7 +357,7 @@ impl Conduit {
         request(&self.client, "GET", &format!("{}{path}", self.url), &[], b"").expect("an answer")
     }
 
-    /// What readiness says in all, and of each part: its status and the detail.
+    /// Returns the readiness as a whole and of each part, with status and detail.
     pub fn readiness(&self) -> Readiness {
         let json = self.get("/readyz").json();
         let text = |value: &Value| value.as_str().expect("text").to_owned();
@@ -370,7 +370,7 @@ impl Conduit {
         }
     }
 
-    /// The operator's sums.
+    /// Returns the operator's totals.
     pub fn stats(&self) -> Stats {
         let json = self.admin("GET", "/api/v1/stats", None).expect(200).json();
         serde_json::from_value(json).expect("stats")
@@ -385,7 +385,7 @@ impl Conduit {
         })
     }
 
-    /// `conduit audit verify`, while the process runs or not.
+    /// Asserts that `conduit audit verify` passes. The process may run or not.
     pub fn assert_audit_verifies(&self) {
         let output = self
             .command()
@@ -416,7 +416,7 @@ impl Drop for Conduit {
     }
 }
 
-/// The URL in the line that says where it listens.
+/// Finds the URL in the log line of the listening address.
 fn listening(log: &Path) -> Option<String> {
     let text = fs::read_to_string(log).ok()?;
     text.lines().find_map(|line| {
@@ -435,7 +435,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Whether a part is degraded for a reason that has `reason` in it.
+    /// Returns whether a part is degraded for a reason that contains `reason`.
     pub fn is_degraded(&self, part: &str, reason: &str) -> bool {
         let (status, detail) = &self.checks[part];
         self.status == "degraded" && status == "degraded" && detail.contains(reason)

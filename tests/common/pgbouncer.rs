@@ -75,7 +75,7 @@ impl PgBouncer {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// The same database, by way of this.
+    /// Returns the URL of the same database through this pooler.
     pub fn in_front_of(&self, url: &str, server: &Postgres) -> String {
         url.replace(&format!(":{}/", server.port), &format!(":{}/", self.port))
     }

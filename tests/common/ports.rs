@@ -3,14 +3,15 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below those that the system gives to connections (from 32,768 on, by default): what is free now is taken by none of them
-/// before the server is started, or between two starts of it.
+/// The first port. It is below the ports that the system gives to connections (from 32,768 on, by default). So no
+/// connection takes a free port before the server starts, or between two starts of it.
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 10_000;
 /// A Redis cluster's nodes talk to each other on the port so far above theirs.
 const BUS: u16 = 10_000;
 
-/// A port that nobody listens on, and that no other test of this process is given; nor is the one 10,000 above it.
+/// Returns a port that nobody listens on, and that no other test of this process gets. The same holds for the port
+/// 10,000 above it.
 pub fn free_port() -> u16 {
     // Other processes begin elsewhere.
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -23,7 +23,7 @@ pub struct Postgres {
     databases: AtomicUsize,
 }
 
-/// The newest that is installed.
+/// Returns the newest installed program of this name.
 fn program(name: &str) -> PathBuf {
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .expect("PostgreSQL is installed: scripts/test does that")
@@ -36,7 +36,7 @@ fn program(name: &str) -> PathBuf {
     versions.last().expect("a version").1.join("bin").join(name)
 }
 
-/// PostgreSQL refuses to run as root.
+/// Returns a command without root, because PostgreSQL refuses to run as root.
 fn unprivileged(name: &str) -> Command {
     let root = Command::new("id").arg("-u").output().expect("id runs").stdout == b"0\n";
     if !root {
@@ -70,7 +70,7 @@ fn signal(signal: &str, pid: u32) {
 }
 
 impl Postgres {
-    /// One for all tests that do not stop it, as long as any of them runs.
+    /// Returns a server for all tests that do not stop it. It runs as long as one of them.
     pub fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Postgres>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -81,7 +81,7 @@ impl Postgres {
         })
     }
 
-    /// A directory and a port, and no server yet.
+    /// Creates a directory and a port, without a server.
     fn nowhere() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let port = free_port();
@@ -111,7 +111,7 @@ impl Postgres {
         server
     }
 
-    /// A second server that follows this one. Commits wait for it from now on if it is `synchronous`.
+    /// Starts a second server that follows this one. If it is `synchronous`, commits wait for it from now on.
     pub fn replica(&self, synchronous: bool) -> Self {
         let replica = Self::nowhere();
         run(unprivileged("pg_basebackup")
@@ -150,7 +150,7 @@ impl Postgres {
         self.sql("SELECT pg_reload_conf()");
     }
 
-    /// What a statement gives, by the superuser in the database `postgres`.
+    /// Runs a statement as the superuser in the database `postgres`. Returns its output.
     pub fn sql(&self, statement: &str) -> String {
         let mut psql = self.client("psql");
         let output = run(psql.args(["-d", "postgres", "-Atqc", statement]));
@@ -240,7 +240,7 @@ impl Postgres {
         }
     }
 
-    /// From its next [`Self::launch`] on, it offers TLS with this certificate.
+    /// Makes the server offer TLS with this certificate from its next [`Self::launch`] on.
     pub fn encrypt(&self, certificate: &Certificate) {
         let data = self.dir.path().join("data");
         fs::copy(&certificate.file, data.join("server.crt")).expect("a certificate");
@@ -256,7 +256,7 @@ impl Postgres {
         fs::write(settings, "ssl = on\n").expect("a file");
     }
 
-    /// What a query gives.
+    /// Runs a query and returns its output.
     pub fn query(&self, sql: &str) -> String {
         let output = self.client("psql").args(["-d", "postgres", "-Atc", sql]).output();
         let output = output.expect("psql runs");

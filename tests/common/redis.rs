@@ -131,7 +131,7 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// `redis-cli`, with these arguments.
+    /// Runs `redis-cli` with these arguments.
     pub fn cli(&self, args: &[&str]) -> Output {
         let port = self.port.to_string();
         let mut command = Command::new("redis-cli");
@@ -139,12 +139,12 @@ impl Redis {
         command.output().expect("redis-cli runs")
     }
 
-    /// What `redis-cli` prints.
+    /// Runs `redis-cli` and returns its output.
     pub fn text(&self, args: &[&str]) -> String {
         String::from_utf8_lossy(&self.cli(args).stdout).into_owned()
     }
 
-    /// How many dedup keys it holds claims for.
+    /// Returns the number of dedup keys with claims.
     pub fn keys(&self) -> usize {
         let script = "return #redis.call('KEYS', 'conduit:{*}:d:*')";
         self.text(&["EVAL", script, "0"]).trim().parse().expect("a number")
@@ -156,17 +156,17 @@ impl Redis {
         assert!(status.success());
     }
 
-    /// It takes connections, and answers nothing.
+    /// Stops answering. Connections are still accepted.
     pub fn hang(&self) {
         self.signal("-STOP");
     }
 
-    /// It answers again.
+    /// Answers again.
     pub fn go_on(&self) {
         self.signal("-CONT");
     }
 
-    /// `kill -9`.
+    /// Kills the process by `kill -9`.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("it runs");
         child.kill().expect("it can be killed");
@@ -182,7 +182,7 @@ impl Drop for Redis {
     }
 }
 
-/// A cluster of three primaries.
+/// Starts a cluster of three primaries.
 pub fn cluster() -> Vec<Redis> {
     let nodes: Vec<Redis> = (0..3)
         .map(|_| Redis::with(&["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]))

@@ -58,7 +58,7 @@ impl Secure {
         self.conduit.url.strip_prefix("https://").unwrap().parse().unwrap()
     }
 
-    /// A connection that offers these protocols (ALPN).
+    /// Opens a connection that offers these protocols (ALPN).
     pub async fn connect(&self, protocols: &[&[u8]]) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
         let pem = self.authority.pem();
         let mut roots = rustls::RootCertStore::empty();
@@ -86,7 +86,7 @@ impl Secure {
         command.output().unwrap()
     }
 
-    /// How a client speaks HTTP/2 to it.
+    /// Returns the configuration of a client for HTTP/2.
     pub fn http2(&self) -> rustls::ClientConfig {
         let pem = self.authority.pem();
         let mut roots = rustls::RootCertStore::empty();
@@ -100,7 +100,7 @@ impl Secure {
         config
     }
 
-    /// The serial of the certificate that is shown.
+    /// Returns the serial number of the presented certificate.
     pub fn serial(&self) -> String {
         let connect = format!(
             "openssl s_client -connect {} </dev/null 2>/dev/null | openssl x509 -noout -serial",

@@ -15,7 +15,7 @@ pub struct Tenant {
     pub webhook_auth: String,
 }
 
-/// The integration that most tests use.
+/// Returns the integration that most tests use.
 pub fn shop() -> Value {
     json!({
         "name": "Web shop",
@@ -79,7 +79,7 @@ impl Tenant {
         self.webhook_url_at(&conduit.url)
     }
 
-    /// The same at any node's address.
+    /// Returns the webhook URL at the address of any node.
     pub fn webhook_url_at(&self, base: &str) -> String {
         format!(
             "{base}/api/v1/integrations/custom/event?did={}&dpid={}",
@@ -92,7 +92,7 @@ impl Tenant {
         self.try_send_by(&conduit.client, &self.webhook_url(conduit), body)
     }
 
-    /// The same by another client.
+    /// Sends an event by another client.
     pub fn try_send_by(&self, client: &ureq::Agent, url: &str, body: &[u8]) -> Result<Answer, ureq::Error> {
         let headers = [
             ("authorization", self.webhook_auth.as_str()),
@@ -111,7 +111,7 @@ impl Tenant {
         answer.json()["eventId"].as_str().expect("an event id").to_owned()
     }
 
-    /// A request with the controller's token.
+    /// Sends a request with the controller's token.
     pub fn call(&self, conduit: &Conduit, method: &str, path: &str, body: Option<Value>) -> Answer {
         conduit.call(&self.token, method, path, body)
     }
@@ -128,7 +128,7 @@ impl Tenant {
     }
 }
 
-/// The body of an event.
+/// Returns the body of an event.
 pub fn body(event: &str, fields: Value) -> String {
     let mut body = json!({"event": event, "triggeredAt": "2026-04-06T10:30:00Z"});
     if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
@@ -137,7 +137,7 @@ pub fn body(event: &str, fields: Value) -> String {
     body.to_string()
 }
 
-/// The same, of so many bytes.
+/// Returns the body of an event with this length in bytes.
 pub fn body_of(event: &str, length: usize) -> String {
     let filled = |filler: &str| body(event, json!({"filler": filler}));
     filled(&"x".repeat(length - filled("").len()))

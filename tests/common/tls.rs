@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// One that issues certificates.
+/// An authority that issues certificates.
 pub struct Authority {
     dir: TempDir,
 }
@@ -28,7 +28,7 @@ impl Authority {
         authority
     }
 
-    /// For servers to trust in.
+    /// Returns the authority's certificate file, for clients that trust it.
     pub fn file(&self) -> PathBuf {
         self.dir.path().join("authority.pem")
     }
@@ -37,7 +37,7 @@ impl Authority {
         fs::read(self.file()).expect("it is made")
     }
 
-    /// For a server with these names, as in `IP:127.0.0.1,DNS:localhost`.
+    /// Issues a certificate for a server with these names, as in `IP:127.0.0.1,DNS:localhost`.
     pub fn issue(&self, names: &str) -> Certificate {
         let extensions = ["basicConstraints=critical,CA:FALSE", &format!("subjectAltName={names}")];
         self.make("server", &extensions, true)

@@ -20,7 +20,7 @@ pub struct WireAnswer {
 }
 
 impl WireAnswer {
-    /// The problem's code; empty if it is none.
+    /// Returns the problem's code, or an empty text if the answer is no problem.
     pub fn code(&self) -> String {
         let problem: Value = serde_json::from_str(&self.text).unwrap_or_default();
         problem["code"].as_str().unwrap_or_default().to_owned()
@@ -63,7 +63,7 @@ impl Wire {
         self.stream.get_mut().shutdown(Shutdown::Write).unwrap();
     }
 
-    /// The next answer. Returns `None` if the connection ends without one.
+    /// Reads the next answer. Returns `None` if the connection ends without one.
     pub fn try_answer(&mut self) -> Option<WireAnswer> {
         let mut head = String::new();
         loop {
@@ -104,7 +104,7 @@ impl Wire {
 }
 
 impl Tenant {
-    /// The target of an event, without scheme and authority.
+    /// Returns the target of an event, without scheme and authority.
     pub fn event_target(&self) -> String {
         format!(
             "/api/v1/integrations/custom/event?did={}&dpid={}",

@@ -10,7 +10,7 @@ fn rotate(conduit: &Conduit, shop: &Tenant, path: &str) -> Answer {
     shop.call(conduit, "POST", &format!("{path}/rotate"), Some(body))
 }
 
-/// Two at once; `before_the_end` is called while they are under way.
+/// Sends two requests at once, and calls `before_the_end` while they are under way.
 fn twice(conduit: &Conduit, shop: &Tenant, path: &str, before_the_end: impl FnOnce()) -> [Answer; 2] {
     std::thread::scope(|scope| {
         let two = [(); 2].map(|()| scope.spawn(|| rotate(conduit, shop, path)));

@@ -1,4 +1,4 @@
-//! Who may open what: every page, by every kind of visitor.
+//! Access to pages: every page, by every kind of visitor.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use serde_json::json;
 use super::sessions::Visitor;
 use crate::common::{Conduit, Tenant};
 
-/// What a page about something of a tenant's answers to another tenant, to the tenant itself, and to the operator. Who has not
-/// signed in is led to the sign-in page by each of them.
+/// The answers of a page about an object of a tenant: to another tenant, to the tenant itself, and to the operator.
+/// Each page leads visitors without a session to the sign-in page.
 struct Row {
     method: &'static str,
     route: &'static str,
-    /// What it is asked with: in the address, or as a form.
+    /// The fields of the request: in the address, or as a form.
     fields: &'static [(&'static str, &'static str)],
     answers: [u16; 3],
 }
@@ -118,7 +118,7 @@ const PAGES: [Row; 28] = [
     row("GET", "/live", DID, [404, 200, 200]),
 ];
 
-/// What a form of rotation carries, taken from its page.
+/// Returns the state field of a form of rotation, taken from its page.
 fn state(visitor: &Visitor<'_>, path: &str) -> String {
     let (page, form) = path.rsplit_once('/').unwrap();
     let page = visitor.get(page).text;

@@ -1,4 +1,4 @@
-//! What somebody else wrote cannot turn, or hide in, what stands around it on a page.
+//! Foreign text on a page can neither turn nor hide its surroundings.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::common::{Conduit, Tenant};
 /// A name that would turn what follows it, with characters that nobody sees. `Zq` finds it again.
 const HOSTILE: &str = "Zq\u{202e}gnirrefer\u{2066}\u{200b}";
 
-/// Characters that no page has, but within fields, where what is typed goes back as it was.
+/// Returns whether a character must not appear on pages. In fields, typed text goes back unchanged.
 fn is_hidden(character: char) -> bool {
     matches!(
         character,
@@ -16,7 +16,7 @@ fn is_hidden(character: char) -> bool {
     ) || (character.is_control() && !matches!(character, '\n' | '\t'))
 }
 
-/// A page without the values of its fields.
+/// Returns a page without the values of its fields.
 fn without_fields(page: &str) -> String {
     let mut rest = page.to_owned();
     for (start, end) in [(" value=\"", "\""), ("<textarea", "</textarea>")] {

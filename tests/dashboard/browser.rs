@@ -82,7 +82,7 @@ impl Browser {
         self.call("GET", "/url", None).as_str().unwrap().to_owned()
     }
 
-    /// The first element that a selector finds, waited for.
+    /// Waits for the first element that a selector finds.
     #[track_caller]
     fn element(&self, selector: &str) -> String {
         wait_for(&format!("{selector} at {}", self.address()), || {
@@ -150,7 +150,7 @@ impl Browser {
         self.call("POST", "/execute/async", Some(json!({"script": script, "args": []})))
     }
 
-    /// The text of what a selector finds first, or of the whole page.
+    /// Returns the text of the first element that a selector finds, or of the whole page.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
         self.element(selector);
@@ -180,13 +180,13 @@ impl Browser {
         );
     }
 
-    /// What the page itself and its requests have logged since this was asked last.
+    /// Takes the log lines of the page and its requests since the last call.
     pub fn log(&self, kind: &str) -> Vec<Value> {
         let found = self.call("POST", "/se/log", Some(json!({"type": kind})));
         found.as_array().cloned().unwrap_or_default()
     }
 
-    /// The addresses that were asked for since this was asked last.
+    /// Takes the requested addresses since the last call.
     pub fn requested(&self) -> Vec<String> {
         let entries = self.log("performance").into_iter();
         let messages = entries.filter_map(|entry| serde_json::from_str::<Value>(entry["message"].as_str()?).ok());
@@ -215,7 +215,7 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", metrics);
     }
 
-    /// What is in the window, as PNG.
+    /// Takes a picture of the window, as PNG.
     pub fn picture(&self) -> Vec<u8> {
         let shot = self.devtools("Page.captureScreenshot", json!({"format": "png"}));
         base64::engine::general_purpose::STANDARD

@@ -1,4 +1,4 @@
-//! The mapping's editor: what is typed there is saved when that is meant, and is not lost before.
+//! The mapping editor saves typed text only on request, and never loses it before.
 
 use serde_json::{Value, json};
 
@@ -39,13 +39,13 @@ fn enter_in_a_field_checks_the_mapping_and_saves_nothing() {
         let focus = "document.querySelector('#event-0').open = true; document.querySelector(arguments[0]).focus()";
         browser.run(focus, json!([field]));
         browser.press(ENTER);
-        browser.wait_for_text("The mapping is right. It is not saved yet.");
+        browser.wait_for_text("The mapping is valid. It is not saved yet.");
     }
     assert_eq!(live(&conduit, &shop)["version"], 1);
     browser.go(&format!("{}/integrations/new", conduit.url));
     browser.fill("#name", "Typed");
     browser.press(ENTER);
-    browser.wait_for_text("not right yet");
+    browser.wait_for_text("not valid yet");
     assert_eq!(value(&browser, "#name"), "Typed");
 }
 
@@ -61,7 +61,7 @@ fn what_was_pasted_stays_when_saving_fails() {
     ] {
         let fields = [("do", "save"), ("sample", SAMPLE), ("name", "")];
         let page = visitor.change(&path, &fields).expect(200).text;
-        assert!(page.contains("not right yet") && page.contains(&escaped), "{page}");
+        assert!(page.contains("not valid yet") && page.contains(&escaped), "{page}");
     }
 }
 
@@ -148,7 +148,7 @@ fn each_fault_is_reached_from_the_summary_and_by_assistive_technology() {
     browser.fill("#e0f0-path", "a..b");
     browser.fill("#e0f1-pii", "qqqqqqqqqqqqqqqq");
     browser.click("button.primary[value='save']");
-    browser.wait_for_text("Some things are not right yet");
+    browser.wait_for_text("Some fields are not valid yet");
     // The summary has the focus, and leads to each field, which says what is wrong with it.
     browser.wait_until("return document.activeElement.id === 'said'");
     let summary = browser.text("#said");
@@ -218,15 +218,15 @@ fn a_form_outlives_its_session() {
         );
         end_session(&browser);
         browser.click(save);
-        browser.wait_for_text("Sign in to go on: what you typed is kept.");
+        browser.wait_for_text("Sign in to continue: your input is kept.");
         assert_eq!(violations(&browser), Vec::<String>::new());
         // A slip at the sign-in loses nothing either.
         browser.fill("#token", "cdt_wrong");
         browser.click("form[action='/sign-in'] button");
-        browser.wait_for_text("This token is not known");
+        browser.wait_for_text("This token is unknown");
         browser.fill("#token", &shop.token);
         browser.click("form[action='/sign-in'] button");
-        browser.wait_for_text("This is not saved: your session had ended.");
+        browser.wait_for_text("Not saved: your session had ended.");
         let typed = [
             value(&browser, "#sample"),
             value(&browser, "#name"),
@@ -254,7 +254,7 @@ fn a_form_of_another_session_is_shown_again_and_changes_nothing() {
         for action in ["save", "past", "test"] {
             let page = visitor.post(path, &fields(&stale, action)).expect(200).text;
             let kept = [
-                "This is not saved",
+                "Not saved",
                 "value=\"Typed\"",
                 ">pasted<",
                 "value=\"typed\"",
@@ -302,7 +302,7 @@ fn what_is_kept_through_the_sign_in_is_bounded_and_belongs_to_who_signs_in() {
         ("name", "Typed"),
     ];
     let answer = stranger.post("/sign-in", &own).expect(200);
-    assert!(answer.text.contains("This is not saved") && !answer.text.contains(&shop.token));
+    assert!(answer.text.contains("Not saved") && !answer.text.contains(&shop.token));
     assert!(answer.header("set-cookie").is_some());
     // Of other forms, it is said that they did nothing.
     let answer = stranger
@@ -310,7 +310,7 @@ fn what_is_kept_through_the_sign_in_is_bounded_and_belongs_to_who_signs_in() {
         .expect(303);
     let place = answer.header("location").unwrap();
     assert!(place.ends_with(&shop.integration), "{place}");
-    assert!(stranger.get(place).expect(200).text.contains("nothing was done"));
+    assert!(stranger.get(place).expect(200).text.contains("nothing was changed"));
 }
 
 #[test]
@@ -320,17 +320,17 @@ fn what_a_sample_has_or_lacks_is_said_in_words() {
     for (sample, said) in [
         (
             r#"{"email": "ada@shop.example"}"#,
-            "1 field found, which is new; 1 looks like personal data.",
+            "1 field found, a new one; 1 looks like personal data.",
         ),
         (
             r#"{"size": 4, "colour": "red"}"#,
             "2 fields found, all of them new; none looks like personal data.",
         ),
-        ("{}", "has no field that can be mapped: paste an event"),
+        ("{}", "has no field to map: paste an event"),
         (r#"{"event": 5}"#, "has an event that is not a text"),
         (
             r#"{"event": "ping"}"#,
-            "the sample has no field beside its name and time",
+            "The sample has no other field than its name and time",
         ),
         ("[]", "must be one JSON object"),
         (r#"{"a": 1, "a": 2}"#, "a name occurs twice"),
@@ -339,7 +339,11 @@ fn what_a_sample_has_or_lacks_is_said_in_words() {
         let page = page.expect(200).text;
         assert!(page.contains(said), "{sample}: {page}");
         let is_good = page.contains("note good");
-        assert_eq!(is_good, said.contains("found") || said.contains("beside"), "{sample}");
+        assert_eq!(
+            is_good,
+            said.contains("found") || said.contains("other field"),
+            "{sample}"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! What tenants and events control is shown as text, whatever it is; and nobody sees another's pages.
+//! Text from tenants and events is shown as text, and no tenant sees pages of another.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ const HOSTILE: [&str; 5] = [
     "{{7*7}}<b id=injected>${7*7}</b>",
 ];
 
-/// An integration in which every text that may be anything is hostile.
+/// Returns an integration whose free texts are all hostile.
 fn integration(number: usize) -> Value {
     let bad = HOSTILE[number % HOSTILE.len()];
     json!({"name": bad, "events": [{"name": bad, "purpose": bad, "fields": [
@@ -112,7 +112,7 @@ fn nothing_that_a_tenant_or_an_event_says_is_run() {
         let back = browser.run("return document.querySelector('#sample').value", json!([]));
         assert_eq!(back, json!(typed));
         browser.click(".sidebar form[action='/sign-out'] button");
-        browser.wait_for_text("With the operator");
+        browser.wait_for_text("Use the operator");
     }
     assert_quiet(&browser, &conduit);
 }

@@ -1,11 +1,11 @@
-//! Lists: what is offered to choose from, where their links lead, whom a search finds.
+//! Lists: the choices, the targets of their links, and the results of a search.
 
 use serde_json::json;
 
 use super::sessions::Visitor;
 use crate::common::{Answer, Conduit, Tenant};
 
-/// Where the link with this text leads.
+/// Returns the target of the link with this text.
 #[track_caller]
 fn link(page: &Answer, text: &str) -> String {
     let (before, _) = page.text.split_once(&format!(">{text}")).expect(text);
@@ -112,11 +112,11 @@ fn what_is_worth_a_look_is_said_in_the_list_and_what_is_gone_has_no_link() {
 
     for list in ["/events", "/activities"] {
         let page = visitor.get(list).expect(200).text;
-        assert!(page.contains("an integration that is gone"), "{list}: {page}");
+        assert!(page.contains("a deleted integration"), "{list}: {page}");
         assert!(!page.contains(&format!("/integrations/{}", shop.integration)), "{list}");
     }
     let page = visitor.get("/events").text;
-    assert!(page.contains("Worth a look: "), "{page}");
+    assert!(page.contains("Warning: "), "{page}");
 
     // There is no mapping to mend, and nothing to run it under: nobody is asked to.
     let page = visitor.get(&format!("/events/{rejected}")).expect(200).text;

@@ -43,7 +43,7 @@ fn wait_for_state(browser: &Browser, word: &str) {
     });
 }
 
-/// The cookie of the session that the browser has.
+/// Returns the session cookie of the browser.
 fn cookie(browser: &Browser, conduit: &Conduit) -> String {
     let found = browser.devtools("Network.getCookies", json!({"urls": [conduit.url]}));
     let mut cookies = found["cookies"].as_array().unwrap().iter();
@@ -67,7 +67,7 @@ fn an_outage_is_seen_while_it_lasts_and_when_it_is_over() {
     lock.release();
     browser.wait_until("return document.querySelector('#tiles').innerText.includes('nothing waits')");
     browser.wait_until("return !document.querySelector('#health').innerText.includes('degraded')");
-    browser.wait_until("return document.querySelector('#attention').innerText.includes('Nothing needs you')");
+    browser.wait_until("return document.querySelector('#attention').innerText.includes('All is well')");
     assert_quiet(&browser, &conduit);
 }
 
@@ -251,7 +251,7 @@ fn supervision_has_the_lines_of_the_log_and_counts_in_words() {
     let browser = Browser::start();
     sign_in(&browser, &conduit, &conduit.admin_token());
     browser.go(&format!("{}/supervision", conduit.url));
-    browser.wait_for_text("None since this node was started");
+    browser.wait_for_text("No line since the start of this node");
     let poison = shop.send(&conduit, "poison", json!({"email": "ada@shop.example"}));
     shop.outcome(&conduit, &poison);
     // They appear by themselves, and are those of the log.

@@ -14,11 +14,11 @@ const AXE: &str = include_str!("vendor/axe.min.js");
 /// How one comes to a page.
 pub enum Way {
     Go(String),
-    /// What is sent from there is made by a form: to an address, by filling in fields, and by a click.
+    /// A form on that page leads to the state: an address, fields to fill in, and a click.
     Send(String, Vec<(&'static str, &'static str)>, &'static str),
 }
 
-/// All pages, with a name for each.
+/// Returns all pages, with a name for each.
 pub fn pages(world: &World) -> Vec<(&'static str, Way)> {
     let go = |path: &str| Way::Go(path.to_owned());
     let integration = format!("/integrations/{}", world.shop.integration);
@@ -124,7 +124,7 @@ fn visit(browser: &Browser, url: &str, way: &Way) {
     }
 }
 
-/// What axe-core finds wrong, in a few words each.
+/// Returns the findings of axe-core, in a few words each.
 pub fn violations(browser: &Browser) -> Vec<String> {
     browser.run(&format!("if (!window.axe) {{ {AXE} }}"), json!([]));
     let found = browser.run_async(
@@ -203,7 +203,7 @@ fn every_page_is_accessible_fits_its_window_and_is_quiet() {
         }
         assert_quiet(&browser, &world.conduit);
         browser.click(".sidebar form[action='/sign-out'] button");
-        browser.wait_for_text("With the operator");
+        browser.wait_for_text("Use the operator");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

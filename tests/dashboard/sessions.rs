@@ -56,7 +56,7 @@ impl<'a> Visitor<'a> {
         self.send("GET", path, &[], "")
     }
 
-    /// The token that this session's forms carry.
+    /// Returns the token in this session's forms.
     pub fn form_token(&self) -> String {
         let page = self.get("/overview").expect(200).text;
         let (_, rest) = page.split_once("name=\"csrf\" value=\"").unwrap();
@@ -78,7 +78,7 @@ impl<'a> Visitor<'a> {
         self.send("POST", path, &headers, &body)
     }
 
-    /// The same with this session's token.
+    /// Sends a form with this session's token.
     pub fn change(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let token = self.form_token();
         let mut all = vec![("csrf", token.as_str())];
@@ -95,7 +95,7 @@ fn one_signs_in_looks_around_and_signs_out() {
     browser.wait_for_text("Sign in");
     browser.fill("#token", "cdt_adm_wrong");
     browser.click("form[action='/sign-in'] button");
-    browser.wait_for_text("This token is not known");
+    browser.wait_for_text("This token is unknown");
     // A refusal is logged by the browser; nothing else may be.
     let refused = complaints(&browser);
     assert!(!refused.is_empty());
@@ -110,15 +110,15 @@ fn one_signs_in_looks_around_and_signs_out() {
     browser.wait_for_text("No event matches");
     assert!(browser.address().ends_with("/events?status=rejected"));
     browser.go(&format!("{}/", conduit.url));
-    browser.wait_for_text("Begin with a controller");
+    browser.wait_for_text("Start with a controller");
     wait_for("the page to be live", || {
         browser.text("[data-live-state]").contains("Live").then_some(())
     });
     assert_quiet(&browser, &conduit);
     browser.click(".sidebar form[action='/sign-out'] button");
-    browser.wait_for_text("With the operator");
+    browser.wait_for_text("Use the operator");
     browser.go(&format!("{}/overview", conduit.url));
-    browser.wait_for_text("With the operator");
+    browser.wait_for_text("Use the operator");
     assert_quiet(&browser, &conduit);
 }
 
@@ -154,7 +154,7 @@ fn the_keyboard_is_enough() {
     // The field has the focus from the start.
     browser.wait_until("return document.activeElement?.id === 'token'");
     browser.press(&format!("{}{ENTER}", conduit.admin_token()));
-    browser.wait_for_text("Begin with a controller");
+    browser.wait_for_text("Start with a controller");
     browser.press(TAB);
     let focused = || browser.run("return document.activeElement.innerText.trim()", json!([]));
     assert_eq!(focused(), "Skip to the content");
@@ -167,7 +167,7 @@ fn the_keyboard_is_enough() {
     let outline = "return getComputedStyle(document.activeElement).outlineStyle";
     assert_eq!(browser.run(outline, json!([])), "solid");
     browser.press(&format!("{}{ENTER}", TAB.repeat(2)));
-    browser.wait_for_text("First a controller");
+    browser.wait_for_text("Create a controller first");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::pages::SAMPLE;
 use super::{assert_quiet, sign_in};
 use crate::common::{Conduit, request, wait_for};
 
-/// What a page shows once.
+/// Returns a text that a page shows only once.
 fn shown(browser: &Browser, id: &str) -> String {
     browser.text(&format!("#{id}")).trim().to_owned()
 }
@@ -48,7 +48,7 @@ fn from_the_first_sign_in_to_a_verified_log() {
     operator.run("history.back()", json!([]));
     operator.wait_until("return document.querySelector('#did')?.value === 'did:web:shop.example'");
     operator.click("form[action='/controllers'] button");
-    operator.wait_for_text("There is a controller with this DID already");
+    operator.wait_for_text("A controller with this DID exists already");
     operator.log("browser");
 
     // The controller onboards an integration from a pasted payload.
@@ -66,7 +66,7 @@ fn from_the_first_sign_in_to_a_verified_log() {
     let place = format!("#event-0-field-{}", browser.run(place, json!([])));
     browser.click(&format!("{place} input[type='checkbox']"));
     browser.click("button[value='test']");
-    browser.wait_for_text("somebody new");
+    browser.wait_for_text("a new data subject");
     browser.click("button.primary[value='save']");
     browser.wait_for_text("Web shop is ready");
     let (url, authorization) = (shown(&browser, "url"), shown(&browser, "api-key"));
@@ -101,19 +101,19 @@ fn from_the_first_sign_in_to_a_verified_log() {
     assert!(browser.address().ends_with(&place));
     browser.click(&format!("{place} input[type='checkbox']"));
     browser.click("button[value='past']");
-    browser.wait_for_text("1 would end otherwise");
+    browser.wait_for_text("1 with another outcome");
     browser.click("button.primary[value='save']");
     browser.wait_for_text("Saved as version 2");
     let mended = send(&conduit, &url, &authorization, &secret, &order(3, "not an address"));
     browser.go(&format!("{}/events/{mended}", conduit.url));
     browser.wait_for_text("Processed");
-    browser.wait_for_text("Worth a look");
+    browser.wait_for_text("Warnings");
 
     // The one that was rejected is replayed under the mended mapping.
     browser.go(&format!("{}/events/{broken}", conduit.url));
     browser.click("form[action$='/replay'] button");
     browser.wait_for_text("It was replayed. It is processed now.");
-    browser.wait_for_text("Run again from there, under version 2 of the mapping.");
+    browser.wait_for_text("Processed again from the kept payload, under version 2 of the mapping.");
     let replayed = "return [...document.querySelectorAll('.timeline li')].map((line) => \
          [line.querySelector('strong').innerText, line.querySelector('.took').innerText !== ''])";
     assert_eq!(
@@ -127,7 +127,7 @@ fn from_the_first_sign_in_to_a_verified_log() {
             ["Processed", true]
         ])
     );
-    browser.wait_for_text("Its outcomes");
+    browser.wait_for_text("Outcomes");
     browser.wait_for_text("version 2");
 
     // The data subject is found by an identifier that is in no address.
@@ -141,12 +141,12 @@ fn from_the_first_sign_in_to_a_verified_log() {
     browser.wait_for_text("Processing activities");
     browser.wait_for_text("Order fulfilment");
     browser.click(&format!("a[href='/events/{first}']"));
-    browser.wait_for_text("Its way");
+    browser.wait_for_text("Timeline");
 
     // The log verifies.
     browser.click(".sidebar a[href='/activities']");
     browser.click("form[action='/activities/verify'] button");
-    browser.wait_for_text("The chain holds. All 3 records");
+    browser.wait_for_text("The chain is intact. All 3 records");
 
     // A key is rotated: the old one serves beside the new one.
     browser.click(".sidebar a[href='/integrations']");
@@ -179,7 +179,7 @@ fn from_the_first_sign_in_to_a_verified_log() {
 
     // It is deleted by its name alone.
     browser.go(&format!("{}/integrations", conduit.url));
-    browser.wait_for_text("An old API key still serves");
+    browser.wait_for_text("The old API key is still valid");
     browser.click("#main td a.row");
     browser.fill("#delete-name", "Web");
     browser.click("form[action$='/delete'] button");
@@ -208,7 +208,7 @@ fn a_chain_that_was_tampered_with_is_named() {
     );
     browser.click(".sidebar a[href='/activities']");
     browser.click("form[action='/activities/verify'] button");
-    browser.wait_for_text("does not hold");
+    browser.wait_for_text("is broken");
     browser.wait_for_text("record 3 was changed");
     browser.wait_for_text("2 records before it are as they were logged");
 }

@@ -87,8 +87,8 @@ impl World {
     }
 }
 
-/// A week's history, so that there is something to be drawn: what a chart shows cannot be sent, since an event's time is that
-/// of its receipt.
+/// Writes the history of a week, so that the chart has data. It cannot be sent, because an event's time is the time of
+/// its receipt.
 async fn write_history(database: &std::path::Path) {
     use sqlx::Connection as _;
     let options = sqlx::sqlite::SqliteConnectOptions::new()

@@ -22,8 +22,8 @@ const VICTIM: usize = 0;
 /// An event to be sent, of which there may be repeats: the same content is the same number.
 pub(super) type Content = usize;
 
-/// Of five events, two are new, and the others repeat one before. Those of one person are new at about the same time, so
-/// that nodes find the same new person at once.
+/// Returns the content of an event. Two of five events are new, and the others repeat an earlier one. The events of one
+/// person are new at about the same time, so nodes find the same new person at once.
 fn content(number: usize) -> Content {
     let (round, place) = (number / 5, number % 5);
     if place < 2 {
@@ -33,7 +33,7 @@ fn content(number: usize) -> Content {
     }
 }
 
-/// Some number that depends on this one.
+/// Returns a scattered number that depends on this one.
 fn scattered(number: usize) -> usize {
     let mixed = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     usize::try_from(mixed >> 33).unwrap()
@@ -63,7 +63,7 @@ fn fields(content: Content) -> Value {
     Value::Object(sent.collect())
 }
 
-/// What was answered 200.
+/// An event that was answered 200.
 pub(super) struct Accepted {
     pub(super) id: Uuid,
     pub(super) tenant: usize,
@@ -71,7 +71,7 @@ pub(super) struct Accepted {
     pub(super) node: usize,
 }
 
-/// What the senders share.
+/// The shared state of the senders.
 struct Load<'a> {
     tenants: &'a [Tenant],
     /// Where the nodes listen. None while one is down: others may listen there meanwhile.
@@ -126,7 +126,7 @@ impl Load<'_> {
     }
 }
 
-/// Two tenants, made on different nodes, that every node knows.
+/// Creates two tenants on different nodes, and waits until every node knows them.
 fn tenants(nodes: &[Conduit]) -> [Tenant; 2] {
     let tenants = [
         Tenant::create(&nodes[0], "did:web:a.example"),
@@ -163,13 +163,13 @@ impl<'a> Load<'a> {
         })
     }
 
-    /// How many different contents there are, all tenants' together.
+    /// Returns the number of different contents of all tenants.
     fn contents(&self) -> usize {
         self.tenants.len() * 2 * (self.events / self.tenants.len() / 5)
     }
 }
 
-/// Events sent to all nodes at once, while one is killed and started again.
+/// Sends events to all nodes at once, while one node is killed and started again.
 fn spread(count: usize, events: usize) {
     let mut nodes = Nodes::start(count);
     let tenants = tenants(&nodes.nodes);

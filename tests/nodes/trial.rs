@@ -1,4 +1,4 @@
-//! A trial of a draft with several nodes: what each accepted, against what all know.
+//! A trial of a draft with several nodes: accepted events of one node, and data that all nodes share.
 
 use serde_json::json;
 

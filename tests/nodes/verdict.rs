@@ -1,4 +1,4 @@
-//! What must be in the database in the end, whatever happened in between.
+//! The required content of the database at the end, after any interruption.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -21,7 +21,7 @@ struct Stored {
 struct Database {
     events: HashMap<Uuid, Stored>,
     activities: Vec<Uuid>,
-    /// Those that were not merged.
+    /// Subjects that were not merged.
     subjects: HashSet<Uuid>,
 }
 
@@ -69,7 +69,8 @@ async fn read(pool: &sqlx::PgPool) -> Database {
     }
 }
 
-/// Every event has one outcome, a repeat names a first with the same content, and no content was first twice.
+/// Asserts that every event has one outcome, a repeat names a first event with the same content, and no content was
+/// first twice.
 fn assert_outcomes(database: &Database, accepted: &[Accepted], contents: usize) {
     let known: HashMap<Uuid, &Accepted> = accepted.iter().map(|event| (event.id, event)).collect();
     assert_eq!(known.len(), accepted.len(), "an id twice");
@@ -107,7 +108,7 @@ fn assert_outcomes(database: &Database, accepted: &[Accepted], contents: usize) 
     assert!(logged.iter().all(|event| database.events[event].status == "processed"));
 }
 
-/// Each person of each tenant is one subject, and there are no others.
+/// Asserts that each person of each tenant is one subject, and that there are no others.
 fn assert_subjects(database: &Database, accepted: &[Accepted], persons: usize) {
     let mut found: HashMap<(usize, usize), HashSet<Uuid>> = HashMap::new();
     for event in accepted {
@@ -125,7 +126,7 @@ fn assert_subjects(database: &Database, accepted: &[Accepted], persons: usize) {
     assert_eq!(database.subjects.len(), persons);
 }
 
-/// All nodes with nothing in flight at the same time: then they agree on the sums.
+/// Waits until no node has an event in flight. Then all nodes agree on the totals.
 fn settled(nodes: &[Conduit]) -> Stats {
     let deadline = Instant::now() + 3 * PATIENCE;
     loop {
@@ -163,7 +164,7 @@ pub(super) fn assert_each_counted_once(nodes: &Nodes, accepted: &[Accepted], con
     conflicts.iter().sum()
 }
 
-/// Batches that a node committed since it was started.
+/// Returns the number of batches that a node committed since its start.
 fn batches(node: &Conduit) -> u64 {
     let shards = node.admin("GET", "/api/v1/supervision", None).json()["shards"].clone();
     let batches = |shard: &Value| shard["dispatcher"]["batches"].as_u64();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::common::disk::{Kind, SmallDisk, sqlite_url};
 use crate::common::{Conduit, Tenant, wait_for};
 
-/// The journal is on another disk, so that events are accepted all the time.
+/// Fills the disk of the database and clears it. The journal is on another disk, so events are accepted all the time.
 fn fill_and_clear(kind: Kind) {
     let Some(disk) = SmallDisk::mount(kind, 12) else {
         eprintln!("{kind:?} cannot be mounted here: this test needs root");

@@ -8,10 +8,10 @@ use crate::common::load::{LONG_WINDOW, Load, Refusals};
 use crate::common::redis::Redis;
 use crate::common::{Conduit, Postgres, wait_for};
 
-/// Long enough for a machine that is busy with other tests: what is slower counts as away.
+/// A time-out that suffices on a machine that is busy with other tests. A slower Redis counts as away.
 const TIMEOUT_MS: &str = "3000";
 
-/// What readiness says of it; the rest depends on who meets it first, a batch or the heartbeat.
+/// The start of readiness' detail. The rest depends on who meets the outage first, a batch or the heartbeat.
 const AWAY: &str = "Redis away";
 
 fn conduit(redis: &Redis, postgres: &Postgres) -> Conduit {
@@ -35,7 +35,7 @@ fn dedup<'a>(reason: &'a str, begin: impl Fn() + 'a, end: impl Fn() + 'a) -> Out
     }
 }
 
-/// One line for each change of state.
+/// Asserts one line for each change of state.
 fn assert_changes(conduit: &Conduit, outages: usize) {
     let count = |message| conduit.log_lines(message).len();
     assert_eq!(
@@ -94,7 +94,7 @@ fn redis_slow_full_read_only_and_busy_under_load() {
     assert_quiet(&conduit, outages.len());
 }
 
-/// A script that runs until it is killed; others are answered BUSY.
+/// Starts a script that runs until it is killed. Redis answers BUSY to other scripts.
 fn endless_script(redis: &Redis) -> Child {
     assert_eq!(
         redis.text(&["CONFIG", "SET", "busy-reply-threshold", "50"]).trim(),

@@ -53,7 +53,7 @@ impl Administrator {
         self.runtime.block_on(connection.execute(statement)).unwrap();
     }
 
-    /// From now on, each row of a table that meets a condition fails with this SQLSTATE.
+    /// Makes each row of a table that meets a condition fail with this SQLSTATE from now on.
     fn refuse(&self, table: &str, condition: &str, code: &str) {
         self.execute(&format!(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
@@ -65,7 +65,7 @@ impl Administrator {
         ));
     }
 
-    /// From now on, each row for a table is left out without an error.
+    /// Makes the table silently drop each new row from now on.
     fn swallow(&self, table: &str) {
         self.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$");
         self.execute(&format!(
@@ -87,7 +87,7 @@ impl Administrator {
     }
 }
 
-/// The log has lines for changes, not for tries.
+/// Asserts that the log has lines for changes, not for tries.
 fn assert_short(conduit: &Conduit, lines: usize) {
     let found = conduit.logs().lines().count();
     assert!(found < lines, "{found} lines");
@@ -287,7 +287,7 @@ fn a_fault_of_one_controllers_rows_stalls_that_controller_alone() {
     assert_short(&conduit, 200);
 }
 
-/// By a second connection, as somebody at a terminal would.
+/// Executes a statement over a second connection, like a person at a terminal.
 fn sqlite(database: &Path, statement: &'static str) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

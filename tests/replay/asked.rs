@@ -1,4 +1,4 @@
-//! What may be asked for, and by whom.
+//! Requests of replays, and the rights to them.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the database has not, or not as it was written.
+//! Replays of rows that are missing or damaged in the database.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What comes between a replay and its end: `kill -9`, another node, a deletion.
+//! Interruptions of a replay: `kill -9`, another node, a deletion.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::common::{Conduit, Postgres, Tenant, wait_for};
 
 const COUNT: u64 = 1_200;
 
-/// After all: each event has one new outcome, with one activity, and the sum is true.
+/// Asserts at the end that each event has one new outcome with one activity, and that the totals are true.
 fn assert_each_once(conduit: &Conduit, shop: &Tenant, id: &str, some: &[String]) {
     let done = ended(conduit, shop, id);
     assert_eq!(

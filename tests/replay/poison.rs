@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{ONE_SHARD, begin, ended, event, mend, misfit, replay_event};
 use crate::common::{Conduit, Tenant};
 
-/// Actors that are restarted at once, however often: what is tested is not how long that takes.
+/// Settings that restart actors at once and without a limit: these tests are not about the duration of restarts.
 const RESTARTS: [(&str, &str); 4] = [
     ("CONDUIT__PIPELINE__RESTART_BACKOFF_INITIAL_MS", "1"),
     ("CONDUIT__PIPELINE__RESTART_BACKOFF_MAX_MS", "2"),

@@ -1,4 +1,4 @@
-//! Replayed events and the dedup window: of events that repeat each other, one is processed, whichever was first to be.
+//! Replayed events and the dedup window: one of several events that repeat each other is processed, the first to be so.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,8 @@ fn verdict(event: &Value) -> (&str, Option<&str>) {
     (event["status"].as_str().unwrap(), event["duplicateOf"].as_str())
 }
 
-/// `forget`: whether the node is started again before the replay, so that all it knows is what the store has.
+/// Checks the verdicts. With `forget`, the node starts again before the replay, so that it knows only the content of
+/// the store.
 fn one_of_those_that_repeat_each_other_is_processed(settings: &[(&str, &str)], forget: bool) {
     let mut conduit = Conduit::with(settings);
     let shop = Tenant::create(&conduit, "did:web:shop.example");

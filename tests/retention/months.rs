@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use conduit::keys::Keyring;
-use conduit::store::{Expiring, Expiry, PostgresOptions, PostgresStore, ReplayFilter, Retained as _, Store};
+use conduit::store::{
+    Connections as _, Events as _, Expiring, Expiry, PostgresOptions, PostgresStore, ReplayFilter, Retained as _, Store,
+};
 use conduit_actors::event::Outcome;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::links::MasterKey;
@@ -14,7 +16,7 @@ use crate::common::{PATIENCE, Postgres};
 use crate::store::replays::{begin as begin_replay, failed, next, step};
 use crate::store::world::{Batch, controllers};
 
-/// The server frees the lock of the run before once it sees that its connection is closed.
+/// Begins a run. The server frees the lock of the former run once it sees that its connection is closed.
 async fn begin(store: &dyn Store) -> Box<dyn Expiry + '_> {
     let deadline = Instant::now() + PATIENCE;
     loop {

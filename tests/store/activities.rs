@@ -6,7 +6,7 @@ use conduit_actors::ids::EventId;
 
 use super::world::{Batch, World, at};
 
-/// The events of a page's activities, and where it ends.
+/// Returns the events of a page's activities, and the end of the page.
 pub async fn page(
     store: &dyn Store,
     filter: &ActivityFilter,

@@ -30,7 +30,7 @@ fn rotated(current: u8, previous: u8, until: Timestamp) -> Credential {
     }
 }
 
-/// When last, and from how many.
+/// Returns the time of the last use, and the number of addresses.
 fn seen(version: &CredentialVersion) -> (Option<Timestamp>, u64) {
     (version.last_used_at, version.addresses.count())
 }
@@ -48,7 +48,7 @@ async fn set(store: &dyn Store, owner: CredentialOwner, credential: &Credential)
     rotate(store, owner, credential).await.unwrap();
 }
 
-/// Both kinds of credentials of one controller, each with its first hash.
+/// Returns both kinds of credentials of one controller, each with its first hash.
 async fn both(world: &World) -> [(CredentialOwner, u8); 2] {
     let shop = world.controller("did:web:shop.example").await;
     let mailer = world.integration(shop.id, "mailer").await;

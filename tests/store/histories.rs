@@ -1,4 +1,4 @@
-//! What is deleted of replays because of its age: histories with their events, and replays after their end.
+//! Deletion of replays by age: histories with their events, and replays after their end.
 
 use conduit::store::{Expiring, NextBatch, ReplayFilter, ReplayStatus, Store};
 use conduit_actors::event::Status;
@@ -9,7 +9,7 @@ use super::replays::{NOBODY, begin, failed, next, step};
 use super::retention::expire;
 use super::world::{Batch, World, at};
 
-/// Failed events that were received then; their ids.
+/// Stores failed events that were received at this time. Returns their ids.
 async fn failed_at(store: &dyn Store, controller: ControllerId, count: usize, time: Timestamp) -> Vec<EventId> {
     let mut batch = Batch::of(controller);
     for _ in 0..count {
@@ -21,7 +21,7 @@ async fn failed_at(store: &dyn Store, controller: ControllerId, count: usize, ti
     ids
 }
 
-/// Outcomes in all histories.
+/// Returns the number of outcomes in all histories.
 async fn outcomes(world: &World) -> u64 {
     world.sql("UPDATE event_outcomes SET at = at").await
 }

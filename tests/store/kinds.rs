@@ -7,7 +7,8 @@ use conduit_actors::ids::{EventId, IntegrationId};
 use super::activities::page;
 use super::world::{Batch, World, at};
 
-/// Every filter by controller, integration, type and status, page by page, beside the same taken from a list of all.
+/// Checks every filter by controller, integration, type and status, page by page, against the same events of a full
+/// list.
 pub async fn events_of_a_kind_are_found_among_all_others(world: World) {
     let store = &*world.store;
     let controllers = [
@@ -89,7 +90,7 @@ async fn paged_events(store: &dyn Store, filter: &EventFilter) -> Vec<EventId> {
     }
 }
 
-/// Every filter by integration, type and time, page by page, beside the same taken from a list of all.
+/// Checks every filter by integration, type and time, page by page, against the same activities of a full list.
 pub async fn activities_of_a_kind_are_found_among_all_others(world: World) {
     let store = &*world.store;
     let controllers = [

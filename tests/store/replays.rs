@@ -1,4 +1,4 @@
-//! Replays: what there is to replay, and what their steps change. See `replay_jobs` for who runs which.
+//! Replays: the events to replay, and the effects of their steps. `replay_jobs` tests which node runs which replay.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub fn failed() -> Outcome {
     }
 }
 
-/// A controller's events, of these outcomes.
+/// Stores events of a controller with these outcomes.
 pub async fn events(store: &dyn Store, controller: ControllerId, outcomes: Vec<Outcome>) -> Vec<EventId> {
     let mut batch = Batch::of(controller);
     let ids = (1..)
@@ -59,7 +59,7 @@ pub async fn next(store: &dyn Store, replay: ReplayId, events: usize) -> ReplayB
     }
 }
 
-/// The step, with this outcome for each event.
+/// Returns the step with this outcome for each event.
 pub fn step(batch: &ReplayBatch, outcome: impl Fn(EventId) -> Outcome) -> BatchEffects {
     let mut made = Batch::of(batch.step.job.controller);
     for event in &batch.events {

@@ -1,4 +1,4 @@
-//! What is deleted because of its age.
+//! Deletion of rows by age.
 
 use conduit::audit;
 use conduit::store::{ChainAnchor, EventFilter, Expiring, Page, Store};
@@ -9,7 +9,7 @@ use conduit_actors::ports::ChainHead;
 
 use super::world::{Batch, World, at, hash};
 
-/// All that is older, in steps of so many rows: how many rows, and the steps that it took.
+/// Deletes all older rows in steps of `limit` rows. Returns the number of rows, and the number of steps.
 pub async fn expire(store: &dyn Store, what: Expiring, before: Timestamp, limit: usize) -> (u64, usize) {
     let mut expiry = store.begin_expiry().await.unwrap().unwrap();
     let (mut rows, mut steps) = (0, 0);
@@ -38,7 +38,7 @@ fn failed() -> Outcome {
     Outcome::Failed { reasons: Vec::new() }
 }
 
-/// A batch with so many activities of one subject, logged then.
+/// Stores a batch with this number of activities of one subject, logged at this time.
 async fn log(store: &dyn Store, controller: ControllerId, count: usize, time: Timestamp) {
     let mut batch = Batch::of(controller);
     let subject = batch.subject(&[], 1);

@@ -82,7 +82,7 @@ async fn open(place: &Place, node: &str, keyring: &Arc<Keyring>) -> Arc<dyn Stor
 }
 
 impl World {
-    /// The store as another node sees it.
+    /// Returns the store as another node sees it.
     pub async fn node(&self, name: &str) -> Arc<dyn Store> {
         open(&self.place, name, &self.keyring).await
     }
@@ -172,7 +172,7 @@ fn controller_row(keyring: &Keyring, did: &str) -> ControllerRow {
     }
 }
 
-/// A moment: so many seconds into 2026.
+/// Returns a moment: this number of seconds into 2026.
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(1_767_225_600_000 + seconds * 1000)
 }
@@ -202,7 +202,7 @@ impl Batch {
         self
     }
 
-    /// A new subject with strong links.
+    /// Adds a new subject with strong links.
     pub fn subject(&mut self, links: &[u8], seconds: i64) -> SubjectId {
         let id = SubjectId::generate();
         self.effects.subjects.push(NewSubject {
@@ -243,7 +243,7 @@ impl Batch {
         });
     }
 
-    /// An event of this outcome; one that is processed has an activity.
+    /// Adds an event with this outcome. A processed event has an activity.
     pub fn event(&mut self, outcome: Outcome, seconds: i64) -> EventId {
         let event = AcceptedEvent {
             id: EventId::generate(),
@@ -256,7 +256,7 @@ impl Batch {
         self.outcome(event, outcome, seconds)
     }
 
-    /// What becomes of an event, now or in a replay.
+    /// Adds the outcome of an event, now or in a replay.
     pub fn outcome(&mut self, event: AcceptedEvent, outcome: Outcome, seconds: i64) -> EventId {
         let id = event.id;
         if let Outcome::Processed { subject } = outcome {
@@ -289,7 +289,7 @@ impl Batch {
         self.event(outcome, seconds)
     }
 
-    /// An event that concerns one and names others.
+    /// Adds an event that concerns one subject and names others.
     pub fn naming(&mut self, subject: SubjectId, others: &[SubjectId], seconds: i64) -> EventId {
         let id = self.processed(subject, seconds);
         if let (Some(activity), Some(record)) = (self.effects.activities.last_mut(), self.effects.outcomes.last_mut()) {
@@ -299,7 +299,7 @@ impl Batch {
         id
     }
 
-    /// What a subject that is there may hold of the category of strong links.
+    /// Sets how many values of the category of strong links an existing subject may hold.
     pub fn ceiling(&mut self, subject: SubjectId, max: u32) {
         self.effects.ceilings.push(Ceiling {
             controller: self.controller,
@@ -309,7 +309,7 @@ impl Batch {
         });
     }
 
-    /// As if all of it had been received and logged then; the events keep their order.
+    /// Moves all receipts and logs to this time. The events keep their order.
     pub fn back_at(mut self, time: Timestamp) -> Self {
         let first = EventId::first_at(time).as_uuid().as_u128();
         let old = || Uuid::from_u128(first | (0x7 << 76) | (0b10 << 62) | u128::from(OLD.fetch_add(1, Relaxed)));

@@ -9,7 +9,7 @@ use crate::common::wire::Wire;
 use crate::common::{Conduit, Tenant, wait_for};
 use crate::dashboard::sessions::Visitor;
 
-/// Bytes of memory that a process has had at most, in KiB.
+/// Returns the peak memory of a process, in KiB.
 fn peak(conduit: &Conduit) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", conduit.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -175,7 +175,7 @@ fn a_browser_whose_session_ended_keeps_more_than_a_stranger() {
     visitor.change("/sign-out", &[]).expect(303);
     let long = "x".repeat(200_000);
     let page = visitor.post("/integrations/new", &[("sample", &long)]).expect(401).text;
-    assert!(page.contains("what you typed is kept") && page.contains(&long));
+    assert!(page.contains("your input is kept") && page.contains(&long));
     // The sign-in takes it as well.
     let fields = [
         ("token", shop.token.as_str()),

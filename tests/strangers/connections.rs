@@ -9,7 +9,7 @@ use crate::common::{Conduit, Tenant, wait_for};
 const SHORT: (&str, &str) = ("CONDUIT__SERVER__REQUEST_TIMEOUT_SECONDS", "1");
 const LIVE: (&str, &str) = ("CONDUIT__SERVER__KEEP_ALIVE_SECONDS", "3600");
 
-/// The value of a metric without labels.
+/// Returns the value of a metric without labels.
 fn metric(conduit: &Conduit, name: &str) -> f64 {
     let text = conduit.admin("GET", "/metrics", None).expect(200).text;
     let line = text.lines().find(|line| line.starts_with(&format!("{name} ")));

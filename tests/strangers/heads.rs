@@ -8,7 +8,7 @@ use crate::common::{Conduit, Tenant};
 
 const LENGTH: usize = 262_144;
 
-/// Bytes of bodies that the process holds.
+/// Returns the bytes of bodies that the process holds.
 fn held(conduit: &Conduit) -> f64 {
     let text = conduit.admin("GET", "/metrics", None).expect(200).text;
     let line = text

@@ -1,4 +1,4 @@
-//! What a trial can look back on: after restarts, within limits, and with damage.
+//! The events that a trial can reach: after restarts, within limits, and with damage.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ fn started_with(more: &[(&str, &str)]) -> Conduit {
     Conduit::with(&[&SMALL, more].concat())
 }
 
-/// Events of which five fill a segment.
+/// Sends events of which five fill a segment.
 fn send_large(conduit: &Conduit, shop: &Tenant, events: std::ops::Range<u32>) {
     for number in events {
         let fields = json!({"email": format!("canary{number}@shop.example"), "padding": "x".repeat(220_000)});
@@ -38,7 +38,7 @@ fn retained_files(conduit: &Conduit) -> Vec<PathBuf> {
     found
 }
 
-/// What supervision says of the journal, once it says this.
+/// Waits until supervision reports this state of the journal. Returns the report.
 fn journal_once(conduit: &Conduit, what: &str, is: impl Fn(&Value) -> bool) -> Value {
     wait_for(what, || {
         let report = conduit.admin("GET", "/api/v1/supervision", None).expect(200).json();

@@ -1,4 +1,4 @@
-//! What is found in an event.
+//! The values found in an event.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::mapping::FieldType;
 use crate::personal::Personal;
 use crate::taxonomy::Category;
 
-/// What an event is extracted in.
+/// The context of an extraction.
 #[derive(Debug, Clone, Copy)]
 pub struct ExtractContext<'a> {
     /// The processor that it came from.
@@ -17,7 +17,7 @@ pub struct ExtractContext<'a> {
 /// A piece of personal data.
 #[derive(Debug, Clone)]
 pub struct ExtractedValue {
-    /// What it is.
+    /// The category.
     pub category: Arc<Category>,
     /// Normalised.
     pub value: Personal<String>,
@@ -34,7 +34,7 @@ pub struct ExtractedValue {
 /// A value that links nothing today, in the spelling that a link of an earlier build may have been made of.
 #[derive(Debug, Clone)]
 pub struct RefusedValue {
-    /// What it was sent as.
+    /// The category under which it was sent.
     pub category: Arc<Category>,
     /// As that build spelt it.
     pub spelling: Personal<String>,
@@ -43,7 +43,7 @@ pub struct RefusedValue {
 /// Personal data of which nothing is kept but that it was there: health, for example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentValue {
-    /// What it was sent as.
+    /// The category under which it was sent.
     pub category: Arc<str>,
     /// Whose it is.
     pub person: Person,
@@ -91,33 +91,33 @@ pub struct FieldTrace {
     pub field_type: FieldType,
     /// Whether an event without it is rejected.
     pub required: bool,
-    /// What it is, if it is personal data.
+    /// The category, for personal data.
     pub category: Option<Arc<Category>>,
     /// Places of the event at which the path finds a value, right or wrong.
     pub places: usize,
-    /// What an event with this field alone would give.
+    /// The extraction of an event with this field alone.
     pub extraction: Extraction,
 }
 
-/// What was found in an event.
+/// The values found in an event.
 #[derive(Debug, Default)]
 pub struct Extraction {
     /// The personal data, each value once.
     pub values: Vec<ExtractedValue>,
     /// The categories found, also of what has no value to keep; sorted, each once.
     pub categories: Vec<Arc<str>>,
-    /// What was there, and is not kept.
+    /// Values that were present, and are not kept.
     pub present: Personal<Vec<PresentValue>>,
     /// Values that link nothing today and may have linked once.
     pub refused: Vec<RefusedValue>,
     /// All mapped fields.
     pub mapped: Personal<Vec<MappedField>>,
-    /// What was left out.
+    /// Values that were left out.
     pub left_out: Personal<Vec<LeftOut>>,
     /// Whether there was more than is looked at.
     pub truncated: bool,
     /// Why the event does not fit its mapping; empty if it does.
     pub reasons: Vec<Notice>,
-    /// What was left out, or is worth a look.
+    /// Values that were left out, and other warnings.
     pub warnings: Vec<Notice>,
 }

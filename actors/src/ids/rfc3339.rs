@@ -1,9 +1,9 @@
-//! RFC 3339 dates and times, strictly: what is nearly one may mean another moment.
+//! RFC 3339 dates and times, read strictly: a text in almost this format may mean another moment.
 
 use time::{Date, Month, UtcDateTime};
 
-/// Returns the milliseconds since 1970 of a date and time with its offset; `None` if the text is none, or if the moment
-/// lies outside the years 0000 to 9999 in UTC.
+/// Returns the milliseconds since 1970 of a date and time with its offset. Returns `None` if the text is invalid, or
+/// the moment lies outside the years 0000 to 9999 in UTC.
 pub(super) fn millis(text: &str) -> Option<i64> {
     let mut rest = text.as_bytes();
     let year = number(&mut rest, 4)?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{JsonFault, JsonFaultKind};
 
-/// Why reading ended: what is wrong, without its place, which is the reader's own.
+/// The fault that ended reading, without its place, which the reader knows.
 pub(super) type Wrong = JsonFaultKind;
 
 /// A place in a text, and what can be read from there.
@@ -30,7 +30,7 @@ impl<'a> Reader<'a> {
         JsonFault::at(wrong, self.text, self.at)
     }
 
-    /// The next byte that is no white space; none at the end.
+    /// Returns the next byte that is no white space. Returns `None` at the end.
     #[inline]
     pub(super) fn next(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
         Err(Wrong::Syntax)
     }
 
-    /// Nothing but white space may follow.
+    /// Checks that only white space follows.
     pub(super) fn end(&mut self) -> Result<(), Wrong> {
         match self.next() {
             None => Ok(()),
@@ -222,8 +222,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The place of the first of eight bytes (the lowest one first) that is a quotation mark, a backslash or a control character.
-/// It looks at all eight at once: texts are most of what senders send.
+/// Returns the place of the first of eight bytes (the lowest one first) that is a quotation mark, a backslash or a
+/// control character. It examines all eight at once, because most sent bytes are texts. Returns `None` without such a
+/// byte.
 #[inline]
 const fn first_mark(word: u64) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;

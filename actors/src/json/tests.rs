@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// What a tree is as a value of another reader; numbers as doubles.
+/// Converts a tree to a value of another reader, with numbers as doubles.
 fn value(json: &Json<'_>) -> Value {
     match json {
         Json::Null => Value::Null,
@@ -29,7 +29,7 @@ fn doubles(value: Value) -> Value {
     }
 }
 
-/// Both readers of this module take what another reader takes, and nothing else.
+/// Asserts that both readers of this module accept exactly the texts that another reader accepts.
 fn agrees(text: &str) {
     let other = serde_json::from_str::<Value>(text);
     let tree = Json::parse(text.as_bytes());

@@ -72,13 +72,13 @@ impl<'a> Json<'a> {
         root.map_err(|wrong| reader.fault(wrong))
     }
 
-    /// Whether it is `null`.
+    /// Returns whether it is `null`.
     #[must_use]
     pub const fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    /// What it is, for people.
+    /// Returns its kind, for people.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {

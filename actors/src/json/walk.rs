@@ -33,8 +33,8 @@ pub fn check(body: &[u8]) -> Result<(), JsonFault> {
         .map_err(|wrong| walk.fault(wrong))
 }
 
-/// Returns the members of the object that a body is, each as it is written; `None` if it is something else. What is inside
-/// of them is checked, but for names that occur twice.
+/// Returns the members of the object in a body, each as it is written. Returns `None` for another value. The inside of
+/// members is checked, except for repeated names.
 ///
 /// # Errors
 /// [`JsonFault`].
@@ -86,7 +86,7 @@ impl<'p> Step<'p> {
     }
 }
 
-/// Objects and arrays around a place.
+/// Returns the number of objects and arrays around a place.
 fn depth(above: Option<&Step<'_>>) -> usize {
     above.map_or(0, |step| step.depth)
 }
@@ -107,12 +107,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The fault that ended it.
+    /// Returns the fault that ended it.
     pub(crate) fn fault(&self, wrong: Wrong) -> JsonFault {
         self.reader.fault(wrong)
     }
 
-    /// The first byte that is no white space.
+    /// Returns the first byte that is no white space.
     pub(crate) fn first(&mut self) -> Option<u8> {
         self.reader.next()
     }

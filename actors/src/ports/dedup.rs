@@ -10,16 +10,17 @@ use crate::ids::{ControllerId, EventId};
 /// An event's wish to be the first with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
-    /// What makes two events repeats of each other.
+    /// The key that repeats share.
     pub key: DedupKey,
-    /// Who claims; carries the receive time.
+    /// The claiming event, whose id has the receive time.
     pub event: EventId,
     /// How long the claim holds, from its event's receive time. Never zero.
     pub window: Duration,
 }
 
 impl Claim {
-    /// Whether an event falls into this claim's window: received so close to the claiming event, before or after it.
+    /// Returns whether an event falls into this claim's window: received close enough to the claiming event, before or
+    /// after it.
     #[must_use]
     pub fn covers(&self, other: EventId) -> bool {
         let (own, other) = (self.event.received_at(), other.received_at());
@@ -44,9 +45,9 @@ pub struct DedupError(pub String);
 
 /// Dedup windows, measured between *receive* times.
 ///
-/// Invariants: a claim by the event that holds it already is [`Verdict::First`], so that a batch that
-/// runs again meets its own claims; a window is fixed by its first event and not extended by repeats;
-/// a claim is kept for as long as an event received within its window may still be unprocessed.
+/// Invariants: a claim by the event that holds it already is [`Verdict::First`], so that a batch that runs again
+/// recognises its own claims. A window is fixed by its first event and not extended by repeats. A claim is kept as long
+/// as an event received within its window may still be unprocessed.
 #[async_trait]
 pub trait DedupWindow: Send + Sync + 'static {
     /// Claims a batch of one controller, in order. One verdict per claim, in the same order.
@@ -55,8 +56,8 @@ pub trait DedupWindow: Send + Sync + 'static {
     /// [`DedupError`]: nothing was decided; the batch may be tried again.
     async fn claim(&self, controller: ControllerId, claims: &[Claim]) -> Result<Vec<Verdict>, DedupError>;
 
-    /// No event received before `time` is unprocessed in this controller's stream: claims whose
-    /// window ended before it may go.
+    /// Notes that this controller's stream has processed all events received before `time`. Claims whose window ended
+    /// before it may be removed.
     fn advance(&self, controller: ControllerId, time: crate::ids::Timestamp);
 
     /// Drops a deleted controller's claims.

@@ -1,4 +1,4 @@
-//! Who may send what: controllers, their integrations and credentials, as they stand now.
+//! Controllers, their integrations and credentials, in their present state.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Whether `presented` is valid at `now`. Takes the same time whatever the answer.
+    /// Returns whether `presented` is valid at `now`. Takes the same time for every answer.
     #[must_use]
     pub fn accepts(&self, presented: &CredentialHash, now: Timestamp) -> Choice {
         let current = self.current.ct_eq(presented);
@@ -47,7 +47,7 @@ pub struct Controller {
     pub webhook_secret: Credential,
     /// The key of its links and dedup keys.
     pub link_key: LinkKey,
-    /// What it may send; none: whatever it likes.
+    /// The limits of the controller; `None` without limits.
     pub gate: Option<Arc<Gate>>,
 }
 
@@ -62,7 +62,7 @@ pub struct Integration {
     pub processor: ProcessorId,
     /// The API key, which serves this integration alone.
     pub api_key: Credential,
-    /// What its events mean.
+    /// The mapping of its events.
     pub mapping: Arc<Mapping>,
     /// Counts the replacements of it, and so of the mapping, from 1.
     pub version: u64,
@@ -71,16 +71,16 @@ pub struct Integration {
 /// Looks up integrations in memory; a change made through this node's management API shows at the next call, one made
 /// through another node's within a second.
 pub trait Directory: Send + Sync + 'static {
-    /// Whether what is here may be relied on to let anyone in: false once it is not known for too long whether another
-    /// node revoked a credential.
+    /// Returns whether the content is recent enough to authenticate callers. It is not if for too long nobody knows
+    /// whether another node revoked a credential.
     fn is_reliable(&self) -> bool;
 
-    /// By what the webhook URL names.
+    /// Finds an integration by the names in a webhook URL. Returns `None` for an unknown one.
     fn by_url(&self, did: &ControllerDid, processor: &ProcessorId) -> Option<Arc<Integration>>;
 
-    /// By id.
+    /// Finds an integration by its id. Returns `None` for an unknown one.
     fn by_id(&self, integration: IntegrationId) -> Option<Arc<Integration>>;
 
-    /// A controller, if it still exists.
+    /// Finds a controller. Returns `None` if it does not exist.
     fn controller(&self, controller: ControllerId) -> Option<Arc<Controller>>;
 }

@@ -10,12 +10,12 @@ use crate::receipt::Attested;
 pub struct AppendReply(Box<dyn FnOnce(Result<Durable, JournalError>) + Send>);
 
 impl AppendReply {
-    /// An answer that is given by calling `answer`, on the journal's thread: it must be quick.
+    /// Creates an answer that calls `answer` on the journal's thread. The function must be quick.
     pub fn new(answer: impl FnOnce(Result<Durable, JournalError>) + Send + 'static) -> Self {
         Self(Box::new(answer))
     }
 
-    /// Answers.
+    /// Sends the answer.
     pub fn send(self, result: Result<Durable, JournalError>) {
         (self.0)(result);
     }
@@ -54,7 +54,7 @@ pub enum JournalError {
     /// More events wait for the writer than the configuration allows.
     #[error("too many events wait for the journal's writer")]
     Busy,
-    /// The disk refused: full, read-only, broken. What was written before is untouched.
+    /// The disk refused: full, read-only, broken. Earlier records are untouched.
     #[error("the journal's disk refused the write: {0}")]
     Disk(String),
     /// A record that was durable does not read back as it was written.
@@ -77,7 +77,7 @@ pub struct StreamPosition {
 /// Hears of new backlog. Called on the journal's thread once per controller and commit batch, after
 /// the batch is durable: must be quick and must not call the journal.
 pub trait BacklogListener: Send + Sync + 'static {
-    /// A controller's stream now reaches `last`.
+    /// Notes that a controller's stream now reaches `last`.
     fn appended(&self, controller: ControllerId, last: Sequence);
 }
 
@@ -109,7 +109,7 @@ pub trait Journal: Send + Sync + 'static {
     /// As [`Journal::read`].
     fn find(&self, controller: ControllerId, event: EventId) -> Result<Option<JournaledEvent>, JournalError>;
 
-    /// The newest events in flight with an id below `before`, newest first.
+    /// Returns the newest events in flight with an id below `before`, newest first.
     ///
     /// # Errors
     /// As [`Journal::read`].
@@ -126,9 +126,9 @@ pub trait Journal: Send + Sync + 'static {
     /// Drops a deleted controller's stream.
     fn forget(&self, controller: ControllerId);
 
-    /// Where a stream stands; zero for one that has never had an event.
+    /// Returns the position of a stream, or zero for a stream without events.
     fn position(&self, controller: ControllerId) -> StreamPosition;
 
-    /// The controllers with events in flight.
+    /// Returns the controllers with events in flight.
     fn backlog(&self) -> Vec<(ControllerId, StreamPosition)>;
 }

@@ -35,7 +35,7 @@ pub struct ReplayStep {
 pub struct ReplayedEvent {
     /// The event, with the id and so the receive time that it always had.
     pub journaled: JournaledEvent,
-    /// What became of it before: rejected or failed.
+    /// The former outcome: rejected or failed.
     pub status: Status,
 }
 
@@ -51,9 +51,9 @@ pub struct ReplayBatch {
 /// Where replays are kept.
 #[async_trait]
 pub trait ReplaySource: Send + Sync + 'static {
-    /// The next events of a replay, from behind where it is committed: at most `max_events`, and no more than about
-    /// `max_bytes` of bodies, but at least one if there is one. `None`: it has ended, by itself, by being cancelled or with
-    /// its controller, or is not this node's any more.
+    /// Returns the next events of a replay, after its committed position: at most `max_events`, and no more than about
+    /// `max_bytes` of bodies, but at least one if there is one. Returns `None` if the replay has ended, was cancelled,
+    /// was deleted with its controller, or belongs to another node.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -64,10 +64,10 @@ pub trait ReplaySource: Send + Sync + 'static {
         max_bytes: usize,
     ) -> Result<Option<ReplayBatch>, StoreError>;
 
-    /// Which of these claims repeat an event that was processed: claiming event to processed one.
+    /// Returns which of these claims repeat a processed event: claiming event to processed one.
     ///
     /// A dedup window keeps its claims only until no unprocessed event can fall into them, and a replayed event may be
-    /// older than that. What was processed is known for ever.
+    /// older than that. The store knows processed events for ever.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -11,8 +11,8 @@ use crate::ports::ReplayStep;
 /// Why the store did not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Another writer was there first: what the batch was resolved against is out of date. Nothing was
-    /// written; resolve again and commit again.
+    /// Another writer was first: the batch was resolved against outdated data. Nothing was written; resolve again and
+    /// commit again.
     #[error("another writer was there first")]
     Conflict,
     /// The database is away, busy or full. Nothing was written; wait and try again.
@@ -44,7 +44,7 @@ pub enum Retirement {
 }
 
 impl Retirement {
-    /// As in SQL.
+    /// Returns the status as in SQL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -113,8 +113,8 @@ pub struct Merge {
     pub evidence: Vec<(LinkHash, Arc<str>)>,
 }
 
-/// What a subject that gets identifiers may hold of a category, the subjects merged into it included. The commit is a
-/// [`StoreError::Conflict`] if it is more by then, or if the subject is merged itself: another writer was there first.
+/// The most identifiers of a category that a growing subject may hold, the subjects merged into it included. The commit
+/// is a [`StoreError::Conflict`] if the subject holds more by then or was merged itself: another writer was first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ceiling {
     /// Whose subject it is.
@@ -162,9 +162,9 @@ pub struct BatchEffects {
     pub subjects: Vec<NewSubject>,
     /// Links to attach. A strong one that another subject holds already is a conflict.
     pub links: Vec<NewLink>,
-    /// Merges found. One whose `from` or `into` is merged already is a conflict.
+    /// Merges. A merge whose `from` or `into` is merged already is a conflict.
     pub merges: Vec<Merge>,
-    /// What must hold of the subjects that were there, once all this is written.
+    /// Conditions on existing subjects, once all effects are written.
     pub ceilings: Vec<Ceiling>,
     /// Audit records, in the order in which each controller's are to be chained. Their places in the chain are the
     /// store's to fill in: it alone knows what they come behind.
@@ -182,8 +182,8 @@ pub struct BatchEffects {
 /// The store behind the pipeline.
 #[async_trait]
 pub trait PipelineStore: Send + Sync + 'static {
-    /// Which subjects these hashes lead to, merges followed. A weak hash may lead to many: at most
-    /// `fan_out` are given for each hash.
+    /// Returns the subjects to which these hashes lead, with merges followed. A weak hash may lead to many: at most
+    /// `fan_out` are returned for each hash.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -194,8 +194,8 @@ pub trait PipelineStore: Send + Sync + 'static {
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError>;
 
-    /// How many distinct strong links each of these subjects has per category, the subjects merged into them included and
-    /// retired links left out.
+    /// Returns the number of distinct strong links of each of these subjects per category, including subjects merged
+    /// into them and excluding retired links.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -211,7 +211,7 @@ pub trait PipelineStore: Send + Sync + 'static {
     /// [`StoreError`].
     async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError>;
 
-    /// What the mapped fields of these events say, where it is known.
+    /// Returns the digests of the mapped fields of these events, where they are known.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -223,22 +223,22 @@ pub trait PipelineStore: Send + Sync + 'static {
 
     /// Commits a batch, all or nothing, fully synced. Events of controllers that are deleted by now leave nothing.
     ///
-    /// A batch of a replay is a [`StoreError::Conflict`] unless the replay stands where the step begins and is this node's
-    /// to run, and each event is still rejected or failed: so its effects happen once, whoever else replays.
+    /// A batch of a replay is a [`StoreError::Conflict`] unless the replay stands where the step begins and belongs to
+    /// this node, and each event is still rejected or failed. So its effects happen once, even with other replays.
     ///
-    /// Chains the activities, each controller's behind the head that is there once no other writer can move it, so that
-    /// writers of one chain are no conflict: sequences and hashes in `effects` are filled in, and mean something only if
+    /// Chains the activities of each controller behind its head, at a moment when no other writer can move the head. So
+    /// writers of one chain have no conflict. Sequences and hashes in `effects` are filled in, and are valid only if
     /// this succeeds.
     ///
-    /// A rehearsal writes everything that a commit writes, in the same statements, and is then rolled back. So its answer
-    /// tells what a commit would have met, and nothing of it stays.
+    /// A rehearsal writes the same rows as a commit, in the same statements, and is then rolled back. So its answer
+    /// shows the result of a commit, and none of its rows stays.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing was written, but for [`StoreError::Unavailable`] when the commit's own
-    /// answer was lost: then the checkpoint tells, and a second try is a [`StoreError::Conflict`].
+    /// [`StoreError`]; nothing was written, except for [`StoreError::Unavailable`] when the commit's own
+    /// answer was lost. Then the checkpoint shows the result, and a second try is a [`StoreError::Conflict`].
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError>;
 
-    /// The committed checkpoint of a controller's stream.
+    /// Returns the committed checkpoint of a controller's stream.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -14,7 +14,7 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// From then until now.
+    /// Returns the stretch from then until now.
     #[must_use]
     pub fn since(began: SystemTime) -> Self {
         let ended = SystemTime::now();
@@ -22,14 +22,14 @@ impl Stretch {
     }
 }
 
-/// What a batch did when, while it is on its way.
+/// The times of a batch's steps, while it is on its way.
 #[derive(Debug)]
 pub struct BatchTrace {
     /// When its first stage began.
     pub began: SystemTime,
-    /// Those of its events whose requests are traced.
+    /// Its events whose requests are traced.
     pub traced: Vec<EventId>,
-    /// What it did, in order: `extract`, `claim` (once for each controller), `resolve`, which claims are a part of, `log`.
+    /// Its steps, in order: `extract`, `claim` (once for each controller), `resolve`, which includes the claims, `log`.
     pub stages: Vec<(&'static str, Stretch)>,
 }
 
@@ -40,7 +40,7 @@ pub struct TracedBatch {
     pub shard: usize,
     /// Events in it.
     pub events: usize,
-    /// What it did when.
+    /// The times of its steps.
     pub trace: BatchTrace,
     /// Why it came to nothing: a word, `poison`, `outage` or `conflict`; none if it was committed.
     pub failure: Option<&'static str>,
@@ -48,9 +48,9 @@ pub struct TracedBatch {
 
 /// Knows which requests are traced, and hears of the batches that their events are in. Must be quick, and never waits.
 pub trait BatchTraces: Send + Sync + 'static {
-    /// Those of these events whose requests are traced.
+    /// Returns the events whose requests are traced.
     fn traced(&self, events: &mut dyn Iterator<Item = EventId>) -> Vec<EventId>;
 
-    /// A batch with such events has ended.
+    /// Notes the end of a batch with such events.
     fn ended(&self, batch: TracedBatch);
 }

@@ -49,7 +49,7 @@ impl ActivityLogger {
     }
 }
 
-/// The audit record of an event that was processed; the store chains it.
+/// Returns the audit record of a processed event, which the store chains. Returns `None` for other outcomes.
 fn activity(event: &ResolvedEvent, logged_at: Timestamp) -> Option<Activity> {
     let (Outcome::Processed { subject }, Finding::Fits(fitting)) = (&event.outcome, &event.extracted.finding) else {
         return None;

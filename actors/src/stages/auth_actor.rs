@@ -45,8 +45,8 @@ impl Authenticator {
         Self { directory, nobody }
     }
 
-    /// The integration that both credentials belong to. The same work is done, and both credentials are
-    /// compared, whatever is wrong: neither the answer nor its time tells a stranger what exists.
+    /// Returns the integration of both credentials. Every failure does the same work and compares both credentials. So
+    /// neither the answer nor its time reveals existing names to a stranger.
     ///
     /// # Errors
     /// The true cause, for the operator's log alone.

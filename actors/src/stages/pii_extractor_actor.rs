@@ -1,6 +1,6 @@
 //! The third actor: finds the personal data in an event, by its mapping, and forgets the values.
 //!
-//! What leaves this stage holds categories, keyed hashes and a dedup key, but no value.
+//! The result of this stage has categories, keyed hashes and a dedup key, but no value.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,8 +55,8 @@ impl PiiExtractor {
         Self::extract_under(integration, journaled)
     }
 
-    /// The claim that generation 1 of the normaliser would have made of an event, if that has another key and means no other
-    /// event. See `generation1`.
+    /// Returns the claim that generation 1 of the normaliser would have made of an event. Returns `None` if the key is
+    /// the same, or may mean another event. See `generation1`.
     #[must_use]
     pub fn earlier_claim(event: &ExtractedEvent) -> Option<Claim> {
         let Finding::Fits(fitting) = &event.finding else {
@@ -188,7 +188,7 @@ fn fitting(
     }
 }
 
-/// The hash of the spelling of an earlier generation.
+/// Returns the hash of the spelling of an earlier generation. Returns `None` if there is no other spelling.
 fn earlier(value: &ExtractedValue, link_key: &LinkKey) -> Option<LinkHash> {
     let spelling = value.earlier.as_ref()?;
     Some(link_key.link(&value.category.key, spelling.expose()))
@@ -211,8 +211,8 @@ fn rejected(
     }
 }
 
-/// A type that no mapping knows is shown only if it looks like the name of a type: it may be an e-mail
-/// address or a number in the wrong field, and is kept in clear.
+/// Returns an unknown type only if it looks like a type name, else a stand-in. The text may be an e-mail address or a
+/// number in the wrong field, and types are kept in clear.
 #[must_use]
 pub fn shown_if_harmless(event_type: &EventType) -> EventType {
     let text = event_type.as_str();

@@ -1,8 +1,8 @@
 //! The fourth actor: drops repeats and finds the data subject of everything else.
 //!
-//! What the store knows of a batch's identifiers can be asked for *ahead*, while the batch before is being committed.
-//! Identifiers that this earlier batch attached are left out, since the store does not have them yet; if it merged
-//! subjects, which changes what any identifier leads to, nothing is asked ahead.
+//! The store can be asked for a batch's identifiers *ahead*, while the batch before is being committed. Identifiers
+//! that this earlier batch attached are left out, since the store does not have them yet. A merge changes the subjects
+//! of any identifier, so after a merge the actor asks nothing ahead.
 
 mod cache;
 mod repeats;
@@ -25,7 +25,7 @@ use cache::LinkCache;
 /// Resolves a batch: claims on the dedup window first, then subjects.
 pub type SubjectResolverActor = Supervised<SubjectResolver>;
 
-/// What the resolver is asked to do.
+/// A job for the resolver.
 #[derive(Debug)]
 pub enum ResolverJob {
     /// Ask the store about these identifiers, which the next batch will need. Gives an empty batch.
@@ -47,7 +47,7 @@ pub struct ResolveJob {
     pub traced: bool,
 }
 
-/// What a batch of a replay has beside its events.
+/// The data of a replay's batch beside its events.
 #[derive(Debug)]
 pub struct Replayed {
     /// How far it takes the replay.
@@ -70,14 +70,14 @@ pub struct SubjectResolver {
 /// Retired links that are remembered.
 const MAX_RETIRED: usize = 10_000;
 
-/// What the store answered ahead.
+/// The answer that the store gave ahead.
 #[derive(Debug, Default)]
 struct LookedUp {
     asked: HashSet<(ControllerId, LinkHash)>,
     found: HashMap<(ControllerId, LinkHash), Vec<KnownLink>>,
 }
 
-/// What the last batch changes, committed or not.
+/// The changes of the last batch, committed or not.
 #[derive(Debug, Default)]
 struct Unsettled {
     links: HashSet<(ControllerId, LinkHash)>,
@@ -191,8 +191,8 @@ impl SubjectResolver {
         Ok(())
     }
 
-    /// One verdict per event; [`Verdict::First`] for those that make no claim. Those of a replay that are known as
-    /// `repeats` claim nothing.
+    /// Returns one verdict per event, [`Verdict::First`] for events without a claim. Events of a replay that are known
+    /// as `repeats` claim nothing.
     async fn claim(
         &self,
         controller: ControllerId,
@@ -220,7 +220,7 @@ impl SubjectResolver {
         Ok(verdicts)
     }
 
-    /// The repeats whose mapped fields say something else than those of their firsts, as far as these are known.
+    /// Returns the repeats whose mapped fields differ from those of their first events, as far as these are known.
     async fn differing(
         &self,
         controller: ControllerId,
@@ -255,7 +255,7 @@ impl SubjectResolver {
         Ok(repeats.iter().filter(differs).map(|(event, ..)| *event).collect())
     }
 
-    /// What the cache and the store know of these events' identifiers.
+    /// Returns the graph of these events' identifiers, from the cache and the store.
     async fn graph(
         &mut self,
         controller: ControllerId,
@@ -353,7 +353,7 @@ fn sighting<'a>(accepted: &AcceptedEvent, links: &'a [LinkCandidate]) -> Sightin
     }
 }
 
-/// `differs`: it repeats an event whose mapped fields say something else.
+/// Resolves an event. `differs`: it repeats an event with other mapped fields.
 fn resolve_event(
     mut event: ExtractedEvent,
     verdict: Verdict,
@@ -398,7 +398,7 @@ fn resolve_event(
     }
 }
 
-/// Said of a dry run's event as well.
+/// Returns the warning of a repeat that differs, also for dry runs.
 pub(crate) fn duplicate_differs() -> Notice {
     let message = "it has the same personal data as the event that it repeats, but its other mapped fields differ: if it is \
                    an event of its own, let the mapping's dedup key be \"mapped\", and send it again";

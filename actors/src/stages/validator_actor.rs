@@ -13,15 +13,15 @@ use crate::ports::{AppendReply, Journal};
 use crate::receipt::Draft;
 use crate::supervisor::{Stage, Supervised};
 
-/// Checks the body's envelope: JSON, `event`, `triggeredAt`. What the fields mean is the pipeline's matter.
+/// Checks the body's envelope: JSON, `event`, `triggeredAt`. The pipeline reads the other fields.
 pub type ValidatorActor = Supervised<Validator>;
 
-/// What an authenticated sender has sent.
+/// The request of an authenticated sender.
 #[derive(Debug)]
 pub struct ValidateJob {
     /// The body, and where the answer goes.
     pub parcel: Parcel,
-    /// Who sent it.
+    /// The authenticated sender.
     pub admitted: Admitted,
 }
 
@@ -37,10 +37,10 @@ impl Validator {
         Self { journal }
     }
 
-    /// The event, if its envelope is right.
+    /// Returns the event if its envelope is valid.
     ///
     /// # Errors
-    /// Everything that the sender can mend, at once.
+    /// All faults that the sender can fix, at once.
     pub fn validate(&self, job: &ValidateJob) -> Result<ValidEvent, Refusal> {
         let body = job.parcel.body.as_ref().map_err(|fault| Refusal::Body(*fault))?;
         let envelope = Envelope::parse(body.expose(), Timestamp::now()).map_err(Refusal::Envelope)?;

@@ -41,7 +41,7 @@ pub fn install_panic_hook() {
     }));
 }
 
-/// The last parts of a source file's path: where it was built is nobody's business.
+/// Returns the last parts of a source file's path: the place of the build is private.
 fn short(file: &str) -> &str {
     file.rmatch_indices('/').nth(3).map_or(file, |(at, _)| &file[at + 1..])
 }
@@ -60,7 +60,7 @@ fn describe(place: Option<String>, payload: &(dyn Any + Send)) -> String {
 /// Runs a future to its end or to its panic.
 ///
 /// # Errors
-/// The panic's cause. Whatever the future had borrowed may be half changed: drop it.
+/// The panic's cause. Borrowed values may be half changed: drop them.
 pub(super) async fn fence<T>(work: impl Future<Output = T>) -> Result<T, PanicCause> {
     AssertUnwindSafe(work)
         .catch_unwind()
@@ -68,7 +68,7 @@ pub(super) async fn fence<T>(work: impl Future<Output = T>) -> Result<T, PanicCa
         .map_err(|payload| PanicCause(describe(LAST_PANIC.take(), payload.as_ref())))
 }
 
-/// [`fence`] for what is not a future.
+/// Runs a function as [`fence`] runs a future.
 pub(crate) fn fence_call<T>(work: impl FnOnce() -> T) -> Result<T, PanicCause> {
     panic::catch_unwind(AssertUnwindSafe(work))
         .map_err(|payload| PanicCause(describe(LAST_PANIC.take(), payload.as_ref())))

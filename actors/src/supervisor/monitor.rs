@@ -1,4 +1,4 @@
-//! What is known of one actor: its generation, its restarts, its backoff. Plain state, no actor.
+//! The state of one actor: its generation, its restarts, its backoff. Plain state, no actor.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,7 +25,8 @@ pub struct RestartPolicy {
 }
 
 impl RestartPolicy {
-    /// The backoff after the `nth` panic in a row (from 1): doubles up to the limit, and half of it is chance.
+    /// Returns the backoff after the `nth` panic in a row (from 1). It doubles up to the limit, and half of it is
+    /// random.
     #[must_use]
     pub fn backoff(&self, nth: u32) -> Duration {
         let doubled = self.backoff_initial.saturating_mul(1 << nth.saturating_sub(1).min(16));
@@ -94,7 +95,7 @@ struct Record {
 }
 
 impl Monitor {
-    /// A record for one actor of one shard.
+    /// Creates a record for one actor of one shard.
     #[must_use]
     pub fn new(shard: usize, actor: &'static str, policy: RestartPolicy) -> Self {
         let record = Record {
@@ -185,7 +186,7 @@ impl Monitor {
         }
     }
 
-    /// Whether the restarts are within the budget.
+    /// Returns whether the restarts are within the budget.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         let mut record = self.record();
@@ -193,7 +194,7 @@ impl Monitor {
         record.recent.len() <= self.policy.budget
     }
 
-    /// What an operator sees.
+    /// Returns the report for an operator.
     #[must_use]
     pub fn report(&self) -> ActorReport {
         let over_budget = !self.is_healthy();

@@ -13,9 +13,9 @@ use super::monitor::Monitor;
 
 /// The state and logic of one actor; see [`crate::supervisor`] for what surrounds it.
 pub trait Stage: Sized + Unpin + 'static {
-    /// What it is asked to do.
+    /// A job of the stage.
     type Job: Send + 'static;
-    /// What comes of it.
+    /// The result of a job.
     type Done: Send + 'static;
     /// The actor's name, in logs and reports.
     const ACTOR: &'static str;
@@ -147,7 +147,7 @@ impl<S: Stage> ActorRef<S> {
         answer.await.unwrap_or(Err(Fault::Gone))
     }
 
-    /// Stops the actor for good. What is in its mailbox is dropped, and its senders hear it.
+    /// Stops the actor for good. Jobs in its mailbox are dropped, and their senders are told.
     pub fn stop(&self) {
         let address = self
             .shared
@@ -162,7 +162,7 @@ impl<S: Stage> ActorRef<S> {
         }
     }
 
-    /// The actor's record.
+    /// Returns the actor's record.
     #[must_use]
     pub fn monitor(&self) -> &Arc<Monitor> {
         &self.shared.monitor

@@ -8,7 +8,7 @@ const EXACT: usize = 32;
 /// Registers beyond that: a standard error of 1.04 / √256, 6.5 %.
 const REGISTERS: usize = 256;
 
-/// What a stored sketch begins with.
+/// The first byte of a stored sketch with few addresses.
 const FEW: u8 = 0;
 const MANY: u8 = 1;
 
@@ -64,7 +64,7 @@ impl AddressSketch {
         }
     }
 
-    /// How many there are, about.
+    /// Returns the approximate number of addresses.
     #[must_use]
     #[allow(
         clippy::cast_precision_loss,
@@ -88,7 +88,7 @@ impl AddressSketch {
         estimate.round() as u64
     }
 
-    /// As it is stored.
+    /// Returns the stored form.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {

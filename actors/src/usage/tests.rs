@@ -42,7 +42,7 @@ fn client(last: u8) -> Personal<IpAddr> {
     Personal::new(IpAddr::from([192, 0, 2, last]))
 }
 
-/// By credential: when last, and from how many.
+/// Returns for each credential the last use and the number of addresses.
 fn seen(uses: &[CredentialUse]) -> Vec<(u8, i64, u64)> {
     let mut seen: Vec<_> = uses
         .iter()

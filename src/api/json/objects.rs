@@ -1,8 +1,9 @@
 //! JSON in which an object is an object.
 //!
-//! What derives `Deserialize` takes an array of its fields' values for an object as well: `[null, 60]` for
-//! `{"windowSeconds": 60}`. Nothing here is documented so, and a sender who does that by mistake must be told. This goes
-//! between the reader and the types, at every depth, and asks for an object wherever a type with named fields is read.
+//! A derived `Deserialize` accepts an array of the fields' values in place of an object: `[null, 60]` for
+//! `{"windowSeconds": 60}`. Nothing here is documented so, and a sender who does that by mistake must learn it. This
+//! module is between the reader and the types, at every depth, and requires an object wherever a type with named fields
+//! is read.
 
 use std::fmt;
 
@@ -20,14 +21,14 @@ pub(super) fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
 }
 
 struct Objects<D>(D);
-struct Seen<V>(V);
+struct ObjectVisitor<V>(V);
 struct Seed<S>(S);
 struct Access<A>(A);
 
 macro_rules! forward {
     ($($method:ident),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method(Seen(visitor))
+            self.0.$method(ObjectVisitor(visitor))
         }
     )*};
 }
@@ -43,26 +44,26 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         deserialize_identifier, deserialize_ignored_any
     }
 
-    /// The one difference.
+    /// Requires an object, which is the only difference.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_map(Seen(visitor))
+        self.0.deserialize_map(ObjectVisitor(visitor))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        self.0.deserialize_unit_struct(name, Seen(visitor))
+        self.0.deserialize_unit_struct(name, ObjectVisitor(visitor))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, D::Error> {
-        self.0.deserialize_newtype_struct(name, Seen(visitor))
+        self.0.deserialize_newtype_struct(name, ObjectVisitor(visitor))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple(len, Seen(visitor))
+        self.0.deserialize_tuple(len, ObjectVisitor(visitor))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -71,7 +72,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple_struct(name, len, Seen(visitor))
+        self.0.deserialize_tuple_struct(name, len, ObjectVisitor(visitor))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -80,7 +81,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_enum(name, variants, Seen(visitor))
+        self.0.deserialize_enum(name, variants, ObjectVisitor(visitor))
     }
 }
 
@@ -92,7 +93,7 @@ macro_rules! see {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Seen<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectVisitor<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

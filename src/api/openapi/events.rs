@@ -28,7 +28,7 @@ fn event() -> Value {
                       "resolvedAt": "2026-04-06T10:30:00.131Z", "loggedAt": "2026-04-06T10:30:00.140Z"}})
 }
 
-/// One event, with its outcomes.
+/// Describes one event, with its outcomes.
 fn replayed() -> Value {
     let mut event = event();
     event["history"] = json!([
@@ -50,7 +50,7 @@ fn activity() -> Value {
            "previousHash": "0000000000000000000000000000000000000000000000000000000000000000"})
 }
 
-/// The parameters that both lists have.
+/// Adds the parameters of both lists.
 fn filtered(operation: Operation, from: &'static str, to: &'static str) -> Operation {
     operation
         .of_some_controller()

@@ -22,7 +22,7 @@ const ALL: &str = "/api/v1/integrations/custom";
 const ONE: &str = "/api/v1/integrations/custom/{id}";
 const ID: &str = "019d6240-11f0-7a52-8d3c-5b9e2f47a610";
 
-/// What the dry run takes.
+/// The body of the dry run.
 struct DryRunBody;
 
 impl JsonSchema for DryRunBody {
@@ -87,7 +87,7 @@ pub(super) fn named(operation: Operation) -> Operation {
     operation.path::<IntegrationId>("id", "The integration.", ID)
 }
 
-/// `did`, which may stand beside the id.
+/// Adds `did`, which may accompany the id.
 pub(super) fn with_did(operation: Operation) -> Operation {
     let about = "The integration's controller; the id says it already.";
     operation

@@ -1,7 +1,7 @@
-//! How an operation is written down: what it is called, who may call it, what it takes and what it gives.
+//! The description of an operation: its name, callers, requests and answers.
 //!
-//! What follows from that is added here, so that it is said once: the answers to wrong credentials from who may call it, to
-//! wrong parameters from there being any, and so on.
+//! This module adds everything that follows from the description, so that each fact has one place. For example, the
+//! callers determine the answers to wrong credentials, and the parameters the answers to wrong parameters.
 
 mod written;
 
@@ -21,7 +21,7 @@ use crate::code::Code;
 
 pub(super) use written::{problem, problem_examples};
 
-/// What there is to know about a list that can be exported.
+/// Describes a list that can be exported.
 macro_rules! exported {
     ($about:literal) => {
         concat!(
@@ -33,7 +33,7 @@ macro_rules! exported {
 }
 pub(super) use exported;
 
-/// What a cursor looks like.
+/// An example of a cursor.
 pub(super) const CURSOR: &str = "AWWMXl1CmX2yAZ1iQjpbfDCfTgwrah2OVw";
 
 /// Operations that belong together.
@@ -43,7 +43,7 @@ pub(super) struct Group {
     pub(super) operations: Vec<Operation>,
 }
 
-/// Who may call an operation.
+/// The callers of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Caller {
     /// Anyone, without credentials.
@@ -192,7 +192,7 @@ impl Operation {
         }
     }
 
-    /// The same by HEAD: the answers without their contents.
+    /// Adds the same operation by HEAD: the answers without their contents.
     pub(super) fn also_head(self, id: &'static str) -> [Self; 2] {
         let mut head = Self {
             method: "head",
@@ -203,12 +203,12 @@ impl Operation {
         [self, head]
     }
 
-    /// What there is to know about it, as Markdown.
+    /// Sets the description, as Markdown.
     pub(super) fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
 
-    /// Anyone may call it.
+    /// Allows everybody.
     pub(super) fn open(self) -> Self {
         Self {
             caller: Caller::Anyone,
@@ -216,7 +216,7 @@ impl Operation {
         }
     }
 
-    /// The operator alone may call it.
+    /// Allows the operator only.
     pub(super) fn operator_only(self) -> Self {
         Self {
             caller: Caller::Operator,
@@ -224,7 +224,7 @@ impl Operation {
         }
     }
 
-    /// Who sends events calls it.
+    /// Allows senders of events.
     pub(super) fn by_senders(self) -> Self {
         Self {
             caller: Caller::Sender,
@@ -251,18 +251,18 @@ impl Operation {
         self
     }
 
-    /// What stands in the path for `{name}`.
+    /// Adds the parameter `{name}` of the path.
     pub(super) fn path<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
         self.parameter::<T>(name, "path", true, about, Some(example))
             .problems(404, &[Code::NotFound])
     }
 
-    /// A query parameter that may be left out.
+    /// Adds an optional query parameter.
     pub(super) fn query<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
         self.parameter::<T>(name, "query", false, about, Some(example))
     }
 
-    /// A query parameter that must be there.
+    /// Adds a required query parameter.
     pub(super) fn required_query<T: JsonSchema>(
         self,
         name: &'static str,
@@ -272,12 +272,12 @@ impl Operation {
         self.parameter::<T>(name, "query", true, about, Some(example))
     }
 
-    /// A header that may be left out.
+    /// Adds an optional header.
     pub(super) fn header<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
         self.parameter::<T>(name, "header", false, about, Some(example))
     }
 
-    /// `If-None-Match`, and the answer to who has it already. Behind the answer that has the ETag.
+    /// Adds `If-None-Match` and the answer for an unchanged resource. Call this after the answer with the ETag.
     pub(super) fn or_unchanged(self) -> Self {
         let about = "An ETag of an earlier answer: if it still holds, the answer is 304 without content.";
         self.with_header("ETag")
@@ -287,7 +287,7 @@ impl Operation {
             .problems(400, &[Code::IfNoneMatchInvalid])
     }
 
-    /// `did`, for a call on one controller.
+    /// Adds `did`, for a call on one controller.
     pub(super) fn of_one_controller(self) -> Self {
         let about = "Which controller. The operator must say it; a controller means itself.";
         self.query::<ControllerDid>("did", about, "did:web:shop.example")
@@ -295,7 +295,7 @@ impl Operation {
             .problems(404, &[Code::NotFound])
     }
 
-    /// `did`, for a list that may be of one controller.
+    /// Adds `did`, for a list that may be of one controller.
     pub(super) fn of_some_controller(self) -> Self {
         let about = "Of one controller only. Without it: of all that the caller may see.";
         self.query::<ControllerDid>("did", about, "did:web:shop.example")
@@ -303,7 +303,7 @@ impl Operation {
             .problems(404, &[Code::NotFound])
     }
 
-    /// `limit` and `cursor`.
+    /// Adds `limit` and `cursor`.
     pub(super) fn in_pages(self) -> Self {
         let about = "Where to go on: the nextCursor of the page before, with the same filter.";
         self.query::<Limit>("limit", "How many at most.", "20")
@@ -311,7 +311,7 @@ impl Operation {
             .problems(400, &[Code::CursorInvalid])
     }
 
-    /// The answer written last, also as all of the list in a file. `csv` is how that begins.
+    /// Adds an export to the last answer: all of the list in a file. `csv` is the beginning of such a file.
     pub(super) fn or_exports(self, csv: &'static str, item: &Value) -> Self {
         let lines = format!("{item}\n");
         let about =
@@ -323,7 +323,7 @@ impl Operation {
             .with_header("Vary")
     }
 
-    /// The body, as JSON.
+    /// Sets the body, as JSON.
     pub(super) fn takes<T: JsonSchema>(self, about: &'static str, example: Value) -> Self {
         Self {
             body: Some(Body {
@@ -336,7 +336,7 @@ impl Operation {
         }
     }
 
-    /// Another example of the body.
+    /// Adds another example of the body.
     pub(super) fn or_takes(mut self, name: &'static str, example: Value) -> Self {
         self.body
             .iter_mut()
@@ -344,19 +344,19 @@ impl Operation {
         self
     }
 
-    /// The body may be left out.
+    /// Makes the body optional.
     pub(super) fn or_nothing(mut self) -> Self {
         self.body.iter_mut().for_each(|body| body.required = false);
         self
     }
 
-    /// An answer in JSON.
+    /// Adds an answer in JSON.
     pub(super) fn gives<T: JsonSchema>(self, status: u16, about: &'static str, example: Value) -> Self {
         self.gives_nothing(status, about)
             .or_gives::<T>("application/json", example)
     }
 
-    /// An answer without content.
+    /// Adds an answer without content.
     pub(super) fn gives_nothing(mut self, status: u16, about: &'static str) -> Self {
         self.answers.push(Answer {
             status,
@@ -368,7 +368,7 @@ impl Operation {
         self
     }
 
-    /// The answer written last, in another form.
+    /// Adds another form of the last answer.
     pub(super) fn or_gives<T: JsonSchema>(mut self, media: &'static str, example: Value) -> Self {
         if let Some(answer) = self.answers.last_mut() {
             answer.contents.push(Content {
@@ -380,7 +380,7 @@ impl Operation {
         self
     }
 
-    /// A header, of those that the document has, of the answer written last.
+    /// Adds a header of the document to the last answer.
     pub(super) fn with_header(mut self, name: &'static str) -> Self {
         self.answers
             .iter_mut()
@@ -390,8 +390,7 @@ impl Operation {
         self
     }
 
-    /// What can be done next with the answer written last: another operation, with its parameters out of this one's
-    /// answer.
+    /// Adds a next step to the last answer: another operation, with its parameters from this answer.
     pub(super) fn leads_to(mut self, id: &'static str, parameters: &[(&str, &str)]) -> Self {
         let parameters: Map<String, Value> = parameters
             .iter()
@@ -405,7 +404,7 @@ impl Operation {
         self
     }
 
-    /// Codes that it may answer with, beside those that follow from what it takes and from who may call it.
+    /// Adds codes beside those that follow from the request and the callers.
     pub(super) fn problems(mut self, status: u16, codes: &[Code]) -> Self {
         self.problems.entry(status).or_default().extend(codes);
         self

@@ -1,7 +1,7 @@
-//! JSON Schemas of the types that calls take and give, collected while operations are written down.
+//! JSON Schemas of the types in requests and answers, collected while operations are described.
 //!
-//! A type that is both taken and given may have two schemas: what may be left out in a request is always there in an
-//! answer. The one for requests is then called `…Input`.
+//! A type in both may have two schemas, because an optional field of a request is always present in an answer. The
+//! schema for requests is then called `…Input`.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const TAKEN: &str = "/taken";
 /// The schema of a type, by the generator of one direction.
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
-/// The [`SchemaOf`] a type.
+/// Returns the [`SchemaOf`] a type.
 pub(super) fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
@@ -44,17 +44,17 @@ impl Schemas {
         }
     }
 
-    /// The schema of what an answer gives.
+    /// Returns the schema of a type in an answer.
     pub(super) fn given(&mut self, schema: SchemaOf) -> Value {
         schema(&mut self.given).to_value()
     }
 
-    /// The schema of what a request takes.
+    /// Returns the schema of a type in a request.
     pub(super) fn taken(&mut self, schema: SchemaOf) -> Value {
         schema(&mut self.taken).to_value()
     }
 
-    /// All schemas by their names, put into the document; every reference in it then leads there.
+    /// Puts all schemas into the document by their names. Every reference in it then leads there.
     pub(super) fn settle(mut self, document: &mut Value) {
         let mut all = self.given.take_definitions(true);
         let taken = self.taken.take_definitions(true);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use conduit_actors::event::{JournaledEvent, LinkHash, Status};
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectDid, SubjectId};
-use conduit_actors::ports::Journal as _;
 
 use super::{Event, in_flight, stored};
 use crate::app::{Error, List, Noun, Principal, Services};
@@ -19,9 +18,9 @@ const MAX_SUBJECTS: usize = 50;
 
 /// Events under a filter, newest first.
 ///
-/// An event goes one way only, from the journal to the store, so the journal is read first: one that is committed in between
-/// is in both, and shown once, with its outcome. New ones have greater ids than all before them. So whoever goes from page to
-/// page sees each event that was there at the first, once.
+/// An event moves only from the journal to the store, so the journal is read first. An event that is committed in
+/// between is in both, and shown once, with its outcome. New events have greater ids than all before them. So paging
+/// meets each event of the first moment exactly once.
 pub(crate) struct Events {
     services: Arc<Services>,
     filter: EventFilter,
@@ -65,7 +64,7 @@ impl Events {
         Ok(Self { services, filter })
     }
 
-    /// The newest that have an outcome.
+    /// Returns the newest events with an outcome.
     async fn settled(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, Error> {
         let mut found = Vec::new();
         if self.filter.status == Some(Status::Received) {
@@ -84,7 +83,7 @@ impl Events {
         }
     }
 
-    /// The newest that are in flight. Whom they concern is not known yet.
+    /// Returns the newest events in flight. Their data subjects are not known yet.
     async fn pending(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, Error> {
         let is_asked_for = self.filter.status.is_none_or(|status| status == Status::Received);
         if !is_asked_for || self.filter.subjects.is_some() {

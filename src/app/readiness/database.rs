@@ -1,7 +1,7 @@
-//! What is known of the database without asking it.
+//! The state of the database, without asking it.
 //!
-//! A probe has a second, and a page should not take longer: neither may wait for a database that is away. So a task asks
-//! the database again and again, and whoever wants to know reads what it was told last.
+//! A probe has a second, and a page should not take longer. Neither may wait for a database that is away. So a task
+//! asks the database again and again, and readers use its last answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,19 +31,19 @@ pub(crate) struct Away {
 }
 
 #[derive(Debug)]
-struct Known {
+struct LastAnswer {
     asked_at: Instant,
     away: Option<Away>,
 }
 
 /// See the module's docs.
 #[derive(Debug)]
-pub(crate) struct DatabaseState(Mutex<Known>);
+pub(crate) struct DatabaseState(Mutex<LastAnswer>);
 
 impl Default for DatabaseState {
-    /// Whoever makes one has just read the database.
+    /// Assumes that the creator has just read the database.
     fn default() -> Self {
-        Self(Mutex::new(Known {
+        Self(Mutex::new(LastAnswer {
             asked_at: Instant::now(),
             away: None,
         }))

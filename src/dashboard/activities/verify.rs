@@ -11,7 +11,7 @@ use super::show;
 use crate::app::{Error, Services};
 use crate::audit;
 use crate::code::Code;
-use crate::dashboard::forms::Posted;
+use crate::dashboard::forms::SessionForm;
 use crate::dashboard::state::State;
 use crate::dashboard::words::Number;
 use crate::http::problem::Problem;
@@ -19,14 +19,14 @@ use crate::http::problem::Problem;
 /// How long a step may take.
 const STEP: Duration = Duration::from_secs(2);
 
-/// What came of it so far.
+/// The result so far.
 pub(in crate::dashboard) struct Verdict {
     pub(in crate::dashboard) did: String,
     pub(in crate::dashboard) checked: Number,
     pub(in crate::dashboard) of: Number,
     pub(in crate::dashboard) hash: String,
     pub(in crate::dashboard) fault: Option<String>,
-    /// What goes on from here; none: done.
+    /// The continuation of this verification. `None` when it is complete.
     pub(in crate::dashboard) rest: Option<String>,
 }
 
@@ -36,9 +36,9 @@ impl Verdict {
     }
 }
 
-/// `POST /activities/verify`
+/// Answers `POST /activities/verify`.
 pub(in crate::dashboard) async fn verify(
-    posted: Posted,
+    posted: SessionForm,
     services: Data<Services>,
     state: Data<State>,
     request: HttpRequest,
@@ -49,7 +49,8 @@ pub(in crate::dashboard) async fn verify(
         .one(&services, fields.text("did"))
         .map_err(|error| match error {
             Error::Invalid(refusal) if refusal.code == Code::DidMissing => {
-                let detail = "each controller has a chain of its own: choose one in the filter, then verify it";
+                let detail =
+                    "each controller has its own chain: choose a controller in the filter, then verify its chain";
                 Problem::bad_request(Code::DidMissing, detail)
             }
             other => other.into(),
@@ -61,7 +62,7 @@ pub(in crate::dashboard) async fn verify(
             Some(head.ok_or_else(|| {
                 Problem::bad_request(
                     Code::RestInvalid,
-                    "this step cannot be gone on from: begin with the first record",
+                    "this step cannot be continued: start again with the first record",
                 )
             })?)
         }
@@ -79,7 +80,7 @@ pub(in crate::dashboard) async fn verify(
     show(session, &services, &request, fields, Some(verdict)).await
 }
 
-/// A place in a chain that was found good up to there, so that nobody can claim that of another.
+/// Seals a verified place in a chain, so that nobody can claim it for another place.
 fn sealed(state: &State, did: &str, head: ChainHead) -> String {
     let place = format!("{}.{}", head.sequence, head.hash);
     let tag = state.sessions.sign(&format!("chain\n{did}\n{place}"));

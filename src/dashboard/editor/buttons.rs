@@ -64,7 +64,7 @@ impl Editor {
             "past" => self.try_on_the_past(principal, services).await,
             _ => {
                 if let Some(spec) = self.checked(services) {
-                    self.said.good = Some("The mapping is right. It is not saved yet.".to_owned());
+                    self.said.good = Some("The mapping is valid. It is not saved yet.".to_owned());
                     let doubts = doubts(&spec, services.directory.taxonomy());
                     if !doubts.is_empty() {
                         let messages: Vec<_> = doubts.into_iter().map(|doubt| doubt.message).collect();
@@ -79,21 +79,21 @@ impl Editor {
         let region = (!self.draft.region.is_empty()).then_some(self.draft.region.as_str());
         let suggestion = match suggest(services.directory.taxonomy(), &self.sample, region) {
             Ok(found) if found.fields.is_empty() && found.event.is_none() => {
-                Err("has no field that can be mapped: paste an event with the data that it carries".to_owned())
+                Err("has no field to map: paste an event with its data".to_owned())
             }
             found => found,
         };
         match suggestion {
             Err(error) => {
                 self.faults = Faults::new([("/sample", error.as_str())]);
-                self.said.bad = Some("There is nothing to suggest yet.".to_owned());
+                self.said.bad = Some("No suggestion is possible yet.".to_owned());
             }
             Ok(suggestion) => {
                 let (event, added) = self.draft.add_suggestion(&suggestion, services.directory.taxonomy());
                 self.open = Some(event);
                 self.said.good = Some(found(&suggestion, added));
                 if self.draft.events[event].fields.iter().any(|field| field.role == ASK) {
-                    let ask = "Several people may be named in it. Say at each such field whose it is.";
+                    let ask = "The event may name several people. Choose the person at each such field.";
                     self.said.bad = Some(ask.to_owned());
                 }
             }
@@ -134,7 +134,7 @@ impl Editor {
     }
 }
 
-/// What was found in a sample, in words.
+/// Describes the fields found in a sample.
 fn found(suggestion: &Suggestion, added: usize) -> String {
     let personal = suggestion
         .fields
@@ -143,10 +143,10 @@ fn found(suggestion: &Suggestion, added: usize) -> String {
         .count();
     let fields = match (suggestion.fields.len(), added) {
         (0, _) => {
-            return "The event is here; the sample has no field beside its name and time to be mapped.".to_owned();
+            return "The event is added. The sample has no other field than its name and time.".to_owned();
         }
-        (1, 1) => "1 field found, which is new".to_owned(),
-        (1, _) => "1 field found, which was here already".to_owned(),
+        (1, 1) => "1 field found, a new one".to_owned(),
+        (1, _) => "1 field found, already in the mapping".to_owned(),
         (all, 0) => format!("{all} fields found, none of them new"),
         (all, new) if all == new => format!("{all} fields found, all of them new"),
         (all, new) => format!("{all} fields found, {new} of them new"),
@@ -157,9 +157,9 @@ fn found(suggestion: &Suggestion, added: usize) -> String {
         many => format!("{many} look like personal data"),
     };
     let more = if suggestion.has_more {
-        " There are more than could be taken."
+        " The sample has more fields than fit."
     } else {
         ""
     };
-    format!("{fields}; {personal}. Check each category, then say what the data is processed for.{more}")
+    format!("{fields}; {personal}. Check each category, then enter the purpose of the processing.{more}")
 }

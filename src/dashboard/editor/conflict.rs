@@ -1,4 +1,4 @@
-//! What is live against what was typed, once somebody else has saved.
+//! The live mapping against the draft, after somebody else has saved.
 
 use conduit_actors::mapping::IntegrationSpec;
 use serde_json::json;
@@ -57,8 +57,8 @@ fn line(difference: Difference) -> DifferenceLine {
         _ => rest.join(" "),
     };
     let (live, yours) = match difference.change {
-        Change::Added(_) => ("not there".to_owned(), "there".to_owned()),
-        Change::Removed => ("there".to_owned(), "not there".to_owned()),
+        Change::Added(_) => ("missing".to_owned(), "there".to_owned()),
+        Change::Removed => ("there".to_owned(), "missing".to_owned()),
         Change::Changed { before, after } => (before, after),
         Change::Reordered => ("in its order".to_owned(), "in another order".to_owned()),
     };
@@ -78,9 +78,7 @@ impl Editor {
         self.version = live.version;
         let version = live.version;
         self.said.bad = Some(if conflict.lines.is_empty() {
-            format!(
-                "Somebody saved version {version} meanwhile. It is the same as yours: there is nothing to be saved."
-            )
+            format!("Somebody saved version {version} meanwhile. It equals your draft, so there is nothing to save.")
         } else {
             format!(
                 "Somebody saved version {version} meanwhile, so yours is not saved. Nothing of it is lost: look at what differs, \
@@ -112,10 +110,10 @@ mod tests {
             .collect();
         let expected = [
             ["a", "x", "category", "\"user.name\"", "not set"],
-            ["a", "y", "the field", "there", "not there"],
-            ["a", "z", "the field", "not there", "there"],
+            ["a", "y", "the field", "there", "missing"],
+            ["a", "z", "the field", "missing", "there"],
             ["a", "", "purpose", "\"p\"", "not set"],
-            ["\"b c\"", "", "the event", "there", "not there"],
+            ["\"b c\"", "", "the event", "there", "missing"],
             ["", "", "name", "\"Theirs\"", "\"Mine\""],
         ];
         assert_eq!(lines, expected);

@@ -26,7 +26,7 @@ pub(in crate::dashboard) struct DraftField {
     pub(in crate::dashboard) pii: String,
     /// Whose it is; [`ASK`]: its owner is to say so.
     pub(in crate::dashboard) role: String,
-    /// What a suggestion has to say about its value in the sample. It is not sent back.
+    /// The remark of a suggestion about its value in the sample. It is not sent back.
     pub(in crate::dashboard) remark: String,
 }
 
@@ -51,8 +51,9 @@ pub(in crate::dashboard) struct DraftEvent {
 }
 
 impl DraftEvent {
-    /// Whether it must be asked what makes two of its events repeats: it maps more than personal data, so that two events of one
-    /// person may differ, and nobody has said whether that counts. `of_all` is what the integration says.
+    /// Returns whether the form must ask which values make two of its events repeats. It must if the event maps more
+    /// than personal data and has no key, so that two events of one person may differ. `of_all` is the key of the
+    /// integration.
     pub(in crate::dashboard) fn asks_for_key(&self, of_all: &str) -> bool {
         let says_more =
             |field: &DraftField| field.pii.is_empty() && !matches!(field.path.as_str(), "" | "event" | "triggeredAt");
@@ -80,7 +81,7 @@ pub(in crate::dashboard) struct Draft {
 }
 
 impl Draft {
-    /// An empty form, with room for one event.
+    /// Returns an empty form, with room for one event.
     pub(super) fn blank() -> Self {
         Self {
             spare_processor: Uuid::now_v7().to_string(),
@@ -92,7 +93,7 @@ impl Draft {
         }
     }
 
-    /// What is saved.
+    /// Returns the form of a saved mapping.
     pub(super) fn of(spec: &IntegrationSpec) -> Self {
         let (dedup_key, dedup_window) = dedup_texts(spec.dedup);
         Self {
@@ -106,7 +107,7 @@ impl Draft {
         }
     }
 
-    /// What was sent. Lines keep their order; their numbers need not be without gaps.
+    /// Reads a sent form. Lines keep their order, and their numbers may have gaps.
     pub(super) fn read(fields: &Fields) -> Self {
         let text = |name| fields.text(name).unwrap_or_default().to_owned();
         let mut draft = Self {
@@ -170,7 +171,7 @@ impl Draft {
         }
     }
 
-    /// As it would be saved, and what is no number, type or legal basis.
+    /// Returns the mapping as it would be saved, and the texts that are no number, type or legal basis.
     pub(super) fn spec(&self) -> (IntegrationSpec, Vec<MappingFault>) {
         let mut faults = Vec::new();
         let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -180,7 +181,7 @@ impl Draft {
             let pointer = format!("/events/{index}");
             let basis = LegalBasis::ALL.into_iter().find(|basis| basis.as_str() == event.basis);
             if basis.is_none() && !event.basis.is_empty() {
-                faults.push(fault(format!("{pointer}/legalBasis"), "choose one of the list"));
+                faults.push(fault(format!("{pointer}/legalBasis"), "choose a value from the list"));
             }
             let dedup = dedup_of(
                 &event.dedup_key,
@@ -191,12 +192,15 @@ impl Draft {
             let mut fields = Vec::with_capacity(event.fields.len());
             for (line, field) in event.fields.iter().enumerate() {
                 if field.role == ASK && !field.pii.is_empty() {
-                    let message = "say whose it is: several people may be named here";
+                    let message = "choose the person: the event may name several people";
                     faults.push(fault(format!("{pointer}/fields/{line}/role"), message));
                 }
                 let kind = kind_of(&field.kind);
                 if kind.is_none() {
-                    faults.push(fault(format!("{pointer}/fields/{line}/type"), "choose one of the list"));
+                    faults.push(fault(
+                        format!("{pointer}/fields/{line}/type"),
+                        "choose a value from the list",
+                    ));
                 }
                 fields.push(FieldSpec {
                     path: field.path.clone(),
@@ -298,7 +302,7 @@ pub(in crate::dashboard) const fn kind_word(kind: FieldType) -> &'static str {
     }
 }
 
-/// The same, for a template, which passes references.
+/// Returns the word of a type, for a template, which passes references.
 pub(in crate::dashboard) const fn kind_word_of(kind: &FieldType) -> &'static str {
     kind_word(*kind)
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a form: said at each field, and in a list that leads to them.
+//! The faults of a form: shown at each field, and in a list that leads to them.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::draft::Draft;
 /// Lines of the list, at most.
 const SHOWN: usize = 20;
 
-/// What is wrong, by where it is.
+/// The faults, by their places.
 #[derive(Default)]
 pub(in crate::dashboard) struct Faults {
     by_pointer: HashMap<String, String>,
@@ -42,12 +42,12 @@ impl Faults {
         self.order.len()
     }
 
-    /// Those of them that are more than the list has.
+    /// Returns the number of faults beyond the list.
     pub(in crate::dashboard) fn more(&self) -> usize {
         self.order.len().saturating_sub(SHOWN)
     }
 
-    /// The list.
+    /// Returns the list.
     pub(in crate::dashboard) fn lines(&self, draft: &Draft) -> Vec<FaultLine> {
         let line = |pointer: &String| {
             let (id, word) = place(pointer, draft);
@@ -60,29 +60,29 @@ impl Faults {
         self.order.iter().take(SHOWN).map(line).collect()
     }
 
-    /// Of the whole form.
+    /// Returns a fault of the whole form.
     pub(in crate::dashboard) fn at(&self, pointer: &str) -> &str {
         self.by_pointer.get(pointer).map_or("", String::as_str)
     }
 
-    /// Of an event.
+    /// Returns a fault of an event.
     pub(in crate::dashboard) fn event(&self, event: &usize, column: &str) -> &str {
         self.at(&format!("/events/{event}/{column}"))
     }
 
-    /// Of a field.
+    /// Returns a fault of a field.
     pub(in crate::dashboard) fn field(&self, event: &usize, field: &usize, column: &str) -> &str {
         self.at(&format!("/events/{event}/fields/{field}/{column}"))
     }
 
-    /// Whether anything of an event is wrong: it is shown open then.
+    /// Returns whether an event has a fault. The page then shows it open.
     pub(in crate::dashboard) fn in_event(&self, event: &usize) -> bool {
         let prefix = format!("/events/{event}/");
         self.order.iter().any(|pointer| pointer.starts_with(&prefix))
     }
 }
 
-/// The element that a pointer is about, and what to call it.
+/// Returns the element of a pointer, and its name.
 fn place(pointer: &str, draft: &Draft) -> (String, String) {
     let steps: Vec<&str> = pointer.trim_start_matches('/').split('/').collect();
     let (id, word) = match *steps.as_slice() {

@@ -18,7 +18,7 @@ const EVENTS: usize = 1_000;
 /// Reasons and events that are shown.
 const SHOWN: usize = 12;
 
-/// What the draft would change.
+/// The changes that the draft would make.
 pub(in crate::dashboard) struct Past {
     pub(in crate::dashboard) examined: Number,
     pub(in crate::dashboard) changed: Number,
@@ -95,14 +95,14 @@ pub(super) async fn run(
             .collect(),
         samples: samples.collect(),
         note: match answer.ended_by {
-            EndedBy::Retention if keeps_nothing => {
-                Some("No payload is kept for trials: retention.payload_days in the configuration says for how long.")
-            }
+            EndedBy::Retention if keeps_nothing => Some(
+                "No payload is kept for trials. retention.payload_days in the configuration sets how long payloads are kept.",
+            ),
             EndedBy::Limit | EndedBy::Retention => None,
             EndedBy::Bytes | EndedBy::Time => {
-                Some("Not all were looked at: a trial may take so long, and so many bytes.")
+                Some("Not all events were examined: the trial reached its limit of time or bytes.")
             }
-            EndedBy::Unreadable => Some("What comes next cannot be read; the log says where."),
+            EndedBy::Unreadable => Some("The next events cannot be read. The log has the file and the offset."),
         },
     })
 }

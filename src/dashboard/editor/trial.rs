@@ -24,13 +24,13 @@ use crate::store::IntegrationRow;
 /// Fields that the draft does not name and that are shown, at most.
 const MAX_UNMAPPED: usize = 30;
 
-/// What would become of the sample.
+/// The outcome that the sample would have.
 pub(in crate::dashboard) struct Trial {
     pub(in crate::dashboard) draft: Verdict,
     /// Under the mapping that is in force; none for a new integration.
     pub(in crate::dashboard) live: Option<Verdict>,
-    pub(in crate::dashboard) lines: Vec<Line>,
-    /// What the sample has and the draft does not name.
+    pub(in crate::dashboard) lines: Vec<FieldResult>,
+    /// Fields of the sample that the draft does not map.
     pub(in crate::dashboard) unmapped: Vec<ReceivedField>,
 }
 
@@ -41,7 +41,7 @@ pub(in crate::dashboard) struct Verdict {
     pub(in crate::dashboard) categories: Vec<String>,
 }
 
-pub(in crate::dashboard) struct Line {
+pub(in crate::dashboard) struct FieldResult {
     pub(in crate::dashboard) path: String,
     pub(in crate::dashboard) word: &'static str,
     pub(in crate::dashboard) class: &'static str,
@@ -84,15 +84,15 @@ pub(super) async fn run(
     })
 }
 
-/// A sample often has no envelope: what is missing of it is put there. Everything else stays as it was written, since the
-/// endpoint would see it so.
+/// Completes a sample. Many samples have no envelope, so missing parts are added. The rest stays as it was written,
+/// because the endpoint would see it so.
 fn whole(sample: &str, spec: &IntegrationSpec) -> Result<Bytes, Problem> {
     let first = spec.events.first().map(|event| event.name.as_str());
     let whole = envelope::completed(sample.as_bytes(), first, Timestamp::now());
     Ok(whole.map_err(Refusal::Envelope)?.into())
 }
 
-/// The integration as it would be with this spec.
+/// Returns the integration as it would be with this spec.
 pub(super) fn under(
     services: &Services,
     saved: &Integration,
@@ -102,7 +102,7 @@ pub(super) fn under(
     Ok(with_mapping(saved, mapping))
 }
 
-/// What an integration would be that is not made yet. It has no key, and nothing asks for one.
+/// Returns the integration that would be created. It has no key, and no caller needs one.
 fn unsaved(services: &Services, controller: ControllerId, spec: &IntegrationSpec) -> Result<Integration, Problem> {
     let mapping = Mapping::compile(spec, services.directory.taxonomy(), services.directory.dedup_defaults())?;
     let processor = spec.data_processor_id.as_deref().unwrap_or("new");
@@ -128,13 +128,13 @@ fn verdict(run: &DryRun) -> Verdict {
     let (status, reasons) = dry_runs::verdict(run);
     let did = |subject: &SubjectId| short(&subject.did().to_string());
     let word = |resolution: &Resolution| match resolution {
-        Resolution::Nobody => "nobody: no identifier that may link".to_owned(),
-        Resolution::New => "somebody new".to_owned(),
+        Resolution::Nobody => "nobody: no linking identifier".to_owned(),
+        Resolution::New => "a new data subject".to_owned(),
         Resolution::Known(known) => format!("known: {}", did(known)),
         Resolution::Merged { into, from } => format!("{} known ones, merged into {}", from.len() + 1, did(into)),
     };
     let subject = match &run.resolution {
-        _ if matches!(status, Status::Rejected | Status::Failed) => "none: it would not get that far".to_owned(),
+        _ if matches!(status, Status::Rejected | Status::Failed) => "none: processing would end before".to_owned(),
         found => word(found.as_ref().unwrap_or(&Resolution::Nobody)),
     };
     let others = run.others.iter().map(|other| format!("; beside, {}", word(other)));
@@ -146,7 +146,7 @@ fn verdict(run: &DryRun) -> Verdict {
     }
 }
 
-fn line(trace: FieldTrace) -> Line {
+fn line(trace: FieldTrace) -> FieldResult {
     let found = &trace.extraction;
     let is_whole = trace.places > 0 && found.mapped.expose().len() == trace.places;
     let (word, class) = match (trace.places, is_whole, found.reasons.is_empty()) {
@@ -156,7 +156,7 @@ fn line(trace: FieldTrace) -> Line {
         (_, false, false) => ("wrong", "rejected"),
         (_, false, true) => ("left out", "rejected"),
     };
-    Line {
+    FieldResult {
         word,
         class,
         values: found.values.iter().map(|value| masked(value.value.expose())).collect(),

@@ -24,21 +24,21 @@ pub(super) struct Replayed {
     pub(super) mapping_version: Option<u64>,
 }
 
-/// Its stages, in order. One in flight has those that it has passed, and waits; of one that was replayed, the later ones are
-/// those of the replay, and count from it.
+/// Returns its stages, in order. An event in flight has its past stages, and waits. The later stages of a replayed
+/// event are those of the replay, and count from it.
 pub(super) fn stages(event: &EventView, replayed: Option<&Replayed>) -> Vec<Stage> {
     let times = &event.stages;
     let mut stages = vec![
         stage(
             "Received",
-            "Both credentials and the envelope were right.",
+            "Both credentials and the envelope were valid.",
             "inbox",
             Some(event.received_at),
             None,
         ),
         stage(
             "Durable",
-            "Sealed and synced in the journal: answered with 200.",
+            "Sealed and synced in the journal, then answered with 200.",
             "shield",
             Some(times.journaled_at),
             Some(event.received_at),
@@ -50,8 +50,8 @@ pub(super) fn stages(event: &EventView, replayed: Option<&Replayed>) -> Vec<Stag
         before = replayed.at;
     }
     let extracted = match event.status {
-        Status::Rejected => "Looked through by the mapping, which it does not fit.",
-        _ => "Personal data found by the mapping.",
+        Status::Rejected => "The event does not fit the mapping.",
+        _ => "The mapping found the personal data.",
     };
     let resolved = "The data subject was found by keyed hashes.";
     for (word, meaning, icon, at) in [
@@ -88,15 +88,15 @@ fn stage(
     }
 }
 
-/// What came before it took as long as somebody took to begin it: that is no time of the pipeline's.
+/// Returns the stage of a replay. The time before it is the user's, not the pipeline's.
 fn replay(replayed: &Replayed) -> Stage {
     let under = match replayed.mapping_version {
         Some(version) => format!("under version {version} of the mapping"),
-        None => "under the mapping as it stood".to_owned(),
+        None => "under the mapping of that time".to_owned(),
     };
     let mut stage = stage(
         "Replayed",
-        format!("Run again from there, {under}."),
+        format!("Processed again from the kept payload, {under}."),
         "replay",
         replayed.at,
         None,
@@ -105,16 +105,14 @@ fn replay(replayed: &Replayed) -> Stage {
     stage
 }
 
-/// Its outcome; of one in flight, that it waits.
+/// Returns the stage of its outcome, or of its waiting while it is in flight.
 fn last(event: &EventView, before: Option<Timestamp>) -> Stage {
     let meaning = match event.status {
-        Status::Received => {
-            "Waits for the pipeline: personal data is to be extracted, and the data subject to be resolved."
-        }
+        Status::Received => "Waits for the pipeline, which extracts personal data and resolves the data subject.",
         Status::Processed => "Its activity is in the log.",
         Status::Duplicate => "A repeat within the dedup window: dropped.",
-        Status::Rejected => "It does not fit the mapping. Its payload is kept, sealed.",
-        Status::Failed => "It kept failing for a fault of ours. Its payload is kept, sealed.",
+        Status::Rejected => "The event does not fit the mapping. Its payload is kept sealed.",
+        Status::Failed => "The event crashed the processing again and again. Its payload is kept sealed.",
     };
     let mut last = stage(
         Badge(event.status).word(),

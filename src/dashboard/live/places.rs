@@ -24,7 +24,7 @@ pub(in crate::dashboard) struct Shares {
 
 /// Which of the limits leaves no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum Limit {
     All,
     BySession,
     ByController,
@@ -53,7 +53,7 @@ impl Places {
     }
 
     /// Takes a place for a page of this session.
-    pub(super) fn take(self: &Arc<Self>, session: u128, principal: &Principal) -> Result<Place, Taken> {
+    pub(super) fn take(self: &Arc<Self>, session: u128, principal: &Principal) -> Result<Place, Limit> {
         let controller = match principal {
             Principal::Operator => None,
             Principal::Controller(did) => Some(did.clone()),
@@ -66,13 +66,13 @@ impl Places {
             .unwrap_or(0);
         let is_first_of_operator = controller.is_none() && of_session == 0;
         if of_session >= self.shares.per_session {
-            return Err(Taken::BySession);
+            return Err(Limit::BySession);
         }
         if of_controller >= self.shares.per_controller {
-            return Err(Taken::ByController);
+            return Err(Limit::ByController);
         }
         if counts.all >= self.shares.most && !is_first_of_operator {
-            return Err(Taken::All);
+            return Err(Limit::All);
         }
         counts.all += 1;
         counts.sessions.insert(session, of_session + 1);
@@ -137,9 +137,9 @@ mod tests {
         let places = places(10, 2, 3);
         let (shop, other) = (tenant("shop"), tenant("other"));
         let mut held = vec![places.take(1, &shop).unwrap(), places.take(1, &shop).unwrap()];
-        assert_eq!(places.take(1, &shop).unwrap_err(), Taken::BySession);
+        assert_eq!(places.take(1, &shop).unwrap_err(), Limit::BySession);
         held.push(places.take(2, &shop).unwrap());
-        assert_eq!(places.take(3, &shop).unwrap_err(), Taken::ByController);
+        assert_eq!(places.take(3, &shop).unwrap_err(), Limit::ByController);
         held.push(places.take(4, &other).unwrap());
         held.pop();
         held.pop();
@@ -155,9 +155,9 @@ mod tests {
         let _held = (1..=2)
             .map(|session| places.take(session, &tenant("shop")).unwrap())
             .collect::<Vec<_>>();
-        assert_eq!(places.take(3, &tenant("other")).unwrap_err(), Taken::All);
+        assert_eq!(places.take(3, &tenant("other")).unwrap_err(), Limit::All);
         let first = places.take(4, &Principal::Operator).unwrap();
-        assert_eq!(places.take(4, &Principal::Operator).unwrap_err(), Taken::All);
+        assert_eq!(places.take(4, &Principal::Operator).unwrap_err(), Limit::All);
         let _another = places.take(5, &Principal::Operator).unwrap();
         drop(first);
         places.take(4, &Principal::Operator).unwrap();

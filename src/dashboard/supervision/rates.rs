@@ -7,14 +7,14 @@ use parking_lot::Mutex;
 
 /// Looks closer together than this would give figures that jump.
 const APART: Duration = Duration::from_secs(2);
-/// What was seen longer ago says nothing about now.
+/// The age from which an observation says nothing about the present.
 const STALE: Duration = Duration::from_secs(30);
 
 /// Jobs handled, by shard and actor.
 type Counts = Vec<Vec<u64>>;
 
 #[derive(Default)]
-struct Seen {
+struct Observation {
     at: Option<Instant>,
     counts: Counts,
     rates: Vec<Vec<Option<f64>>>,
@@ -22,10 +22,10 @@ struct Seen {
 
 /// Shared by all who look.
 #[derive(Default)]
-pub(in crate::dashboard) struct Rates(Mutex<Seen>);
+pub(in crate::dashboard) struct Rates(Mutex<Observation>);
 
 impl Rates {
-    /// Jobs a second, in the reports' order; none where there is nothing to compare with yet.
+    /// Returns jobs per second, in the reports' order. `None` where there is nothing to compare with yet.
     pub(in crate::dashboard) fn of(&self, reports: &[ShardReport]) -> Vec<Vec<Option<f64>>> {
         let handled = |report: &ShardReport| report.actors.iter().map(|actor| actor.handled).collect();
         self.at(Instant::now(), reports.iter().map(handled).collect())
@@ -56,7 +56,7 @@ impl Rates {
                     .collect()
             })
             .collect();
-        *seen = Seen {
+        *seen = Observation {
             at: Some(now),
             counts,
             rates: rates.clone(),

@@ -18,7 +18,7 @@ pub(super) enum End {
     Close,
 }
 
-/// What an answer is written for.
+/// The properties of a request that its answer depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request {
     pub(super) version: Version,
@@ -96,7 +96,7 @@ pub(super) fn write_head(
     output.put_slice(b"\r\n");
 }
 
-/// These speak of the connection, which is not a handler's.
+/// Returns whether a header belongs to the connection and not to a handler.
 fn is_of_connection(name: &HeaderName) -> bool {
     *name == CONNECTION || *name == TRANSFER_ENCODING || *name == CONTENT_LENGTH || *name == UPGRADE
 }

@@ -9,7 +9,7 @@ const MAX_SIZE_LINE: usize = 256;
 /// Bytes of the fields behind the last chunk, which nobody reads.
 const MAX_TRAILERS: usize = 8 * 1024;
 
-/// What is left of a body.
+/// The rest of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
     Bytes(u64),

@@ -103,7 +103,7 @@ fn uri(text: &Bytes, target: std::ops::Range<usize>, method: &Method) -> Result<
     Err(wrong("the request's target is neither a path nor an http URI"))
 }
 
-/// A body whose length is not certain would be read as the next request.
+/// Returns the length of the body. Refuses an uncertain length, because the body could be read as the next request.
 fn body_length(headers: &HeaderMap, version: Version) -> Result<Length, Problem> {
     let mut codings = headers.get_all(TRANSFER_ENCODING);
     let mut lengths = headers.get_all(CONTENT_LENGTH);
@@ -154,7 +154,7 @@ fn wrong(detail: &str) -> Problem {
     Problem::bad_request(Code::RequestInvalid, format!("{detail}: check the client"))
 }
 
-/// The refusal of a head that goes on beyond [`MAX_BYTES`].
+/// Returns the refusal of a head that is longer than [`MAX_BYTES`].
 pub(super) fn too_long(input: &[u8]) -> Problem {
     if input.contains(&b'\n') {
         Problem::head_too_large()

@@ -1,4 +1,4 @@
-//! The bytes of one HTTP/1.1 connection: what has come and is not read, what is to go and is not written.
+//! The bytes of one HTTP/1.1 connection: received bytes that are not read, and bytes of answers that are not written.
 
 use std::cell::RefCell;
 use std::future::Future as _;
@@ -28,7 +28,7 @@ pub(super) struct Wire<I> {
     /// Bytes of `input` in which there is no end of a head.
     looked_at: usize,
     pub(super) output: BytesMut,
-    /// What is left of the body of the request under way.
+    /// The rest of the body of the request under way.
     pub(super) body: Body,
     /// The client waits for a 100.
     is_awaiting: bool,
@@ -38,10 +38,10 @@ pub(super) struct Wire<I> {
     turn: u64,
 }
 
-/// What comes next on a connection.
+/// The next thing on a connection.
 pub(super) enum Next {
     Request(Box<Head>),
-    /// What came is no request.
+    /// The bytes are no request.
     Wrong(Problem),
     /// The client has ended its side.
     Gone,
@@ -175,7 +175,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         self.body == Body::Done
     }
 
-    /// Waits until the client has closed the connection. What comes until then is kept: the next request.
+    /// Waits until the client has closed the connection. Keeps bytes that arrive until then: the next request.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.input.len() < READ {
             if !matches!(ready!(self.poll_read(cx, READ)), Ok(1..)) {

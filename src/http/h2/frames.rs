@@ -1,6 +1,6 @@
-//! What a client has begun to send on an HTTP/2 connection, it has to end in time: a frame, and the fields of a request,
-//! which may go on through several frames (RFC 9113, sections 4.1 and 4.3). Otherwise it would hold the connection for as
-//! long as one stream is open.
+//! Deadlines of an HTTP/2 connection. A client must complete a frame in time, and the fields of a request, which may
+//! span several frames (RFC 9113, sections 4.1 and 4.3). Otherwise it would hold the connection for as long as one
+//! stream is open.
 
 use std::io;
 use std::pin::Pin;

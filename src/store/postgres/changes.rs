@@ -11,12 +11,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerDid;
 use conduit_actors::ports::StoreError;
-use sqlx::postgres::PgListener;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::postgres::{PgArguments, PgListener, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 use tokio::sync::Notify;
 
-use super::super::{ChangeFeed, Changed, Changes, DirectoryVersion};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::super::rows;
+use super::super::{ChangeError, ChangeFeed, Changed, Changes, DirectoryVersion};
+use super::PostgresStore;
+use super::faults::{OrStoreError as _, change_error};
 
 const CHANNEL: &str = "conduit_directory";
 
@@ -113,6 +116,19 @@ impl PostgresStore {
             .or_store_error()?;
         let version: i64 = found.try_get("version").or_store_error()?;
         Ok(DirectoryVersion(version.cast_unsigned()))
+    }
+}
+
+impl PostgresStore {
+    /// Carries out a change that gives the DID of the controller whose change it is, and records that; nothing if there is
+    /// nothing to change.
+    pub(super) async fn change(&self, change: Query<'_, Postgres, PgArguments>) -> Result<PgRow, ChangeError> {
+        let mut transaction = self.pool.begin().await.or_store_error()?;
+        let changed = change.fetch_optional(&mut *transaction).await.map_err(change_error)?;
+        let changed = changed.ok_or(ChangeError::NotFound)?;
+        record(&mut transaction, rows::str(&changed, "did")?).await?;
+        transaction.commit().await.or_store_error()?;
+        Ok(changed)
     }
 }
 

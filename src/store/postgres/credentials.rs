@@ -3,7 +3,7 @@
 //! Noting their use locks their own rows only: no batch waits for that, and no node has to be told.
 
 use async_trait::async_trait;
-use conduit_actors::ids::{IntegrationId, Timestamp};
+use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, StoreError};
 use conduit_actors::usage::{CredentialOwner, CredentialUse};
@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use super::super::credentials::{Kind, USES, alone, id, in_order};
 use super::super::{ChangeError, CredentialLedger, CredentialVersions, GraceEnded, RetiredBecause};
-use super::{OrStoreError as _, PostgresStore, change_error, changes, rows, values};
+use super::super::{rows, values};
+use super::faults::{OrStoreError as _, change_error};
+use super::{PostgresStore, changes};
 
 /// Brings the versions in line with what the owner's row has now, in the transaction that changed it: what serves no more
 /// is retired, what is new is issued, and what is older than the one before is forgotten.
@@ -87,7 +89,7 @@ impl ToDid {
 impl PostgresStore {
     /// Sets a credential in the place of `before`, or of whichever there is; what served before and does not now ended for
     /// this reason. Of two at once, the second waits for the first, and finds the first one's.
-    pub(super) async fn replace_credential(
+    async fn replace_credential(
         &self,
         owner: CredentialOwner,
         before: Option<CredentialHash>,
@@ -275,6 +277,28 @@ impl PostgresStore {
 
 #[async_trait]
 impl CredentialLedger for PostgresStore {
+    async fn set_webhook_secret(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        secret: &Credential,
+    ) -> Result<(), ChangeError> {
+        let owner = CredentialOwner::Controller(controller);
+        let replace = self.replace_credential(owner, Some(before), secret, RetiredBecause::Replaced);
+        self.driver.run_in_time(replace).await
+    }
+
+    async fn set_api_key(
+        &self,
+        id: IntegrationId,
+        before: CredentialHash,
+        key: &Credential,
+    ) -> Result<(), ChangeError> {
+        let owner = CredentialOwner::Integration(id);
+        let replace = self.replace_credential(owner, Some(before), key, RetiredBecause::Replaced);
+        self.driver.run_in_time(replace).await
+    }
+
     async fn credential_versions(&self, owner: CredentialOwner) -> Result<CredentialVersions, StoreError> {
         self.driver.run_in_time(self.select_versions(owner)).await
     }

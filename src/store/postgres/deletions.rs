@@ -10,7 +10,7 @@ use conduit_actors::ports::StoreError;
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 
-use super::OrStoreError as _;
+use super::faults::OrStoreError as _;
 
 /// Rows to a step.
 const STEP: i64 = 5_000;

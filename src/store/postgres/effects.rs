@@ -5,13 +5,10 @@ use conduit_actors::ports::{NewLink, NewSubject, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::commit::{Locked, ROWS};
-use super::{OrStoreError as _, others, values};
-
-/// One column of some rows.
-pub(super) fn column<'r, R, T>(rows: &[&'r R], value: impl Fn(&'r R) -> T) -> Vec<T> {
-    rows.iter().map(|row| value(row)).collect()
-}
+use super::super::values;
+use super::batch::{Locked, ROWS, column};
+use super::faults::OrStoreError as _;
+use super::others;
 
 pub(super) async fn insert_subjects(
     connection: &mut PgConnection,

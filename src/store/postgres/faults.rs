@@ -2,8 +2,44 @@
 
 use conduit_actors::ports::StoreError;
 
-use super::ChangeError;
+use super::super::error::ChangeError;
 use crate::tls::with_advice;
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The server answers, and refuses the user, the password or the database's name, or its certificate is not trusted:
+    /// waiting does not help.
+    #[error("storage.database_url does not fit the server: {0}")]
+    Misfit(String),
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Of the first connection. Of later ones, such a refusal is an outage: an operator may be changing credentials just now.
+pub(super) fn first_error(error: &sqlx::Error) -> OpenError {
+    /// Invalid authorization, invalid password, no such database.
+    const MISFITS: [&str; 3] = ["28000", "28P01", "3D000"];
+    match error {
+        sqlx::Error::Database(database) if database.code().is_some_and(|code| MISFITS.contains(&&*code)) => {
+            let code = database.code().unwrap_or_default();
+            OpenError::Misfit(format!("{} ({code})", database.message()))
+        }
+        other if is_refused_certificate(other) => OpenError::Misfit(store_error(other).to_string()),
+        other => store_error(other).into(),
+    }
+}
+
+/// Whether the server has no TLS that the URL asks for, or shows a certificate that the URL does not trust. At the start that
+/// is the configuration's fault: waiting would hide it.
+fn is_refused_certificate(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Tls(_) => true,
+        sqlx::Error::Io(error) => error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()),
+        _ => false,
+    }
+}
 
 pub(super) trait OrStoreError<T> {
     fn or_store_error(self) -> Result<T, StoreError>;

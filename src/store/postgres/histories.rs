@@ -9,7 +9,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::retention::Expired;
-use super::{OrStoreError as _, PostgresStore, partitions};
+use super::faults::OrStoreError as _;
+use super::{PostgresStore, partitions};
 
 /// The oldest events. All that locks several does so in the order of their ids.
 const OLDEST: &str = "SELECT id FROM events WHERE id < $1 ORDER BY id LIMIT $2 FOR UPDATE";

@@ -9,8 +9,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::ceilings;
+use super::super::rows;
 use super::super::survivors::{Survivors, stored_link};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 impl PostgresStore {
     pub(super) async fn known_links(

@@ -6,8 +6,10 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::commit::ROWS;
-use super::{OrStoreError as _, PostgresStore, rows, values};
+use super::super::{rows, values};
+use super::PostgresStore;
+use super::batch::ROWS;
+use super::faults::OrStoreError as _;
 
 /// Lets activities be found by the other people that they name.
 pub(super) async fn insert(connection: &mut PgConnection, activities: &[&Activity]) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::ports::StoreError;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 
-use super::OrStoreError as _;
+use super::faults::{OrStoreError as _, store_error};
 
 const TABLES: [&str; 2] = ["events", "activities"];
 
@@ -140,7 +140,7 @@ async fn make_one(connection: &mut PgConnection, table: &str, month: Month) -> R
             );
             transaction.rollback().await.or_store_error()
         }
-        Err(error) => Err(super::faults::store_error(&error)),
+        Err(error) => Err(store_error(&error)),
     }
 }
 

@@ -8,7 +8,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::history::of_replay;
-use super::{OrStoreError as _, PostgresStore, commit, effects as inserts, history, rows, values};
+use super::super::{rows, values};
+use super::faults::OrStoreError as _;
+use super::{PostgresStore, commit, effects as inserts, history};
 
 impl PostgresStore {
     pub(super) async fn commit_replay(&self, step: ReplayStep, effects: &mut BatchEffects) -> Result<(), StoreError> {
@@ -27,7 +29,7 @@ impl PostgresStore {
         super::links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = inserts::insert_events(connection, &locked, &effects.outcomes, inserts::REPLACE_EVENTS);
-        let (replaced, ends) = join(events, self.chain(&locked, &mut effects.activities)).await;
+        let (replaced, ends) = join(events, self.chain_behind(&locked, &mut effects.activities)).await;
         replaced?;
         insert_outcomes(connection, step.job.replay, effects).await?;
         inserts::insert_activities(connection, &locked, &effects.activities).await?;

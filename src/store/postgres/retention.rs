@@ -9,17 +9,18 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::audit::ChainFault;
-use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::event::Activity;
+use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, Encode, PgConnection, Postgres, Type};
 use uuid::Uuid;
 
 use super::super::retention::{
-    ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
+    ChainAnchor, ChainSteps, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, shorten_chain,
 };
+use super::faults::OrStoreError as _;
 use super::walk::{Walk, Walked};
-use super::{OrStoreError as _, PostgresStore, histories, others, partitions};
+use super::{PostgresStore, histories, others, partitions};
 
 /// The advisory lock under which rows are deleted: "conduitr" in ASCII.
 const LOCK: i64 = 0x636f_6e64_7569_7472;
@@ -134,7 +135,7 @@ impl PostgresExpiry<'_> {
         {
             return Ok(expired);
         }
-        self.shorten_chain(before, limit).await
+        shorten_chain(self.store, &mut self.chains, before, limit).await
     }
 
     /// One step towards dropping the oldest month of activities; none if there is nothing to drop.
@@ -166,45 +167,29 @@ impl PostgresExpiry<'_> {
         }
         Ok(Some(expired))
     }
+}
 
-    /// Of the first chain that has old records. Those of the others are looked at only.
-    async fn shorten_chain(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
-        if !self.chains.are_known() {
-            let controllers = self.store.select_controllers(None).await?;
-            self.chains.set(controllers.into_iter().map(|row| row.id).collect());
-        }
-        while let Some(controller) = self.chains.current() {
-            let anchor = self.store.read_anchor(controller).await?;
-            if !anchor.is_genuine {
-                keep_evidence(controller, ChainFault::Anchor(anchor.head.sequence));
-                self.chains.next();
-                continue;
-            }
-            let oldest = self.store.select_chain(controller, anchor.head.sequence, limit).await?;
-            let prefix = match Prefix::of(anchor.head, &oldest, before) {
-                Ok(prefix) => prefix,
-                Err(fault) => {
-                    keep_evidence(controller, fault);
-                    self.chains.next();
-                    continue;
-                }
-            };
-            if prefix.activities.len() < limit {
-                self.chains.next();
-            }
-            if !prefix.activities.is_empty() {
-                self.store.remove_prefix(controller, &prefix).await?;
-                return Ok(Expired {
-                    rows: prefix.activities.len() as u64,
-                    partitions: 0,
-                    is_done: self.chains.current().is_none(),
-                });
-            }
-        }
-        Ok(Expired {
-            is_done: true,
-            ..Expired::default()
-        })
+impl ChainSteps for PostgresStore {
+    async fn chained(&self) -> Result<Vec<ControllerId>, StoreError> {
+        let controllers = self.select_controllers(None).await?;
+        Ok(controllers.into_iter().map(|row| row.id).collect())
+    }
+
+    async fn anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError> {
+        self.read_anchor(controller).await
+    }
+
+    async fn oldest(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.select_chain(controller, after, limit).await
+    }
+
+    async fn remove(&self, controller: ControllerId, _: ChainHead, prefix: &Prefix) -> Result<(), StoreError> {
+        self.remove_prefix(controller, prefix).await
     }
 }
 

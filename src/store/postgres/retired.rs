@@ -5,8 +5,10 @@ use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::ports::{RetiredLink, StoreError};
 use sqlx::Row as _;
 
+use super::super::rows;
 use super::super::{PlaceholderPerson, RetiredLinks};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 impl PostgresStore {
     /// Only links that are there are retired, so that a placeholder which never linked leaves no row.

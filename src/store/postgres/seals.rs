@@ -8,8 +8,10 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use uuid::Uuid;
 
 use super::super::heads::HeadBook;
+use super::super::rows;
 use super::super::seals::{ChainSeals, RecordedEnd, proven};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 #[async_trait]
 impl ChainSeals for PostgresStore {

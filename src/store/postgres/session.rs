@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Ro
 use uuid::Uuid;
 
 use super::PostgresOptions;
-use super::connect::{OpenError, first_error};
+use super::faults::{OpenError, first_error};
 
 /// What to do about a pooler that shares sessions.
 const SHARED: &str = "a pooler in front of the database gives its sessions to others between transactions: set \

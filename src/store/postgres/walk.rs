@@ -7,7 +7,9 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::super::retention::{Prefix, keep_evidence};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::super::rows;
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 /// How long a month may take to be counted.
 pub(super) const PATIENCE: Duration = Duration::from_secs(900);

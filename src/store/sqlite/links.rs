@@ -11,8 +11,10 @@ use conduit_actors::ports::{Ceiling, KnownLink, StoreError};
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::super::ceilings;
+use super::super::rows;
 use super::super::survivors::{StoredLink, Survivors, stored_link};
-use super::{OrStoreError as _, rows, runs};
+use super::faults::OrStoreError as _;
+use super::runs::runs;
 
 /// Asked for in the order of their hashes, so that neighbours in the index are read one after the other.
 pub(super) async fn known_links(

@@ -5,8 +5,10 @@ use conduit_actors::ids::{ControllerId, EventId, SubjectId};
 use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, SqliteConnection};
 
-use super::commit::{Pks, insert_runs};
-use super::{OrStoreError as _, SqliteStore, rows, runs};
+use super::super::rows;
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
+use super::runs::{Pks, insert_runs, runs};
 
 /// Lets activities be found by the other people that they name.
 pub(super) async fn insert(

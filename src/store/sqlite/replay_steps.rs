@@ -7,9 +7,12 @@ use futures_util::future::join;
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::super::history::of_replay;
-use super::commit::{self, Pks};
+use super::super::{rows, values};
+use super::commit;
+use super::faults::OrStoreError as _;
 use super::replays::push_ids;
-use super::{OrStoreError as _, SqliteStore, history, links, rows, values};
+use super::runs::{Pks, insert_runs};
+use super::{SqliteStore, history, links};
 
 /// What an event that was committed before is changed into.
 const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
@@ -35,7 +38,7 @@ impl SqliteStore {
         links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = commit::insert_events(connection, &pks, &effects.outcomes, REPLACE);
-        let (replaced, ends) = join(events, self.chain(&before_ends, &mut effects.activities)).await;
+        let (replaced, ends) = join(events, self.chain_behind(&before_ends, &mut effects.activities)).await;
         replaced?;
         insert_outcomes(connection, &pks, step.job.replay, effects).await?;
         commit::insert_activities(connection, &pks, &effects.activities).await?;
@@ -122,7 +125,7 @@ async fn insert_outcomes(
         .iter()
         .filter_map(|record| Some((pks.get(&record.event.controller)?, record)))
         .collect();
-    commit::insert_runs(connection, "event_outcomes", &found, |chunk| {
+    insert_runs(connection, "event_outcomes", &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO event_outcomes (event_id, controller_pk, at, status, reasons, mapping_version, replay) ",
         );

@@ -1,7 +1,9 @@
 //! Replays: what there is to replay, and what is read for it. `replay_steps.rs` has the commits.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, ReplayId, Timestamp};
@@ -10,10 +12,11 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::replays::{
     self, Candidate, MAX_RUNNING, NewReplay, NextBatch, PastOutcome, ReplayEstimate, ReplayFilter, ReplayRow,
-    ReplayStatus, Standing,
+    ReplayStatus, Replays, Standing,
 };
 use super::super::{ChangeError, Page};
-use super::{OrStoreError as _, SqliteStore};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
 
 const SELECT: &str =
     "SELECT r.*, c.id AS controller FROM replays r JOIN controllers c ON c.pk = r.controller_pk WHERE 1";
@@ -59,8 +62,9 @@ pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, ids: impl Iterator<Item
     }
 }
 
-impl SqliteStore {
-    pub(super) async fn estimate(
+#[async_trait]
+impl Replays for SqliteStore {
+    async fn estimate_replay(
         &self,
         controller: ControllerId,
         filter: &ReplayFilter,
@@ -78,7 +82,7 @@ impl SqliteStore {
         replays::estimate(&found)
     }
 
-    pub(super) async fn insert_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError> {
+    async fn create_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError> {
         let is_done = replay.estimate.matching == 0;
         let (status, ended_at) = match is_done {
             true => (ReplayStatus::Done, Some(replay.started_at.as_millis())),
@@ -101,7 +105,7 @@ impl SqliteStore {
         .execute(&self.writer)
         .await
         .or_store_error()?;
-        match self.select_replay(replay.id).await? {
+        match self.replay(replay.id).await? {
             Some(row) => Ok(row),
             None if inserted.rows_affected() == 0 && self.has_controller(replay.controller).await? => {
                 Err(ChangeError::TooManyReplays)
@@ -110,16 +114,7 @@ impl SqliteStore {
         }
     }
 
-    async fn has_controller(&self, controller: ControllerId) -> Result<bool, StoreError> {
-        let found = sqlx::query("SELECT 1 FROM controllers WHERE id = ?1")
-            .bind(&controller.as_bytes()[..])
-            .fetch_optional(&self.readers)
-            .await
-            .or_store_error()?;
-        Ok(found.is_some())
-    }
-
-    pub(super) async fn select_replays(
+    async fn replays(
         &self,
         controller: Option<ControllerId>,
         page: Page<ReplayId>,
@@ -138,19 +133,14 @@ impl SqliteStore {
         found.iter().map(replays::replay_row).collect()
     }
 
-    pub(super) async fn select_replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError> {
+    async fn replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError> {
         let mut query = QueryBuilder::new(SELECT);
         query.push(" AND r.id = ").push_bind(id.as_bytes().to_vec());
         let found = query.build().fetch_optional(&self.readers).await.or_store_error()?;
         found.as_ref().map(replays::replay_row).transpose()
     }
 
-    pub(super) async fn update_ending(
-        &self,
-        id: ReplayId,
-        ending: ReplayStatus,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn end_replay(&self, id: ReplayId, ending: ReplayStatus, now: Timestamp) -> Result<bool, StoreError> {
         let ended = sqlx::query(
             "UPDATE replays SET status = ?2, ended_at = ?3, skipped = CASE WHEN ?2 = 'done' THEN \
              max(skipped, matching - processed - duplicate - rejected - failed) ELSE skipped END \
@@ -166,19 +156,18 @@ impl SqliteStore {
     }
 
     /// All that run: nobody else has this database.
-    pub(super) async fn select_running(&self) -> Result<Vec<ReplayJob>, StoreError> {
+    async fn lease_replays(&self, _: Duration) -> Result<Vec<ReplayJob>, StoreError> {
         let mut query = QueryBuilder::new(SELECT);
         query.push(" AND r.status = 'running' ORDER BY r.pk");
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(replays::job).collect()
     }
 
-    pub(super) async fn next_batch(
-        &self,
-        id: ReplayId,
-        max_events: usize,
-        max_bytes: usize,
-    ) -> Result<NextBatch, StoreError> {
+    async fn release_replays(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn replay_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError> {
         let mut transaction = self.readers.begin().await.or_store_error()?;
         let connection = &mut *transaction;
         let mut query = QueryBuilder::new(SELECT);
@@ -195,25 +184,7 @@ impl SqliteStore {
         Ok(standing.batch(candidates, payloads))
     }
 
-    async fn open_payloads(
-        &self,
-        connection: &mut SqliteConnection,
-        wanted: &[EventId],
-    ) -> Result<HashMap<EventId, Bytes>, StoreError> {
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let mut query = QueryBuilder::new(
-            "SELECT p.*, c.id AS controller FROM payloads p JOIN controllers c ON c.pk = p.controller_pk \
-             WHERE p.event_id IN (",
-        );
-        push_ids(&mut query, wanted.iter().copied());
-        query.push(")");
-        let found = query.build().fetch_all(connection).await.or_store_error()?;
-        self.payloads.open_all(&found)
-    }
-
-    pub(super) async fn select_repeats(
+    async fn repeats(
         &self,
         controller: ControllerId,
         claims: &[Claim],
@@ -243,13 +214,42 @@ impl SqliteStore {
         Ok(replays::repeated(claims, &processed))
     }
 
-    pub(super) async fn select_past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError> {
+    async fn past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError> {
         let found = sqlx::query("SELECT * FROM event_outcomes WHERE event_id = ?1 ORDER BY pk")
             .bind(&event.as_bytes()[..])
             .fetch_all(&self.readers)
             .await
             .or_store_error()?;
         found.iter().map(replays::past_outcome).collect()
+    }
+}
+
+impl SqliteStore {
+    async fn has_controller(&self, controller: ControllerId) -> Result<bool, StoreError> {
+        let found = sqlx::query("SELECT 1 FROM controllers WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await
+            .or_store_error()?;
+        Ok(found.is_some())
+    }
+
+    async fn open_payloads(
+        &self,
+        connection: &mut SqliteConnection,
+        wanted: &[EventId],
+    ) -> Result<HashMap<EventId, Bytes>, StoreError> {
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut query = QueryBuilder::new(
+            "SELECT p.*, c.id AS controller FROM payloads p JOIN controllers c ON c.pk = p.controller_pk \
+             WHERE p.event_id IN (",
+        );
+        push_ids(&mut query, wanted.iter().copied());
+        query.push(")");
+        let found = query.build().fetch_all(connection).await.or_store_error()?;
+        self.payloads.open_all(&found)
     }
 }
 

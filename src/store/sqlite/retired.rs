@@ -5,8 +5,11 @@ use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::ports::{RetiredLink, StoreError};
 use sqlx::{QueryBuilder, Row as _};
 
+use super::super::rows;
 use super::super::{PlaceholderPerson, RetiredLinks};
-use super::{OrStoreError as _, SqliteStore, links, rows, runs};
+use super::faults::OrStoreError as _;
+use super::runs::runs;
+use super::{SqliteStore, links};
 
 impl SqliteStore {
     /// Only links that are there are retired, so that a placeholder which never linked leaves no row.

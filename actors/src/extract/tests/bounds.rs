@@ -8,7 +8,7 @@ fn codes(notices: &[Notice]) -> Vec<&str> {
     notices.iter().map(|notice| notice.code.as_str()).collect()
 }
 
-/// Mapped fields `a[].f0`, `a[].f1` and so on.
+/// Returns mapped fields `a[].f0`, `a[].f1` and so on.
 fn members(count: usize, required: bool) -> Value {
     let field = |nth| json!({"path": format!("a[].f{nth}"), "required": required});
     (0..count).map(field).collect()

@@ -46,7 +46,7 @@ impl LinkCache {
         })
     }
 
-    /// Whether it holds a link, which does not count as a use.
+    /// Returns whether it holds a link. This does not count as a use.
     pub(super) fn contains(&self, key: &(ControllerId, LinkHash)) -> bool {
         self.young.contains_key(key) || self.old.contains_key(key)
     }

@@ -2,11 +2,11 @@
 
 use crate::ports::{Claim, Verdict};
 
-/// Lets of the events that repeat each other only the first stay first. `claims` are those that were decided, one place
-/// for each verdict.
+/// Keeps only the first of several events that repeat each other as first. `claims` are the decided ones, one place for
+/// each verdict.
 ///
-/// Among events of the past, the dedup window cannot be relied on for that: what it holds may go at any time once no
-/// event from the journal can fall into it, even between two claims of one batch.
+/// For events of the past, the dedup window does not guarantee that. Its claims may be removed once no event from the
+/// journal can fall into them, even between two claims of one batch.
 pub(super) fn settle(claims: impl Iterator<Item = Option<Claim>>, verdicts: &mut [Verdict]) {
     let mut firsts: Vec<Claim> = Vec::new();
     for (claim, verdict) in claims.zip(verdicts) {

@@ -1,4 +1,4 @@
-//! What cannot be had from a real store: one that is away at just one question.
+//! A case that a real store cannot produce: a store that is away at just one question.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -18,7 +18,7 @@ impl Operation {
         }
     }
 
-    /// As OpenAPI has it.
+    /// Returns the operation in the form of OpenAPI.
     pub(in crate::api::openapi) fn written(self, group: &str, schemas: &mut Schemas) -> Value {
         let operation = self.with_common_problems();
         let mut written = json!({
@@ -112,7 +112,7 @@ fn headers(more: &[&'static str]) -> Map<String, Value> {
     ["x-request-id"].iter().chain(more).map(written).collect()
 }
 
-/// An answer with problem details, whose code is one of these.
+/// Returns an answer with problem details, whose code is one of these.
 pub(in crate::api::openapi) fn problem(status: u16, codes: &BTreeSet<Code>) -> Value {
     let more: &[&str] = match status {
         401 => &["WWW-Authenticate"],

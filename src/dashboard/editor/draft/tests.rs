@@ -14,7 +14,7 @@ fn spec() -> IntegrationSpec {
     .unwrap()
 }
 
-/// The form as a browser sends it.
+/// Returns the form as a browser sends it.
 fn form(draft: &Draft) -> Fields {
     let mut body = url::form_urlencoded::Serializer::new(String::new());
     body.append_pair("name", &draft.name)

@@ -1,0 +1,244 @@
+//! Where each stream's events are. In memory only, rebuilt at start: one entry per stream and commit batch.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ports::StreamPosition;
+
+use super::codec::Batch;
+use super::error::OpenError;
+use super::segments;
+
+/// Consecutive events of one stream in one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) segment: u64,
+    pub(super) lsn: u64,
+    pub(super) first: Sequence,
+    pub(super) count: u32,
+    pub(super) bytes: u64,
+}
+
+impl Run {
+    pub(super) fn last(&self) -> Sequence {
+        Sequence(self.first.0 + u64::from(self.count) - 1)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    released: Sequence,
+    last: Sequence,
+    runs: VecDeque<Run>,
+    bytes: u64,
+}
+
+/// All streams.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    streams: HashMap<ControllerId, Stream>,
+    /// Runs in each segment that are not released.
+    needed: BTreeMap<u64, u64>,
+    bytes: u64,
+    /// Controllers deleted in this run. One that was deleted between authentication and the writer may still
+    /// be appended; its events are gone with it, and must hold nothing back. Ids are never used again.
+    forgotten: HashSet<ControllerId>,
+}
+
+impl Index {
+    /// Streams that stand at these checkpoints.
+    pub(super) fn new(checkpoints: &[(ControllerId, Sequence)]) -> Self {
+        let stream = |at: Sequence| Stream {
+            released: at,
+            last: at,
+            ..Stream::default()
+        };
+        let streams = checkpoints
+            .iter()
+            .map(|(controller, at)| (*controller, stream(*at)))
+            .collect();
+        Self {
+            streams,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in a record that was read at start.
+    pub(super) fn recover(
+        &mut self,
+        segment: u64,
+        lsn: u64,
+        batch: &Batch<'_>,
+        is_known: &dyn Fn(ControllerId) -> bool,
+    ) -> Result<(), OpenError> {
+        let mut runs: HashMap<ControllerId, Run> = HashMap::new();
+        for entry in batch.events() {
+            let run = runs.entry(entry.controller).or_insert(Run {
+                segment,
+                lsn,
+                first: entry.sequence,
+                count: 0,
+                bytes: 0,
+            });
+            run.count += 1;
+            run.bytes += entry.size();
+            if run.last() != entry.sequence {
+                return Err(damaged(
+                    segment,
+                    lsn,
+                    "a stream's sequences do not count up within a record",
+                ));
+            }
+        }
+        for (controller, run) in runs {
+            let stream = self.streams.entry(controller).or_default();
+            if run.last() <= stream.released || !is_known(controller) {
+                continue;
+            }
+            if run.first > stream.last.next() {
+                let missing = format!(
+                    "events {} to {} of controller {controller} are missing; if the database is older than the journal, \
+                     restore a newer one, or move the retained segments back; if node.id was replaced, put it back",
+                    stream.last.next(),
+                    run.first.0 - 1
+                );
+                return Err(damaged(segment, lsn, missing));
+            }
+            self.add(controller, run);
+        }
+        Ok(())
+    }
+
+    /// The sequence that the stream's next event gets.
+    pub(super) fn next_sequence(&self, controller: ControllerId) -> Sequence {
+        self.streams
+            .get(&controller)
+            .map_or(Sequence(1), |stream| stream.last.next())
+    }
+
+    /// Takes in a run that is durable.
+    pub(super) fn add(&mut self, controller: ControllerId, run: Run) {
+        if self.forgotten.contains(&controller) {
+            return;
+        }
+        let stream = self.streams.entry(controller).or_default();
+        stream.last = run.last();
+        stream.bytes += run.bytes;
+        self.bytes += run.bytes;
+        stream.runs.push_back(run);
+        *self.needed.entry(run.segment).or_default() += 1;
+    }
+
+    /// Releases a stream; whether a segment is no longer needed by anyone.
+    pub(super) fn release(&mut self, controller: ControllerId, through: Sequence) -> bool {
+        let Some(stream) = self.streams.get_mut(&controller) else {
+            return false;
+        };
+        stream.released = stream.released.max(through);
+        stream.last = stream.last.max(through);
+        let mut segment_done = false;
+        while let Some(run) = stream.runs.front().copied()
+            && run.last() <= stream.released
+        {
+            stream.runs.pop_front();
+            stream.bytes -= run.bytes;
+            self.bytes -= run.bytes;
+            segment_done |= drop_need(&mut self.needed, run.segment);
+        }
+        segment_done
+    }
+
+    pub(super) fn forget(&mut self, controller: ControllerId) {
+        self.forgotten.insert(controller);
+        if let Some(stream) = self.streams.remove(&controller) {
+            self.bytes -= stream.bytes;
+            for run in stream.runs {
+                drop_need(&mut self.needed, run.segment);
+            }
+        }
+    }
+
+    /// The runs that hold the events behind `after`, enough of them for `max_events`.
+    pub(super) fn runs(&self, controller: ControllerId, after: Sequence, max_events: usize) -> Vec<Run> {
+        let Some(stream) = self.streams.get(&controller) else {
+            return Vec::new();
+        };
+        let from = stream.runs.partition_point(|run| run.last() <= after);
+        let mut found = Vec::new();
+        let mut events = 0;
+        for run in stream.runs.range(from..) {
+            found.push(*run);
+            let skipped = (after.0 + 1).saturating_sub(run.first.0);
+            events += usize::try_from(u64::from(run.count) - skipped).unwrap_or(usize::MAX);
+            if events >= max_events {
+                break;
+            }
+        }
+        found
+    }
+
+    pub(super) fn position(&self, controller: ControllerId) -> StreamPosition {
+        self.streams
+            .get(&controller)
+            .map_or_else(StreamPosition::default, Stream::position)
+    }
+
+    pub(super) fn backlog(&self) -> Vec<(ControllerId, StreamPosition)> {
+        let behind = |(controller, stream): (&ControllerId, &Stream)| {
+            (stream.last > stream.released).then(|| (*controller, stream.position()))
+        };
+        self.streams.iter().filter_map(behind).collect()
+    }
+
+    pub(super) fn oldest_segment(&self) -> Option<u64> {
+        self.needed.keys().next().copied()
+    }
+
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn bytes_of(&self, controller: ControllerId) -> u64 {
+        self.streams.get(&controller).map_or(0, |stream| stream.bytes)
+    }
+
+    /// Bytes in flight of the controller that has most.
+    pub(super) fn most_bytes(&self) -> u64 {
+        self.streams.values().map(|stream| stream.bytes).max().unwrap_or(0)
+    }
+
+    pub(super) fn events(&self) -> u64 {
+        self.streams
+            .values()
+            .map(|stream| stream.last.0 - stream.released.0)
+            .sum()
+    }
+}
+
+impl Stream {
+    const fn position(&self) -> StreamPosition {
+        StreamPosition {
+            released: self.released,
+            last: self.last,
+        }
+    }
+}
+
+fn drop_need(needed: &mut BTreeMap<u64, u64>, segment: u64) -> bool {
+    let Some(runs) = needed.get_mut(&segment) else {
+        return false;
+    };
+    *runs -= 1;
+    let done = *runs == 0;
+    if done {
+        needed.remove(&segment);
+    }
+    done
+}
+
+fn damaged(segment: u64, lsn: u64, what: impl Into<String>) -> OpenError {
+    OpenError::Damaged {
+        place: format!("{}, offset {lsn}", segments::file_name(segment)),
+        what: what.into(),
+    }
+}
