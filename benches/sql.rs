@@ -17,7 +17,7 @@ use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequ
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::{CredentialHash, Personal};
 use conduit_actors::ports::{BatchEffects, Checkpoint, Credential, NewLink, NewSubject, PipelineStore as _};
-use rand::RngCore as _;
+use rand::Rng as _;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 const ROUNDS: usize = 5;

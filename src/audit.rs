@@ -114,10 +114,10 @@ pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
         }
         match seal(store, controller).await? {
             None => {
-                tracing::info!(target: "conduit::supervision", %controller, "an audit chain of before verifies, and is sealed from now on")
+                tracing::info!(target: "conduit::supervision", %controller, "an older audit chain verifies, and is sealed from now on")
             }
             Some(fault) => tracing::error!(
-                target: "conduit::supervision", %controller, %fault, "an audit chain of before does not verify and is not sealed: see conduit audit verify"
+                target: "conduit::supervision", %controller, %fault, "an older audit chain does not verify and is not sealed: see conduit audit verify"
             ),
         }
     }

@@ -11,6 +11,7 @@ mod health;
 mod output;
 mod receipt;
 mod send;
+mod usage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,13 +22,14 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config};
 use crate::{descriptors, logging, serve};
 use output::{complain, say, say_line};
+use usage::Usage;
 
 /// A self-hosted, multi-tenant receiver of privacy events.
 #[derive(Debug, Parser)]
 #[command(
     version,
     about,
-    after_help = "Every setting is documented in config/default.toml; `conduit config print` shows what is in force."
+    after_help = "Every setting is documented in config/default.toml; `conduit config print` shows the settings in force."
 )]
 struct Cli {
     /// Configuration file (TOML); CONDUIT_CONFIG names one as well.
@@ -80,11 +82,6 @@ enum ConfigCommand {
     Categories,
 }
 
-/// Wrong usage: an argument or a file is not what it must be. Nothing was done.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
-
 /// Runs the command line.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -120,7 +117,7 @@ pub fn main() -> ExitCode {
     if let Some(Command::Receipt(command)) = &cli.command {
         return finish(actix_web::rt::System::new().block_on(command.run()));
     }
-    let (config, warnings) = match Config::load(cli.config.as_deref()) {
+    let (config, warnings) = match serve::settings::load(cli.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(error) => {
             complain!("conduit: {error}");
@@ -168,7 +165,7 @@ fn log_warnings(warnings: &[String]) {
     }
 }
 
-/// `Ok(false)`: the work was done, and its answer is no.
+/// Returns the exit code. `Ok(false)`: the work was done, and its answer is no.
 fn finish(result: Result<bool>) -> ExitCode {
     let printed = output::close().map_err(anyhow::Error::msg);
     match result.and_then(|done| printed.map(|()| done)) {
@@ -196,7 +193,7 @@ async fn run_server(config: Config, file: Option<PathBuf>) -> Result<bool> {
                 started => started.map_err(|error| full::explained(error, &before))?,
             };
             running.reload_at(hangups, move || {
-                let (config, warnings) = Config::load(file.as_deref())?;
+                let (config, warnings) = serve::settings::load(file.as_deref())?;
                 log_warnings(&warnings);
                 Ok(config)
             });

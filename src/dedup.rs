@@ -25,7 +25,8 @@ pub use eviction::Eviction;
 pub use failover::{FailoverWindow, RedisAway};
 pub use memory::{MemoryWindow, MemoryWindowReport};
 pub use redis::RedisWindow;
-pub use server::{InvalidRedisUrl, RedisServer, redacted};
+pub(crate) use server::check;
+pub use server::{InvalidRedisUrl, RedisServer};
 
 /// The longest dedup window there is: claims older than this, before any event that is not processed yet, are of no use to
 /// anyone.

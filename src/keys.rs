@@ -11,11 +11,12 @@
 use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use conduit_actors::hex::Hex;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::links::{MasterKey, SealKey};
 use conduit_actors::ports::ChainHead;
 use dashmap::DashMap;
-use rand::RngCore;
+use rand::Rng as _;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -192,10 +193,7 @@ impl Keyring {
     /// [`KeyError::Unknown`] for a controller that is not (or no longer) here.
     pub fn epoch_key(&self, controller: ControllerId, purpose: &str, epoch: Epoch) -> Result<EpochKey, KeyError> {
         let data_key = self.data_keys.get(&controller).ok_or(KeyError::Unknown)?;
-        let label: String = epoch
-            .0
-            .iter()
-            .fold(format!("{purpose}/"), |label, byte| label + &format!("{byte:02x}"));
+        let label = format!("{purpose}/{}", Hex(&epoch.0));
         let key = Zeroizing::new(data_key.derive(&label, controller, 1));
         Ok(EpochKey {
             aead: Arc::new(aead(&key)?),

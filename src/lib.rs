@@ -13,7 +13,6 @@ pub mod dedup;
 pub mod descriptors;
 mod diff;
 pub mod directory;
-pub mod files;
 pub mod http;
 mod instance;
 pub mod journal;

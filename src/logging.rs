@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, reload};
 
-use crate::config::LoggingConfig;
+use crate::config::{Config, LoggingConfig};
 pub use writer::{lost_lines, report_losses};
 
 /// Puts another filter in force.
@@ -22,7 +22,7 @@ static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
 /// Starts logging. Call once.
 ///
 /// # Errors
-/// What is wrong with the filter.
+/// The fault of the filter.
 pub fn init(config: &LoggingConfig) -> Result<(), String> {
     let filter = filter(&config.filter)?;
     let text = match config.format.as_str() {
@@ -52,8 +52,8 @@ pub fn init(config: &LoggingConfig) -> Result<(), String> {
 /// Reads a filter.
 ///
 /// # Errors
-/// What is wrong with it.
-pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
+/// The fault of the filter.
+fn filter(text: &str) -> Result<EnvFilter, String> {
     const LEVELS: [&str; 8] = ["off", "error", "warn", "info", "debug", "trace", "warning", "none"];
     for part in text.split(',').map(str::trim) {
         let level = part
@@ -86,10 +86,15 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, String> {
     Ok(filter.add_directive(quiet))
 }
 
-/// Puts the configuration's filter in force in place of the one before.
+/// Notes what is wrong with the configuration's filter.
+pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
+    wrong.extend(filter(&config.logging.filter).err());
+}
+
+/// Replaces the filter in force by the configuration's.
 ///
 /// # Errors
-/// What is wrong with the filter; the one before stays.
+/// The fault of the filter; the former one stays.
 pub fn set_filter(config: &LoggingConfig) -> Result<(), String> {
     let filter = filter(&config.filter)?;
     SET_FILTER.get().map_or(Ok(()), |set| set(filter))

@@ -30,6 +30,9 @@ pub use key::{ReceiptKey, receipt_key};
 pub use notary::{Notary, Pending};
 pub use verify::{NotGenuine, verify};
 
+pub use crate::config::Issue;
+
+use crate::config::Config;
 use crate::store::{ReceiptKeyRow, Store};
 
 /// Where the public keys are served (RFC 8615).
@@ -40,6 +43,23 @@ pub const PREFIX: &str = "cr2";
 
 /// For how long public keys are served as they were read last.
 const CURRENT: Duration = Duration::from_secs(5);
+
+/// Notes a fault of the file with the private key.
+pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
+    let receipts = &config.receipts;
+    if !receipts.enabled || receipts.key_file.as_os_str().is_empty() {
+        return;
+    }
+    let name = receipts.key_file.display();
+    match std::fs::read(&receipts.key_file) {
+        Ok(pem) => {
+            if let Err(what) = ReceiptKey::from_pem(&pem) {
+                wrong.push(format!("receipts.key_file: {name} {what}"));
+            }
+        }
+        Err(error) => wrong.push(format!("receipts.key_file: cannot read {name}: {error}")),
+    }
+}
 
 /// Returns a receipt as text.
 #[must_use]
@@ -110,17 +130,6 @@ impl From<&ReceiptKeyRow> for Jwk {
             usage: "sig".to_owned(),
         }
     }
-}
-
-/// When the 200 carries a receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Issue {
-    /// Never.
-    Never,
-    /// When the request says `Prefer: receipt` (RFC 7240).
-    OnRequest,
-    /// Always.
-    Always,
 }
 
 /// The public keys, as far as they are known here.

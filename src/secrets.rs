@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use conduit_actors::hex::{self, Hex};
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::Secret;
-use rand::RngCore as _;
+use rand::Rng as _;
 use zeroize::Zeroizing;
 
-use crate::config::StorageConfig;
-use crate::files::read_text;
+use crate::config::text_file::read_text;
+use crate::config::{Config, StorageConfig};
 
-/// What a credential is for; its text begins with this.
+/// The purpose of a credential, which is the prefix of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// An integration's API key.
@@ -71,13 +72,10 @@ impl Purpose {
 pub fn generate(purpose: Purpose) -> Secret {
     let mut bytes = Zeroizing::new([0u8; 32]);
     rand::rng().fill_bytes(bytes.as_mut());
-    let text = bytes
-        .iter()
-        .fold(purpose.prefix().to_owned(), |text, byte| text + &format!("{byte:02x}"));
-    Secret::new(text)
+    Secret::new(format!("{}{}", purpose.prefix(), Hex(bytes.as_ref())))
 }
 
-/// What went wrong with the data directory or a key in it.
+/// A failure of the data directory or a key in it.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {what}")]
 pub struct SecretError {
@@ -98,12 +96,12 @@ impl SecretError {
 pub(crate) struct MasterKeyFile {
     /// The key.
     pub(crate) key: MasterKey,
-    /// One that was made just now, as text, and the file that it is for.
+    /// A new key as text, and the file for it.
     made: Option<(PathBuf, Zeroizing<String>)>,
 }
 
 impl MasterKeyFile {
-    /// Whether the key was made just now.
+    /// Returns whether the key is new.
     pub(crate) const fn is_new(&self) -> bool {
         self.made.is_some()
     }
@@ -125,14 +123,14 @@ impl MasterKeyFile {
         Ok(())
     }
 
-    /// Why a key that was made just now cannot serve: `what` was made with another one.
+    /// Returns why a new key cannot serve: `what` was made with another one.
     pub(crate) fn lost(&self, what: &str) -> SecretError {
         let path = self.made.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
         lost(&path, what)
     }
 }
 
-/// Whether a file is there and not empty. A start that was interrupted leaves an empty database.
+/// Returns whether a file exists and is not empty. An interrupted start leaves an empty database.
 pub(crate) fn is_written(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.len() > 0)
 }
@@ -144,8 +142,8 @@ fn lost(path: &Path, what: &str) -> SecretError {
     SecretError::new(path, what)
 }
 
-/// The master key: from the file that is named, or from the data directory. The first time, one is made, which
-/// [`MasterKeyFile::keep`] writes once it is known that there is nothing that was made with another one.
+/// Returns the master key from the named file, or from the data directory. The first time, a key is made.
+/// [`MasterKeyFile::keep`] writes it once it is certain that no data was made with another one.
 ///
 /// # Errors
 /// [`SecretError`].
@@ -165,8 +163,7 @@ pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, Secre
             }
             let mut bytes = Zeroizing::new([0u8; 32]);
             rand::rng().fill_bytes(bytes.as_mut());
-            let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            (Zeroizing::new(text), true)
+            (Zeroizing::new(Hex(bytes.as_ref()).to_string()), true)
         }
         Err(error) => return Err(SecretError::new(&path, error)),
     };
@@ -182,7 +179,7 @@ pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, Secre
     })
 }
 
-/// The operator's token: configured, or from the data directory, generated there the first time.
+/// Returns the operator's token: configured, or from the data directory, where it is generated the first time.
 ///
 /// # Errors
 /// [`SecretError`].
@@ -207,12 +204,12 @@ pub fn admin_token(storage: &StorageConfig) -> Result<Secret, SecretError> {
     }
 }
 
-/// Written beside, synced, then renamed: a crash leaves the old file or the new one.
+/// Writes a file beside, syncs it, then renames it: a crash leaves the old file or the new one.
 pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     write_durably(path, text).map_err(|error| SecretError::new(path, error))
 }
 
-/// As [`write_secret`].
+/// Writes a file as [`write_secret`] does.
 pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new()
@@ -227,8 +224,38 @@ pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
+/// Notes what is wrong with the operator's token and with a master key that is named. Makes nothing.
+pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
+    let storage = &config.storage;
+    if let Some(fault) = token_fault(&storage.admin_token) {
+        wrong.push(format!("storage.admin_token {fault}"));
+    }
+    if !storage.master_key_file.as_os_str().is_empty()
+        && let Err(error) = master_key(storage)
+    {
+        wrong.push(format!("storage.master_key_file: {error}"));
+    }
+    let token = storage.data_dir.join("admin.token");
+    if storage.admin_token.is_empty()
+        && let Some(fault) = read_text(&token).ok().and_then(|text| token_fault(text.trim()))
+    {
+        wrong.push(format!("{}: the operator's token {fault}", token.display()));
+    }
+}
+
+/// Notes a master key that works, and protects nothing.
+pub(crate) fn warn(config: &Config, warnings: &mut Vec<String>) {
+    if is_master_key_guessable(&config.storage) {
+        warnings.push(
+            "the master key is one byte 32 times: anybody can guess it. Use 32 random bytes, as from `openssl rand -hex 32`, \
+             before the first start: it cannot be changed later"
+                .to_owned(),
+        );
+    }
+}
+
 /// Returns why no header can carry this as a token, or `None` if one can.
-pub(crate) fn token_fault(text: &str) -> Option<&'static str> {
+fn token_fault(text: &str) -> Option<&'static str> {
     if text.chars().any(char::is_control) {
         Some("must have no line breaks or other control characters")
     } else if text.is_ascii() {
@@ -239,7 +266,7 @@ pub(crate) fn token_fault(text: &str) -> Option<&'static str> {
 }
 
 /// Returns whether the master key, if it is there already, is one byte again and again, as nobody draws it.
-pub(crate) fn is_master_key_guessable(storage: &StorageConfig) -> bool {
+fn is_master_key_guessable(storage: &StorageConfig) -> bool {
     let named = &storage.master_key_file;
     let path = if named.as_os_str().is_empty() {
         storage.data_dir.join("master.key")
@@ -252,15 +279,10 @@ pub(crate) fn is_master_key_guessable(storage: &StorageConfig) -> bool {
 }
 
 fn parse_key(text: &str) -> Option<[u8; 32]> {
-    let bytes: Vec<u8> = if text.len() == 64 {
-        (0..64)
-            .step_by(2)
-            .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-            .collect::<Option<_>>()?
-    } else {
-        BASE64.decode(text).ok()?
-    };
-    bytes.try_into().ok()
+    if text.len() == 64 {
+        return hex::parse(text);
+    }
+    BASE64.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

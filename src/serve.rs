@@ -1,21 +1,26 @@
 //! The composition root: starts everything, in an order that matters, and stops it in reverse.
 //!
-//! 1. The data directory and an SQLite file are locked, the keys are read: nothing works without them. The address is taken.
-//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are answered.
+//! 1. The data directory and an SQLite file are locked, and the keys are read, because everything needs them. The
+//!    address is taken.
+//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are
+//!    answered.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
-//! 4. The journal is read against the store's checkpoints: it needs the data keys to know whose events it has. If it belongs to
-//!    the database (`instance.rs`), it opens.
-//! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
-//! 6. The shards start and take up the journal's backlog.
-//! 7. The directory follows what other nodes change, replays that were interrupted are taken up, and the use of
-//!    credentials is stored from time to time.
-//! 8. What is old enough is deleted from time to time.
+//! 4. The journal is read against the store's checkpoints. It needs the data keys to know the controllers of its
+//!    events. If it belongs to the database (`instance.rs`), it opens.
+//! 5. The dedup window is warmed with the claims that unprocessed events may still meet. Redis gets them too.
+//! 6. The shards start with the journal's backlog.
+//! 7. The directory follows other nodes' changes, interrupted replays continue, and the use of credentials is stored
+//!    from time to time.
+//! 8. Old rows are deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
+mod end;
 mod faces;
 mod journal;
 mod reload;
 mod seals;
+pub(crate) mod settings;
+mod signals;
 mod stop;
 mod store;
 mod waiting;
@@ -56,12 +61,13 @@ use crate::sweep::sweep;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use crate::{descriptors, logging, permissions};
+use end::end;
 use faces::Faces;
 pub(crate) use journal::read_journal;
 use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
-use stop::Signals;
+use signals::Signals;
 pub use store::open_store;
 pub(crate) use store::{lock_database, open_own_store};
 use waiting::Wait;
@@ -97,7 +103,7 @@ pub struct Running {
 /// Starts everything.
 ///
 /// # Errors
-/// What is missing or wrong, and where.
+/// The missing or wrong part, and its place.
 pub async fn start(mut config: Config) -> Result<Running> {
     install_panic_hook();
     let read = config.clone();
@@ -237,7 +243,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     })
 }
 
-/// Connections are as many as the system's limit of open files leaves.
+/// Limits connections to the number that the system's limit of open files allows.
 fn limit_connections(config: &mut Config) -> Result<(), descriptors::TooFew> {
     let limit = descriptors::raise_limit();
     let configured = config.server.max_connections;
@@ -280,14 +286,6 @@ async fn sum_up_refusals(edge: Arc<EdgeState>) {
         tokio::time::sleep(MINUTE).await;
         edge.sum_up_refusals();
     }
-}
-
-/// Ends the process where it is.
-fn end(what: &str) {
-    tracing::error!("{what}");
-    // Nothing may run on that could acknowledge an event: not even destructors.
-    #[allow(clippy::disallowed_methods)]
-    std::process::exit(1);
 }
 
 fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {

@@ -12,6 +12,7 @@ mod credentials;
 mod heads;
 mod history;
 mod membership;
+pub mod migrations;
 mod payloads;
 mod postgres;
 mod receipt_keys;
@@ -41,6 +42,7 @@ pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, G
 pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution, keep_pruned};
 pub use membership::{Holder, Instance, InstanceId, Membership};
+pub(crate) use postgres::check_address;
 pub use postgres::{OpenError, PostgresOptions, PostgresStore};
 pub use receipt_keys::{ReceiptKeyRow, ReceiptKeys};
 pub use replays::{

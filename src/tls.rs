@@ -10,9 +10,21 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::files;
+use crate::config::{Config, text_file};
 
-pub use server::{CertificateFiles, ServerCertificate};
+pub use crate::config::CertificateFiles;
+pub use server::ServerCertificate;
+
+/// Notes what is wrong with the certificate and its key.
+pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
+    let server = &config.server;
+    if server.tls_cert.as_os_str().is_empty() || server.tls_key.as_os_str().is_empty() {
+        return;
+    }
+    if let Some(Err(error)) = server.certificate().map(|files| files.read()) {
+        wrong.push(format!("server.tls_cert and server.tls_key: {error}"));
+    }
+}
 
 /// Reads a file of certificates of authorities, as PEM.
 ///
@@ -36,10 +48,10 @@ pub fn authorities(file: &Path) -> Result<Vec<u8>, String> {
 fn read_pem(file: &Path) -> Result<Vec<u8>, String> {
     let name = file.display();
     let pem = std::fs::read(file).map_err(|error| format!("cannot read {name}: {error}"))?;
-    if files::is_utf16(&pem) {
+    if text_file::is_utf16(&pem) {
         return Err(format!("{name} is UTF-16: save it as UTF-8"));
     }
-    Ok(files::without_mark(&pem).to_vec())
+    Ok(text_file::without_mark(&pem).to_vec())
 }
 
 /// Sees that a file holds a private key, as PEM without a password.
@@ -69,7 +81,7 @@ pub(crate) fn with_advice(text: &str, setting: &str) -> String {
         "the server's certificate is for another name: use a name in the URL that it has, or have one made for this"
             .to_owned()
     } else if cause.contains("expired") || cause.contains("Expired") {
-        "the server's certificate has expired: renew it, or mend this machine's clock".to_owned()
+        "the server's certificate has expired: renew it, or correct this machine's clock".to_owned()
     } else {
         format!("the server's certificate is not accepted: see {setting}")
     };

@@ -5,7 +5,7 @@ mod race;
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
-use conduit::store::{PostgresOptions, PostgresStore, RetiredBecause, SqliteStore, Store};
+use conduit::store::{PostgresOptions, PostgresStore, RetiredBecause, SqliteStore, Store, migrations};
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::usage::CredentialOwner;
@@ -115,7 +115,7 @@ fn both_versions_show_their_use_and_a_restart_keeps_it() {
         assert_eq!(codes(&both), ["previous_in_use"]);
         last = Some((shop, path));
     }
-    // What was not stored yet is stored at the end, and counts together with what comes.
+    // Unsaved use is stored at the end, and is counted together with later use.
     let (shop, path) = last.unwrap();
     assert_eq!(send_from(&conduit, &shop, "203.0.113.210"), 200);
     assert_eq!(conduit.stop(), Some(0));
@@ -269,12 +269,8 @@ fn nodes_count_together_and_use_is_no_change_to_the_directory() {
     assert_eq!(send(b, &new), 200);
 }
 
-/// Returns the schema before versions were kept, by its own migrations.
-fn before_versions(mut all: sqlx::migrate::Migrator) -> sqlx::migrate::Migrator {
-    let older = all.migrations.iter().filter(|migration| migration.version < 5).cloned();
-    all.migrations = older.collect::<Vec<_>>().into();
-    all
-}
+/// The last migration before versions of credentials were kept.
+const BEFORE_VERSIONS: i64 = 4;
 
 /// Returns statements for a controller whose secret was rotated, as the older program left it. `blob` writes bytes of a
 /// kind.
@@ -315,10 +311,7 @@ fn credentials_from_before_an_upgrade_are_followed_from_then_on() {
         let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}?mode=rwc", path.display()))
             .await
             .unwrap();
-        before_versions(sqlx::migrate!("migrations/sqlite"))
-            .run(&pool)
-            .await
-            .unwrap();
+        migrations::sqlite().run_to(BEFORE_VERSIONS, &pool).await.unwrap();
         let row = rotated_before(|byte| format!("x'{}'", byte.repeat(32)), "zeroblob(16)");
         sqlx::query(sqlx::AssertSqlSafe(row)).execute(&pool).await.unwrap();
         pool.close().await;
@@ -327,10 +320,7 @@ fn credentials_from_before_an_upgrade_are_followed_from_then_on() {
 
         let url = server.database();
         let pool = sqlx::PgPool::connect(&url).await.unwrap();
-        before_versions(sqlx::migrate!("migrations/postgres"))
-            .run(&pool)
-            .await
-            .unwrap();
+        migrations::postgres().run_to(BEFORE_VERSIONS, &pool).await.unwrap();
         let nil = "'00000000-0000-0000-0000-000000000000'";
         let row = rotated_before(|byte| format!("decode(repeat('{byte}', 32), 'hex')"), nil);
         sqlx::query(sqlx::AssertSqlSafe(row)).execute(&pool).await.unwrap();

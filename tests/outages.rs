@@ -78,7 +78,7 @@ fn assert_quiet(conduit: &Conduit, outages: usize) {
     for line in conduit.log_lines("\"level\":") {
         let message = line["fields"]["message"].as_str().unwrap_or_default();
         assert_ne!(line["level"], "ERROR", "{line}");
-        // What a query of this test met is its own affair.
+        // The results of this test's queries do not matter here.
         if line["level"] == "WARN" && message != "a query found the database unavailable" {
             *messages.entry(message.to_owned()).or_default() += 1;
         }

@@ -263,7 +263,7 @@ fn a_replay_of_thousands_shows_its_progress_and_can_be_cancelled() {
     );
     assert_eq!(activities(&conduit, &shop).len() as u64, done);
 
-    // Another one takes what is left.
+    // Another replay takes the rest.
     conduit.kill();
     conduit.unset(SLOW.0);
     conduit.unset(SMALL_STEPS.0);

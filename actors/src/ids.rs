@@ -12,6 +12,8 @@ use sha3::{Digest, Sha3_256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::hex::{self, Hex};
+
 /// Why a text is not the identifier it should be. The message never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{expected}")]
@@ -146,7 +148,7 @@ impl SubjectDid {
 impl fmt::Display for SubjectDid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("did:conduit:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -157,16 +159,8 @@ impl FromStr for SubjectDid {
         let invalid = InvalidId {
             expected: "must be did:conduit: and 64 hexadecimal digits",
         };
-        let hex = text
-            .strip_prefix("did:conduit:")
-            .filter(|hex| hex.len() == 64)
-            .ok_or(invalid)?;
-        let mut digest = [0u8; 32];
-        for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| invalid)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid)?;
-        }
-        Ok(Self(digest))
+        let digest = text.strip_prefix("did:conduit:").and_then(hex::parse);
+        digest.map(Self).ok_or(invalid)
     }
 }
 

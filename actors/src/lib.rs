@@ -24,6 +24,8 @@ pub mod envelope;
 pub mod event;
 pub mod event_ids;
 pub mod extract;
+mod failpoint;
+pub mod hex;
 pub mod identity;
 pub mod ids;
 pub mod ingest;
@@ -44,3 +46,7 @@ pub mod taxonomy;
 pub mod trial;
 pub mod usage;
 pub mod whole;
+
+#[cfg(feature = "failpoints")]
+#[doc(hidden)]
+pub use failpoint::fail_point;

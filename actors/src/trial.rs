@@ -47,7 +47,7 @@ impl Trial {
     /// # Errors
     /// [`StoreError`], if links cannot be looked up: the trial is of no use then.
     pub async fn examine(&mut self, events: Vec<JournaledEvent>, store: &dyn PipelineStore) -> Result<(), StoreError> {
-        fail::fail_point!("trial::examine");
+        crate::fail_point!("trial::examine");
         let judge = |journaled: JournaledEvent| Judged {
             live: Side::of(&self.live, &journaled),
             draft: Side::of(&self.draft, &journaled),

@@ -65,7 +65,7 @@ impl Cursors {
     /// Returns the place of a cursor.
     pub(crate) fn read<P: Place>(&self, text: &str) -> Result<P, Problem> {
         let invalid = |detail| Problem::bad_request(Code::CursorInvalid, detail);
-        let malformed = || invalid("cursor must be the nextCursor of the page before, as it was given");
+        let malformed = || invalid("cursor must be the unchanged nextCursor of the page before");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed())?;
         let (version, rest) = bytes.split_first().ok_or_else(malformed)?;
         let (digest, place) = rest.split_first_chunk::<DIGEST_BYTES>().ok_or_else(malformed)?;

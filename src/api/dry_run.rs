@@ -65,7 +65,7 @@ struct DryRunField {
     found: bool,
     /// Whether every value found is right.
     validated: bool,
-    /// The values as they would be hashed, masked. A category that is never stored has no value here.
+    /// The values as they would be hashed, masked. Empty for a category that is never stored.
     normalised: Vec<String>,
     /// Its category of personal data; null if it is none.
     category: Option<String>,

@@ -21,7 +21,7 @@ impl JsonSchema for SentIntegration {
         let mut schema = IntegrationSpec::json_schema(generator);
         schema.insert(
             "description".to_owned(),
-            json!("An integration as it is sent: one processor's events and field mappings at one controller."),
+            json!("An integration in a request: one processor's events and field mappings at one controller."),
         );
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             let version = json!({
@@ -35,7 +35,7 @@ impl JsonSchema for SentIntegration {
                 name["pattern"] = json!(NAME_PATTERN);
             }
             for name in READ_ONLY {
-                let shown = json!({"description": "May come back as it was given; it is not read.", "readOnly": true});
+                let shown = json!({"description": "May be sent back unchanged; it is ignored.", "readOnly": true});
                 properties.insert(name.to_owned(), shown);
             }
         }

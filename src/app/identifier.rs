@@ -32,8 +32,8 @@ pub(crate) struct Identifier {
 }
 
 impl Identifier {
-    /// Returns the value's hashes, one for each version of the controller's link key. Returns none for a value that
-    /// links nobody, such as a placeholder. `at` is the JSON Pointer of the identifier.
+    /// Returns the value's hashes, one for each version of the controller's link key. A placeholder
+    /// and the like have no hashes. `at` is the JSON Pointer of the identifier.
     pub(crate) async fn hashes(
         &self,
         services: &Services,

@@ -1,11 +1,10 @@
 //! `conduit apply` and `conduit export`: controllers and integrations as a file.
 //!
-//! `apply` reads what there is, plans what differs, shows that, and then does it: each change at the version that it was
-//! planned for, so that nothing is overwritten that somebody else changed meanwhile. What was done before a failure stays
-//! done; the next run plans the rest.
+//! `apply` reads the present state, plans the changes, shows them, and then makes them. Each change applies to the
+//! version for which it was planned, so it overwrites nothing that somebody else changed meanwhile. Changes before a
+//! failure stay; the next run plans the rest.
 
 mod actual;
-mod api;
 mod credentials;
 mod file;
 mod plan;
@@ -17,10 +16,10 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use conduit_actors::ids::ControllerDid;
 
-use super::Usage;
+use super::client::Api;
 use super::output::{say, say_line};
+use super::usage::Usage;
 use actual::Actual;
-use api::Api;
 use credentials::Credentials;
 use file::Format;
 use plan::Plan;
@@ -38,7 +37,7 @@ struct Server {
 
 impl Server {
     fn api(&self) -> Result<Api, Usage> {
-        Api::new(&self.url, &self.token)
+        Api::of_arguments(&self.url, &self.token)
     }
 }
 
@@ -72,15 +71,15 @@ pub(super) struct Export {
     #[arg(long)]
     did: Option<ControllerDid>,
     /// How it is written.
-    #[arg(long, value_enum, default_value_t = Written::Toml)]
-    format: Written,
+    #[arg(long, value_enum, default_value_t = FormatOption::Toml)]
+    format: FormatOption,
     /// Write to this file instead of printing.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Written {
+enum FormatOption {
     Toml,
     Json,
 }
@@ -132,8 +131,8 @@ impl Export {
             anyhow::bail!("there is no controller {did}, or the token is not good for it");
         }
         let text = desired.written(match self.format {
-            Written::Toml => Format::Toml,
-            Written::Json => Format::Json,
+            FormatOption::Toml => Format::Toml,
+            FormatOption::Json => Format::Json,
         })?;
         match &self.output {
             Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,

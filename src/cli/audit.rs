@@ -132,7 +132,7 @@ async fn seal(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
     Ok(good)
 }
 
-/// The chain's extent, behind a comma.
+/// Returns the chain's extent, after a comma.
 async fn end(store: &dyn Store, did: &ControllerDid) -> Result<String> {
     let reports = audit::verify(store, Some(did)).await?;
     Ok(reports
@@ -141,7 +141,7 @@ async fn end(store: &dyn Store, did: &ControllerDid) -> Result<String> {
         .unwrap_or_default())
 }
 
-/// Which records were verified.
+/// Describes the verified records.
 fn extent(report: &ChainReport) -> String {
     let (anchor, head) = (report.anchor, report.head);
     if anchor.sequence == Sequence(0) {

@@ -1,7 +1,7 @@
-//! `conduit bench`: load on a server, of its own or a running one, and what came of it; and sweeps over settings.
+//! `conduit bench`: load on its own or a running server, the results, and sweeps over settings.
 //!
-//! Without `--url` it starts a server of its own, this program in another process, with nothing stored and nothing but the
-//! settings that are given: what is set for a server that runs here changes no result, and is not touched.
+//! Without `--url` it starts its own server, this program in another process, with empty storage and only the given
+//! settings. The settings of a server that runs here change no result, and that server is not touched.
 
 mod histogram;
 mod interrupt;
@@ -16,13 +16,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::client::Webhook;
 use super::output::{self, complain, say};
-use load::{Shape, Target};
+use load::Shape;
 use measure::{Watch, measure};
 use own::OwnServer;
-use report::{Report, Run};
+use report::{BestBy, Report, Run};
 use settings::{Combination, Setting, Sweep};
 
 /// See the module's docs.
@@ -65,7 +66,7 @@ pub(super) struct Bench {
     /// Seconds to wait for the backlog to be worked off.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     patience: u64,
-    /// Where its own server keeps its data, in a directory that is removed afterwards. What is measured is this disk.
+    /// Where its own server keeps its data, in a directory that is removed afterwards. The run measures this disk.
     #[arg(long, default_value = ".", value_name = "DIRECTORY", conflicts_with = "url")]
     dir: PathBuf,
     /// A setting of its own server, as pipeline.shards=2. May be given more than once. A database or a Redis must be empty
@@ -84,19 +85,9 @@ pub(super) struct Bench {
     json: bool,
 }
 
-/// What makes one run better than another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum BestBy {
-    /// Most events accepted a second.
-    Accepted,
-    /// Most events worked off a second, from the first one sent until none is in flight.
-    Pipeline,
-    /// Lowest 99th percentile of latency.
-    P99,
-}
-
 impl Bench {
-    /// 0: done; 1: nothing was accepted, or the backlog was not worked off; 2: a setting is wrong.
+    /// Runs the command. Returns 0 when done; 1 if no event was accepted, or the backlog was not processed; 2 if a
+    /// setting is wrong.
     pub(super) fn run(&self) -> ExitCode {
         let combinations = settings::combinations(&self.set, &self.sweep);
         if self.url.is_none() {
@@ -143,17 +134,17 @@ impl Bench {
 
     fn run_one(&self, combination: &Combination, shape: &Shape) -> Result<Run> {
         let patience = Duration::from_secs(self.patience);
-        let (target, watch, _own) = match (&self.url, &self.api_key, &self.secret) {
+        let (webhook, watch, _own) = match (&self.url, &self.api_key, &self.secret) {
             (Some(url), Some(key), Some(secret)) => {
                 let watch = self.token.as_deref().map(|token| Watch::of(url, token)).transpose()?;
-                (Target::new(url, key, secret), watch, None)
+                (Webhook::new(url, key, secret), watch, None)
             }
             _ => {
                 let own = OwnServer::start(&self.dir, combination).context("its own server")?;
-                (own.target(), Some(own.watch()?), Some(own))
+                (own.webhook(), Some(own.watch()?), Some(own))
             }
         };
-        measure(&target, watch.as_ref(), shape, patience, combination)
+        measure(&webhook, watch.as_ref(), shape, patience, combination)
     }
 
     fn shape(&self) -> Shape {

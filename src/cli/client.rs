@@ -1,50 +1,9 @@
-//! The HTTP client of the commands.
+//! The clients of the commands: for the management API, and for the webhook that accepts events.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+mod api;
+mod transport;
+mod webhook;
 
-use anyhow::{Error, Result};
-use awc::error::SendRequestError;
-use awc::{Client, Connector};
-
-use crate::tls;
-
-/// A client that trusts the public authorities, or those in a file in their place.
-///
-/// # Errors
-/// The file cannot be used.
-pub(super) fn with(timeout: Duration, authorities: Option<&Path>) -> Result<Client> {
-    let Some(file) = authorities else {
-        return Ok(Client::builder().timeout(timeout).finish());
-    };
-    let trust = tls::client::trusting(file).map_err(|error| Error::msg(format!("--ca-file: {error}")))?;
-    Ok(over(timeout, trust))
-}
-
-/// A client that takes any certificate.
-///
-/// # Errors
-/// As rustls gives them.
-pub(super) fn trusting_any(timeout: Duration) -> Result<Client> {
-    Ok(over(timeout, tls::client::trusting_any().map_err(Error::msg)?))
-}
-
-fn over(timeout: Duration, trust: Arc<rustls::ClientConfig>) -> Client {
-    let connector = Connector::new().timeout(timeout).rustls_0_23(trust);
-    Client::builder().connector(connector).timeout(timeout).finish()
-}
-
-/// The error's text, with what to do about it where a certificate is at fault.
-pub(super) fn explained(error: &SendRequestError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(found) = cause {
-        let more = found.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = found.source();
-    }
-    tls::with_advice(&text, "--ca-file")
-}
+pub(super) use api::{Api, call, member};
+pub(super) use transport::{explained, trusting_any, with};
+pub(super) use webhook::Webhook;

@@ -1,16 +1,18 @@
-//! `conduit demo`: the main job, end to end, to look at.
+//! `conduit demo`: the main purpose, end to end.
 //!
-//! Serves on the embedded default in a data directory of its own, sends a small story to itself by the documented
-//! webhook, shows what became of each event, then goes on with a stream of events until it is stopped.
+//! Serves with the embedded defaults in its own data directory, sends a small story to itself by the documented
+//! webhook, and shows each event's outcome. Then it goes on with a stream of events until it is stopped.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use awc::Client;
+use awc::http::Method;
 use clap::Args;
 use conduit_actors::ids::Timestamp;
 use serde_json::{Value, json};
 
+use super::client::{Api, Webhook, member};
 use super::output::{self, say_line};
 use crate::config::Config;
 use crate::serve;
@@ -30,11 +32,8 @@ const DID: &str = "did:web:shop.example";
 /// A client of the demo's own server, with all that the story needs.
 struct Story {
     client: Client,
-    base: String,
-    token: String,
-    webhook_url: String,
-    webhook_auth: String,
-    webhook_secret: String,
+    api: Api,
+    webhook: Webhook,
 }
 
 impl Demo {
@@ -104,51 +103,33 @@ fn mapping() -> Value {
 
 impl Story {
     async fn begin(running: &serve::Running) -> Result<Self> {
-        let client = Client::builder().timeout(PATIENCE).finish();
-        let mut story = Self {
-            client,
-            base: format!("http://{}", running.address),
-            token: running.admin_token.expose().to_owned(),
-            webhook_url: String::new(),
-            webhook_auth: String::new(),
-            webhook_secret: String::new(),
-        };
-        let controller = story
-            .call("POST", "/api/v1/controllers", Some(json!({"name": "Shop", "did": DID})))
+        let operator = Api::new(&format!("http://{}", running.address), running.admin_token.expose());
+        let controller = json!({"name": "Shop", "did": DID});
+        let controller = operator
+            .call(Method::POST, "/api/v1/controllers", Some(&controller))
             .await?;
-        story.webhook_secret = text(&controller, "webhookSecret")?;
-        story.token = text(&controller, "managementToken")?;
-        let made = story
-            .call("POST", "/api/v1/integrations/custom", Some(mapping()))
+        let api = operator.with_token(&member(&controller, "managementToken")?);
+        let made = api
+            .call(Method::POST, "/api/v1/integrations/custom", Some(&mapping()))
             .await?;
-        story.webhook_url = text(&made, "webhookUrl")?;
-        story.webhook_auth = text(&made, "webhookAuth")?;
+        let webhook = Webhook::new(
+            &member(&made, "webhookUrl")?,
+            &member(&made, "webhookAuth")?,
+            &member(&controller, "webhookSecret")?,
+        );
         say_line!(
             "A sample controller, {DID}, has one integration, {}.\n",
-            text(&made, "name")?
+            member(&made, "name")?
         );
-        Ok(story)
+        Ok(Self {
+            client: Client::builder().timeout(PATIENCE).finish(),
+            api,
+            webhook,
+        })
     }
 
-    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
-        let method = awc::http::Method::from_bytes(method.as_bytes())?;
-        let request = self
-            .client
-            .request(method, format!("{}{path}", self.base))
-            .insert_header(("authorization", format!("Bearer {}", self.token)));
-        let sent = match body {
-            Some(body) => request.send_json(&body).await,
-            None => request.send().await,
-        };
-        let mut answer = sent.map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
-        let body = answer.body().limit(1 << 20).await?;
-        ensure!(
-            answer.status().is_success(),
-            "{path}: {} {}",
-            answer.status(),
-            String::from_utf8_lossy(&body)
-        );
-        Ok(serde_json::from_slice(&body)?)
+    async fn get(&self, path: &str) -> Result<Value> {
+        self.api.call(Method::GET, path, None).await
     }
 
     async fn send(&self, event: &str, fields: Value) -> Result<String> {
@@ -156,11 +137,7 @@ impl Story {
         if let (Some(body), Value::Object(fields)) = (body.as_object_mut(), fields) {
             body.extend(fields);
         }
-        let request = self
-            .client
-            .post(&self.webhook_url)
-            .insert_header(("authorization", self.webhook_auth.as_str()))
-            .insert_header(("x-webhook-secret", self.webhook_secret.as_str()));
+        let request = self.webhook.request(&self.client);
         let mut answer = request
             .send_json(&body)
             .await
@@ -172,13 +149,13 @@ impl Story {
             answer.status(),
             String::from_utf8_lossy(&body)
         );
-        text(&serde_json::from_slice(&body)?, "eventId")
+        member(&serde_json::from_slice(&body)?, "eventId")
     }
 
     async fn outcome(&self, event: &str) -> Result<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let found = self.call("GET", &format!("/api/v1/events/{event}"), None).await?;
+            let found = self.get(&format!("/api/v1/events/{event}")).await?;
             if found["status"] != "received" {
                 return Ok(found);
             }
@@ -195,7 +172,7 @@ impl Story {
     async fn show(&self, what: &str, event: &str, fields: Value, expected: &str) -> Result<Value> {
         let id = self.send(event, fields).await?;
         let outcome = self.outcome(&id).await?;
-        let status = text(&outcome, "status")?;
+        let status = member(&outcome, "status")?;
         say_line!("  {status:<10} {event:<22} {what}");
         for reason in outcome["reasons"].as_array().into_iter().flatten() {
             say_line!(
@@ -263,7 +240,7 @@ impl Story {
         );
 
         let subject = self
-            .call("GET", &format!("/api/v1/subjects/{}", text(&merged, "subject")?), None)
+            .get(&format!("/api/v1/subjects/{}", member(&merged, "subject")?))
             .await?;
         let merge = &subject["merges"][0];
         let evidence: Vec<&str> = merge["evidence"]
@@ -272,7 +249,7 @@ impl Story {
             .flatten()
             .filter_map(Value::as_str)
             .collect();
-        say_line!("\nThe data subject {}", text(&subject, "did")?);
+        say_line!("\nThe data subject {}", member(&subject, "did")?);
         say_line!(
             "  has {} activities; merged on the evidence of {}.",
             subject["activityCount"],
@@ -280,7 +257,7 @@ impl Story {
         );
         ensure!(subject["activityCount"] == 3 && evidence.len() == 2);
 
-        let mut stats = self.call("GET", "/api/v1/stats", None).await?;
+        let mut stats = self.get("/api/v1/stats").await?;
         if let Some(stats) = stats.as_object_mut() {
             // Only the totals are printed here, without the limits.
             stats.retain(|_, value| value.is_number());
@@ -300,19 +277,19 @@ impl Story {
              -H 'Content-Type: application/json' \\\n    -d '{{\"event\": \"account_created\", \"triggeredAt\": \"{}\", \
              \"email\": \"you@shop.example\"}}'\n\nand see its outcome:\n\n  curl -H 'Authorization: Bearer {}' \
              '{}/api/v1/events?limit=1'\n\nSample events go on arriving. Ctrl-C ends the demo and removes its data.",
-            self.base,
+            self.api.base(),
             admin_token,
-            self.token,
-            self.webhook_url,
-            self.webhook_auth,
-            self.webhook_secret,
+            self.api.token(),
+            self.webhook.url(),
+            self.webhook.authorization(),
+            self.webhook.secret(),
             Timestamp::now(),
-            self.token,
-            self.base,
+            self.api.token(),
+            self.api.base(),
         );
     }
 
-    /// A few events a second, of people who come back.
+    /// Sends a few events a second, of people who come back.
     async fn stream(&self) {
         for number in 0u32.. {
             let person = format!("customer{}@shop.example", number.wrapping_mul(7919) % 500);
@@ -330,11 +307,4 @@ impl Story {
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
-}
-
-fn text(value: &Value, key: &str) -> Result<String> {
-    value[key]
-        .as_str()
-        .map(str::to_owned)
-        .with_context(|| format!("the answer has no {key}"))
 }

@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_named() {
-        let mut config = Config::load(None).unwrap().0;
+        let mut config = crate::serve::settings::load(None).unwrap().0;
         config.storage.data_dir = "/data".into();
         config.storage.database_url = "sqlite:///elsewhere/conduit.db".to_owned();
         let text = |what: &'static str| format!("{:#}", explained(Error::msg(what), &config));

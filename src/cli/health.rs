@@ -49,7 +49,7 @@ impl Health {
     }
 }
 
-/// Who listens on every address is asked at this machine's own.
+/// Returns an address to ask. For a server that listens on every address, it is this machine's own.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let own = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, anyhow, ensure};
 use clap::{Args, Subcommand};
+use conduit_actors::hex::Hex;
 use conduit_actors::receipt::{Hash, body_digest};
 use serde_json::Value;
 
+use super::client;
 use super::output::say_line;
-use super::{Usage, client};
-use crate::files::{read_text, text, without_mark};
+use super::usage::Usage;
+use crate::config::text_file::{read_text, text, without_mark};
 use crate::receipts::{KEYS_PATH, KeySet, kid, verify};
 
 /// How long a server may take to give its keys.
@@ -104,7 +106,7 @@ impl Verify {
             stated.did.as_str(),
             stated.processor.as_str(),
             stated.mapping_version,
-            hex(&stated.body_digest),
+            Hex(&stated.body_digest),
             kid(key),
         );
         Ok(fits)
@@ -164,7 +166,7 @@ impl Verify {
     }
 }
 
-/// Whether a text could be a receipt, of whatever form, and could hardly be the name of a file.
+/// Returns whether a text could be a receipt of any form, and could hardly be the name of a file.
 fn looks_like_receipt(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let is_form = parts[0]
@@ -176,7 +178,7 @@ fn looks_like_receipt(text: &str) -> bool {
 /// Finds the receipts in a text: the text itself, the JSON of an answer, or lines that end with either.
 ///
 /// # Errors
-/// There is none; what there is instead.
+/// The kind of the text, if it has no receipt.
 fn receipts_in(text: &str) -> Result<Vec<String>, &'static str> {
     const NONE: &str = "carries no receipt: are they enabled, and was it asked for by `Prefer: receipt`?";
     let text = text.trim();
@@ -228,10 +230,6 @@ fn collect(json: &Value, found: &mut Vec<String>) {
 fn digest_of(file: &Path) -> Result<Hash> {
     let body = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(body_digest(&body))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use serde_json::value::RawValue;
 
-use crate::files;
-
+use super::client::{self, Webhook};
 use super::output::{self, complain, say_line};
+use crate::config::text_file;
 
 /// See the module's docs.
 #[derive(Debug, Args)]
@@ -40,8 +40,8 @@ pub(super) struct Send {
     file: PathBuf,
 }
 
-/// What came of one event.
-struct Sent {
+/// The result for one event.
+struct Attempt {
     number: usize,
     accepted: bool,
     line: String,
@@ -51,7 +51,7 @@ impl Send {
     pub(super) async fn run(&self) -> Result<bool> {
         let events = self.read()?;
         anyhow::ensure!(!events.is_empty(), "{} holds no event", self.file.display());
-        let client = super::client::with(Duration::from_secs(60), self.ca_file.as_deref())?;
+        let client = client::with(Duration::from_secs(60), self.ca_file.as_deref())?;
         let total = events.len();
         let progress = total > 20 && std::io::stderr().is_terminal();
         let numbered = events.into_iter().enumerate().map(|(index, event)| (index + 1, event));
@@ -81,23 +81,14 @@ impl Send {
         };
         read.with_context(|| format!("cannot read {name}"))?;
         anyhow::ensure!(
-            !files::is_utf16(&contents),
+            !text_file::is_utf16(&contents),
             "cannot read {name}: it is UTF-16: save it as UTF-8"
         );
-        Ok(events_in(files::without_mark(&contents)))
+        Ok(events_in(text_file::without_mark(&contents)))
     }
 
-    async fn send(&self, client: &Client, number: usize, event: Vec<u8>) -> Sent {
-        let key = self.api_key.trim();
-        let key = key
-            .get(..7)
-            .filter(|start| start.eq_ignore_ascii_case("bearer "))
-            .map_or(key, |_| &key[7..]);
-        let request = client
-            .post(&self.url)
-            .insert_header(("authorization", format!("Bearer {key}")))
-            .insert_header(("x-webhook-secret", self.secret.trim()))
-            .insert_header(("content-type", "application/json"));
+    async fn send(&self, client: &Client, number: usize, event: Vec<u8>) -> Attempt {
+        let request = Webhook::new(&self.url, &self.api_key, &self.secret).request(client);
         let request = if self.receipts {
             request.insert_header(("prefer", "receipt"))
         } else {
@@ -107,16 +98,16 @@ impl Send {
             Ok(mut answer) => {
                 let body = answer.body().await.unwrap_or_default();
                 let line = format!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(&body));
-                Sent {
+                Attempt {
                     number,
                     accepted: answer.status().is_success(),
                     line,
                 }
             }
-            Err(error) => Sent {
+            Err(error) => Attempt {
                 number,
                 accepted: false,
-                line: format!("not sent: {}", super::client::explained(&error)),
+                line: format!("not sent: {}", client::explained(&error)),
             },
         }
     }

@@ -1,16 +1,17 @@
 //! Which database: told by its URL, whose password is never shown.
+//!
+//! This module reads the URL alone. The store checks the files that it names, and asks the driver.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr as _;
+use std::path::PathBuf;
 
-use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use super::suggest::nearest;
-use crate::files;
-use crate::tls::{authorities, private_key};
+
+/// The text that is shown in place of a credential.
+pub(super) const REDACTED: &str = "(redacted)";
 
 /// A database, shown without its password.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl fmt::Debug for Database {
     }
 }
 
-pub(super) fn is_postgres(url: &str) -> bool {
+pub(crate) fn is_postgres(url: &str) -> bool {
     ["postgres://", "postgresql://"]
         .iter()
         .any(|scheme| url.starts_with(scheme))
@@ -95,10 +96,19 @@ const OF_OTHER_CLIENTS: [&str; 27] = [
     "tcp_user_timeout",
 ];
 
+/// Names of the parameter whose file holds the authorities to trust.
+pub(crate) const ROOTS: &[&str] = &["sslrootcert", "ssl-root-cert", "ssl-ca"];
+
+/// Names of the parameter whose file holds the certificate to show.
+pub(crate) const CERTIFICATES: &[&str] = &["sslcert", "ssl-cert"];
+
+/// Names of the parameter whose file holds that certificate's key.
+pub(crate) const KEYS: &[&str] = &["sslkey", "ssl-key"];
+
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// Notes what is wrong with the URL, which is in no message: it may have a password in it.
-pub(super) fn check(url: &str, wrong: &mut Vec<String>) {
+pub(crate) fn check(url: &str, wrong: &mut Vec<String>) {
     const KEY: &str = "storage.database_url";
     if !is_postgres(url) {
         let path = sqlite_path(url);
@@ -117,7 +127,6 @@ pub(super) fn check(url: &str, wrong: &mut Vec<String>) {
     let Ok(parsed) = Url::parse(url) else {
         return wrong.push(format!("{KEY} is not a well-formed URL"));
     };
-    let before = wrong.len();
     if let Some(fault) = escape_fault(credentials) {
         wrong.push(format!("{KEY}: {fault}"));
     }
@@ -153,23 +162,6 @@ pub(super) fn check(url: &str, wrong: &mut Vec<String>) {
         }
         seen.push(name);
     }
-    for (names, what) in [
-        (&["sslrootcert", "ssl-root-cert", "ssl-ca"][..], Holds::Certificate),
-        (&["sslcert", "ssl-cert"], Holds::Certificate),
-        (&["sslkey", "ssl-key"], Holds::Key),
-    ] {
-        if let Some((name, file)) = file_of(&parsed, names)
-            && let Err(error) = what.look(&file)
-        {
-            wrong.push(format!("{name} in {KEY}: {error}"));
-        }
-    }
-    // What else the driver will not have.
-    if wrong.len() == before && PgConnectOptions::from_str(url).is_err() {
-        wrong.push(format!(
-            "{KEY}: port, hostaddr or statement-cache-capacity is not what it must be"
-        ));
-    }
 }
 
 fn several_hosts() -> String {
@@ -177,7 +169,7 @@ fn several_hosts() -> String {
         .to_owned()
 }
 
-/// User, password, host and port in a URL.
+/// Returns user, password, host and port in a URL.
 fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default()
@@ -217,62 +209,15 @@ pub(super) fn warn(url: &str, warnings: &mut Vec<String>) {
         .query_pairs()
         .find(|(name, _)| matches!(&**name, "sslmode" | "ssl-mode"));
     let verifies = mode.is_some_and(|(_, mode)| mode.to_ascii_lowercase().starts_with("verify-"));
-    if !verifies && file_of(&parsed, &["sslrootcert", "ssl-root-cert", "ssl-ca"]).is_some() {
+    if !verifies && file_of(&parsed, ROOTS).is_some() {
         warnings.push(format!(
             "{KEY}: sslrootcert has no effect without sslmode=verify-full or verify-ca: the server is not verified"
         ));
     }
 }
 
-/// How the URL says to connect.
-///
-/// # Errors
-/// What is wrong with it. The URL is in no message.
-pub(crate) fn connect_options(url: &str) -> Result<PgConnectOptions, String> {
-    let mut wrong = Vec::new();
-    check(url, &mut wrong);
-    if !wrong.is_empty() {
-        return Err(wrong.join("; "));
-    }
-    // What the driver says may repeat a part of the URL.
-    let parsed = PgConnectOptions::from_str(url).ok().zip(Url::parse(url).ok());
-    let (mut options, parsed) = parsed.ok_or("the database URL is not one of PostgreSQL's")?;
-    // The driver reads these files itself, and again for each connection, but finds nothing behind a byte order mark.
-    let marked = |names: &[&'static str]| {
-        let pem = std::fs::read(file_of(&parsed, names)?.1).ok()?;
-        let text = files::without_mark(&pem);
-        (text.len() < pem.len()).then(|| text.to_vec())
-    };
-    if let Some(pem) = marked(&["sslrootcert", "ssl-root-cert", "ssl-ca"]) {
-        options = options.ssl_root_cert_from_pem(pem);
-    }
-    if let Some(pem) = marked(&["sslcert", "ssl-cert"]) {
-        options = options.ssl_client_cert_from_pem(pem);
-    }
-    if let Some(pem) = marked(&["sslkey", "ssl-key"]) {
-        options = options.ssl_client_key_from_pem(pem);
-    }
-    Ok(options)
-}
-
-/// What a file in PEM must hold.
-#[derive(Clone, Copy)]
-enum Holds {
-    Certificate,
-    Key,
-}
-
-impl Holds {
-    fn look(self, file: &Path) -> Result<(), String> {
-        match self {
-            Self::Certificate => authorities(file).map(drop),
-            Self::Key => private_key(file),
-        }
-    }
-}
-
-/// The last of these parameters, which is the one that counts, and the file that it names.
-fn file_of(url: &Url, names: &[&'static str]) -> Option<(&'static str, PathBuf)> {
+/// Returns the last of these parameters, which is the one that counts, and the file that it names.
+pub(crate) fn file_of(url: &Url, names: &[&'static str]) -> Option<(&'static str, PathBuf)> {
     let found = url.query_pairs().filter_map(|(key, file)| {
         let name = names.iter().find(|name| **name == key)?;
         Some((*name, PathBuf::from(file.into_owned())))
@@ -280,7 +225,7 @@ fn file_of(url: &Url, names: &[&'static str]) -> Option<(&'static str, PathBuf)>
     found.last()
 }
 
-/// A parameter's name to show: a password that was split by an `&` may look like one.
+/// Returns a parameter's name for messages: a password that was split by an `&` may look like a name.
 fn shown(name: &str) -> &str {
     let is_name = name.len() <= 40
         && name
@@ -289,22 +234,22 @@ fn shown(name: &str) -> &str {
     if is_name { name } else { "a name behind the ?" }
 }
 
-/// The path in a URL of SQLite.
+/// Returns the path in a URL of SQLite.
 pub(super) fn sqlite_path(url: &str) -> &str {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     path.unwrap_or_default()
 }
 
-/// The URL, with a stand-in for its password, wherever PostgreSQL takes one.
+/// Returns the URL with a stand-in for its password, in all places where PostgreSQL accepts one.
 pub(super) fn without_password(url: &str) -> String {
     if !is_postgres(url) {
         return url.to_owned();
     }
     let Ok(mut shown) = Url::parse(url) else {
-        return super::REDACTED.to_owned();
+        return REDACTED.to_owned();
     };
     if shown.password().is_some() && shown.set_password(Some("redacted")).is_err() {
-        return super::REDACTED.to_owned();
+        return REDACTED.to_owned();
     }
     if shown.query().is_some() {
         let pairs: Vec<_> = shown.query_pairs().into_owned().collect();
@@ -334,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_driver_would_ignore_or_refuse_is_named() {
+    fn what_the_driver_would_ignore_is_named() {
         for (query, expected) in [
             ("sslmode=verify-ful", "did you mean verify-full?"),
             ("sslmode=", "sslmode must be one of"),
@@ -342,12 +287,6 @@ mod tests {
             ("ssl_mode=verify-full", "did you mean sslmode?"),
             ("sslRootCert=ca.pem", "did you mean sslrootcert?"),
             ("sslmode=disable&sslmode=verify-full", "twice"),
-            (
-                "sslrootcert=/missing.pem",
-                "sslrootcert in storage.database_url: cannot read",
-            ),
-            ("sslkey=/missing.pem", "sslkey in storage.database_url: cannot read"),
-            ("port=tide", "port"),
             ("hunter2!=x", "a name behind the ?"),
         ] {
             let error = wrong(&format!("{BASE}?{query}"));

@@ -11,8 +11,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::layers::Layers;
-use super::{suggest, value};
-use crate::files;
+use super::{suggest, text_file, value};
 
 /// The short names of the most used keys.
 const SHORT: [(&str, &str); 13] = [
@@ -31,7 +30,7 @@ const SHORT: [(&str, &str); 13] = [
     ("OTEL_SERVICE_NAME", "telemetry.service_name"),
 ];
 
-/// Those that may be read from a file.
+/// The variables that may be read from a file.
 const CREDENTIALS: [&str; 3] = ["CONDUIT_DATABASE_URL", "CONDUIT_REDIS_URL", "CONDUIT_ADMIN_TOKEN"];
 
 /// Variables of the commands, and of the sample senders, that are no settings.
@@ -72,7 +71,7 @@ const PREFIX: &str = "CONDUIT_";
 pub(super) struct Variables(BTreeMap<String, OsString>);
 
 impl Variables {
-    /// Those of this process.
+    /// Returns the variables of this process.
     pub(super) fn of_process() -> Self {
         Self::among(std::env::vars_os())
     }
@@ -187,7 +186,7 @@ fn set(layers: &mut Layers, key: &str, text: &str, name: &str) {
     }
 }
 
-/// The short name of a key, if it has one.
+/// Returns the short name of a key. Returns `None` if it has none.
 pub(super) fn variable_for(key: &str) -> Option<&'static str> {
     SHORT.iter().find(|(_, named)| *named == key).map(|(name, _)| *name)
 }
@@ -224,7 +223,8 @@ fn meant(layers: &Layers, name: &str) -> Option<String> {
     suggest::nearest(rest, known).map(|meant| format!("{PREFIX}{meant}"))
 }
 
-/// Whether Kubernetes sets this variable for a service whose name begins with `conduit`. `name` is without `CONDUIT_`.
+/// Returns whether Kubernetes sets this variable for a service whose name begins with `conduit`. `name` is without
+/// `CONDUIT_`.
 fn is_service_link(name: &str, value: &str) -> bool {
     let ends_with = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
     // A port that is a number is somebody's own idea of a setting.
@@ -248,10 +248,10 @@ fn is_service_link(name: &str, value: &str) -> bool {
     ends_with("SERVICE_HOST") || is_port || is_named_port || is_part
 }
 
-/// The file's text without the line's end. The text is in no message.
+/// Returns the file's text without the line's end. Errors do not quote the text.
 fn read(name: &str, file: &Path) -> Result<String, String> {
     let wrong = |what: &str| format!("{name}: {}: {what}", file.display());
-    let text = files::read_text(file).map_err(|error| wrong(&error.to_string()))?;
+    let text = text_file::read_text(file).map_err(|error| wrong(&error.to_string()))?;
     match text.trim() {
         "" => Err(wrong("is empty")),
         text if text.contains(['\n', '\r']) => Err(wrong("holds more than one line")),
@@ -260,164 +260,4 @@ fn read(name: &str, file: &Path) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Config, ConfigError, DEFAULTS};
-    use super::*;
-
-    fn load(variables: &[(&str, &str)]) -> Result<(Config, Vec<String>), String> {
-        let all = variables.iter().map(|(name, value)| (name.into(), value.into()));
-        let mut layers = Layers::over(DEFAULTS).unwrap();
-        Variables::among(all).add_to(&mut layers);
-        layers.finish().map_err(|error: ConfigError| error.to_string())
-    }
-
-    #[test]
-    fn a_credential_is_taken_from_a_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("token");
-        std::fs::write(&file, "\u{FEFF}0123456789abcdef\r\n").unwrap();
-        let file = file.to_str().unwrap();
-        let (config, warnings) = load(&[
-            ("CONDUIT_ADMIN_TOKEN_FILE", file),
-            ("CONDUIT_LOG", "warn"),
-            ("CONDUIT_LISTEN", ""),
-        ])
-        .unwrap();
-        assert_eq!(config.storage.admin_token, "0123456789abcdef");
-        assert_eq!(config.logging.filter, "warn");
-        assert!(warnings.is_empty(), "{warnings:?}");
-    }
-
-    #[test]
-    fn a_file_that_cannot_serve_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("url");
-        let file = file.to_str().unwrap();
-        let named = ("CONDUIT_DATABASE_URL_FILE", file);
-        for contents in [
-            None,
-            Some(&b" \n"[..]),
-            Some(b"\xFF\xFEp\0"),
-            Some(b"postgres://db\nhunter2\n"),
-        ] {
-            if let Some(text) = contents {
-                std::fs::write(file, text).unwrap();
-            }
-            let error = load(&[named]).unwrap_err();
-            assert!(
-                error.contains("CONDUIT_DATABASE_URL_FILE") && error.contains(file) && !error.contains("hunter2"),
-                "{error}"
-            );
-        }
-        let error = load(&[named, ("CONDUIT_DATABASE_URL", "postgresql://hunter2@db")]).unwrap_err();
-        assert!(error.contains("both") && !error.contains("hunter2"), "{error}");
-    }
-
-    #[test]
-    fn texts_are_in_force_as_they_were_written() {
-        for token in [
-            "12345678901234567890",
-            "00000000000000000007",
-            "1e10000000000000",
-            "true",
-        ] {
-            for name in [
-                "CONDUIT_ADMIN_TOKEN",
-                "CONDUIT__STORAGE__ADMIN_TOKEN",
-                "conduit__storage__admin_token",
-            ] {
-                assert_eq!(load(&[(name, token)]).unwrap().0.storage.admin_token, token, "{name}");
-            }
-        }
-        let (config, _) = load(&[
-            ("CONDUIT__JOURNAL__MAX_BYTES", "4GiB"),
-            ("CONDUIT__SERVER__TRUSTED_PROXIES", "10.0.0.1,::1"),
-            ("CONDUIT__RECEIPTS__ENABLED", "FALSE"),
-            ("CONDUIT__TELEMETRY__SAMPLING_RATIO", "1"),
-        ])
-        .unwrap();
-        assert_eq!(config.journal.max_bytes, 4 << 30);
-        assert_eq!(config.server.trusted_proxies.len(), 2);
-        assert!(!config.receipts.enabled);
-    }
-
-    #[test]
-    fn a_variable_that_resembles_a_setting_is_refused_with_the_name_that_was_meant() {
-        for (name, meant) in [
-            ("CONDUIT_LISTN", "CONDUIT_LISTEN"),
-            ("CONDUIT_SERVER_LISTEN", "CONDUIT_LISTEN"),
-            ("CONDUIT__SERVER_LISTEN", "CONDUIT_LISTEN"),
-            ("conduit_listen", "CONDUIT_LISTEN"),
-            ("CONDUIT__SERVER__LISTN", "CONDUIT__SERVER__LISTEN"),
-            ("CONDUIT_MAX_BODY_BYTES", "CONDUIT__SERVER__MAX_BODY_BYTES"),
-            ("CONDUIT_DEDUP_WINDOW_SECONDS", "CONDUIT__DEDUP__WINDOW_SECONDS"),
-            ("CONDUIT_DATABASE_URI", "CONDUIT_DATABASE_URL"),
-            ("CONDUIT_ADMINTOKEN", "CONDUIT_ADMIN_TOKEN"),
-            ("CONDUIT__STORAGE__ADMIN_TOKEN_FILE", "CONDUIT_ADMIN_TOKEN_FILE"),
-            ("CONDUIT_REDIS_URLFILE", "CONDUIT_REDIS_URL_FILE"),
-        ] {
-            let error = load(&[(name, "hunter2")]).unwrap_err();
-            let expected = format!("{name} is no setting; did you mean {meant}?");
-            assert!(
-                error.contains(&expected) && !error.contains("hunter2"),
-                "{name}: {error}"
-            );
-        }
-        let error = load(&[("CONDUIT__PIPELINE__THREADS", "4")]).unwrap_err();
-        assert!(error.contains("CONDUIT__PIPELINE__THREADS is no setting"), "{error}");
-    }
-
-    #[test]
-    fn other_names_are_warned_of() {
-        for (name, value, meant) in [
-            ("CONDUIT_PORT", "9000", "CONDUIT_LISTEN"),
-            ("CONDUIT_LOG_LEVEL", "debug", "CONDUIT_LOG"),
-            ("CONDUIT_IMAGE_VERSION", "7", ""),
-            ("CONDUIT__SERVER__LISTN", "", "CONDUIT__SERVER__LISTEN"),
-        ] {
-            let (_, warnings) = load(&[(name, value)]).unwrap();
-            assert!(
-                warnings.len() == 1 && warnings[0].contains(name) && warnings[0].contains(meant),
-                "{warnings:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_kubernetes_sets_for_services_is_no_mistake() {
-        let links = [
-            ("CONDUIT_SERVICE_HOST", "10.0.0.11"),
-            ("CONDUIT_SERVICE_PORT", "8080"),
-            ("CONDUIT_SERVICE_PORT_HTTP", "8080"),
-            ("CONDUIT_PORT", "tcp://10.0.0.11:8080"),
-            ("CONDUIT_PORT_8080_TCP", "tcp://10.0.0.11:8080"),
-            ("CONDUIT_PORT_8080_TCP_PROTO", "tcp"),
-            ("CONDUIT_PORT_8080_TCP_PORT", "8080"),
-            ("CONDUIT_PORT_8080_TCP_ADDR", "10.0.0.11"),
-            ("CONDUIT_REDIS_PORT", "tcp://10.0.0.12:6379"),
-            ("CONDUIT_REDIS_PORT_6379_TCP_ADDR", "10.0.0.12"),
-            ("CONDUIT_METRICS_SERVICE_HOST", "10.0.0.13"),
-        ];
-        let (_, warnings) = load(&links).unwrap();
-        assert!(warnings.is_empty(), "{warnings:?}");
-    }
-
-    #[test]
-    fn all_that_is_wrong_is_named_at_once() {
-        let error = load(&[
-            ("CONDUIT_LISTEN", "localhost"),
-            ("CONDUIT__SERVER__WORKERS", "-1"),
-            ("CONDUIT__DEDUP__WINDOW_SECONDS", "30s"),
-            ("CONDUIT_LISTN", "x"),
-        ])
-        .unwrap_err();
-        for expected in [
-            "server.listen (CONDUIT_LISTEN): must be ADDRESS:PORT",
-            "server.workers",
-            "window_seconds",
-            "CONDUIT_LISTN",
-        ] {
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

@@ -8,9 +8,10 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::error::ConfigError;
+use super::sections::Config;
 use super::suggest::nearest;
-use super::{Config, ConfigError, value};
-use crate::files;
+use super::{text_file, value};
 
 /// The settings so far, and what was found wrong on the way.
 pub(super) struct Layers {
@@ -36,7 +37,7 @@ impl Layers {
         })
     }
 
-    /// The names of all settings: `section.key`.
+    /// Returns the names of all settings: `section.key`.
     pub(super) fn keys(&self) -> impl Iterator<Item = String> {
         let sections = self.defaults.iter();
         sections.flat_map(|(section, table)| {
@@ -53,7 +54,7 @@ impl Layers {
     /// Adds what a file says.
     pub(super) fn file(&mut self, path: &Path) {
         let name = path.display();
-        let text = match files::read_text(path) {
+        let text = match text_file::read_text(path) {
             Ok(text) => text,
             Err(error) => return self.wrong.push(format!("cannot read {name}: {error}")),
         };

@@ -1,10 +1,6 @@
 //! `[retention]`: how long payloads and rows are kept, and what may be done with them at a time.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
-
-use crate::journal::Retention;
 
 /// `[retention]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -29,16 +25,6 @@ pub struct RetentionConfig {
 const MOST_DAYS: u64 = 36_500;
 
 impl RetentionConfig {
-    /// What the journal keeps.
-    #[must_use]
-    pub const fn of_payloads(&self) -> Retention {
-        Retention {
-            keep: Duration::from_secs(self.payload_days * 86_400),
-            max_bytes: self.payload_bytes,
-            min_free_bytes: self.min_free_bytes,
-        }
-    }
-
     pub(super) fn check(&self, range: &mut impl FnMut(&str, u64, u64, u64)) {
         range("retention.payload_days", self.payload_days, 0, 3_650);
         range("retention.trial_events", self.trial_events as u64, 1, 100_000);
@@ -53,7 +39,7 @@ impl RetentionConfig {
         range("retention.pause_ms", self.pause_ms, 0, 60_000);
     }
 
-    /// What is wrong between the periods.
+    /// Checks the periods against each other.
     pub(super) fn check_periods(&self, wrong: &mut Vec<String>) {
         if self.event_days == 1 {
             // A window is a day at the most, and its claims are in these rows.
@@ -71,7 +57,7 @@ impl RetentionConfig {
 
 #[cfg(test)]
 impl RetentionConfig {
-    /// The defaults with these periods.
+    /// Returns the defaults with these periods.
     pub(crate) fn with_days(rejected_payload_days: u32, event_days: u32, activity_days: u32) -> Self {
         let mut defaults: toml::Table = super::DEFAULTS.parse().unwrap();
         let section: Self = defaults.remove("retention").unwrap().try_into().unwrap();

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::network::Network;
-use super::range;
-use crate::tls::CertificateFiles;
+use super::range::range;
 
 /// `[server]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -34,6 +33,15 @@ pub struct ServerConfig {
     pub forwarded_header: ForwardedHeader,
 }
 
+/// Two files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, followed by those of intermediate authorities.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
 /// Which header trusted proxies add a client's address to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub enum ForwardedHeader {
@@ -49,7 +57,7 @@ pub enum ForwardedHeader {
 }
 
 impl ServerConfig {
-    /// The certificate and its key, if TLS is to be spoken.
+    /// Returns the certificate and its key. Returns `None` without TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<CertificateFiles> {
         (!self.tls_cert.as_os_str().is_empty()).then(|| CertificateFiles {
@@ -58,7 +66,7 @@ impl ServerConfig {
         })
     }
 
-    /// `https` or `http`.
+    /// Returns `https` or `http`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.certificate().is_some() { "https" } else { "http" }
@@ -112,16 +120,14 @@ impl ServerConfig {
         let named = |file: &PathBuf| !file.as_os_str().is_empty();
         if named(&self.tls_cert) != named(&self.tls_key) {
             wrong.push("server.tls_cert and server.tls_key: one is set without the other; set both, or neither".into());
-        } else if let Some(Err(error)) = self.certificate().map(|files| files.read()) {
-            wrong.push(format!("server.tls_cert and server.tls_key: {error}"));
         }
     }
 }
 
-/// Reads an address that is handed out; `None` if there is none.
+/// Reads the public address. Returns `None` if there is none.
 ///
 /// # Errors
-/// What it must be.
+/// A description of a valid address.
 fn public(text: &str) -> Result<Option<Url>, &'static str> {
     if text.is_empty() {
         return Ok(None);

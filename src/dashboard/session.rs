@@ -18,7 +18,7 @@ use conduit_actors::ids::{ControllerDid, ControllerId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::personal::CredentialHash;
 use parking_lot::Mutex;
-use rand::RngCore as _;
+use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;

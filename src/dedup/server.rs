@@ -8,7 +8,7 @@
 //!
 //! `rediss` instead of `redis`: over TLS, with the authorities that the system trusts, or those of
 //! [`RedisServer::trusting`]. Credentials are those of the servers; those of sentinels may follow as
-//! `?sentinel_username=…&sentinel_password=…`. A URL with a password is shown by [`redacted`] only.
+//! `?sentinel_username=…&sentinel_password=…`. A URL with a password is shown by [`crate::config::redacted`] only.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,6 +22,9 @@ use redis::{
     RedisFuture, TlsCertificates, TlsMode, Value,
 };
 use url::form_urlencoded;
+
+use crate::config::{Config, DedupConfig, escape_fault};
+use crate::tls::authorities;
 
 /// Why a URL names no Redis. The message does not repeat the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,7 +83,7 @@ impl std::str::FromStr for RedisServer {
             return Err(wrong("must begin with redis:// or rediss://"));
         }
         let (credentials, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
-        if let Some(fault) = crate::config::escape_fault(credentials) {
+        if let Some(fault) = escape_fault(credentials) {
             return Err(wrong(fault));
         }
         if rest.contains('#') {
@@ -151,6 +154,32 @@ fn sentinel_credentials(query: &str) -> Result<[Option<String>; 2], InvalidRedis
         }
     }
     Ok(credentials)
+}
+
+impl DedupConfig {
+    /// Returns the Redis to keep windows in, or `None` if none is configured.
+    ///
+    /// # Errors
+    /// Which setting is wrong, and how: the URL names none, or the authorities cannot be used.
+    pub fn redis_server(&self) -> Result<Option<RedisServer>, String> {
+        if self.redis_url.is_empty() {
+            return Ok(None);
+        }
+        let parsed = self.redis_url.parse::<RedisServer>();
+        let server = parsed.map_err(|error| format!("dedup.redis_url: {error}"))?;
+        if self.redis_ca_file.as_os_str().is_empty() {
+            return Ok(Some(server));
+        }
+        let trusting = authorities(&self.redis_ca_file).and_then(|pem| server.trusting(pem));
+        trusting
+            .map(Some)
+            .map_err(|error| format!("dedup.redis_ca_file: {error}"))
+    }
+}
+
+/// Notes what is wrong with the settings of Redis.
+pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
+    wrong.extend(config.dedup.redis_server().err());
 }
 
 impl RedisServer {
@@ -276,29 +305,6 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// Returns a URL without its passwords, for printing.
-#[must_use]
-pub fn redacted(url: &str) -> String {
-    const SENTINELS: &str = "sentinel_password=";
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let shown = match rest.rsplit_once('@') {
-        // An @ that should have been written as %40: what is a password cannot be told.
-        Some((credentials, _)) if credentials.contains(SENTINELS) => return format!("{scheme}://(redacted)"),
-        Some((credentials, rest)) => {
-            let user = credentials.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}:(redacted)@{rest}")
-        }
-        None => url.to_owned(),
-    };
-    match shown.split_once(SENTINELS) {
-        Some((before, after)) => {
-            let rest = after.find('&').map_or("", |end| &after[end..]);
-            format!("{before}{SENTINELS}(redacted){rest}")
-        }
-        None => shown,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,19 +355,5 @@ mod tests {
             let error = parse(wrong).err().unwrap().to_string();
             assert!(!error.contains("hunter2"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_password_is_not_shown() {
-        assert_eq!(redacted("redis://ada:sec@ret@host/1"), "redis://ada:(redacted)@host/1");
-        assert_eq!(
-            redacted("rediss+cluster://:secret@a,b"),
-            "rediss+cluster://:(redacted)@a,b"
-        );
-        assert_eq!(redacted("redis://host"), "redis://host");
-        let sentinel = "redis+sentinel://ada:secret@a/main?sentinel_password=secret&sentinel_username=w";
-        let shown = "redis+sentinel://ada:(redacted)@a/main?sentinel_password=(redacted)&sentinel_username=w";
-        assert_eq!(redacted(sentinel), shown);
-        assert!(!redacted("redis+sentinel://a/main?sentinel_password=sec@ret").contains("sec"));
     }
 }

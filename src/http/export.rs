@@ -131,7 +131,7 @@ impl<L: ExportList> Export<L> {
     }
 
     async fn read(&self, place: L::Place) -> Result<Vec<L::Item>, Error> {
-        fail::fail_point!("export::page", |_| Err(Error::Store(StoreError::Unavailable(
+        conduit_actors::fail_point!("export::page", |_| Err(Error::Store(StoreError::Unavailable(
             "as asked for".to_owned()
         ))));
         self.list.page(Some(place), self.left.min(L::Item::PAGE)).await

@@ -79,7 +79,7 @@ impl Problem {
     }
 
     pub(crate) fn bad_request(code: Code, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, "The request is not right", detail)
+        Self::new(StatusCode::BAD_REQUEST, code, "The request is invalid", detail)
     }
 
     pub(crate) fn unauthorized(code: Code, detail: impl Into<String>) -> Self {

@@ -12,7 +12,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
-use crate::files::without_mark;
+use crate::config::text_file::without_mark;
 use crate::secrets::{SecretError, write_secret};
 
 const LABEL: &str = "PRIVATE KEY";

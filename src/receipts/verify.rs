@@ -17,7 +17,7 @@ pub enum NotGenuine {
     #[error("it is signed by the key {0}, which is not among the keys: fetch them from the server that made it")]
     UnknownKey(String),
     /// The signature is not that of the key for what is stated.
-    #[error("the signature does not match what is stated: it was changed, or never made by this key")]
+    #[error("the signature does not match the statement: it was changed, or never made by this key")]
     Forged,
 }
 

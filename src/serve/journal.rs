@@ -1,4 +1,4 @@
-//! Opens the journal and the dedup window: what is known of events that are not processed yet.
+//! Opens the journal and the dedup window: the state of unprocessed events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result};
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::shard::Backlogs;
 
-use super::end;
+use super::end::end;
 use crate::config::Config;
 use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::instance::{self, Home};
-use crate::journal::{JournalOptions, JournalRecord, Recovered, WalJournal};
+use crate::journal::{JournalOptions, JournalRecord, Recovered, Retention, WalJournal};
 use crate::keys::Keyring;
 use crate::receipts::{Issue, Notary, receipt_key};
 use crate::store::{ReceiptKeyRow, Store};
 
-/// The public key is in the database before anything is signed with it.
+/// Starts the notary. Its public key is in the database before it signs anything.
 pub(super) async fn start_notary(config: &Config, store: &dyn Store) -> Result<Option<Notary>> {
     if config.receipts.issue() == Issue::Never {
         return Ok(None);
@@ -57,7 +57,11 @@ pub(crate) async fn read_journal(config: &Config, store: &dyn Store, keyring: &A
         gather: Duration::from_micros(config.journal.gather_micros),
         tail_bytes: config.journal.tail_bytes,
         notary: None,
-        retention: config.retention.of_payloads(),
+        retention: Retention {
+            keep: Duration::from_secs(config.retention.payload_days * 86_400),
+            max_bytes: config.retention.payload_bytes,
+            min_free_bytes: config.retention.min_free_bytes,
+        },
     };
     Ok(Recovered::read(options, Arc::clone(keyring), &checkpoints)?)
 }
@@ -103,7 +107,7 @@ pub(super) async fn warm_dedup(store: &dyn Store, dedup: &MemoryWindow, oldest: 
     Ok(())
 }
 
-/// The warmed window alone, or behind Redis. A Redis that does not answer is no reason not to start.
+/// Opens the warmed window alone, or behind Redis. A start works without an answering Redis.
 pub(super) async fn open_dedup(config: &Config, memory: Arc<MemoryWindow>) -> Result<DedupWindows> {
     let Some(server) = config.dedup.redis_server().map_err(anyhow::Error::msg)? else {
         return Ok(DedupWindows::in_process(memory));

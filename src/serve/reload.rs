@@ -12,9 +12,9 @@ use crate::config::{Config, ConfigError};
 use crate::logging;
 use crate::tls::ServerCertificate;
 
-/// Signals whose default is to end the process, and that mean nothing to Conduit: SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
-/// SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, and SIGXFSZ, after which a write beyond the limit of a file's size is an error as on a
-/// full disk.
+/// Signals that end the process by default, and that mean nothing to Conduit: SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
+/// SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, and SIGXFSZ. Without SIGXFSZ, a write beyond the limit of a file's size is an
+/// error as on a full disk.
 #[cfg(target_os = "linux")]
 const IGNORED: [i32; 9] = [10, 12, 14, 26, 27, 29, 30, 16, 25];
 #[cfg(not(target_os = "linux"))]
@@ -42,7 +42,7 @@ pub(crate) fn withstand_signals() -> io::Result<Hangups> {
     Ok(Hangups(signal(SignalKind::hangup())?))
 }
 
-/// What is read again at SIGHUP.
+/// The parts that SIGHUP reads again.
 pub(crate) struct Reloading {
     /// Reads the configuration.
     pub(crate) load: Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>,
@@ -88,7 +88,7 @@ impl Reloading {
     }
 }
 
-/// The settings that differ and take effect with the next start only.
+/// Returns the settings that differ and take effect with the next start only.
 fn changed(before: &Config, now: &Config) -> Vec<String> {
     let (before, now) = (settings(before), settings(now));
     let differs = |(name, value): &(&String, &String)| before.get(*name) != Some(*value);

@@ -19,7 +19,7 @@ pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<WalJournal>, data_d
             audit::forget_deleted(&*store).await
         };
         while let Err(error) = once().await {
-            tracing::warn!(target: "conduit::supervision", %error, "audit chains of before cannot be sealed yet");
+            tracing::warn!(target: "conduit::supervision", %error, "older audit chains cannot be sealed yet");
             tokio::time::sleep(RETRY).await;
         }
     };

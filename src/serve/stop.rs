@@ -1,55 +1,31 @@
-//! The end: in order, within its time, and faster when asked again.
+//! The end: in order, within its time, and faster after a second signal.
 //!
 //! 1. Readiness says no, and requests are still served for `server.drain_seconds`: load balancers look elsewhere.
-//! 2. Nothing more is accepted. Idle connections are closed, the others after the answer that is under way, which says
-//!    `Connection: close`, or GOAWAY by HTTP/2.
-//! 3. The batches under way end, the journal is written and closed, the database's connections are closed.
+//! 2. Nothing more is accepted. Idle connections are closed. Other connections are closed after the answer under way,
+//!    which says `Connection: close`, or GOAWAY by HTTP/2.
+//! 3. The batches under way end, the journal is written and closed, and the database's connections are closed.
 //!
-//! Steps 2 and 3 share `server.shutdown_seconds`. Whatever is cut off there was not answered, or is in the journal.
+//! Steps 2 and 3 share `server.shutdown_seconds`. A request that is cut off there was not answered, or is in the
+//! journal.
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::Running;
+use super::seals;
+use super::signals::Signals;
 use crate::credentials;
 
-/// What each step still gets after a second signal.
+/// The time of each step after a second signal.
 const HURRY: Duration = Duration::from_millis(500);
 
 /// How long the collector of traces may take for the last of them.
 const TRACES: Duration = Duration::from_secs(2);
-
-/// SIGTERM, SIGINT and SIGQUIT, whose default is a core file with personal data in it.
-pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-}
-
-impl Signals {
-    pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-        })
-    }
-
-    /// Waits for one of them; its name.
-    pub(super) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.quit.recv() => "SIGQUIT",
-        }
-    }
-}
 
 /// Time that is left, less once a second signal comes.
 struct Remaining {
@@ -58,7 +34,7 @@ struct Remaining {
 }
 
 impl Remaining {
-    /// What `work` gives, if it ends by `limit`.
+    /// Returns the result of `work` if it ends by `limit`. Returns `None` otherwise.
     async fn until<T>(&mut self, limit: Instant, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         loop {
@@ -86,7 +62,7 @@ impl Remaining {
 }
 
 impl Running {
-    /// Stops in order, see the module's docs. What is in flight stays in the journal and is taken up by the next start.
+    /// Stops in order, see the module's docs. Events in flight stay in the journal for the next start.
     pub async fn stop(self) {
         let server = &self.services.config.server;
         let (drain, time) = (
@@ -111,7 +87,7 @@ impl Running {
         // Some of the time is kept for what comes behind: nobody is answered by it, but less is done twice.
         let answered = remaining.until(began + time * 3 / 4, self.server.stop(true)).await;
         if answered.is_none() {
-            tracing::warn!("stopping: connections were cut off; what they carried was not answered");
+            tracing::warn!("stopping: connections were cut off; their requests were not answered");
         }
         // If it has not ended, this ends it, and all connections with it.
         self.serving.abort();
@@ -127,7 +103,7 @@ impl Running {
         } else {
             tracing::warn!("stopping: a batch under way was left; its events are in the journal");
         }
-        super::seals::note(
+        seals::note(
             &*self.store,
             &self.services.journal,
             &self.services.config.storage.data_dir,
@@ -148,7 +124,7 @@ impl Running {
                 in_flight = self.services.journal.report().in_flight_events,
                 "stopping: the journal is closed"
             ),
-            None => tracing::warn!("stopping: the journal's disk does not answer; what waited for it was not answered"),
+            None => tracing::warn!("stopping: the journal's disk does not answer; waiting requests were not answered"),
         }
         if let Some(tracer) = &self.tracer {
             let _ = remaining.until(limit, tracer.close(TRACES)).await;

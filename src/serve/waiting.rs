@@ -16,7 +16,7 @@ use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::StoreError;
 use conduit_actors::supervisor::RestartPolicy;
 
-use super::stop::Signals;
+use super::signals::Signals;
 use crate::config::{Config, Database};
 use crate::http::{self, waiting::Cause};
 use crate::store::OpenError;
@@ -41,7 +41,7 @@ pub struct Misconfigured(String);
 #[error("stopped before the database answered")]
 pub struct Interrupted;
 
-/// What is served meanwhile.
+/// The server during the wait.
 struct Room {
     server: ServerHandle,
     cause: Cause,
@@ -79,7 +79,7 @@ pub(super) struct Wait<'a> {
     config: &'a Config,
     listener: &'a TcpListener,
     certificate: Option<&'a Arc<ServerCertificate>>,
-    /// What is served meanwhile, once something was waited for.
+    /// The server during the wait, once the start has waited.
     room: Option<Room>,
     /// From then on, so that no signal is lost between the wait and what follows.
     signals: Option<Signals>,
@@ -166,7 +166,7 @@ impl<'a> Wait<'a> {
         Ok(())
     }
 
-    /// What `work` gives, unless the process is told to stop.
+    /// Returns the result of `work`, unless the process is told to stop.
     async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
         let Some(signals) = &mut self.signals else {
             return Ok(work.await);
@@ -189,7 +189,8 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Why the database does not answer, if that is what is wrong. A file does not come back by itself.
+/// Returns why the database does not answer. Returns `None` for another fault: a file, for example, does not come back
+/// by itself.
 fn absence(config: &Config, error: &anyhow::Error) -> Option<String> {
     let is_away = matches!(config.database(), Database::Postgres(_));
     match (error.downcast_ref::<OpenError>(), error.downcast_ref::<StoreError>()) {

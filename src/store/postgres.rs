@@ -9,6 +9,7 @@
 //! [`StoreError::Unavailable`].
 
 mod activities;
+mod address;
 mod attention;
 mod changes;
 mod columns;
@@ -56,6 +57,7 @@ use conduit_actors::usage::CredentialOwner;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+pub(crate) use address::check as check_address;
 pub use connect::OpenError;
 
 use super::heads::HeadBook;

@@ -58,7 +58,7 @@ use super::heads::HeadBook;
 use super::payloads::Payloads;
 use super::{
     ActivityCursor, ActivityFilter, ChangeError, ChangeFeed, ControllerRow, EventFilter, EventRow, IntegrationRow,
-    IntegrationSize, OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, rows, values,
+    IntegrationSize, OutcomeCounts, Page, RetiredBecause, Store, StoredClaim, SubjectRow, migrations, rows, values,
 };
 use crate::keys::Keyring;
 use crate::priority;
@@ -140,7 +140,7 @@ impl SqliteStore {
             )
             .await
             .or_store_error()?;
-        sqlx::migrate!("migrations/sqlite")
+        migrations::sqlite()
             .run(&writer)
             .await
             .map_err(|error| migrate_error(&error))?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use conduit_actors::event::{Notice, Outcome, OutcomeRecord, Status};
+use conduit_actors::hex::Hex;
 use conduit_actors::ids::{ControllerId, EventId, SubjectId};
 use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
@@ -105,7 +106,7 @@ pub(super) fn evidence(merge: &Merge) -> Result<String, StoreError> {
     let evidence: Vec<(String, &str)> = merge
         .evidence
         .iter()
-        .map(|(hash, category)| (hex(&hash.0), &**category))
+        .map(|(hash, category)| (Hex(&hash.0).to_string(), &**category))
         .collect();
     serde_json::to_string(&evidence).map_err(|error| StoreError::Failed(error.to_string()))
 }
@@ -119,8 +120,4 @@ pub(super) fn all_written(table: &'static str, written: u64, given: usize) -> Re
     Err(StoreError::Failed(format!(
         "{written} of {given} rows of {table} were written, without an error: look for triggers or rules on that table"
     )))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,6 @@
 //! W3C Trace Context: which trace, which span.
 
-use rand::RngCore as _;
+use rand::Rng as _;
 
 /// A span's place: its trace and itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct SpanContext {
 }
 
 impl SpanContext {
-    /// A new trace with its first span.
+    /// Creates a new trace with its first span.
     #[must_use]
     pub fn root() -> Self {
         Self {
@@ -21,7 +21,7 @@ impl SpanContext {
         }
     }
 
-    /// Another span of the same trace.
+    /// Creates another span of the same trace.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
@@ -31,15 +31,15 @@ impl SpanContext {
     }
 }
 
-/// Zeros mean: none. They do not come up in as many years as there are.
+/// Returns random bytes. All zeros would mean none, but are too improbable to occur.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::rng().fill_bytes(&mut bytes);
     bytes
 }
 
-/// Reads a `traceparent`, and whether its trace is recorded. What is not well formed counts for nothing (Trace Context,
-/// 3.2.2); of versions that are not known yet, what is known is read.
+/// Reads a `traceparent`, and whether its trace is recorded. A malformed one is ignored (Trace Context, 3.2.2). For
+/// unknown versions, the known parts are read.
 pub(super) fn parse(text: &str) -> Option<(SpanContext, bool)> {
     let mut parts = text.trim().split('-');
     let mut part = |length: usize| parts.next().filter(|part| part.len() == length);
@@ -57,19 +57,10 @@ pub(super) fn parse(text: &str) -> Option<(SpanContext, bool)> {
     is_valid.then_some((context, flags & 1 == 1))
 }
 
-/// Lower case only, as the standard says.
+/// Returns `None` for upper case as well, as the standard says.
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    let (pairs, _) = text.as_bytes().as_chunks::<2>();
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(bytes)
+    let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    conduit_actors::hex::parse(text).filter(|_| is_lower)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use conduit_actors::ids::EventId;
 use conduit_actors::ports::{BatchTraces, TracedBatch};
 
-use super::{Kind, Span, SpanContext, Tracer};
+use super::context::SpanContext;
+use super::span::{Kind, Span};
+use super::tracer::Tracer;
 
 /// Links that a batch's span has, at most.
 const MAX_LINKS: usize = 128;

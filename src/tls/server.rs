@@ -19,17 +19,10 @@ use rustls::version::{TLS12, TLS13};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
+use crate::config::CertificateFiles;
+
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
-
-/// Two files in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The certificate, followed by those of intermediate authorities.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
 
 /// The contents of the files.
 struct Contents {

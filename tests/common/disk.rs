@@ -63,7 +63,7 @@ impl SmallDisk {
         let mut file = fs::File::create(&filler).expect("a file");
         let block = [b'x'; 4096];
         while file.write_all(&block).is_ok() {}
-        // What was not written yet may not fit either.
+        // Unwritten data may not fit either.
         let _ = file.sync_all();
         let written = file.metadata().expect("a file").len();
         file.set_len(written.saturating_sub(but_for)).expect("a shorter file");

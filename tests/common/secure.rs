@@ -23,7 +23,7 @@ pub struct Secure {
 
 pub fn copy(certificate: &Certificate, dir: &Path) {
     for (from, to) in [(&certificate.file, "tls.crt"), (&certificate.key, "tls.key")] {
-        // Beside it and renamed, as whoever renews certificates does.
+        // Written beside it and renamed, as tools that renew certificates do.
         let beside = dir.join("beside");
         fs::copy(from, &beside).unwrap();
         fs::rename(beside, dir.join(to)).unwrap();

@@ -39,7 +39,7 @@ impl Browser {
                     .ok()
             })
             .expect("chromedriver says its port");
-        // What it says later must be read, or it waits.
+        // Its later output must be read, or it blocks.
         std::thread::spawn(move || lines.for_each(drop));
         let mut browser = Self {
             driver,

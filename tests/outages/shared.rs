@@ -233,7 +233,7 @@ fn different_events_that_fail_in_the_same_way_wait_and_others_go_on() {
     for number in 0..20 {
         shop.send(&conduit, "contact", contact(number));
     }
-    // Another kind of rows than those that are made up.
+    // Other rows than the made-up ones.
     administrator.refuse("links", "NEW.category = 'user.contact.email'", "23514");
     administrator.execute("COMMIT");
     wait_for("one controller to be stalled", || {

@@ -117,8 +117,8 @@ impl Stage for ActivityLogger {
     const ACTOR: &'static str = "ActivityLoggerActor";
 
     async fn handle(&mut self, batch: ResolvedBatch) -> Result<(), StageError> {
-        fail::fail_point!("ActivityLoggerActor");
-        fail::fail_point!(
+        crate::fail_point!("ActivityLoggerActor");
+        crate::fail_point!(
             "ActivityLoggerActor::event",
             batch.events.iter().any(|event| {
                 event.extracted.journaled.event.event_type.as_str() == "poison"

@@ -137,7 +137,7 @@ impl Stage for Auth {
     const ACTOR: &'static str = "AuthActor";
 
     async fn handle(&mut self, submission: Submission) {
-        fail::fail_point!("AuthActor");
+        crate::fail_point!("AuthActor");
         let Submission { head, then } = submission;
         let admitted = match self.admit(&head) {
             Ok(admitted) => admitted,

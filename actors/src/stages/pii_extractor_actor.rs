@@ -80,7 +80,7 @@ impl PiiExtractor {
     /// Extracts one event under this integration, whatever the directory says.
     #[must_use]
     pub fn extract_under(integration: Arc<Integration>, journaled: JournaledEvent) -> ExtractedEvent {
-        fail::fail_point!(
+        crate::fail_point!(
             "PiiExtractorActor::event",
             journaled.event.event_type.as_str() == "poison",
             |_| { panic!("injected") }
@@ -234,7 +234,7 @@ impl Stage for PiiExtractor {
     const ACTOR: &'static str = "PiiExtractorActor";
 
     async fn handle(&mut self, batch: Vec<JournaledEvent>) -> Vec<ExtractedEvent> {
-        fail::fail_point!("PiiExtractorActor");
+        crate::fail_point!("PiiExtractorActor");
         let mut extracted = Vec::with_capacity(batch.len());
         for (index, event) in batch.into_iter().enumerate() {
             if index % EVENTS_PER_TURN == EVENTS_PER_TURN - 1 {

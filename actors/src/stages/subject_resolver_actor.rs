@@ -360,7 +360,7 @@ fn resolve_event(
     differs: bool,
     graph: &mut IdentityGraph,
 ) -> ResolvedEvent {
-    fail::fail_point!(
+    crate::fail_point!(
         "SubjectResolverActor::event",
         event.journaled.event.event_type.as_str() == "poison",
         |_| panic!("injected")
@@ -414,7 +414,7 @@ impl Stage for SubjectResolver {
         match job {
             ResolverJob::LookAhead(wanted) => self.look_ahead(wanted).await.map(|()| ResolvedBatch::default()),
             ResolverJob::Resolve(job) => {
-                fail::fail_point!("SubjectResolverActor");
+                crate::fail_point!("SubjectResolverActor");
                 self.resolve(job).await
             }
         }

@@ -64,7 +64,7 @@ impl Stage for Validator {
     const ACTOR: &'static str = "ValidatorActor";
 
     async fn handle(&mut self, job: ValidateJob) {
-        fail::fail_point!("ValidatorActor");
+        crate::fail_point!("ValidatorActor");
         match self.validate(&job) {
             Ok(event) => {
                 let Parcel { reply, on_durable, .. } = job.parcel;

@@ -243,7 +243,7 @@ impl<S: Stage> Handler<Envelope<S>> for Supervised<S> {
 
     fn handle(&mut self, envelope: Envelope<S>, ctx: &mut Self::Context) {
         self.monitor().waiting.fetch_sub(1, Ordering::Relaxed);
-        fail::fail_point!("supervisor::wrapper");
+        crate::fail_point!("supervisor::wrapper");
         let Envelope { job, reply } = envelope;
         let Some(mut stage) = self.stage.take() else {
             // Only between a stop and the end: the mailbox is blocked while a stage is down.

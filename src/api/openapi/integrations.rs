@@ -89,7 +89,7 @@ pub(super) fn named(operation: Operation) -> Operation {
 
 /// Adds `did`, which may accompany the id.
 pub(super) fn with_did(operation: Operation) -> Operation {
-    let about = "The integration's controller; the id says it already.";
+    let about = "The integration's controller. It is optional, because the id implies it.";
     operation
         .query::<ControllerDid>("did", about, "did:web:shop.example")
         .problems(400, &[Code::DidInvalid])
@@ -195,10 +195,10 @@ pub(super) fn group() -> Group {
     )
     .header::<IfMatch>("If-Match", "The ETag of a GET: another version is refused.", "\"1\"")
     .takes::<SentIntegration>(
-        "The whole integration; what GET gives can be changed and put back.",
+        "The whole integration. The answer of GET can be changed and put back.",
         spec(),
     )
-    .gives::<Integration>(200, "The integration, as it is now.", example())
+    .gives::<Integration>(200, "The integration after the change.", example())
     .with_header("ETag")
     .problems(
         400,
@@ -217,13 +217,13 @@ pub(super) fn group() -> Group {
         "Delete an integration",
         handlers::integrations::delete,
     ))
-    .about("What came by it stays.")
+    .about("Its events and activities stay.")
     .header::<IfMatch>(
         "If-Match",
         "The ETag of a GET: another version is not deleted.",
         "\"1\"",
     )
-    .gives_nothing(204, "It is gone. Its URL answers 401 at once.")
+    .gives_nothing(204, "The integration is deleted. Its URL answers 401 at once.")
     .problems(400, &[Code::IfMatchInvalid, Code::IfNoneMatchInvalid])
     .problems(409, &[Code::VersionMismatch])
     .problems(412, &[Code::PreconditionFailed]);
@@ -234,7 +234,7 @@ pub(super) fn group() -> Group {
         "Dry run of an event",
         handlers::dry_run::test,
     )))
-    .about("What would become of an event, field by field, with values masked. Stores nothing.")
+    .about("The outcome that an event would have, field by field, with values masked. Stores nothing.")
     .query::<Flag>(
         "draft",
         "Whether the body has a draft of the integration with the event.",
@@ -242,7 +242,7 @@ pub(super) fn group() -> Group {
     )
     .takes::<DryRunBody>("An event or, with draft=true, a draft and an event.", event.clone())
     .or_takes("draft", json!({"integration": spec(), "event": event}))
-    .gives::<dry_run::DryRunView>(200, "What would become of it.", tried())
+    .gives::<dry_run::DryRunView>(200, "The outcome that the event would have.", tried())
     .problems(
         400,
         &[

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::super::{Usage, output};
+use super::super::output;
+use super::super::usage::Usage;
 
 /// A file that only its owner reads, or the terminal.
 pub(super) enum Credentials {
@@ -17,7 +18,7 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    /// Opens the file before anything is done, if there will be `any`: what cannot be kept must not be made.
+    /// Opens the file before any change, if there will be `any` credentials: a credential without a file would be lost.
     pub(super) fn open(path: Option<&Path>, any: bool) -> Result<Self, Usage> {
         let Some(path) = path.filter(|_| any) else {
             return Ok(Self::Printed);

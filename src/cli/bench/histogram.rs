@@ -1,102 +1,52 @@
-//! Latencies, counted in buckets that are at most 1/128 wide of what they hold. Memory does not grow with the count.
+//! Latencies in buckets that are at most 1/128 wide of their values. Memory does not grow with the count.
 
 use std::time::Duration;
 
-/// Buckets in each doubling.
-const WIDTH: u64 = 128;
+/// Two significant digits: 128 buckets in each doubling.
+const DIGITS: u8 = 2;
 
+/// An hour: a latency above it counts as an hour.
+const LONGEST: u64 = 3_600_000_000;
+
+/// Latencies in microseconds.
 #[derive(Debug, Clone)]
-pub(super) struct Histogram {
-    /// By [`index`].
-    counts: Vec<u64>,
-    count: u64,
-    sum: u128,
-    max: u64,
-}
+pub(super) struct Histogram(hdrhistogram::Histogram<u64>);
 
 impl Default for Histogram {
+    #[allow(clippy::expect_used)] // Both numbers are constants within the bounds that the crate documents.
     fn default() -> Self {
-        let buckets = usize::try_from(index(u64::MAX)).unwrap_or(0) + 1;
-        Self {
-            counts: vec![0; buckets],
-            count: 0,
-            sum: 0,
-            max: 0,
-        }
+        Self(hdrhistogram::Histogram::new_with_max(LONGEST, DIGITS).expect("bounds of a histogram"))
     }
-}
-
-/// Below 128, each value has a bucket; above, each doubling has 128.
-const fn index(micros: u64) -> u64 {
-    if micros < WIDTH {
-        return micros;
-    }
-    let shift = micros.ilog2() as u64 - WIDTH.ilog2() as u64;
-    WIDTH * shift + (micros >> shift)
-}
-
-/// The largest value of a bucket.
-const fn largest(index: u64) -> u64 {
-    if index < WIDTH {
-        return index;
-    }
-    let shift = index / WIDTH - 1;
-    let first = (index - WIDTH * shift) << shift;
-    first + ((1 << shift) - 1)
 }
 
 impl Histogram {
     pub(super) fn add(&mut self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        if let Some(count) = usize::try_from(index(micros))
-            .ok()
-            .and_then(|at| self.counts.get_mut(at))
-        {
-            *count += 1;
-        }
-        self.count += 1;
-        self.sum += u128::from(micros);
-        self.max = self.max.max(micros);
+        self.0.saturating_record(micros);
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        self.counts
-            .iter_mut()
-            .zip(&other.counts)
-            .for_each(|(mine, theirs)| *mine += theirs);
-        self.count += other.count;
-        self.sum += other.sum;
-        self.max = self.max.max(other.max);
+        // It fails for values beyond the bounds only, and all histograms have the same.
+        let _ = self.0.add(&other.0);
     }
 
-    /// Milliseconds that this share of all took at most; none if there are none.
+    /// Returns the milliseconds that this share of all took at most, or `None` if there are none.
     pub(super) fn quantile(&self, share: f64) -> Option<f64> {
-        #[allow(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss
-        )]
-        let wanted = ((self.count as f64 * share).ceil() as u64).max(1);
-        let mut seen = 0;
-        for (at, count) in (0..).zip(&self.counts) {
-            seen += count;
-            if seen >= wanted {
-                return Some(millis(largest(at).min(self.max)));
-            }
-        }
-        None
+        self.some(|all| millis(all.value_at_quantile(share).min(all.max())))
     }
 
-    /// Milliseconds on the average; none if there are none.
+    /// Returns the milliseconds on the average, or `None` if there are none.
     pub(super) fn mean(&self) -> Option<f64> {
-        #[allow(clippy::cast_precision_loss)]
-        let mean = self.sum as f64 / self.count as f64 / 1000.0;
-        (self.count > 0).then_some(mean)
+        self.some(|all| all.mean() / 1000.0)
     }
 
-    /// Milliseconds of the slowest; none if there are none.
+    /// Returns the milliseconds of the slowest, or `None` if there are none.
     pub(super) fn max(&self) -> Option<f64> {
-        (self.count > 0).then(|| millis(self.max))
+        self.some(|all| millis(all.max()))
+    }
+
+    fn some(&self, what: impl FnOnce(&hdrhistogram::Histogram<u64>) -> f64) -> Option<f64> {
+        (!self.0.is_empty()).then(|| what(&self.0))
     }
 }
 
@@ -110,16 +60,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets_follow_each_other_and_are_narrow() {
-        for at in 0..index(u64::MAX) {
-            assert_eq!(index(largest(at)), at);
-            assert_eq!(index(largest(at) + 1), at + 1);
+    fn buckets_are_narrow_and_the_longest_latencies_are_counted() {
+        for micros in [200, 1_000, 123_456, 60_000_000] {
+            let mut one = Histogram::default();
+            one.add(Duration::from_micros(micros));
+            let shown = one.quantile(0.5).unwrap() * 1000.0;
+            let exact = f64::from(u32::try_from(micros).unwrap());
+            assert!(shown >= exact && shown - exact <= exact / 128.0, "{micros}: {shown}");
         }
-        assert_eq!(largest(index(u64::MAX)), u64::MAX);
-        for value in [200, 1_000, 123_456, 60_000_000] {
-            let error = largest(index(value)) - value;
-            assert!(error * WIDTH <= value, "{value}: {error}");
-        }
+        let mut long = Histogram::default();
+        long.add(Duration::from_secs(7_200));
+        assert!(long.max().unwrap() >= 3_600_000.0);
     }
 
     #[test]

@@ -10,8 +10,9 @@ use awc::{Client, Connector};
 use conduit_actors::ids::Timestamp;
 use futures_util::future::join_all;
 use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 
+use super::super::client::Webhook;
 use super::histogram::Histogram;
 use super::interrupt;
 
@@ -21,30 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How much later than asked a timer may come and be taken for being on time: its own resolution is a millisecond.
 const TIMER: Duration = Duration::from_millis(2);
 
-/// Where events go, and with which credentials.
-#[derive(Clone)]
-pub(super) struct Target {
-    url: String,
-    authorization: String,
-    secret: String,
-}
-
-impl Target {
-    pub(super) fn new(url: &str, api_key: &str, secret: &str) -> Self {
-        let key = api_key.trim();
-        let bare = key
-            .get(..7)
-            .filter(|start| start.eq_ignore_ascii_case("bearer "))
-            .map_or(key, |_| &key[7..]);
-        Self {
-            url: url.to_owned(),
-            authorization: format!("Bearer {bare}"),
-            secret: secret.trim().to_owned(),
-        }
-    }
-}
-
-/// What load to make.
+/// The shape of the load.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
     pub(super) duration: Duration,
@@ -57,9 +35,9 @@ pub(super) struct Shape {
     pub(super) event: String,
 }
 
-/// What came of it.
+/// The results of the load.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(super) struct LoadResult {
     pub(super) seconds: f64,
     pub(super) accepted: u64,
     /// Of those that were accepted.
@@ -68,7 +46,7 @@ pub(super) struct Sent {
     pub(super) refused: BTreeMap<String, u64>,
 }
 
-impl Sent {
+impl LoadResult {
     fn merge(&mut self, other: &Self) {
         self.accepted += other.accepted;
         self.latency.merge(&other.latency);
@@ -82,7 +60,7 @@ impl Sent {
 ///
 /// # Errors
 /// A thread cannot be started, or ended by a panic.
-pub(super) fn send(target: &Target, shape: &Shape) -> Result<Sent> {
+pub(super) fn send(webhook: &Webhook, shape: &Shape) -> Result<LoadResult> {
     let started = Instant::now();
     let pace = Arc::new(Pace {
         started,
@@ -94,12 +72,12 @@ pub(super) fn send(target: &Target, shape: &Shape) -> Result<Sent> {
     for number in 0..shape.threads {
         // The first ones take what cannot be shared out evenly.
         let connections = shape.connections / shape.threads + usize::from(number < shape.connections % shape.threads);
-        let (target, shape, pace) = (target.clone(), shape.clone(), Arc::clone(&pace));
+        let (webhook, shape, pace) = (webhook.clone(), shape.clone(), Arc::clone(&pace));
         let thread = std::thread::Builder::new().name(format!("bench-{number}"));
-        let work = move || actix_web::rt::System::new().block_on(on_thread(&target, &shape, &pace, connections));
+        let work = move || actix_web::rt::System::new().block_on(on_thread(&webhook, &shape, &pace, connections));
         threads.push(thread.spawn(work).context("cannot start a thread")?);
     }
-    let mut sent = Sent::default();
+    let mut sent = LoadResult::default();
     for thread in threads {
         let part = thread
             .join()
@@ -119,10 +97,11 @@ struct Pace {
 }
 
 impl Pace {
-    /// Waits for the next event's turn; since when its latency counts. `None`: the time is over.
+    /// Waits for the next event's turn. Returns the time from which its latency counts. Returns `None` when the time is
+    /// over.
     ///
-    /// In an open loop an event that is due while all connections wait is sent late, and its latency counts from when it was
-    /// due: a server that stalls is not spared the events that it kept from being sent.
+    /// In an open loop, an event that is due while all connections wait is sent late, and its latency counts from when
+    /// it was due. So a stalling server is charged for the events that it delayed.
     async fn turn(&self) -> Option<Instant> {
         if interrupt::came() {
             return None;
@@ -146,7 +125,7 @@ impl Pace {
     }
 }
 
-async fn on_thread(target: &Target, shape: &Shape, pace: &Pace, connections: usize) -> Sent {
+async fn on_thread(webhook: &Webhook, shape: &Shape, pace: &Pace, connections: usize) -> LoadResult {
     let connector = Connector::new()
         .limit(connections)
         .conn_keep_alive(TIMEOUT)
@@ -156,22 +135,17 @@ async fn on_thread(target: &Target, shape: &Shape, pace: &Pace, connections: usi
         .timeout(TIMEOUT)
         .disable_redirects()
         .finish();
-    let parts = join_all((0..connections).map(|_| on_connection(&client, target, shape, pace))).await;
-    let mut sent = Sent::default();
+    let parts = join_all((0..connections).map(|_| on_connection(&client, webhook, shape, pace))).await;
+    let mut sent = LoadResult::default();
     parts.iter().for_each(|part| sent.merge(part));
     sent
 }
 
-async fn on_connection(client: &Client, target: &Target, shape: &Shape, pace: &Pace) -> Sent {
-    let mut sent = Sent::default();
+async fn on_connection(client: &Client, webhook: &Webhook, shape: &Shape, pace: &Pace) -> LoadResult {
+    let mut sent = LoadResult::default();
     let mut events = Events::new(shape);
     while let Some(since) = pace.turn().await {
-        let request = client
-            .post(&target.url)
-            .insert_header(("authorization", target.authorization.as_str()))
-            .insert_header(("x-webhook-secret", target.secret.as_str()))
-            .insert_header(("content-type", "application/json"));
-        let refused = match request.send_body(events.next()).await {
+        let refused = match webhook.request(client).send_body(events.next()).await {
             Ok(mut answer) => {
                 let body = answer.body().await.unwrap_or_default();
                 (!answer.status().is_success()).then(|| code(answer.status().as_u16(), &body))
@@ -189,7 +163,7 @@ async fn on_connection(client: &Client, target: &Target, shape: &Shape, pace: &P
     sent
 }
 
-/// The code of a problem; without one, the status.
+/// Returns the code of a problem or, without one, the status.
 fn code(status: u16, body: &[u8]) -> String {
     let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let code = problem.as_ref().and_then(|problem| problem["code"].as_str());
@@ -213,14 +187,15 @@ impl Events {
             triggered_at: Timestamp::now().to_string(),
             subjects: shape.subjects,
             note: String::new(),
-            chance: SmallRng::from_os_rng(),
+            chance: SmallRng::from_rng(&mut rand::rng()),
         };
         let bare = events.next().len();
         events.note = "x".repeat(shape.event_bytes.saturating_sub(bare));
         events
     }
 
-    /// Of a person drawn at random. The order is another one each time, so that no event repeats another.
+    /// Returns an event of a person drawn at random. The order number is new each time, so that no event repeats
+    /// another.
     fn next(&mut self) -> String {
         let (person, order) = (self.chance.random_range(0..self.subjects), self.chance.random::<u64>());
         format!(
@@ -272,12 +247,5 @@ mod tests {
         assert_eq!(since, Some(started + Duration::from_millis(100)));
         let over = Pace { ends: started, ..pace };
         assert_eq!(actix_web::rt::System::new().block_on(over.turn()), None);
-    }
-
-    #[test]
-    fn a_key_may_have_its_bearer_in_front() {
-        for key in ["cdt_key_1", "Bearer cdt_key_1", " bearer cdt_key_1"] {
-            assert_eq!(Target::new("u", key, "s").authorization, "Bearer cdt_key_1");
-        }
     }
 }

@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use awc::Client;
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
-use serde_json::Value;
 use url::Url;
 
+use super::super::client::{Webhook, call};
 use super::interrupt;
-use super::load::{self, Shape, Target};
-use super::report::{Pipeline, Run};
+use super::load::{self, Shape};
+use super::report::{Pipeline, Run, per_second};
 use super::settings::Combination;
 
 /// The sums of one controller, to be asked for.
@@ -36,10 +35,10 @@ impl Sums {
 }
 
 impl Watch {
-    /// The sums of the controller that a webhook URL names.
+    /// Reads the totals of the controller in a webhook URL.
     ///
     /// # Errors
-    /// It is no webhook URL.
+    /// The URL is no webhook URL.
     pub(super) fn of(webhook_url: &str, token: &str) -> Result<Self> {
         let mut url: Url = webhook_url.parse().context("--url is not a URL")?;
         let did = url
@@ -61,30 +60,9 @@ impl Watch {
     }
 
     fn sums(&self) -> Result<Sums> {
-        let answer = call(self.url.as_str(), &self.token, None)?;
+        let answer = call(self.url.as_str(), &self.token, "", None)?;
         serde_json::from_value(answer).context("the sums are not as they should be")
     }
-}
-
-/// A call of the management API: a GET or, with a body, a POST.
-///
-/// # Errors
-/// There is no answer, or one that is no success.
-pub(super) fn call(url: &str, token: &str, body: Option<Value>) -> Result<Value> {
-    actix_web::rt::System::new().block_on(async {
-        let client = Client::builder().timeout(Duration::from_secs(60)).finish();
-        let authorization = ("authorization", format!("Bearer {token}"));
-        let sent = match body {
-            Some(body) => client.post(url).insert_header(authorization).send_json(&body).await,
-            None => client.get(url).insert_header(authorization).send().await,
-        };
-        // The client's errors may not be sent between threads, which anyhow asks for.
-        let mut answer = sent.map_err(|error| anyhow::anyhow!("{url}: {error}"))?;
-        let body = answer.body().limit(1 << 20).await?;
-        let text = String::from_utf8_lossy(&body);
-        ensure!(answer.status().is_success(), "{url}: {} {text}", answer.status());
-        Ok(serde_json::from_slice(&body)?)
-    })
 }
 
 /// Makes the load and, where the sums can be seen, waits until its events have their outcomes.
@@ -92,7 +70,7 @@ pub(super) fn call(url: &str, token: &str, body: Option<Value>) -> Result<Value>
 /// # Errors
 /// The load cannot be made, or the sums cannot be read.
 pub(super) fn measure(
-    target: &Target,
+    webhook: &Webhook,
     watch: Option<&Watch>,
     shape: &Shape,
     patience: Duration,
@@ -100,7 +78,7 @@ pub(super) fn measure(
 ) -> Result<Run> {
     let before = watch.map(Watch::sums).transpose()?;
     let started = Instant::now();
-    let sent = load::send(target, shape)?;
+    let sent = load::send(webhook, shape)?;
     let pipeline = match (watch, before) {
         (Some(watch), Some(before)) => Some(work_off(watch, before, started, patience)?),
         _ => None,
@@ -127,11 +105,6 @@ fn work_off(watch: &Watch, before: Sums, started: Instant, patience: Duration) -
         backlog_seconds: load_ended.elapsed().as_secs_f64(),
         events_per_second: per_second(now.done() - before.done(), started.elapsed().as_secs_f64()),
     })
-}
-
-#[allow(clippy::cast_precision_loss)]
-pub(super) fn per_second(count: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
 #[cfg(test)]

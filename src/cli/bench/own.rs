@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::client::{Webhook, call, member};
 use super::super::output::complain;
-use super::load::Target;
-use super::measure::{Watch, call};
+use super::measure::Watch;
 use super::settings::{Combination, shown};
 
 /// How long it may take to start.
@@ -21,13 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct OwnServer {
     child: Child,
     dir: PathBuf,
-    webhook_url: String,
-    webhook_auth: String,
-    webhook_secret: String,
+    webhook: Webhook,
     token: String,
 }
 
-/// This program with these settings, and with nothing of what is set here.
+/// Returns this program with these settings, and without the present environment's settings.
 fn program(combination: &Combination) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CONDUIT_")) {
@@ -37,10 +35,10 @@ fn program(combination: &Combination) -> Result<Command> {
     Ok(command)
 }
 
-/// Whether the program takes the settings.
+/// Checks whether the program accepts the settings.
 ///
 /// # Errors
-/// What is wrong with them, in its own words.
+/// The fault, in the program's own words.
 pub(super) fn check(combination: &Combination) -> Result<()> {
     let output = program(combination)?
         .args(["config", "check"])
@@ -82,9 +80,7 @@ impl OwnServer {
         let mut server = Self {
             child,
             dir,
-            webhook_url: String::new(),
-            webhook_auth: String::new(),
-            webhook_secret: String::new(),
+            webhook: Webhook::new("", "", ""),
             token: String::new(),
         };
         let ready = server.listening().and_then(|base| server.prepare(&base));
@@ -92,12 +88,12 @@ impl OwnServer {
         Ok(server)
     }
 
-    pub(super) fn target(&self) -> Target {
-        Target::new(&self.webhook_url, &self.webhook_auth, &self.webhook_secret)
+    pub(super) fn webhook(&self) -> Webhook {
+        self.webhook.clone()
     }
 
     pub(super) fn watch(&self) -> Result<Watch> {
-        Watch::of(&self.webhook_url, &self.token)
+        Watch::of(self.webhook.url(), &self.token)
     }
 
     fn log(&self) -> String {
@@ -140,16 +136,14 @@ impl OwnServer {
         let operator = fs::read_to_string(self.dir.join("data/admin.token")).context("the operator's token")?;
         let did = format!("did:web:bench-{}.example", Uuid::now_v7());
         let controller = json!({"name": "Bench", "did": did});
-        let controller = call(&format!("{base}/api/v1/controllers"), operator.trim(), Some(controller))?;
-        self.token = text(&controller, "managementToken")?;
-        self.webhook_secret = text(&controller, "webhookSecret")?;
-        let made = call(
-            &format!("{base}/api/v1/integrations/custom"),
-            &self.token,
-            Some(mapping()),
-        )?;
-        self.webhook_url = text(&made, "webhookUrl")?;
-        self.webhook_auth = text(&made, "webhookAuth")?;
+        let controller = call(base, &operator, "/api/v1/controllers", Some(&controller))?;
+        self.token = member(&controller, "managementToken")?;
+        let made = call(base, &self.token, "/api/v1/integrations/custom", Some(&mapping()))?;
+        self.webhook = Webhook::new(
+            &member(&made, "webhookUrl")?,
+            &member(&made, "webhookAuth")?,
+            &member(&controller, "webhookSecret")?,
+        );
         Ok(())
     }
 }
@@ -169,7 +163,8 @@ fn remove(dir: &Path) {
     }
 }
 
-/// Two strong identifiers and a name. The order is part of what makes a repeat, so that each event claims a window.
+/// Returns a mapping of two strong identifiers and a name. The order number is part of the dedup key, so that each
+/// event claims a window.
 fn mapping() -> Value {
     json!({"name": "Bench", "events": [{
         "name": "account_created", "purpose": "Load", "legalBasis": "contract", "dedup": {"key": "mapped"}, "fields": [
@@ -177,11 +172,4 @@ fn mapping() -> Value {
             {"path": "phone", "pii": "user.contact.phone_number"},
             {"path": "customer.name", "pii": "user.name"},
             {"path": "order"}]}]})
-}
-
-fn text(value: &Value, key: &str) -> Result<String> {
-    value[key]
-        .as_str()
-        .map(str::to_owned)
-        .with_context(|| format!("the answer has no {key}"))
 }

@@ -10,9 +10,11 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::sync::Notify;
 
 use super::session::{self, Settings};
-use super::{Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, changes, deletions, partitions};
-use crate::config;
+use super::{
+    Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, address, changes, deletions, partitions,
+};
 use crate::keys::Keyring;
+use crate::store::migrations;
 
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
 const MIGRATION: Duration = Duration::from_secs(600);
@@ -164,7 +166,7 @@ pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, 
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options = config::connect_options(url).map_err(StoreError::Failed)?;
+    let options = address::connect_options(url).map_err(StoreError::Failed)?;
     Ok(options
         .application_name("conduit")
         // Numbers go in binary. Poolers refuse what they do not know.
@@ -184,7 +186,7 @@ async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result
         .map_err(|_| StoreError::Unavailable("the database does not answer".to_owned()))?
         .map_err(|error| first_error(&error))?;
     // The migrator has an advisory lock of the database while it is at work.
-    sqlx::migrate!("migrations/postgres")
+    migrations::postgres()
         .run(&mut connection)
         .await
         .map_err(migrate_error)?;

@@ -9,42 +9,70 @@ use awc::http::Method;
 use serde_json::Value;
 use url::Url;
 
-use super::super::Usage;
+use crate::cli::usage::Usage;
 
 /// Longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A server, and by which right.
-pub(super) struct Api {
+pub(in crate::cli) struct Api {
     client: Client,
     base: String,
     token: String,
 }
 
 impl Api {
-    pub(super) fn new(url: &str, token: &str) -> Result<Self, Usage> {
-        let base = url.trim_end_matches('/');
-        let parsed = Url::parse(base).ok();
+    /// Takes a server's address and a token as they are.
+    pub(in crate::cli) fn new(base: &str, token: &str) -> Self {
+        Self {
+            client: Client::builder().timeout(PATIENCE).finish(),
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.trim().to_owned(),
+        }
+    }
+
+    /// Takes the arguments `--url` and `--token`.
+    ///
+    /// # Errors
+    /// [`Usage`]: one of them cannot be what it should be.
+    pub(in crate::cli) fn of_arguments(url: &str, token: &str) -> Result<Self, Usage> {
+        let api = Self::new(url, token);
+        let parsed = Url::parse(&api.base).ok();
         if !parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
             return Err(Usage(format!(
                 "--url {url:?} must be the server's address, as http://127.0.0.1:8080"
             )));
         }
-        let token = token.trim();
-        if token.is_empty() || !token.chars().all(|c| c.is_ascii_graphic()) {
+        if api.token.is_empty() || !api.token.chars().all(|c| c.is_ascii_graphic()) {
             return Err(Usage(
                 "--token must be the operator's or a controller's token".to_owned(),
             ));
         }
-        Ok(Self {
-            client: Client::builder().timeout(Duration::from_secs(60)).finish(),
-            base: base.to_owned(),
-            token: token.to_owned(),
-        })
+        Ok(api)
     }
 
-    /// One call; an answer that is no success is an error that says why.
-    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+    /// Returns the same server for another token.
+    pub(in crate::cli) fn with_token(&self, token: &str) -> Self {
+        Self {
+            client: self.client.clone(),
+            base: self.base.clone(),
+            token: token.to_owned(),
+        }
+    }
+
+    pub(in crate::cli) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(in crate::cli) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Calls the server. An answer that is no success is an error that says why.
+    pub(in crate::cli) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let what = format!("{method} {}{path}", self.base);
         let request = self
             .client
@@ -67,8 +95,8 @@ impl Api {
         bail!("{what}: {} {}", answer.status().as_u16(), problem(&text))
     }
 
-    /// All pages of a list. The path has a query already.
-    pub(super) async fn list(&self, path: &str) -> Result<Vec<Value>> {
+    /// Reads all pages of a list. The path has a query already.
+    pub(in crate::cli) async fn list(&self, path: &str) -> Result<Vec<Value>> {
         let mut all = Vec::new();
         let mut cursor = String::new();
         loop {
@@ -89,8 +117,8 @@ impl Api {
         }
     }
 
-    /// The categories of personal data that the server knows.
-    pub(super) async fn categories(&self) -> Result<HashSet<String>> {
+    /// Returns the categories of personal data that the server knows.
+    pub(in crate::cli) async fn categories(&self) -> Result<HashSet<String>> {
         let taxonomy = self.call(Method::GET, "/api/v1/taxonomy", None).await?;
         let items = taxonomy["items"].as_array().into_iter().flatten();
         let names = items.filter_map(|item| item["category"].as_str());
@@ -98,7 +126,27 @@ impl Api {
     }
 }
 
-/// What a problem (RFC 9457) says, on a line, and a line for each of its errors.
+/// Calls a server from a thread that runs nothing else: a GET or, with a body, a POST.
+///
+/// # Errors
+/// There is no answer, or one that is no success.
+pub(in crate::cli) fn call(base: &str, token: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    actix_web::rt::System::new().block_on(async { Api::new(base, token).call(method, path, body).await })
+}
+
+/// Returns a text of an answer.
+///
+/// # Errors
+/// The answer does not have it.
+pub(in crate::cli) fn member(answer: &Value, name: &str) -> Result<String> {
+    answer[name]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("the answer has no {name}"))
+}
+
+/// Returns the text of a problem (RFC 9457) on a line, and a line for each of its errors.
 fn problem(text: &[u8]) -> String {
     let Ok(problem) = serde_json::from_slice::<Value>(text) else {
         return String::from_utf8_lossy(text).chars().take(400).collect();
