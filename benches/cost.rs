@@ -15,7 +15,7 @@ use bytes::Bytes;
 use conduit::dedup::MemoryWindow;
 use conduit::journal::{JournalOptions, Retention, WalJournal};
 use conduit::keys::Keyring;
-use conduit::store::{ControllerRow, SqliteStore, Store as _};
+use conduit::store::{ControllerRow, Controllers as _, SqliteStore};
 use conduit_actors::envelope::Envelope;
 use conduit_actors::event::{JournaledEvent, ValidEvent};
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Sequence, Timestamp};

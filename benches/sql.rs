@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use conduit::keys::Keyring;
-use conduit::store::{ControllerRow, PostgresOptions, PostgresStore, Store as _};
+use conduit::store::{ControllerRow, Controllers as _, PostgresOptions, PostgresStore};
 use conduit_actors::event::{
     AcceptedEvent, Activity, AuditHash, DedupKey, LegalBasis, LinkHash, Outcome, OutcomeRecord, StageTimes,
 };

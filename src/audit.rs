@@ -83,7 +83,7 @@ pub async fn verify_for(
     from: Option<ChainHead>,
     time: Duration,
 ) -> Result<ChainStep, StoreError> {
-    // First of all: what is committed meanwhile lies behind it.
+    // First of all: later commits lie behind it.
     let committed = store.heads().committed(controller);
     let Some(end) = store.recorded_end(controller).await? else {
         return Ok(ChainStep::GONE);
@@ -121,7 +121,7 @@ pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
             ),
         }
     }
-    // Those that do not verify are at fault from now on.
+    // Chains that do not verify are at fault from now on.
     store.mark_all_sealed().await
 }
 
@@ -143,7 +143,7 @@ pub async fn forget_deleted(store: &dyn Store) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub async fn lost_controllers(store: &dyn Store) -> Result<Vec<(ControllerId, ChainHead)>, StoreError> {
-    // What is made or deleted meanwhile is no loss: first what was noted, last what is there.
+    // Chains that are created or deleted meanwhile are no loss: first the notes are read, then the chains.
     let noted = store.heads().noted();
     let there: HashSet<ControllerId> = store.controllers().await?.into_iter().map(|row| row.id).collect();
     let proven = store.proven_deletions().await?;

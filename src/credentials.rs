@@ -54,7 +54,7 @@ pub async fn keep(store: Arc<dyn Store>, shards: Arc<Shards>, every: Duration) {
         };
         match done {
             Ok(ended) => ended.iter().for_each(report),
-            // That the database is away is said elsewhere, by those whom it keeps waiting.
+            // Other code, which waits for the database, reports its absence.
             Err(error) => tracing::debug!(%error, "the use of credentials cannot be stored yet"),
         }
     }

@@ -124,7 +124,7 @@ impl LiveDirectory {
         let mut version = self.reading.lock().await;
         let began = Instant::now();
         if let Some(feed) = store.change_feed() {
-            // Before what it counts: a change in between is read twice rather than not at all.
+            // Before the content: a change in between is then read twice rather than missed.
             *version = feed.version().await?;
         }
         let mut integrations = store.integrations(None).await?;
@@ -222,7 +222,7 @@ impl LiveDirectory {
 
     fn install(&self, found: &ControllerData) -> Result<(), StoreError> {
         let row = &found.row;
-        // Also of what cannot be used: whoever is to fix it must find it.
+        // Also for unusable mappings, so that their owner can find and fix them.
         self.summaries.replace(row.id, &found.integrations);
         self.keyring.load(row.id, &row.wrapped_data_key).map_err(|error| {
             StoreError::Failed(format!(

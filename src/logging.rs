@@ -78,8 +78,8 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
     if text.contains("sqlx") {
         return Ok(filter);
     }
-    // The pool of connections has a line for each that it loses, some of them of the level ERROR: an outage, which
-    // whoever waits for a connection tells of once.
+    // The pool of connections logs a line for each lost connection, some at the level ERROR. That is an outage, which
+    // the waiting code reports once.
     let quiet = "sqlx_core::pool=off"
         .parse()
         .map_err(|error| format!("logging.filter: {error}"))?;

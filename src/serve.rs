@@ -269,7 +269,7 @@ pub(crate) async fn load_directory(
     let defaults = DedupDefaults {
         window_seconds: config.dedup.window_seconds,
     };
-    // Where nobody else changes anything, what is here is right.
+    // Without other writers, the directory is current.
     let valid_for = store.change_feed().and(match config.storage.credentials_valid_seconds {
         0 => None,
         seconds => Some(Duration::from_secs(seconds)),

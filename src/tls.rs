@@ -71,7 +71,7 @@ pub(crate) fn with_advice(text: &str, setting: &str) -> String {
     let Some((_, cause)) = text.split_once("invalid peer certificate: ") else {
         return text.to_owned();
     };
-    // A bad signature is that of another authority of the same name: one that was made anew, mostly.
+    // A bad signature means another authority of the same name, mostly one that was created again.
     let advice = if ["UnknownIssuer", "BadSignature"]
         .iter()
         .any(|what| cause.contains(what))

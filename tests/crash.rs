@@ -2,15 +2,17 @@
 
 use crate::common::load::{LONG_WINDOW, Load, Refusals};
 use crate::common::redis::Redis;
+use crate::common::size::sized;
 use crate::common::{Conduit, Postgres};
 
-const ROUNDS: usize = 20;
+/// Kills, in full size and usually.
+const ROUNDS: (usize, usize) = (20, 6);
 
 /// Runs the rounds, with any store below.
 fn kills_under_load_lose_and_double_nothing(settings: &[(&str, &str)]) {
     let mut conduit = Conduit::with(settings);
     let load = Load::new(&conduit);
-    for round in 0..ROUNDS {
+    for round in 0..sized(ROUNDS.0, ROUNDS.1) {
         load.throughout(&conduit, Refusals::ProcessGone, || {
             // A different number of events each round, so that the kill falls at different moments.
             load.more(20 + 17 * (round % 7));
@@ -25,12 +27,12 @@ fn kills_under_load_lose_and_double_nothing(settings: &[(&str, &str)]) {
 }
 
 #[test]
-fn twenty_kills_under_load_lose_and_double_nothing() {
+fn kills_lose_and_double_nothing() {
     kills_under_load_lose_and_double_nothing(&[LONG_WINDOW]);
 }
 
 #[test]
-fn twenty_kills_under_load_lose_and_double_nothing_in_postgresql_and_redis() {
+fn kills_lose_and_double_nothing_in_postgresql_and_redis() {
     let (postgres, redis) = (Postgres::shared(), Redis::start());
     kills_under_load_lose_and_double_nothing(&[
         LONG_WINDOW,

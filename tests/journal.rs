@@ -1,23 +1,23 @@
-//! The journal's port, against its one implementation: order, recovery, damage, caps.
+//! The journal: the contract that each implementation passes, and what the disk adds to it: recovery, damage, segments.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use conduit::journal::{JournalOptions, OpenError, Retention, WalJournal};
+use conduit::journal::{JournalOptions, NodeJournal as _, OpenError, Retention, WalJournal};
 use conduit::keys::Keyring;
-use conduit_actors::event::ValidEvent;
-use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, Timestamp};
+use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::links::MasterKey;
-use conduit_actors::personal::Personal;
 use conduit_actors::ports::{BacklogListener, Durable, Journal as _, JournalError};
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
+mod conformance;
+mod media;
 mod model;
 mod retention;
+mod script;
 
 struct Deaf;
 
@@ -61,12 +61,30 @@ impl World {
     }
 
     fn open_with(&self, options: JournalOptions, at: &[(ControllerId, Sequence)]) -> Result<WalJournal, OpenError> {
+        self.open_heard(options, at, Arc::new(Deaf))
+    }
+
+    fn open_heard(
+        &self,
+        options: JournalOptions,
+        at: &[(ControllerId, Sequence)],
+        listener: Arc<dyn BacklogListener>,
+    ) -> Result<WalJournal, OpenError> {
         let fatal = Box::new(|what: &str| panic!("{what}"));
-        WalJournal::open(options, Arc::clone(&self.keyring), at, Arc::new(Deaf), fatal)
+        WalJournal::open(options, Arc::clone(&self.keyring), at, listener, fatal)
     }
 
     fn open(&self) -> WalJournal {
         self.open_with(self.options(), &[]).unwrap()
+    }
+
+    /// Leaves so many bytes of a record that was never acknowledged at the journal's end.
+    fn tear(&self, bytes: usize) {
+        let last = self.segments().pop().unwrap();
+        let mut file = fs::OpenOptions::new().append(true).open(last).unwrap();
+        // The header of a record of a million bytes, and the first of these.
+        let record: Vec<u8> = 1_000_000_u32.to_le_bytes().into_iter().cycle().take(bytes).collect();
+        file.write_all(&record).unwrap();
     }
 
     fn segments(&self) -> Vec<PathBuf> {
@@ -81,17 +99,7 @@ impl World {
 }
 
 fn append(journal: &WalJournal, controller: ControllerId, body: &str) -> Result<Durable, JournalError> {
-    let event = ValidEvent {
-        controller,
-        integration: IntegrationId::generate(),
-        event_type: "e".parse().unwrap(),
-        triggered_at: Timestamp::from_millis(1),
-        body: Personal::new(Bytes::from(body.to_owned())),
-        receipt: None,
-    };
-    let (reply, answer) = oneshot::channel();
-    journal.append(event, reply.into());
-    answer.blocking_recv().unwrap()
+    media::append(journal, controller, body)
 }
 
 fn bodies(journal: &WalJournal, controller: ControllerId) -> Vec<String> {
@@ -139,33 +147,6 @@ fn streams_count_from_1_and_read_back_in_order_after_a_restart() {
     assert_eq!(journal.read(one, Sequence(3), 5, usize::MAX).unwrap().len(), 5);
     assert_eq!(journal.read(one, Sequence(3), 5, 0).unwrap().len(), 1);
     assert_eq!(journal.read(one, Sequence(21), 5, 0).unwrap().len(), 0);
-}
-
-#[test]
-fn events_in_flight_are_found_by_id_and_listed_newest_first() {
-    let world = World::new();
-    let one = world.controllers[0];
-    let journal = world.open();
-    fill(&journal, one, 0..30);
-    let all = journal.read(one, Sequence(0), 100, usize::MAX).unwrap();
-    for event in &all {
-        assert_eq!(
-            journal.find(one, event.event.id).unwrap().unwrap().sequence,
-            event.sequence
-        );
-    }
-    assert!(journal.find(one, EventId::generate()).unwrap().is_none());
-    let sequences = |before, limit| -> Vec<u64> {
-        journal
-            .newest(one, before, limit)
-            .unwrap()
-            .iter()
-            .map(|event| event.sequence.0)
-            .collect()
-    };
-    assert_eq!(sequences(None, 3), [30, 29, 28]);
-    assert_eq!(sequences(Some(all[9].event.id), 3), [9, 8, 7]);
-    assert_eq!(sequences(Some(all[0].event.id), 3), [] as [u64; 0]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
-use conduit::store::{OpenError, PostgresOptions, PostgresStore, Store as _};
+use conduit::store::{Connections as _, OpenError, PostgresOptions, PostgresStore};
 use conduit_actors::links::MasterKey;
 use conduit_actors::ports::StoreError;
 use serde_json::json;

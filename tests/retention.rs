@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use conduit::keys::Keyring;
-use conduit::store::{PostgresOptions, PostgresStore, SqliteStore, Store};
+use conduit::store::{Connections as _, PostgresOptions, PostgresStore, SqliteStore, Store};
 use conduit_actors::event::Outcome;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::links::MasterKey;

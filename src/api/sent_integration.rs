@@ -30,7 +30,7 @@ impl JsonSchema for SentIntegration {
                 "minimum": 0,
             });
             properties.insert("version".to_owned(), version);
-            // Those that were saved before this was checked are shown as they are.
+            // Mappings saved before this check are shown unchanged.
             if let Some(name) = properties.get_mut("name") {
                 name["pattern"] = json!(NAME_PATTERN);
             }

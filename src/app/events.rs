@@ -5,7 +5,7 @@ mod list;
 use conduit_actors::event::{JournaledEvent, Notice, Status};
 use conduit_actors::ids::{ControllerDid, EventId, IntegrationId, ProcessorId, ReplayId, SubjectId, Timestamp};
 use conduit_actors::mapping::Received;
-use conduit_actors::ports::{Directory as _, Journal as _, StoreError};
+use conduit_actors::ports::{Directory as _, StoreError};
 use conduit_actors::stages::shown_if_harmless;
 use schemars::JsonSchema;
 use serde::Serialize;

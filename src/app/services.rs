@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
-use conduit_actors::ports::Journal as _;
 use conduit_actors::shard::{Backlogs, Shards};
 
 use super::quota::Turns;
@@ -14,7 +13,7 @@ use super::trials::Trials;
 use crate::config::Config;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
-use crate::journal::WalJournal;
+use crate::journal::NodeJournal;
 use crate::keys::Keyring;
 use crate::receipts::PublicKeys;
 use crate::retention::RowRetention;
@@ -35,7 +34,7 @@ pub(crate) struct Services {
     /// Data keys.
     pub(crate) keyring: Arc<Keyring>,
     /// The journal, where events are durable.
-    pub(crate) journal: Arc<WalJournal>,
+    pub(crate) journal: Arc<dyn NodeJournal>,
     /// The dedup windows.
     pub(crate) dedup: DedupWindows,
     /// The pipeline.

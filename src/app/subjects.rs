@@ -95,7 +95,7 @@ impl List for Subjects {
     type Place = SubjectId;
 
     async fn page(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Subject>, Error> {
-        // Deleted in the middle of an export: what is left must not look like all there was.
+        // Deleted in the middle of an export: the rest must not look complete.
         if let Some(controller) = self.controller
             && self.services.directory.did(controller).is_none()
         {

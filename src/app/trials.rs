@@ -161,7 +161,7 @@ impl Work {
                 Err(error) => Err(no_thread(&error)),
             };
             drop(turn);
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = sender.send(outcome);
         };
         let thread = std::thread::Builder::new().name("conduit-trial".to_owned());

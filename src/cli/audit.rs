@@ -95,7 +95,7 @@ async fn verify(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
 }
 
 async fn seal(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
-    // A server that runs would go on from what it knows.
+    // A running server would continue from its own knowledge.
     permissions::restrict_new_files();
     let _lock = hold::lock_data_dir(&config.storage.data_dir)?;
     let _database = serve::lock_database(config)?;

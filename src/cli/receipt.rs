@@ -189,10 +189,10 @@ fn receipts_in(text: &str) -> Result<Vec<String>, &'static str> {
     if let Ok(json) = serde_json::from_str::<Value>(text) {
         collect(&json, &mut found);
     } else if !text.contains(char::is_whitespace) {
-        // Whatever it is, it is meant to be one.
+        // The argument is meant as a receipt, with any content.
         found.push(text.to_owned());
     } else {
-        // An answer with its head, or what was sent, line by line: what is behind the JSON of each is of no interest.
+        // An answer with its head, or sent lines: the text behind the JSON of each does not matter.
         for line in text.lines().map(str::trim) {
             let json = line
                 .find('{')

@@ -176,7 +176,7 @@ mod tests {
             let read: Vec<&str> = read.iter().map(|event| std::str::from_utf8(event).unwrap()).collect();
             assert_eq!(read, events, "{text}");
         }
-        // What is no JSON is the server's to refuse.
+        // The server refuses text that is no JSON.
         assert_eq!(events_in(b"{\"a\":\"\xff\"}\r\n"), [b"{\"a\":\"\xff\"}"]);
     }
 }

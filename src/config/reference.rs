@@ -131,7 +131,7 @@ mod tests {
                 setting.key
             );
         }
-        // What shares a comment shares a section with it.
+        // Settings with a shared comment share a section.
         for (at, setting) in settings
             .iter()
             .enumerate()

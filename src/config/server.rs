@@ -77,7 +77,7 @@ impl ServerConfig {
     pub fn base_url(&self, listening: SocketAddr) -> String {
         match public(&self.public_url) {
             Ok(Some(url)) => url.as_str().trim_end_matches('/').to_owned(),
-            // What is wrong with it is found by the check.
+            // The check finds its faults.
             _ => format!("{}://{listening}", self.scheme()),
         }
     }

@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Path;
 use aws_lc_rs::digest::{SHA256, digest};
+use conduit_actors::hex::Hex;
 
 use crate::http::problem::Problem;
 
@@ -19,7 +20,7 @@ pub(super) struct Asset {
 impl Asset {
     fn new(name: &str, extension: &str, media_type: &'static str, bytes: &'static [u8]) -> Self {
         let hash = digest(&SHA256, bytes);
-        let short: String = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let short = Hex(&hash.as_ref()[..8]);
         Self {
             address: format!("/assets/{name}.{short}.{extension}"),
             media_type,

@@ -4,6 +4,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use aws_lc_rs::digest::{SHA256, digest};
+use conduit_actors::hex::Hex;
 use conduit_actors::ids::{ControllerDid, Timestamp};
 use conduit_actors::mapping::{FieldSpec, FieldType, IntegrationSpec, Path, PathStep};
 use conduit_actors::personal::CredentialHash;
@@ -182,7 +183,7 @@ fn put(at: &mut Value, steps: &[PathStep], value: Value) {
 /// Names the state of a credential, so that a form that is sent twice rotates it once.
 pub(super) fn state(current: &CredentialHash) -> String {
     let hash = digest(&SHA256, current.as_bytes());
-    hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    Hex(&hash.as_ref()[..8]).to_string()
 }
 
 /// Fails if the form was made for another credential than the present one.

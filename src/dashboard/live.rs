@@ -10,7 +10,6 @@ use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use conduit_actors::ids::{ControllerId, Timestamp};
-use conduit_actors::ports::Journal as _;
 use futures_util::stream;
 
 use self::places::{Limit, Place};

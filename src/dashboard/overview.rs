@@ -5,7 +5,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, Timestamp};
-use conduit_actors::ports::Journal as _;
 
 use super::attention::{self, Item};
 use super::chart::{Chart, Span};

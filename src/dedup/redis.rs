@@ -116,7 +116,7 @@ impl RedisWindow {
     /// [`DedupError`]: refused, too slow, or not writable; there is no connection now.
     pub async fn connect(&self) -> Result<(), DedupError> {
         self.connection.lock().connection = None;
-        // Who connects writes down all that it knows, and takes the marks that it meets.
+        // A connecting node writes all its known claims, and accepts the marks that it finds.
         self.marks.forget_all();
         let (server, timeout) = (self.server.clone(), self.timeout);
         let connected = self

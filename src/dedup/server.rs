@@ -102,7 +102,7 @@ impl std::str::FromStr for RedisServer {
         }
         let node = |credentials: &str, host: &str, db: &str| {
             let at = if credentials.is_empty() { "" } else { "@" };
-            // What the parser says of it may quote the URL, and with it the password.
+            // The parser's message may quote the URL, and with it the password.
             let parsed = format!("{tls}://{credentials}{at}{host}/{db}").into_connection_info();
             parsed.map_err(|_| wrong("must be redis://[user:password@]host[:port][/db]"))
         };

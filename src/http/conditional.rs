@@ -1,12 +1,11 @@
 //! Conditional requests (RFC 9110, section 13): a change is made only to what its sender has seen, and what a reader has
 //! already is not sent again.
 
-use std::fmt::Write as _;
-
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use aws_lc_rs::digest::{SHA256, digest};
+use conduit_actors::hex::Hex;
 use conduit_actors::ids::Timestamp;
 
 use super::problem::Problem;
@@ -43,12 +42,7 @@ fn version_of(tag: &str) -> Option<u64> {
 /// Returns an ETag of content that has no version of its own.
 pub(crate) fn tag_of_content(content: &[u8]) -> String {
     let hash = digest(&SHA256, content);
-    let mut tag = String::from("\"");
-    for byte in &hash.as_ref()[..8] {
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
-    tag
+    format!("\"{}\"", Hex(&hash.as_ref()[..8]))
 }
 
 /// Entity tags of a header, which may go over several lines.
@@ -96,7 +90,7 @@ impl<'a> Tags<'a> {
         }
         match (is_there, is_any, tags.is_empty()) {
             (false, ..) => Ok(None),
-            // A list of no tags excludes nothing.
+            // An empty list of tags excludes nothing.
             (true, false, true) if *name == IF_NONE_MATCH => Ok(None),
             (true, true, true) => Ok(Some(Self::Any)),
             (true, false, false) => Ok(Some(Self::Listed(tags))),

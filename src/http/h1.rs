@@ -200,7 +200,7 @@ where
             return self.write().await;
         }
         match body.try_into_bytes() {
-            // What waits for a client that reads slowly is a part, not a copy of the whole.
+            // Only a part waits for a slow client, not a copy of the whole.
             Ok(bytes) => {
                 let mut parts = bytes.chunks(WRITE).peekable();
                 while let Some(part) = parts.next() {
@@ -224,7 +224,7 @@ where
             BodySize::None | BodySize::Stream => u64::MAX,
         };
         loop {
-            // What there is goes out while more is made.
+            // Finished parts go out while more is produced.
             let is_full = self.wire.borrow().output.len() >= WRITE;
             let mut more = None;
             if !is_full {

@@ -116,7 +116,7 @@ impl Output {
                 count => rest = &rest[count..],
             }
             *begun = true;
-            // What is begun should be ended.
+            // A started line should be completed.
             patience = PATIENCE;
         }
         Ok(())

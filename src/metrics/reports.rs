@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::seconds;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
-use crate::journal::WalJournal;
+use crate::journal::NodeJournal;
 use crate::logging::lost_lines;
 use crate::telemetry::Tracer;
 
@@ -36,7 +36,7 @@ pub trait EdgeReport: Send + Sync {
 /// The parts that report.
 pub struct Reports {
     /// Where events are durable.
-    pub journal: Arc<WalJournal>,
+    pub journal: Arc<dyn NodeJournal>,
     /// The pipeline.
     pub shards: Arc<Shards>,
     /// The dedup windows.

@@ -47,7 +47,7 @@ pub fn verify(receipt: &str, keys: &KeySet) -> Result<(Stated, KeyId), NotGenuin
     let id = KeyId(*id);
     let key = keys.keys.iter().find_map(|key| {
         let public: [u8; 32] = BASE64URL.decode(&key.x).ok()?.try_into().ok()?;
-        // The id follows from the key: whatever is said beside it counts for nothing.
+        // The id follows from the key, so a claimed id counts for nothing.
         (key.crv == "Ed25519" && KeyId::of(&public) == id).then_some(public)
     });
     let key = key.ok_or_else(|| UnknownKey(kid(id)))?;

@@ -11,7 +11,7 @@ use super::end::end;
 use crate::config::Config;
 use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::instance::{self, Home};
-use crate::journal::{JournalOptions, JournalRecord, Recovered, Retention, WalJournal};
+use crate::journal::{JournalOptions, JournalRecord, NodeJournal, Recovered, Retention};
 use crate::keys::Keyring;
 use crate::receipts::{Issue, Notary, receipt_key};
 use crate::store::{ReceiptKeyRow, Store};
@@ -71,7 +71,7 @@ pub(super) fn start_journal(
     record: JournalRecord,
     backlogs: &Arc<Backlogs>,
     notary: Option<Notary>,
-) -> Result<Arc<WalJournal>> {
+) -> Result<Arc<dyn NodeJournal>> {
     recovered.attest_with(notary);
     let journal = recovered.start(Some(record), backlogs.clone(), Box::new(|what: &str| end(what)))?;
     let report = journal.report();

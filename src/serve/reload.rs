@@ -35,8 +35,8 @@ pub(crate) struct Hangups(Signal);
 /// The system's.
 pub(crate) fn withstand_signals() -> io::Result<Hangups> {
     for number in IGNORED.into_iter().chain(REAL_TIME) {
-        // A handler stays for the rest of the process, whether somebody listens or not. Some systems keep one of these signals
-        // for themselves: then nobody else sends it.
+        // A handler stays for the rest of the process, with or without a listener. Some systems reserve one of these
+        // signals: then no other process sends it.
         drop(signal(SignalKind::from_raw(number)));
     }
     Ok(Hangups(signal(SignalKind::hangup())?))

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit;
-use crate::journal::WalJournal;
+use crate::journal::NodeJournal;
 use crate::store::{HEADS_INTERVAL, Store};
 
 /// How long the sealing waits after the database was away.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Seals, then writes notes for as long as it runs.
-pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<WalJournal>, data_dir: PathBuf) {
+pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, data_dir: PathBuf) {
     let sealing = async {
         let once = async || {
             audit::seal_pending(&*store).await?;
@@ -27,14 +27,14 @@ pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<WalJournal>, data_d
         let mut is_failing = false;
         loop {
             tokio::time::sleep(HEADS_INTERVAL).await;
-            is_failing = note(&*store, &journal, &data_dir, is_failing);
+            is_failing = note(&*store, &*journal, &data_dir, is_failing);
         }
     };
     tokio::join!(sealing, noting);
 }
 
 /// Writes down what was committed. Says once that it fails. Returns whether it does.
-pub(super) fn note(store: &dyn Store, journal: &WalJournal, data_dir: &Path, is_failing: bool) -> bool {
+pub(super) fn note(store: &dyn Store, journal: &dyn NodeJournal, data_dir: &Path, is_failing: bool) -> bool {
     let written = store.heads().write(data_dir).and(journal.note_end());
     if let Err(error) = &written
         && !is_failing

@@ -84,7 +84,7 @@ impl Running {
         let began = Instant::now();
         let limit = began + time;
         tracing::info!("stopping: nothing more is accepted, requests under way are answered");
-        // Some of the time is kept for what comes behind: nobody is answered by it, but less is done twice.
+        // Some of the time is reserved for the later steps. It answers no request, but avoids repeated work.
         let answered = remaining.until(began + time * 3 / 4, self.server.stop(true)).await;
         if answered.is_none() {
             tracing::warn!("stopping: connections were cut off; their requests were not answered");
@@ -105,7 +105,7 @@ impl Running {
         }
         seals::note(
             &*self.store,
-            &self.services.journal,
+            &*self.services.journal,
             &self.services.config.storage.data_dir,
             false,
         );

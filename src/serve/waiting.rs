@@ -56,7 +56,7 @@ impl Room {
     ) -> Result<Self> {
         let shared = Cause::default();
         shared.set(cause);
-        // Connections that nobody has taken yet wait in the socket for whoever listens next.
+        // Connections that are not accepted yet wait in the socket for the next listener.
         let listener = listener.try_clone().context("cannot listen twice")?;
         let server = http::waiting::run(&config.server, listener, certificate, shared.clone())?;
         let handle = server.handle();
@@ -69,7 +69,7 @@ impl Room {
 
     /// Ends it: requests under way are answered.
     async fn close(self) {
-        // What it answers is short. A connection that is idle is not waited for.
+        // Its answers are short. An idle connection is not waited for.
         let _ = tokio::time::timeout(CLOSE, self.server.stop(true)).await;
     }
 }
@@ -143,7 +143,7 @@ impl<'a> Wait<'a> {
 
     /// Says to the log and to whoever asks that the start waits.
     fn tell(&mut self, cause: &str) -> Result<()> {
-        // Before anybody is told that it waits.
+        // Before any report of the wait.
         if self.signals.is_none() {
             self.signals = Some(Signals::listen()?);
         }

@@ -3,43 +3,18 @@
 //! A seal is made with the master key. An end is sealed anew only if the seal of the end before it is genuine: a transaction
 //! never launders an end that somebody put into the database.
 
-use std::collections::HashMap;
-
 use conduit_actors::audit;
 use conduit_actors::event::Activity;
 use conduit_actors::ids::ControllerId;
-use conduit_actors::ports::{ChainHead, StoreError};
 
+use super::chain_ends::{ChainEnd, Ends};
 use super::heads::HeadBook;
-use super::rows::{self, Columns};
-use crate::keys::{Keyring, Seal};
+use crate::keys::Keyring;
 
-/// The end of a controller's chain, as its row has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChainEnd {
-    pub(super) head: ChainHead,
-    /// `None` for a chain of before that is not sealed yet.
-    pub(super) seal: Option<Seal>,
-}
-
-impl ChainEnd {
-    pub(super) fn of(row: &impl Columns) -> Result<Self, StoreError> {
-        let seal = row.optional_blob("chain_seal")?;
-        Ok(Self {
-            head: rows::chain_head(row)?,
-            // A seal of another length is not genuine, and must not count as none.
-            seal: seal.map(|bytes| bytes.try_into().unwrap_or_default()),
-        })
-    }
-}
-
-/// The ends of the chains of a batch's controllers. Those that are deleted are not in it.
-pub(super) type Ends = HashMap<ControllerId, ChainEnd>;
-
-/// Fills in the activities' places in their chains. Returns where the chains end then.
+/// Fills in the activities' places in their chains. Returns the new ends of the chains.
 ///
-/// To be polled together with a statement that does not need them: the hashing is done while the database works on that,
-/// and the locks are held no longer for it.
+/// Poll this together with a statement that does not need the places. The hashing then happens while the database
+/// executes that statement, and does not extend the locks.
 pub(super) async fn append(keyring: &Keyring, book: &HeadBook, ends: &Ends, activities: &mut [Activity]) -> Ends {
     let mut after = ends.clone();
     for run in activities.chunk_by_mut(|one, next| one.controller == next.controller) {
@@ -57,7 +32,8 @@ pub(super) async fn append(keyring: &Keyring, book: &HeadBook, ends: &Ends, acti
     after
 }
 
-/// The book remembers what this process sealed last, which saves the computation.
+/// Returns whether the seal of an end is genuine. The book has the last seals of this process, which saves the
+/// computation.
 fn is_genuine(keyring: &Keyring, book: &HeadBook, controller: ControllerId, end: &ChainEnd) -> bool {
     let Some(seal) = end.seal else {
         return false;

@@ -1,14 +1,14 @@
-//! The versions of credentials: what is known of each, and how one ends.
+//! The versions of credentials: their state, and how one ends.
 
 use async_trait::async_trait;
-use conduit_actors::ids::{ControllerDid, IntegrationId, Timestamp};
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, StoreError};
 use conduit_actors::usage::{AddressSketch, CredentialOwner, CredentialUse};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::ChangeError;
+use super::error::ChangeError;
 
 /// Why a version serves no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -25,7 +25,7 @@ pub enum RetiredBecause {
 impl RetiredBecause {
     pub(super) const ALL: [Self; 3] = [Self::GraceEnded, Self::Revoked, Self::Replaced];
 
-    /// Stable, for programs.
+    /// Returns a stable name for programs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,10 +71,23 @@ pub struct GraceEnded {
     pub successor_used: bool,
 }
 
-/// Keeps the versions of credentials. Those that the other methods of the store make and replace are in it.
+/// Sets credentials, and keeps their versions, including those that are created with a controller or an integration.
 #[async_trait]
 pub trait CredentialLedger: Send + Sync {
-    /// What is known of a credential; nothing, if nothing is.
+    /// Replaces the secret with the hash `before`. If the current secret is another one by now, returns
+    /// [`ChangeError::Rotated`]: the secret of the other caller must not be lost.
+    async fn set_webhook_secret(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        secret: &Credential,
+    ) -> Result<(), ChangeError>;
+
+    /// Replaces an API key as [`Self::set_webhook_secret`] replaces a secret.
+    async fn set_api_key(&self, id: IntegrationId, before: CredentialHash, key: &Credential)
+    -> Result<(), ChangeError>;
+
+    /// Returns the versions of a credential; none for an unknown one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -105,7 +118,7 @@ pub trait CredentialLedger: Send + Sync {
     async fn remove_ended(&self, before: Timestamp) -> Result<Vec<GraceEnded>, StoreError>;
 }
 
-/// A credential with nothing beside it.
+/// Returns a credential without a previous one.
 pub(super) const fn alone(current: CredentialHash) -> Credential {
     Credential {
         current,
@@ -118,7 +131,7 @@ pub(super) const fn alone(current: CredentialHash) -> Credential {
 pub(super) struct Kind {
     /// Where they are.
     pub(super) table: &'static str,
-    /// What their columns' names begin with.
+    /// The prefix of their columns' names.
     pub(super) prefix: &'static str,
 }
 
@@ -143,7 +156,7 @@ impl Kind {
 /// Rows that are read and written at a time.
 pub(super) const USES: usize = 256;
 
-/// In an order that is everywhere the same, so that nodes that lock them do not wait for each other in a circle.
+/// Returns the uses in the same order everywhere, so that nodes that lock them do not wait for each other in a circle.
 pub(super) fn in_order(uses: &[CredentialUse]) -> Vec<&CredentialUse> {
     let mut uses: Vec<_> = uses.iter().collect();
     uses.sort_by_key(|seen| (id(seen.owner), *seen.hash.as_bytes()));

@@ -28,7 +28,7 @@ use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::ChainHead;
 use parking_lot::Mutex;
 
-use super::chains::Ends;
+use super::chain_ends::Ends;
 use crate::keys::Seal;
 
 /// How often notes are written.
@@ -79,7 +79,7 @@ impl HeadBook {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read?,
         };
-        // Of a damaged file, the lines count that are whole.
+        // The complete lines of a damaged file count.
         let text = String::from_utf8_lossy(&bytes);
         let mut notes = self.0.lock();
         for line in text.lines() {
@@ -93,13 +93,13 @@ impl HeadBook {
         Ok(())
     }
 
-    /// The highest end that this data directory has committed of a chain.
+    /// Returns the highest end of a chain that this data directory has committed. Returns `None` for an unknown chain.
     #[must_use]
     pub fn committed(&self, controller: ControllerId) -> Option<ChainHead> {
         self.0.lock().heads.get(&controller).map(|note| note.head)
     }
 
-    /// The chains of which this data directory has committed something.
+    /// Returns the chains of which this data directory has committed records.
     #[must_use]
     pub fn noted(&self) -> Vec<(ControllerId, ChainHead)> {
         let notes = self.0.lock();
@@ -115,7 +115,7 @@ impl HeadBook {
         }
     }
 
-    /// Whether this data directory knows that no chain waits to be sealed.
+    /// Returns whether this data directory knows that no chain waits for its seal.
     pub(super) fn none_waits(&self) -> bool {
         self.0.lock().none_waits
     }
@@ -127,7 +127,7 @@ impl HeadBook {
         notes.none_waits = true;
     }
 
-    /// Whether this process made this seal for this end, as its last of the chain.
+    /// Returns whether this process made this seal for this end, as its last one of the chain.
     pub(super) fn has_sealed(&self, controller: ControllerId, head: ChainHead, seal: &Seal) -> bool {
         let notes = self.0.lock();
         let note = notes.heads.get(&controller);
@@ -277,7 +277,7 @@ mod tests {
             let head = head(sequence);
             Ends::from([(
                 one,
-                super::super::chains::ChainEnd {
+                super::super::chain_ends::ChainEnd {
                     head,
                     seal: Some([seal; 32]),
                 },
@@ -285,7 +285,7 @@ mod tests {
         };
         let book = HeadBook::default();
         book.note_sealed(one, head(5), [5; 32]);
-        // The database was set back to 3, and goes on from there.
+        // The database was set back to 3, and continues from there.
         book.note(&end(3, 3), &end(4, 4));
         book.note(&end(4, 4), &end(9, 9));
         assert_eq!(book.committed(one), Some(head(5)));

@@ -105,7 +105,8 @@ pub trait Membership: Send + Sync {
     /// [`StoreError`].
     async fn holders(&self) -> Result<Vec<Holder>, StoreError>;
 
-    /// Has this node join, held by this process. Those in `gone` give way. `false` if another process is in the way.
+    /// Makes this node join, held by this process. Processes in `gone` give way. Returns `false` if another process is
+    /// in the way.
     ///
     /// # Errors
     /// [`StoreError`].

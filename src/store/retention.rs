@@ -1,23 +1,23 @@
-//! What is kept for a limited time, and how it goes.
+//! Retention: data that is kept for a limited time, and its deletion.
 //!
-//! Rows go oldest first, in steps that are a transaction each: after a crash the rest is still there. The sums of outcomes
-//! are counted with the controllers, and stay. Of an audit chain only the beginning goes, and only what verifies, so that
-//! no deletion hides another. Its *anchor*, the last record that went, is kept in its place, and vouched for with the
-//! master key: who has the database alone cannot cut a chain and move its anchor.
+//! Rows are deleted oldest first, in steps that are a transaction each. After a crash, the rest is still there. The
+//! totals of outcomes are stored with the controllers, and stay. An audit chain loses only its verified beginning, so
+//! no deletion hides another. The last deleted record is kept as the *anchor*, sealed with the master key. So an
+//! attacker with the database alone can neither cut a chain nor move its anchor.
 
 use std::collections::HashMap;
 
 use async_trait::async_trait;
 use conduit_actors::audit::{ChainFault, Verifier};
 use conduit_actors::event::Activity;
-use conduit_actors::ids::{ActivityId, ControllerId, SubjectId, Timestamp};
+use conduit_actors::ids::{ActivityId, ControllerId, Sequence, SubjectId, Timestamp};
 use conduit_actors::ports::{ChainHead, StoreError};
 use subtle::ConstantTimeEq as _;
 
 use super::rows::{self, Columns};
 use crate::keys::Keyring;
 
-/// What is kept for a limited time.
+/// The kinds of data that are kept for a limited time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Expiring {
     /// Sealed payloads of rejected and failed events, by the time of receipt.
@@ -35,7 +35,7 @@ impl Expiring {
     /// names.
     pub const ALL: [Self; 4] = [Self::Payloads, Self::Events, Self::Replays, Self::Activities];
 
-    /// Its name in reports.
+    /// Returns its name in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Expiring {
     }
 }
 
-/// What one step deleted.
+/// The deletions of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Expired {
     /// Rows that were deleted one by one.
@@ -59,7 +59,7 @@ pub struct Expired {
 }
 
 impl Expired {
-    /// Of a step that was to delete up to `limit` rows, and deleted these.
+    /// Returns the result of a step that could delete up to `limit` rows, and deleted these.
     pub(super) const fn up_to(limit: usize, rows: u64) -> Self {
         Self {
             rows,
@@ -95,7 +95,7 @@ pub trait Retained: Send + Sync {
     /// [`StoreError`].
     async fn begin_expiry(&self) -> Result<Option<Box<dyn Expiry + '_>>, StoreError>;
 
-    /// Behind which record a controller's chain begins.
+    /// Returns the record after which a controller's chain begins.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -123,7 +123,7 @@ pub(super) fn anchor_row(
     row: &impl Columns,
 ) -> Result<ChainAnchor, StoreError> {
     let head = ChainHead {
-        sequence: conduit_actors::ids::Sequence(rows::count(row, "sequence")?),
+        sequence: Sequence(rows::count(row, "sequence")?),
         hash: rows::hash(row, "hash")?,
     };
     let seal = rows::blob(row, "seal")?;
@@ -188,7 +188,7 @@ impl Chains {
         self.0.as_ref()?.last().copied()
     }
 
-    /// Nothing of the current one is old enough.
+    /// Goes on to the next one, because nothing of the current one is old enough.
     pub(super) fn next(&mut self) {
         if let Some(controllers) = &mut self.0 {
             controllers.pop();
@@ -196,7 +196,76 @@ impl Chains {
     }
 }
 
-/// A chain that does not verify keeps its records: they are evidence.
+/// A store's steps to shorten audit chains.
+pub(super) trait ChainSteps: Sync {
+    /// Returns the controllers whose chains there are.
+    fn chained(&self) -> impl Future<Output = Result<Vec<ControllerId>, StoreError>> + Send;
+
+    /// Returns where a chain begins.
+    fn anchor(&self, controller: ControllerId) -> impl Future<Output = Result<ChainAnchor, StoreError>> + Send;
+
+    /// Returns a chain's oldest records behind `after`.
+    fn oldest(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Activity>, StoreError>> + Send;
+
+    /// Removes a chain's beginning, and moves its anchor, in one transaction.
+    fn remove(
+        &self,
+        controller: ControllerId,
+        anchor: ChainHead,
+        prefix: &Prefix,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Removes old records of the first chain that has any. Chains before it in the list are looked at only.
+pub(super) async fn shorten_chain(
+    store: &impl ChainSteps,
+    chains: &mut Chains,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Expired, StoreError> {
+    if !chains.are_known() {
+        chains.set(store.chained().await?);
+    }
+    while let Some(controller) = chains.current() {
+        let anchor = store.anchor(controller).await?;
+        if !anchor.is_genuine {
+            keep_evidence(controller, ChainFault::Anchor(anchor.head.sequence));
+            chains.next();
+            continue;
+        }
+        let oldest = store.oldest(controller, anchor.head.sequence, limit).await?;
+        let prefix = match Prefix::of(anchor.head, &oldest, before) {
+            Ok(prefix) => prefix,
+            Err(fault) => {
+                keep_evidence(controller, fault);
+                chains.next();
+                continue;
+            }
+        };
+        if prefix.activities.len() < limit {
+            chains.next();
+        }
+        if !prefix.activities.is_empty() {
+            store.remove(controller, anchor.head, &prefix).await?;
+            return Ok(Expired {
+                rows: prefix.activities.len() as u64,
+                partitions: 0,
+                is_done: chains.current().is_none(),
+            });
+        }
+    }
+    Ok(Expired {
+        is_done: true,
+        ..Expired::default()
+    })
+}
+
+/// Logs a chain that does not verify. Its records are evidence and stay.
 pub(super) fn keep_evidence(controller: ControllerId, fault: ChainFault) {
     tracing::error!(
         target: "conduit::supervision",

@@ -83,7 +83,7 @@ impl Exporter {
                 backoff = BACKOFF.1.min(backoff * 2);
             }
         }
-        // Once more, for what is left; then nobody is asked again.
+        // One more request for the rest, then no more.
         loop {
             while spans.len() < BATCH
                 && let Ok(span) = queue.try_recv()

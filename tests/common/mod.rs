@@ -12,6 +12,7 @@ pub mod ports;
 pub mod postgres;
 pub mod redis;
 pub mod secure;
+pub mod size;
 pub mod tenant;
 pub mod tls;
 pub mod wire;

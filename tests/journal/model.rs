@@ -1,19 +1,13 @@
-//! The journal against a model of it: any order of appends, reads, releases, torn tails and restarts, and all that was ever
+//! Each journal against a model of it: any order of appends, reads, releases, torn tails and restarts, and all that was ever
 //! appended read back, since it is retained.
 
-use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-
-use conduit::journal::{JournalOptions, Step as PastStep, WalJournal};
+use conduit::journal::{NodeJournal, PastFilter, Step as PastStep};
 use conduit_actors::event::JournaledEvent;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
-use conduit_actors::ports::Journal as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::retention::{WEEK, all_of, keeping};
-use super::{World, append};
+use super::media::{Place, append};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -55,28 +49,26 @@ struct Stream {
 }
 
 struct Model {
-    world: World,
-    journal: Option<WalJournal>,
+    place: Place,
+    journal: Option<Box<dyn NodeJournal>>,
     streams: [Stream; 2],
 }
 
 impl Model {
-    fn new() -> Self {
-        let world = World::new();
-        let journal = Some(world.open_with(options(&world), &[]).unwrap());
+    fn new(place: Place) -> Self {
         Self {
-            world,
-            journal,
+            journal: Some(place.open(&[])),
+            place,
             streams: Default::default(),
         }
     }
 
-    fn journal(&self) -> &WalJournal {
-        self.journal.as_ref().unwrap()
+    fn journal(&self) -> &dyn NodeJournal {
+        &**self.journal.as_ref().unwrap()
     }
 
     fn id(&self, who: usize) -> ControllerId {
-        self.world.controllers[who]
+        self.place.controllers[who]
     }
 
     fn take(&mut self, step: &Step) {
@@ -146,7 +138,12 @@ impl Model {
     }
 
     fn past(&self, who: usize, chunk: usize) {
-        let mut past = self.journal().past(all_of(self.id(who)), usize::MAX);
+        let filter = PastFilter {
+            controller: self.id(who),
+            integration: None,
+            event: None,
+        };
+        let mut past = self.journal().past(filter, usize::MAX);
         let mut read = Vec::new();
         while let PastStep::Events(events) = past.next(chunk, usize::MAX, None).unwrap() {
             read.extend(content(&events));
@@ -160,23 +157,11 @@ impl Model {
     fn restart(&mut self, torn: usize) {
         self.journal = None;
         if torn > 0 {
-            let last = self.world.segments().pop().unwrap();
-            let mut file = OpenOptions::new().append(true).open(last).unwrap();
-            // The header of a record of a million bytes, and the first of these.
-            let record: Vec<u8> = 1_000_000_u32.to_le_bytes().into_iter().cycle().take(torn).collect();
-            file.write_all(&record).unwrap();
+            self.place.tear(torn);
         }
-        let checkpoints: HashMap<_, _> = (0..2).map(|who| (self.id(who), self.streams[who].released)).collect();
-        let at: Vec<_> = checkpoints
-            .into_iter()
-            .map(|(id, at)| (id, Sequence(at as u64)))
-            .collect();
-        self.journal = Some(self.world.open_with(options(&self.world), &at).unwrap());
+        let at = [0, 1].map(|who| (self.id(who), self.streams[who].released as u64));
+        self.journal = Some(self.place.open(&at));
     }
-}
-
-fn options(world: &World) -> JournalOptions {
-    keeping(world, WEEK, u64::MAX)
 }
 
 fn content(events: &[JournaledEvent]) -> Vec<(EventId, Vec<u8>)> {
@@ -186,13 +171,26 @@ fn content(events: &[JournaledEvent]) -> Vec<(EventId, Vec<u8>)> {
         .collect()
 }
 
-#[test]
-fn any_order_of_use_and_restarts_gives_what_was_appended() {
+fn any_order_of_use_and_restarts_gives_what_was_appended(place: fn() -> Place) {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(60));
     let ran = runner.run(&steps(), |steps| {
-        let mut model = Model::new();
+        let mut model = Model::new(place().keeping());
         steps.iter().for_each(|step| model.take(step));
         Ok(())
     });
     ran.unwrap();
+}
+
+mod wal {
+    #[test]
+    fn any_order_of_use_and_restarts_gives_what_was_appended() {
+        super::any_order_of_use_and_restarts_gives_what_was_appended(super::Place::on_disk);
+    }
+}
+
+mod memory {
+    #[test]
+    fn any_order_of_use_and_restarts_gives_what_was_appended() {
+        super::any_order_of_use_and_restarts_gives_what_was_appended(super::Place::in_memory);
+    }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use conduit::journal::{JournalOptions, Past, PastFilter, Retention, Step, WalJournal};
+use conduit::journal::{JournalOptions, NodeJournal as _, Past, PastFilter, Retention, Step, WalJournal};
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::{Journal as _, JournalError};
 
@@ -13,7 +13,7 @@ use crate::common::wait_for;
 
 pub const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
-pub fn keeping(world: &World, keep: Duration, max_bytes: u64) -> JournalOptions {
+fn keeping(world: &World, keep: Duration, max_bytes: u64) -> JournalOptions {
     JournalOptions {
         retention: Retention {
             keep,
@@ -29,7 +29,7 @@ fn open(world: &World, options: JournalOptions, released: u64) -> WalJournal {
     world.open_with(options, &at).unwrap()
 }
 
-pub fn all_of(controller: ControllerId) -> PastFilter {
+fn all_of(controller: ControllerId) -> PastFilter {
     PastFilter {
         controller,
         integration: None,
@@ -38,7 +38,7 @@ pub fn all_of(controller: ControllerId) -> PastFilter {
 }
 
 /// Reads the bodies of the rest of a reading, newest first.
-fn rest(past: &mut Past, chunk: usize) -> Result<Vec<String>, JournalError> {
+fn rest(past: &mut dyn Past, chunk: usize) -> Result<Vec<String>, JournalError> {
     let mut bodies = Vec::new();
     loop {
         match past.next(chunk, usize::MAX, None)? {
@@ -54,7 +54,7 @@ fn rest(past: &mut Past, chunk: usize) -> Result<Vec<String>, JournalError> {
 }
 
 fn read(journal: &WalJournal, controller: ControllerId) -> Vec<String> {
-    rest(&mut journal.past(all_of(controller), usize::MAX), 7).unwrap()
+    rest(&mut *journal.past(all_of(controller), usize::MAX), 7).unwrap()
 }
 
 fn reversed(mut bodies: Vec<String>) -> Vec<String> {
@@ -131,7 +131,7 @@ fn one_integration_and_one_event_are_found() {
             integration: Some(found.integration),
             ..all_of(one)
         };
-        assert_eq!(rest(&mut journal.past(filter, 100), 100).unwrap().len(), 1);
+        assert_eq!(rest(&mut *journal.past(filter, 100), 100).unwrap().len(), 1);
         assert!(journal.find_past(other, *id).unwrap().is_none(), "it is another's");
     }
 }
@@ -163,7 +163,7 @@ fn the_oldest_go_when_there_are_too_many_bytes() {
     assert_eq!(first.len(), 1);
     fill(&journal, one, 100..200);
     journal.release(one, Sequence(200));
-    let behind = rest(&mut past, 5).unwrap();
+    let behind = rest(&mut *past, 5).unwrap();
     assert!(behind.len() < left.len() - 1);
     assert_eq!(behind, left[1..=behind.len()]);
 }
@@ -277,12 +277,12 @@ fn a_retained_segment_that_was_taken_away_is_missed() {
     fill(&journal, one, 0..60);
     journal.release(one, Sequence(60));
     fs::remove_file(&retained(&world)[2]).unwrap();
-    let error = rest(&mut journal.past(all_of(one), usize::MAX), 10).unwrap_err();
+    let error = rest(&mut *journal.past(all_of(one), usize::MAX), 10).unwrap_err();
     assert!(error.to_string().contains("is gone"), "{error}");
     drop(journal);
     // Nor does a restart forget that there was one.
     let journal = open(&world, keeping(&world, WEEK, 1 << 30), 60);
-    let error = rest(&mut journal.past(all_of(one), usize::MAX), 10).unwrap_err();
+    let error = rest(&mut *journal.past(all_of(one), usize::MAX), 10).unwrap_err();
     assert!(error.to_string().contains("is missing between"), "{error}");
 }
 
@@ -299,7 +299,7 @@ fn a_reading_stops_when_its_time_is_up_and_can_go_on() {
         panic!("there are events");
     };
     assert_eq!(some.len(), 1, "no more once there are so many bytes");
-    assert_eq!(rest(&mut past, 10).unwrap(), bodies[1..]);
+    assert_eq!(rest(&mut *past, 10).unwrap(), bodies[1..]);
 }
 
 #[test]

@@ -8,9 +8,12 @@ use uuid::Uuid;
 
 use super::Nodes;
 use super::verdict::assert_each_counted_once;
+use crate::common::size::sized;
 use crate::common::{Conduit, Postgres, Tenant, client, tenant::body, wait_for};
 
 const SENDERS: usize = 16;
+/// Events, in full size and usually.
+const EVENTS: (usize, usize) = (50_000, 10_000);
 /// Different events of one person: with an e-mail address, a telephone number, a customer's number, or some of them.
 pub(super) const KINDS: usize = 5;
 /// The node that is killed.
@@ -190,13 +193,13 @@ fn spread(count: usize, events: usize) {
 }
 
 #[test]
-fn of_50_000_events_spread_over_two_nodes_each_counts_once() {
-    spread(2, 50_000);
+fn of_events_spread_over_two_nodes_each_counts_once() {
+    spread(2, sized(EVENTS.0, EVENTS.1));
 }
 
 #[test]
-fn of_50_000_events_spread_over_three_nodes_each_counts_once() {
-    spread(3, 50_000);
+fn of_events_spread_over_three_nodes_each_counts_once() {
+    spread(3, sized(EVENTS.0, EVENTS.1));
 }
 
 /// Both nodes have large batches of all persons to work off, and begin at about the same time.

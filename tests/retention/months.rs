@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use conduit::keys::Keyring;
-use conduit::store::{Expiring, Expiry, PostgresOptions, PostgresStore, ReplayFilter, Retained as _, Store};
+use conduit::store::{
+    Connections as _, Events as _, Expiring, Expiry, PostgresOptions, PostgresStore, ReplayFilter, Retained as _, Store,
+};
 use conduit_actors::event::Outcome;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::links::MasterKey;

@@ -211,7 +211,7 @@ fn damage_is_reported_where_it_is_read_and_stops_nothing_else() {
         (&json!("unreadable"), &json!(false))
     );
     assert!((1..15).contains(&found["examined"].as_u64().unwrap()), "{found}");
-    let lines = conduit.log_lines("what is retained of the journal cannot be read");
+    let lines = conduit.log_lines("the retained journal cannot be read");
     let name = damaged.file_name().unwrap().to_str().unwrap();
     assert!(lines.len() == 1 && lines[0].to_string().contains(name), "{lines:?}");
     assert!(

@@ -1,22 +1,167 @@
 //! Operations on the page.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
-use super::html::{Html, inline, members, prose, text};
+use super::inline::{Inline, members, prose, text, written};
 use super::types;
 
-/// Returns a group's anchor on the page.
-pub(super) fn anchor(group: &str) -> String {
-    format!("group-{}", group.to_lowercase().replace(' ', "-"))
+/// The operations of one tag.
+pub(super) struct Group<'d> {
+    pub(super) anchor: String,
+    pub(super) name: &'d str,
+    pub(super) description: Vec<Inline<'d>>,
+    pub(super) operations: Vec<Operation<'d>>,
 }
 
-/// Returns the operations of a group, as method, path and operation.
-pub(super) fn of<'d>(document: &'d Value, group: &str) -> Vec<(&'d str, &'d str, &'d Value)> {
-    let all = members(&document["paths"]).flat_map(|(path, methods)| {
-        members(methods).map(move |(method, operation)| (method.as_str(), path.as_str(), operation))
-    });
-    all.filter(|(_, _, operation)| text(&operation["tags"][0]) == group)
-        .collect()
+pub(super) struct Operation<'d> {
+    pub(super) id: &'d str,
+    pub(super) summary: &'d str,
+    pub(super) method: String,
+    pub(super) path: &'d str,
+    pub(super) description: Vec<Inline<'d>>,
+    /// Empty: it is open to anyone.
+    pub(super) credentials: String,
+    pub(super) parameters: Vec<Parameter<'d>>,
+    pub(super) bodies: Vec<Body<'d>>,
+    pub(super) answers: Vec<Answer<'d>>,
+}
+
+pub(super) struct Parameter<'d> {
+    pub(super) name: &'d str,
+    pub(super) is_required: bool,
+    pub(super) place: &'d str,
+    pub(super) kind: Inline<'d>,
+    pub(super) description: Inline<'d>,
+    pub(super) example: Cow<'d, str>,
+}
+
+pub(super) struct Body<'d> {
+    pub(super) description: Inline<'d>,
+    pub(super) media: &'d str,
+    pub(super) kind: Inline<'d>,
+    pub(super) is_required: bool,
+    pub(super) examples: Vec<Example<'d>>,
+}
+
+pub(super) struct Example<'d> {
+    /// Empty, if there is only one.
+    pub(super) name: &'d str,
+    pub(super) json: String,
+}
+
+pub(super) struct Answer<'d> {
+    pub(super) status: &'d str,
+    pub(super) description: Inline<'d>,
+    /// Operations that go on from it.
+    pub(super) next: Vec<&'d str>,
+    pub(super) contents: Vec<Content<'d>>,
+}
+
+pub(super) enum Content<'d> {
+    /// Error codes.
+    Codes(Vec<&'d str>),
+    Example {
+        media: &'d str,
+        kind: Inline<'d>,
+        example: Cow<'d, str>,
+    },
+}
+
+impl<'d> Group<'d> {
+    pub(super) fn of(document: &'d Value, tag: &'d Value) -> Self {
+        let name = text(&tag["name"]);
+        let all = members(&document["paths"])
+            .flat_map(|(path, methods)| members(methods).map(move |(method, operation)| (method, path, operation)));
+        let own = all.filter(|(_, _, operation)| text(&operation["tags"][0]) == name);
+        Self {
+            anchor: format!("group-{}", name.to_lowercase().replace(' ', "-")),
+            name,
+            description: prose(&tag["description"]),
+            operations: own
+                .map(|(method, path, operation)| Operation::of(method, path, operation))
+                .collect(),
+        }
+    }
+
+    /// Returns the operations that the contents list.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Operation<'d>> {
+        self.operations.iter().filter(|operation| operation.method != "HEAD")
+    }
+}
+
+impl<'d> Operation<'d> {
+    fn of(method: &str, path: &'d str, operation: &'d Value) -> Self {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let body = &operation["requestBody"];
+        Self {
+            id: text(&operation["operationId"]),
+            summary: text(&operation["summary"]),
+            method: method.to_uppercase(),
+            path,
+            description: prose(&operation["description"]),
+            credentials: credentials(operation),
+            parameters: parameters.map(Parameter::of).collect(),
+            bodies: members(&body["content"])
+                .map(|(media, content)| Body::of(body, media, content))
+                .collect(),
+            answers: members(&operation["responses"])
+                .map(|(status, response)| Answer::of(status, response))
+                .collect(),
+        }
+    }
+}
+
+impl<'d> Parameter<'d> {
+    fn of(parameter: &'d Value) -> Self {
+        Self {
+            name: text(&parameter["name"]),
+            is_required: parameter["required"] == true,
+            place: text(&parameter["in"]),
+            kind: types::shown(&parameter["schema"]),
+            description: Inline::of(&parameter["description"]),
+            example: written(&parameter["example"]),
+        }
+    }
+}
+
+impl<'d> Body<'d> {
+    fn of(body: &'d Value, media: &'d str, content: &'d Value) -> Self {
+        let example = |(name, example): (&'d str, &'d Value)| Example {
+            name: if name == "example" { "" } else { name },
+            json: pretty(&example["value"]),
+        };
+        Self {
+            description: Inline::of(&body["description"]),
+            media,
+            kind: types::shown(&content["schema"]),
+            is_required: body["required"] == true,
+            examples: members(&content["examples"]).map(example).collect(),
+        }
+    }
+}
+
+impl<'d> Answer<'d> {
+    fn of(status: &'d str, response: &'d Value) -> Self {
+        let content = |(media, content): (&'d str, &'d Value)| {
+            if media == "application/problem+json" {
+                return Content::Codes(members(&content["examples"]).map(|(code, _)| code).collect());
+            }
+            let example = &content["example"];
+            Content::Example {
+                media,
+                kind: types::shown(&content["schema"]),
+                example: example.as_str().map_or_else(|| pretty(example).into(), Cow::Borrowed),
+            }
+        };
+        Self {
+            status,
+            description: Inline::of(&response["description"]),
+            next: members(&response["links"]).map(|(id, _)| id).collect(),
+            contents: members(&response["content"]).map(content).collect(),
+        }
+    }
 }
 
 /// Returns the name of a credential.
@@ -30,162 +175,17 @@ pub(super) fn credential(name: &str) -> &str {
     }
 }
 
-pub(super) fn group(page: &mut Html, document: &Value, tag: &Value) {
-    let name = text(&tag["name"]);
-    page.heading(2, &anchor(name), name);
-    prose(page, text(&tag["description"]));
-    for (method, path, operation) in of(document, name) {
-        write(page, document, method, path, operation);
-    }
-}
-
-fn write(page: &mut Html, document: &Value, method: &str, path: &str, operation: &Value) {
-    page.raw("<article>\n");
-    page.heading(3, text(&operation["operationId"]), text(&operation["summary"]));
-    page.raw("<p class=\"route\"><b>");
-    page.text(&method.to_uppercase());
-    page.raw("</b> ");
-    page.code(path);
-    page.raw("</p>\n");
-    prose(page, text(&operation["description"]));
-    security(page, operation);
-    parameters(page, operation);
-    body(page, operation);
-    responses(page, document, operation);
-    page.raw("</article>\n");
-}
-
-fn security(page: &mut Html, operation: &Value) {
-    let choices: Vec<String> = operation["security"]
-        .as_array()
-        .into_iter()
-        .flatten()
+fn credentials(operation: &Value) -> String {
+    let choices = operation["security"].as_array().into_iter().flatten();
+    let choices: Vec<String> = choices
         .map(|choice| {
             let all: Vec<&str> = members(choice).map(|(name, _)| credential(name)).collect();
             all.join(", with ")
         })
         .collect();
-    page.raw("<p class=\"with\">");
-    if choices.is_empty() {
-        page.text("Open: no credentials.");
-    } else {
-        page.link("#credentials", "With");
-        page.text(": ");
-        page.text(&choices.join("; or: "));
-        page.text(".");
-    }
-    page.raw("</p>\n");
+    choices.join("; or: ")
 }
 
-fn parameters(page: &mut Html, operation: &Value) {
-    let Some(parameters) = operation["parameters"].as_array() else {
-        return;
-    };
-    page.raw("<h4>Parameters</h4>\n<table>\n<thead><tr><th>Name</th><th>In</th><th>Type</th><th>Meaning</th>");
-    page.raw("<th>Example</th></tr></thead>\n<tbody>\n");
-    for parameter in parameters {
-        page.raw("<tr><td>");
-        page.code(text(&parameter["name"]));
-        if parameter["required"] == true {
-            page.raw(" <em>required</em>");
-        }
-        page.raw("</td><td>");
-        page.text(text(&parameter["in"]));
-        page.raw("</td><td>");
-        types::shown(page, &parameter["schema"]);
-        page.raw("</td><td>");
-        inline(page, text(&parameter["description"]));
-        page.raw("</td><td>");
-        let example = &parameter["example"];
-        page.code(&example.as_str().map_or_else(|| example.to_string(), str::to_owned));
-        page.raw("</td></tr>\n");
-    }
-    page.raw("</tbody>\n</table>\n");
-}
-
-fn body(page: &mut Html, operation: &Value) {
-    let body = &operation["requestBody"];
-    for (media, content) in members(&body["content"]) {
-        page.raw("<h4>Body</h4>\n<p>");
-        inline(page, text(&body["description"]));
-        page.text(" As ");
-        page.code(media);
-        page.text(": ");
-        types::shown(page, &content["schema"]);
-        page.raw(if body["required"] == true {
-            ", required.</p>\n"
-        } else {
-            ", may be left out.</p>\n"
-        });
-        for (name, example) in members(&content["examples"]) {
-            page.raw("<details><summary>Example");
-            if name != "example" {
-                page.text(&format!(": {name}"));
-            }
-            page.raw("</summary>\n");
-            page.json(&example["value"]);
-            page.raw("</details>\n");
-        }
-    }
-}
-
-fn responses(page: &mut Html, document: &Value, operation: &Value) {
-    page.raw(
-        "<h4>Answers</h4>\n<table>\n<thead><tr><th>Status</th><th>Meaning</th><th>Content</th></tr></thead>\n<tbody>\n",
-    );
-    for (status, response) in members(&operation["responses"]) {
-        page.raw("<tr><td>");
-        page.text(status);
-        page.raw("</td><td>");
-        inline(page, text(&response["description"]));
-        links(page, response);
-        page.raw("</td><td>");
-        for (media, content) in members(&response["content"]) {
-            if media == "application/problem+json" {
-                codes(page, document, status, content);
-            } else {
-                answer(page, media, content);
-            }
-        }
-        page.raw("</td></tr>\n");
-    }
-    page.raw("</tbody>\n</table>\n");
-}
-
-fn links(page: &mut Html, response: &Value) {
-    let links: Vec<&str> = members(&response["links"]).map(|(id, _)| id.as_str()).collect();
-    for (index, id) in links.iter().enumerate() {
-        page.raw(if index == 0 { " Next: " } else { ", " });
-        page.link(&format!("#{id}"), id);
-    }
-}
-
-fn answer(page: &mut Html, media: &str, content: &Value) {
-    page.raw("<div>");
-    page.code(media);
-    page.text(": ");
-    types::shown(page, &content["schema"]);
-    let example = &content["example"];
-    page.raw("<details><summary>Example</summary>\n");
-    match example.as_str() {
-        Some(example) => {
-            page.raw("<pre><code>");
-            page.text(example);
-            page.raw("</code></pre>\n");
-        }
-        None => page.json(example),
-    }
-    page.raw("</details></div>\n");
-}
-
-fn codes(page: &mut Html, document: &Value, status: &str, content: &Value) {
-    for (code, _) in members(&content["examples"]) {
-        let name = format!("{status}.{code}");
-        debug_assert!(document["components"]["examples"][&name].is_object(), "{name}");
-        page.raw("<a class=\"code\" href=\"#code-");
-        page.text(&name);
-        page.raw("\">");
-        page.code(code);
-        page.raw("</a> ");
-    }
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::html::{Html, inline, members, prose, text};
+use super::inline::{Inline, members, prose, text, written};
 
-/// Words that say more about a value than its type does, and what stands before their values.
+/// Words that say more about a value than its type does, and the words before their values.
 const LIMITS: [(&str, &str); 8] = [
     ("minimum", "at least "),
     ("maximum", "at most "),
@@ -16,119 +16,137 @@ const LIMITS: [(&str, &str); 8] = [
     ("default", "default "),
 ];
 
-/// Appends all schemas of the document.
-pub(super) fn all(page: &mut Html, document: &Value) {
-    page.heading(2, "schemas", "Schemas");
-    for (name, schema) in members(&document["components"]["schemas"]) {
-        page.raw("<article>\n");
-        page.heading(3, &format!("schema-{name}"), name);
-        prose(page, text(&schema["description"]));
+/// A schema that has a name.
+pub(super) struct Schema<'d> {
+    pub(super) name: &'d str,
+    pub(super) description: Vec<Inline<'d>>,
+    pub(super) shape: Shape<'d>,
+}
+
+pub(super) enum Shape<'d> {
+    Object {
+        properties: Vec<Property<'d>>,
+        is_closed: bool,
+    },
+    /// Constants, each with its meaning.
+    Choices(Vec<(Inline<'d>, Inline<'d>)>),
+    Other(Inline<'d>),
+}
+
+pub(super) struct Property<'d> {
+    pub(super) name: &'d str,
+    pub(super) is_required: bool,
+    pub(super) is_read_only: bool,
+    pub(super) kind: Inline<'d>,
+    pub(super) description: Inline<'d>,
+}
+
+/// Returns all schemas of the document.
+pub(super) fn all(document: &Value) -> Vec<Schema<'_>> {
+    members(&document["components"]["schemas"])
+        .map(|(name, schema)| Schema {
+            name,
+            description: prose(&schema["description"]),
+            shape: Shape::of(schema),
+        })
+        .collect()
+}
+
+impl<'d> Shape<'d> {
+    fn of(schema: &'d Value) -> Self {
         if schema["properties"].is_object() {
-            properties(page, schema);
-        } else if schema["oneOf"].is_array() {
-            choices(page, schema);
-        } else {
-            page.raw("<p>");
-            shown(page, schema);
-            page.raw("</p>\n");
+            return Self::Object {
+                properties: members(&schema["properties"])
+                    .map(|(name, property)| Property::of(schema, name, property))
+                    .collect(),
+                is_closed: schema["additionalProperties"] == false,
+            };
         }
-        page.raw("</article>\n");
+        match schema["oneOf"].as_array() {
+            Some(choices) => Self::Choices(
+                choices
+                    .iter()
+                    .map(|choice| (shown(choice), Inline::of(&choice["description"])))
+                    .collect(),
+            ),
+            None => Self::Other(shown(schema)),
+        }
     }
 }
 
-fn properties(page: &mut Html, schema: &Value) {
-    let required = |name: &str| {
-        let names = schema["required"].as_array().into_iter().flatten();
-        names.into_iter().any(|required| required == name)
-    };
-    page.raw("<table>\n<thead><tr><th>Name</th><th>Type</th><th>Meaning</th></tr></thead>\n<tbody>\n");
-    for (name, property) in members(&schema["properties"]) {
-        page.raw("<tr><td>");
-        page.code(name);
-        if required(name) {
-            page.raw(" <em>required</em>");
+impl<'d> Property<'d> {
+    fn of(schema: &'d Value, name: &'d str, property: &'d Value) -> Self {
+        let mut required = schema["required"].as_array().into_iter().flatten();
+        Self {
+            name,
+            is_required: required.any(|required| required == name),
+            is_read_only: property["readOnly"] == true,
+            kind: shown(property),
+            description: Inline::of(&property["description"]),
         }
-        if property["readOnly"] == true {
-            page.raw(" <em>read only</em>");
-        }
-        page.raw("</td><td>");
-        shown(page, property);
-        page.raw("</td><td>");
-        inline(page, text(&property["description"]));
-        page.raw("</td></tr>\n");
-    }
-    page.raw("</tbody>\n</table>\n");
-    if schema["additionalProperties"] == false {
-        page.raw("<p>No others.</p>\n");
     }
 }
 
-/// Appends constants, each with its meaning.
-fn choices(page: &mut Html, schema: &Value) {
-    page.raw("<table>\n<thead><tr><th>Value</th><th>Meaning</th></tr></thead>\n<tbody>\n");
-    for choice in schema["oneOf"].as_array().into_iter().flatten() {
-        page.raw("<tr><td>");
-        shown(page, choice);
-        page.raw("</td><td>");
-        inline(page, text(&choice["description"]));
-        page.raw("</td></tr>\n");
-    }
-    page.raw("</tbody>\n</table>\n");
+/// Returns a schema within a line, without its description.
+pub(super) fn shown(schema: &Value) -> Inline<'_> {
+    let mut line = Inline::default();
+    add(&mut line, schema);
+    line
 }
 
-/// Appends a schema within a line, without its description.
-pub(super) fn shown(page: &mut Html, schema: &Value) {
+fn add<'d>(line: &mut Inline<'d>, schema: &'d Value) {
     let alternatives = ["anyOf", "oneOf", "allOf"]
         .iter()
         .find_map(|word| schema[*word].as_array());
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap_or_default();
-        page.link(&format!("#schema-{name}"), name);
+        line.link(format!("#schema-{name}"), name);
     } else if let Some(alternatives) = alternatives {
-        separated(page, alternatives, " or ", shown);
+        separated(line, alternatives, " or ", add);
     } else if schema.get("const").is_some() {
-        page.code(&written(&schema["const"]));
+        line.code(written(&schema["const"]));
     } else if let Some(values) = schema["enum"].as_array() {
-        separated(page, values, ", ", |page, value| page.code(&written(value)));
+        separated(line, values, ", ", |line, value| line.code(written(value)));
     } else if schema["type"] == "array" {
-        page.text("array of ");
-        shown(page, &schema["items"]);
+        line.text("array of ");
+        add(line, &schema["items"]);
     } else {
-        plain(page, schema);
+        plain(line, schema);
     }
-    limits(page, schema);
+    limits(line, schema);
 }
 
-fn separated(page: &mut Html, values: &[Value], by: &'static str, write: impl Fn(&mut Html, &Value)) {
+fn separated<'d>(
+    line: &mut Inline<'d>,
+    values: &'d [Value],
+    by: &'static str,
+    add: impl Fn(&mut Inline<'d>, &'d Value),
+) {
     for (index, value) in values.iter().enumerate() {
         if index > 0 {
-            page.raw(by);
+            line.text(by);
         }
-        write(page, value);
+        add(line, value);
     }
 }
 
-fn plain(page: &mut Html, schema: &Value) {
+fn plain<'d>(line: &mut Inline<'d>, schema: &'d Value) {
     match &schema["type"] {
-        Value::String(name) => page.text(name),
-        Value::Array(names) => separated(page, names, " or ", |page, name| page.text(text(name))),
-        _ => page.text("anything"),
+        Value::String(name) => line.text(name),
+        Value::Array(names) => separated(line, names, " or ", |line, name| line.text(text(name))),
+        _ => line.text("anything"),
     }
     if let Some(format) = schema["format"].as_str().filter(|format| !format.starts_with("uint")) {
-        page.text(&format!(" ({format})"));
+        line.text(format!(" ({format})"));
     }
 }
 
-fn limits(page: &mut Html, schema: &Value) {
+fn limits<'d>(line: &mut Inline<'d>, schema: &'d Value) {
     for (word, before) in LIMITS {
         if let Some(limit) = schema.get(word) {
-            page.raw("; ");
-            page.raw(before);
-            page.code(&written(limit));
+            line.text("; ");
+            line.text(before);
+            line.code(written(limit));
         }
     }
-}
-
-fn written(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

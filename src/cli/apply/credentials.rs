@@ -25,7 +25,7 @@ impl Credentials {
         };
         let open = || {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            // One that was there may be open to others.
+            // An existing file may be open to others.
             file.set_permissions(Permissions::from_mode(0o600))?;
             Ok::<_, std::io::Error>(file)
         };

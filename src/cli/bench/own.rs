@@ -150,7 +150,7 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        // What it has is thrown away: it need not end in order.
+        // Its data is thrown away, so it need not stop in order.
         let _ = self.child.kill();
         let _ = self.child.wait();
         remove(&self.dir);

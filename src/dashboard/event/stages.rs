@@ -58,7 +58,7 @@ pub(super) fn stages(event: &EventView, replayed: Option<&Replayed>) -> Vec<Stag
         ("Extracted", extracted, "spark", times.extracted_at),
         ("Resolved", resolved, "subjects", times.resolved_at),
     ] {
-        // What ended early has not passed the stages in between; what is in flight, not yet.
+        // An event that ended early has not passed the stages in between. An event in flight has not passed them yet.
         if at.is_some() {
             stages.push(stage(word, meaning, icon, at, before));
             before = at;

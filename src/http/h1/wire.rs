@@ -164,7 +164,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
 
     /// Throws away what is left of the body, so far as it is here. Returns whether that was all.
     pub(super) fn skip_body(&mut self) -> bool {
-        // What the client has not begun to send cannot be told from the next request.
+        // Later bytes cannot be distinguished from the next request.
         while !self.is_awaiting && self.body != Body::Done {
             match self.body.take(&mut self.input) {
                 Ok(Some(_)) => {}
@@ -196,7 +196,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         if self.output.capacity() > 16 * READ {
             self.output = BytesMut::with_capacity(READ);
         } else {
-            // The place of what is written serves again.
+            // The space of written bytes is reused.
             self.output.clear();
         }
         Pin::new(&mut self.io).poll_flush(cx)

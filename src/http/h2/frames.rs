@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn the_position_is_known_however_the_bytes_come() {
         let preface = vec![0; PREFACE];
-        // Each with whether it ends what was begun.
+        // Each with a flag: whether it ends the started item.
         let parts = [
             (preface, true),
             (frame(4, 0, 0), true),

@@ -1,16 +1,19 @@
 //! The audit log, by time and by chain.
 
+use async_trait::async_trait;
 use conduit_actors::event::Activity;
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
-use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
+use super::super::rows;
+use super::super::{Activities, ActivityCursor, ActivityFilter, ActivityOrder, Page};
+use super::faults::OrStoreError as _;
 use super::kinds::sources;
-use super::{OrStoreError as _, PostgresStore, rows, searchable};
+use super::{PostgresStore, searchable};
 
-/// The statement that reads a page of a list. `is_named`: whether activities name the filter's subject beside another.
+/// Returns the statement that reads a page of a list. `is_named`: activities name the filter's subject beside another.
 fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     if filter.is_of_few_kinds() {
@@ -38,7 +41,8 @@ fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> 
     query
 }
 
-/// The types of an integration's activities are few: those that it has mapped at some time.
+/// Returns the query for the newest of each kind. An integration has few types of activities: those that it has mapped
+/// at some time.
 fn newest_of_each_kind(filter: &ActivityFilter, after: Option<ActivityCursor>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = sources("activities", filter.controller, filter.integration);
     query.push(", found (controller, integration, event_type) AS (SELECT s.controller, s.integration, ");
@@ -76,8 +80,34 @@ fn newest_of_each_kind(filter: &ActivityFilter, after: Option<ActivityCursor>, l
     query
 }
 
+#[async_trait]
+impl Activities for PostgresStore {
+    async fn activities(
+        &self,
+        filter: &ActivityFilter,
+        page: Page<ActivityCursor>,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.driver.run_in_time(self.select_activities(filter, page)).await
+    }
+
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+        self.driver.run_in_time(self.read_chain_head(controller)).await
+    }
+
+    async fn chain(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.driver
+            .run_in_time(self.select_chain(controller, after, limit))
+            .await
+    }
+}
+
 impl PostgresStore {
-    pub(super) async fn select_activities(
+    async fn select_activities(
         &self,
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
@@ -108,7 +138,7 @@ impl PostgresStore {
         found.iter().map(rows::activity_row).collect()
     }
 
-    pub(super) async fn read_chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+    async fn read_chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
         let found = sqlx::query("SELECT chain_sequence, chain_hash FROM controllers WHERE id = $1")
             .bind(controller.as_uuid())
             .fetch_optional(&self.pool)

@@ -54,7 +54,7 @@ pub(super) fn connect_options(url: &str) -> Result<PgConnectOptions, String> {
     if !wrong.is_empty() {
         return Err(wrong.join("; "));
     }
-    // What the driver says may repeat a part of the URL.
+    // The driver's message may repeat a part of the URL.
     let parsed = PgConnectOptions::from_str(url).ok().zip(Url::parse(url).ok());
     let (mut options, parsed) = parsed.ok_or("the database URL is not one of PostgreSQL's")?;
     // The driver reads these files itself, and again for each connection, but finds nothing behind a byte order mark.

@@ -11,20 +11,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerDid;
 use conduit_actors::ports::StoreError;
-use sqlx::postgres::PgListener;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::postgres::{PgArguments, PgListener, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgConnection, PgPool, Postgres, Row as _};
 use tokio::sync::Notify;
 
-use super::super::{ChangeFeed, Changed, Changes, DirectoryVersion};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::super::rows;
+use super::super::{ChangeError, ChangeFeed, Changed, Changes, DirectoryVersion};
+use super::PostgresStore;
+use super::faults::{OrStoreError as _, change_error};
 
 const CHANNEL: &str = "conduit_directory";
 
 /// How often to look, heard of something or not; how long to wait before listening again.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long one connection listens. Then it goes back to the pool, where it must show that it is fit to go on: the address
-/// may lead to another server by now, and nothing would be heard from the old one.
+/// How long one connection listens. Then it goes back to the pool and must prove that it is fit. The address may lead
+/// to another server by now, and the old one would send no notifications.
 const LISTENS: Duration = Duration::from_secs(10);
 
 /// How long a look may take.
@@ -33,8 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Changes that are kept. A node that is further behind reads everything.
 const KEPT: u64 = 1_000;
 
-/// Records that this controller, or something of it, was changed. To be the last statement of its transaction: other
-/// changes wait for it from here on.
+/// Records a change of this controller or of its objects. This must be the last statement of its transaction, because
+/// other changes wait for it from here on.
 pub(super) async fn record(connection: &mut PgConnection, did: &str) -> Result<(), StoreError> {
     sqlx::query(
         "WITH next AS (UPDATE directory SET version = version + 1 RETURNING version), \
@@ -113,6 +116,19 @@ impl PostgresStore {
             .or_store_error()?;
         let version: i64 = found.try_get("version").or_store_error()?;
         Ok(DirectoryVersion(version.cast_unsigned()))
+    }
+}
+
+impl PostgresStore {
+    /// Carries out a change that gives the DID of the controller whose change it is, and records that; nothing if there is
+    /// nothing to change.
+    pub(super) async fn change(&self, change: Query<'_, Postgres, PgArguments>) -> Result<PgRow, ChangeError> {
+        let mut transaction = self.pool.begin().await.or_store_error()?;
+        let changed = change.fetch_optional(&mut *transaction).await.map_err(change_error)?;
+        let changed = changed.ok_or(ChangeError::NotFound)?;
+        record(&mut transaction, rows::str(&changed, "did")?).await?;
+        transaction.commit().await.or_store_error()?;
+        Ok(changed)
     }
 }
 

@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::super::rows::Columns;
-use super::OrStoreError as _;
+use super::faults::OrStoreError as _;
 
 impl Columns for PgRow {
     fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, StoreError> {

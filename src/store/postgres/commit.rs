@@ -1,31 +1,74 @@
 //! One batch, one transaction.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use conduit_actors::event::Activity;
-use conduit_actors::ids::ControllerId;
-use conduit_actors::ports::{BatchEffects, Checkpoint, Merge, StoreError};
+use async_trait::async_trait;
+use conduit_actors::event::{Activity, LinkHash, MappedDigest};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
+use conduit_actors::ports::{BatchEffects, Checkpoint, KnownLink, Merge, PipelineStore, RetiredLink, StoreError};
 use futures_util::future::join;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::chains::{self, ChainEnd, Ends};
+use super::super::chain_ends::{ChainEnd, Ends};
+use super::super::chains;
 use super::super::history::of_batch;
 use super::super::values::Counts;
-use super::{OrStoreError as _, PostgresStore, history, rows, values};
-
-/// Rows in one statement, at most.
-pub(super) const ROWS: usize = 4_096;
+use super::super::{rows, values};
+use super::batch::{Locked, ROWS};
+use super::faults::OrStoreError as _;
+use super::{PostgresStore, history};
 
 /// Bytes of payloads in one statement, about.
 const PAYLOAD_BYTES: usize = 8 << 20;
 
-/// The controllers of a batch, locked, with the ends of their chains. Those that are deleted are not in it, and leave
-/// nothing.
-pub(super) type Locked = Ends;
+#[async_trait]
+impl PipelineStore for PostgresStore {
+    async fn links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        self.driver
+            .run_in_time(self.known_links(controller, hashes, fan_out))
+            .await
+    }
+
+    async fn strong_link_counts(
+        &self,
+        controller: ControllerId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+        self.driver
+            .run_in_time(self.count_strong_links(controller, subjects))
+            .await
+    }
+
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
+        self.driver.run_in_time(self.insert_retired(controller, links)).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.driver.run_in_time(self.select_digests(controller, events)).await
+    }
+
+    async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
+        self.driver.run_in_time(self.commit_effects(effects)).await
+    }
+
+    async fn checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
+        self.driver.run_in_time(self.read_checkpoint(controller)).await
+    }
+}
 
 impl PostgresStore {
-    pub(super) async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
+    async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         if let Some(step) = effects.replay {
             return self.commit_replay(step, effects).await;
         }
@@ -40,7 +83,7 @@ impl PostgresStore {
         super::links::hold_ceilings(connection, &effects.ceilings).await?;
         let events =
             super::effects::insert_events(connection, &locked, &effects.outcomes, super::effects::INSERT_EVENTS);
-        let (inserted, ends) = join(events, self.chain(&locked, &mut effects.activities)).await;
+        let (inserted, ends) = join(events, self.chain_behind(&locked, &mut effects.activities)).await;
         inserted?;
         super::effects::insert_activities(connection, &locked, &effects.activities).await?;
         move_heads_and_counts(connection, &ends, values::counts(&effects.outcomes)).await?;
@@ -58,7 +101,7 @@ impl PostgresStore {
     }
 
     /// Chains a batch's activities behind these ends.
-    pub(super) async fn chain(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
+    pub(super) async fn chain_behind(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
         chains::append(&self.keyring, &self.heads, before, activities).await
     }
 
@@ -131,7 +174,7 @@ impl PostgresStore {
             .execute(&mut *connection)
             .await
             .or_store_error()?;
-            // What is there stays, and counts as written.
+            // Existing rows stay, and count as written.
             values::all_written("payloads", written.rows_affected(), chunk.len())?;
         }
         Ok(())
@@ -157,7 +200,7 @@ pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<U
     Ok(locked)
 }
 
-/// One new version of each controller's row: the end of its chain, and its sums.
+/// Writes one new version of each controller's row: the end of its chain, and its totals.
 pub(super) async fn move_heads_and_counts(
     connection: &mut PgConnection,
     ends: &Ends,

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::sync::Notify;
 
+use super::super::changes::ChangeFeed;
+use super::super::connections::Connections;
+use super::super::heads::HeadBook;
+use super::super::payloads::Payloads;
+use super::driver::Driver;
+use super::faults::{OpenError, OrStoreError as _, first_error, store_error};
 use super::session::{self, Settings};
-use super::{
-    Driver, OrStoreError as _, Payloads, PostgresOptions, PostgresStore, address, changes, deletions, partitions,
-};
+use super::{PostgresOptions, PostgresStore, address, changes, deletions, partitions};
 use crate::keys::Keyring;
 use crate::store::migrations;
 
@@ -21,42 +26,6 @@ const MIGRATION: Duration = Duration::from_secs(600);
 
 /// How long a connection that goes back to the pool may take to show that it is fit to be used again.
 const RELEASE: Duration = Duration::from_secs(5);
-
-/// Why the store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The server answers, and refuses the user, the password or the database's name, or its certificate is not trusted:
-    /// waiting does not help.
-    #[error("storage.database_url does not fit the server: {0}")]
-    Misfit(String),
-    /// Anything else.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Of the first connection. Of later ones, such a refusal is an outage: an operator may be changing credentials just now.
-pub(super) fn first_error(error: &sqlx::Error) -> OpenError {
-    /// Invalid authorization, invalid password, no such database.
-    const MISFITS: [&str; 3] = ["28000", "28P01", "3D000"];
-    match error {
-        sqlx::Error::Database(database) if database.code().is_some_and(|code| MISFITS.contains(&&*code)) => {
-            let code = database.code().unwrap_or_default();
-            OpenError::Misfit(format!("{} ({code})", database.message()))
-        }
-        other if is_refused_certificate(other) => OpenError::Misfit(super::faults::store_error(other).to_string()),
-        other => super::faults::store_error(other).into(),
-    }
-}
-
-/// Whether the server has no TLS that the URL asks for, or shows a certificate that the URL does not trust. At the start that
-/// is the configuration's fault: waiting would hide it.
-fn is_refused_certificate(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Tls(_) => true,
-        sqlx::Error::Io(error) => error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()),
-        _ => false,
-    }
-}
 
 impl PostgresStore {
     /// Connects, brings the schema up to date and makes the partitions of this month and the next. `node` names this
@@ -85,14 +54,38 @@ impl PostgresStore {
             node: node.to_owned(),
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
-            heads: super::HeadBook::default(),
+            heads: HeadBook::default(),
             driver,
         })
     }
 }
 
-/// The connections for work, the one that looks for changes, and the one that hears of them: apart, so that one which has
-/// no answer keeps nobody else waiting.
+#[async_trait]
+impl Connections for PostgresStore {
+    fn change_feed(&self) -> Option<&dyn ChangeFeed> {
+        Some(self)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let ping = async {
+            let mut connection = self.pool.acquire().await.or_store_error()?;
+            if is_read_only(&mut connection).await.or_store_error()? {
+                return Err(StoreError::Unavailable("it is read-only".to_owned()));
+            }
+            Ok(())
+        };
+        self.driver.run_in_time(ping).await
+    }
+
+    async fn close(&self) {
+        self.driver.run(self.listens.close()).await;
+        self.driver.run(self.looks.close()).await;
+        self.driver.run(self.pool.close()).await;
+    }
+}
+
+/// The connections for work, the connection that looks for changes, and the one that listens for them. They are
+/// separate, so that a connection without an answer delays no other.
 struct Pools {
     pool: PgPool,
     looks: PgPool,
@@ -129,7 +122,7 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, OpenEr
     })
 }
 
-/// The pool tries again, and at the end only says that it had no connection: this is why.
+/// Logs why a connection could not be set up. The pool tries again, and at the end says only that it had no connection.
 fn tell_of_setting_up(error: &sqlx::Error) {
     static FAILURES: LogLimit = LogLimit::new(1, MINUTE);
     if let Some(line) = FAILURES.admit() {
@@ -138,18 +131,18 @@ fn tell_of_setting_up(error: &sqlx::Error) {
     }
 }
 
-/// Whether a connection may be used again. A server that is gone without a word would keep it, and its place in the
-/// pool, until TCP gives up. One that is read-only may be the primary of before a fail-over, and the address may lead to
-/// another server by now: only a new connection finds out.
+/// Returns whether a connection may be used again. A silently lost server would keep it, and its place in the pool,
+/// until TCP gives up. A read-only server may be the former primary after a fail-over. The address may lead to another
+/// server by now, and only a new connection finds out.
 async fn is_fit(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     match tokio::time::timeout(RELEASE, takes_synced_writes(connection)).await {
-        // A broken one is closed without a word: whoever used it has said what it met.
+        // A broken connection is closed silently: its user has reported the error.
         Ok(answer) => Ok(answer.unwrap_or(false)),
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }
 
-/// Whether the server takes writes, and the session still has the setting that promises depend on first.
+/// Returns whether the server accepts writes, and the session still has the most important setting.
 async fn takes_synced_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT NOT current_setting('transaction_read_only')::bool AND current_setting('synchronous_commit') = 'on'",
@@ -158,8 +151,8 @@ async fn takes_synced_writes(connection: &mut PgConnection) -> Result<bool, sqlx
     .await
 }
 
-/// Whether the server takes no writes: a replica, or a primary that was fenced.
-pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+/// Returns whether the server refuses writes: a replica, or a primary that was fenced.
+async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool")
         .fetch_one(connection)
         .await
@@ -200,12 +193,12 @@ fn migrate_error(error: sqlx::migrate::MigrateError) -> StoreError {
         VersionMissing(_) | VersionTooNew(..) => StoreError::Failed(
             "the database was written by a newer version of conduit: run that version, or restore a backup".to_owned(),
         ),
-        Execute(error) | ExecuteMigration(error, _) => super::faults::store_error(&error),
+        Execute(error) | ExecuteMigration(error, _) => store_error(&error),
         other => StoreError::Failed(format!("cannot bring the database's schema up to date: {other}")),
     }
 }
 
-/// A server without fsync may lose commits that the journal was already truncated behind.
+/// Warns of a server without fsync. It may lose commits behind which the journal was already truncated.
 async fn warn_unless_synced(pool: &PgPool) -> Result<(), StoreError> {
     let synced: String = sqlx::query_scalar("SELECT current_setting('fsync')")
         .fetch_one(pool)

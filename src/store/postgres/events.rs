@@ -1,5 +1,6 @@
-//! What became of events, and the sums of it.
+//! The outcomes of events, and their totals.
 
+use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
@@ -7,13 +8,15 @@ use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
+use super::super::rows;
 use super::super::survivors::Survivors;
-use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::super::{EventFilter, EventRow, Events, OutcomeCounts, Page, StoredClaim};
+use super::faults::OrStoreError as _;
 use super::kinds::sources;
 use super::search::found_events;
-use super::{OrStoreError as _, PostgresStore, rows, searchable};
+use super::{PostgresStore, searchable};
 
-/// The statement that reads a page of a list.
+/// Returns the statement that reads a page of a list.
 fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     if filter.is_of_few_kinds() {
@@ -32,7 +35,8 @@ fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     query
 }
 
-/// A sender may name any number of types, so these are not gone through one by one.
+/// Returns the query for the newest of each kind. A sender may use any number of types, so the query does not enumerate
+/// them.
 fn newest_of_each_kind(filter: &EventFilter, after: Option<EventId>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = sources("events", filter.controller, filter.integration);
     query
@@ -81,12 +85,35 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &EventFilter, after: 
     }
 }
 
+#[async_trait]
+impl Events for PostgresStore {
+    async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {
+        self.driver.run_in_time(self.select_events(filter, page)).await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
+        self.driver.run_in_time(self.select_event(id)).await
+    }
+
+    async fn payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError> {
+        self.driver.run_in_time(self.open_payload(id)).await
+    }
+
+    async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
+        self.driver.run_in_time(self.count_outcomes(controller)).await
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
+        self.driver.run_in_time(self.read_checkpoints()).await
+    }
+
+    async fn claims_since(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError> {
+        self.driver.run_in_time(self.select_claims(since, limit)).await
+    }
+}
+
 impl PostgresStore {
-    pub(super) async fn select_events(
-        &self,
-        filter: &EventFilter,
-        page: Page<EventId>,
-    ) -> Result<Vec<EventRow>, StoreError> {
+    async fn select_events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {
         if filter.subjects.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
         }
@@ -95,7 +122,7 @@ impl PostgresStore {
         self.with_merges_followed(&found).await
     }
 
-    pub(super) async fn select_event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
+    async fn select_event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
         let found = sqlx::query("SELECT * FROM events WHERE id = $1")
             .bind(id.as_uuid())
             .fetch_all(&self.pool)
@@ -111,7 +138,7 @@ impl PostgresStore {
         Ok(events)
     }
 
-    pub(super) async fn open_payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError> {
+    async fn open_payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError> {
         let found = sqlx::query("SELECT * FROM payloads WHERE event_id = $1")
             .bind(id.as_uuid())
             .fetch_optional(&self.pool)
@@ -120,8 +147,9 @@ impl PostgresStore {
         found.map(|row| self.payloads.open(id, &row)).transpose()
     }
 
-    /// One statement, so that sums and checkpoints are of one moment. The checkpoints are this node's own.
-    pub(super) async fn count_outcomes(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
+    /// Counts outcomes in one statement, so that totals and checkpoints are of one moment. The checkpoints are this
+    /// node's own.
+    async fn count_outcomes(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
         let mut query = QueryBuilder::new(
             "SELECT c.id, c.processed, c.duplicate, c.rejected, c.failed, k.sequence FROM controllers c \
              LEFT JOIN journal_checkpoints k ON k.controller = c.id AND k.node = ",
@@ -144,7 +172,7 @@ impl PostgresStore {
         Ok(counts)
     }
 
-    pub(super) async fn read_checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
+    async fn read_checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
         Ok(self.count_outcomes(None).await?.checkpoints)
     }
 
@@ -156,7 +184,7 @@ impl PostgresStore {
             .map_or(Sequence(0), |(_, sequence)| *sequence))
     }
 
-    pub(super) async fn select_claims(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError> {
+    async fn select_claims(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError> {
         let found = sqlx::query(
             "SELECT id, controller, dedup_key, dedup_window FROM events \
              WHERE id >= $1 AND dedup_key IS NOT NULL ORDER BY id LIMIT $2",

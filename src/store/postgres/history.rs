@@ -9,8 +9,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::history::{History, HistoryRow, Key, Resolution};
-use super::commit::Locked;
-use super::{OrStoreError as _, PostgresStore, rows, values};
+use super::super::{rows, values};
+use super::PostgresStore;
+use super::batch::Locked;
+use super::faults::OrStoreError as _;
 
 /// Adds what a batch counts. Their controllers are locked, so no other batch changes the same rows.
 pub(super) async fn add(

@@ -6,7 +6,8 @@ use conduit_actors::ports::StoreError;
 use uuid::Uuid;
 
 use super::super::membership::{Holder, Instance, Membership, deleted_row, holder_row, instance_row};
-use super::{OrStoreError as _, PostgresStore};
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 impl PostgresStore {
     async fn select_instance(&self) -> Result<Option<Instance>, StoreError> {

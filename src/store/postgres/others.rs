@@ -6,8 +6,10 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::commit::ROWS;
-use super::{OrStoreError as _, PostgresStore, rows, values};
+use super::super::{rows, values};
+use super::PostgresStore;
+use super::batch::ROWS;
+use super::faults::OrStoreError as _;
 
 /// Lets activities be found by the other people that they name.
 pub(super) async fn insert(connection: &mut PgConnection, activities: &[&Activity]) -> Result<(), StoreError> {
@@ -63,7 +65,8 @@ pub(super) async fn forget(
 }
 
 impl PostgresStore {
-    /// Whether any activity names this person beside another, which few do: what is asked for then takes longer.
+    /// Returns whether any activity names this person beside another. Few people are named so, and their queries take
+    /// longer.
     pub(super) async fn is_named(&self, subject: SubjectId) -> Result<bool, StoreError> {
         sqlx::query_scalar(
             "WITH RECURSIVE person (id) AS (SELECT $1::uuid UNION ALL \

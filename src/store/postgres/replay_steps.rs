@@ -8,7 +8,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::history::of_replay;
-use super::{OrStoreError as _, PostgresStore, commit, effects as inserts, history, rows, values};
+use super::super::{rows, values};
+use super::faults::OrStoreError as _;
+use super::{PostgresStore, commit, effects as inserts, history};
 
 impl PostgresStore {
     pub(super) async fn commit_replay(&self, step: ReplayStep, effects: &mut BatchEffects) -> Result<(), StoreError> {
@@ -27,7 +29,7 @@ impl PostgresStore {
         super::links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = inserts::insert_events(connection, &locked, &effects.outcomes, inserts::REPLACE_EVENTS);
-        let (replaced, ends) = join(events, self.chain(&locked, &mut effects.activities)).await;
+        let (replaced, ends) = join(events, self.chain_behind(&locked, &mut effects.activities)).await;
         replaced?;
         insert_outcomes(connection, step.job.replay, effects).await?;
         inserts::insert_activities(connection, &locked, &effects.activities).await?;
@@ -41,7 +43,7 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Only while the replay is running, is this node's, and stands where the step begins.
+    /// Moves the cursor, only while the replay is running, belongs to this node, and stands where the step begins.
     async fn move_cursor(
         &self,
         connection: &mut PgConnection,
@@ -84,8 +86,9 @@ fn ids(effects: &BatchEffects) -> Vec<Uuid> {
         .collect()
 }
 
-/// What the events are before the step: each rejected or failed, or it is a conflict. Nobody changes them before the end of
-/// the transaction: whoever does has the controller's lock, or deletes what is old, and waits for these.
+/// Returns the statuses of the events before the step: rejected or failed. Any other status is a conflict. Nobody
+/// changes them before the end of the transaction: other writers hold the controller's lock, and deletions by age wait
+/// for these rows.
 async fn statuses(connection: &mut PgConnection, effects: &BatchEffects) -> Result<Vec<(EventId, Status)>, StoreError> {
     let select = "SELECT id, status FROM events WHERE id = ANY($1) AND status IN ('rejected', 'failed') \
          ORDER BY id FOR NO KEY UPDATE";
@@ -101,7 +104,7 @@ async fn statuses(connection: &mut PgConnection, effects: &BatchEffects) -> Resu
     found.iter().map(each).collect()
 }
 
-/// The outcomes that events have which are replayed for the first time.
+/// Keeps the outcomes of events that are replayed for the first time.
 async fn keep_first_outcomes(connection: &mut PgConnection, effects: &BatchEffects) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO event_outcomes (event_id, controller, at, status, reasons) \
@@ -152,7 +155,7 @@ async fn insert_outcomes(
     values::all_written("event_outcomes", written.rows_affected(), records.len())
 }
 
-/// Those of events that are rejected or failed again are kept as they are.
+/// Deletes payloads. Payloads of events that are rejected or failed again stay.
 async fn delete_payloads(connection: &mut PgConnection, effects: &BatchEffects) -> Result<(), StoreError> {
     let needless: Vec<Uuid> = values::needless_payloads(&effects.outcomes)
         .map(|event| event.as_uuid())

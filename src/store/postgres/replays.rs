@@ -1,8 +1,9 @@
-//! Replays: what there is to replay, whose it is to run, and what is read for it. `replay_steps.rs` has the commits.
+//! Replays: the events to replay, the node that runs each, and the data to read. `replay_steps.rs` has the commits.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, ReplayId, Timestamp};
@@ -12,10 +13,11 @@ use uuid::Uuid;
 
 use super::super::replays::{
     self, Candidate, MAX_RUNNING, NewReplay, NextBatch, PastOutcome, ReplayEstimate, ReplayFilter, ReplayRow,
-    ReplayStatus, Standing,
+    ReplayStatus, Replays, Standing,
 };
 use super::super::{ChangeError, Page};
-use super::{OrStoreError as _, PostgresStore, searchable};
+use super::faults::OrStoreError as _;
+use super::{PostgresStore, searchable};
 
 /// Adds what a filter asks of the events `e` of one status, which is in the text so that the index of those that are not
 /// processed can serve.
@@ -48,12 +50,65 @@ fn uuids(ids: &[EventId]) -> Vec<Uuid> {
     ids.iter().map(EventId::as_uuid).collect()
 }
 
-impl PostgresStore {
-    pub(super) async fn estimate(
+#[async_trait]
+impl Replays for PostgresStore {
+    async fn estimate_replay(
         &self,
         controller: ControllerId,
         filter: &ReplayFilter,
     ) -> Result<ReplayEstimate, StoreError> {
+        self.driver.run_in_time(self.estimate(controller, filter)).await
+    }
+
+    async fn create_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError> {
+        self.driver.run_in_time(self.insert_replay(replay)).await
+    }
+
+    async fn replays(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<ReplayId>,
+    ) -> Result<Vec<ReplayRow>, StoreError> {
+        self.driver.run_in_time(self.select_replays(controller, page)).await
+    }
+
+    async fn replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError> {
+        self.driver.run_in_time(self.select_replay(id)).await
+    }
+
+    async fn end_replay(&self, id: ReplayId, ending: ReplayStatus, now: Timestamp) -> Result<bool, StoreError> {
+        self.driver.run_in_time(self.update_ending(id, ending, now)).await
+    }
+
+    async fn lease_replays(&self, lease: Duration) -> Result<Vec<ReplayJob>, StoreError> {
+        self.driver.run_in_time(self.take_leases(lease)).await
+    }
+
+    async fn release_replays(&self) -> Result<(), StoreError> {
+        self.driver.run_in_time(self.end_leases()).await
+    }
+
+    async fn replay_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError> {
+        self.driver
+            .run_in_time(self.next_batch(id, max_events, max_bytes))
+            .await
+    }
+
+    async fn repeats(
+        &self,
+        controller: ControllerId,
+        claims: &[Claim],
+    ) -> Result<HashMap<EventId, EventId>, StoreError> {
+        self.driver.run_in_time(self.select_repeats(controller, claims)).await
+    }
+
+    async fn past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError> {
+        self.driver.run_in_time(self.select_past_outcomes(event)).await
+    }
+}
+
+impl PostgresStore {
+    async fn estimate(&self, controller: ControllerId, filter: &ReplayFilter) -> Result<ReplayEstimate, StoreError> {
         // PostgreSQL has no min and max of UUIDs before version 18; their texts have the same order.
         let mut query = QueryBuilder::new(
             "SELECT count(*) AS matching, count(payload) AS replayable, \
@@ -71,7 +126,7 @@ impl PostgresStore {
         replays::estimate(&found)
     }
 
-    pub(super) async fn insert_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError> {
+    async fn insert_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError> {
         let (status, ended_at) = match replay.estimate.matching {
             0 => (ReplayStatus::Done, Some(replay.started_at.as_millis())),
             _ => (ReplayStatus::Running, None),
@@ -109,7 +164,7 @@ impl PostgresStore {
         Ok(replays::replay_row(&inserted)?)
     }
 
-    pub(super) async fn select_replays(
+    async fn select_replays(
         &self,
         controller: Option<ControllerId>,
         page: Page<ReplayId>,
@@ -128,7 +183,7 @@ impl PostgresStore {
         found.iter().map(replays::replay_row).collect()
     }
 
-    pub(super) async fn select_replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError> {
+    async fn select_replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError> {
         let found = sqlx::query("SELECT * FROM replays WHERE id = $1")
             .bind(id.as_uuid())
             .fetch_optional(&self.pool)
@@ -137,12 +192,7 @@ impl PostgresStore {
         found.as_ref().map(replays::replay_row).transpose()
     }
 
-    pub(super) async fn update_ending(
-        &self,
-        id: ReplayId,
-        ending: ReplayStatus,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn update_ending(&self, id: ReplayId, ending: ReplayStatus, now: Timestamp) -> Result<bool, StoreError> {
         let ended = sqlx::query(
             "UPDATE replays SET status = $2, ended_at = $3, skipped = CASE WHEN $2 = 'done' THEN \
              greatest(skipped, matching - processed - duplicate - rejected - failed) ELSE skipped END \
@@ -157,8 +207,8 @@ impl PostgresStore {
         Ok(ended.rows_affected() == 1)
     }
 
-    /// Of two nodes that ask at once, the second waits for the first, and finds that the lease has not ended.
-    pub(super) async fn take_leases(&self, lease: Duration) -> Result<Vec<ReplayJob>, StoreError> {
+    /// Takes leases. If two nodes ask at once, the second waits for the first, and finds that the lease has not ended.
+    async fn take_leases(&self, lease: Duration) -> Result<Vec<ReplayJob>, StoreError> {
         let found = sqlx::query(
             "UPDATE replays r SET node = $1, lease_until = n.now + $2 \
              FROM controllers c, (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now) n \
@@ -173,7 +223,7 @@ impl PostgresStore {
         found.iter().map(replays::job).collect()
     }
 
-    pub(super) async fn end_leases(&self) -> Result<(), StoreError> {
+    async fn end_leases(&self) -> Result<(), StoreError> {
         sqlx::query("UPDATE replays SET lease_until = 0 WHERE node = $1 AND status = 'running'")
             .bind(&self.node)
             .execute(&self.pool)
@@ -182,12 +232,7 @@ impl PostgresStore {
             .map(drop)
     }
 
-    pub(super) async fn next_batch(
-        &self,
-        id: ReplayId,
-        max_events: usize,
-        max_bytes: usize,
-    ) -> Result<NextBatch, StoreError> {
+    async fn next_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError> {
         let mut connection = self.pool.acquire().await.or_store_error()?;
         let found = sqlx::query(
             "SELECT r.* FROM replays r JOIN controllers c ON c.id = r.controller \
@@ -212,7 +257,7 @@ impl PostgresStore {
         Ok(standing.batch(candidates, payloads))
     }
 
-    pub(super) async fn select_repeats(
+    async fn select_repeats(
         &self,
         controller: ControllerId,
         claims: &[Claim],
@@ -237,7 +282,7 @@ impl PostgresStore {
         Ok(replays::repeated(claims, &processed))
     }
 
-    pub(super) async fn select_past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError> {
+    async fn select_past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError> {
         let found = sqlx::query("SELECT * FROM event_outcomes WHERE event_id = $1 ORDER BY pk")
             .bind(event.as_uuid())
             .fetch_all(&self.pool)
@@ -251,7 +296,7 @@ fn millis(lease: Duration) -> i64 {
     i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
-/// In the order of their ids, out of one walk along the index for each status.
+/// Returns candidates in the order of their ids, from one walk along the index for each status.
 async fn candidates(
     connection: &mut PgConnection,
     standing: &Standing,

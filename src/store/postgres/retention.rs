@@ -1,25 +1,25 @@
-//! What goes one day. One node at a time is at it: it holds an advisory lock on a connection of its own, and whoever loses
-//! that connection loses the lock.
+//! Retention. One node at a time runs it: it holds an advisory lock on its own connection, and losing the connection
+//! loses the lock.
 //!
-//! A month of events that are all old enough is dropped with its partition; so is a month of activities, once each of
-//! them was verified and if they are the beginnings of all chains that they belong to. The rest is deleted row by row. A
-//! partition is dropped under a lock that keeps the pipeline waiting, so little time is given to get it: otherwise it is
-//! left to row by row.
+//! A month of events that are all old enough is dropped with its partition. So is a month of activities, once each of
+//! them was verified, if they are the beginnings of all their chains. The rest is deleted row by row. The lock for
+//! dropping a partition delays the pipeline, so the time to get it is short. Otherwise the rows are deleted one by one.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use conduit_actors::audit::ChainFault;
-use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::event::Activity;
+use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{AssertSqlSafe, Connection as _, Encode, PgConnection, Postgres, Type};
 use uuid::Uuid;
 
 use super::super::retention::{
-    ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
+    ChainAnchor, ChainSteps, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, shorten_chain,
 };
-use super::walk::{Walk, Walked};
-use super::{OrStoreError as _, PostgresStore, histories, others, partitions};
+use super::faults::OrStoreError as _;
+use super::walk::{Walk, WalkStep};
+use super::{PostgresStore, histories, others, partitions};
 
 /// The advisory lock under which rows are deleted: "conduitr" in ASCII.
 const LOCK: i64 = 0x636f_6e64_7569_7472;
@@ -108,8 +108,8 @@ impl PostgresExpiry<'_> {
         if self.drops_events {
             let old = partitions::before(&mut self.leader, "events", before).await?;
             if let Some(oldest) = old.first() {
-                // Those with a history first: while the partition is dropped, which keeps the pipeline waiting, there must
-                // be little else to delete.
+                // Events with a history first. Dropping the partition delays the pipeline, so there must be little else
+                // to delete then.
                 let replayed = self.store.remove_replayed(oldest, limit).await?;
                 if replayed > 0 {
                     return Ok(Expired {
@@ -134,10 +134,10 @@ impl PostgresExpiry<'_> {
         {
             return Ok(expired);
         }
-        self.shorten_chain(before, limit).await
+        shorten_chain(self.store, &mut self.chains, before, limit).await
     }
 
-    /// One step towards dropping the oldest month of activities; none if there is nothing to drop.
+    /// Makes one step towards dropping the oldest month of activities. Returns `None` if there is nothing to drop.
     async fn expire_month(&mut self, before: Timestamp, limit: usize) -> Result<Option<Expired>, StoreError> {
         let mut walk = match self.walk.take() {
             Some(walk) => walk,
@@ -156,9 +156,9 @@ impl PostgresExpiry<'_> {
         };
         let mut expired = Expired::default();
         match walk.step(self.store, limit).await? {
-            Walked::On => self.walk = Some(walk),
-            Walked::Broken => self.drops_activities = false,
-            Walked::Through => {
+            WalkStep::On => self.walk = Some(walk),
+            WalkStep::Broken => self.drops_activities = false,
+            WalkStep::Through => {
                 self.drops_activities =
                     drop_partition(&mut self.leader, &walk.partition, walk.anchors(), self.store).await?;
                 expired.partitions = u64::from(self.drops_activities);
@@ -166,51 +166,35 @@ impl PostgresExpiry<'_> {
         }
         Ok(Some(expired))
     }
+}
 
-    /// Of the first chain that has old records. Those of the others are looked at only.
-    async fn shorten_chain(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
-        if !self.chains.are_known() {
-            let controllers = self.store.select_controllers(None).await?;
-            self.chains.set(controllers.into_iter().map(|row| row.id).collect());
-        }
-        while let Some(controller) = self.chains.current() {
-            let anchor = self.store.read_anchor(controller).await?;
-            if !anchor.is_genuine {
-                keep_evidence(controller, ChainFault::Anchor(anchor.head.sequence));
-                self.chains.next();
-                continue;
-            }
-            let oldest = self.store.select_chain(controller, anchor.head.sequence, limit).await?;
-            let prefix = match Prefix::of(anchor.head, &oldest, before) {
-                Ok(prefix) => prefix,
-                Err(fault) => {
-                    keep_evidence(controller, fault);
-                    self.chains.next();
-                    continue;
-                }
-            };
-            if prefix.activities.len() < limit {
-                self.chains.next();
-            }
-            if !prefix.activities.is_empty() {
-                self.store.remove_prefix(controller, &prefix).await?;
-                return Ok(Expired {
-                    rows: prefix.activities.len() as u64,
-                    partitions: 0,
-                    is_done: self.chains.current().is_none(),
-                });
-            }
-        }
-        Ok(Expired {
-            is_done: true,
-            ..Expired::default()
-        })
+impl ChainSteps for PostgresStore {
+    async fn chained(&self) -> Result<Vec<ControllerId>, StoreError> {
+        let controllers = self.select_controllers(None).await?;
+        Ok(controllers.into_iter().map(|row| row.id).collect())
+    }
+
+    async fn anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError> {
+        self.read_anchor(controller).await
+    }
+
+    async fn oldest(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.select_chain(controller, after, limit).await
+    }
+
+    async fn remove(&self, controller: ControllerId, _: ChainHead, prefix: &Prefix) -> Result<(), StoreError> {
+        self.remove_prefix(controller, prefix).await
     }
 }
 
 impl PostgresStore {
-    /// A connection that holds the lock, unless another does. It is no part of the pool any more: when it is dropped, it
-    /// is closed, and the lock is free.
+    /// Returns a connection that holds the lock. Returns `None` if another node holds it. The connection no longer
+    /// belongs to the pool: dropping it closes it and frees the lock.
     async fn lead(&self) -> Result<Option<PgConnection>, StoreError> {
         let mut leader = self.pool.acquire().await.or_store_error()?.detach();
         let leads: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
@@ -266,7 +250,8 @@ impl PostgresStore {
         transaction.commit().await.or_store_error()
     }
 
-    /// True before its activities are gone as well as after: a statement of its own, that holds no other locks.
+    /// Stores when subjects were first seen. This is true before their activities are deleted as well as after. It is a
+    /// statement of its own that holds no other locks.
     pub(super) async fn remember_first_seen(&self, prefix: &Prefix) -> Result<(), StoreError> {
         let subjects: Vec<Uuid> = prefix.first_seen.iter().map(|(subject, _)| subject.as_uuid()).collect();
         let times: Vec<i64> = prefix.first_seen.iter().map(|(_, at)| at.as_millis()).collect();
@@ -315,8 +300,8 @@ async fn set_anchors(
     Ok(set.rows_affected() == anchors.len() as u64)
 }
 
-/// Drops a partition with the histories of its events, if it has events, and sets the anchors of the chains whose
-/// beginnings go with it; false if its lock was not to be had.
+/// Drops a partition with the histories of its events, if it has events. Sets the anchors of the chains whose
+/// beginnings go with it. Returns `false` if the lock was not available.
 async fn drop_partition(
     connection: &mut PgConnection,
     name: &str,

@@ -5,11 +5,13 @@ use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::ports::{RetiredLink, StoreError};
 use sqlx::Row as _;
 
+use super::super::rows;
 use super::super::{PlaceholderPerson, RetiredLinks};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 impl PostgresStore {
-    /// Only links that are there are retired, so that a placeholder which never linked leaves no row.
+    /// Inserts retired links, only for existing links. So only placeholders with links have rows.
     pub(super) async fn insert_retired(
         &self,
         controller: ControllerId,
@@ -52,7 +54,8 @@ impl PostgresStore {
         if count == 0 {
             return Ok((Vec::new(), 0));
         }
-        // Whoever holds the link may be merged by now: who is read for them, and the merges on the way there.
+        // The subject of the link may be merged by now: find the subject that is read for it, and the merges on the
+        // way.
         let found = sqlx::query(
             "SELECT r.controller, l.subject, r.category, r.at, \
              (WITH RECURSIVE chain (id) AS (SELECT l.subject UNION SELECT s.merged_into FROM chain \

@@ -8,7 +8,9 @@ use conduit_actors::ports::StoreError;
 use sqlx::QueryBuilder;
 
 use super::super::{ChangeError, ControllerSettings, LimitsRow};
-use super::{OrStoreError as _, PostgresStore, rows, values};
+use super::super::{rows, values};
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 impl PostgresStore {
     async fn select_limits(&self, controller: Option<ControllerId>) -> Result<Vec<LimitsRow>, StoreError> {

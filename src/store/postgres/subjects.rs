@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use async_trait::async_trait;
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectDid, SubjectId};
 use conduit_actors::ports::StoreError;
@@ -9,8 +10,10 @@ use sqlx::QueryBuilder;
 use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
-use super::super::{Page, SubjectRow};
-use super::{OrStoreError as _, PostgresStore, rows};
+use super::super::rows;
+use super::super::{Page, SubjectRow, Subjects};
+use super::PostgresStore;
+use super::faults::OrStoreError as _;
 
 /// For each subject that is asked for: it and everyone merged into it.
 macro_rules! persons {
@@ -47,8 +50,34 @@ const LINKS: &str = persons!(
 const MERGES: &str =
     persons!("SELECT * FROM merges WHERE into_subject IN (SELECT id FROM person) ORDER BY pk DESC LIMIT 1000");
 
+#[async_trait]
+impl Subjects for PostgresStore {
+    async fn subjects(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<SubjectId>,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        self.driver.run_in_time(self.select_subjects(controller, page)).await
+    }
+
+    async fn subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
+        self.driver.run_in_time(self.select_subject(did)).await
+    }
+
+    async fn subjects_by_link(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        limit: usize,
+    ) -> Result<Vec<SubjectRow>, StoreError> {
+        self.driver
+            .run_in_time(self.find_subjects(controller, hashes, limit))
+            .await
+    }
+}
+
 impl PostgresStore {
-    pub(super) async fn select_subjects(
+    async fn select_subjects(
         &self,
         controller: Option<ControllerId>,
         page: Page<SubjectId>,
@@ -71,7 +100,7 @@ impl PostgresStore {
         self.load_subjects(ids).await
     }
 
-    pub(super) async fn select_subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
+    async fn select_subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
         let found = sqlx::query("SELECT id FROM subjects WHERE did = $1")
             .bind(&did.as_bytes()[..])
             .fetch_optional(&self.pool)
@@ -85,7 +114,7 @@ impl PostgresStore {
         Ok(self.load_subjects(vec![survivor.as_uuid()]).await?.pop())
     }
 
-    pub(super) async fn find_subjects(
+    async fn find_subjects(
         &self,
         controller: ControllerId,
         hashes: &[LinkHash],
@@ -98,7 +127,7 @@ impl PostgresStore {
             .await
     }
 
-    /// In the order asked for; those that are not there are left out.
+    /// Loads subjects in the given order. Missing ones are left out.
     async fn load_subjects(&self, ids: Vec<Uuid>) -> Result<Vec<SubjectRow>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -130,7 +159,7 @@ impl PostgresStore {
     }
 }
 
-/// Without its links and merges.
+/// Reads a subject without its links and merges.
 fn subject_row(root: Uuid, row: &PgRow) -> Result<SubjectRow, StoreError> {
     let first_seen_at = rows::time(row, "first_seen")?;
     Ok(SubjectRow {

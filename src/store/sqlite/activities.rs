@@ -1,13 +1,16 @@
 //! The audit log, by time and by chain.
 
+use async_trait::async_trait;
 use conduit_actors::event::Activity;
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::super::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
+use super::super::rows;
+use super::super::{Activities, ActivityCursor, ActivityFilter, ActivityOrder, Page};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
 use super::kinds::sources;
-use super::{OrStoreError as _, SqliteStore, rows};
 
 const SELECT: &str = "SELECT a.*, c.id AS controller FROM activities a JOIN controllers c ON c.pk = a.controller_pk WHERE a.sequence > 0";
 
@@ -16,7 +19,7 @@ const SELECT_EACH: &str = " SELECT a.*, c.id AS controller FROM kind k CROSS JOI
      CROSS JOIN activities a ON a.pk IN (SELECT a.pk FROM activities a WHERE a.controller_pk = k.controller_pk \
      AND a.integration = k.integration AND a.event_type = k.event_type";
 
-/// The statement that reads a page of a list. `is_named`: whether activities name the filter's subject beside another.
+/// Returns the statement that reads a page of a list. `is_named`: activities name the filter's subject beside another.
 pub(super) fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     let is_each = filter.is_of_few_kinds();
@@ -53,7 +56,8 @@ pub(super) fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityC
     query
 }
 
-/// The beginning of such a list. The types of an integration's activities are few: those that it has mapped at some time.
+/// Returns the beginning of such a list. An integration has few types of activities: those that it has mapped at some
+/// time.
 fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Sqlite> {
     let mut query = sources("activities", filter.controller, filter.integration);
     query.push(", kind (controller_pk, integration, event_type) AS (SELECT s.controller_pk, s.integration, ");
@@ -71,8 +75,9 @@ fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Sqlite> {
     query
 }
 
-impl SqliteStore {
-    pub(super) async fn select_activities(
+#[async_trait]
+impl Activities for SqliteStore {
+    async fn activities(
         &self,
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
@@ -86,7 +91,16 @@ impl SqliteStore {
         found.iter().map(rows::activity_row).collect()
     }
 
-    pub(super) async fn select_chain(
+    async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
+        let found = sqlx::query("SELECT chain_sequence, chain_hash FROM controllers WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await
+            .or_store_error()?;
+        found.map_or(Ok(ChainHead::EMPTY), |row| rows::chain_head(&row))
+    }
+
+    async fn chain(
         &self,
         controller: ControllerId,
         after: Sequence,
@@ -100,15 +114,6 @@ impl SqliteStore {
             .push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::activity_row).collect()
-    }
-
-    pub(super) async fn read_chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError> {
-        let found = sqlx::query("SELECT chain_sequence, chain_hash FROM controllers WHERE id = ?1")
-            .bind(&controller.as_bytes()[..])
-            .fetch_optional(&self.readers)
-            .await
-            .or_store_error()?;
-        found.map_or(Ok(ChainHead::EMPTY), |row| rows::chain_head(&row))
     }
 }
 

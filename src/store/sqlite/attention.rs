@@ -6,7 +6,8 @@ use conduit_actors::ports::StoreError;
 use sqlx::QueryBuilder;
 
 use super::super::attention::{Attention, Unsettled};
-use super::{OrStoreError as _, SqliteStore};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
 
 #[async_trait]
 impl Attention for SqliteStore {

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::super::rows::{Columns, unreadable};
-use super::OrStoreError as _;
+use super::faults::OrStoreError as _;
 
 impl Columns for SqliteRow {
     fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, StoreError> {

@@ -1,23 +1,68 @@
 //! One batch, one transaction.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use conduit_actors::event::{Activity, OutcomeRecord};
-use conduit_actors::ids::{ControllerId, SubjectId};
-use conduit_actors::ports::{BatchEffects, Checkpoint, Merge, NewLink, StoreError};
+use async_trait::async_trait;
+use conduit_actors::event::{Activity, LinkHash, MappedDigest, OutcomeRecord};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
+use conduit_actors::ports::{
+    BatchEffects, Checkpoint, KnownLink, Merge, NewLink, PipelineStore, RetiredLink, StoreError,
+};
 use futures_util::future::join;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::super::chains::{self, ChainEnd, Ends};
+use super::super::chain_ends::{ChainEnd, Ends};
+use super::super::chains;
 use super::super::history::of_batch;
 use super::super::values::Counts;
-use super::{OrStoreError as _, SqliteStore, history, links, others, rows, runs, values};
+use super::super::{rows, values};
+use super::faults::OrStoreError as _;
+use super::runs::{Pks, insert_runs, runs};
+use super::{SqliteStore, history, links, others};
 
-/// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
-pub(super) type Pks = HashMap<ControllerId, i64>;
+#[async_trait]
+impl PipelineStore for SqliteStore {
+    async fn links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        links::known_links(&self.writer, controller, hashes, fan_out).await
+    }
+
+    async fn strong_link_counts(
+        &self,
+        controller: ControllerId,
+        subjects: &[SubjectId],
+    ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
+        let mut connection = self.writer.acquire().await.or_store_error()?;
+        links::count_strong_links(&mut connection, controller, subjects).await
+    }
+
+    async fn mapped_digests(
+        &self,
+        controller: ControllerId,
+        events: &[EventId],
+    ) -> Result<Vec<(EventId, MappedDigest)>, StoreError> {
+        self.select_digests(controller, events).await
+    }
+
+    async fn retire_links(&self, controller: ControllerId, links: &[RetiredLink]) -> Result<(), StoreError> {
+        self.insert_retired(controller, links).await
+    }
+
+    async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
+        self.commit_effects(effects).await
+    }
+
+    async fn checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
+        self.read_checkpoint(controller).await
+    }
+}
 
 impl SqliteStore {
-    pub(super) async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
+    async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
         if let Some(step) = effects.replay {
             return self.commit_replay(step, effects).await;
         }
@@ -39,7 +84,7 @@ impl SqliteStore {
         }
         links::hold_ceilings(connection, &effects.ceilings).await?;
         let events = insert_events(connection, &pks, &effects.outcomes, "");
-        let (inserted, ends) = join(events, self.chain(&before, &mut effects.activities)).await;
+        let (inserted, ends) = join(events, self.chain_behind(&before, &mut effects.activities)).await;
         inserted?;
         insert_activities(connection, &pks, &effects.activities).await?;
         self.insert_payloads(connection, &pks, &effects.outcomes).await?;
@@ -55,7 +100,7 @@ impl SqliteStore {
     }
 
     /// Chains a batch's activities behind these ends.
-    pub(super) async fn chain(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
+    pub(super) async fn chain_behind(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
         chains::append(&self.keyring, &self.heads, before, activities).await
     }
 
@@ -111,7 +156,7 @@ impl SqliteStore {
                     .push_bind(payload.counter.cast_signed())
                     .push_bind(payload.bytes.clone());
             });
-            // What is there stays, and counts as written.
+            // Existing rows stay, and count as written.
             query.push(" ON CONFLICT DO UPDATE SET event_id = event_id");
             query
         })
@@ -119,28 +164,7 @@ impl SqliteStore {
     }
 }
 
-/// Runs one statement for each run of rows. The next is written while the database's thread is at work on the one before.
-///
-/// # Errors
-/// [`StoreError`], also if not every row was written.
-pub(super) async fn insert_runs<T>(
-    connection: &mut SqliteConnection,
-    table: &'static str,
-    rows: &[T],
-    statement: impl Fn(&[T]) -> QueryBuilder<Sqlite>,
-) -> Result<(), StoreError> {
-    let (mut runs, mut written) = (runs(rows), 0);
-    let mut next = runs.next().map(&statement);
-    while let Some(mut current) = next {
-        let executed = current.build().execute(&mut *connection);
-        let (executed, following) = join(executed, async { runs.next().map(&statement) }).await;
-        written += executed.or_store_error()?.rows_affected();
-        next = following;
-    }
-    values::all_written(table, written, rows.len())
-}
-
-/// The batch's controllers that are there, and the ends of their chains: nobody moves them before this transaction ends.
+/// Returns the batch's existing controllers, and the ends of their chains, which stay until this transaction ends.
 pub(super) async fn controllers(
     connection: &mut SqliteConnection,
     asked: &[ControllerId],
@@ -186,7 +210,7 @@ pub(super) async fn insert_subjects(
     .await
 }
 
-/// In the order of their hashes, so that neighbours in the index are written one after the other.
+/// Inserts links in the order of their hashes, so that neighbours in the index are written one after the other.
 pub(super) async fn insert_links(
     connection: &mut SqliteConnection,
     pks: &Pks,
@@ -224,8 +248,8 @@ pub(super) async fn insert_links(
     refuse_taken_links(connection, newest_before).await
 }
 
-/// A strong link leads to one subject: if another has one of those behind `newest_before`, another writer was there
-/// first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
+/// Refuses taken links. A strong link leads to one subject: if another subject has a link after `newest_before`,
+/// another writer was first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
 async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i64) -> Result<(), StoreError> {
     let taken: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM links AS new CROSS JOIN links AS old \
@@ -317,7 +341,7 @@ fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
     subject.as_bytes().to_vec()
 }
 
-/// `conflict`: what the statement does about events that are there.
+/// Inserts events. `conflict`: the statement's action for existing events.
 pub(super) async fn insert_events(
     connection: &mut SqliteConnection,
     pks: &Pks,

@@ -1,7 +1,7 @@
 //! The versions of credentials.
 
 use async_trait::async_trait;
-use conduit_actors::ids::{IntegrationId, Timestamp};
+use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, StoreError};
 use conduit_actors::usage::{CredentialOwner, CredentialUse};
@@ -10,11 +10,12 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::super::credentials::{Kind, USES, alone, id, in_order};
 use super::super::{ChangeError, CredentialLedger, CredentialVersions, GraceEnded, RetiredBecause};
-use super::management::change_error;
-use super::{OrStoreError as _, SqliteStore, rows, values};
+use super::super::{rows, values};
+use super::SqliteStore;
+use super::faults::{OrStoreError as _, change_error};
 
-/// Brings the versions in line with what the owner's row has now, in the transaction that changed it: what serves no more
-/// is retired, what is new is issued, and what is older than the one before is forgotten.
+/// Brings the versions in line with the owner's row, in the transaction that changed it. Ended credentials are retired,
+/// new ones are issued, and versions older than the previous one are forgotten.
 pub(super) async fn record(
     connection: &mut SqliteConnection,
     owner: CredentialOwner,
@@ -58,9 +59,8 @@ pub(super) async fn record(
 }
 
 impl SqliteStore {
-    /// Sets a credential in the place of `before`, or of whichever there is; what served before and does not now ended for
-    /// this reason.
-    pub(super) async fn replace_credential(
+    /// Replaces the credential `before`, or any present one. Credentials that no longer serve ended for this reason.
+    async fn replace_credential(
         &self,
         owner: CredentialOwner,
         before: Option<CredentialHash>,
@@ -162,6 +162,28 @@ async fn remove(
 
 #[async_trait]
 impl CredentialLedger for SqliteStore {
+    async fn set_webhook_secret(
+        &self,
+        controller: ControllerId,
+        before: CredentialHash,
+        secret: &Credential,
+    ) -> Result<(), ChangeError> {
+        let owner = CredentialOwner::Controller(controller);
+        self.replace_credential(owner, Some(before), secret, RetiredBecause::Replaced)
+            .await
+    }
+
+    async fn set_api_key(
+        &self,
+        id: IntegrationId,
+        before: CredentialHash,
+        key: &Credential,
+    ) -> Result<(), ChangeError> {
+        let owner = CredentialOwner::Integration(id);
+        self.replace_credential(owner, Some(before), key, RetiredBecause::Replaced)
+            .await
+    }
+
     async fn credential_versions(&self, owner: CredentialOwner) -> Result<CredentialVersions, StoreError> {
         let Kind { table, prefix } = Kind::of(owner);
         let select = format!(

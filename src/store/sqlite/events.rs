@@ -1,15 +1,18 @@
-//! What became of events, and the sums of it.
+//! The outcomes of events, and their totals.
 
+use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, Sqlite};
 
+use super::super::rows;
 use super::super::survivors::Survivors;
-use super::super::{EventFilter, EventRow, OutcomeCounts, Page, StoredClaim};
+use super::super::{EventFilter, EventRow, Events, OutcomeCounts, Page, StoredClaim};
+use super::faults::OrStoreError as _;
 use super::kinds::sources;
 use super::search::found_events;
-use super::{OrStoreError as _, SqliteStore, links, rows};
+use super::{SqliteStore, links};
 
 const SELECT: &str =
     "SELECT e.*, c.id AS controller FROM events e JOIN controllers c ON c.pk = e.controller_pk WHERE 1";
@@ -23,7 +26,7 @@ const SELECT_EACH: &str = " SELECT e.*, c.id AS controller FROM kind k CROSS JOI
      CROSS JOIN events e ON e.pk IN (SELECT e.pk FROM events e WHERE e.controller_pk = k.controller_pk \
      AND e.integration = k.integration AND e.status = k.status";
 
-/// The statement that reads a page of a list.
+/// Returns the statement that reads a page of a list.
 pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     let is_each = filter.is_of_few_kinds();
@@ -47,7 +50,7 @@ pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sq
     query
 }
 
-/// The beginning of such a list. A sender may name any number of types, so these are not gone through one by one.
+/// Returns the beginning of such a list. A sender may use any number of types, so the query does not enumerate them.
 fn newest_of_each_kind(filter: &EventFilter) -> QueryBuilder<Sqlite> {
     let mut query = sources("events", filter.controller, filter.integration);
     query.push(", kind (controller_pk, integration, status) AS (SELECT s.*, v.* FROM source s CROSS JOIN (VALUES ");
@@ -86,12 +89,9 @@ fn push_bounds(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter, after: Op
     }
 }
 
-impl SqliteStore {
-    pub(super) async fn select_events(
-        &self,
-        filter: &EventFilter,
-        page: Page<EventId>,
-    ) -> Result<Vec<EventRow>, StoreError> {
+#[async_trait]
+impl Events for SqliteStore {
+    async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {
         if filter.subjects.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
         }
@@ -102,7 +102,7 @@ impl SqliteStore {
         Ok(events)
     }
 
-    pub(super) async fn select_event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
+    async fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError> {
         let mut query = QueryBuilder::new(SELECT);
         query.push(" AND e.id = ").push_bind(id.as_bytes().to_vec());
         let found = query.build().fetch_optional(&self.readers).await.or_store_error()?;
@@ -111,13 +111,7 @@ impl SqliteStore {
         Ok(events.pop())
     }
 
-    async fn follow_merges(&self, events: &mut [EventRow]) -> Result<(), StoreError> {
-        let asked = Survivors::asked(events);
-        links::survivors(&self.readers, &asked).await?.rename(events);
-        Ok(())
-    }
-
-    pub(super) async fn open_payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError> {
+    async fn payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError> {
         let found = sqlx::query(
             "SELECT p.*, c.id AS controller FROM payloads p JOIN controllers c ON c.pk = p.controller_pk \
              WHERE p.event_id = ?1",
@@ -129,7 +123,7 @@ impl SqliteStore {
         found.map(|row| self.payloads.open(id, &row)).transpose()
     }
 
-    pub(super) async fn count_outcomes(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
+    async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
         let mut transaction = self.readers.begin().await.or_store_error()?;
         let id = controller.map(|controller| controller.as_bytes().to_vec());
         let sums = sqlx::query(
@@ -159,21 +153,11 @@ impl SqliteStore {
         })
     }
 
-    pub(super) async fn read_checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
-        Ok(self.count_outcomes(None).await?.checkpoints)
+    async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
+        Ok(self.outcome_counts(None).await?.checkpoints)
     }
 
-    pub(super) async fn read_checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
-        // The journal is released behind it.
-        self.origin.check()?;
-        let counts = self.count_outcomes(Some(controller)).await?;
-        Ok(counts
-            .checkpoints
-            .first()
-            .map_or(Sequence(0), |(_, sequence)| *sequence))
-    }
-
-    pub(super) async fn select_claims(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError> {
+    async fn claims_since(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError> {
         let found = sqlx::query(
             "SELECT e.id, e.dedup_key, e.dedup_window, c.id AS controller FROM events e \
              JOIN controllers c ON c.pk = e.controller_pk \
@@ -185,5 +169,23 @@ impl SqliteStore {
         .await
         .or_store_error()?;
         found.iter().map(rows::claim_row).collect()
+    }
+}
+
+impl SqliteStore {
+    async fn follow_merges(&self, events: &mut [EventRow]) -> Result<(), StoreError> {
+        let asked = Survivors::asked(events);
+        links::survivors(&self.readers, &asked).await?.rename(events);
+        Ok(())
+    }
+
+    pub(super) async fn read_checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
+        // The journal is released behind it.
+        self.origin.check()?;
+        let counts = self.outcome_counts(Some(controller)).await?;
+        Ok(counts
+            .checkpoints
+            .first()
+            .map_or(Sequence(0), |(_, sequence)| *sequence))
     }
 }

@@ -9,7 +9,10 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use async_trait::async_trait;
 
 use super::super::history::{History, HistoryRow, Key, Resolution};
-use super::{OrStoreError as _, SqliteStore, rows, runs, values};
+use super::super::{rows, values};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
+use super::runs::runs;
 
 /// Adds what a batch counts.
 pub(super) async fn add(

@@ -6,7 +6,8 @@ use conduit_actors::ports::StoreError;
 use uuid::Uuid;
 
 use super::super::membership::{Holder, Instance, Membership, deleted_row, holder_row, instance_row};
-use super::{OrStoreError as _, SqliteStore};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
 
 impl SqliteStore {
     async fn select_holders(&self) -> Result<Vec<Holder>, StoreError> {

@@ -5,8 +5,10 @@ use conduit_actors::ids::{ControllerId, EventId, SubjectId};
 use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, SqliteConnection};
 
-use super::commit::{Pks, insert_runs};
-use super::{OrStoreError as _, SqliteStore, rows, runs};
+use super::super::rows;
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
+use super::runs::{Pks, insert_runs, runs};
 
 /// Lets activities be found by the other people that they name.
 pub(super) async fn insert(
@@ -36,7 +38,8 @@ pub(super) async fn insert(
 }
 
 impl SqliteStore {
-    /// Whether any activity names this person beside another, which few do: what is asked for then takes longer.
+    /// Returns whether any activity names this person beside another. Few people are named so, and their queries take
+    /// longer.
     pub(super) async fn is_named(&self, subject: SubjectId) -> Result<bool, StoreError> {
         sqlx::query_scalar(
             "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \

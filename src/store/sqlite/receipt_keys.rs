@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use conduit_actors::ports::StoreError;
 
 use super::super::receipt_keys::{ReceiptKeyRow, ReceiptKeys, receipt_key_row};
-use super::{OrStoreError as _, SqliteStore};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
 
 #[async_trait]
 impl ReceiptKeys for SqliteStore {

@@ -7,11 +7,14 @@ use futures_util::future::join;
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::super::history::of_replay;
-use super::commit::{self, Pks};
+use super::super::{rows, values};
+use super::commit;
+use super::faults::OrStoreError as _;
 use super::replays::push_ids;
-use super::{OrStoreError as _, SqliteStore, history, links, rows, values};
+use super::runs::{Pks, insert_runs};
+use super::{SqliteStore, history, links};
 
-/// What an event that was committed before is changed into.
+/// The changes of an event that was committed before.
 const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
     event_type = excluded.event_type, status = excluded.status, reasons = excluded.reasons, \
     warnings = excluded.warnings, categories = excluded.categories, duplicate_of = excluded.duplicate_of, \
@@ -20,7 +23,7 @@ const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excl
     extracted_at = excluded.extracted_at, resolved_at = excluded.resolved_at, logged_at = excluded.logged_at";
 
 impl SqliteStore {
-    /// One step, one transaction.
+    /// Commits one step in one transaction.
     pub(super) async fn commit_replay(&self, step: ReplayStep, effects: &mut BatchEffects) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         let connection = &mut *transaction;
@@ -35,7 +38,7 @@ impl SqliteStore {
         links::hold_ceilings(connection, &effects.ceilings).await?;
         keep_first_outcomes(connection, effects).await?;
         let events = commit::insert_events(connection, &pks, &effects.outcomes, REPLACE);
-        let (replaced, ends) = join(events, self.chain(&before_ends, &mut effects.activities)).await;
+        let (replaced, ends) = join(events, self.chain_behind(&before_ends, &mut effects.activities)).await;
         replaced?;
         insert_outcomes(connection, &pks, step.job.replay, effects).await?;
         commit::insert_activities(connection, &pks, &effects.activities).await?;
@@ -82,7 +85,7 @@ async fn move_cursor(
     }
 }
 
-/// What the events are before the step: each rejected or failed, or it is a conflict.
+/// Returns the statuses of the events before the step: rejected or failed. Any other status is a conflict.
 async fn statuses(
     connection: &mut SqliteConnection,
     effects: &BatchEffects,
@@ -99,7 +102,7 @@ async fn statuses(
     found.iter().map(each).collect()
 }
 
-/// The outcomes that events have which are replayed for the first time.
+/// Keeps the outcomes of events that are replayed for the first time.
 async fn keep_first_outcomes(connection: &mut SqliteConnection, effects: &BatchEffects) -> Result<(), StoreError> {
     let mut query = QueryBuilder::new(
         "INSERT INTO event_outcomes (event_id, controller_pk, at, status, reasons) \
@@ -122,7 +125,7 @@ async fn insert_outcomes(
         .iter()
         .filter_map(|record| Some((pks.get(&record.event.controller)?, record)))
         .collect();
-    commit::insert_runs(connection, "event_outcomes", &found, |chunk| {
+    insert_runs(connection, "event_outcomes", &found, |chunk| {
         let mut query = QueryBuilder::new(
             "INSERT INTO event_outcomes (event_id, controller_pk, at, status, reasons, mapping_version, replay) ",
         );
@@ -140,7 +143,7 @@ async fn insert_outcomes(
     .await
 }
 
-/// Those of events that are rejected or failed again are kept as they are.
+/// Deletes payloads. Payloads of events that are rejected or failed again stay.
 async fn delete_payloads(connection: &mut SqliteConnection, effects: &BatchEffects) -> Result<(), StoreError> {
     let mut query = QueryBuilder::new("DELETE FROM payloads WHERE event_id IN (");
     push_ids(&mut query, values::needless_payloads(&effects.outcomes));

@@ -1,7 +1,9 @@
-//! Replays: what there is to replay, and what is read for it. `replay_steps.rs` has the commits.
+//! Replays: the events to replay, and the data to read. `replay_steps.rs` has the commits.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use conduit_actors::event::Status;
 use conduit_actors::ids::{ControllerId, EventId, ReplayId, Timestamp};
@@ -10,15 +12,17 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::replays::{
     self, Candidate, MAX_RUNNING, NewReplay, NextBatch, PastOutcome, ReplayEstimate, ReplayFilter, ReplayRow,
-    ReplayStatus, Standing,
+    ReplayStatus, Replays, Standing,
 };
 use super::super::{ChangeError, Page};
-use super::{OrStoreError as _, SqliteStore};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
 
 const SELECT: &str =
     "SELECT r.*, c.id AS controller FROM replays r JOIN controllers c ON c.pk = r.controller_pk WHERE 1";
 
-/// Adds what a filter asks of the events `e` of one status. That they are not processed is said for the sake of the index.
+/// Adds the conditions of a filter on the events `e` of one status. The condition that they are not processed is for
+/// the index.
 fn push_matching(query: &mut QueryBuilder<Sqlite>, controller: ControllerId, status: Status, filter: &ReplayFilter) {
     query
         .push("e.controller_pk = (SELECT pk FROM controllers WHERE id = ")
@@ -59,8 +63,9 @@ pub(super) fn push_ids(query: &mut QueryBuilder<Sqlite>, ids: impl Iterator<Item
     }
 }
 
-impl SqliteStore {
-    pub(super) async fn estimate(
+#[async_trait]
+impl Replays for SqliteStore {
+    async fn estimate_replay(
         &self,
         controller: ControllerId,
         filter: &ReplayFilter,
@@ -78,7 +83,7 @@ impl SqliteStore {
         replays::estimate(&found)
     }
 
-    pub(super) async fn insert_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError> {
+    async fn create_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError> {
         let is_done = replay.estimate.matching == 0;
         let (status, ended_at) = match is_done {
             true => (ReplayStatus::Done, Some(replay.started_at.as_millis())),
@@ -101,7 +106,7 @@ impl SqliteStore {
         .execute(&self.writer)
         .await
         .or_store_error()?;
-        match self.select_replay(replay.id).await? {
+        match self.replay(replay.id).await? {
             Some(row) => Ok(row),
             None if inserted.rows_affected() == 0 && self.has_controller(replay.controller).await? => {
                 Err(ChangeError::TooManyReplays)
@@ -110,16 +115,7 @@ impl SqliteStore {
         }
     }
 
-    async fn has_controller(&self, controller: ControllerId) -> Result<bool, StoreError> {
-        let found = sqlx::query("SELECT 1 FROM controllers WHERE id = ?1")
-            .bind(&controller.as_bytes()[..])
-            .fetch_optional(&self.readers)
-            .await
-            .or_store_error()?;
-        Ok(found.is_some())
-    }
-
-    pub(super) async fn select_replays(
+    async fn replays(
         &self,
         controller: Option<ControllerId>,
         page: Page<ReplayId>,
@@ -138,19 +134,14 @@ impl SqliteStore {
         found.iter().map(replays::replay_row).collect()
     }
 
-    pub(super) async fn select_replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError> {
+    async fn replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError> {
         let mut query = QueryBuilder::new(SELECT);
         query.push(" AND r.id = ").push_bind(id.as_bytes().to_vec());
         let found = query.build().fetch_optional(&self.readers).await.or_store_error()?;
         found.as_ref().map(replays::replay_row).transpose()
     }
 
-    pub(super) async fn update_ending(
-        &self,
-        id: ReplayId,
-        ending: ReplayStatus,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn end_replay(&self, id: ReplayId, ending: ReplayStatus, now: Timestamp) -> Result<bool, StoreError> {
         let ended = sqlx::query(
             "UPDATE replays SET status = ?2, ended_at = ?3, skipped = CASE WHEN ?2 = 'done' THEN \
              max(skipped, matching - processed - duplicate - rejected - failed) ELSE skipped END \
@@ -165,20 +156,19 @@ impl SqliteStore {
         Ok(ended.rows_affected() == 1)
     }
 
-    /// All that run: nobody else has this database.
-    pub(super) async fn select_running(&self) -> Result<Vec<ReplayJob>, StoreError> {
+    /// Returns all running replays: no other node uses this database.
+    async fn lease_replays(&self, _: Duration) -> Result<Vec<ReplayJob>, StoreError> {
         let mut query = QueryBuilder::new(SELECT);
         query.push(" AND r.status = 'running' ORDER BY r.pk");
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(replays::job).collect()
     }
 
-    pub(super) async fn next_batch(
-        &self,
-        id: ReplayId,
-        max_events: usize,
-        max_bytes: usize,
-    ) -> Result<NextBatch, StoreError> {
+    async fn release_replays(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn replay_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError> {
         let mut transaction = self.readers.begin().await.or_store_error()?;
         let connection = &mut *transaction;
         let mut query = QueryBuilder::new(SELECT);
@@ -195,25 +185,7 @@ impl SqliteStore {
         Ok(standing.batch(candidates, payloads))
     }
 
-    async fn open_payloads(
-        &self,
-        connection: &mut SqliteConnection,
-        wanted: &[EventId],
-    ) -> Result<HashMap<EventId, Bytes>, StoreError> {
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let mut query = QueryBuilder::new(
-            "SELECT p.*, c.id AS controller FROM payloads p JOIN controllers c ON c.pk = p.controller_pk \
-             WHERE p.event_id IN (",
-        );
-        push_ids(&mut query, wanted.iter().copied());
-        query.push(")");
-        let found = query.build().fetch_all(connection).await.or_store_error()?;
-        self.payloads.open_all(&found)
-    }
-
-    pub(super) async fn select_repeats(
+    async fn repeats(
         &self,
         controller: ControllerId,
         claims: &[Claim],
@@ -243,7 +215,7 @@ impl SqliteStore {
         Ok(replays::repeated(claims, &processed))
     }
 
-    pub(super) async fn select_past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError> {
+    async fn past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError> {
         let found = sqlx::query("SELECT * FROM event_outcomes WHERE event_id = ?1 ORDER BY pk")
             .bind(&event.as_bytes()[..])
             .fetch_all(&self.readers)
@@ -253,7 +225,36 @@ impl SqliteStore {
     }
 }
 
-/// In the order of their ids, out of one walk along the index for each status.
+impl SqliteStore {
+    async fn has_controller(&self, controller: ControllerId) -> Result<bool, StoreError> {
+        let found = sqlx::query("SELECT 1 FROM controllers WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await
+            .or_store_error()?;
+        Ok(found.is_some())
+    }
+
+    async fn open_payloads(
+        &self,
+        connection: &mut SqliteConnection,
+        wanted: &[EventId],
+    ) -> Result<HashMap<EventId, Bytes>, StoreError> {
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut query = QueryBuilder::new(
+            "SELECT p.*, c.id AS controller FROM payloads p JOIN controllers c ON c.pk = p.controller_pk \
+             WHERE p.event_id IN (",
+        );
+        push_ids(&mut query, wanted.iter().copied());
+        query.push(")");
+        let found = query.build().fetch_all(connection).await.or_store_error()?;
+        self.payloads.open_all(&found)
+    }
+}
+
+/// Returns candidates in the order of their ids, from one walk along the index for each status.
 async fn candidates(
     connection: &mut SqliteConnection,
     standing: &Standing,

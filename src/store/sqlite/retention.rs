@@ -1,15 +1,19 @@
-//! What goes one day. One process has the file, so nobody else is ever at it.
+//! Retention. One process has the file, so no other node deletes at the same time.
 
 use async_trait::async_trait;
-use conduit_actors::audit::ChainFault;
-use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::event::Activity;
+use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{Encode, QueryBuilder, Sqlite, SqliteConnection, Type};
 
+use super::super::activities::Activities as _;
+use super::super::controllers::Controllers as _;
 use super::super::retention::{
-    ChainAnchor, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, keep_evidence,
+    ChainAnchor, ChainSteps, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, shorten_chain,
 };
-use super::{OrStoreError as _, SqliteStore, runs};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
+use super::runs::runs;
 
 struct SqliteExpiry<'a> {
     store: &'a SqliteStore,
@@ -52,7 +56,7 @@ impl Expiry for SqliteExpiry<'_> {
                      WHERE status <> 'running' AND ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
                 self.delete(delete, before.as_millis(), limit).await
             }
-            Expiring::Activities => self.shorten_chain(before, limit).await,
+            Expiring::Activities => shorten_chain(self.store, &mut self.chains, before, limit).await,
         }
     }
 
@@ -74,51 +78,34 @@ impl SqliteExpiry<'_> {
             .or_store_error()?;
         Ok(Expired::up_to(limit, deleted.rows_affected()))
     }
+}
 
-    /// Of the first chain that has old records. Those of the others are looked at only.
-    async fn shorten_chain(&mut self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
-        if !self.chains.are_known() {
-            let controllers = self.store.select_controllers(None).await?;
-            self.chains.set(controllers.into_iter().map(|row| row.id).collect());
-        }
-        while let Some(controller) = self.chains.current() {
-            let anchor = self.store.chain_anchor(controller).await?;
-            if !anchor.is_genuine {
-                keep_evidence(controller, ChainFault::Anchor(anchor.head.sequence));
-                self.chains.next();
-                continue;
-            }
-            // Read beside the pipeline: nobody else changes or removes what is read.
-            let oldest = self.store.select_chain(controller, anchor.head.sequence, limit).await?;
-            let prefix = match Prefix::of(anchor.head, &oldest, before) {
-                Ok(prefix) => prefix,
-                Err(fault) => {
-                    keep_evidence(controller, fault);
-                    self.chains.next();
-                    continue;
-                }
-            };
-            if prefix.activities.len() < limit {
-                self.chains.next();
-            }
-            if !prefix.activities.is_empty() {
-                self.store.remove_prefix(controller, anchor.head, &prefix).await?;
-                return Ok(Expired {
-                    rows: prefix.activities.len() as u64,
-                    partitions: 0,
-                    is_done: self.chains.current().is_none(),
-                });
-            }
-        }
-        Ok(Expired {
-            is_done: true,
-            ..Expired::default()
-        })
+impl ChainSteps for SqliteStore {
+    async fn chained(&self) -> Result<Vec<ControllerId>, StoreError> {
+        Ok(self.controllers().await?.into_iter().map(|row| row.id).collect())
+    }
+
+    async fn anchor(&self, controller: ControllerId) -> Result<ChainAnchor, StoreError> {
+        self.chain_anchor(controller).await
+    }
+
+    /// Reads beside the pipeline: nobody else changes or removes what is read.
+    async fn oldest(
+        &self,
+        controller: ControllerId,
+        after: Sequence,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.chain(controller, after, limit).await
+    }
+
+    async fn remove(&self, controller: ControllerId, anchor: ChainHead, prefix: &Prefix) -> Result<(), StoreError> {
+        self.remove_prefix(controller, anchor, prefix).await
     }
 }
 
 impl SqliteStore {
-    /// The oldest events, each with its history.
+    /// Deletes the oldest events, each with its history.
     async fn remove_events(&self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
         let before = EventId::first_at(before);
         let history = "DELETE FROM event_outcomes WHERE event_id IN \

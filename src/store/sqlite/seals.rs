@@ -8,8 +8,10 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::Row as _;
 
 use super::super::heads::HeadBook;
+use super::super::rows;
 use super::super::seals::{ChainSeals, RecordedEnd, proven};
-use super::{OrStoreError as _, SqliteStore, rows};
+use super::SqliteStore;
+use super::faults::OrStoreError as _;
 
 #[async_trait]
 impl ChainSeals for SqliteStore {

@@ -7,8 +7,9 @@ use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::StoreError;
 
 use super::super::{ChangeError, ControllerSettings, LimitsRow};
-use super::management::change_error;
-use super::{OrStoreError as _, SqliteStore, rows, values};
+use super::super::{rows, values};
+use super::SqliteStore;
+use super::faults::{OrStoreError as _, change_error};
 
 #[async_trait]
 impl ControllerSettings for SqliteStore {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectDid, SubjectId};
 use conduit_actors::ports::StoreError;
 use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
 
-use super::super::{Page, SubjectRow};
-use super::{OrStoreError as _, SqliteStore, links, rows};
+use super::super::rows;
+use super::super::{Page, SubjectRow, Subjects};
+use super::faults::OrStoreError as _;
+use super::{SqliteStore, links};
 
 /// A subject and everyone merged into it, and the events that name one of them beside somebody else.
 const PERSON: &str = "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \
@@ -18,8 +21,9 @@ const PERSON: &str = "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \
      WHERE NOT EXISTS (SELECT 1 FROM activities a WHERE a.controller_pk = o.controller_pk AND a.sequence = o.sequence \
      AND a.subject IN (SELECT id FROM person))) ";
 
-impl SqliteStore {
-    pub(super) async fn select_subjects(
+#[async_trait]
+impl Subjects for SqliteStore {
+    async fn subjects(
         &self,
         controller: Option<ControllerId>,
         page: Page<SubjectId>,
@@ -40,7 +44,7 @@ impl SqliteStore {
         self.load_subjects(ids).await
     }
 
-    pub(super) async fn select_subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
+    async fn subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
         let found = sqlx::query("SELECT id FROM subjects WHERE did = ?1")
             .bind(&did.as_bytes()[..])
             .fetch_optional(&self.readers)
@@ -54,7 +58,7 @@ impl SqliteStore {
         Ok(self.load_subjects(vec![survivor]).await?.pop())
     }
 
-    pub(super) async fn find_subjects(
+    async fn subjects_by_link(
         &self,
         controller: ControllerId,
         hashes: &[LinkHash],
@@ -65,7 +69,9 @@ impl SqliteStore {
         self.load_subjects(subjects.into_iter().rev().take(limit).collect())
             .await
     }
+}
 
+impl SqliteStore {
     async fn load_subjects(&self, ids: Vec<SubjectId>) -> Result<Vec<SubjectRow>, StoreError> {
         let mut subjects = Vec::with_capacity(ids.len());
         for id in ids {

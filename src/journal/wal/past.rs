@@ -1,77 +1,41 @@
-//! Reading back what was accepted, whatever became of it: from the segments in the journal and those that are retained.
+//! Reading accepted events back, with any outcome: from the segments in the journal and the retained ones.
 //!
-//! Newest first. A segment is gone through twice: once by what is in clear, to find the records with events that are asked
-//! for, and then from its end, opening these. So memory holds the places of as many records as events are wanted, and the
-//! events of one record.
+//! The newest events come first. A segment is read twice. The first pass uses its unsealed parts, to find the records
+//! with the requested events. The second starts from its end and opens these. So memory holds the places of as many
+//! records as events are requested, and the events of one record.
 //!
-//! A retained segment is checked as a whole before anything of it is given. What is not as it was written ends the reading with
-//! an error and a line in the log: nothing behind it is given, so there is never a hole that is not reported.
+//! A retained segment is checked as a whole before any event of it is returned. Damage ends the reading with an error
+//! and a log line. Nothing behind the damage is returned, so every gap is reported.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use conduit_actors::event::JournaledEvent;
-use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Timestamp};
+use conduit_actors::ids::Timestamp;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::JournalError;
 use wal_db::{FileStore, Lsn, WalError};
 
 use super::codec::{self, Batch, Entry};
 use super::contents::Controllers;
-use super::retained::Kept;
+use super::retained::RetainedSegment;
 use super::segments::{self, Segment};
-use super::{Shared, WalJournal};
+use super::shared::Shared;
+use crate::journal::port::{Past, PastFilter, Step};
 use crate::keys::{Epoch, EpochKey, KeyError};
-
-/// Which events of a controller are asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct PastFilter {
-    /// Whose events.
-    pub controller: ControllerId,
-    /// Those that came through this integration alone.
-    pub integration: Option<IntegrationId>,
-    /// This one alone.
-    pub event: Option<EventId>,
-}
-
-impl PastFilter {
-    fn takes(&self, entry: &Entry<'_>) -> bool {
-        entry.controller == self.controller
-            && self.integration.is_none_or(|id| entry.integration == id)
-            && self.event.is_none_or(|id| entry.event == id)
-    }
-
-    fn may_be_within(&self, (first, last): (Timestamp, Timestamp)) -> bool {
-        self.event.is_none_or(|event| {
-            let received_at = event.received_at();
-            first <= received_at && received_at <= last
-        })
-    }
-}
-
-/// What [`Past::next`] gives.
-#[derive(Debug)]
-pub enum Step {
-    /// Events, newest first; never empty.
-    Events(Vec<JournaledEvent>),
-    /// The time was up before there was one.
-    Late,
-    /// There are no more that are still kept.
-    End,
-}
 
 enum Source {
     /// In the journal.
     InFlight(u64, Segment),
     /// Retained.
-    Kept(Kept),
+    Kept(RetainedSegment),
     /// Neither, though there are some before and behind it.
     Missing(u64),
 }
 
-/// A reading of one controller's past. It shows what was there when it began; what is deleted meanwhile is left out.
-pub struct Past {
+/// A reading of one controller's past in segments.
+pub(super) struct WalPast {
     shared: Arc<Shared>,
     filter: PastFilter,
     since: Timestamp,
@@ -88,13 +52,12 @@ pub struct Past {
     failed: Option<JournalError>,
 }
 
-impl WalJournal {
+impl WalPast {
     /// Begins to read the newest `wanted` events that this filter takes, of those received within the retention.
-    #[must_use]
-    pub fn past(&self, filter: PastFilter, wanted: usize) -> Past {
-        let shared = Arc::clone(&self.shared);
+    pub(super) fn begin(shared: &Arc<Shared>, filter: PastFilter, wanted: usize) -> Self {
+        let shared = Arc::clone(shared);
         let since = shared.options.retention.since();
-        // A segment that moves from the journal to those that are kept does so under this lock.
+        // A segment moves from the journal to the kept ones under this lock.
         let retained = shared.retained.lock();
         let contents = shared.contents.lock();
         let mut sources = Vec::new();
@@ -108,13 +71,14 @@ impl WalJournal {
         };
         for kept in retained.since(since) {
             let maybe = kept.controllers.as_ref();
-            let asked = filter.may_be_within(kept.span) && maybe.is_none_or(|known| known.may_have(filter.controller));
+            let asked =
+                may_be_within(&filter, kept.span) && maybe.is_none_or(|known| known.may_have(filter.controller));
             take(kept.number, asked.then(|| Source::Kept(kept.clone())));
         }
         for (number, segment) in shared.segments.all() {
-            // One without contents is empty, or has its first record written just now.
+            // A segment without contents is empty, or gets its first record just now.
             let asked = contents.get(&number).is_some_and(|known| {
-                known.span.is_some_and(|span| filter.may_be_within(span))
+                known.span.is_some_and(|span| may_be_within(&filter, span))
                     && known.controllers.may_have(filter.controller)
             });
             let asked = asked && shared.options.retention.is_on();
@@ -122,7 +86,7 @@ impl WalJournal {
         }
         drop(contents);
         drop(retained);
-        Past {
+        Self {
             shared,
             filter,
             since,
@@ -135,31 +99,10 @@ impl WalJournal {
             failed: None,
         }
     }
-
-    /// One event, whatever became of it, if it is still kept.
-    ///
-    /// # Errors
-    /// As [`Past::next`].
-    pub fn find_past(&self, controller: ControllerId, event: EventId) -> Result<Option<JournaledEvent>, JournalError> {
-        let filter = PastFilter {
-            controller,
-            integration: None,
-            event: Some(event),
-        };
-        match self.past(filter, 1).next(1, usize::MAX, None)? {
-            Step::Events(mut events) => Ok(events.pop()),
-            Step::Late | Step::End => Ok(None),
-        }
-    }
 }
 
-impl Past {
-    /// The next events, newest first: at most `max_events`, and no more once their bodies have `max_bytes`. Stops at
-    /// `until`, if given, with what it has.
-    ///
-    /// # Errors
-    /// [`JournalError::Damaged`] or [`JournalError::Disk`]: what comes next cannot be read. It is in the log as well.
-    pub fn next(&mut self, max_events: usize, max_bytes: usize, until: Option<Instant>) -> Result<Step, JournalError> {
+impl Past for WalPast {
+    fn next(&mut self, max_events: usize, max_bytes: usize, until: Option<Instant>) -> Result<Step, JournalError> {
         let (mut events, mut bytes) = (Vec::new(), 0);
         while events.len() < max_events && bytes < max_bytes && self.failed.is_none() {
             if let Some(event) = self.pending.pop() {
@@ -187,7 +130,9 @@ impl Past {
             None => Ok(Step::Events(events)),
         }
     }
+}
 
+impl WalPast {
     /// Opens one more record, or looks through one more segment; whether there was anything to do.
     fn advance(&mut self, until: Option<Instant>) -> bool {
         let done = if let Some(lsn) = self.places.pop_back() {
@@ -202,7 +147,7 @@ impl Past {
             if let Some(line) = UNREADABLE.admit() {
                 tracing::error!(
                     target: "conduit::supervision",
-                    %error, left_out = line.left_out(), "what is retained of the journal cannot be read"
+                    %error, left_out = line.left_out(), "the retained journal cannot be read"
                 );
             }
             self.shared.meters.unreadable.inc();
@@ -225,7 +170,7 @@ impl Past {
                 )));
             }
         };
-        // One that was deleted meanwhile was the oldest.
+        // A segment deleted meanwhile was the oldest.
         let Some(segment) = segment else {
             return Ok(());
         };
@@ -243,8 +188,8 @@ impl Past {
         Ok(())
     }
 
-    /// Its name, and the segment unless it was deleted meanwhile.
-    fn open_kept(&self, kept: &Kept) -> Result<(String, Option<Segment>), JournalError> {
+    /// Opens a retained segment. Returns its name, and the segment unless it was deleted meanwhile.
+    fn open_kept(&self, kept: &RetainedSegment) -> Result<(String, Option<Segment>), JournalError> {
         let retained = self.shared.retained.lock();
         let path = retained.path(kept);
         let name = path.display().to_string();
@@ -260,7 +205,8 @@ impl Past {
         Ok((name, Some(segment)))
     }
 
-    /// The last records of a segment with events that the filter takes, and whose events it has; none if the time is up.
+    /// Returns the last records of a segment with events that pass the filter, and the segment's controllers. Returns
+    /// `None` if the time is up.
     fn scan(
         &self,
         name: &str,
@@ -276,7 +222,7 @@ impl Past {
             let lsn = record.lsn().get();
             let batch = Batch::parse(record.data()).map_err(|what| damaged(name, lsn, what))?;
             batch.events().for_each(|entry| controllers.insert(entry.controller));
-            if batch.events().any(|entry| self.filter.takes(&entry)) {
+            if batch.events().any(|entry| takes(&self.filter, &entry)) {
                 if places.len() == self.wanted.max(1) {
                     places.pop_front();
                 }
@@ -309,12 +255,24 @@ impl Past {
                 Err(error) => return Err(damaged(name, lsn, &error.to_string())),
             },
         };
-        for entry in batch.events().filter(|entry| self.filter.takes(entry)) {
+        for entry in batch.events().filter(|entry| takes(&self.filter, entry)) {
             let event = entry.open(&key, batch.journaled_at);
             self.pending.push(event.map_err(|what| damaged(name, lsn, what))?);
         }
         Ok(())
     }
+}
+
+fn takes(filter: &PastFilter, entry: &Entry<'_>) -> bool {
+    filter.takes(entry.controller, entry.integration, entry.event)
+}
+
+/// Tells whether an event that the filter takes may have been received between these moments.
+fn may_be_within(filter: &PastFilter, (first, last): (Timestamp, Timestamp)) -> bool {
+    filter.event.is_none_or(|event| {
+        let received_at = event.received_at();
+        first <= received_at && received_at <= last
+    })
 }
 
 fn damaged(name: &str, lsn: u64, what: &str) -> JournalError {

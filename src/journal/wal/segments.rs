@@ -1,6 +1,6 @@
 //! The segment files, and the records read from them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,25 @@ use conduit_actors::ports::JournalError;
 use parking_lot::Mutex;
 use wal_db::{FileStore, Lsn, OpenPolicy, Wal, WalConfig, WalError, WalStore};
 
-use super::DurableEnd;
-use super::OpenError;
+use super::error::OpenError;
+use super::record::DurableEnd;
+use super::tail::{Place, Tail};
 
 /// Longer than any record that the writer makes.
 const MAX_RECORD_BYTES: u32 = 256 * 1024 * 1024;
 
-/// What opening a sealed segment with a torn tail fails in.
+/// The error of opening a sealed segment with a torn tail.
 const CHANGING: &str = "changing a sealed segment";
 
-/// What to say about it.
+/// The message about such a segment.
 pub(super) const TORN: &str = "the segment ends in a torn record, but is not the last one";
 
-/// Whether a segment that is not the last one ends in a torn record.
+/// Returns whether a segment that is not the last one ends in a torn record.
 pub(super) fn is_torn(error: &WalError) -> bool {
     matches!(error, WalError::Io { context: CHANGING, .. })
 }
 
-/// The file's name.
+/// Returns the file's name.
 pub fn file_name(segment: u64) -> String {
     format!("{segment:020}.wal")
 }
@@ -80,7 +81,7 @@ impl WalStore for SegmentFile {
     }
 }
 
-/// An open segment. What it has can be read for as long as it is held, wherever its file has gone meanwhile.
+/// An open segment. It can be read as long as it is held, even if its file is moved or deleted.
 pub(super) type Segment = Arc<Wal<SegmentFile>>;
 
 /// Reads a segment's records, all of them, and takes it in if each is whole.
@@ -92,17 +93,6 @@ pub(super) fn open_file(file: FileStore, sealed: bool) -> Result<Segment, WalErr
         SegmentFile { file, sealed },
         config,
     )?))
-}
-
-/// A record's segment and offset.
-type Place = (u64, u64);
-
-/// Records that were written lately, so that the pipeline need not read them back from the disk.
-#[derive(Default)]
-struct Tail {
-    records: HashMap<Place, Arc<[u8]>>,
-    order: VecDeque<Place>,
-    bytes: usize,
 }
 
 /// All segments of a journal.
@@ -132,7 +122,7 @@ impl AppendError {
     }
 }
 
-/// The system's error, so that its kind is kept.
+/// Returns the system's error, with its kind.
 fn as_io(error: WalError) -> io::Error {
     match error {
         WalError::Io { context, source } => io::Error::new(source.kind(), format!("{context}: {source}")),
@@ -253,12 +243,12 @@ impl Segments {
             .map(|(number, segment)| (*number, Arc::clone(segment)))
     }
 
-    /// The number of the one that is written to.
+    /// Returns the number of the segment that is written to. Returns `None` without one.
     pub(super) fn newest_number(&self) -> Option<u64> {
         self.newest().map(|(number, _)| number)
     }
 
-    /// Where the newest segment ends. What a process that was killed had written and not synced is synced first.
+    /// Returns the end of the newest segment. First syncs bytes that a killed process had written and not synced.
     pub(super) fn synced_end(&self) -> Result<Option<DurableEnd>, OpenError> {
         let Some(segment) = self.newest_number() else {
             return Ok(None);
@@ -292,7 +282,7 @@ impl Segments {
         Ok((number, lsn))
     }
 
-    /// After a failed write: brings the newest segment back to what was durable, `end` bytes.
+    /// Cuts the newest segment back to its durable part, `end` bytes, after a failed write.
     pub(super) fn repair(&self, end: u64) -> io::Result<()> {
         let Some((number, _)) = self.newest() else {
             return Ok(());
@@ -305,15 +295,15 @@ impl Segments {
         Ok(())
     }
 
-    /// The length of the newest segment.
+    /// Returns the length of the newest segment.
     pub(super) fn newest_len(&self) -> u64 {
         self.newest().map_or(0, |(_, segment)| segment.len())
     }
 
-    /// One record.
+    /// Reads one record.
     pub(super) fn read(&self, number: u64, lsn: u64) -> Result<Arc<[u8]>, JournalError> {
-        if let Some(record) = self.tail.lock().records.get(&(number, lsn)) {
-            return Ok(Arc::clone(record));
+        if let Some(record) = self.tail.lock().get((number, lsn)) {
+            return Ok(record);
         }
         if let Some((place, record)) = self.last_read.lock().as_ref()
             && *place == (number, lsn)
@@ -352,7 +342,7 @@ impl Segments {
         done.into_keys().collect()
     }
 
-    /// All of them, oldest first.
+    /// Returns all segments, oldest first.
     pub(super) fn all(&self) -> Vec<(u64, Segment)> {
         let open = self.open.lock();
         open.iter()
@@ -366,33 +356,6 @@ impl Segments {
 
     pub(super) fn disk_bytes(&self) -> u64 {
         self.open.lock().values().map(|segment| segment.len()).sum()
-    }
-}
-
-impl Tail {
-    fn keep(&mut self, place: Place, record: Arc<[u8]>, limit: usize) {
-        self.bytes += record.len();
-        self.records.insert(place, record);
-        self.order.push_back(place);
-        while self.bytes > limit {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.drop_record(oldest);
-        }
-    }
-
-    fn forget_before(&mut self, segment: u64) {
-        while let Some(oldest) = self.order.front().copied()
-            && oldest.0 < segment
-        {
-            self.order.pop_front();
-            self.drop_record(oldest);
-        }
-    }
-
-    fn drop_record(&mut self, place: Place) {
-        if let Some(record) = self.records.remove(&place) {
-            self.bytes -= record.len();
-        }
     }
 }
 

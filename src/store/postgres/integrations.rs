@@ -1,87 +1,65 @@
-//! Controllers and integrations.
+//! Integrations.
 
-use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
+use async_trait::async_trait;
+use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
-use conduit_actors::ports::{ChainHead, StoreError};
+use conduit_actors::ports::StoreError;
 use conduit_actors::usage::CredentialOwner;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::Query;
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::QueryBuilder;
 
-use super::super::{ChangeError, ControllerRow, IntegrationRow, IntegrationSize, RetiredBecause};
-use super::{OrStoreError as _, PostgresStore, change_error, changes, credentials, deletions, rows, values};
+use super::super::{ChangeError, IntegrationRow, IntegrationSize, Integrations, RetiredBecause};
+use super::super::{rows, values};
+use super::faults::{OrStoreError as _, change_error};
+use super::{PostgresStore, changes, credentials};
+
+#[async_trait]
+impl Integrations for PostgresStore {
+    async fn create_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
+        self.driver.run_in_time(self.insert_integration(row)).await
+    }
+
+    async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError> {
+        self.driver
+            .run_in_time(self.select_integrations(controller, None, None))
+            .await
+    }
+
+    async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError> {
+        Ok(self
+            .driver
+            .run_in_time(self.select_integrations(None, Some(id), None))
+            .await?
+            .pop())
+    }
+
+    async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError> {
+        let select = self.select_integrations(None, None, Some(ids));
+        self.driver.run_in_time(select).await
+    }
+
+    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
+        self.driver.run_in_time(self.select_integration_sizes(controller)).await
+    }
+
+    async fn replace_integration(
+        &self,
+        id: IntegrationId,
+        expected: Option<u64>,
+        spec: &IntegrationSpec,
+        now: Timestamp,
+    ) -> Result<IntegrationRow, ChangeError> {
+        self.driver
+            .run_in_time(self.update_integration(id, expected, spec, now))
+            .await
+    }
+
+    async fn delete_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+        self.driver.run_in_time(self.remove_integration(id, expected)).await
+    }
+}
 
 impl PostgresStore {
-    pub(super) async fn insert_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
-        let mut transaction = self.pool.begin().await.or_store_error()?;
-        let (current, previous, until) = values::credential(&row.webhook_secret);
-        sqlx::query(
-            "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
-             token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        )
-        .bind(row.id.as_uuid())
-        .bind(row.did.as_str())
-        .bind(&row.name)
-        .bind(row.created_at.as_millis())
-        .bind(current)
-        .bind(previous)
-        .bind(until)
-        .bind(&row.management_token.as_bytes()[..])
-        .bind(&row.wrapped_data_key)
-        .bind(i64::from(row.link_key_version))
-        .bind(&self.keyring.seal_name(row.id, row.did.as_str())[..])
-        .bind(&self.keyring.seal_end(row.id, ChainHead::EMPTY)[..])
-        .execute(&mut *transaction)
-        .await
-        .map_err(change_error)?;
-        let owner = CredentialOwner::Controller(row.id);
-        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
-        changes::record(&mut transaction, row.did.as_str()).await?;
-        Ok(transaction.commit().await.or_store_error()?)
-    }
-
-    /// Carries out a change that gives the DID of the controller whose change it is, and records that; nothing if there is
-    /// nothing to change.
-    pub(super) async fn change(&self, change: Query<'_, Postgres, PgArguments>) -> Result<PgRow, ChangeError> {
-        let mut transaction = self.pool.begin().await.or_store_error()?;
-        let changed = change.fetch_optional(&mut *transaction).await.map_err(change_error)?;
-        let changed = changed.ok_or(ChangeError::NotFound)?;
-        changes::record(&mut transaction, rows::str(&changed, "did")?).await?;
-        transaction.commit().await.or_store_error()?;
-        Ok(changed)
-    }
-
-    pub(super) async fn select_controllers(
-        &self,
-        did: Option<&ControllerDid>,
-    ) -> Result<Vec<ControllerRow>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT * FROM controllers WHERE true");
-        if let Some(did) = did {
-            query.push(" AND did = ").push_bind(did.as_str());
-        }
-        query.push(" ORDER BY id DESC");
-        let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
-        found.iter().map(rows::controller_row).collect()
-    }
-
-    /// The row goes first, with its credentials: from then on no batch adds to what it owned, since a batch that finds
-    /// no row to lock leaves nothing. What it owned goes afterwards, in steps that lock nothing that anybody else needs; a
-    /// deletion that is interrupted is taken up again by [`deletions::keep_finishing`].
-    pub(super) async fn remove_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
-        let delete = sqlx::query(
-            "WITH gone AS (DELETE FROM controllers WHERE id = $1 RETURNING id, did), \
-             noted AS (INSERT INTO deletions (controller) SELECT id FROM gone), \
-             proven AS (INSERT INTO deleted_controllers (id, deleted_at, seal) \
-             SELECT id, (extract(epoch FROM now()) * 1000)::bigint, $2 FROM gone) SELECT did FROM gone",
-        )
-        .bind(controller.as_uuid())
-        .bind(self.keyring.seal_deletion(controller).to_vec());
-        self.change(delete).await?;
-        Ok(deletions::finish(&self.pool, controller.as_uuid()).await?)
-    }
-
-    pub(super) async fn insert_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
+    async fn insert_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
         let (current, previous, until) = values::credential(&row.api_key);
         let spec = values::spec_json(&row.spec)?;
         // The lock keeps the controller from being deleted meanwhile; it does not wait for batches, nor they for it.
@@ -111,7 +89,7 @@ impl PostgresStore {
         Ok(transaction.commit().await.or_store_error()?)
     }
 
-    pub(super) async fn select_integrations(
+    async fn select_integrations(
         &self,
         controller: Option<ControllerId>,
         id: Option<IntegrationId>,
@@ -133,8 +111,8 @@ impl PostgresStore {
         found.iter().map(rows::integration_row).collect()
     }
 
-    /// PostgreSQL tells a long text's bytes without fetching it.
-    pub(super) async fn select_integration_sizes(
+    /// Returns the sizes. PostgreSQL knows the bytes of a long text without fetching it.
+    async fn select_integration_sizes(
         &self,
         controller: Option<ControllerId>,
     ) -> Result<Vec<IntegrationSize>, StoreError> {
@@ -148,7 +126,7 @@ impl PostgresStore {
         found.iter().map(rows::integration_size).collect()
     }
 
-    pub(super) async fn update_integration(
+    async fn update_integration(
         &self,
         id: IntegrationId,
         expected: Option<u64>,
@@ -173,7 +151,7 @@ impl PostgresStore {
         Err(ChangeError::VersionMismatch { current })
     }
 
-    pub(super) async fn remove_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
+    async fn remove_integration(&self, id: IntegrationId, expected: Option<u64>) -> Result<(), ChangeError> {
         let delete = sqlx::query(
             "WITH gone AS (DELETE FROM integrations i USING controllers c \
                  WHERE i.id = $1 AND ($2::bigint IS NULL OR i.version = $2) AND c.id = i.controller \

@@ -6,19 +6,21 @@ use std::sync::Arc;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::ports::BacklogListener;
 
-use super::codec::Batch;
+use super::codec::{self, Batch};
 use super::contents::Contents;
+use super::error::OpenError;
 use super::index::Index;
+use super::journal::{RecoveredState, WalJournal};
+use super::options::{Fatal, JournalOptions};
 use super::record::JournalRecord;
 use super::segments::{self, Segments};
-use super::{Fatal, JournalOptions, OpenError, WalJournal, knows};
-use crate::keys::Keyring;
+use crate::keys::{Epoch, Keyring};
 use crate::receipts::Notary;
 
-/// What was found in a journal.
+/// The findings of a reading of the journal.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// The number of its newest segment; none without segments.
+    /// The number of its newest segment. `None` if the journal has no segments.
     pub newest: Option<u64>,
     /// The bytes of that segment.
     pub newest_bytes: u64,
@@ -41,18 +43,13 @@ pub struct Sides {
 
 /// See the module's docs.
 pub struct Recovered {
-    pub(super) options: JournalOptions,
-    pub(super) keyring: Arc<Keyring>,
-    pub(super) index: Index,
-    pub(super) segments: Segments,
-    pub(super) contents: BTreeMap<u64, Contents>,
-    pub(super) newest_event: Option<EventId>,
+    state: RecoveredState,
     findings: Findings,
 }
 
 impl Recovered {
-    /// Reads what is there, against the store's committed checkpoints. Of a record at the end that is
-    /// not whole, the file is freed; nothing else is changed.
+    /// Reads the journal against the store's committed checkpoints. Frees the file of an incomplete record at the end,
+    /// and changes nothing else.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -85,15 +82,15 @@ impl Recovered {
             newest_bytes: segments.newest_len(),
             ..finder.findings
         };
-        Ok(Self {
+        let state = RecoveredState {
             options,
             keyring,
             index,
             segments,
             contents,
             newest_event,
-            findings,
-        })
+        };
+        Ok(Self { state, findings })
     }
 
     /// Returns what was found.
@@ -102,23 +99,24 @@ impl Recovered {
         &self.findings
     }
 
-    /// Makes the first segment if there is none; what is there then.
+    /// Creates the first segment if there is none. Returns the findings then.
     ///
     /// # Errors
     /// [`OpenError`].
     pub fn begin_if_empty(mut self) -> Result<Findings, OpenError> {
-        self.segments.begin_first()?;
-        self.findings.newest = self.segments.newest_number();
+        self.state.segments.begin_first()?;
+        self.findings.newest = self.state.segments.newest_number();
         Ok(self.findings)
     }
 
     /// Has `notary` attest what is to have a receipt.
     pub fn attest_with(&mut self, notary: Option<Notary>) {
-        self.options.notary = notary;
+        self.state.options.notary = notary;
     }
 
-    /// Puts the journal to use: what no stream needs is released, and the writer starts. Streams of controllers without a
-    /// data key are those of deleted ones, and are dropped. What is written is noted in `record`, if there is one.
+    /// Puts the journal to use: releases segments that no stream needs, and starts the writer. Streams of controllers
+    /// without a data key belong to deleted ones, and are dropped. Written segments are noted in `record`, if there is
+    /// one.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -128,8 +126,29 @@ impl Recovered {
         listener: Arc<dyn BacklogListener>,
         fatal: Fatal,
     ) -> Result<WalJournal, OpenError> {
-        WalJournal::start(self, record, listener, fatal)
+        WalJournal::start(self.state, record, listener, fatal)
     }
+}
+
+impl WalJournal {
+    /// Opens the journal whatever is in it, see [`Recovered`].
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        options: JournalOptions,
+        keyring: Arc<Keyring>,
+        checkpoints: &[(ControllerId, Sequence)],
+        listener: Arc<dyn BacklogListener>,
+        fatal: Fatal,
+    ) -> Result<Self, OpenError> {
+        Recovered::read(options, keyring, checkpoints)?.start(None, listener, fatal)
+    }
+}
+
+/// Tells whether there is a data key of the controller.
+fn knows(keyring: &Keyring, controller: ControllerId) -> bool {
+    keyring.epoch_key(controller, codec::PURPOSE, Epoch([0; 16])).is_ok()
 }
 
 /// Takes in events, oldest first.

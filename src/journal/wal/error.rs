@@ -21,7 +21,7 @@ pub enum OpenError {
     Damaged {
         /// Segment and offset.
         place: String,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
 }

@@ -1,0 +1,113 @@
+//! Controllers.
+
+use async_trait::async_trait;
+use conduit_actors::ids::{ControllerDid, ControllerId};
+use conduit_actors::ports::{ChainHead, StoreError};
+use conduit_actors::usage::CredentialOwner;
+
+use super::super::{ChangeError, ControllerRow, Controllers, RetiredBecause};
+use super::super::{rows, values};
+use super::faults::{OrStoreError as _, change_error};
+use super::{SqliteStore, credentials};
+
+/// Everything that belongs to a controller.
+const OWNED: [&str; 18] = [
+    "credential_versions",
+    "controller_limits",
+    "journal_checkpoints",
+    "integrations",
+    "events",
+    "payloads",
+    "subjects",
+    "links",
+    "merges",
+    "activities",
+    "activity_others",
+    "outcome_history",
+    "replays",
+    "event_outcomes",
+    "chain_anchors",
+    "retired_links",
+    "link_sweeps",
+    "unsealed_chains",
+];
+
+#[async_trait]
+impl Controllers for SqliteStore {
+    async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
+        let mut transaction = self.begin().await?;
+        let (current, previous, until) = values::credential(&row.webhook_secret);
+        sqlx::query(
+            "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
+             token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )
+        .bind(&row.id.as_bytes()[..])
+        .bind(row.did.as_str())
+        .bind(&row.name)
+        .bind(row.created_at.as_millis())
+        .bind(current)
+        .bind(previous)
+        .bind(until)
+        .bind(&row.management_token.as_bytes()[..])
+        .bind(&row.wrapped_data_key)
+        .bind(row.link_key_version)
+        .bind(&self.keyring.seal_name(row.id, row.did.as_str())[..])
+        .bind(&self.keyring.seal_end(row.id, ChainHead::EMPTY)[..])
+        .execute(&mut *transaction)
+        .await
+        .map_err(change_error)?;
+        let owner = CredentialOwner::Controller(row.id);
+        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
+        Ok(transaction.commit().await.or_store_error()?)
+    }
+
+    async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError> {
+        self.select_controllers(None).await
+    }
+
+    async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError> {
+        Ok(self.select_controllers(Some(did)).await?.pop())
+    }
+
+    async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
+        let mut transaction = self.begin().await?;
+        for table in OWNED {
+            // The names are the constants above.
+            let sql = format!("DELETE FROM {table} WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1)");
+            sqlx::query(sqlx::AssertSqlSafe(sql))
+                .bind(&controller.as_bytes()[..])
+                .execute(&mut *transaction)
+                .await
+                .or_store_error()?;
+        }
+        let deleted = sqlx::query("DELETE FROM controllers WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .execute(&mut *transaction)
+            .await
+            .or_store_error()?;
+        sqlx::query("UPDATE deleted_controllers SET seal = ?2 WHERE id = ?1")
+            .bind(&controller.as_bytes()[..])
+            .bind(&self.keyring.seal_deletion(controller)[..])
+            .execute(&mut *transaction)
+            .await
+            .or_store_error()?;
+        transaction.commit().await.or_store_error()?;
+        if deleted.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(ChangeError::NotFound)
+        }
+    }
+}
+
+impl SqliteStore {
+    async fn select_controllers(&self, did: Option<&ControllerDid>) -> Result<Vec<ControllerRow>, StoreError> {
+        let found = sqlx::query("SELECT * FROM controllers WHERE ?1 IS NULL OR did = ?1 ORDER BY pk DESC")
+            .bind(did.map(ControllerDid::as_str))
+            .fetch_all(&self.readers)
+            .await
+            .or_store_error()?;
+        found.iter().map(rows::controller_row).collect()
+    }
+}
