@@ -1,4 +1,4 @@
-//! The journal's contract: what each implementation must do, and does alike.
+//! The journal's contract: the common duties of all implementations.
 
 use std::time::Instant;
 
@@ -239,7 +239,7 @@ fn all_of(controller: ControllerId) -> PastFilter {
     }
 }
 
-/// The past that a filter takes, read a few events at a time.
+/// Reads the past events that pass a filter, a few events at a time.
 fn past(journal: &dyn NodeJournal, filter: PastFilter) -> Vec<JournaledEvent> {
     let mut past = journal.past(filter, usize::MAX);
     let mut read = Vec::new();
