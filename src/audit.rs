@@ -95,10 +95,10 @@ pub async fn verify_for(
     Ok(step)
 }
 
-/// Seals the chains of before which verify, and leaves the others as they are: they are evidence.
+/// Seals the older chains that verify, and leaves the others unchanged: they are evidence.
 ///
 /// # Errors
-/// [`StoreError`]: the chains that are left wait for another call.
+/// [`StoreError`]: the remaining chains wait for another call.
 pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
     for controller in store.unsealed_chains().await? {
         let Some(end) = store.recorded_end(controller).await? else {

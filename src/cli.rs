@@ -47,7 +47,7 @@ enum Command {
     Demo(demo::Demo),
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
-    /// Load a server of its own, or a running one, and show what it does; sweep over settings.
+    /// Load an own server, or a running one, and show the results; sweep over settings.
     Bench(bench::Bench),
     /// Make controllers and integrations what a file says: shows what differs, asks, does it.
     Apply(apply::Apply),
@@ -74,7 +74,7 @@ enum Command {
 enum ConfigCommand {
     /// Validate the configuration.
     Check,
-    /// Print what is in force; credentials are not shown.
+    /// Print the settings in force, without credentials.
     Print,
     /// Print what every setting means, as Markdown: docs/configuration.md.
     Reference,
@@ -158,7 +158,7 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Logs what is configured and has no effect, or another one than it seems.
+/// Logs settings without effect, or with an unexpected one.
 fn log_warnings(warnings: &[String]) {
     for warning in warnings {
         tracing::warn!(target: "conduit::config", "{warning}");

@@ -26,10 +26,10 @@ impl Drop for UsageBatch<'_> {
     }
 }
 
-/// Stores what was seen since this was called last.
+/// Stores the observations since the last call.
 ///
 /// # Errors
-/// [`StoreError`]: it is stored the next time.
+/// [`StoreError`]: they are stored the next time.
 pub async fn store_uses(store: &dyn Store, books: &UsageBooks) -> Result<(), StoreError> {
     let mut taken = UsageBatch {
         uses: books.take(),

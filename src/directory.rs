@@ -51,7 +51,7 @@ pub struct LiveDirectory {
     summaries: Summaries,
     /// Hashes of management tokens.
     tokens: DashMap<[u8; 32], ControllerDid>,
-    /// Kept while a controller is read again: they know what was sent.
+    /// Kept while a controller is read again, because they know its former traffic.
     gates: DashMap<ControllerId, Arc<Gate>>,
     /// The version of the last reading. A reader holds the lock.
     reading: tokio::sync::Mutex<DirectoryVersion>,

@@ -74,7 +74,7 @@ pub(crate) async fn admit(
     bind(home, store, keyring, findings, named.map(|named| named.id)).await
 }
 
-/// Returns what would be lost if the two were taken together, whatever their ids are.
+/// Returns the losses if the two were used together, for any ids.
 pub(crate) async fn losses(
     home: &Home,
     config: &Config,

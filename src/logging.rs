@@ -86,7 +86,7 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
     Ok(filter.add_directive(quiet))
 }
 
-/// Notes what is wrong with the configuration's filter.
+/// Notes the fault of the configuration's filter.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(filter(&config.logging.filter).err());
 }

@@ -1,4 +1,4 @@
-//! Deletes what is older than it is to be kept, a little at a time, for as long as the program runs.
+//! Deletes rows at the end of their retention, a little at a time, as long as the program runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -224,7 +224,7 @@ pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
-/// Notes what is wrong with the operator's token and with a master key that is named. Makes nothing.
+/// Notes the faults of the operator's token and of a named master key. Creates nothing.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     let storage = &config.storage;
     if let Some(fault) = token_fault(&storage.admin_token) {

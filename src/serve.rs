@@ -312,7 +312,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
 }
 
 impl Running {
-    /// Reads the configuration again at each SIGHUP, by `load`, and puts in force what can change while serving.
+    /// Reads the configuration again at each SIGHUP, by `load`, and applies the settings that can change while serving.
     pub(crate) fn reload_at(
         &self,
         hangups: Hangups,

@@ -15,7 +15,7 @@ use crate::config::{Config, text_file};
 pub use crate::config::CertificateFiles;
 pub use server::ServerCertificate;
 
-/// Notes what is wrong with the certificate and its key.
+/// Notes the faults of the certificate and its key.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     let server = &config.server;
     if server.tls_cert.as_os_str().is_empty() || server.tls_key.as_os_str().is_empty() {

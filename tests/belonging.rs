@@ -1,4 +1,4 @@
-//! A data directory and its database: strangers are refused before anything is lost, and whoever is refused has a way out.
+//! A data directory and its database: strangers are refused before any loss, and every refusal has a way out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::common::{Conduit, Postgres, Tenant, wait_for};
 
-/// Deletes what is released.
+/// Deletes released segments at once.
 const NO_RETENTION: (&str, &str) = ("CONDUIT__RETENTION__PAYLOAD_DAYS", "0");
 
 /// Runs statements on an SQLite file.

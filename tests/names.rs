@@ -56,7 +56,7 @@ fn new_names_have_no_control_characters() {
     assert_eq!(named(" Käufe & \u{1f6d2} "), "Käufe & \u{1f6d2}");
 }
 
-/// Runs a command by the operator's right: exit code and what it printed.
+/// Runs a command by the operator's right. Returns its exit code and its output.
 fn run(conduit: &Conduit, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = conduit.command();
     command

@@ -112,7 +112,8 @@ fn a_receipt_says_what_was_received_and_verifies_offline() {
     );
 }
 
-/// Independent of what is under test: the signature is checked by openssl, over hashes that are put together here.
+/// Verifies a receipt independently of the code under test: openssl checks the signature, over hashes that are computed
+/// here.
 #[test]
 fn another_program_verifies_a_receipt_by_its_documented_form() {
     let conduit = Conduit::start();

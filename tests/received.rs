@@ -1,4 +1,4 @@
-//! Bodies as senders write them: the endpoint and the dry run take and refuse the same, and what was sent can be found out.
+//! Bodies of senders: the endpoint and the dry run accept and refuse the same, and the sent fields can be looked up.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL and Redis: the right certificate is taken, a wrong one refused, with what there is to mend.
+//! TLS to PostgreSQL and Redis: the right certificate is accepted, and a wrong one is refused with advice.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Traces: a request is followed to the batch that its event ends in; nobody is told of by them, and nobody waits for them.
+//! Traces follow a request to the batch of its event. They reveal nobody, and delay nobody.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;

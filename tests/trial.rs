@@ -1,4 +1,4 @@
-//! The trial of a draft on what was accepted: it says what would change, and changes nothing.
+//! The trial of a draft on accepted events shows what would change, and changes nothing.
 
 mod retained;
 

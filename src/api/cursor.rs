@@ -1,8 +1,8 @@
 //! Cursors of lists: places in them, opaque to clients.
 //!
-//! A cursor goes on behind an item, whatever came or went meanwhile. It belongs to the list and the filter that it came
-//! from, and says so by a digest of both: with another filter it would skip items without a word. It grants nothing: who
-//! may see what is decided anew for each page.
+//! A cursor continues after an item, even if items came or went meanwhile. It belongs to its list and filter, and has a
+//! digest of both: with another filter it would silently skip items. It grants nothing: each page checks again who may
+//! see it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

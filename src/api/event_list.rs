@@ -93,7 +93,7 @@ pub(super) struct EventSearch {
     cursor: Option<String>,
 }
 
-/// A page of what was found, and whom the identifier leads to.
+/// A page of found events, and the subjects of the identifier.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FoundEvents {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! The schema of an integration as it is sent.
+//! The schema of an integration in a request.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::controllers::NAME_PATTERN;
 use super::integrations::READ_ONLY;
 
-/// An integration as it is sent: what `GET` adds may come back with it.
+/// An integration in a request. The fields that `GET` adds may be sent back with it.
 pub(super) struct SentIntegration;
 
 impl JsonSchema for SentIntegration {

@@ -23,7 +23,7 @@ pub(crate) struct Subject {
     pub(crate) first_seen_at: Timestamp,
     /// `triggeredAt` of its latest event.
     pub(crate) last_seen_at: Timestamp,
-    /// Activities that concern or name it, those of merged ones included.
+    /// Activities that concern or name it, including those of merged subjects.
     pub(crate) activity_count: u64,
     /// The identifiers that are linked to it, as keyed hashes; these are not shown.
     pub(crate) links: Vec<Link>,

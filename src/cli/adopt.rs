@@ -120,7 +120,7 @@ impl Adopt {
 
 enum Outcome {
     Done,
-    /// The journal was of another node; there is none now.
+    /// The journal belonged to another node; there is none now.
     SetAside,
 }
 

@@ -30,7 +30,7 @@ struct Server {
     /// The server's address, as http://127.0.0.1:8080.
     #[arg(long, env = "CONDUIT_API_URL")]
     url: String,
-    /// The operator's token or, for what is a controller's own, its management token.
+    /// The operator's token or, for a controller's own objects, its management token.
     #[arg(long, env = "CONDUIT_API_TOKEN", hide_env_values = true)]
     token: String,
 }
@@ -46,13 +46,13 @@ impl Server {
 pub(super) struct Apply {
     #[command(flatten)]
     server: Server,
-    /// Show what would be done, and do nothing.
+    /// Show the plan, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// Do it without asking.
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Delete what is not in the file: integrations, and controllers with all that they own.
+    /// Delete objects that are not in the file: integrations, and controllers with all their data.
     #[arg(long)]
     prune: bool,
     /// Add new credentials to this file (mode 0600, one JSON object a line) instead of printing them.
@@ -111,7 +111,7 @@ impl Apply {
     }
 }
 
-/// Asks whoever sits at the terminal.
+/// Asks the user at the terminal.
 fn agreed() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         let text = "nobody can be asked, and nothing was changed: give --yes to do this, or --dry-run to see it only";

@@ -20,8 +20,8 @@ pub enum Audit {
         #[arg(long)]
         did: Option<ControllerDid>,
     },
-    /// Seal chains as they stand, if their records verify: after a database was restored, or when a build of before has
-    /// written to it. The server must be stopped. 1 if a chain does not verify.
+    /// Seal chains in their present state, if their records verify: after a database was restored, or when an older
+    /// build has written to it. The server must be stopped. 1 if a chain does not verify.
     Seal {
         /// One controller's chain only.
         #[arg(long)]

@@ -53,8 +53,8 @@ pub(super) struct Bench {
     /// Threads that send; 0: as many as there are cores, but no more than connections.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
     threads: u16,
-    /// Events a second, whatever the answers take (open loop). Latencies then count from when an event was due. Without it,
-    /// each connection sends the next one as soon as it has its answer.
+    /// Events a second, independent of the answers (open loop). Latencies then count from when an event was due.
+    /// Without it, each connection sends the next event as soon as it has its answer.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
     /// People that events are about, drawn at random.

@@ -26,7 +26,7 @@ pub(super) fn print(text: fmt::Arguments<'_>) -> io::Result<()> {
     attempt(|out| out.write_fmt(text))
 }
 
-/// Prints what was buffered.
+/// Prints the buffered text.
 ///
 /// # Errors
 /// As [`print`].
@@ -44,7 +44,7 @@ pub(super) fn is_reader_gone() -> bool {
     matches!(*PRINTED.lock(), Output::ReaderGone)
 }
 
-/// Prints what was buffered; why the output is not complete, if it should be.
+/// Prints the buffered text. Returns why the output is incomplete, if it should be complete.
 pub(super) fn close() -> Result<(), String> {
     let _ = flush();
     match &*PRINTED.lock() {

@@ -1,4 +1,4 @@
-//! `conduit receipt verify`: checks receipts, and says what they attest.
+//! `conduit receipt verify`: checks receipts, and prints their statements.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Receipt {
-    /// Check that a receipt is genuine, and say what it attests; 1 if it is not.
+    /// Check that a receipt is genuine, and print its statement; 1 if it is not.
     Verify(Verify),
 }
 
@@ -82,7 +82,7 @@ impl Verify {
         Ok(genuine == receipts.len())
     }
 
-    /// Says whether a receipt is genuine, and what it attests.
+    /// Prints whether a receipt is genuine, and its statement.
     fn say(&self, receipt: &str, keys: &KeySet) -> Result<bool> {
         let (stated, key) = match verify(receipt, keys) {
             Ok(verified) => verified,

@@ -36,7 +36,7 @@ pub(super) struct Send {
     /// Requests under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
-    /// A JSON array of objects, or objects one after the other; each is sent as it is written. - for standard input.
+    /// A JSON array of objects, or objects one after the other; each is sent unchanged. - for standard input.
     file: PathBuf,
 }
 

@@ -107,7 +107,7 @@ pub(crate) const KEYS: &[&str] = &["sslkey", "ssl-key"];
 
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Notes what is wrong with the URL, which is in no message: it may have a password in it.
+/// Notes the faults of the URL. No message contains the URL, which may have a password in it.
 pub(crate) fn check(url: &str, wrong: &mut Vec<String>) {
     const KEY: &str = "storage.database_url";
     if !is_postgres(url) {
@@ -175,7 +175,7 @@ fn authority(url: &str) -> &str {
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// Returns what is wrong with the percent signs of user and password, which are not repeated.
+/// Returns the fault of the percent signs of user and password, without quoting them.
 pub(crate) fn escape_fault(credentials: &str) -> Option<&'static str> {
     let is_escape = |rest: &str| {
         rest.get(..2)
@@ -187,7 +187,7 @@ pub(crate) fn escape_fault(credentials: &str) -> Option<&'static str> {
     )
 }
 
-/// Notes what has no effect, or another effect than it seems.
+/// Notes parameters without effect, or with an unexpected one.
 pub(super) fn warn(url: &str, warnings: &mut Vec<String>) {
     const KEY: &str = "storage.database_url";
     let parsed = Url::parse(url).ok().filter(|_| is_postgres(url));

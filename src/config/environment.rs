@@ -1,10 +1,10 @@
 //! Settings in environment variables: long names, short names, and files in place of credentials.
 //!
-//! A variable is seen by every child process and in many a diagnosis, a file only by who may read it. So what may hold a
-//! credential may be given as the name of a file: `CONDUIT_ADMIN_TOKEN_FILE` for `CONDUIT_ADMIN_TOKEN`.
+//! A variable is visible to every child process and in many a diagnosis, a file only to users who may read it. So a
+//! setting with a credential may name a file: `CONDUIT_ADMIN_TOKEN_FILE` for `CONDUIT_ADMIN_TOKEN`.
 //!
-//! A variable that begins with `CONDUIT_` and is nobody's is named. It is an error if it resembles a setting, which is then
-//! not what somebody thinks it is; else a warning, since other tools may use such names.
+//! An unknown variable that begins with `CONDUIT_` is reported. It is an error if it resembles a setting, because its
+//! author meant that setting. Otherwise it is a warning, because other tools may use such names.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -45,7 +45,7 @@ pub(crate) const OTHERS: [&str; 8] = [
     "CONDUIT_BENCH_TOKEN",
 ];
 
-/// Names that other products have for what has another name here, behind `CONDUIT_`.
+/// Other products' names for settings, behind `CONDUIT_`.
 const SYNONYMS: [(&str, &str); 16] = [
     ("ADDR", "CONDUIT_LISTEN"),
     ("ADDRESS", "CONDUIT_LISTEN"),

@@ -1,4 +1,4 @@
-//! `[retention]`: how long payloads and rows are kept, and what may be done with them at a time.
+//! `[retention]`: how long payloads and rows are kept, and the limits of each step.
 
 use serde::{Deserialize, Serialize};
 

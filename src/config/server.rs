@@ -36,7 +36,7 @@ pub struct ServerConfig {
 /// Two files in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The certificate, followed by those of intermediate authorities.
+    /// The certificate, followed by intermediate certificates.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,

@@ -1,7 +1,7 @@
-//! One setting's value, read as the kind of value that its default is.
+//! One setting's value, read as the type of its default.
 //!
-//! The default decides, never the look of what is written: a token of digits is a text, and so is one like `1e10`. A value
-//! that may be a credential is in no message.
+//! The default decides, never the look of the text: a token of digits is a text, and so is one like `1e10`. No message
+//! contains a value that may be a credential.
 
 use toml::Value;
 

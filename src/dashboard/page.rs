@@ -88,7 +88,7 @@ impl Shell {
         guard::sign_in_address(self.here.as_deref().unwrap_or("/overview"))
     }
 
-    /// Holds what is lost when its address is gone to again.
+    /// Marks a page whose content is lost when its address is opened again.
     pub(super) fn unrepeatable(self) -> Self {
         Self { here: None, ..self }
     }

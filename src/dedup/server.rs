@@ -177,7 +177,7 @@ impl DedupConfig {
     }
 }
 
-/// Notes what is wrong with the settings of Redis.
+/// Notes the faults of Redis' settings.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(config.dedup.redis_server().err());
 }

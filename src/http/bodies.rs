@@ -50,7 +50,7 @@ struct Shares {
 #[derive(Debug)]
 pub(crate) struct Bodies {
     most: usize,
-    /// An owner may hold this much whatever the others hold: the longest event.
+    /// An owner may always hold this much: the longest event.
     least: usize,
     held: AtomicUsize,
     shares: Mutex<Shares>,
@@ -207,7 +207,7 @@ impl Incoming {
         }
     }
 
-    /// Reads what is here. Returns `None` if the rest has to be waited for.
+    /// Reads the available bytes. Returns `None` if the rest has to be waited for.
     pub(crate) fn read_at_once(&mut self) -> Option<Result<(), Unread>> {
         self.read().now_or_never()
     }

@@ -157,8 +157,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Reads on in the body. A client that waits for a 100 gets it first: the body is wanted. The first look alone does not
-    /// say so: it may be one at what is here already.
+    /// Reads on in the body. A client that waits for a 100 gets it first, because the body is wanted. The first look
+    /// alone does not mean that: it may only look for bytes that are here already.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         if let Poll::Ready(chunk) = self.body.poll_data(cx) {
             self.is_awaiting = false;

@@ -56,7 +56,7 @@ pub(crate) struct ProblemView<'a> {
 /// The fault of one part of the request.
 #[derive(Serialize, JsonSchema)]
 struct ProblemPart<'a> {
-    /// JSON Pointer (RFC 6901) into the body; empty for the whole, and for what is not in the body.
+    /// JSON Pointer (RFC 6901) into the body; empty for the whole body, and for other parts of the request.
     pointer: &'a str,
     /// Stable, for programs.
     code: &'a str,

@@ -126,8 +126,8 @@ impl Home {
         })
     }
 
-    /// Refuses a newest segment that is shorter than what was acknowledged of it. To read it would free what is left of its
-    /// last record.
+    /// Refuses a newest segment that is shorter than its acknowledged part. Reading it would free the rest of its last
+    /// record.
     ///
     /// # Errors
     /// [`Refusal::Vanished`].

@@ -17,7 +17,7 @@ static CONTROLLERS: LogLimit = LogLimit::new(20, MINUTE);
 #[derive(Debug, Default)]
 pub(super) struct Fullness {
     total: AtomicBool,
-    /// How many controllers are in `controllers`: to see without a lock that there are none.
+    /// The number of controllers in `controllers`: shows without a lock that there are none.
     count: AtomicUsize,
     controllers: Mutex<HashSet<ControllerId>>,
 }

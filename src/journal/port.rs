@@ -32,7 +32,7 @@ pub trait NodeJournal: Journal {
     /// Begins to read the newest `wanted` events that the filter takes, of those received within the retention.
     fn past(&self, filter: PastFilter, wanted: usize) -> Box<dyn Past>;
 
-    /// Finds one event whatever its outcome, if it is still kept.
+    /// Finds one event with any outcome. Returns `None` if it is not kept.
     ///
     /// # Errors
     /// As [`Past::next`].
@@ -89,7 +89,7 @@ pub enum Step {
     End,
 }
 
-/// A reading of one controller's past. It shows what was there when it began, without what is deleted meanwhile.
+/// A reading of one controller's past. It shows the events of its beginning, without those that are deleted meanwhile.
 pub trait Past: Send {
     /// Returns the next events, newest first: at most `max_events`, and no more once their bodies have `max_bytes`.
     /// Stops at `until`, if given, with the events so far.

@@ -53,7 +53,7 @@ pub struct JournalMeters {
     pub sync_seconds: Histogram,
     /// Events in one.
     pub batch_events: Histogram,
-    /// Times that what is retained could not be read as it was written.
+    /// Times that a retained segment was found damaged.
     pub unreadable: Counter,
 }
 

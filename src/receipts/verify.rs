@@ -16,7 +16,7 @@ pub enum NotGenuine {
     /// None of the keys is the one that it names.
     #[error("it is signed by the key {0}, which is not among the keys: fetch them from the server that made it")]
     UnknownKey(String),
-    /// The signature is not that of the key for what is stated.
+    /// The signature is not that of the key for this statement.
     #[error("the signature does not match the statement: it was changed, or never made by this key")]
     Forged,
 }

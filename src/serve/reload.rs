@@ -1,6 +1,6 @@
-//! Signals that end no server: SIGHUP reads again what can change while Conduit serves, the others are ignored.
+//! Signals that end no server: SIGHUP reads the changeable settings again, the others are ignored.
 //!
-//! SIGPIPE is ignored as well: the standard library sees to that, and a write to a reader that has gone is an error.
+//! SIGPIPE is ignored as well by the standard library, and a write to a reader that has gone is an error.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! Seals the chains of before, once, and writes down what this data directory commits and acknowledges.
+//! Seals older chains, once, and writes down this data directory's commits and acknowledgements.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, d
     tokio::join!(sealing, noting);
 }
 
-/// Writes down what was committed. Says once that it fails. Returns whether it does.
+/// Writes down the commits. Logs once that it fails. Returns whether it does.
 pub(super) fn note(store: &dyn Store, journal: &dyn NodeJournal, data_dir: &Path, is_failing: bool) -> bool {
     let written = store.heads().write(data_dir).and(journal.note_end());
     if let Err(error) = &written

@@ -1,9 +1,9 @@
-//! A start without the database: it waits, and says so, to the log and to whoever asks.
+//! A start without the database: it waits, and reports that to the log and to callers.
 //!
-//! A process that ended instead would be started again and again, in steps of its supervisor's backoff. It would be missing
-//! when the database is back, and liveness probes would count its ends.
+//! If the process ended instead, its supervisor would start it again and again, in steps of its backoff. The process
+//! would be missing when the database is back, and liveness probes would count its ends.
 //!
-//! A database that answers, and refuses what the configuration says, is no outage: see [`Misconfigured`].
+//! A database that answers and refuses the configured credentials is no outage: see [`Misconfigured`].
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -106,17 +106,17 @@ impl<'a> Wait<'a> {
     /// Opens the store. Call it first.
     ///
     /// # Errors
-    /// [`Misconfigured`], [`Interrupted`], or what waiting does not mend.
+    /// [`Misconfigured`], [`Interrupted`], or a fault that waiting does not fix.
     pub(super) async fn open<T>(&mut self, open: impl AsyncFn() -> Result<T>) -> Result<T> {
         let opened = self.answered(open).await?;
         self.is_open = true;
         Ok(opened)
     }
 
-    /// Runs a step until the database answers. A step must do no harm if it is done twice.
+    /// Runs a step until the database answers. A step must be harmless if it runs twice.
     ///
     /// # Errors
-    /// [`Misconfigured`], [`Interrupted`], or what waiting does not mend.
+    /// [`Misconfigured`], [`Interrupted`], or a fault that waiting does not fix.
     pub(super) async fn answered<T>(&mut self, step: impl AsyncFn() -> Result<T>) -> Result<T> {
         let mut nth = 0;
         loop {
@@ -141,7 +141,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Says to the log and to whoever asks that the start waits.
+    /// Reports to the log and to callers that the start waits.
     fn tell(&mut self, cause: &str) -> Result<()> {
         // Before any report of the wait.
         if self.signals.is_none() {
@@ -180,7 +180,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Ends what is served meanwhile; the signals are still to be waited for.
+    /// Ends the server of the wait. The signals are still to be waited for.
     pub(super) async fn end(self) -> Option<Signals> {
         if let Some(room) = self.room {
             room.close().await;

@@ -7,8 +7,8 @@ use conduit_actors::ports::{ChainHead, StoreError};
 
 use super::page::Page;
 
-/// Which activities. `subject` includes what was recorded for subjects merged into it, and what names one of these beside
-/// another.
+/// The filter of activities. `subject` includes activities of subjects merged into it, and activities that name one of
+/// these beside another.
 #[derive(Debug, Clone, Default)]
 pub struct ActivityFilter {
     pub controller: Option<ControllerId>,

@@ -12,7 +12,7 @@ use crate::keys::Seal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChainEnd {
     pub(super) head: ChainHead,
-    /// `None` for a chain of before that is not sealed yet.
+    /// `None` for an older chain that is not sealed yet.
     pub(super) seal: Option<Seal>,
 }
 

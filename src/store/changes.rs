@@ -26,8 +26,8 @@ pub enum Changed {
     Unknown,
 }
 
-/// A database that several nodes may change the directory in. The version is counted up in the transaction of each
-/// change, so whoever knows it knows all changes up to it.
+/// A database whose directory several nodes may change. Each change counts the version up in its transaction, so a
+/// reader of a version knows all changes up to it.
 #[async_trait]
 pub trait ChangeFeed: Send + Sync {
     /// Returns the current version.

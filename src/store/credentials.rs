@@ -93,10 +93,10 @@ pub trait CredentialLedger: Send + Sync {
     /// [`StoreError`].
     async fn credential_versions(&self, owner: CredentialOwner) -> Result<CredentialVersions, StoreError>;
 
-    /// Adds what was seen: the later time of use, and the addresses of both. Versions that are gone are left out.
+    /// Adds observations: the later time of use, and the addresses of both. Removed versions are left out.
     ///
     /// # Errors
-    /// [`StoreError`]: a part of it may be kept; adding it again changes nothing.
+    /// [`StoreError`]: a part may be kept; adding it again changes nothing.
     async fn note_uses(&self, uses: &[CredentialUse]) -> Result<(), StoreError>;
 
     /// Ends the version before the current one, if it still serves at `now`; whether it did.
@@ -105,13 +105,14 @@ pub trait CredentialLedger: Send + Sync {
     /// [`ChangeError`].
     async fn revoke_previous(&self, owner: CredentialOwner, now: Timestamp) -> Result<bool, ChangeError>;
 
-    /// Puts a new version in the place of all that there are.
+    /// Replaces all versions by a new one.
     ///
     /// # Errors
     /// [`ChangeError`].
     async fn revoke_all(&self, owner: CredentialOwner, successor: CredentialHash) -> Result<(), ChangeError>;
 
-    /// Removes the versions whose grace ended at `before` or earlier; each is told once, by whichever node removes it.
+    /// Removes the versions whose grace period ended at `before` or earlier. The node that removes a version returns
+    /// it, so each is reported once.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -16,8 +16,8 @@ pub struct EventFilter {
     pub status: Option<Status>,
     pub integration: Option<IntegrationId>,
     pub event_type: Option<String>,
-    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them, or names them beside
-    /// another. Repeats of these events are among them. None: of whomever.
+    /// Events of these subjects, which are not merged, and of subjects merged into them, or events that name them
+    /// beside another. Repeats of these events are included. `None`: events of any subject.
     pub subjects: Option<Vec<SubjectId>>,
     /// Received at or after.
     pub from: Option<Timestamp>,

@@ -1,20 +1,20 @@
 //! The head book: the highest end of each audit chain that this data directory has committed.
 //!
-//! An older end with its genuine seal can be put back into the database, by whoever kept a copy of it. The database cannot
-//! show that; the data directory can. So each process notes the sealed ends that it commits, and writes them into the file
-//! `chain-heads` of its data directory.
+//! An attacker with a copy of an older end and its genuine seal can put both back into the database. The database
+//! cannot reveal that; the data directory can. So each process notes the sealed ends that it commits, and writes them
+//! into the file `chain-heads` of its data directory.
 //!
 //! ## Format
-//! One line for each note: the controller's id, the sequence, the hash, separated by spaces, and `rewound` behind them once
-//! the database had another chain. The last line of a controller counts. The line `all-sealed` says that no chain waits to be
-//! sealed. A line that is not whole is left out: a crash may cut the last one. The file is written anew when it has many more
+//! One line for each note: the controller's id, the sequence, the hash, separated by spaces, followed by `rewound` once
+//! the database had another chain. The last line of a controller counts. The line `all-sealed` says that no chain waits for its
+//! seal. An incomplete line is ignored: a crash may cut the last one. The file is rewritten when it has many more
 //! lines than controllers.
 //!
 //! ## Invariants
-//! - Only ends whose seal is genuine are noted: a controller in the file was sealed once, and must be from then on.
+//! - Only ends with a genuine seal are noted: a controller in the file was sealed once, and must be from then on.
 //! - The file is behind the database by [`INTERVAL`] at most, and never ahead of it: a note follows its commit.
-//! - A note that the database contradicts stays, whatever is committed behind: only `conduit audit seal` replaces it.
-//! - A file that is gone only means that less is noticed. It is not needed to start.
+//! - A note that the database contradicts stays after further commits: only `conduit audit seal` replaces it.
+//! - A missing file only means that less is noticed. A start does not need it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -49,7 +49,7 @@ struct Notes {
     heads: HashMap<ControllerId, Note>,
     unwritten: HashSet<ControllerId>,
     lines: usize,
-    /// All chains of before were looked at.
+    /// All older chains were looked at.
     none_waits: bool,
     is_mark_unwritten: bool,
 }

@@ -14,7 +14,7 @@ use conduit_actors::ports::StoreError;
 
 use super::{Store, values};
 
-/// How often what is too old is removed.
+/// How often old rows are removed.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1800);
 
 /// The unit of time of the counts.
@@ -75,11 +75,11 @@ pub trait History: Send + Sync {
         from: Timestamp,
     ) -> Result<Vec<HistoryRow>, StoreError>;
 
-    /// Removes what is older than it is kept.
+    /// Removes rows at the end of their retention.
     async fn prune_history(&self, now: Timestamp) -> Result<(), StoreError>;
 }
 
-/// Removes what is too old, again and again.
+/// Removes old rows, again and again.
 pub async fn keep_pruned(store: Arc<dyn Store>) {
     loop {
         if let Err(error) = store.prune_history(Timestamp::now()).await {

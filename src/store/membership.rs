@@ -98,8 +98,8 @@ pub trait Membership: Send + Sync {
     /// [`StoreError`].
     async fn note_deleted(&self, controllers: &[ControllerId], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Returns the processes that would be in each other's way with one of this node: any on SQLite, and those of the same
-    /// node on PostgreSQL.
+    /// Returns the processes that would conflict with one of this node: any on SQLite, and those of the same node on
+    /// PostgreSQL.
     ///
     /// # Errors
     /// [`StoreError`].

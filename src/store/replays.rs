@@ -1,11 +1,11 @@
-//! Replays of rejected and failed events, as they are stored, and the outcomes that events had before.
+//! Replays of rejected and failed events, as they are stored, and the former outcomes of events.
 //!
 //! ## Invariants
-//! - An event keeps the outcome that it has until the new one is committed: sums are true at every reading.
+//! - An event keeps its outcome until the new one is committed: totals are true at every reading.
 //! - A step of a replay commits with its effects, or not at all: the cursor, the events' new outcomes, the counts, the
 //!   activities. It is a conflict unless the cursor stands where the step begins, the replay is running and this node's, and
-//!   each event is still rejected or failed. So whatever is repeated, nothing happens twice.
-//! - A payload goes with the outcome that makes it needless (processed, duplicate), in the same transaction.
+//!   each event is still rejected or failed. So a repeated step has no second effect.
+//! - A payload is deleted with the outcome that makes it needless (processed, duplicate), in the same transaction.
 
 mod claims;
 mod reading;
@@ -179,7 +179,7 @@ pub enum NextBatch {
     NotOurs,
 }
 
-/// Replays, and what they leave.
+/// Replays, and their results.
 #[async_trait]
 pub trait Replays: Send + Sync {
     async fn estimate_replay(

@@ -74,7 +74,7 @@ impl Expired {
 pub struct ChainAnchor {
     /// The last record that was deleted.
     pub head: ChainHead,
-    /// Whether it is what was written when that record was deleted.
+    /// Whether it equals the anchor that was written when that record was deleted.
     pub is_genuine: bool,
 }
 

@@ -24,7 +24,7 @@ use crate::keys::Keyring;
 pub enum SealState {
     /// The master key vouches for the value.
     Genuine,
-    /// The chain is of before, and waits to be verified and sealed.
+    /// The chain is an older one, and waits to be verified and sealed.
     Pending,
     /// The seal is missing, or is that of another value.
     Broken,

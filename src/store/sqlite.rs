@@ -150,7 +150,7 @@ impl SqliteStore {
         })
     }
 
-    /// Begins a transaction that writes, unless what it writes would be lost with a file that is gone.
+    /// Begins a transaction that writes, unless its writes would be lost with a removed file.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.origin.check()?;
         self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()

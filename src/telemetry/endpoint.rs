@@ -39,7 +39,7 @@ impl TelemetryConfig {
     }
 }
 
-/// Notes what is wrong with the collector's address or its authorities.
+/// Notes the faults of the collector's address or its authorities.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(config.telemetry.endpoint().err());
 }

@@ -57,7 +57,7 @@ impl SmallDisk {
         self.dir.path().join("disk")
     }
 
-    /// Takes what room there is, but for so many bytes.
+    /// Fills the disk except for so many bytes.
     pub fn fill(&self, but_for: u64) {
         let filler = self.filler();
         let mut file = fs::File::create(&filler).expect("a file");

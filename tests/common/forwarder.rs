@@ -17,7 +17,7 @@ pub enum Old {
 
 #[derive(Default)]
 struct State {
-    /// Nobody is there if it is `None`: connections are taken, and nothing comes through.
+    /// The target. `None`: connections are accepted, and nothing comes through.
     target: Option<u16>,
     /// Connections made so far, and how many of these are silent.
     made: usize,

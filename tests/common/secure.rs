@@ -14,7 +14,7 @@ use super::tls::{Authority, Certificate};
 
 pub const NAMES: &str = "IP:127.0.0.1,DNS:localhost";
 
-/// A server with files of its own, whose names stay while what is in them is replaced.
+/// A server with its own files, whose names stay while their content is replaced.
 pub struct Secure {
     pub conduit: Conduit,
     pub authority: Authority,

@@ -10,7 +10,7 @@ use crate::common::{Conduit, Tenant, wait_for};
 
 const TAB: &str = "\u{e004}";
 
-/// A database that nobody else can write to, until it is let go.
+/// A database that no other process can write to, until it is released.
 struct Lock {
     system: actix_web::rt::SystemRunner,
     connection: SqliteConnection,

@@ -44,7 +44,7 @@ pub struct Place {
     medium: Medium,
     world: World,
     pub heard: Arc<Heard>,
-    /// Two controllers that there are.
+    /// Two existing controllers.
     pub controllers: [ControllerId; 2],
     pub max_bytes: u64,
     pub max_bytes_per_controller: u64,
@@ -73,7 +73,7 @@ impl Place {
         }
     }
 
-    /// Keeps what is released, for a week.
+    /// Keeps released events for a week.
     pub fn keeping(mut self) -> Self {
         self.retention = Retention {
             keep: WEEK,

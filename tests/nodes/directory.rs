@@ -1,4 +1,4 @@
-//! One node's directory, while another one changes what is in the database.
+//! One node's directory, while another node changes the database.
 
 use std::sync::Arc;
 

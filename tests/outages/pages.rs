@@ -1,4 +1,4 @@
-//! PostgreSQL hangs: probes, supervision and the dashboard answer all the same, and say only what is true.
+//! PostgreSQL hangs: probes, supervision and the dashboard still answer, and tell the truth.
 
 use serde_json::json;
 

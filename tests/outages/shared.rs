@@ -12,7 +12,7 @@ use crate::common::load::{LONG_WINDOW, Load, Refusals};
 use crate::common::postgres::PASSWORD;
 use crate::common::{Conduit, Postgres, Tenant, wait_for};
 
-/// A session of the superuser in the database of a Conduit whose own user is none.
+/// A session of the superuser in the database of a Conduit, whose own user is no superuser.
 struct Administrator {
     runtime: Runtime,
     connection: RefCell<PgConnection>,

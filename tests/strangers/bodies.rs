@@ -1,4 +1,4 @@
-//! Bodies: whose they are, how long they may be, for how long they are waited for, and what they may take together.
+//! Bodies: their owners, their length, their deadlines, and their sum.
 
 use std::fs;
 

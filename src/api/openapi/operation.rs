@@ -50,7 +50,7 @@ enum Caller {
     Anyone,
     /// A sender of events, with both of an integration's credentials.
     Sender,
-    /// The operator, or a controller for what is its own.
+    /// The operator, or a controller for its own objects.
     Token,
     /// The operator.
     Operator,

@@ -69,10 +69,10 @@ pub(super) fn read(path: &Path) -> Result<Desired> {
 }
 
 impl Desired {
-    /// Checks what can be told before anything is done; `categories` are those that the server knows.
+    /// Checks the file before any change; `categories` are those that the server knows.
     ///
     /// # Errors
-    /// All that is wrong, each with its place.
+    /// All faults, each with its place.
     pub(super) fn check(&self, path: &Path, categories: &HashSet<String>) -> Result<(), Vec<String>> {
         let taxonomy = Arc::new(Taxonomy::bundled());
         let mut faults = Vec::new();

@@ -55,10 +55,10 @@ pub(super) fn check(combination: &Combination) -> Result<()> {
 }
 
 impl OwnServer {
-    /// Starts it in a new directory in `parent`, and makes a controller with one integration.
+    /// Starts it in a new directory in `parent`, and creates a controller with one integration.
     ///
     /// # Errors
-    /// It does not start, or does not do as told; with what it logged last.
+    /// It does not start, or fails; with its last log lines.
     pub(super) fn start(parent: &Path, combination: &Combination) -> Result<Self> {
         let dir = parent.join(format!("conduit-bench-{}", Uuid::now_v7()));
         let made = fs::DirBuilder::new().mode(0o700).create(&dir);

@@ -37,7 +37,7 @@ impl Api {
     /// Takes the arguments `--url` and `--token`.
     ///
     /// # Errors
-    /// [`Usage`]: one of them cannot be what it should be.
+    /// [`Usage`]: one of them is invalid.
     pub(in crate::cli) fn of_arguments(url: &str, token: &str) -> Result<Self, Usage> {
         let api = Self::new(url, token);
         let parsed = Url::parse(&api.base).ok();

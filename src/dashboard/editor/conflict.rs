@@ -72,7 +72,7 @@ fn line(difference: Difference) -> DifferenceLine {
 }
 
 impl Editor {
-    /// Shows what was typed beside what somebody else has saved; the next attempt replaces that.
+    /// Shows the draft beside the version that somebody else has saved. The next attempt replaces that version.
     pub(super) fn overtaken(&mut self, live: IntegrationRow, typed: &IntegrationSpec) {
         let conflict = Conflict::between(&live.spec, typed);
         self.version = live.version;

@@ -19,7 +19,7 @@ pub(super) struct Stage {
 
 /// The replay that an event has its outcome from.
 pub(super) struct Replayed {
-    /// When it was begun; none: nobody knows any more.
+    /// The time of its beginning. `None` if it is no longer known.
     pub(super) at: Option<Timestamp>,
     pub(super) mapping_version: Option<u64>,
 }

@@ -123,8 +123,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         self.body.take(&mut self.input).ok().flatten()
     }
 
-    /// Reads on in the body. A client that waits for a 100 gets it first: the body is wanted (RFC 9110, section 10.1.1). The
-    /// first look alone does not say so: it may be one at what is here already.
+    /// Reads on in the body. A client that waits for a 100 gets it first, because the body is wanted (RFC 9110, section
+    /// 10.1.1). The first look alone does not mean that: it may only look for bytes that are here already.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         loop {
             match self.body.take(&mut self.input) {
@@ -162,7 +162,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         }
     }
 
-    /// Throws away what is left of the body, so far as it is here. Returns whether that was all.
+    /// Discards the available rest of the body. Returns whether that was all.
     pub(super) fn skip_body(&mut self) -> bool {
         // Later bytes cannot be distinguished from the next request.
         while !self.is_awaiting && self.body != Body::Done {

@@ -115,7 +115,7 @@ impl<T> Frames<T> {
         Ok(())
     }
 
-    /// Waits until what was begun should have ended.
+    /// Waits until the deadline of the started item.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else {
             return Poll::Pending;

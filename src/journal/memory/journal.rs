@@ -156,7 +156,7 @@ impl MemoryJournal {
         None
     }
 
-    /// Ends what is full if there is room, and drops past events that are not to be kept.
+    /// Ends a full state if there is room, and drops past events whose retention has ended.
     fn make_room(&self, controller: ControllerId, streams: &mut Streams) {
         let (all, own) = (streams.bytes().sum(), streams.bytes_of(controller));
         let options = &self.options;

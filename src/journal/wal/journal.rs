@@ -48,7 +48,7 @@ pub(super) struct RecoveredState {
 }
 
 impl WalJournal {
-    /// Puts what was read to use: releases what no stream needs, and starts the writer.
+    /// Puts the read journal to use: releases segments that no stream needs, and starts the writer.
     pub(super) fn start(
         state: RecoveredState,
         record: Option<JournalRecord>,

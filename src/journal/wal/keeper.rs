@@ -9,7 +9,7 @@ use tokio::sync::mpsc::WeakSender;
 
 use super::shared::{Shared, Waiting};
 
-/// Deletes what has become too old, and has the writer end a segment that has.
+/// Deletes segments that are too old, and makes the writer end a segment that is.
 pub(super) struct Keeper {
     stop: std_mpsc::Sender<()>,
     thread: JoinHandle<()>,

@@ -25,7 +25,7 @@ pub struct JournalOptions {
     pub gather: Duration,
     /// Bytes of recent records that are kept in memory, so that they are not read from the disk.
     pub tail_bytes: usize,
-    /// Attests what is to have a receipt; none: nothing has.
+    /// Attests events that get a receipt. `None`: no event does.
     pub notary: Option<Notary>,
     /// The retention behind the checkpoints.
     pub retention: Retention,

@@ -1,12 +1,12 @@
-//! The journal's record of itself, beside its directory: which segment was the newest, and whether any had events. It tells a
-//! journal whose segments have vanished from one that is new.
+//! The journal's record of itself, beside its directory: the newest segment, and whether any segment had events. It
+//! distinguishes a journal with vanished segments from a new one.
 //!
-//! Two lines of text, `newest 12` and `events yes`. It is written before the first event of each segment, so it is never behind
-//! what was acknowledged.
+//! Two lines of text, `newest 12` and `events yes`. It is written before the first event of each segment, so it is
+//! never behind the acknowledged events.
 //!
-//! In the journal's directory, the file `end` says how far the newest segment was acknowledged: `12 34567`, its number and its
-//! bytes. It is written once a second and not synced: it may be behind, and is never ahead. It tells a segment that was cut
-//! from one that ends so.
+//! In the journal's directory, the file `end` has the acknowledged end of the newest segment: `12 34567`, its number
+//! and its bytes. It is written once a second and not synced: it may be behind, and is never ahead. It distinguishes a
+//! cut segment from one that ends there.
 
 use std::fs;
 use std::io;
@@ -57,7 +57,7 @@ impl DurableEnd {
         fs::rename(beside, journal.join(END))
     }
 
-    /// Takes back what was noted.
+    /// Takes back the record.
     ///
     /// # Errors
     /// The disk's.
@@ -69,7 +69,7 @@ impl DurableEnd {
     }
 }
 
-/// The record, and what it says.
+/// The record, and its content.
 #[derive(Debug)]
 pub struct JournalRecord {
     path: PathBuf,
@@ -77,10 +77,10 @@ pub struct JournalRecord {
 }
 
 impl JournalRecord {
-    /// Reads what the file says; `None` if there is no file.
+    /// Reads the file. Returns `None` if there is no file.
     ///
     /// # Errors
-    /// The disk's, or what is not right with the text.
+    /// The disk's, or the fault of the text.
     pub fn read(path: &Path) -> io::Result<Option<RecordContent>> {
         match fs::read_to_string(path) {
             Ok(text) => parse(&text)

@@ -1,4 +1,4 @@
-//! A journal that was read and in which nothing was changed yet: whether it may be used is decided by what is in it.
+//! A journal that was read and not changed yet. Its content decides whether it may be used.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Findings {
     pub newest: Option<u64>,
     /// The bytes of that segment.
     pub newest_bytes: u64,
-    /// Events in it, whatever became of them.
+    /// Events in it, with any outcome.
     pub events: u64,
     /// Events of controllers without a data key.
     pub unknown: BTreeMap<ControllerId, u64>,
@@ -93,7 +93,7 @@ impl Recovered {
         Ok(Self { state, findings })
     }
 
-    /// Returns what was found.
+    /// Returns the findings.
     #[must_use]
     pub const fn findings(&self) -> &Findings {
         &self.findings
@@ -109,7 +109,7 @@ impl Recovered {
         Ok(self.findings)
     }
 
-    /// Has `notary` attest what is to have a receipt.
+    /// Makes `notary` attest the events that get a receipt.
     pub fn attest_with(&mut self, notary: Option<Notary>) {
         self.state.options.notary = notary;
     }
@@ -131,7 +131,7 @@ impl Recovered {
 }
 
 impl WalJournal {
-    /// Opens the journal whatever is in it, see [`Recovered`].
+    /// Opens the journal with any content, see [`Recovered`].
     ///
     /// # Errors
     /// [`OpenError`].

@@ -119,7 +119,7 @@ impl Retained {
         Ok(())
     }
 
-    /// Deletes what is too old, too much, or in the way.
+    /// Deletes segments that are too old, too large in sum, or in the way.
     pub(super) fn enforce(&mut self) {
         let since = self.options.since();
         while let Some(oldest) = self.segments.front()

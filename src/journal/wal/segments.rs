@@ -108,7 +108,7 @@ pub(super) struct Segments {
 pub(super) enum AppendError {
     /// The write: nothing of it counts, and the segment must be repaired. Whether it was for want of space.
     Write { cause: String, is_full: bool },
-    /// The sync: nobody knows what is on the disk.
+    /// The sync failed: the content of the disk is unknown.
     Sync(String),
 }
 
@@ -185,7 +185,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Makes the first segment if there is none.
+    /// Creates the first segment if there is none.
     pub(super) fn begin_first(&self) -> Result<(), OpenError> {
         if self.newest_number().is_none() {
             self.begin(1).map_err(|error| disk(&self.dir, &error))?;

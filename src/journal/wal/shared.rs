@@ -30,7 +30,7 @@ pub(super) struct Shared {
     pub(super) segments: Segments,
     /// The contents of the segments in the journal, by their numbers.
     pub(super) contents: Mutex<BTreeMap<u64, Contents>>,
-    /// Locked before `index` and what is in `segments`.
+    /// Locked before `index` and the contents of `segments`.
     pub(super) retained: Mutex<Retained>,
     pub(super) meters: JournalMeters,
     pub(super) batches: AtomicU64,

@@ -12,8 +12,8 @@ use crate::tls::{authorities, private_key};
 
 const KEY: &str = "storage.database_url";
 
-/// Notes what is wrong with the files that the URL names, and what else the driver will not have. The URL is in no
-/// message: it may have a password in it.
+/// Notes the faults of the files that the URL names, and the parameters that the driver refuses. No message contains
+/// the URL, which may have a password in it.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(faults(&config.storage.database_url).1);
 }

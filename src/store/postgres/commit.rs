@@ -181,9 +181,9 @@ impl PostgresStore {
     }
 }
 
-/// Locks the batch's controllers until its end, in the order of their ids, so that no two batches wait for each other.
-/// Each statement that follows sees what was committed before the lock was given. The lock leaves `FOR KEY SHARE` free,
-/// which new integrations take.
+/// Locks the batch's controllers until its end, in the order of their ids, so that two batches never wait for each
+/// other. Each later statement sees the commits from before the lock. The lock leaves `FOR KEY SHARE` free, which new
+/// integrations take.
 pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<Uuid>) -> Result<Locked, StoreError> {
     let found = sqlx::query(
         "SELECT id, chain_sequence, chain_hash, chain_seal FROM controllers WHERE id = ANY($1) ORDER BY id \

@@ -28,12 +28,12 @@ const MIGRATION: Duration = Duration::from_secs(600);
 const RELEASE: Duration = Duration::from_secs(5);
 
 impl PostgresStore {
-    /// Connects, brings the schema up to date and makes the partitions of this month and the next. `node` names this
+    /// Connects, brings the schema up to date and creates the partitions of this month and the next. `node` names this
     /// process's journal. Several nodes may do so at once: the first does the work, the others wait for it.
     ///
     /// # Errors
-    /// [`OpenError`]: the URL is none, the server is away or refuses, or the schema was written by a newer version.
-    /// No message has the URL's password in it.
+    /// [`OpenError`]: the URL is invalid, the server is away or refuses, or the schema was written by a newer version.
+    /// No message contains the URL's password.
     pub async fn open(
         url: &str,
         node: &str,

@@ -1,7 +1,7 @@
-//! Events that go, each with its history: the outcomes that it had in replays.
+//! Deleted events, each with its history: the outcomes of its replays.
 //!
-//! A step of a replay locks its events before it changes them, and so does whoever deletes them. So either the step comes
-//! first, and what it adds to histories is deleted, or the deletion does, and the step is a conflict.
+//! A step of a replay locks its events before it changes them, and so does a deletion. Either the step comes first, and
+//! its additions to histories are deleted. Or the deletion comes first, and the step is a conflict.
 
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::ports::StoreError;

@@ -44,7 +44,7 @@ pub(in crate::store) struct Standing {
     pub(in crate::store) job: ReplayJob,
     pub(in crate::store) filter: ReplayFilter,
     pub(in crate::store) from: Option<EventId>,
-    /// The last event that it is to replay; none if there is none.
+    /// The last event that it is to replay. `None` without events.
     pub(in crate::store) last: Option<EventId>,
 }
 

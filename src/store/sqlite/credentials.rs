@@ -124,7 +124,7 @@ impl SqliteStore {
     }
 }
 
-/// Removes those of one kind; the rows that tell of it.
+/// Removes ended versions of one kind. Returns the rows about them.
 async fn remove(
     connection: &mut SqliteConnection,
     Kind { table, prefix }: Kind,

@@ -89,7 +89,7 @@ impl ChainSteps for SqliteStore {
         self.chain_anchor(controller).await
     }
 
-    /// Reads beside the pipeline: nobody else changes or removes what is read.
+    /// Reads beside the pipeline: no other code changes or removes these rows.
     async fn oldest(
         &self,
         controller: ControllerId,
