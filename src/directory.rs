@@ -1,14 +1,13 @@
 //! The directory: controllers and integrations in memory, for the look-ups of authentication and extraction.
 //!
 //! The store is the truth. [`LiveDirectory::refresh`] reads a change of this node before its request is answered, so
-//! the change holds from the next request on. [`follow`] reads the changes of other nodes within a second. While that
+//! the change holds from the next request on. [`crate::jobs::follow`] reads the changes of other nodes within a second. While that
 //! fails, the directory stays valid for a limited time only, because this node would not notice a credential that was
 //! revoked elsewhere.
 //!
 //! A node reads the directory once at a time, so a later reading always replaces an earlier one.
 
 mod confirmed;
-mod follow;
 mod summaries;
 
 use std::collections::HashMap;
@@ -29,7 +28,6 @@ use parking_lot::Mutex;
 use crate::keys::Keyring;
 use crate::store::{ChangeFeed, Changed, ControllerRow, DirectoryVersion, IntegrationRow, Store};
 use confirmed::Confirmed;
-pub use follow::follow;
 use summaries::Summaries;
 pub use summaries::Summary;
 

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Error, Principal, Services, controllers, integrations};
-use crate::credentials::store_uses;
+use crate::jobs::credentials::store_uses;
 use crate::secrets::{Purpose, generate};
 use crate::store::{ControllerRow, CredentialVersion, CredentialVersions, IntegrationRow, RetiredBecause};
 

@@ -13,10 +13,10 @@ use super::trials::Trials;
 use crate::config::Config;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
+use crate::jobs::retention::RowRetention;
 use crate::journal::NodeJournal;
 use crate::keys::Keyring;
 use crate::receipts::PublicKeys;
-use crate::retention::RowRetention;
 use crate::store::Store;
 
 /// The parts of a running node that use cases work with.

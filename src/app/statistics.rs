@@ -2,9 +2,25 @@
 
 use std::collections::HashMap;
 
-use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
 
 use super::{Error, Principal, Services};
+use crate::store::{HistoryRow, Resolution};
+
+/// Returns the outcomes of one controller's events, or of all, over time.
+///
+/// # Errors
+/// [`Error::NotFound`] if the history reaches further than the principal may see; [`Error::Store`].
+pub(crate) async fn history(
+    principal: &Principal,
+    services: &Services,
+    controller: Option<ControllerId>,
+    resolution: Resolution,
+    from: Timestamp,
+) -> Result<Vec<HistoryRow>, Error> {
+    principal.check_filter(services, controller)?;
+    Ok(services.store.outcome_history(controller, resolution, from).await?)
+}
 
 /// The sums of one controller's events, or of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -129,6 +129,20 @@ impl Subjects {
     }
 }
 
+/// Returns a page of the subjects of one controller, or of all, newest first.
+///
+/// # Errors
+/// [`Error::NotFound`] if the list reaches further than the principal may see; [`Error::Store`].
+pub(crate) async fn list(
+    principal: &Principal,
+    services: &Services,
+    controller: Option<ControllerId>,
+    page: Page<SubjectId>,
+) -> Result<Vec<SubjectRow>, Error> {
+    principal.check_filter(services, controller)?;
+    Ok(services.store.subjects(controller, page).await?)
+}
+
 /// Returns a subject. A merged subject answers as the subject that it was merged into.
 ///
 /// # Errors

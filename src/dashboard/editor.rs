@@ -24,7 +24,7 @@ use super::filters;
 use super::forms::FilledForm;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
-use super::sign_in;
+use super::sign_in_page;
 use super::words::{Icon, basis_word, class_word, special_word};
 use crate::app::Principal;
 use crate::app::integrations;
@@ -226,7 +226,7 @@ pub(super) async fn post_new(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
-        return sign_in::interrupted(&request, filled.fields.as_ref());
+        return sign_in_page::interrupted(&request, filled.fields.as_ref());
     };
     let did = fields.text("did").unwrap_or_default().to_owned();
     let mut editor = Place::new(session, &request, &did).filled(&services, fields).await?;
@@ -276,7 +276,7 @@ pub(super) async fn post_edit(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
-        return sign_in::interrupted(&request, filled.fields.as_ref());
+        return sign_in_page::interrupted(&request, filled.fields.as_ref());
     };
     let (did, row) = integrations::load(&session.principal, &services, &id).await?;
     let place = Place::of(session, &request, did.as_str(), row.clone());

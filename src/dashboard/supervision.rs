@@ -1,6 +1,6 @@
 //! Supervision: the pipeline as it runs, and the dead letters.
 
-mod rates;
+pub(super) mod rates;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -26,7 +26,6 @@ use crate::counts::counted;
 use crate::http::problem::Problem;
 use crate::logging::supervision::{self, LogLine};
 use crate::store::EventFilter;
-pub(super) use rates::Rates;
 
 const DEAD_LETTERS: usize = 20;
 /// Lines of the supervision log that are shown.

@@ -17,9 +17,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::Running;
-use super::seals;
 use super::signals::Signals;
-use crate::credentials;
+use crate::jobs::{credentials, seals};
 
 /// The time of each step after a second signal.
 const HURRY: Duration = Duration::from_millis(500);

@@ -4,18 +4,13 @@
 //! its controllers. Minutes are kept for hours, hours for days: a chart reads a few thousand rows at most.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId, Timestamp};
 use conduit_actors::ports::StoreError;
 
-use super::{Store, values};
-
-/// How often old rows are removed.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(1800);
+use super::values;
 
 /// The unit of time of the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,16 +72,6 @@ pub trait History: Send + Sync {
 
     /// Removes rows at the end of their retention.
     async fn prune_history(&self, now: Timestamp) -> Result<(), StoreError>;
-}
-
-/// Removes old rows, again and again.
-pub async fn keep_pruned(store: Arc<dyn Store>) {
-    loop {
-        if let Err(error) = store.prune_history(Timestamp::now()).await {
-            tracing::warn!(%error, "the history of outcomes cannot be shortened yet");
-        }
-        tokio::time::sleep(PRUNE_INTERVAL).await;
-    }
 }
 
 /// A row's key: a controller, a resolution, and where it begins.

@@ -8,7 +8,7 @@ use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectDid, SubjectId
 use super::{Event, in_flight, stored};
 use crate::app::{Error, List, Noun, Principal, Services};
 use crate::code::Code;
-use crate::store::{EventFilter, Page};
+use crate::store::{EventFilter, EventRow, Page};
 
 /// Events in flight that are read at a time, with their bodies.
 const IN_FLIGHT: usize = 200;
@@ -160,6 +160,20 @@ pub(crate) async fn find_subject(
     let found = found.filter(|found| principal.sees(services, found.controller));
     let found = found.ok_or_else(|| Error::NotFound(Noun::Subject))?;
     Ok((found.id, found.controller))
+}
+
+/// Returns a page of events that have an outcome, newest first.
+///
+/// # Errors
+/// [`Error::NotFound`] if the filter reaches further than the principal may see; [`Error::Store`].
+pub(crate) async fn with_outcome(
+    principal: &Principal,
+    services: &Services,
+    filter: &EventFilter,
+    page: Page<EventId>,
+) -> Result<Vec<EventRow>, Error> {
+    principal.check_filter(services, filter.controller)?;
+    Ok(services.store.events(filter, page).await?)
 }
 
 /// Returns the subjects that have an identifier, by its hashes.

@@ -12,7 +12,7 @@ use crate::store::{HEADS_INTERVAL, Store};
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Seals, then writes notes for as long as it runs.
-pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, data_dir: PathBuf) {
+pub(crate) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, data_dir: PathBuf) {
     let sealing = async {
         let once = async || {
             audit::seal_pending(&*store).await?;
@@ -34,7 +34,7 @@ pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, d
 }
 
 /// Writes down the commits. Logs once that it fails. Returns whether it does.
-pub(super) fn note(store: &dyn Store, journal: &dyn NodeJournal, data_dir: &Path, is_failing: bool) -> bool {
+pub(crate) fn note(store: &dyn Store, journal: &dyn NodeJournal, data_dir: &Path, is_failing: bool) -> bool {
     let written = store.heads().write(data_dir).and(journal.note_end());
     if let Err(error) = &written
         && !is_failing
