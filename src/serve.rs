@@ -1,15 +1,17 @@
 //! The composition root: starts everything, in an order that matters, and stops it in reverse.
 //!
-//! 1. The data directory and an SQLite file are locked, the keys are read: nothing works without them. The address is taken.
-//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are answered.
+//! 1. The data directory and an SQLite file are locked, and the keys are read, because everything needs them. The
+//!    address is taken.
+//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are
+//!    answered.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
-//! 4. The journal is read against the store's checkpoints: it needs the data keys to know whose events it has. If it belongs to
-//!    the database (`instance.rs`), it opens.
-//! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
-//! 6. The shards start and take up the journal's backlog.
-//! 7. The directory follows what other nodes change, replays that were interrupted are taken up, and the use of
-//!    credentials is stored from time to time.
-//! 8. What is old enough is deleted from time to time.
+//! 4. The journal is read against the store's checkpoints. It needs the data keys to know the controllers of its
+//!    events. If it belongs to the database (`instance.rs`), it opens.
+//! 5. The dedup window is warmed with the claims that unprocessed events may still meet. Redis gets them too.
+//! 6. The shards start with the journal's backlog.
+//! 7. The directory follows other nodes' changes, interrupted replays continue, and the use of credentials is stored
+//!    from time to time.
+//! 8. Old rows are deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
 mod end;
@@ -99,7 +101,7 @@ pub struct Running {
 /// Starts everything.
 ///
 /// # Errors
-/// What is missing or wrong, and where.
+/// The missing or wrong part, and its place.
 pub async fn start(mut config: Config) -> Result<Running> {
     install_panic_hook();
     let read = config.clone();
@@ -239,7 +241,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     })
 }
 
-/// Connections are as many as the system's limit of open files leaves.
+/// Limits connections to the number that the system's limit of open files allows.
 fn limit_connections(config: &mut Config) -> Result<(), descriptors::TooFew> {
     let limit = descriptors::raise_limit();
     let configured = config.server.max_connections;
@@ -265,7 +267,7 @@ pub(crate) async fn load_directory(
     let defaults = DedupDefaults {
         window_seconds: config.dedup.window_seconds,
     };
-    // Where nobody else changes anything, what is here is right.
+    // Without other writers, the directory is current.
     let valid_for = store.change_feed().and(match config.storage.credentials_valid_seconds {
         0 => None,
         seconds => Some(Duration::from_secs(seconds)),
@@ -308,7 +310,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
 }
 
 impl Running {
-    /// Reads the configuration again at each SIGHUP, by `load`, and puts in force what can change while serving.
+    /// Reads the configuration again at each SIGHUP, by `load`, and applies the settings that can change while serving.
     pub(crate) fn reload_at(
         &self,
         hangups: Hangups,

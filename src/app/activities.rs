@@ -87,7 +87,7 @@ impl List for Activities {
     type Place = ActivityCursor;
 
     async fn page(&self, after: Option<ActivityCursor>, limit: usize) -> Result<Vec<ActivityRecord>, Error> {
-        // Deleted in the middle of an export: what is left must not look like all there was.
+        // Deleted in the middle of an export: the rest must not look complete.
         if let Some(controller) = self.filter.controller
             && self.services.directory.did(controller).is_none()
         {

@@ -1,4 +1,4 @@
-//! What needs somebody's attention.
+//! Items that need attention.
 
 use conduit_actors::ids::{ControllerId, Timestamp};
 

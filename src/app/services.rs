@@ -80,7 +80,7 @@ impl Services {
         self.dedup.port().forget(controller);
     }
 
-    /// Returns how many events are in flight at this node: those of one controller, or all.
+    /// Returns the number of events in flight at this node, of one controller or of all.
     pub(crate) fn in_flight(&self, controller: Option<ControllerId>) -> u64 {
         let backlog = self.journal.backlog().into_iter();
         let own = backlog.filter(|(id, _)| controller.is_none_or(|wanted| wanted == *id));

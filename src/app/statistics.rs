@@ -46,8 +46,8 @@ pub(crate) async fn sums(
     controller: Option<ControllerId>,
 ) -> Result<Sums, Error> {
     principal.check_filter(services, controller)?;
-    // A controller's first events have no checkpoint yet. Those that are released while the store is read are in flight at that
-    // reading, so their streams must be known before it.
+    // A controller's first events have no checkpoint yet. Events that are released while the store is read are in
+    // flight at that reading, so their streams must be known before it.
     let waiting = services.journal.backlog();
     let counts = services.store.outcome_counts(controller).await?;
     let mut checkpoints: HashMap<ControllerId, Sequence> = counts.checkpoints.iter().copied().collect();

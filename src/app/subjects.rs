@@ -23,7 +23,7 @@ pub(crate) struct Subject {
     pub(crate) first_seen_at: Timestamp,
     /// `triggeredAt` of its latest event.
     pub(crate) last_seen_at: Timestamp,
-    /// Activities that concern or name it, those of merged ones included.
+    /// Activities that concern or name it, including those of merged subjects.
     pub(crate) activity_count: u64,
     /// The identifiers that are linked to it, as keyed hashes; these are not shown.
     pub(crate) links: Vec<Link>,
@@ -95,7 +95,7 @@ impl List for Subjects {
     type Place = SubjectId;
 
     async fn page(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Subject>, Error> {
-        // Deleted in the middle of an export: what is left must not look like all there was.
+        // Deleted in the middle of an export: the rest must not look complete.
         if let Some(controller) = self.controller
             && self.services.directory.did(controller).is_none()
         {

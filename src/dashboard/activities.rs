@@ -202,7 +202,8 @@ async fn show(
     let filter = asked.filter(services, session).await?;
     let after = fields.text("cursor").and_then(read_cursor);
     let page = Page { after, limit: PAGE + 1 };
-    // Activities are in the order of their times within a controller only: of all, it could not be told without reading all.
+    // Activities are in the order of their times within a controller only. For all controllers, the order would need a
+    // reading of all.
     let must_choose = filter.controller.is_none() && filter.subject.is_none();
     let mut found = if must_choose {
         Vec::new()

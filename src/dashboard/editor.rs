@@ -1,7 +1,7 @@
-//! The mapping's editor: onboarding an integration, and changing one.
+//! The mapping editor: adding an integration, and changing one.
 //!
-//! Every button sends the whole form, and the page comes back with what it did: so it works without a script, and the
-//! server alone knows what is right.
+//! Every button sends the whole form, and the page comes back with the result. So the editor works without a script,
+//! and only the server validates.
 
 mod buttons;
 mod conflict;

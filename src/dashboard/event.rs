@@ -91,7 +91,7 @@ pub(super) async fn get(
     };
     let shell = Shell::new(&request, &session, Section::Events, event.event.clone());
     page::render(&Page {
-        // What is processed or a repeat changes no more; the others may be replayed.
+        // A processed event or a repeat does not change any more; others may be replayed.
         shell: if matches!(event.status, Status::Processed | Status::Duplicate) {
             shell
         } else {

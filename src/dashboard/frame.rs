@@ -132,7 +132,7 @@ fn renewed(request: &HttpRequest) -> Option<String> {
     let extensions = request.extensions();
     let session = extensions.get::<Session>()?;
     let now = Timestamp::now();
-    // One that has just signed out stays out.
+    // A user who has just signed out stays out.
     if !state.sessions.is_open(&session.ticket, now) {
         return None;
     }

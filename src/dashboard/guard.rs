@@ -81,8 +81,8 @@ pub(super) fn session(request: &HttpRequest) -> Option<Session> {
     let state = request.app_data::<Data<State>>()?;
     let headers = request.headers();
     let secure = cookie(headers, SECURE_COOKIE);
-    // Over TLS a cookie without the prefix may be one that somebody else has set, in clear or from another name below ours
-    // (RFC 6265bis, 4.1.3).
+    // Over TLS, a cookie without the prefix may come from an attacker: it may have been set without TLS, or by another
+    // name below ours (RFC 6265bis, 4.1.3).
     let value = match secure {
         None if is_surely_tls(request, services) => return None,
         None => cookie(headers, COOKIE)?,

@@ -112,7 +112,7 @@ pub(super) async fn post(
     let mut response = redirect(&next);
     if is_kept {
         let session = Session::new(&state, principal, ticket, sent.is_secure);
-        // One that cannot be shown again, as another's, is answered by its own page.
+        // A form that cannot be shown again, such as another user's, is answered by its own page.
         if let Ok(resumed) = editor::resume(&services, &request, &session, &next, &sent.fields).await {
             response = resumed;
         }

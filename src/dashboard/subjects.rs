@@ -67,7 +67,7 @@ struct Subjects {
     processor: String,
     region: String,
     lines: Vec<SubjectItem>,
-    /// Whether the lines are what was looked for.
+    /// Whether the rows are a search result.
     is_found: bool,
     fault: Option<String>,
     newest: String,

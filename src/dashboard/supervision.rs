@@ -24,7 +24,7 @@ use crate::app::events::Events;
 use crate::app::readiness::{self, Readiness};
 use crate::counts::counted;
 use crate::http::problem::Problem;
-use crate::logging::supervision::{self, Line};
+use crate::logging::supervision::{self, LogLine};
 use crate::store::EventFilter;
 
 const DEAD_LETTERS: usize = 20;
@@ -65,7 +65,7 @@ struct DeadLetter {
 
 /// A line of the supervision log.
 struct LogItem {
-    line: Line,
+    line: LogLine,
     class: &'static str,
     icon: Icon,
     at: Time,
@@ -221,7 +221,7 @@ fn micros(count: u64) -> f64 {
     count as f64 / 1000.0
 }
 
-fn logged(line: Line) -> LogItem {
+fn logged(line: LogLine) -> LogItem {
     let (class, icon) = match line.level {
         Level::ERROR => ("failed", "alert"),
         Level::WARN => ("rejected", "alert"),

@@ -7,10 +7,10 @@ use conduit_actors::ids::Timestamp;
 
 use crate::store::Store;
 
-/// How often what is too old is removed.
+/// How often old rows are removed.
 const INTERVAL: Duration = Duration::from_secs(1800);
 
-/// Removes what is too old, again and again.
+/// Removes old rows, again and again.
 pub async fn prune_history(store: Arc<dyn Store>) {
     loop {
         if let Err(error) = store.prune_history(Timestamp::now()).await {

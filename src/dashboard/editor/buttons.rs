@@ -14,7 +14,7 @@ use crate::dashboard::fields::Fields;
 use crate::store::IntegrationRow;
 
 impl Editor {
-    /// Shows what was typed beside what somebody else has saved; the next attempt replaces that.
+    /// Shows the draft beside the version that somebody else has saved. The next attempt replaces that version.
     pub(super) fn overtaken(&mut self, live: IntegrationRow, typed: &IntegrationSpec) {
         let conflict = Conflict::between(&live.spec, typed);
         self.version = live.version;
@@ -23,8 +23,8 @@ impl Editor {
             format!("Somebody saved version {version} meanwhile. It equals your draft, so there is nothing to save.")
         } else {
             format!(
-                "Somebody saved version {version} meanwhile, so yours is not saved. Nothing of it is lost: look at what differs, \
-                 then change yours, or save it in place of theirs."
+                "Somebody saved version {version} meanwhile, so your draft is not saved. It is not lost: look at the \
+                 differences, then change your draft, or save it in place of theirs."
             )
         });
         self.conflict = Some(conflict);

@@ -74,8 +74,8 @@ pub(super) async fn insert_links(
     Ok(())
 }
 
-/// A strong link leads to one subject: if another has it already, another writer was there first. None can come in
-/// between this look and the insertion, since whoever writes links has the controller's lock.
+/// Refuses taken links. A strong link leads to one subject: if another subject has it already, another writer was
+/// first. No writer can come between this look and the insertion, because writers of links hold the controller's lock.
 async fn refuse_taken_links(connection: &mut PgConnection, strong: &[&NewLink]) -> Result<(), StoreError> {
     let taken: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM UNNEST($1::uuid[], $2::bytea[], $3::uuid[]) AS n (controller, hash, subject) \
@@ -90,7 +90,7 @@ async fn refuse_taken_links(connection: &mut PgConnection, strong: &[&NewLink]) 
     if taken { Err(StoreError::Conflict) } else { Ok(()) }
 }
 
-/// Links that were there before are not written again. Those that are missing now were kept out.
+/// Refuses missing links. Existing links are not written again; links that are missing now were kept out.
 async fn refuse_missing_links(connection: &mut PgConnection, links: &[&NewLink]) -> Result<(), StoreError> {
     let there: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM UNNEST($1::uuid[], $2::bytea[], $3::uuid[]) AS n (controller, hash, subject) \
@@ -146,7 +146,7 @@ pub(super) async fn insert_activities(
     others::insert(connection, &found).await
 }
 
-/// What an outcome has beside its status, by columns.
+/// The parts of an outcome beside its status, by columns.
 #[derive(Default)]
 struct Outcomes {
     reasons: Vec<Option<String>>,
@@ -194,7 +194,7 @@ pub(super) const REPLACE_EVENTS: &str = events!(
      other_subjects = excluded.other_subjects, mapped_digest = excluded.mapped_digest"
 );
 
-/// `statement`: [`INSERT_EVENTS`] or [`REPLACE_EVENTS`].
+/// Inserts events. `statement`: [`INSERT_EVENTS`] or [`REPLACE_EVENTS`].
 pub(super) async fn insert_events(
     connection: &mut PgConnection,
     locked: &Locked,
