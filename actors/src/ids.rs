@@ -5,12 +5,14 @@ mod rfc3339;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha3::{Digest, Sha3_256};
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+use crate::nature;
 
 /// Why a text is not the identifier it should be. The message never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +33,7 @@ macro_rules! uuid_id {
             /// A new identifier (UUIDv7, RFC 9562), ordered by time of creation.
             #[must_use]
             pub fn generate() -> Self {
-                Self(Uuid::now_v7())
+                Self(nature::uuid())
             }
 
             /// Wraps an existing UUID.
@@ -348,7 +350,7 @@ impl Timestamp {
     /// The clock, now.
     #[must_use]
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = nature::wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 

@@ -33,6 +33,7 @@ pub mod limits;
 pub mod links;
 pub mod log_limit;
 pub mod mapping;
+mod nature;
 mod percent;
 pub mod personal;
 pub mod ports;
@@ -45,3 +46,6 @@ pub mod taxonomy;
 pub mod trial;
 pub mod usage;
 pub mod whole;
+
+#[cfg(feature = "failpoints")]
+pub use nature::simulated;

@@ -25,12 +25,13 @@ mod progress;
 mod replaying;
 mod settle;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use batch::Work;
 use courtesy::Courtesy;
@@ -70,7 +71,7 @@ pub(super) struct Dispatcher {
     causes: HashMap<ControllerId, Cause>,
     stalls: Stalls,
     /// Controllers whose dedup claims may still have to expire.
-    recent: HashMap<ControllerId, ()>,
+    recent: BTreeSet<ControllerId>,
     /// How far the batch that is being committed takes each stream.
     committing: HashMap<ControllerId, Sequence>,
     suspects_turn: bool,
@@ -117,7 +118,7 @@ impl Dispatcher {
             preparing: None,
             causes: HashMap::new(),
             stalls: Stalls::default(),
-            recent: HashMap::new(),
+            recent: BTreeSet::new(),
             committing: HashMap::new(),
             suspects_turn: false,
             cache_is_valid: true,
@@ -187,12 +188,11 @@ impl Dispatcher {
     /// A stream that is idle is passed by time alone.
     fn expire_claims(&mut self) {
         let settled = Timestamp::from_millis(Timestamp::now().as_millis() - SETTLED_AFTER_MS);
-        for controller in std::mem::take(&mut self.recent).into_keys() {
-            self.ports.dedup.advance(controller, settled);
-            self.recent.insert(controller, ());
+        for controller in &self.recent {
+            self.ports.dedup.advance(*controller, settled);
         }
         self.recent
-            .retain(|controller, ()| self.ports.directory.controller(*controller).is_some());
+            .retain(|controller| self.ports.directory.controller(*controller).is_some());
     }
 
     /// The backoff between tries while something is away: its limit is shorter than that of an actor's restart.
@@ -217,6 +217,7 @@ impl Dispatcher {
 /// Sleeps, unless told to stop.
 async fn pause(length: Duration, stopping: &mut watch::Receiver<bool>) {
     tokio::select! {
+        biased;
         () = tokio::time::sleep(length) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }

@@ -1,6 +1,6 @@
 //! What goes into the next batch.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::Dispatcher;
 use super::batch::{Group, Work};

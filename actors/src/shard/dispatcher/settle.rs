@@ -1,8 +1,7 @@
 //! What comes of a batch, and what a failure means.
 
-use std::time::Instant;
-
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::batch::{Group, Tried};
 use super::diagnosis::Diagnosis;
@@ -180,7 +179,7 @@ impl Dispatcher {
         }
         for (controller, received_at) in &tried.last_received {
             self.ports.dedup.advance(*controller, *received_at);
-            self.recent.insert(*controller, ());
+            self.recent.insert(*controller);
         }
         self.progress.committed(tried.events);
         self.conflicts_in_a_row = 0;
