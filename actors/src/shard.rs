@@ -90,6 +90,7 @@ pub struct Ports {
 }
 
 /// The actors behind the answer.
+#[derive(Clone)]
 struct Actors {
     extractor: ActorRef<PiiExtractor>,
     resolver: ActorRef<SubjectResolver>,
@@ -142,7 +143,7 @@ impl Actors {
 pub struct ShardReport {
     /// Its number, from 0.
     pub shard: usize,
-    /// Whether all its actors are within their restart budgets.
+    /// Whether its actors and its dispatcher are within their restart budgets.
     pub healthy: bool,
     /// Its actors, in the pipeline's order.
     pub actors: Vec<ActorReport>,
@@ -154,6 +155,8 @@ struct Shard {
     /// Of the pairs at the edge that are reported with this shard.
     edge: Mutex<Vec<Arc<Monitor>>>,
     monitors: [Arc<Monitor>; 3],
+    /// Of the dispatcher.
+    supervision: Arc<Monitor>,
     dispatcher: Arc<dispatcher::Progress>,
     /// Taken when the shard is stopped.
     running: Mutex<Option<Running>>,
@@ -286,7 +289,7 @@ impl Shards {
             let monitors = || edge.iter().chain(&shard.monitors);
             ShardReport {
                 shard: number,
-                healthy: monitors().all(|monitor| monitor.is_healthy()),
+                healthy: monitors().all(|monitor| monitor.is_healthy()) && shard.supervision.is_healthy(),
                 actors: monitors().map(|monitor| monitor.report()).collect(),
                 dispatcher: shard.dispatcher.report(),
             }
@@ -332,30 +335,28 @@ impl Shard {
         });
         let (actors, monitors) = started.await;
         let progress = Arc::new(dispatcher::Progress::default());
-        let dispatcher = Dispatcher::new(
-            shard,
-            options,
-            ports.clone(),
-            actors,
-            Arc::clone(backlogs),
-            Arc::clone(&progress),
-            Arc::clone(senders),
-        );
+        let monitor = Arc::new(Monitor::new(shard, "Dispatcher", options.restart));
         let (tell_ended, ended) = oneshot::channel();
-        let (stopping, mut told) = watch::channel(false);
-        place.spawn(async move {
-            dispatcher.run(&mut told).await;
-            let _ = tell_ended.send(());
+        let (stopping, told) = watch::channel(false);
+        place.spawn({
+            let (ports, backlogs, senders) = (ports.clone(), Arc::clone(backlogs), Arc::clone(senders));
+            let (progress, monitor) = (Arc::clone(&progress), Arc::clone(&monitor));
+            let make = move || {
+                let (ports, backlogs, senders) = (ports.clone(), Arc::clone(&backlogs), Arc::clone(&senders));
+                let progress = Arc::clone(&progress);
+                Dispatcher::new(shard, options, ports, actors.clone(), backlogs, progress, senders)
+            };
+            async move {
+                dispatcher::run_supervised(make, &monitor, told).await;
+                let _ = tell_ended.send(());
+            }
         });
         Self {
             edge: Mutex::default(),
             monitors,
+            supervision: monitor,
             dispatcher: progress,
-            running: Mutex::new(Some(Running {
-                place,
-                stopping,
-                ended,
-            })),
+            running: Mutex::new(Some(Running { place, stopping, ended })),
         }
     }
 

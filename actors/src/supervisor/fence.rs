@@ -61,7 +61,7 @@ fn describe(place: Option<String>, payload: &(dyn Any + Send)) -> String {
 ///
 /// # Errors
 /// The panic's cause. Whatever the future had borrowed may be half changed: drop it.
-pub(super) async fn fence<T>(work: impl Future<Output = T>) -> Result<T, PanicCause> {
+pub(crate) async fn fence<T>(work: impl Future<Output = T>) -> Result<T, PanicCause> {
     AssertUnwindSafe(work)
         .catch_unwind()
         .await

@@ -40,6 +40,7 @@
 //! - The resolver's cache: in `stages/subject_resolver_actor.rs`, keep it when `cache_is_valid` is false.
 //! - The turns: in `shard/turns.rs`, let `next` move those that it passes over to the end of the queue.
 //!
+//! Faults that it has found in the pipeline are in [`known`].
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // Tests.
 
@@ -48,6 +49,7 @@ mod dedup;
 mod faults;
 mod history;
 mod journal;
+mod known;
 mod ledger;
 mod node;
 mod plan;

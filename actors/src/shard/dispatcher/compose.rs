@@ -114,6 +114,8 @@ impl Dispatcher {
             Ok(events) if events.is_empty() => {
                 // Released by another hand, or forgotten: there is no backlog after all.
                 self.turns.remove(controller);
+                self.isolation.forget(controller);
+                self.causes.remove(&controller);
                 self.end_stall(controller);
                 None
             }

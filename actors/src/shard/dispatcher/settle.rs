@@ -10,7 +10,7 @@ use crate::codes::EventCode;
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::log_limit::{LogLimit, MINUTE};
-use crate::ports::{Directory, StoreError, TracedBatch};
+use crate::ports::{Checkpoint, Directory, StoreError, TracedBatch};
 use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
 use crate::supervisor::Fault;
 
@@ -207,6 +207,10 @@ impl Dispatcher {
 
     /// Lets one controller's events wait, while those of others go on.
     pub(super) fn stall(&mut self, controller: ControllerId, cause: &str) {
+        if !self.turns.has(&controller) {
+            // The stream went to another node while its batch was under way.
+            return;
+        }
         let did = self
             .ports
             .directory
@@ -268,7 +272,8 @@ impl Dispatcher {
 
     fn suspect(&mut self, tried: &Tried, cause: &Cause) {
         let alone = tried.checkpoints.len() == 1 && tried.isolated;
-        for checkpoint in &tried.checkpoints {
+        let still_here = |checkpoint: &&Checkpoint| self.turns.has(&checkpoint.controller);
+        for checkpoint in tried.checkpoints.iter().filter(still_here) {
             if let Some(line) = SUSPECTS.admit() {
                 tracing::warn!(
                     target: "conduit::supervision",
