@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::ids::EventId;
+use crate::nature;
 
 /// Mints growing event ids, even when the clock steps back. A stream's ids grow with its sequence, and finding an event
 /// in the journal relies on that.
@@ -22,7 +23,7 @@ impl EventIds {
 
     /// Returns the next id: a new UUIDv7 or, if that is not greater than the last one, the successor of the last.
     pub fn mint(&mut self) -> EventId {
-        let fresh = Uuid::now_v7().as_u128();
+        let fresh = nature::uuid().as_u128();
         self.last = if fresh > self.last { fresh } else { successor(self.last) };
         EventId::from_uuid(Uuid::from_u128(self.last))
     }

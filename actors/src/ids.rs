@@ -5,7 +5,7 @@ mod rfc3339;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha3::{Digest, Sha3_256};
@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::hex::{self, Hex};
+use crate::nature;
 
 /// Why a text is not the identifier it should be. The message never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +34,7 @@ macro_rules! uuid_id {
             /// Generates a new identifier (UUIDv7, RFC 9562), ordered by time of creation.
             #[must_use]
             pub fn generate() -> Self {
-                Self(Uuid::now_v7())
+                Self(nature::uuid())
             }
 
             /// Wraps an existing UUID.
@@ -342,7 +343,7 @@ impl Timestamp {
     /// Returns the present time of the clock.
     #[must_use]
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = nature::wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 

@@ -34,6 +34,7 @@ pub mod limits;
 pub mod links;
 pub mod log_limit;
 pub mod mapping;
+mod nature;
 mod percent;
 pub mod personal;
 pub mod ports;
@@ -50,3 +51,5 @@ pub mod whole;
 #[cfg(feature = "failpoints")]
 #[doc(hidden)]
 pub use failpoint::fail_point;
+#[cfg(feature = "failpoints")]
+pub use nature::simulated;

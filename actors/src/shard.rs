@@ -90,6 +90,7 @@ pub struct Ports {
 }
 
 /// The actors behind the answer.
+#[derive(Clone)]
 struct Actors {
     extractor: ActorRef<PiiExtractor>,
     resolver: ActorRef<SubjectResolver>,
@@ -142,7 +143,7 @@ impl Actors {
 pub struct ShardReport {
     /// Its number, from 0.
     pub shard: usize,
-    /// Whether all its actors are within their restart budgets.
+    /// Whether its actors and its dispatcher are within their restart budgets.
     pub healthy: bool,
     /// Its actors, in the pipeline's order.
     pub actors: Vec<ActorReport>,
@@ -154,15 +155,51 @@ struct Shard {
     /// Of the pairs at the edge that are reported with this shard.
     edge: Mutex<Vec<Arc<Monitor>>>,
     monitors: [Arc<Monitor>; 3],
+    /// Of the dispatcher.
+    supervision: Arc<Monitor>,
     dispatcher: Arc<dispatcher::Progress>,
     /// Taken when the shard is stopped.
-    thread: Mutex<Option<Thread>>,
+    running: Mutex<Option<Running>>,
 }
 
-struct Thread {
-    arbiter: Arbiter,
+struct Running {
+    place: Place,
+    /// Tells the dispatcher to end. One for each shard: they hear it in a certain order.
+    stopping: watch::Sender<bool>,
     /// Says that the dispatcher has ended.
     ended: oneshot::Receiver<()>,
+}
+
+/// Where a shard runs.
+enum Place {
+    /// On a thread of its own.
+    Thread(Arbiter),
+    /// On the thread that started it, in its `LocalSet`.
+    Here,
+}
+
+impl Place {
+    /// Returns what `work` gives, done there.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let Self::Thread(arbiter) = self else {
+            return work();
+        };
+        let (done, result) = oneshot::channel();
+        arbiter.spawn_fn(move || drop(done.send(work())));
+        #[allow(clippy::expect_used)] // At start-up only: the thread has just been made.
+        result.await.expect("a new thread starts its actors")
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        match self {
+            Self::Thread(arbiter) => {
+                arbiter.spawn(task);
+            }
+            Self::Here => {
+                actix_rt::spawn(task);
+            }
+        }
+    }
 }
 
 /// All shards.
@@ -173,7 +210,6 @@ pub struct Shards {
     usage: UsageBooks,
     senders: Arc<AtomicUsize>,
     shards: Vec<Shard>,
-    stopping: watch::Sender<bool>,
 }
 
 /// The shard of a controller.
@@ -188,14 +224,28 @@ impl Shards {
     /// Starts all shards and takes up the backlog that the journal has. `backlogs` must be the listener that
     /// the journal was opened with.
     pub async fn start(options: PipelineOptions, ports: Ports, backlogs: Arc<Backlogs>) -> Self {
+        Self::start_in(|| Place::Thread(Arbiter::new()), options, ports, backlogs).await
+    }
+
+    /// Starts all shards on the current thread, in its `LocalSet`: for a simulation, which schedules them by itself. Their
+    /// tasks end with the `LocalSet`.
+    pub async fn start_here(options: PipelineOptions, ports: Ports, backlogs: Arc<Backlogs>) -> Self {
+        Self::start_in(|| Place::Here, options, ports, backlogs).await
+    }
+
+    async fn start_in(
+        place: impl Fn() -> Place,
+        options: PipelineOptions,
+        ports: Ports,
+        backlogs: Arc<Backlogs>,
+    ) -> Self {
         for (controller, position) in ports.journal.backlog() {
             backlogs.note(controller, position.last);
         }
-        let (stopping, _) = watch::channel(false);
         let senders = Arc::new(AtomicUsize::new(0));
         let mut shards = Vec::with_capacity(options.shards);
         for shard in 0..options.shards {
-            shards.push(Shard::start(shard, options, &ports, &backlogs, &senders, stopping.subscribe()).await);
+            shards.push(Shard::start(place(), shard, options, &ports, &backlogs, &senders).await);
         }
         Self {
             options,
@@ -204,7 +254,6 @@ impl Shards {
             usage: UsageBooks::default(),
             senders,
             shards,
-            stopping,
         }
     }
 
@@ -240,7 +289,7 @@ impl Shards {
             let monitors = || edge.iter().chain(&shard.monitors);
             ShardReport {
                 shard: number,
-                healthy: monitors().all(|monitor| monitor.is_healthy()),
+                healthy: monitors().all(|monitor| monitor.is_healthy()) && shard.supervision.is_healthy(),
                 actors: monitors().map(|monitor| monitor.report()).collect(),
                 dispatcher: shard.dispatcher.report(),
             }
@@ -250,12 +299,15 @@ impl Shards {
 
     /// Stops taking batches, lets the one under way end, and ends the threads. What is in flight stays in the journal.
     pub async fn stop(&self) {
-        self.stopping.send_replace(true);
-        for shard in &self.shards {
-            let thread = shard.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(Thread { arbiter, ended }) = thread {
-                // An error means that the thread is gone already.
-                let _ = ended.await;
+        let take = |shard: &Shard| shard.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let running: Vec<Running> = self.shards.iter().filter_map(take).collect();
+        for shard in &running {
+            shard.stopping.send_replace(true);
+        }
+        for Running { place, ended, .. } in running {
+            // An error means that the thread is gone already.
+            let _ = ended.await;
+            if let Place::Thread(arbiter) = place {
                 arbiter.stop();
                 let _ = arbiter.join();
             }
@@ -265,15 +317,14 @@ impl Shards {
 
 impl Shard {
     async fn start(
+        place: Place,
         shard: usize,
         options: PipelineOptions,
         ports: &Ports,
         backlogs: &Arc<Backlogs>,
         senders: &Arc<AtomicUsize>,
-        mut stopping: watch::Receiver<bool>,
     ) -> Self {
-        let arbiter = Arbiter::new();
-        let (actors, monitors) = on(&arbiter, {
+        let started = place.run({
             let ports = ports.clone();
             move || {
                 (options.on_thread_start)();
@@ -281,40 +332,35 @@ impl Shard {
                 let monitors = actors.monitors();
                 (actors, monitors)
             }
-        })
-        .await;
+        });
+        let (actors, monitors) = started.await;
         let progress = Arc::new(dispatcher::Progress::default());
-        let dispatcher = Dispatcher::new(
-            shard,
-            options,
-            ports.clone(),
-            actors,
-            Arc::clone(backlogs),
-            Arc::clone(&progress),
-            Arc::clone(senders),
-        );
+        let monitor = Arc::new(Monitor::new(shard, "Dispatcher", options.restart));
         let (tell_ended, ended) = oneshot::channel();
-        arbiter.spawn(async move {
-            dispatcher.run(&mut stopping).await;
-            let _ = tell_ended.send(());
+        let (stopping, told) = watch::channel(false);
+        place.spawn({
+            let (ports, backlogs, senders) = (ports.clone(), Arc::clone(backlogs), Arc::clone(senders));
+            let (progress, monitor) = (Arc::clone(&progress), Arc::clone(&monitor));
+            let make = move || {
+                let (ports, backlogs, senders) = (ports.clone(), Arc::clone(&backlogs), Arc::clone(&senders));
+                let progress = Arc::clone(&progress);
+                Dispatcher::new(shard, options, ports, actors.clone(), backlogs, progress, senders)
+            };
+            async move {
+                dispatcher::run_supervised(make, &monitor, told).await;
+                let _ = tell_ended.send(());
+            }
         });
         Self {
             edge: Mutex::default(),
             monitors,
+            supervision: monitor,
             dispatcher: progress,
-            thread: Mutex::new(Some(Thread { arbiter, ended })),
+            running: Mutex::new(Some(Running { place, stopping, ended })),
         }
     }
 
     fn edge(&self) -> MutexGuard<'_, Vec<Arc<Monitor>>> {
         self.edge.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What `work` gives, done on an Arbiter's thread.
-async fn on<T: Send + 'static>(arbiter: &Arbiter, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (done, result) = oneshot::channel();
-    arbiter.spawn_fn(move || drop(done.send(work())));
-    #[allow(clippy::expect_used)] // At start-up only: the thread has just been made.
-    result.await.expect("a new thread starts its actors")
 }

@@ -27,7 +27,7 @@ mod fence;
 mod monitor;
 mod wrapper;
 
-pub(crate) use fence::fence_call;
 pub use fence::{PanicCause, install_panic_hook};
+pub(crate) use fence::{fence, fence_call};
 pub use monitor::{ActorReport, ActorState, Monitor, RestartPolicy};
 pub use wrapper::{ActorRef, Fault, Stage, Supervised};

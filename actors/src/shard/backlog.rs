@@ -1,7 +1,7 @@
 //! Which controllers have events in flight, and which replays are to run: told by the journal and by whoever asks for a
 //! replay, taken up by the dispatchers.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use crate::ports::{BacklogListener, Directory, ReplayJob};
 #[derive(Default)]
 pub(super) struct News {
     /// How far each stream reaches, if it grew.
-    pub(super) grown: HashMap<ControllerId, Sequence>,
+    pub(super) grown: BTreeMap<ControllerId, Sequence>,
     /// Replays to run.
     pub(super) replays: Vec<ReplayJob>,
 }

@@ -25,12 +25,13 @@ mod progress;
 mod replaying;
 mod settle;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use batch::Work;
 use courtesy::Courtesy;
@@ -45,12 +46,29 @@ use super::stalls::Stalls;
 use super::turns::Turns;
 use super::{Actors, Backlogs, PipelineOptions, Ports};
 use crate::ids::{ControllerId, Sequence, Timestamp};
-use crate::supervisor::RestartPolicy;
+use crate::supervisor::{Monitor, RestartPolicy, fence};
 
 /// How often an idle dispatcher looks up, to let dedup claims expire.
 const IDLE_TICK: Duration = Duration::from_secs(10);
 /// No request takes longer than this from its receive time to the journal.
 const SETTLED_AFTER_MS: i64 = 120_000;
+
+/// Runs a dispatcher until it is told to stop. One that panics is made anew after a backoff, as an actor is.
+///
+/// Only a port that it asks by itself can make it panic. What it knew is lost: the new one begins with what the journal has.
+pub(super) async fn run_supervised(
+    make: impl Fn() -> Dispatcher,
+    monitor: &Monitor,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut dispatcher = make();
+    while let Err(cause) = fence(dispatcher.run(&mut stopping)).await {
+        pause(monitor.failed(&cause.to_string()), &mut stopping).await;
+        dispatcher = make();
+        dispatcher.begin_anew();
+        monitor.restarted();
+    }
+}
 
 /// See the module's docs.
 pub(super) struct Dispatcher {
@@ -70,7 +88,7 @@ pub(super) struct Dispatcher {
     causes: HashMap<ControllerId, Cause>,
     stalls: Stalls,
     /// Controllers whose dedup claims may still have to expire.
-    recent: HashMap<ControllerId, ()>,
+    recent: BTreeSet<ControllerId>,
     /// How far the batch that is being committed takes each stream.
     committing: HashMap<ControllerId, Sequence>,
     suspects_turn: bool,
@@ -117,12 +135,23 @@ impl Dispatcher {
             preparing: None,
             causes: HashMap::new(),
             stalls: Stalls::default(),
-            recent: HashMap::new(),
+            recent: BTreeSet::new(),
             committing: HashMap::new(),
             suspects_turn: false,
-            cache_is_valid: true,
+            // What the resolver learnt under a dispatcher that panicked may not have been committed.
+            cache_is_valid: false,
             tries_in_vain: 0,
             conflicts_in_a_row: 0,
+        }
+    }
+
+    /// Takes up what the journal has, in the place of a dispatcher that panicked. Replays are told again by whoever leases
+    /// them.
+    fn begin_anew(&self) {
+        self.progress.going_on();
+        self.progress.stalled(0, None);
+        for (controller, position) in self.ports.journal.backlog() {
+            self.backlogs.note(controller, position.last);
         }
     }
 
@@ -177,6 +206,10 @@ impl Dispatcher {
 
     async fn idle(&mut self, stopping: &mut watch::Receiver<bool>) {
         self.progress.idle();
+        if self.turns.len() == 0 && self.replays.is_empty() {
+            // What was tried in vain is done, by another hand or by a commit whose answer was lost.
+            self.go_on();
+        }
         let stalled = self.stalls.first_ends_in(Instant::now());
         let nap = stalled.map_or(IDLE_TICK, |ends| ends.min(IDLE_TICK));
         if self.nap(nap, stopping).await {
@@ -184,15 +217,14 @@ impl Dispatcher {
         }
     }
 
-    /// A stream that is idle is passed by time alone.
+    /// A stream that is idle is passed by time alone. One that is stalled is not: its events are still to claim.
     fn expire_claims(&mut self) {
         let settled = Timestamp::from_millis(Timestamp::now().as_millis() - SETTLED_AFTER_MS);
-        for controller in std::mem::take(&mut self.recent).into_keys() {
-            self.ports.dedup.advance(controller, settled);
-            self.recent.insert(controller, ());
+        for controller in self.recent.iter().filter(|recent| !self.turns.has(recent)) {
+            self.ports.dedup.advance(*controller, settled);
         }
         self.recent
-            .retain(|controller, ()| self.ports.directory.controller(*controller).is_some());
+            .retain(|controller| self.ports.directory.controller(*controller).is_some());
     }
 
     /// The backoff between tries while something is away: its limit is shorter than that of an actor's restart.
@@ -217,6 +249,7 @@ impl Dispatcher {
 /// Sleeps, unless told to stop.
 async fn pause(length: Duration, stopping: &mut watch::Receiver<bool>) {
     tokio::select! {
+        biased;
         () = tokio::time::sleep(length) => {}
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }

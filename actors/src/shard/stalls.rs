@@ -3,7 +3,9 @@
 //! Each stream waits longer from try to try. A stream stays here until something of it is committed.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Waiting;
 use crate::ids::{ControllerId, Timestamp};

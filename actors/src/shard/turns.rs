@@ -37,7 +37,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// A stream reaches `last`; `checkpoint` is asked for if the stream is not known.
+    /// A stream reaches `last`; `checkpoint` is asked for if the stream is not known. One that is committed up to there
+    /// already has no turn: its events were read before they were told.
     pub(super) fn grown(&mut self, controller: ControllerId, last: Sequence, checkpoint: impl FnOnce() -> Sequence) {
         let queue = &mut self.queue;
         let stream = self.streams.entry(controller).or_insert_with(|| {
@@ -49,22 +50,24 @@ impl Turns {
             }
         });
         stream.last = stream.last.max(last);
+        if stream.backlog() == 0 {
+            self.remove(controller);
+        }
     }
 
     /// The next controller and its credit, of those that `allowed` lets through. It goes to the end of the queue.
+    ///
+    /// Those that are passed over keep their places: suspects and the others are asked for by turns, and to move one kind
+    /// would give the same of the other kind its turn again and again.
     pub(super) fn next(&mut self, allowed: impl Fn(&ControllerId) -> bool) -> Option<(ControllerId, Stream, i64)> {
         let alone = self.queue.len() == 1;
-        for _ in 0..self.queue.len() {
-            let controller = self.queue.pop_front()?;
-            self.queue.push_back(controller);
-            if allowed(&controller) {
-                let stream = self.streams.get_mut(&controller)?;
-                stream.credit = (stream.credit + QUANTUM).min(2 * QUANTUM);
-                let credit = if alone { i64::MAX } else { stream.credit };
-                return Some((controller, *stream, credit));
-            }
-        }
-        None
+        let place = self.queue.iter().position(allowed)?;
+        let controller = self.queue.remove(place)?;
+        self.queue.push_back(controller);
+        let stream = self.streams.get_mut(&controller)?;
+        stream.credit = (stream.credit + QUANTUM).min(2 * QUANTUM);
+        let credit = if alone { i64::MAX } else { stream.credit };
+        Some((controller, *stream, credit))
     }
 
     /// Pays for what was read in a turn.
@@ -94,6 +97,11 @@ impl Turns {
 
     pub(super) fn controllers(&self) -> impl Iterator<Item = ControllerId> + '_ {
         self.queue.iter().copied()
+    }
+
+    /// Returns whether a controller has a backlog.
+    pub(super) fn has(&self, controller: &ControllerId) -> bool {
+        self.streams.contains_key(controller)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -127,6 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn turns_of_one_kind_do_not_starve_anybody_of_the_other() {
+        let mut turns = Turns::default();
+        let suspect = ControllerId::generate();
+        let others: Vec<ControllerId> = (0..3).map(|_| ControllerId::generate()).collect();
+        for controller in std::iter::once(&suspect).chain(&others) {
+            turns.grown(*controller, Sequence(100), || Sequence(0));
+        }
+        for turn in 0..9 {
+            assert_eq!(turns.next(|controller| *controller == suspect).unwrap().0, suspect);
+            assert_eq!(
+                turns.next(|controller| *controller != suspect).unwrap().0,
+                others[turn % 3]
+            );
+        }
+    }
+
+    #[test]
     fn one_alone_takes_what_it_likes_and_owes_nothing_to_those_who_come() {
         let mut turns = Turns::default();
         let (first, second) = (ControllerId::generate(), ControllerId::generate());
@@ -152,6 +177,9 @@ mod tests {
         assert_eq!((turns.len(), turns.backlog()), (0, 0));
         turns.grown(controller, Sequence(8), || Sequence(7));
         assert_eq!((turns.len(), turns.backlog()), (1, 1));
+        turns.committed(controller, Sequence(9));
+        turns.grown(controller, Sequence(9), || Sequence(9));
+        assert_eq!((turns.len(), turns.backlog()), (0, 0));
         assert!(turns.next(|_| false).is_none());
     }
 }

@@ -61,7 +61,7 @@ fn describe(place: Option<String>, payload: &(dyn Any + Send)) -> String {
 ///
 /// # Errors
 /// The panic's cause. Borrowed values may be half changed: drop them.
-pub(super) async fn fence<T>(work: impl Future<Output = T>) -> Result<T, PanicCause> {
+pub(crate) async fn fence<T>(work: impl Future<Output = T>) -> Result<T, PanicCause> {
     AssertUnwindSafe(work)
         .catch_unwind()
         .await

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rand::RngExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::ids::Timestamp;
+use crate::nature;
 
 /// How an actor is restarted.
 #[derive(Debug, Clone, Copy)]
@@ -30,9 +31,7 @@ impl RestartPolicy {
     #[must_use]
     pub fn backoff(&self, nth: u32) -> Duration {
         let doubled = self.backoff_initial.saturating_mul(1 << nth.saturating_sub(1).min(16));
-        doubled
-            .min(self.backoff_max)
-            .mul_f64(rand::rng().random_range(0.5..=1.0))
+        doubled.min(self.backoff_max).mul_f64(nature::jitter())
     }
 }
 

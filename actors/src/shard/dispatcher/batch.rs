@@ -1,8 +1,9 @@
 //! A batch on its way through the stages.
 
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Dispatcher;
 use super::settle::Failure;

@@ -1,6 +1,6 @@
 //! What goes into the next batch.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::Dispatcher;
 use super::batch::{Group, Work};
@@ -114,6 +114,8 @@ impl Dispatcher {
             Ok(events) if events.is_empty() => {
                 // Released by another hand, or forgotten: there is no backlog after all.
                 self.turns.remove(controller);
+                self.isolation.forget(controller);
+                self.causes.remove(&controller);
                 self.end_stall(controller);
                 None
             }

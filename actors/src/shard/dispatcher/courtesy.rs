@@ -6,7 +6,9 @@
 //! the time ([`REST`]), so that a burst is worked off behind its end, and an overload that lasts is refused by the
 //! journal's cap, not hidden.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A rest is so many times as long as the batch was.
 const REST: u32 = 8;

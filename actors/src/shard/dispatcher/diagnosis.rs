@@ -58,7 +58,7 @@ impl Dispatcher {
             Err(error @ StoreError::Unavailable(_)) => return Diagnosis::Store(error.to_string()),
             Err(error @ StoreError::Failed(_)) => error.to_string(),
         };
-        let others = self.turns.controllers().chain(self.recent.keys().copied());
+        let others = self.turns.controllers().chain(self.recent.iter().copied());
         let others = others.filter(|other| *other != controller && !self.stalls.has(other));
         for other in others.take(OTHERS) {
             if self.rehearse_made_up(other, Timestamp::now()).await.is_ok() {

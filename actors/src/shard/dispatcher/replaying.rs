@@ -8,9 +8,10 @@
 //! that only the replay is bisected, and that a conflict may mean that it was cancelled or went to another node: the next
 //! reading tells.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::diagnosis::Diagnosis;
 use super::preparing::{Prepared, Preparing, until_ready};
@@ -202,6 +203,7 @@ impl Dispatcher {
         let wait = self.replays.wait(Instant::now()).filter(|_| self.preparing.is_none());
         let nap = wait.map_or(nap, |wait| wait.min(nap));
         tokio::select! {
+            biased;
             () = self.backlogs.changed(self.shard) => false,
             () = until_ready(&mut self.preparing) => false,
             () = pause(nap, stopping) => true,

@@ -1,8 +1,7 @@
 //! What comes of a batch, and what a failure means.
 
-use std::time::Instant;
-
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::batch::{Group, Tried};
 use super::diagnosis::Diagnosis;
@@ -11,7 +10,7 @@ use crate::codes::EventCode;
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::log_limit::{LogLimit, MINUTE};
-use crate::ports::{Directory, StoreError, TracedBatch};
+use crate::ports::{Checkpoint, Directory, StoreError, TracedBatch};
 use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
 use crate::supervisor::Fault;
 
@@ -180,7 +179,7 @@ impl Dispatcher {
         }
         for (controller, received_at) in &tried.last_received {
             self.ports.dedup.advance(*controller, *received_at);
-            self.recent.insert(*controller, ());
+            self.recent.insert(*controller);
         }
         self.progress.committed(tried.events);
         self.conflicts_in_a_row = 0;
@@ -208,6 +207,10 @@ impl Dispatcher {
 
     /// Lets one controller's events wait, while those of others go on.
     pub(super) fn stall(&mut self, controller: ControllerId, cause: &str) {
+        if !self.turns.has(&controller) {
+            // The stream went to another node while its batch was under way.
+            return;
+        }
         let did = self
             .ports
             .directory
@@ -269,7 +272,8 @@ impl Dispatcher {
 
     fn suspect(&mut self, tried: &Tried, cause: &Cause) {
         let alone = tried.checkpoints.len() == 1 && tried.isolated;
-        for checkpoint in &tried.checkpoints {
+        let still_here = |checkpoint: &&Checkpoint| self.turns.has(&checkpoint.controller);
+        for checkpoint in tried.checkpoints.iter().filter(still_here) {
             if let Some(line) = SUSPECTS.admit() {
                 tracing::warn!(
                     target: "conduit::supervision",
