@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use conduit::journal::{NodeJournal, PastFilter, Step};
 use conduit_actors::event::JournaledEvent;
-use conduit_actors::ids::{ControllerId, EventId, Sequence};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::JournalError;
 use prometheus_client::registry::Registry;
 
@@ -150,7 +150,9 @@ fn events_in_flight_are_found_by_id_and_listed_newest_first(place: Place) {
         let found = journal.find(one, *id).unwrap().unwrap();
         assert_eq!(found.sequence.0, index as u64 + 1);
     }
-    assert!(journal.find(one, EventId::generate()).unwrap().is_none());
+    for unknown in [EventId::first_at(Timestamp::from_millis(0)), EventId::generate()] {
+        assert!(journal.find(one, unknown).unwrap().is_none());
+    }
     assert!(journal.find(other, all[0]).unwrap().is_none(), "it is another's");
     let newest = |before, limit| sequences(&journal.newest(one, before, limit).unwrap());
     assert_eq!(newest(None, 3), [30, 29, 28]);
