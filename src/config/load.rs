@@ -31,7 +31,7 @@ impl Config {
         Ok((config, warnings))
     }
 
-    /// What is in force, as TOML; credentials are not shown.
+    /// Returns the settings in force as TOML, without credentials.
     #[must_use]
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
@@ -43,7 +43,7 @@ impl Config {
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# {error}"))
     }
 
-    /// Which database to use, and where it is.
+    /// Returns the database to use, and its place.
     #[must_use]
     pub fn database(&self) -> Database {
         let url = self.storage.database_url.as_str();

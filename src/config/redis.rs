@@ -1,6 +1,6 @@
 //! URLs of Redis, as they may be shown.
 
-/// A URL to show: without its passwords, if it has any.
+/// Returns a URL without its passwords, to be shown.
 #[must_use]
 pub fn redacted(url: &str) -> String {
     const SENTINELS: &str = "sentinel_password=";

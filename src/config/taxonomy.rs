@@ -19,7 +19,7 @@ impl TaxonomyConfig {
     /// Reads the categories: those of the file, or those that are built in.
     ///
     /// # Errors
-    /// What is wrong with the file.
+    /// The fault of the file.
     pub fn read(&self) -> Result<Taxonomy, String> {
         if self.file.as_os_str().is_empty() {
             return Ok(Taxonomy::bundled());

@@ -17,10 +17,10 @@ pub struct TelemetryEndpoint {
 }
 
 impl TelemetryConfig {
-    /// Where to, if anywhere.
+    /// Returns the collector, or `None` if none is configured.
     ///
     /// # Errors
-    /// What is wrong with the settings. The URL is not shown: it may have a password in it.
+    /// The fault of the settings. The URL is not shown: it may have a password in it.
     pub fn endpoint(&self) -> Result<Option<TelemetryEndpoint>, String> {
         if self.otlp_endpoint.is_empty() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What came of the runs, for people and for programs.
+//! The report of the runs, for people and for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use super::histogram::Histogram;
 use super::load::{Sent, Shape};
 use super::settings::Combination;
 
-/// What makes one run better than another.
+/// The measure by which one run is better than another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum BestBy {
     /// Most events accepted a second.
@@ -52,7 +52,7 @@ pub(super) struct Run {
     pipeline: Option<Pipeline>,
 }
 
-/// Of accepted events, in milliseconds; null if there were none.
+/// Latencies of accepted events in milliseconds; null if there were none.
 #[derive(Debug, Serialize)]
 struct Latency {
     mean: Option<f64>,
@@ -63,7 +63,7 @@ struct Latency {
     max: Option<f64>,
 }
 
-/// What became of the events.
+/// Outcomes of the events.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Pipeline {
@@ -115,7 +115,7 @@ impl Run {
         self.accepted > 0 && self.pipeline.as_ref().is_none_or(|pipeline| pipeline.in_flight == 0)
     }
 
-    /// The greater the better.
+    /// Returns a number that is greater for a better run.
     fn worth(&self, by: BestBy) -> f64 {
         match by {
             BestBy::Accepted => self.accepted_per_second,
@@ -188,7 +188,7 @@ impl Report {
         }
     }
 
-    /// Whether every run accepted something and worked it off.
+    /// Returns whether every run accepted something and worked it off.
     pub(super) fn is_good(&self) -> bool {
         self.runs.iter().all(Run::is_good)
     }

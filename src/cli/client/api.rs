@@ -95,7 +95,7 @@ impl Api {
         bail!("{what}: {} {}", answer.status().as_u16(), problem(&text))
     }
 
-    /// All pages of a list. The path has a query already.
+    /// Returns the items of all pages of a list. The path must have a query already.
     pub(in crate::cli) async fn list(&self, path: &str) -> Result<Vec<Value>> {
         let mut all = Vec::new();
         let mut cursor = String::new();
@@ -117,7 +117,7 @@ impl Api {
         }
     }
 
-    /// The categories of personal data that the server knows.
+    /// Returns the categories of personal data that the server knows.
     pub(in crate::cli) async fn categories(&self) -> Result<HashSet<String>> {
         let taxonomy = self.call(Method::GET, "/api/v1/taxonomy", None).await?;
         let items = taxonomy["items"].as_array().into_iter().flatten();
@@ -146,7 +146,7 @@ pub(in crate::cli) fn member(answer: &Value, name: &str) -> Result<String> {
         .with_context(|| format!("the answer has no {name}"))
 }
 
-/// What a problem (RFC 9457) says, on a line, and a line for each of its errors.
+/// Returns the code and the detail of a problem (RFC 9457), and a line for each of its errors.
 fn problem(text: &[u8]) -> String {
     let Ok(problem) = serde_json::from_slice::<Value>(text) else {
         return String::from_utf8_lossy(text).chars().take(400).collect();

@@ -10,7 +10,7 @@ use awc::{Client, Connector};
 
 use crate::tls;
 
-/// A client that trusts the public authorities, or those in a file in their place.
+/// Returns a client that trusts the public authorities, or those in a file in their place.
 ///
 /// # Errors
 /// The file cannot be used.
@@ -22,7 +22,7 @@ pub(in crate::cli) fn with(timeout: Duration, authorities: Option<&Path>) -> Res
     Ok(over(timeout, trust))
 }
 
-/// A client that takes any certificate.
+/// Returns a client that accepts any certificate.
 ///
 /// # Errors
 /// As rustls gives them.
@@ -35,7 +35,7 @@ fn over(timeout: Duration, trust: Arc<rustls::ClientConfig>) -> Client {
     Client::builder().connector(connector).timeout(timeout).finish()
 }
 
-/// The error's text, with what to do about it where a certificate is at fault.
+/// Returns the error's text, with advice where a certificate is at fault.
 pub(in crate::cli) fn explained(error: &SendRequestError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

@@ -23,6 +23,8 @@ const WORDS: usize = 256;
 
 /// Controllers, as a Bloom filter of 2 KiB: it may say yes of one that was never put in, but never no of one that was.
 /// With a thousand controllers it is wrong once in seventy times.
+///
+/// The filter is our own code: its words are part of the sealed files, so they must not change with a crate's version.
 #[derive(Debug, Clone)]
 pub(super) struct Controllers(Box<[u64; WORDS]>);
 

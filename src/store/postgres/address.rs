@@ -47,7 +47,7 @@ fn faults(url: &str) -> (Vec<String>, Vec<String>) {
 /// Returns how the URL says to connect.
 ///
 /// # Errors
-/// What is wrong with it. The URL is in no message.
+/// The faults of the URL and of its files. The URL is in no message.
 pub(super) fn connect_options(url: &str) -> Result<PgConnectOptions, String> {
     let (mut wrong, rest) = faults(url);
     wrong.extend(rest);
