@@ -166,7 +166,7 @@ impl World {
             max_bytes_per_controller: 1 << 30,
             max_waiting: 2 * BATCH,
             batch_events: BATCH,
-            // One record for each batch, whatever the threads' turns: the writer waits for all of it.
+            // One record for each batch, for any order of the threads: the writer waits for all of it.
             gather: Duration::from_millis(100),
             tail_bytes: 4 << 20,
             notary: None,

@@ -83,7 +83,7 @@ pub async fn verify_for(
     from: Option<ChainHead>,
     time: Duration,
 ) -> Result<ChainStep, StoreError> {
-    // First of all: what is committed meanwhile lies behind it.
+    // First of all: later commits lie behind it.
     let committed = store.heads().committed(controller);
     let Some(end) = store.recorded_end(controller).await? else {
         return Ok(ChainStep::GONE);
@@ -95,10 +95,10 @@ pub async fn verify_for(
     Ok(step)
 }
 
-/// Seals the chains of before which verify, and leaves the others as they are: they are evidence.
+/// Seals the older chains that verify, and leaves the others unchanged: they are evidence.
 ///
 /// # Errors
-/// [`StoreError`]: the chains that are left wait for another call.
+/// [`StoreError`]: the remaining chains wait for another call.
 pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
     for controller in store.unsealed_chains().await? {
         let Some(end) = store.recorded_end(controller).await? else {
@@ -114,14 +114,14 @@ pub async fn seal_pending(store: &dyn Store) -> Result<(), StoreError> {
         }
         match seal(store, controller).await? {
             None => {
-                tracing::info!(target: "conduit::supervision", %controller, "an audit chain of before verifies, and is sealed from now on")
+                tracing::info!(target: "conduit::supervision", %controller, "an older audit chain verifies, and is sealed from now on")
             }
             Some(fault) => tracing::error!(
-                target: "conduit::supervision", %controller, %fault, "an audit chain of before does not verify and is not sealed: see conduit audit verify"
+                target: "conduit::supervision", %controller, %fault, "an older audit chain does not verify and is not sealed: see conduit audit verify"
             ),
         }
     }
-    // Those that do not verify are at fault from now on.
+    // Chains that do not verify are at fault from now on.
     store.mark_all_sealed().await
 }
 
@@ -143,7 +143,7 @@ pub async fn forget_deleted(store: &dyn Store) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub async fn lost_controllers(store: &dyn Store) -> Result<Vec<(ControllerId, ChainHead)>, StoreError> {
-    // What is made or deleted meanwhile is no loss: first what was noted, last what is there.
+    // Chains that are created or deleted meanwhile are no loss: first the notes are read, then the chains.
     let noted = store.heads().noted();
     let there: HashSet<ControllerId> = store.controllers().await?.into_iter().map(|row| row.id).collect();
     let proven = store.proven_deletions().await?;

@@ -29,7 +29,7 @@ use usage::Usage;
 #[command(
     version,
     about,
-    after_help = "Every setting is documented in config/default.toml; `conduit config print` shows what is in force."
+    after_help = "Every setting is documented in config/default.toml; `conduit config print` shows the settings in force."
 )]
 struct Cli {
     /// Configuration file (TOML); CONDUIT_CONFIG names one as well.
@@ -47,7 +47,7 @@ enum Command {
     Demo(demo::Demo),
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
-    /// Load a server of its own, or a running one, and show what it does; sweep over settings.
+    /// Load an own server, or a running one, and show the results; sweep over settings.
     Bench(bench::Bench),
     /// Make controllers and integrations what a file says: shows what differs, asks, does it.
     Apply(apply::Apply),
@@ -74,7 +74,7 @@ enum Command {
 enum ConfigCommand {
     /// Validate the configuration.
     Check,
-    /// Print what is in force; credentials are not shown.
+    /// Print the settings in force, without credentials.
     Print,
     /// Print what every setting means, as Markdown: docs/configuration.md.
     Reference,
@@ -158,14 +158,14 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Logs what is configured and has no effect, or another one than it seems.
+/// Logs settings without effect, or with an unexpected one.
 fn log_warnings(warnings: &[String]) {
     for warning in warnings {
         tracing::warn!(target: "conduit::config", "{warning}");
     }
 }
 
-/// `Ok(false)`: the work was done, and its answer is no.
+/// Returns the exit code. `Ok(false)`: the work was done, and its answer is no.
 fn finish(result: Result<bool>) -> ExitCode {
     let printed = output::close().map_err(anyhow::Error::msg);
     match result.and_then(|done| printed.map(|()| done)) {

@@ -116,7 +116,7 @@ impl DedupWindows {
         self.redis.as_ref()?.eviction()
     }
 
-    /// Says where claims are decided, and what may become of them there.
+    /// Describes where claims are decided, and the risks there.
     #[must_use]
     pub fn description(&self) -> String {
         let place = self.place();

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Config, Database, or_cores};
 
-/// Standard streams, locks, listeners, the database's change feed, and what is opened for a moment.
+/// Standard streams, locks, listeners, the database's change feed, and files that are opened for a moment.
 const BASE: u64 = 48;
 
 /// An event queue, a waker, and what a runtime has beside them.
@@ -18,7 +18,7 @@ const OTHER_THREADS: u64 = 4;
 /// Each connection has the database, its write-ahead log and, now and then, another file. Five connections.
 const SQLITE: u64 = 5 * 4;
 
-/// Connections to Redis, by commands and by streams, and those of traces.
+/// Connections to Redis, by commands and by streams, and connections of traces.
 const CLIENTS: u64 = 24;
 
 /// Segments that end before they are full, by age or after a restart, and retained ones that are read.

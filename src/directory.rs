@@ -1,14 +1,13 @@
 //! The directory: controllers and integrations in memory, for the look-ups of authentication and extraction.
 //!
 //! The store is the truth. [`LiveDirectory::refresh`] reads a change of this node before its request is answered, so
-//! the change holds from the next request on. [`follow`] reads the changes of other nodes within a second. While that
+//! the change holds from the next request on. [`crate::jobs::follow`] reads the changes of other nodes within a second. While that
 //! fails, the directory stays valid for a limited time only, because this node would not notice a credential that was
 //! revoked elsewhere.
 //!
 //! A node reads the directory once at a time, so a later reading always replaces an earlier one.
 
 mod confirmed;
-mod follow;
 mod summaries;
 
 use std::collections::HashMap;
@@ -29,7 +28,6 @@ use parking_lot::Mutex;
 use crate::keys::Keyring;
 use crate::store::{ChangeFeed, Changed, ControllerRow, DirectoryVersion, IntegrationRow, Store};
 use confirmed::Confirmed;
-pub use follow::follow;
 use summaries::Summaries;
 pub use summaries::Summary;
 
@@ -51,7 +49,7 @@ pub struct LiveDirectory {
     summaries: Summaries,
     /// Hashes of management tokens.
     tokens: DashMap<[u8; 32], ControllerDid>,
-    /// Kept while a controller is read again: they know what was sent.
+    /// Kept while a controller is read again, because they know its former traffic.
     gates: DashMap<ControllerId, Arc<Gate>>,
     /// The version of the last reading. A reader holds the lock.
     reading: tokio::sync::Mutex<DirectoryVersion>,
@@ -124,7 +122,7 @@ impl LiveDirectory {
         let mut version = self.reading.lock().await;
         let began = Instant::now();
         if let Some(feed) = store.change_feed() {
-            // Before what it counts: a change in between is read twice rather than not at all.
+            // Before the content: a change in between is then read twice rather than missed.
             *version = feed.version().await?;
         }
         let mut integrations = store.integrations(None).await?;
@@ -222,7 +220,7 @@ impl LiveDirectory {
 
     fn install(&self, found: &ControllerData) -> Result<(), StoreError> {
         let row = &found.row;
-        // Also of what cannot be used: whoever is to fix it must find it.
+        // Also for unusable mappings, so that their owner can find and fix them.
         self.summaries.replace(row.id, &found.integrations);
         self.keyring.load(row.id, &row.wrapped_data_key).map_err(|error| {
             StoreError::Failed(format!(

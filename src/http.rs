@@ -1,8 +1,8 @@
 //! The wire: connections, bodies, problems, and the event endpoint.
 //!
-//! Everything that a stranger can make a node hold is bounded here, before authentication. Both faces (`api`, `dashboard`)
-//! build on this module, and it knows neither of them: the composition root gives the server their routes. Every error is a
-//! [`problem::Problem`]; there is one map from each inner error to what is shown.
+//! This module bounds all resources that a stranger can use, before authentication. Both faces (`api`, `dashboard`)
+//! build on this module, and it knows neither of them: the composition root gives the server their routes. Every error
+//! is a [`problem::Problem`]; there is one map from each inner error to its answer.
 
 pub(crate) mod accept;
 mod authority;

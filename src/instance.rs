@@ -23,7 +23,7 @@ use anyhow::{Context as _, Result};
 use conduit_actors::ids::{ControllerId, Timestamp};
 
 use crate::config::Config;
-use crate::journal::{Findings, JournalRecord, Noted};
+use crate::journal::{Findings, JournalRecord, RecordContent};
 use crate::keys::Keyring;
 use crate::store::{EventFilter, Instance, InstanceId, Page, Store};
 pub use decide::Refusal;
@@ -74,7 +74,7 @@ pub(crate) async fn admit(
     bind(home, store, keyring, findings, named.map(|named| named.id)).await
 }
 
-/// Returns what would be lost if the two were taken together, whatever their ids are.
+/// Returns the losses if the two were used together, for any ids.
 pub(crate) async fn losses(
     home: &Home,
     config: &Config,
@@ -103,12 +103,12 @@ pub(crate) async fn bind(
     if instance.key_check != keyring.key_check() {
         return Err(Refusal::OtherMasterKey.into());
     }
-    let noted = Noted {
+    let noted = RecordContent {
         newest: findings.newest.unwrap_or(1),
         has_events: findings.events > 0,
     };
     home.forget_end()?;
-    // Last the one that says that all are there.
+    // The row that says that all are there comes last.
     let record = JournalRecord::begin(home.record_path(), noted)
         .with_context(|| format!("cannot write {}", home.record_path().display()))?;
     home.write_node()?;

@@ -20,6 +20,6 @@ pub use port::{NodeJournal, Past, PastFilter, Step};
 pub use report::{JournalMeters, JournalReport};
 pub use retention::Retention;
 pub use wal::{
-    DurableEnd, Fatal, Findings, JournalOptions, JournalRecord, Noted, OpenError, Recovered, Sides, WalJournal,
+    DurableEnd, Fatal, Findings, JournalOptions, JournalRecord, OpenError, RecordContent, Recovered, Sides, WalJournal,
     segment_file,
 };

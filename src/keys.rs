@@ -26,7 +26,7 @@ pub enum KeyError {
     /// The controller is not known here: deleted, or never made.
     #[error("no data key for this controller")]
     Unknown,
-    /// The ciphertext, its context or the key is not what it was when it was sealed.
+    /// The ciphertext, its context or the key differs from the sealed one.
     #[error("decryption failed: wrong master key, or damaged data")]
     Refused,
 }

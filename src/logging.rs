@@ -22,7 +22,7 @@ static SET_FILTER: OnceLock<SetFilter> = OnceLock::new();
 /// Starts logging. Call once.
 ///
 /// # Errors
-/// What is wrong with the filter.
+/// The fault of the filter.
 pub fn init(config: &LoggingConfig) -> Result<(), String> {
     let filter = filter(&config.filter)?;
     let text = match config.format.as_str() {
@@ -52,7 +52,7 @@ pub fn init(config: &LoggingConfig) -> Result<(), String> {
 /// Reads a filter.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault of the filter.
 fn filter(text: &str) -> Result<EnvFilter, String> {
     const LEVELS: [&str; 8] = ["off", "error", "warn", "info", "debug", "trace", "warning", "none"];
     for part in text.split(',').map(str::trim) {
@@ -78,23 +78,23 @@ fn filter(text: &str) -> Result<EnvFilter, String> {
     if text.contains("sqlx") {
         return Ok(filter);
     }
-    // The pool of connections has a line for each that it loses, some of them of the level ERROR: an outage, which
-    // whoever waits for a connection tells of once.
+    // The pool of connections logs a line for each lost connection, some at the level ERROR. That is an outage, which
+    // the waiting code reports once.
     let quiet = "sqlx_core::pool=off"
         .parse()
         .map_err(|error| format!("logging.filter: {error}"))?;
     Ok(filter.add_directive(quiet))
 }
 
-/// Notes what is wrong with the configuration's filter.
+/// Notes the fault of the configuration's filter.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(filter(&config.logging.filter).err());
 }
 
-/// Puts the configuration's filter in force in place of the one before.
+/// Replaces the filter in force by the configuration's.
 ///
 /// # Errors
-/// What is wrong with the filter; the one before stays.
+/// The fault of the filter; the former one stays.
 pub fn set_filter(config: &LoggingConfig) -> Result<(), String> {
     let filter = filter(&config.filter)?;
     SET_FILTER.get().map_or(Ok(()), |set| set(filter))

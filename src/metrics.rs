@@ -182,7 +182,7 @@ impl Metrics {
         );
         registry.register(
             "journal_unreadable",
-            "Times that a retained part of the journal could not be read as it was written",
+            "Times that a retained segment of the journal was found damaged",
             journal.unreadable.clone(),
         );
         registry.register(

@@ -44,7 +44,7 @@ pub const PREFIX: &str = "cr2";
 /// For how long public keys are served as they were read last.
 const CURRENT: Duration = Duration::from_secs(5);
 
-/// Notes what is wrong with the file that holds the private key.
+/// Notes a fault of the file with the private key.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     let receipts = &config.receipts;
     if !receipts.enabled || receipts.key_file.as_os_str().is_empty() {

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::config::text_file::read_text;
 use crate::config::{Config, StorageConfig};
 
-/// What a credential is for; its text begins with this.
+/// The purpose of a credential, which is the prefix of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// An integration's API key.
@@ -75,7 +75,7 @@ pub fn generate(purpose: Purpose) -> Secret {
     Secret::new(format!("{}{}", purpose.prefix(), Hex(bytes.as_ref())))
 }
 
-/// What went wrong with the data directory or a key in it.
+/// A failure of the data directory or a key in it.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {what}")]
 pub struct SecretError {
@@ -96,12 +96,12 @@ impl SecretError {
 pub(crate) struct MasterKeyFile {
     /// The key.
     pub(crate) key: MasterKey,
-    /// One that was made just now, as text, and the file that it is for.
+    /// A new key as text, and the file for it.
     made: Option<(PathBuf, Zeroizing<String>)>,
 }
 
 impl MasterKeyFile {
-    /// Whether the key was made just now.
+    /// Returns whether the key is new.
     pub(crate) const fn is_new(&self) -> bool {
         self.made.is_some()
     }
@@ -123,14 +123,14 @@ impl MasterKeyFile {
         Ok(())
     }
 
-    /// Why a key that was made just now cannot serve: `what` was made with another one.
+    /// Returns why a new key cannot serve: `what` was made with another one.
     pub(crate) fn lost(&self, what: &str) -> SecretError {
         let path = self.made.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
         lost(&path, what)
     }
 }
 
-/// Whether a file is there and not empty. A start that was interrupted leaves an empty database.
+/// Returns whether a file exists and is not empty. An interrupted start leaves an empty database.
 pub(crate) fn is_written(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.len() > 0)
 }
@@ -142,8 +142,8 @@ fn lost(path: &Path, what: &str) -> SecretError {
     SecretError::new(path, what)
 }
 
-/// The master key: from the file that is named, or from the data directory. The first time, one is made, which
-/// [`MasterKeyFile::keep`] writes once it is known that there is nothing that was made with another one.
+/// Returns the master key from the named file, or from the data directory. The first time, a key is made.
+/// [`MasterKeyFile::keep`] writes it once it is certain that no data was made with another one.
 ///
 /// # Errors
 /// [`SecretError`].
@@ -179,7 +179,7 @@ pub(crate) fn master_key(storage: &StorageConfig) -> Result<MasterKeyFile, Secre
     })
 }
 
-/// The operator's token: configured, or from the data directory, generated there the first time.
+/// Returns the operator's token: configured, or from the data directory, where it is generated the first time.
 ///
 /// # Errors
 /// [`SecretError`].
@@ -204,12 +204,12 @@ pub fn admin_token(storage: &StorageConfig) -> Result<Secret, SecretError> {
     }
 }
 
-/// Written beside, synced, then renamed: a crash leaves the old file or the new one.
+/// Writes a file beside, syncs it, then renames it: a crash leaves the old file or the new one.
 pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), SecretError> {
     write_durably(path, text).map_err(|error| SecretError::new(path, error))
 }
 
-/// As [`write_secret`].
+/// Writes a file as [`write_secret`] does.
 pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new()
@@ -224,7 +224,7 @@ pub(crate) fn write_durably(path: &Path, text: &str) -> io::Result<()> {
     File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
-/// Notes what is wrong with the operator's token and with a master key that is named. Makes nothing.
+/// Notes the faults of the operator's token and of a named master key. Creates nothing.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     let storage = &config.storage;
     if let Some(fault) = token_fault(&storage.admin_token) {

@@ -1,22 +1,23 @@
 //! The composition root: starts everything, in an order that matters, and stops it in reverse.
 //!
-//! 1. The data directory and an SQLite file are locked, the keys are read: nothing works without them. The address is taken.
-//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are answered.
+//! 1. The data directory and an SQLite file are locked, and the keys are read, because everything needs them. The
+//!    address is taken.
+//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are
+//!    answered.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
-//! 4. The journal is read against the store's checkpoints: it needs the data keys to know whose events it has. If it belongs to
-//!    the database (`instance.rs`), it opens.
-//! 5. The dedup window is warmed with the claims that unprocessed events may still meet; Redis, if there is one, is told.
-//! 6. The shards start and take up the journal's backlog.
-//! 7. The directory follows what other nodes change, replays that were interrupted are taken up, and the use of
-//!    credentials is stored from time to time.
-//! 8. What is old enough is deleted from time to time.
+//! 4. The journal is read against the store's checkpoints. It needs the data keys to know the controllers of its
+//!    events. If it belongs to the database (`instance.rs`), it opens.
+//! 5. The dedup window is warmed with the claims that unprocessed events may still meet. Redis gets them too.
+//! 6. The shards start with the journal's backlog.
+//! 7. The directory follows other nodes' changes, interrupted replays continue, and the use of credentials is stored
+//!    from time to time.
+//! 8. Old rows are deleted from time to time.
 //! 9. The server listens: from here on events are accepted.
 
 mod end;
 mod faces;
 mod journal;
 mod reload;
-mod seals;
 pub(crate) mod settings;
 mod signals;
 mod stop;
@@ -40,22 +41,21 @@ use tokio::task::JoinHandle;
 use crate::app::{DatabaseState, Services, Turns, readiness};
 use crate::config::ConfigError;
 use crate::config::{Config, or_cores};
-use crate::credentials;
 use crate::dashboard;
 use crate::dedup::MemoryWindow;
-use crate::directory::{LiveDirectory, follow};
+use crate::directory::LiveDirectory;
 use crate::http::{self, EdgeState};
 use crate::instance::hold::{self, DatabaseLock, Locks};
 use crate::instance::{self, Home, Presence};
+use crate::jobs::replays::{self, StoredReplays};
+use crate::jobs::retention::RowRetention;
+use crate::jobs::{credentials, follow, prune_history, seals, sweep};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters, Metrics, Reports};
 use crate::priority;
 use crate::receipts::PublicKeys;
-use crate::replays::{self, StoredReplays};
-use crate::retention::RowRetention;
 use crate::secrets;
-use crate::store::{Store, keep_pruned};
-use crate::sweep::sweep;
+use crate::store::Store;
 use crate::telemetry::Tracer;
 use crate::tls::ServerCertificate;
 use crate::{descriptors, logging, permissions};
@@ -101,7 +101,7 @@ pub struct Running {
 /// Starts everything.
 ///
 /// # Errors
-/// What is missing or wrong, and where.
+/// The missing or wrong part, and its place.
 pub async fn start(mut config: Config) -> Result<Running> {
     install_panic_hook();
     let read = config.clone();
@@ -199,7 +199,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let server = http::run(Arc::clone(&edge), listener, certificate.as_ref(), move |routes| {
         faces.add_to(routes)
     })?;
-    let pruning = tokio::task::spawn_local(keep_pruned(store.clone()));
+    let pruning = tokio::task::spawn_local(prune_history(store.clone()));
     let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
     let data_dir = config.storage.data_dir.clone();
     let sealing = tokio::task::spawn_local(seals::keep(store.clone(), journal, data_dir));
@@ -241,7 +241,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     })
 }
 
-/// Connections are as many as the system's limit of open files leaves.
+/// Limits connections to the number that the system's limit of open files allows.
 fn limit_connections(config: &mut Config) -> Result<(), descriptors::TooFew> {
     let limit = descriptors::raise_limit();
     let configured = config.server.max_connections;
@@ -267,7 +267,7 @@ pub(crate) async fn load_directory(
     let defaults = DedupDefaults {
         window_seconds: config.dedup.window_seconds,
     };
-    // Where nobody else changes anything, what is here is right.
+    // Without other writers, the directory is current.
     let valid_for = store.change_feed().and(match config.storage.credentials_valid_seconds {
         0 => None,
         seconds => Some(Duration::from_secs(seconds)),
@@ -310,7 +310,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
 }
 
 impl Running {
-    /// Reads the configuration again at each SIGHUP, by `load`, and puts in force what can change while serving.
+    /// Reads the configuration again at each SIGHUP, by `load`, and applies the settings that can change while serving.
     pub(crate) fn reload_at(
         &self,
         hangups: Hangups,

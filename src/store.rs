@@ -11,6 +11,7 @@ mod ceilings;
 mod chain_ends;
 mod chains;
 mod changes;
+mod commit;
 mod connections;
 mod controllers;
 mod credentials;
@@ -48,7 +49,7 @@ pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, G
 pub use error::ChangeError;
 pub use events::{EventFilter, EventRow, Events, OutcomeCounts, StoredClaim};
 pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
-pub use history::{History, HistoryRow, Resolution, keep_pruned};
+pub use history::{History, HistoryRow, Resolution};
 pub use integrations::{IntegrationRow, IntegrationSize, Integrations};
 pub use membership::{Holder, Instance, InstanceId, Membership};
 pub use page::Page;

@@ -1,18 +1,18 @@
-//! Traces, by OpenTelemetry's protocol (OTLP over HTTP, protobuf), for whoever follows a request through many systems.
+//! Traces, by OpenTelemetry's protocol (OTLP over HTTP, protobuf), for following a request through many systems.
 //!
-//! Off unless an endpoint is configured; then there is no [`Tracer`], and nothing is done. A request is traced if its
-//! `traceparent` (W3C Trace Context) says so, and without one by the sampling ratio. Its span has the append to the journal
-//! as its child. The batch that processes the event is a trace of its own, linked to the requests of all its traced events:
-//! it has many parents, so to speak, and may run long after they ended.
+//! Tracing is off without an endpoint: then there is no [`Tracer`], and no cost. A request is traced if its
+//! `traceparent` (W3C Trace Context) says so, and without one by the sampling ratio. Its span has the append to the
+//! journal as its child. The batch that processes the event is a trace of its own, linked to the requests of all its
+//! traced events. It has many parents, so to speak, and may run long after they ended.
 //!
-//! Which request an event came by is kept in memory, not in the journal: what is taken up by another run of the program has
-//! no link. The event's id, which both spans have, connects them still.
+//! The link from an event to its request is in memory, not in the journal: events of a former run of the program have
+//! no link. The event's id, which both spans have, still connects them.
 //!
-//! No span has a value of a payload, a credential, an address, a DID or a path with ids in it: methods, routes, statuses,
-//! codes, event ids and counts are all there is. `tracestate` is not passed on: its contents are anybody's.
+//! Spans contain no value of a payload, credential, address, DID or path with ids. They have methods, routes, statuses,
+//! codes, event ids and counts. `tracestate` is not passed on, because anybody may write into it.
 //!
-//! Spans wait in a queue of bounded length for a thread of their own. When the collector is away or slow, further spans
-//! are dropped and counted; nobody waits.
+//! Spans wait in a bounded queue for a separate thread. When the collector is away or slow, further spans are dropped
+//! and counted; nobody waits.
 
 mod context;
 mod endpoint;

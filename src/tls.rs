@@ -15,7 +15,7 @@ use crate::config::{Config, text_file};
 pub use crate::config::CertificateFiles;
 pub use server::ServerCertificate;
 
-/// Notes what is wrong with the certificate and its key.
+/// Notes the faults of the certificate and its key.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     let server = &config.server;
     if server.tls_cert.as_os_str().is_empty() || server.tls_key.as_os_str().is_empty() {
@@ -71,7 +71,7 @@ pub(crate) fn with_advice(text: &str, setting: &str) -> String {
     let Some((_, cause)) = text.split_once("invalid peer certificate: ") else {
         return text.to_owned();
     };
-    // A bad signature is that of another authority of the same name: one that was made anew, mostly.
+    // A bad signature means another authority of the same name, mostly one that was created again.
     let advice = if ["UnknownIssuer", "BadSignature"]
         .iter()
         .any(|what| cause.contains(what))
@@ -81,7 +81,7 @@ pub(crate) fn with_advice(text: &str, setting: &str) -> String {
         "the server's certificate is for another name: use a name in the URL that it has, or have one made for this"
             .to_owned()
     } else if cause.contains("expired") || cause.contains("Expired") {
-        "the server's certificate has expired: renew it, or mend this machine's clock".to_owned()
+        "the server's certificate has expired: renew it, or correct this machine's clock".to_owned()
     } else {
         format!("the server's certificate is not accepted: see {setting}")
     };

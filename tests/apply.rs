@@ -97,7 +97,7 @@ fn a_file_is_made_so_once_and_its_credentials_are_kept() {
     ] {
         assert!(shown.contains(line), "{line}: {shown}");
     }
-    // Nobody is there to be asked.
+    // There is no terminal to ask on.
     let unasked = ended(&run(&conduit, &["apply", &file]), 2);
     assert!(
         unasked.contains("3 to create") && unasked.contains("--yes"),

@@ -179,7 +179,7 @@ fn a_cut_with_its_head_put_back_is_found_and_so_is_a_seal_that_is_gone() {
     tamper(&conduit, "UPDATE controllers SET chain_seal = NULL");
     let (good, text) = verify(&conduit);
     assert!(!good && text.contains("the end at record 5 is not sealed"), "{text}");
-    // Nor does it help to say that the chain is of before.
+    // The claim that the chain is an older one does not help either.
     tamper(&conduit, "INSERT INTO unsealed_chains SELECT pk FROM controllers");
     let (good, text) = verify(&conduit);
     assert!(!good && text.contains("the end at record 5 is not sealed"), "{text}");
@@ -213,7 +213,7 @@ fn once_all_chains_are_sealed_the_database_cannot_say_that_one_waits() {
     });
     assert_eq!(conduit.stop(), Some(0));
     assert!(!verify(&conduit).0);
-    // Nor if the database says that nobody looked yet.
+    // Nor does the claim of the database that no chain was looked at yet.
     tamper(&conduit, "UPDATE instance SET all_sealed = NULL");
     assert!(!verify(&conduit).0);
 }
@@ -298,7 +298,7 @@ fn an_older_end_with_its_own_seal_is_found_by_the_data_directory_and_can_be_acce
         !good && text.contains("has committed the chain up to record 5"),
         "{text}"
     );
-    // After a restore the operator accepts what is there, with the server stopped.
+    // After a restore the operator accepts the restored state, with the server stopped.
     let seal = |conduit: &Conduit| {
         let output = conduit.command().args(["audit", "seal"]).output().unwrap();
         (

@@ -1,4 +1,4 @@
-//! A data directory and its database: strangers are refused before anything is lost, and whoever is refused has a way out.
+//! A data directory and its database: strangers are refused before any loss, and every refusal has a way out.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::common::{Conduit, Postgres, Tenant, wait_for};
 
-/// Deletes what is released.
+/// Deletes released segments at once.
 const NO_RETENTION: (&str, &str) = ("CONDUIT__RETENTION__PAYLOAD_DAYS", "0");
 
 /// Runs statements on an SQLite file.
@@ -119,7 +119,7 @@ fn a_database_that_is_missing_new_or_another_is_refused_and_no_event_is_lost() {
     // A new and empty file.
     sql(&database(&other), "DELETE FROM instance; DELETE FROM nodes");
     assert_refused(&mut conduit, &["is a new or another database", "conduit adopt"]);
-    // What knows its database is not adopted by another one without a word.
+    // A directory that knows its database is not silently adopted by another one.
     let (done, text) = adopt(&conduit, &[]);
     assert!(!done && text.contains("30 events of 1 controller"), "{text}");
     conduit.unset("CONDUIT_DATABASE_URL");
@@ -398,7 +398,7 @@ fn without_its_master_key_a_node_is_refused_and_none_is_made() {
     // A command makes none either.
     let output = second.command().args(["audit", "verify"]).output().unwrap();
     assert!(!output.status.success() && !left("master.key") && !left("node.id"));
-    // Another key is told at once, whatever is in the database.
+    // Another key is noticed at once, with any content of the database.
     fs::write(second.data_dir().join("master.key"), "ab".repeat(32)).unwrap();
     let (code, text) = second.refused();
     assert_eq!(code, Some(1), "{text}");
@@ -426,7 +426,7 @@ fn a_copy_of_a_node_is_refused_while_the_node_runs() {
         .status();
     assert!(copied.unwrap().success());
     assert_refused(&mut copy, &["serves this node", "copy of the data directory"]);
-    // Another database is refused here as well, and its own one goes on.
+    // Another database is refused here as well, and the right one goes on.
     first.kill();
     let other = server.database();
     first.set("CONDUIT_DATABASE_URL", &other);

@@ -140,7 +140,7 @@ fn a_running_server_is_loaded_with_what_its_integration_takes() {
         out.contains("accepted   0 (0/s)") && out.contains("100 authentication_failed"),
         "{out}"
     );
-    assert!(out.contains("not seen: give --token"), "{out}");
+    assert!(out.contains("unknown: give --token"), "{out}");
 }
 
 #[test]

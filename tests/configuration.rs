@@ -173,7 +173,7 @@ fn files_that_settings_name_may_begin_with_a_byte_order_mark() {
         .call("a-token-of-the-operator", "GET", "/api/v1/stats", None)
         .expect(200);
     assert_eq!(conduit.stop(), Some(0));
-    // What the data directory has, as well: it may have been copied by hand.
+    // The content of the data directory as well: it may have been copied by hand.
     conduit.unset("CONDUIT_ADMIN_TOKEN_FILE");
     marked("admin.token", b"");
     fs::copy(&token, conduit.data_dir().join("admin.token")).unwrap();
@@ -212,7 +212,7 @@ fn a_sent_array_arrives_as_it_was_written() {
         "{text}"
     );
 
-    // The receipt attests the element's own bytes, and what was printed is enough to verify it by.
+    // The receipt attests the element's own bytes, and the printed output is enough to verify it.
     let printed = written(dir.path(), "sent.txt", text.as_bytes());
     let body = written(dir.path(), "body.json", number.as_bytes());
     let mut verify = conduit.command();

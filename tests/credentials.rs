@@ -115,7 +115,7 @@ fn both_versions_show_their_use_and_a_restart_keeps_it() {
         assert_eq!(codes(&both), ["previous_in_use"]);
         last = Some((shop, path));
     }
-    // What was not stored yet is stored at the end, and counts together with what comes.
+    // Unsaved use is stored at the end, and is counted together with later use.
     let (shop, path) = last.unwrap();
     assert_eq!(send_from(&conduit, &shop, "203.0.113.210"), 200);
     assert_eq!(conduit.stop(), Some(0));

@@ -121,7 +121,7 @@ fn two_nodes_see_each_others_claims() {
         let repeat = [claim(1, at(2))];
         let verdict = [Verdict::DuplicateOf(first.event)];
         assert_eq!(decide(&other, controller, &repeat).await, verdict);
-        // What it heard of it knows when Redis is away, too.
+        // It still knows Redis' answers while Redis is away.
         redis.hang();
         assert_eq!(decide(&other, controller, &[claim(1, at(3))]).await, verdict);
         assert!(other.away().is_some());
@@ -143,7 +143,7 @@ fn a_redis_that_was_emptied_is_noticed_before_a_repeat_passes() {
             let repeat = decide(&window, controller, &[claim(1, at(2))]).await;
             assert_eq!(repeat, [Verdict::DuplicateOf(first.event)], "{round}");
             assert_eq!(window.departures(), round);
-            // A node that claims nothing notices as well, and writes down what it knows.
+            // A node without claims notices as well, and writes its known claims.
             wait_for("the idle node to notice", || (idle.departures() == round).then_some(()));
             wait_until_back(&window);
             wait_until_back(&idle);

@@ -278,7 +278,7 @@ fn a_redis_that_forgot_the_script_or_lost_the_answer_gives_no_false_duplicate() 
         assert_eq!(decide(&window, controller, &[claim(1, first)]).await, [Verdict::First]);
         assert_eq!(redis.text(&["SCRIPT", "FLUSH"]).trim(), "OK");
         assert_eq!(decide(&window, controller, &[claim(2, second)]).await, [Verdict::First]);
-        // Time-outs: the claim may have been made, or will be, once the server goes on.
+        // Time-outs: the claim may have been made, or will be made once the server goes on.
         redis.hang();
         let lost = [claim(3, at(3)), claim(3, at(4)), claim(1, at(5))];
         let error = window.claim(controller, &lost).await.unwrap_err();

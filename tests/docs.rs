@@ -1,4 +1,4 @@
-//! The pages in `docs/` say what is so: codes, metrics, messages and settings are all there, and the guide works as written.
+//! The pages in `docs/` are true: codes, metrics, messages and settings are complete, and the guide works as written.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -254,7 +254,7 @@ fn the_guide_leads_from_zero_to_a_verified_event() {
     assert_eq!(conduit.settled().processed, 1, "the dry run stored nothing");
 }
 
-/// All commands of the page, one behind the other, and what they leave behind.
+/// Runs all commands of the page, one after the other, and checks their results.
 #[test]
 fn the_other_commands_of_the_guide_work_too() {
     let conduit = Conduit::start();

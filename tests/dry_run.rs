@@ -1,4 +1,4 @@
-//! The dry run: it says what would happen, and makes nothing happen.
+//! The dry run shows what would happen, and changes nothing.
 
 use serde_json::{Value, json};
 

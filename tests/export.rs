@@ -295,7 +295,7 @@ fn a_reader_that_stands_still_is_waited_for_with_a_page_in_hand() {
     assert_eq!(conduit.stop(), Some(0));
     fill(&conduit, EVENTS);
     conduit.launch();
-    // Once, so that what is needed for any export is there.
+    // A first export loads all that every export needs.
     get(&conduit, "/api/v1/events?limit=200", "text/csv").expect(200);
     let before = resident(&conduit);
 

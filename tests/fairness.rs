@@ -66,7 +66,7 @@ fn behind_a_large_backlog_another_controller_waits_a_batch_or_two() {
     let after = supervision();
     assert_eq!(outcome["status"], "processed");
     assert!(conduit.stats().in_flight > 0, "the flood is still being worked off");
-    // Its own batch, the one under way, and those that went by between the two looks.
+    // Its own batch, the running one, and the batches between the two looks.
     assert!(
         batches(&after) - before <= 8,
         "{} batches went by",

@@ -102,7 +102,7 @@ fn what_is_malformed_gets_a_problem_and_ends_the_connection() {
             &sent[..40.min(sent.len())]
         );
     }
-    // What looks odd and is right.
+    // Odd but valid requests.
     for sent in [
         "\r\nGET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         "GET http://other.example/livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -125,7 +125,7 @@ fn behind_a_last_request_nothing_is_done() {
     let answer = exchange(&conduit, format!("{first}{event}").as_bytes());
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
     assert!(answer.contains("connection: close\r\n"), "{answer}");
-    // Requests behind one that is not the last are answered, in their order.
+    // Requests behind one that is not the last are answered in their order.
     let answer = exchange(
         &conduit,
         format!("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n{event}{first}").as_bytes(),
@@ -417,7 +417,7 @@ fn a_change_is_made_only_to_what_its_sender_has_seen() {
         put(&[("if-match", "\"7\", \"1\"")], &body).expect(200).header("etag"),
         Some("\"2\"")
     );
-    // A rotation shows in what is read, and is no other version of the mapping.
+    // A rotation shows in the answer, but is no other version of the mapping.
     ask(&shop.token, "POST", &format!("{one}/api-key/rotate"), &[], "").expect(200);
     let rotated = get(&[("if-none-match", "\"2\"")]).expect(200);
     let tag = rotated.header("etag").unwrap();

@@ -49,7 +49,7 @@ fn an_answer_ends_with_its_last_frame_and_a_short_one_is_one_record() {
     frames.request(&head, true);
     let answer = frames.answer();
     assert_eq!(answer.len(), 1, "{answer:?}");
-    // An export is made as it is sent.
+    // An export is produced while it is sent.
     let token = format!("Bearer {}", secure.conduit.admin_token());
     let export = [
         (":method", "GET"),
@@ -106,7 +106,7 @@ fn an_early_answer_is_not_lost_behind_a_long_body() {
         }
         assert_eq!(answer[0].status(), STATUS_404);
         assert!(answer.iter().all(|frame| frame.kind != RST_STREAM), "{answer:?}");
-        // The connection goes on.
+        // The connection stays open.
         frames.get("/livez");
         assert_eq!(frames.answer()[0].status(), STATUS_200);
     }

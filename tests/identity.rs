@@ -120,7 +120,7 @@ fn a_shared_number_hides_nobody_who_has_identifiers_of_their_own() {
         let message = event["warnings"][0]["message"].as_str().unwrap();
         assert!(message.contains("user.contact.phone_number"), "{message}");
     }
-    // Whoever comes back is who they were, and each is found by what is theirs.
+    // Returning people stay the same subjects, and each is found by their own identifiers.
     for person in 11..=14 {
         let again = send(person, json!({"phone": "+49 30 901820", "name": "Whoever"}));
         assert_eq!(again["subject"], dids[person - 1], "{again}");
@@ -165,7 +165,7 @@ fn weak_evidence_attaches_only_where_three_kinds_agree_and_says_so() {
         assert!(event["subject"].is_string() && event["subject"] != known, "{event}");
         assert_eq!(event["warnings"], json!([]));
     }
-    // A date that forms fill in is nobody's.
+    // A default date of forms belongs to nobody.
     let placeholder = |name: &str| json!({"name": name, "born": "1970-01-01", "postcode": "28195", "email": null});
     let somebody = visit(placeholder("Jo Doe"));
     assert_eq!(somebody["warnings"][0]["code"], "blocklisted_value", "{somebody}");
@@ -227,8 +227,8 @@ fn people_in_consecutive_batches_are_the_same_people() {
         ("FAILPOINTS", "PiiExtractorActor=panic"),
     ]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
-    // A backlog of batches of two: each person comes by e-mail, in the next batch by phone and customer number, and in
-    // the one after that by e-mail and phone, which is a merge; the weak name comes along each time.
+    // A backlog of batches of two. Each person comes by e-mail, in the next batch by phone and customer number, and in
+    // the one after that by e-mail and phone, which is a merge. The weak name comes along each time.
     let mut ids = Vec::new();
     for person in 0..30 {
         let email = format!("c{person}@shop.example");

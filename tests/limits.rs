@@ -73,7 +73,7 @@ fn a_rate_is_held_behind_authentication_and_the_wait_is_told() {
         (send(&conduit, &shop).status == 200).then_some(())
     });
 
-    // What was refused is counted, for this tenant and in all.
+    // Refusals are counted, for this tenant and in all.
     let told = stats(&conduit, &shop);
     let by_rate = told["refused"]["rate_limit_exceeded"].as_u64().unwrap();
     assert!(by_rate >= 2);
@@ -161,7 +161,7 @@ fn a_backlog_is_limited_and_shrinks_by_itself() {
     }
     assert_eq!(stats(&conduit, &shop)["refused"]["backlog_limit_exceeded"], 1);
     assert_eq!(stats(&conduit, &shop)["inFlight"], 5);
-    // What waits after a restart counts as well.
+    // Events that wait after a restart count as well.
     conduit.kill();
     conduit.launch();
     assert_eq!(send(&conduit, &shop).status, 500);

@@ -27,7 +27,7 @@ fn an_integration_is_listed_replaced_and_deleted_and_each_change_holds_at_once()
         .json();
     assert_eq!(listed["items"], json!([got]));
 
-    // What GET gives can be changed and put back.
+    // The answer of GET can be changed and put back.
     let mut changed = got.clone();
     changed["events"] = json!([{"name": "only", "fields": []}]);
     let replaced = shop

@@ -149,7 +149,7 @@ fn metrics_tell_how_long_batches_were_blocked_and_by_what() {
     ]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     assert_eq!((blocked(&conduit, "commit"), blocked(&conduit, "outage")), (0.0, 0.0));
-    // One event, and nothing behind it: nobody waits for its commit.
+    // A single event: nothing waits for its commit.
     shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
     conduit.settled();
     assert_eq!((blocked(&conduit, "commit"), blocked(&conduit, "outage")), (0.0, 0.0));

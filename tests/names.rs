@@ -44,7 +44,7 @@ fn new_names_have_no_control_characters() {
         assert_refused(made, "mapping_invalid", "/name");
         let replaced = shop.call(&conduit, "PUT", &one, Some(spec.clone()));
         assert_refused(replaced, "mapping_invalid", "/name");
-        // A draft is held to what it will be held to.
+        // A draft is checked by the rules of saving.
         let draft = json!({"integration": spec, "event": {"event": "contact", "triggeredAt": "2026-04-06T10:30:00Z"}});
         let tried = shop.call(&conduit, "POST", &format!("{one}/test?draft=true"), Some(draft));
         assert_refused(tried, "mapping_invalid", "/integration/name");
@@ -56,7 +56,7 @@ fn new_names_have_no_control_characters() {
     assert_eq!(named(" Käufe & \u{1f6d2} "), "Käufe & \u{1f6d2}");
 }
 
-/// Runs a command by the operator's right: exit code and what it printed.
+/// Runs a command by the operator's right. Returns its exit code and its output.
 fn run(conduit: &Conduit, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = conduit.command();
     command
@@ -94,7 +94,8 @@ fn names_from_before_go_on_until_they_are_changed() {
     assert_eq!(shown["name"], "Web\u{7}shop");
     assert_eq!(get("/api/v1/controllers")["items"][0]["name"], "The\u{7}shop");
 
-    // A file with them has nothing to change; one that would change them into such is refused before anything is done.
+    // A file with such names has nothing to change. A file that would introduce such names is refused before any
+    // change.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("conduit.toml");
     let file = file.to_str().unwrap();

@@ -37,7 +37,7 @@ impl Nodes {
                 ("CONDUIT_DATABASE_URL", &database),
                 ("CONDUIT_REDIS_URL", &redis.url()),
                 ("CONDUIT_MASTER_KEY_FILE", &key),
-                // Slow machines are not what is tested: Redis must not count as away.
+                // These tests are not about slow machines: Redis must not count as away.
                 ("CONDUIT__DEDUP__REDIS_TIMEOUT_MS", "10000"),
                 ("CONDUIT__DEDUP__WINDOW_SECONDS", "3600"),
                 ("CONDUIT__PIPELINE__RETRY_MAX_MS", "100"),

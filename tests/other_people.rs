@@ -191,7 +191,7 @@ fn a_mapping_that_may_make_several_people_one_is_asked_about() {
     };
     let at = |field: usize| format!("/events/0/fields/{field} role_unclear");
     assert_eq!(codes(&saved), [at(1), at(2), at(3), at(4)]);
-    // Whoever says whose they are is asked no more; what GET shows goes back as it is.
+    // A mapping with roles gets no question, and the answer of GET can be put back.
     for (field, role) in [(1, "subject"), (2, "subject"), (3, "other"), (4, "other"), (5, "other")] {
         saved["events"][0]["fields"][field]["role"] = role.into();
     }

@@ -1,7 +1,7 @@
-//! PostgreSQL and Redis go away, in every way that they can, while events come in; and come back.
+//! PostgreSQL and Redis go away, in every way that they can, while events arrive; and come back.
 //!
-//! During each outage all events are answered 200, and readiness says what is wrong. Afterwards every event has the
-//! outcome that it would have had without, once.
+//! During each outage all events are answered 200, and readiness names the fault. Afterwards every event has the
+//! outcome that it would have had without the outage, once.
 
 mod disk;
 mod failover;
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use crate::common::load::Load;
 use crate::common::{Conduit, wait_for};
 
-/// Something that goes wrong, and how it is mended.
+/// A failure, and its repair.
 struct Outage<'a> {
     /// The part of readiness that feels it.
     part: &'a str,
@@ -78,7 +78,7 @@ fn assert_quiet(conduit: &Conduit, outages: usize) {
     for line in conduit.log_lines("\"level\":") {
         let message = line["fields"]["message"].as_str().unwrap_or_default();
         assert_ne!(line["level"], "ERROR", "{line}");
-        // What a query of this test met is its own affair.
+        // The results of this test's queries do not matter here.
         if line["level"] == "WARN" && message != "a query found the database unavailable" {
             *messages.entry(message.to_owned()).or_default() += 1;
         }

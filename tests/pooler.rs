@@ -58,7 +58,7 @@ fn a_start_up_option_that_a_pooler_refuses_is_named() {
 #[test]
 fn session_mode_works_and_the_settings_that_promises_depend_on_are_in_force() {
     let server = Postgres::start();
-    // Whatever the database says otherwise, and however little the pooler passes on.
+    // With any other setting of the database, and any restriction of the pooler.
     for setting in [
         "synchronous_commit = off",
         "jit = on",
@@ -66,7 +66,7 @@ fn session_mode_works_and_the_settings_that_promises_depend_on_are_in_force() {
     ] {
         server.sql(&format!("ALTER ROLE conduit SET {setting}"));
     }
-    // Sessions go from one user to the next as they are: what one left must not harm the next.
+    // Sessions pass from one user to the next unchanged: the remains of one must not harm the next.
     for more in [
         "",
         "ignore_startup_parameters = extra_float_digits,options",

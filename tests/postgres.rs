@@ -58,7 +58,7 @@ fn events_end_in_their_outcomes_and_the_audit_log_verifies() {
         "{printed}"
     );
 
-    // Another key than the one that the controllers were made with is refused, not used beside it.
+    // A key that did not create the controllers is refused, not used in addition.
     std::fs::remove_file(conduit.data_dir().join("master.key")).unwrap();
     conduit.spawn();
     assert_eq!(conduit.wait(), Some(1));

@@ -38,7 +38,7 @@ fn a_controller_has_so_many_integrations_and_so_many_bytes_of_mappings() {
     // Another controller has its own.
     Tenant::create(&conduit, "did:web:other.example");
 
-    // Who is over the limits goes on, and may make things smaller only.
+    // A controller over the limits goes on, and may only shrink.
     assert_eq!(conduit.stop(), Some(0));
     conduit.set("CONDUIT__MAPPINGS__MAX_INTEGRATIONS", "1");
     conduit.set("CONDUIT__MAPPINGS__MAX_BYTES", "100B");

@@ -60,7 +60,7 @@ fn a_receipt_says_what_was_received_and_verifies_offline() {
     let event = tenant::body("contact", json!({"email": "ada@shop.example"}));
     fs::write(&body, &event).unwrap();
     let answer = send(&conduit, &shop, &event);
-    // What was documented before comes first, as it was.
+    // The formerly documented form comes first, unchanged.
     let json = answer.json();
     let (id, received_at) = (json["eventId"].as_str().unwrap(), json["receivedAt"].as_str().unwrap());
     let documented = format!(r#"{{"status":"accepted","eventId":"{id}","receivedAt":"{received_at}","receipt":""#);
@@ -76,7 +76,7 @@ fn a_receipt_says_what_was_received_and_verifies_offline() {
     assert!(good, "{text}");
     assert_eq!(conduit.stop(), Some(0));
 
-    // From here on nobody is asked.
+    // From here on no server is needed.
     let (keys, body) = (keys.to_str().unwrap(), body.to_str().unwrap());
     let (good, text) = verdict(&["--keys", keys, "--body", body, &receipt(&answer)]);
     assert!(good, "{text}");
@@ -112,7 +112,8 @@ fn a_receipt_says_what_was_received_and_verifies_offline() {
     );
 }
 
-/// Independent of what is under test: the signature is checked by openssl, over hashes that are put together here.
+/// Verifies a receipt independently of the code under test: openssl checks the signature, over hashes that are computed
+/// here.
 #[test]
 fn another_program_verifies_a_receipt_by_its_documented_form() {
     let conduit = Conduit::start();
@@ -268,7 +269,7 @@ fn who_gets_one_is_configured() {
     conduit.set("CONDUIT__RECEIPTS__ENABLED", "false");
     conduit.launch();
     assert!(send(&conduit, &shop, &event).json().get("receipt").is_none());
-    // What was signed before still verifies.
+    // Former signatures still verify.
     save_keys(&conduit, &file);
     let (good, text) = verdict(&["--keys", file.to_str().unwrap(), &asked]);
     assert!(good, "{text}");

@@ -1,4 +1,4 @@
-//! Bodies as senders write them: the endpoint and the dry run take and refuse the same, and what was sent can be found out.
+//! Bodies of senders: the endpoint and the dry run accept and refuse the same, and the sent fields can be looked up.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ fn the_dry_run_refuses_what_the_endpoint_refuses() {
             (&endpoint["code"], &endpoint["errors"]),
             "{body}"
         );
-        // What is no JSON at all is a fault of the whole body of a draft.
+        // A body that is no JSON at all is a fault of the whole body of a draft.
         if endpoint["code"] == "json_invalid" {
             continue;
         }
@@ -204,7 +204,7 @@ fn the_names_that_were_sent_are_found_out_and_stored_nowhere() {
     let good = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
     assert_eq!(shop.outcome(&conduit, &good)["received"], Value::Null);
 
-    // Neither the list nor the files have what was sealed.
+    // Neither the list nor the files contain sealed payloads.
     let list = shop.call(&conduit, "GET", "/api/v1/events", None).expect(200).text;
     assert!(!list.contains("received\":{") && !list.contains("zq_unheard_of"));
     conduit.settled();

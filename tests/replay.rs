@@ -15,7 +15,7 @@ use crate::common::{Answer, Conduit, Postgres, Tenant, client, tenant, tenant::b
 
 /// A slow database, as it were: each batch takes so long at least.
 pub const SLOW: (&str, &str) = ("FAILPOINTS", "ActivityLoggerActor=sleep(20)");
-/// Small steps, so that there is time to look between them.
+/// Small steps, so that there is time to look between two of them.
 pub const SMALL_STEPS: (&str, &str) = ("CONDUIT__REPLAY__BATCH_EVENTS", "2");
 pub const ONE_SHARD: (&str, &str) = ("CONDUIT__PIPELINE__SHARDS", "1");
 
@@ -263,7 +263,7 @@ fn a_replay_of_thousands_shows_its_progress_and_can_be_cancelled() {
     );
     assert_eq!(activities(&conduit, &shop).len() as u64, done);
 
-    // Another one takes what is left.
+    // Another replay takes the rest.
     conduit.kill();
     conduit.unset(SLOW.0);
     conduit.unset(SMALL_STEPS.0);

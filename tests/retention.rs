@@ -94,7 +94,7 @@ fn old_rows_go_in_the_background_and_the_sums_and_the_chain_hold() {
         let keyring = keyring(&conduit.data_dir());
         let path = conduit.data_dir().join("conduit.db");
         let store = SqliteStore::open(&path, "another", Arc::clone(&keyring)).await.unwrap();
-        // Logged in the order of their sequence: the one that was sent above is the oldest of the chain, and keeps all.
+        // Logged in the order of their sequence: the event sent above is the oldest of the chain, and keeps all others.
         age(&store, &keyring, &[300, 150, 50], 20).await;
         store.close().await;
     });

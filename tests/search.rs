@@ -50,7 +50,7 @@ fn a_person_s_events_are_found(settings: &[(&str, &str)]) {
     );
     let repeat = shop.send(&conduit, "contact", json!({"email": "ADA@shop.example"}));
     let account = shop.send(&conduit, "account_created", json!({"email": "ada@shop.example"}));
-    // Neither another person's, nor another tenant's, nor one that never had a subject.
+    // Neither another person's event, nor another tenant's, nor one that never had a subject.
     shop.send(&conduit, "contact", json!({"email": "bob@shop.example"}));
     rival.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
     let rejected = shop.send(&conduit, "account_created", json!({"phone": "030 901820"}));
@@ -58,7 +58,7 @@ fn a_person_s_events_are_found(settings: &[(&str, &str)]) {
     assert_eq!(shop.outcome(&conduit, &rejected)["status"], "rejected");
     let hers = [&account, &repeat, &both, &phone, &mail].map(String::clone);
 
-    // By the subject that she was, by the one that she is, by either identifier in any spelling.
+    // By her former subject, by her present one, by either identifier in any spelling.
     let survivor = shop.outcome(&conduit, &phone)["subject"].as_str().unwrap().to_owned();
     assert_ne!(survivor, merged);
     for did in [&survivor, &merged] {

@@ -64,7 +64,7 @@ fn events_come_by_http_2_and_http_1_over_tls_and_nothing_older() {
         assert_eq!(shop.outcome(conduit, id)["status"], "processed");
     }
 
-    // A long answer, in many frames; a HEAD without a body; what is refused.
+    // A long answer in many frames, a HEAD without a body, and refusals.
     let metrics = secure.curl(&["--http2", &format!("{}/metrics", conduit.url)]);
     let text = String::from_utf8(metrics.stdout).unwrap();
     assert!(text.len() > 10_000 && text.contains("conduit_build{"), "{}", text.len());
@@ -121,7 +121,7 @@ fn a_certificate_is_replaced_while_it_runs_by_a_rename_or_a_link() {
     assert_ne!(first, second);
     wait_for("the new certificate", || (secure.serial() == second).then_some(()));
 
-    // One of the two is replaced: the pair before goes on, and it is said once.
+    // One of the two files is replaced: the former pair goes on, with one log line.
     let third = secure.authority.issue(NAMES);
     fs::copy(&third.file, dir.join("tls.crt")).unwrap();
     let complaints = || secure.conduit.log_lines("cannot serve: the one before goes on").len();

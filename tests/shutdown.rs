@@ -58,7 +58,7 @@ fn a_sender_across_sigterm_is_answered_200_or_not_at_all_and_every_200_is_proces
                     loop {
                         let number = numbers.fetch_add(1, Ordering::Relaxed);
                         let body = tenant::body("unwatched", json!({"email": format!("u{number}@shop.example")}));
-                        // No answer: the connection was closed, or nobody listens any more.
+                        // No answer: the connection was closed, or there is no listener any more.
                         let Ok(answer) = shop.try_send_by(&client, &url, body.as_bytes()) else {
                             return;
                         };
@@ -238,7 +238,7 @@ fn a_stop_amid_many_streams_answers_200_or_not_at_all() {
     assert_eq!(secure.conduit.stop(), Some(0));
     let text = String::from_utf8(sending.wait_with_output().unwrap().stdout).unwrap();
     let answered = text.lines().filter(|line| *line == "2 200").count() as u64;
-    // 0: there was no answer. Whoever accepts nothing more says so by GOAWAY, or by not being there.
+    // 0: there was no answer. A server that accepts nothing more says so by GOAWAY, or is gone.
     let others = text
         .lines()
         .filter(|line| line.starts_with("2 ") && *line != "2 200" && *line != "2 000");

@@ -56,7 +56,7 @@ fn a_management_body_that_does_not_come_is_waited_for_for_so_long_only() {
     }
     assert_eq!(conduit.log_lines("body_timeout").len(), 7);
 
-    // One that comes in parts is read as a whole, and the connection goes on.
+    // A body in parts is read as a whole, and the connection stays open.
     let mut stream = begin(&conduit, &shop.token, "/api/v1/subjects/lookup", "{", 2);
     write!(stream, "}}GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     let answer = rest(stream);
@@ -65,7 +65,7 @@ fn a_management_body_that_does_not_come_is_waited_for_for_so_long_only() {
         "{answer}"
     );
     assert!(answer.contains("HTTP/1.1 200 ") && answer.contains("alive"), "{answer}");
-    // Whoever may not call is told so at once, whatever comes.
+    // A caller without rights is told at once, with any body.
     let mut stream = begin(&conduit, "wrong", "/api/v1/subjects/lookup", "{", 100);
     let mut answer = [0; 4096];
     let length = stream.read(&mut answer).unwrap();

@@ -36,7 +36,7 @@ fn compile(source: &Path) -> PathBuf {
     let found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(is_ureq).collect();
     assert!(!found.is_empty(), "no ureq in {}", dependencies.display());
     let mut errors = String::new();
-    // Builds with other features, or by an earlier compiler, may lie beside the one that fits.
+    // Builds with other features, or by an earlier compiler, may lie beside the right one.
     for library in found {
         let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
             .args(["--edition=2021", "-D", "warnings", "--extern"])

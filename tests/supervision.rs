@@ -144,7 +144,7 @@ fn a_spent_restart_budget_trips_readiness_and_events_are_still_accepted() {
     conduit.get("/livez").expect(200);
 }
 
-/// Follows a reference, and takes the schema of what is not null.
+/// Follows a reference, and takes the schema of the value that is not null.
 fn followed<'d>(document: &'d Value, schema: &'d Value) -> &'d Value {
     if let Some(reference) = schema["$ref"].as_str() {
         return followed(document, document.pointer(reference.trim_start_matches('#')).unwrap());

@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL and Redis: the right certificate is taken, a wrong one refused, with what there is to mend.
+//! TLS to PostgreSQL and Redis: the right certificate is accepted, and a wrong one is refused with advice.
 
 use std::path::Path;
 use std::time::Duration;
@@ -157,7 +157,7 @@ fn sentinels_may_want_credentials_of_their_own_and_speak_tls() {
     let (_redis, port) = encrypted_redis(&certificate);
     let encrypted = free_port();
     let (file, key, ca) = (certificate.file.display(), certificate.key.display(), authority.file());
-    // Whoever has no credentials may ask for a sign of life, and no more.
+    // A caller without credentials may ask for the probes only.
     let sentinel = Redis::sentinel_of(
         port,
         &format!(

@@ -1,4 +1,4 @@
-//! Traces: a request is followed to the batch that its event ends in; nobody is told of by them, and nobody waits for them.
+//! Traces follow a request to the batch of its event. They reveal nobody, and delay nobody.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -55,7 +55,7 @@ fn a_request_is_followed_from_its_caller_to_its_batch() {
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     let id = send(&conduit, &shop, "ada@shop.example", &format!("00-{TRACE}-{CALLER}-01"));
     assert_eq!(shop.outcome(&conduit, &id)["status"], "processed");
-    // Neither a caller that records nothing, nor one without a trace, nor one whose is malformed.
+    // Neither a caller that records nothing, nor one without a trace, nor one with a malformed trace.
     for other in [&format!("00-{TRACE}-{CALLER}-00"), "", "00-nonsense"] {
         send(&conduit, &shop, "bob@shop.example", other);
     }
@@ -189,7 +189,7 @@ fn management_calls_and_refusals_have_spans_and_spans_tell_of_nobody() {
         (events.len(), refused("authentication_failed"), refused("json_invalid")),
         (5, 1, 1)
     );
-    // What a caller does wrong is no failure of this side.
+    // A caller's fault is no failure of this side.
     let failed = |span: &Span| {
         span.status
             .as_ref()

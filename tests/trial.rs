@@ -1,4 +1,4 @@
-//! The trial of a draft on what was accepted: it says what would change, and changes nothing.
+//! The trial of a draft on accepted events shows what would change, and changes nothing.
 
 mod retained;
 
@@ -124,7 +124,7 @@ fn it_says_what_changes_stores_nothing_and_the_draft_is_saved_against_its_versio
         pair(row(&found["categories"], &json!({"category": "user.unique_id"}))),
         (2, 0)
     );
-    // Same: Bob, and Ada by her contact. Carol's address is known from the event itself, whoever it merged with.
+    // The same: Bob, and Ada by her contact. Carol's address is known from the event itself, after any merge.
     let subjects = json!({"same": 3, "other": 0, "new": 0, "gained": 1, "lost": 3, "wouldMerge": 0, "nobody": 1});
     assert_eq!(found["subjects"], subjects);
     let samples = found["samples"].as_array().unwrap();
@@ -219,7 +219,7 @@ fn repeats_and_dead_letters_are_told() {
     );
     let reason = row(&found["reasons"], &json!({"event": "poison"}));
     assert_eq!((&reason["code"], pair(reason)), (&json!("processing_failed"), (1, 1)));
-    // The thread that it happened on serves nobody else.
+    // Its thread serves no other trial.
     assert_eq!(trial(&conduit, &shop, &draft, 100)["examined"], 4);
 }
 

@@ -111,7 +111,7 @@ fn serving_goes_on_when_the_log_s_reader_stands_still() {
         server.reload();
         (server.lost_lines() > 0).then_some(())
     });
-    // The reader goes on: so does the log, and it tells of the gap.
+    // The reader goes on, and so does the log, which reports the gap.
     let text = Arc::new(Mutex::new(String::new()));
     let read = Arc::clone(&text);
     std::thread::spawn(move || {
@@ -200,7 +200,7 @@ fn signals_end_no_server_unless_they_are_meant_to() {
     });
     assert_eq!(lines[1]["fields"]["needs_restart"], "server.max_body_bytes");
     wait_for("a line at debug", || {
-        // What is wrong with one connection is logged at debug.
+        // Faults of one connection are logged at debug.
         let mut stranger = TcpStream::connect(conduit.url.trim_start_matches("http://")).unwrap();
         stranger.write_all(b"GET / HTTP/1.1\r\nno header\r\n\r\n").unwrap();
         conduit.logs().contains("\"DEBUG\"").then_some(())
@@ -280,12 +280,12 @@ fn connections_leave_the_journal_its_descriptors() {
     };
     wait_for("the server to answer", || server.get("/livez").ok());
     let shop = Tenant::create(&conduit, "did:web:shop.example");
-    // More than there are descriptors. Those that are not accepted wait.
+    // More connections than descriptors. The rest wait to be accepted.
     let strangers: Vec<TcpStream> = (0..400)
         .filter_map(|_| TcpStream::connect(("127.0.0.1", port)).ok())
         .collect();
     assert!(strangers.len() > 300);
-    // A sender that has its connection goes on, through many segments.
+    // A sender with a connection goes on, through many segments.
     let padding = "x".repeat(200_000);
     for number in 0..40 {
         shop.send(

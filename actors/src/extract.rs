@@ -175,7 +175,7 @@ impl Extractor<'_> {
             return;
         }
         let text = match (typed(field.field_type, at), at) {
-            // The date as it is written: in another zone it may be another.
+            // The date as it is written, because it may differ in another zone.
             (Ok(_), Json::String(written)) if is_birth_date(field) => written.clone().into_owned(),
             (Ok(text), _) => text,
             (Err(Untyped::OutOfRange), _) => {
@@ -323,7 +323,7 @@ impl Extractor<'_> {
         } else {
             self.found.left_out.expose_mut().push(LeftOut {
                 pointer: notice.field.clone(),
-                // Whatever it is written as: it is only compared.
+                // In any spelling: it is only compared.
                 value: format!("{at:?}"),
                 is_personal: field.category.is_some(),
             });

@@ -140,8 +140,8 @@ impl IdentityGraph {
     #[must_use]
     pub fn growing<'a>(&self, sightings: impl Iterator<Item = Sighting<'a>>) -> Vec<SubjectId> {
         let mut growing = BTreeSet::new();
-        // Identifiers that are new to the store may tie events of the batch together, so an event is
-        // settled only if all its strong identifiers are known and lead to one subject.
+        // Identifiers that are new to the store may connect events of the batch. So an event is settled only if all its
+        // strong identifiers are known and lead to one subject.
         for sighting in sightings {
             let strong: Vec<_> = sighting.links.iter().filter(|link| link.strong).collect();
             let hit: BTreeSet<_> = strong
@@ -247,7 +247,7 @@ impl IdentityGraph {
                 controller: self.controller,
                 subject,
                 category: Arc::clone(category),
-                // One that is above the limit for other reasons did not grow in it.
+                // A subject above the limit for other reasons did not grow in this batch.
                 max: self.limit(category, &[]).max(self.count(subject, category)),
             }));
         }
@@ -381,7 +381,7 @@ impl IdentityGraph {
             let category = self.taxonomy.as_ref()?.get(category)?;
             Some(category.max_distinct)
         });
-        // Of a category that is gone from the taxonomy, nothing more is attached.
+        // Values of a category that is missing in the taxonomy are not attached any more.
         known.unwrap_or(u32::MAX)
     }
 

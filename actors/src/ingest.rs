@@ -80,7 +80,7 @@ impl std::fmt::Debug for OnDurable {
 impl Parcel {
     /// Answers with a refusal.
     pub fn refuse(self, refusal: Refusal) {
-        // The sender may have hung up: then nobody is told.
+        // The sender may have hung up: then there is no reader.
         let _ = self.reply.send(Err(refusal));
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
             }
         }
     }
-    // Whoever decodes again what was decoded comes to an end.
+    // Repeated decoding ends.
     (bytes.len() < text.len()).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 

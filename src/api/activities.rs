@@ -34,7 +34,7 @@ pub(crate) async fn list(
     let query = Query::read(&request, &known)?;
     let filter = read_filter(&principal, &services, &query).await?;
     let asked = ListRequest::read(Format::of(&request), ActivityRecord::LIST, &query)?;
-    let activities = Activities::new(&principal, services.into_inner(), filter)?;
+    let activities = Activities::new(&principal, services.into_inner(), filter).await?;
     listing::respond(activities, asked).await
 }
 

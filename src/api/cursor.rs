@@ -1,8 +1,8 @@
 //! Cursors of lists: places in them, opaque to clients.
 //!
-//! A cursor goes on behind an item, whatever came or went meanwhile. It belongs to the list and the filter that it came
-//! from, and says so by a digest of both: with another filter it would skip items without a word. It grants nothing: who
-//! may see what is decided anew for each page.
+//! A cursor continues after an item, even if items came or went meanwhile. It belongs to its list and filter, and has a
+//! digest of both: with another filter it would silently skip items. It grants nothing: each page checks again who may
+//! see it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -65,7 +65,7 @@ impl Cursors {
     /// Returns the place of a cursor.
     pub(crate) fn read<P: Place>(&self, text: &str) -> Result<P, Problem> {
         let invalid = |detail| Problem::bad_request(Code::CursorInvalid, detail);
-        let malformed = || invalid("cursor must be the nextCursor of the page before, as it was given");
+        let malformed = || invalid("cursor must be the unchanged nextCursor of the page before");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| malformed())?;
         let (version, rest) = bytes.split_first().ok_or_else(malformed)?;
         let (digest, place) = rest.split_first_chunk::<DIGEST_BYTES>().ok_or_else(malformed)?;

@@ -10,7 +10,7 @@ use crate::http::problem::Problem;
 /// Where a draft is in the body.
 const PLACE: &str = "/integration";
 
-/// A draft as it was sent.
+/// The body of a draft.
 pub(super) struct SentDraft {
     pub(super) draft: Draft,
     /// The version that the draft is meant to replace, if it says so.
@@ -18,7 +18,7 @@ pub(super) struct SentDraft {
 }
 
 impl SentDraft {
-    /// Reads `integration`, a body for `PUT` as it is written. Faults have pointers from the whole body.
+    /// Reads `integration`, the unchanged body of a `PUT`. Faults have pointers from the whole body.
     pub(super) fn read(services: &Services, saved: &Integration, sent: &[u8]) -> Result<Self, Problem> {
         let (spec, version) = read(sent).map_err(|problem| problem.below(PLACE))?;
         let draft = Draft::new(services, saved, spec).map_err(|error| Problem::from(error).below(PLACE))?;

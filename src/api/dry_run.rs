@@ -46,7 +46,7 @@ pub(super) struct DryRunView {
     subject: Option<Resolution>,
     /// The other people that it would name.
     other_subjects: Vec<Resolution>,
-    /// The names in the event, with those of the mapping that are near.
+    /// The field names of the event, with similar fields of the mapping.
     received: Received,
 }
 
@@ -65,9 +65,9 @@ struct DryRunField {
     found: bool,
     /// Whether every value found is right.
     validated: bool,
-    /// The values as they would be hashed, masked. A category that is never stored has no value here.
+    /// The values as they would be hashed, masked. Empty for a category that is never stored.
     normalised: Vec<String>,
-    /// Its category of personal data; null if it is none.
+    /// Its category of personal data; null if it has none.
     category: Option<String>,
     /// The identifying power of the category.
     class: Option<Class>,

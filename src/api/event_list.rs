@@ -93,7 +93,7 @@ pub(super) struct EventSearch {
     cursor: Option<String>,
 }
 
-/// A page of what was found, and whom the identifier leads to.
+/// A page of found events, and the subjects of the identifier.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FoundEvents {
     #[serde(flatten)]
@@ -154,7 +154,7 @@ impl EventSearch {
     ) -> Result<ListRequest<EventId>, Problem> {
         let texts = [&self.status, &self.integration, &self.event, &self.from, &self.to];
         let texts = texts.map(|text| text.as_deref().map(str::as_bytes));
-        // What is not there differs from what is empty.
+        // A missing value differs from an empty one.
         let texts = texts.iter().flat_map(|text| match text {
             Some(text) => [&b"+"[..], text],
             None => [&b"-"[..], &b""[..]],

@@ -25,7 +25,7 @@ use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::store::IntegrationRow;
 
-/// An integration as it is sent: its spec, and the version that a replacement is meant for.
+/// An integration in a request: its spec, and the version that a replacement is meant for.
 #[derive(Deserialize)]
 struct IntegrationBody {
     #[serde(default, deserialize_with = "whole::optional")]
@@ -109,7 +109,7 @@ pub(crate) fn spec_of(shown: &mut Value) -> Result<IntegrationSpec, serde_json::
     serde_json::from_value(shown.take())
 }
 
-/// Reads an integration as it is sent: its spec, and the version that a replacement is meant for.
+/// Reads an integration in a request: its spec, and the version that a replacement is meant for.
 pub(super) fn read(body: &[u8]) -> Result<(IntegrationSpec, Option<u64>), Problem> {
     let mut sent: IntegrationBody = json::read(body)?;
     READ_ONLY.iter().for_each(|name| drop(sent.rest.remove(*name)));

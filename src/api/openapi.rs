@@ -8,6 +8,7 @@ mod controllers;
 mod credentials;
 mod events;
 mod integrations;
+mod naming;
 mod operating;
 mod operation;
 mod parameters;
@@ -105,7 +106,7 @@ fn write() -> Value {
             place[method] = operation.written(group.name, &mut schemas);
         }
     }
-    // What every address may answer is in no operation: its schema must be there all the same.
+    // The answers of every address belong to no operation, but their schemas must be there.
     schemas.given(schemas::of::<ProblemView<'_>>);
     let mut document = json!({
         "openapi": "3.1.1",

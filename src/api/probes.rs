@@ -1,7 +1,7 @@
-//! Probes: is the process alive, and may it be sent events.
+//! Probes: whether the process is alive, and whether it may get events.
 //!
-//! They answer from what is in memory, in a millisecond or less, whatever is away: an orchestrator gives a probe a second,
-//! and then takes the node out of service.
+//! They answer from memory, in a millisecond or less, during every outage. An orchestrator gives a probe a second, and
+//! then takes the node out of service.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;

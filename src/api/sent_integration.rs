@@ -1,4 +1,4 @@
-//! The schema of an integration as it is sent.
+//! The schema of an integration in a request.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::controllers::NAME_PATTERN;
 use super::integrations::READ_ONLY;
 
-/// An integration as it is sent: what `GET` adds may come back with it.
+/// An integration in a request. The fields that `GET` adds may be sent back with it.
 pub(super) struct SentIntegration;
 
 impl JsonSchema for SentIntegration {
@@ -21,7 +21,7 @@ impl JsonSchema for SentIntegration {
         let mut schema = IntegrationSpec::json_schema(generator);
         schema.insert(
             "description".to_owned(),
-            json!("An integration as it is sent: one processor's events and field mappings at one controller."),
+            json!("An integration in a request: one processor's events and field mappings at one controller."),
         );
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             let version = json!({
@@ -30,12 +30,12 @@ impl JsonSchema for SentIntegration {
                 "minimum": 0,
             });
             properties.insert("version".to_owned(), version);
-            // Those that were saved before this was checked are shown as they are.
+            // Mappings saved before this check are shown unchanged.
             if let Some(name) = properties.get_mut("name") {
                 name["pattern"] = json!(NAME_PATTERN);
             }
             for name in READ_ONLY {
-                let shown = json!({"description": "May come back as it was given; it is not read.", "readOnly": true});
+                let shown = json!({"description": "May be sent back unchanged; it is ignored.", "readOnly": true});
                 properties.insert(name.to_owned(), shown);
             }
         }

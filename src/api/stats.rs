@@ -12,8 +12,8 @@ use super::paging::Items;
 use crate::app::{Principal, Services, statistics};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::jobs::retention::RetentionReport;
 use crate::journal::JournalReport;
-use crate::retention::RetentionReport;
 
 /// Events by what became of them. `accepted` is the sum of the others, at every moment.
 #[derive(Serialize, JsonSchema)]

@@ -1,14 +1,20 @@
 //! The audit log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use conduit_actors::event::{Activity, LegalBasis};
-use conduit_actors::ids::{ActivityId, EventId, EventType, IntegrationId, ProcessorId, Sequence, Timestamp};
+use conduit_actors::ids::{
+    ActivityId, ControllerId, EventId, EventType, IntegrationId, ProcessorId, Sequence, Timestamp,
+};
+use conduit_actors::ports::ChainHead;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::events::dids;
+use super::subjects;
 use super::{Error, List, Noun, Principal, Record, Services};
+use crate::audit::{self, ChainStep};
 use crate::store::{ActivityCursor, ActivityFilter, Page};
 
 /// A processing activity: one record of the audit log, chained to the one before it.
@@ -81,7 +87,7 @@ impl List for Activities {
     type Place = ActivityCursor;
 
     async fn page(&self, after: Option<ActivityCursor>, limit: usize) -> Result<Vec<ActivityRecord>, Error> {
-        // Deleted in the middle of an export: what is left must not look like all there was.
+        // Deleted in the middle of an export: the rest must not look complete.
         if let Some(controller) = self.filter.controller
             && self.services.directory.did(controller).is_none()
         {
@@ -104,13 +110,57 @@ impl List for Activities {
     }
 }
 
+/// Refuses a filter that reaches further than the principal may see. A filter that has a subject alone reaches the
+/// subject's controller.
+async fn check(principal: &Principal, services: &Services, filter: &ActivityFilter) -> Result<(), Error> {
+    let (None, Some(subject), Principal::Controller(_)) = (filter.controller, filter.subject, principal) else {
+        return principal.check_filter(services, filter.controller);
+    };
+    subjects::find(principal, services, &subject.did().to_string()).await?;
+    Ok(())
+}
+
+/// Returns a page of activities, newest first.
+///
+/// # Errors
+/// [`Error::NotFound`] if the filter reaches further than the principal may see; [`Error::Store`].
+pub(crate) async fn list(
+    principal: &Principal,
+    services: &Services,
+    filter: &ActivityFilter,
+    page: Page<ActivityCursor>,
+) -> Result<Vec<Activity>, Error> {
+    check(principal, services, filter).await?;
+    Ok(services.store.activities(filter, page).await?)
+}
+
+/// Verifies a controller's chain, from its beginning or from a record up to which it was found good, for about as long as
+/// `time`.
+///
+/// # Errors
+/// [`Error::NotFound`], [`Error::Store`].
+pub(crate) async fn verify(
+    principal: &Principal,
+    services: &Services,
+    controller: ControllerId,
+    from: Option<ChainHead>,
+    time: Duration,
+) -> Result<ChainStep, Error> {
+    principal.check_filter(services, Some(controller))?;
+    Ok(audit::verify_for(&*services.store, controller, from, time).await?)
+}
+
 impl Activities {
     /// Makes the list.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the filter reaches further than the principal may see.
-    pub(crate) fn new(principal: &Principal, services: Arc<Services>, filter: ActivityFilter) -> Result<Self, Error> {
-        principal.check_filter(&services, filter.controller)?;
+    pub(crate) async fn new(
+        principal: &Principal,
+        services: Arc<Services>,
+        filter: ActivityFilter,
+    ) -> Result<Self, Error> {
+        check(principal, &services, &filter).await?;
         Ok(Self { services, filter })
     }
 }

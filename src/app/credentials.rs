@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Error, Principal, Services, controllers, integrations};
-use crate::credentials::store_uses;
+use crate::jobs::credentials::store_uses;
 use crate::secrets::{Purpose, generate};
 use crate::store::{ControllerRow, CredentialVersion, CredentialVersions, IntegrationRow, RetiredBecause};
 
@@ -170,7 +170,7 @@ async fn report_of(
     Ok(report(credential, &versions, Timestamp::now()))
 }
 
-/// Returns what is known of a controller's webhook secret.
+/// Returns the state of a controller's webhook secret.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Store`].
@@ -183,7 +183,7 @@ pub(crate) async fn secret(
     report_of(services, CredentialOwner::Controller(row.id), &row.webhook_secret).await
 }
 
-/// Returns what is known of an integration's API key.
+/// Returns the state of an integration's API key.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Store`].

@@ -11,7 +11,7 @@ use super::{Error, Services};
 pub(crate) struct Draft {
     /// The integration as it would be.
     pub(crate) integration: Arc<Integration>,
-    /// The draft as it was sent.
+    /// The spec of the draft.
     pub(crate) spec: IntegrationSpec,
 }
 

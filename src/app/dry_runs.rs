@@ -20,7 +20,7 @@ pub(crate) fn masked(value: &str) -> String {
     value.chars().take(shown).chain("…".chars()).collect()
 }
 
-/// Returns what would become of an event under an integration. Stores nothing.
+/// Returns the outcome that an event would have under an integration. Stores nothing.
 ///
 /// # Errors
 /// The body is no event; [`Error::NotFound`]; [`Error::Store`].

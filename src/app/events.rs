@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::list::json_cell;
 use super::{Error, Noun, Principal, Record, Services};
 use crate::store::{EventRow, PastOutcome};
-pub(crate) use list::{Events, find_subject, of_identifier};
+pub(crate) use list::{Events, find_subject, of_identifier, with_outcome};
 
 /// Returns subjects as their DIDs.
 pub(crate) fn dids(subjects: &[SubjectId]) -> Vec<String> {

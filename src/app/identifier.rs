@@ -24,16 +24,16 @@ pub(crate) struct Identifier {
     /// The identifier. It is hashed, and neither stored nor logged.
     #[schemars(with = "String")]
     pub(crate) value: Personal<String>,
-    /// For categories whose values count within a processor only: which. Without it, those of all integrations that the
-    /// controller has.
+    /// The processor, for categories whose values count within one processor only. Without it, the processors of all
+    /// integrations of the controller.
     pub(crate) data_processor_id: Option<String>,
     /// Region (ISO 3166-1 alpha-2) for a telephone number without a country code.
     pub(crate) default_region: Option<String>,
 }
 
 impl Identifier {
-    /// Returns the value's hashes, one for each version of the controller's link key. Returns none for a value that
-    /// links nobody, such as a placeholder. `at` is the JSON Pointer of the identifier.
+    /// Returns the value's hashes, one for each version of the controller's link key. A placeholder
+    /// and the like have no hashes. `at` is the JSON Pointer of the identifier.
     pub(crate) async fn hashes(
         &self,
         services: &Services,

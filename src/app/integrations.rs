@@ -141,6 +141,19 @@ pub(crate) async fn load(
     Ok((services.directory.did(row.controller).ok_or_else(missing)?, row))
 }
 
+/// Returns the integration that an event came by. Returns `None` if it is gone.
+///
+/// # Errors
+/// [`Error::Store`]
+pub(crate) async fn find(
+    principal: &Principal,
+    services: &Services,
+    id: IntegrationId,
+) -> Result<Option<IntegrationRow>, Error> {
+    let row = services.store.integration(id).await?;
+    Ok(row.filter(|row| principal.sees(services, row.controller)))
+}
+
 /// Returns an integration as [`load`] does. If `did` is given, it must name the integration's controller.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ pub(crate) enum Principal {
 }
 
 impl Principal {
-    /// Returns the owner of a token. Returns `None` if nobody has it.
+    /// Returns the owner of a token. Returns `None` for an unknown token.
     ///
     /// # Errors
     /// [`Error::Unconfirmed`] while the directory is too old to confirm a token.

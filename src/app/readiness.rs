@@ -1,7 +1,7 @@
 //! Whether events may be sent to this node.
 //!
-//! Readiness is read from memory, in a millisecond or less, whatever is away: an orchestrator gives a probe a second, and then
-//! takes the node out of service.
+//! Readiness is read from memory, in a millisecond or less, during every outage. An orchestrator gives a probe a
+//! second, and then takes the node out of service.
 
 mod database;
 

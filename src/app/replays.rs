@@ -6,7 +6,7 @@ use conduit_actors::ports::ReplayJob;
 
 use super::{Error, Noun, Principal, Refusal, Services, events};
 use crate::code::Code;
-use crate::replays;
+use crate::jobs::replays;
 use crate::store::{NewReplay, Page, REPLAYABLE, ReplayEstimate, ReplayFilter, ReplayRow, ReplayStatus};
 
 /// Events that a filter may name, at most.

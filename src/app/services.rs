@@ -13,10 +13,10 @@ use super::trials::Trials;
 use crate::config::Config;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
+use crate::jobs::retention::RowRetention;
 use crate::journal::NodeJournal;
 use crate::keys::Keyring;
 use crate::receipts::PublicKeys;
-use crate::retention::RowRetention;
 use crate::store::Store;
 
 /// The parts of a running node that use cases work with.
@@ -80,7 +80,7 @@ impl Services {
         self.dedup.port().forget(controller);
     }
 
-    /// Returns how many events are in flight at this node: those of one controller, or all.
+    /// Returns the number of events in flight at this node, of one controller or of all.
     pub(crate) fn in_flight(&self, controller: Option<ControllerId>) -> u64 {
         let backlog = self.journal.backlog().into_iter();
         let own = backlog.filter(|(id, _)| controller.is_none_or(|wanted| wanted == *id));

@@ -2,9 +2,25 @@
 
 use std::collections::HashMap;
 
-use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
 
 use super::{Error, Principal, Services};
+use crate::store::{HistoryRow, Resolution};
+
+/// Returns the outcomes of one controller's events, or of all, over time.
+///
+/// # Errors
+/// [`Error::NotFound`] if the history reaches further than the principal may see; [`Error::Store`].
+pub(crate) async fn history(
+    principal: &Principal,
+    services: &Services,
+    controller: Option<ControllerId>,
+    resolution: Resolution,
+    from: Timestamp,
+) -> Result<Vec<HistoryRow>, Error> {
+    principal.check_filter(services, controller)?;
+    Ok(services.store.outcome_history(controller, resolution, from).await?)
+}
 
 /// The sums of one controller's events, or of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +46,8 @@ pub(crate) async fn sums(
     controller: Option<ControllerId>,
 ) -> Result<Sums, Error> {
     principal.check_filter(services, controller)?;
-    // A controller's first events have no checkpoint yet. Those that are released while the store is read are in flight at that
-    // reading, so their streams must be known before it.
+    // A controller's first events have no checkpoint yet. Events that are released while the store is read are in
+    // flight at that reading, so their streams must be known before it.
     let waiting = services.journal.backlog();
     let counts = services.store.outcome_counts(controller).await?;
     let mut checkpoints: HashMap<ControllerId, Sequence> = counts.checkpoints.iter().copied().collect();

@@ -23,7 +23,7 @@ pub(crate) struct Subject {
     pub(crate) first_seen_at: Timestamp,
     /// `triggeredAt` of its latest event.
     pub(crate) last_seen_at: Timestamp,
-    /// Activities that concern or name it, those of merged ones included.
+    /// Activities that concern or name it, including those of merged subjects.
     pub(crate) activity_count: u64,
     /// The identifiers that are linked to it, as keyed hashes; these are not shown.
     pub(crate) links: Vec<Link>,
@@ -95,7 +95,7 @@ impl List for Subjects {
     type Place = SubjectId;
 
     async fn page(&self, after: Option<SubjectId>, limit: usize) -> Result<Vec<Subject>, Error> {
-        // Deleted in the middle of an export: what is left must not look like all there was.
+        // Deleted in the middle of an export: the rest must not look complete.
         if let Some(controller) = self.controller
             && self.services.directory.did(controller).is_none()
         {
@@ -127,6 +127,20 @@ impl Subjects {
         principal.check_filter(&services, controller)?;
         Ok(Self { services, controller })
     }
+}
+
+/// Returns a page of the subjects of one controller, or of all, newest first.
+///
+/// # Errors
+/// [`Error::NotFound`] if the list reaches further than the principal may see; [`Error::Store`].
+pub(crate) async fn list(
+    principal: &Principal,
+    services: &Services,
+    controller: Option<ControllerId>,
+    page: Page<SubjectId>,
+) -> Result<Vec<SubjectRow>, Error> {
+    principal.check_filter(services, controller)?;
+    Ok(services.store.subjects(controller, page).await?)
 }
 
 /// Returns a subject. A merged subject answers as the subject that it was merged into.

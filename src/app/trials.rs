@@ -91,7 +91,7 @@ pub(crate) struct TrialReport {
     pub(crate) from: Option<Timestamp>,
     /// Receive time of the newest event examined.
     pub(crate) to: Option<Timestamp>,
-    /// Whether nothing that was asked for is missing, but for what is not kept any more.
+    /// Whether all requested events that are still kept were examined.
     complete: bool,
     /// The reason for the end.
     pub(crate) ended_by: EndedBy,
@@ -161,7 +161,7 @@ impl Work {
                 Err(error) => Err(no_thread(&error)),
             };
             drop(turn);
-            // Whoever asked may have gone.
+            // The caller may have gone.
             let _ = sender.send(outcome);
         };
         let thread = std::thread::Builder::new().name("conduit-trial".to_owned());

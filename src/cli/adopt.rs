@@ -17,14 +17,14 @@ pub(super) struct Adopt {
     /// The id that node.id is to have: that of the node that wrote the journal.
     #[arg(long, value_name = "ID")]
     node: Option<String>,
-    /// Give up the journal's events that this database cannot take: those of controllers that it does not know, those in
-    /// segments that have vanished, and a journal of another node, which is set aside.
+    /// Give up the journal's events that this database cannot take: events of unknown controllers, events in vanished
+    /// segments, and a journal of another node, which is set aside.
     #[arg(long)]
     discard_events: bool,
 }
 
 impl Adopt {
-    /// `Ok(true)`: they belong together.
+    /// Runs the command. `Ok(true)`: directory and database belong together.
     pub(super) async fn run(&self, config: Config) -> Result<bool> {
         permissions::restrict_new_files();
         let dir = &config.storage.data_dir;
@@ -50,7 +50,7 @@ impl Adopt {
         Ok(true)
     }
 
-    /// The id of the journal that is there.
+    /// Returns the id of the present journal.
     async fn node_of(&self, found: &DirectoryFiles, config: &Config) -> Result<String> {
         if let Some(node) = &self.node {
             ensure!(!node.trim().is_empty(), "--node must not be empty");
@@ -120,7 +120,7 @@ impl Adopt {
 
 enum Outcome {
     Done,
-    /// The journal was of another node; there is none now.
+    /// The journal belonged to another node; there is none now.
     SetAside,
 }
 

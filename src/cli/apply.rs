@@ -1,8 +1,8 @@
 //! `conduit apply` and `conduit export`: controllers and integrations as a file.
 //!
-//! `apply` reads what there is, plans what differs, shows that, and then does it: each change at the version that it was
-//! planned for, so that nothing is overwritten that somebody else changed meanwhile. What was done before a failure stays
-//! done; the next run plans the rest.
+//! `apply` reads the present state, plans the changes, shows them, and then makes them. Each change applies to the
+//! version for which it was planned, so it overwrites nothing that somebody else changed meanwhile. Changes before a
+//! failure stay; the next run plans the rest.
 
 mod actual;
 mod credentials;
@@ -30,7 +30,7 @@ struct Server {
     /// The server's address, as http://127.0.0.1:8080.
     #[arg(long, env = "CONDUIT_API_URL")]
     url: String,
-    /// The operator's token or, for what is a controller's own, its management token.
+    /// The operator's token or, for a controller's own objects, its management token.
     #[arg(long, env = "CONDUIT_API_TOKEN", hide_env_values = true)]
     token: String,
 }
@@ -46,13 +46,13 @@ impl Server {
 pub(super) struct Apply {
     #[command(flatten)]
     server: Server,
-    /// Show what would be done, and do nothing.
+    /// Show the plan, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// Do it without asking.
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
-    /// Delete what is not in the file: integrations, and controllers with all that they own.
+    /// Delete objects that are not in the file: integrations, and controllers with all their data.
     #[arg(long)]
     prune: bool,
     /// Add new credentials to this file (mode 0600, one JSON object a line) instead of printing them.
@@ -71,15 +71,15 @@ pub(super) struct Export {
     #[arg(long)]
     did: Option<ControllerDid>,
     /// How it is written.
-    #[arg(long, value_enum, default_value_t = Written::Toml)]
-    format: Written,
+    #[arg(long, value_enum, default_value_t = FormatOption::Toml)]
+    format: FormatOption,
     /// Write to this file instead of printing.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Written {
+enum FormatOption {
     Toml,
     Json,
 }
@@ -111,7 +111,7 @@ impl Apply {
     }
 }
 
-/// Asks whoever sits at the terminal.
+/// Asks the user at the terminal.
 fn agreed() -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         let text = "nobody can be asked, and nothing was changed: give --yes to do this, or --dry-run to see it only";
@@ -131,8 +131,8 @@ impl Export {
             anyhow::bail!("there is no controller {did}, or the token is not good for it");
         }
         let text = desired.written(match self.format {
-            Written::Toml => Format::Toml,
-            Written::Json => Format::Json,
+            FormatOption::Toml => Format::Toml,
+            FormatOption::Json => Format::Json,
         })?;
         match &self.output {
             Some(path) => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,

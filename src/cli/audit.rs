@@ -20,8 +20,8 @@ pub enum Audit {
         #[arg(long)]
         did: Option<ControllerDid>,
     },
-    /// Seal chains as they stand, if their records verify: after a database was restored, or when a build of before has
-    /// written to it. The server must be stopped. 1 if a chain does not verify.
+    /// Seal chains in their present state, if their records verify: after a database was restored, or when an older
+    /// build has written to it. The server must be stopped. 1 if a chain does not verify.
     Seal {
         /// One controller's chain only.
         #[arg(long)]
@@ -95,7 +95,7 @@ async fn verify(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
 }
 
 async fn seal(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
-    // A server that runs would go on from what it knows.
+    // A running server would continue from its own knowledge.
     permissions::restrict_new_files();
     let _lock = hold::lock_data_dir(&config.storage.data_dir)?;
     let _database = serve::lock_database(config)?;
@@ -132,7 +132,7 @@ async fn seal(config: &Config, did: Option<ControllerDid>) -> Result<bool> {
     Ok(good)
 }
 
-/// The chain's extent, behind a comma.
+/// Returns the chain's extent, after a comma.
 async fn end(store: &dyn Store, did: &ControllerDid) -> Result<String> {
     let reports = audit::verify(store, Some(did)).await?;
     Ok(reports
@@ -141,7 +141,7 @@ async fn end(store: &dyn Store, did: &ControllerDid) -> Result<String> {
         .unwrap_or_default())
 }
 
-/// Which records were verified.
+/// Describes the verified records.
 fn extent(report: &ChainReport) -> String {
     let (anchor, head) = (report.anchor, report.head);
     if anchor.sequence == Sequence(0) {

@@ -1,7 +1,7 @@
-//! `conduit bench`: load on a server, of its own or a running one, and what came of it; and sweeps over settings.
+//! `conduit bench`: load on its own or a running server, the results, and sweeps over settings.
 //!
-//! Without `--url` it starts a server of its own, this program in another process, with nothing stored and nothing but the
-//! settings that are given: what is set for a server that runs here changes no result, and is not touched.
+//! Without `--url` it starts its own server, this program in another process, with empty storage and only the given
+//! settings. The settings of a server that runs here change no result, and that server is not touched.
 
 mod histogram;
 mod interrupt;
@@ -53,8 +53,8 @@ pub(super) struct Bench {
     /// Threads that send; 0: as many as there are cores, but no more than connections.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
     threads: u16,
-    /// Events a second, whatever the answers take (open loop). Latencies then count from when an event was due. Without it,
-    /// each connection sends the next one as soon as it has its answer.
+    /// Events a second, independent of the answers (open loop). Latencies then count from when an event was due.
+    /// Without it, each connection sends the next event as soon as it has its answer.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     rate: Option<u32>,
     /// People that events are about, drawn at random.
@@ -66,7 +66,7 @@ pub(super) struct Bench {
     /// Seconds to wait for the backlog to be worked off.
     #[arg(long, default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     patience: u64,
-    /// Where its own server keeps its data, in a directory that is removed afterwards. What is measured is this disk.
+    /// Where its own server keeps its data, in a directory that is removed afterwards. The run measures this disk.
     #[arg(long, default_value = ".", value_name = "DIRECTORY", conflicts_with = "url")]
     dir: PathBuf,
     /// A setting of its own server, as pipeline.shards=2. May be given more than once. A database or a Redis must be empty
@@ -86,7 +86,8 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// 0: done; 1: nothing was accepted, or the backlog was not worked off; 2: a setting is wrong.
+    /// Runs the command. Returns 0 when done; 1 if no event was accepted, or the backlog was not processed; 2 if a
+    /// setting is wrong.
     pub(super) fn run(&self) -> ExitCode {
         let combinations = settings::combinations(&self.set, &self.sweep);
         if self.url.is_none() {

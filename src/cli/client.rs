@@ -1,4 +1,4 @@
-//! The clients of the commands: of the management API, and of the webhook that takes events.
+//! The clients of the commands: for the management API, and for the webhook that accepts events.
 
 mod api;
 mod transport;

@@ -1,7 +1,7 @@
-//! `conduit demo`: the main job, end to end, to look at.
+//! `conduit demo`: the main purpose, end to end.
 //!
-//! Serves on the embedded default in a data directory of its own, sends a small story to itself by the documented
-//! webhook, shows what became of each event, then goes on with a stream of events until it is stopped.
+//! Serves with the embedded defaults in its own data directory, sends a small story to itself by the documented
+//! webhook, and shows each event's outcome. Then it goes on with a stream of events until it is stopped.
 
 use std::time::{Duration, Instant};
 
@@ -275,8 +275,8 @@ impl Story {
             "\nTo watch it, open the dashboard, {}/, and sign in with the operator's token, which shows everything:\n\n  {}\n\n\
              or with the token of the sample controller:\n\n  {}\n\nTo send an event of your own:\n\n  curl -X POST '{}' \\\n    -H 'Authorization: {}' \\\n    -H 'x-webhook-secret: {}' \\\n    \
              -H 'Content-Type: application/json' \\\n    -d '{{\"event\": \"account_created\", \"triggeredAt\": \"{}\", \
-              \"email\": \"you@shop.example\"}}'\n\nand see its outcome:\n\n  curl -H 'Authorization: Bearer {}' \
-              '{}/api/v1/events?limit=1'\n\nSample events go on arriving. Ctrl-C ends the demo and removes its data.",
+             \"email\": \"you@shop.example\"}}'\n\nand see its outcome:\n\n  curl -H 'Authorization: Bearer {}' \
+             '{}/api/v1/events?limit=1'\n\nSample events go on arriving. Ctrl-C ends the demo and removes its data.",
             self.api.base(),
             admin_token,
             self.api.token(),
@@ -289,7 +289,7 @@ impl Story {
         );
     }
 
-    /// A few events a second, of people who come back.
+    /// Sends a few events a second, of people who come back.
     async fn stream(&self) {
         for number in 0u32.. {
             let person = format!("customer{}@shop.example", number.wrapping_mul(7919) % 500);

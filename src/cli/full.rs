@@ -10,7 +10,7 @@ use crate::config::{Config, Database};
 const SYSTEM: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
 const SQLITE: &str = "database or disk is full";
 
-/// Adds to an error of a start which disk is full, if that is what it says.
+/// Adds to an error of a start which disk is full, if that is the cause.
 pub(super) fn explained(error: Error, config: &Config) -> Error {
     let text = format!("{error:#}");
     let dir = match config.database() {

@@ -19,8 +19,8 @@ pub(super) struct Health {
     /// Where to ask, in place of the address in the configuration: http://HOST:PORT or https://HOST:PORT.
     #[arg(long)]
     url: Option<String>,
-    /// File with the authorities (PEM) that must have issued the server's certificate. Without it, and without --url, any
-    /// certificate will do: its names are not this machine's own address, and the server is told nothing.
+    /// File with the authorities (PEM) that must have issued the server's certificate. Without it, and without --url,
+    /// any certificate is accepted: its names are not this machine's own address, and the server gets no secret.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 }
@@ -49,7 +49,7 @@ impl Health {
     }
 }
 
-/// Who listens on every address is asked at this machine's own.
+/// Returns an address to ask. For a server that listens on every address, it is this machine's own.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let own = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

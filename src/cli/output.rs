@@ -7,10 +7,10 @@ use std::io::{self, Write as _};
 use parking_lot::Mutex;
 
 /// How printing went so far.
-static PRINTED: Mutex<Printed> = Mutex::new(Printed::Well);
+static PRINTED: Mutex<Output> = Mutex::new(Output::Well);
 
 #[derive(Debug)]
-enum Printed {
+enum Output {
     Well,
     /// Nobody reads any more.
     ReaderGone,
@@ -26,7 +26,7 @@ pub(super) fn print(text: fmt::Arguments<'_>) -> io::Result<()> {
     attempt(|out| out.write_fmt(text))
 }
 
-/// Prints what was buffered.
+/// Prints the buffered text.
 ///
 /// # Errors
 /// As [`print`].
@@ -39,33 +39,33 @@ pub(super) fn write_error(text: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 
-/// Whether nobody reads the output any more.
+/// Returns whether the reader of the output is gone.
 pub(super) fn is_reader_gone() -> bool {
-    matches!(*PRINTED.lock(), Printed::ReaderGone)
+    matches!(*PRINTED.lock(), Output::ReaderGone)
 }
 
-/// Prints what was buffered; why the output is not complete, if it should be.
+/// Prints the buffered text. Returns why the output is incomplete, if it should be complete.
 pub(super) fn close() -> Result<(), String> {
     let _ = flush();
     match &*PRINTED.lock() {
-        Printed::Well | Printed::ReaderGone => Ok(()),
-        Printed::Failed(cause) => Err(format!("cannot print: {cause}")),
+        Output::Well | Output::ReaderGone => Ok(()),
+        Output::Failed(cause) => Err(format!("cannot print: {cause}")),
     }
 }
 
 fn attempt(write: impl FnOnce(&mut io::StdoutLock<'static>) -> io::Result<()>) -> io::Result<()> {
     let mut printed = PRINTED.lock();
     match &*printed {
-        Printed::Well => {}
-        Printed::ReaderGone => return Err(io::ErrorKind::BrokenPipe.into()),
-        Printed::Failed(cause) => return Err(io::Error::other(cause.clone())),
+        Output::Well => {}
+        Output::ReaderGone => return Err(io::ErrorKind::BrokenPipe.into()),
+        Output::Failed(cause) => return Err(io::Error::other(cause.clone())),
     }
     let mut out = io::stdout().lock();
     let written = write(&mut out).and_then(|()| out.flush());
     if let Err(error) = &written {
         *printed = match error.kind() {
-            io::ErrorKind::BrokenPipe => Printed::ReaderGone,
-            _ => Printed::Failed(error.to_string()),
+            io::ErrorKind::BrokenPipe => Output::ReaderGone,
+            _ => Output::Failed(error.to_string()),
         };
     }
     written

@@ -1,4 +1,4 @@
-//! `conduit receipt verify`: checks receipts, and says what they attest.
+//! `conduit receipt verify`: checks receipts, and prints their statements.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Receipt {
-    /// Check that a receipt is genuine, and say what it attests; 1 if it is not.
+    /// Check that a receipt is genuine, and print its statement; 1 if it is not.
     Verify(Verify),
 }
 
@@ -82,7 +82,7 @@ impl Verify {
         Ok(genuine == receipts.len())
     }
 
-    /// Says whether a receipt is genuine, and what it attests.
+    /// Prints whether a receipt is genuine, and its statement.
     fn say(&self, receipt: &str, keys: &KeySet) -> Result<bool> {
         let (stated, key) = match verify(receipt, keys) {
             Ok(verified) => verified,
@@ -166,7 +166,7 @@ impl Verify {
     }
 }
 
-/// Whether a text could be a receipt, of whatever form, and could hardly be the name of a file.
+/// Returns whether a text could be a receipt of any form, and could hardly be the name of a file.
 fn looks_like_receipt(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let is_form = parts[0]
@@ -178,7 +178,7 @@ fn looks_like_receipt(text: &str) -> bool {
 /// Finds the receipts in a text: the text itself, the JSON of an answer, or lines that end with either.
 ///
 /// # Errors
-/// There is none; what there is instead.
+/// The kind of the text, if it has no receipt.
 fn receipts_in(text: &str) -> Result<Vec<String>, &'static str> {
     const NONE: &str = "carries no receipt: are they enabled, and was it asked for by `Prefer: receipt`?";
     let text = text.trim();
@@ -189,10 +189,10 @@ fn receipts_in(text: &str) -> Result<Vec<String>, &'static str> {
     if let Ok(json) = serde_json::from_str::<Value>(text) {
         collect(&json, &mut found);
     } else if !text.contains(char::is_whitespace) {
-        // Whatever it is, it is meant to be one.
+        // The argument is meant as a receipt, with any content.
         found.push(text.to_owned());
     } else {
-        // An answer with its head, or what was sent, line by line: what is behind the JSON of each is of no interest.
+        // An answer with its head, or sent lines: the text behind the JSON of each does not matter.
         for line in text.lines().map(str::trim) {
             let json = line
                 .find('{')

@@ -36,12 +36,12 @@ pub(super) struct Send {
     /// Requests under way at a time.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
-    /// A JSON array of objects, or objects one after the other; each is sent as it is written. - for standard input.
+    /// A JSON array of objects, or objects one after the other; each is sent unchanged. - for standard input.
     file: PathBuf,
 }
 
-/// What came of one event.
-struct Sent {
+/// The result for one event.
+struct Attempt {
     number: usize,
     accepted: bool,
     line: String,
@@ -87,7 +87,7 @@ impl Send {
         Ok(events_in(text_file::without_mark(&contents)))
     }
 
-    async fn send(&self, client: &Client, number: usize, event: Vec<u8>) -> Sent {
+    async fn send(&self, client: &Client, number: usize, event: Vec<u8>) -> Attempt {
         let request = Webhook::new(&self.url, &self.api_key, &self.secret).request(client);
         let request = if self.receipts {
             request.insert_header(("prefer", "receipt"))
@@ -98,13 +98,13 @@ impl Send {
             Ok(mut answer) => {
                 let body = answer.body().await.unwrap_or_default();
                 let line = format!("{} {}", answer.status().as_u16(), String::from_utf8_lossy(&body));
-                Sent {
+                Attempt {
                     number,
                     accepted: answer.status().is_success(),
                     line,
                 }
             }
-            Err(error) => Sent {
+            Err(error) => Attempt {
                 number,
                 accepted: false,
                 line: format!("not sent: {}", client::explained(&error)),
@@ -176,7 +176,7 @@ mod tests {
             let read: Vec<&str> = read.iter().map(|event| std::str::from_utf8(event).unwrap()).collect();
             assert_eq!(read, events, "{text}");
         }
-        // What is no JSON is the server's to refuse.
+        // The server refuses text that is no JSON.
         assert_eq!(events_in(b"{\"a\":\"\xff\"}\r\n"), [b"{\"a\":\"\xff\"}"]);
     }
 }

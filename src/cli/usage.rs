@@ -1,6 +1,6 @@
 //! Wrong usage of a command.
 
-/// An argument or a file is not what it must be. Nothing was done.
+/// An invalid argument or file. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use conduit_actors::taxonomy::{Class, Special, Taxonomy};
 
-/// The page, as Markdown.
+/// Returns the page, as Markdown.
 #[must_use]
 pub fn categories() -> String {
     let mut text = String::from(

@@ -107,7 +107,7 @@ pub(crate) const KEYS: &[&str] = &["sslkey", "ssl-key"];
 
 const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Notes what is wrong with the URL, which is in no message: it may have a password in it.
+/// Notes the faults of the URL. No message contains the URL, which may have a password in it.
 pub(crate) fn check(url: &str, wrong: &mut Vec<String>) {
     const KEY: &str = "storage.database_url";
     if !is_postgres(url) {
@@ -169,13 +169,13 @@ fn several_hosts() -> String {
         .to_owned()
 }
 
-/// User, password, host and port in a URL.
+/// Returns user, password, host and port in a URL.
 fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// Returns what is wrong with the percent signs of user and password, which are not repeated.
+/// Returns the fault of the percent signs of user and password, without quoting them.
 pub(crate) fn escape_fault(credentials: &str) -> Option<&'static str> {
     let is_escape = |rest: &str| {
         rest.get(..2)
@@ -187,7 +187,7 @@ pub(crate) fn escape_fault(credentials: &str) -> Option<&'static str> {
     )
 }
 
-/// Notes what has no effect, or another effect than it seems.
+/// Notes parameters without effect, or with an unexpected one.
 pub(super) fn warn(url: &str, warnings: &mut Vec<String>) {
     const KEY: &str = "storage.database_url";
     let parsed = Url::parse(url).ok().filter(|_| is_postgres(url));
@@ -225,7 +225,7 @@ pub(crate) fn file_of(url: &Url, names: &[&'static str]) -> Option<(&'static str
     found.last()
 }
 
-/// A parameter's name to show: a password that was split by an `&` may look like one.
+/// Returns a parameter's name for messages: a password that was split by an `&` may look like a name.
 fn shown(name: &str) -> &str {
     let is_name = name.len() <= 40
         && name
@@ -234,13 +234,13 @@ fn shown(name: &str) -> &str {
     if is_name { name } else { "a name behind the ?" }
 }
 
-/// The path in a URL of SQLite.
+/// Returns the path in a URL of SQLite.
 pub(super) fn sqlite_path(url: &str) -> &str {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     path.unwrap_or_default()
 }
 
-/// The URL, with a stand-in for its password, wherever PostgreSQL takes one.
+/// Returns the URL with a stand-in for its password, in all places where PostgreSQL accepts one.
 pub(super) fn without_password(url: &str) -> String {
     if !is_postgres(url) {
         return url.to_owned();

@@ -1,10 +1,10 @@
 //! Settings in environment variables: long names, short names, and files in place of credentials.
 //!
-//! A variable is seen by every child process and in many a diagnosis, a file only by who may read it. So what may hold a
-//! credential may be given as the name of a file: `CONDUIT_ADMIN_TOKEN_FILE` for `CONDUIT_ADMIN_TOKEN`.
+//! A variable is visible to every child process and in many a diagnosis, a file only to users who may read it. So a
+//! setting with a credential may name a file: `CONDUIT_ADMIN_TOKEN_FILE` for `CONDUIT_ADMIN_TOKEN`.
 //!
-//! A variable that begins with `CONDUIT_` and is nobody's is named. It is an error if it resembles a setting, which is then
-//! not what somebody thinks it is; else a warning, since other tools may use such names.
+//! An unknown variable that begins with `CONDUIT_` is reported. It is an error if it resembles a setting, because its
+//! author meant that setting. Otherwise it is a warning, because other tools may use such names.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,7 +30,7 @@ const SHORT: [(&str, &str); 13] = [
     ("OTEL_SERVICE_NAME", "telemetry.service_name"),
 ];
 
-/// Those that may be read from a file.
+/// The variables that may be read from a file.
 const CREDENTIALS: [&str; 3] = ["CONDUIT_DATABASE_URL", "CONDUIT_REDIS_URL", "CONDUIT_ADMIN_TOKEN"];
 
 /// Variables of the commands, and of the sample senders, that are no settings.
@@ -45,7 +45,7 @@ pub(crate) const OTHERS: [&str; 8] = [
     "CONDUIT_BENCH_TOKEN",
 ];
 
-/// Names that other products have for what has another name here, behind `CONDUIT_`.
+/// Other products' names for settings, behind `CONDUIT_`.
 const SYNONYMS: [(&str, &str); 16] = [
     ("ADDR", "CONDUIT_LISTEN"),
     ("ADDRESS", "CONDUIT_LISTEN"),
@@ -71,7 +71,7 @@ const PREFIX: &str = "CONDUIT_";
 pub(super) struct Variables(BTreeMap<String, OsString>);
 
 impl Variables {
-    /// Those of this process.
+    /// Returns the variables of this process.
     pub(super) fn of_process() -> Self {
         Self::among(std::env::vars_os())
     }
@@ -186,7 +186,7 @@ fn set(layers: &mut Layers, key: &str, text: &str, name: &str) {
     }
 }
 
-/// The short name of a key, if it has one.
+/// Returns the short name of a key. Returns `None` if it has none.
 pub(super) fn variable_for(key: &str) -> Option<&'static str> {
     SHORT.iter().find(|(_, named)| *named == key).map(|(name, _)| *name)
 }
@@ -223,7 +223,8 @@ fn meant(layers: &Layers, name: &str) -> Option<String> {
     suggest::nearest(rest, known).map(|meant| format!("{PREFIX}{meant}"))
 }
 
-/// Whether Kubernetes sets this variable for a service whose name begins with `conduit`. `name` is without `CONDUIT_`.
+/// Returns whether Kubernetes sets this variable for a service whose name begins with `conduit`. `name` is without
+/// `CONDUIT_`.
 fn is_service_link(name: &str, value: &str) -> bool {
     let ends_with = |ending: &str| name == ending || name.ends_with(&format!("_{ending}"));
     // A port that is a number is somebody's own idea of a setting.
@@ -247,7 +248,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
     ends_with("SERVICE_HOST") || is_port || is_named_port || is_part
 }
 
-/// The file's text without the line's end. The text is in no message.
+/// Returns the file's text without the line's end. Errors do not quote the text.
 fn read(name: &str, file: &Path) -> Result<String, String> {
     let wrong = |what: &str| format!("{name}: {}: {what}", file.display());
     let text = text_file::read_text(file).map_err(|error| wrong(&error.to_string()))?;

@@ -3,7 +3,7 @@
 /// The faults of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A key or a value is not what it must be, or a file cannot be read.
+    /// A key or a value is invalid, or a file cannot be read.
     #[error("configuration: {0}")]
     Invalid(String),
     /// Values are out of their range.

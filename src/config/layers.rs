@@ -13,7 +13,7 @@ use super::sections::Config;
 use super::suggest::nearest;
 use super::{text_file, value};
 
-/// The settings so far, and what was found wrong on the way.
+/// The settings so far, and their faults.
 pub(super) struct Layers {
     defaults: Table,
     merged: Table,
@@ -37,7 +37,7 @@ impl Layers {
         })
     }
 
-    /// The names of all settings: `section.key`.
+    /// Returns the names of all settings: `section.key`.
     pub(super) fn keys(&self) -> impl Iterator<Item = String> {
         let sections = self.defaults.iter();
         sections.flat_map(|(section, table)| {
@@ -113,7 +113,7 @@ impl Layers {
         self.wrong.push(format!("{what} is no setting; {advice}"));
     }
 
-    /// Sets a value, or notes what is wrong with it.
+    /// Sets a value, or notes its fault.
     pub(super) fn set(&mut self, section: &str, key: &str, value: Result<Value, String>, origin: String) {
         match value {
             Ok(value) => {

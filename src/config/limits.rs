@@ -1,8 +1,8 @@
-//! `[limits]`: what each controller may send, unless something else is set for it.
+//! `[limits]`: the default limits of each controller.
 
 use conduit_actors::limits::Limits;
 
-/// What is out of range, each with its key.
+/// Returns the values out of range, each with its key.
 pub(super) fn check(limits: &Limits) -> Vec<String> {
     let ranges = [
         (

@@ -13,11 +13,11 @@ use super::sections::Config;
 
 impl Config {
     /// Reads the configuration: defaults, then `file` (or the one that `CONDUIT_CONFIG` names), then the environment.
-    /// Runs `checks` after those of this module. Returns warnings with it: they say what has no effect, or another effect
-    /// than it seems.
+    /// Runs `checks` after those of this module. Returns warnings with it, about settings without effect, or with an
+    /// unexpected one.
     ///
     /// # Errors
-    /// [`ConfigError`], naming each key and where it came from.
+    /// [`ConfigError`], naming each key and its origin.
     pub fn load(file: Option<&Path>, checks: &[Check]) -> Result<(Self, Vec<String>), ConfigError> {
         let variables = Variables::of_process();
         let mut layers = Layers::over(DEFAULTS)?;
@@ -31,7 +31,7 @@ impl Config {
         Ok((config, warnings))
     }
 
-    /// Returns the settings in force as TOML, without credentials.
+    /// Returns the settings in force, as TOML, without credentials.
     #[must_use]
     pub fn shown(&self) -> String {
         let mut shown = self.clone();
@@ -43,7 +43,7 @@ impl Config {
         toml::to_string_pretty(&shown).unwrap_or_else(|error| format!("# {error}"))
     }
 
-    /// Returns the database to use, and its place.
+    /// Returns the database to use.
     #[must_use]
     pub fn database(&self) -> Database {
         let url = self.storage.database_url.as_str();

@@ -16,7 +16,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of an address. Bits beyond the prefix do not count.
+    /// Returns the network of an address. Bits beyond the prefix do not count.
     fn of(address: IpAddr, prefix: u32) -> Self {
         // An IPv4 address may be written as an IPv6 one.
         let (address, prefix) = match (address, address.to_canonical()) {
@@ -30,7 +30,7 @@ impl Network {
         Self { first, prefix }
     }
 
-    /// Whether an address is in it.
+    /// Returns whether an address is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -38,7 +38,7 @@ impl Network {
     }
 }
 
-/// The leading bits of 128.
+/// Returns the leading bits of 128.
 fn mask(prefix: u32) -> u128 {
     u128::MAX.checked_shl(128 - prefix).unwrap_or(0)
 }

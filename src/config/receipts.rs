@@ -26,7 +26,7 @@ pub struct ReceiptsConfig {
 }
 
 impl ReceiptsConfig {
-    /// When the 200 carries a receipt.
+    /// Returns when the 200 carries a receipt.
     #[must_use]
     pub const fn issue(&self) -> Issue {
         match (self.enabled, self.on_request) {

@@ -1,12 +1,12 @@
 //! URLs of Redis, as they may be shown.
 
-/// Returns a URL without its passwords, to be shown.
+/// Returns a URL without its passwords, for printing.
 #[must_use]
 pub fn redacted(url: &str) -> String {
     const SENTINELS: &str = "sentinel_password=";
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let shown = match rest.rsplit_once('@') {
-        // An @ that should have been written as %40: what is a password cannot be told.
+        // An @ that should have been written as %40 hides where the password ends.
         Some((credentials, _)) if credentials.contains(SENTINELS) => return format!("{scheme}://(redacted)"),
         Some((credentials, rest)) => {
             let user = credentials.split(':').next().unwrap_or_default();

@@ -14,7 +14,7 @@ struct Setting<'a> {
     comment: Vec<&'a str>,
 }
 
-/// The reference, as Markdown.
+/// Returns the reference, as Markdown.
 #[must_use]
 pub fn reference() -> String {
     let (head, settings) = read(DEFAULTS);
@@ -52,7 +52,7 @@ fn write(text: &mut String, head: &[&str], settings: &[Setting<'_>]) -> std::fmt
     Ok(())
 }
 
-/// Lines as they are; those that are indented as a block of their own.
+/// Writes lines unchanged; indented lines become a block.
 fn paragraphs(text: &mut String, lines: &[&str]) -> std::fmt::Result {
     let mut in_block = false;
     for line in lines {
@@ -66,7 +66,7 @@ fn paragraphs(text: &mut String, lines: &[&str]) -> std::fmt::Result {
     if in_block { writeln!(text, "```") } else { Ok(()) }
 }
 
-/// The comment at the head of the file, and the settings in their order.
+/// Returns the comment at the head of the file, and the settings in their order.
 fn read(file: &str) -> (Vec<&str>, Vec<Setting<'_>>) {
     let (mut head, mut settings) = (Vec::new(), Vec::new());
     let (mut section, mut comment) = ("", Vec::new());
@@ -93,7 +93,7 @@ fn read(file: &str) -> (Vec<&str>, Vec<Setting<'_>>) {
     (head, settings)
 }
 
-/// A comment ends with the short name of the variable, which is said in its own place.
+/// Removes the short name of the variable at the end of a comment, which has its own place.
 fn without_variable(line: &str) -> &str {
     match line.rsplit_once(' ') {
         Some((before, last))
@@ -131,7 +131,7 @@ mod tests {
                 setting.key
             );
         }
-        // What shares a comment shares a section with it.
+        // Settings with a shared comment share a section.
         for (at, setting) in settings
             .iter()
             .enumerate()

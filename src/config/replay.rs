@@ -14,7 +14,7 @@ pub struct ReplayConfig {
 }
 
 impl ReplayConfig {
-    /// How long a node has a replay without a sign of life.
+    /// Returns how long a node keeps a replay without a sign of life.
     #[must_use]
     pub const fn lease(&self) -> Duration {
         Duration::from_secs(self.lease_seconds)

@@ -1,4 +1,4 @@
-//! `[retention]`: how long payloads and rows are kept, and what may be done with them at a time.
+//! `[retention]`: how long payloads and rows are kept, and the limits of each step.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +39,7 @@ impl RetentionConfig {
         range("retention.pause_ms", self.pause_ms, 0, 60_000);
     }
 
-    /// What is wrong between the periods.
+    /// Checks the periods against each other.
     pub(super) fn check_periods(&self, wrong: &mut Vec<String>) {
         if self.event_days == 1 {
             // A window is a day at the most, and its claims are in these rows.
@@ -57,7 +57,7 @@ impl RetentionConfig {
 
 #[cfg(test)]
 impl RetentionConfig {
-    /// The defaults with these periods.
+    /// Returns the defaults with these periods.
     pub(crate) fn with_days(rejected_payload_days: u32, event_days: u32, activity_days: u32) -> Self {
         let mut defaults: toml::Table = super::DEFAULTS.parse().unwrap();
         let section: Self = defaults.remove("retention").unwrap().try_into().unwrap();

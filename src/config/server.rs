@@ -36,7 +36,7 @@ pub struct ServerConfig {
 /// Two files in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The certificate, followed by those of intermediate authorities.
+    /// The certificate, followed by intermediate certificates.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
@@ -57,7 +57,7 @@ pub enum ForwardedHeader {
 }
 
 impl ServerConfig {
-    /// The certificate and its key, if TLS is to be spoken.
+    /// Returns the certificate and its key. Returns `None` without TLS.
     #[must_use]
     pub fn certificate(&self) -> Option<CertificateFiles> {
         (!self.tls_cert.as_os_str().is_empty()).then(|| CertificateFiles {
@@ -66,7 +66,7 @@ impl ServerConfig {
         })
     }
 
-    /// `https` or `http`.
+    /// Returns `https` or `http`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.certificate().is_some() { "https" } else { "http" }
@@ -77,7 +77,7 @@ impl ServerConfig {
     pub fn base_url(&self, listening: SocketAddr) -> String {
         match public(&self.public_url) {
             Ok(Some(url)) => url.as_str().trim_end_matches('/').to_owned(),
-            // What is wrong with it is found by the check.
+            // The check finds its faults.
             _ => format!("{}://{listening}", self.scheme()),
         }
     }
@@ -124,10 +124,10 @@ impl ServerConfig {
     }
 }
 
-/// Reads an address that is handed out; `None` if there is none.
+/// Reads the public address. Returns `None` if there is none.
 ///
 /// # Errors
-/// What it must be.
+/// A description of a valid address.
 fn public(text: &str) -> Result<Option<Url>, &'static str> {
     if text.is_empty() {
         return Ok(None);

@@ -16,7 +16,7 @@ pub struct TaxonomyConfig {
 }
 
 impl TaxonomyConfig {
-    /// Reads the categories: those of the file, or those that are built in.
+    /// Reads the categories: those of the file, or the built-in ones.
     ///
     /// # Errors
     /// The fault of the file.

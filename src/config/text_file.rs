@@ -1,7 +1,7 @@
-//! Texts in files, as editors and shells write them.
+//! Texts in files of editors and shells.
 //!
-//! Some editors put a byte order mark (BOM) before a text, and some shells write UTF-16. The mark belongs to no text and is
-//! skipped. UTF-16 is refused with words, since nothing here would be found in it.
+//! Some editors put a byte order mark (BOM) before a text, and some shells write UTF-16. The mark is skipped. UTF-16 is
+//! refused with an explanation, because nothing would be found in it.
 
 use std::io::{Error, ErrorKind};
 use std::path::Path;

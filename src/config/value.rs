@@ -1,14 +1,14 @@
-//! One setting's value, read as the kind of value that its default is.
+//! One setting's value, read as the type of its default.
 //!
-//! The default decides, never the look of what is written: a token of digits is a text, and so is one like `1e10`. A value
-//! that may be a credential is in no message.
+//! The default decides, never the look of the text: a token of digits is a text, and so is one like `1e10`. No message
+//! contains a value that may be a credential.
 
 use toml::Value;
 
-/// Reads what an environment variable says of the setting `key`.
+/// Reads the text of an environment variable for the setting `key`.
 ///
 /// # Errors
-/// What the value must be.
+/// A description of a valid value.
 pub(super) fn of_text(key: &str, default: &Value, text: &str) -> Result<Value, String> {
     match default {
         Value::Integer(_) => whole_number(key, text).map(Value::Integer),
@@ -27,10 +27,10 @@ pub(super) fn of_text(key: &str, default: &Value, text: &str) -> Result<Value, S
     }
 }
 
-/// Reads what a configuration file says of the setting `key`.
+/// Reads the value of a configuration file for the setting `key`.
 ///
 /// # Errors
-/// What the value must be.
+/// A description of a valid value.
 pub(super) fn of_file(key: &str, default: &Value, value: Value) -> Result<Value, String> {
     match (default, value) {
         (Value::String(_), value @ Value::String(_))
@@ -58,7 +58,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether a setting counts bytes.
+/// Returns whether a setting counts bytes.
 fn is_size(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key);
     name.split('_').any(|word| word == "bytes")
@@ -123,7 +123,7 @@ fn digits(text: &str) -> Option<String> {
     is_number.then(|| text.replace('_', ""))
 }
 
-/// How many bytes a unit is; an error has what is unclear about it, if it is a unit at all.
+/// Returns the bytes of a unit. An error has the ambiguity, if the text is a unit at all.
 fn factor(unit: &str) -> Result<u64, Option<String>> {
     const POWERS: [char; 5] = ['k', 'm', 'g', 't', 'p'];
     let unit = unit.to_ascii_lowercase();

@@ -1,5 +1,6 @@
 //! The activity log: all processing activities, and the verification of their chain.
 
+mod verdict;
 mod verify;
 
 use actix_web::web::Data;
@@ -15,7 +16,7 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Number, Time, basis_word, short};
-use crate::app::activities::Activities as List;
+use crate::app::activities::{self, Activities as List};
 use crate::app::events::dids;
 use crate::app::subjects;
 use crate::app::{Error, Noun, Services};
@@ -25,7 +26,7 @@ use crate::http::export::{ExportOptions, export};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::store::{ActivityCursor, ActivityFilter, ActivityOrder, Page};
-use verify::Verdict;
+use verdict::Verdict;
 pub(super) use verify::verify;
 
 const PAGE: usize = 50;
@@ -201,12 +202,13 @@ async fn show(
     let filter = asked.filter(services, session).await?;
     let after = fields.text("cursor").and_then(read_cursor);
     let page = Page { after, limit: PAGE + 1 };
-    // Activities are in the order of their times within a controller only: of all, it could not be told without reading all.
+    // Activities are in the order of their times within a controller only. For all controllers, the order would need a
+    // reading of all.
     let must_choose = filter.controller.is_none() && filter.subject.is_none();
     let mut found = if must_choose {
         Vec::new()
     } else {
-        services.store.activities(&filter, page).await?
+        activities::list(&session.principal, services, &filter, page).await?
     };
     let has_more = found.len() > PAGE;
     found.truncate(PAGE);
@@ -244,7 +246,7 @@ pub(super) async fn csv(
     let asked = ActivityQuery::read(&Fields::read(request.query_string().as_bytes()));
     let filter = asked.filter(&services, &session).await?;
     Query::read(&request, &["did", "subject", "integration", "event", "from", "to"])?;
-    let list = List::new(&session.principal, services.into_inner(), filter)?;
+    let list = List::new(&session.principal, services.into_inner(), filter).await?;
     let all = ExportOptions {
         format: Format::Csv,
         for_excel: true,

@@ -9,9 +9,9 @@ use url::form_urlencoded::Serializer;
 
 use super::filters::Phrase;
 use super::words::{Badge, Icon, Number, Time, short};
-use crate::app::Services;
 use crate::app::controllers::previous_until;
 use crate::app::readiness::Readiness;
+use crate::app::{Principal, Services, attention, controllers, events};
 use crate::directory::Summary;
 use crate::http::problem::Problem;
 use crate::store::{ControllerRow, EventFilter, Page, Unsettled};
@@ -47,6 +47,7 @@ impl Item {
 
 /// Returns all items.
 pub(super) async fn items(
+    principal: &Principal,
     services: &Services,
     controller: Option<ControllerId>,
     integrations: &[Arc<Summary>],
@@ -54,10 +55,10 @@ pub(super) async fn items(
 ) -> Result<Vec<Item>, Problem> {
     let mut found = Vec::new();
     found.extend(readiness.into_iter().flat_map(unready));
-    let controllers = services.store.controllers().await?;
-    found.extend(unsettled(services, controller, &controllers, integrations).await?);
+    let controllers = controllers::list(principal, services).await?;
+    found.extend(unsettled(principal, services, controller, &controllers, integrations).await?);
     found.extend(restarts(services, readiness.is_some()));
-    found.extend(placeholders(services, controller).await?);
+    found.extend(placeholders(principal, services, controller).await?);
     found.extend(grace(controller, &controllers, integrations));
     Ok(found)
 }
@@ -66,6 +67,7 @@ pub(super) async fn items(
 /// limit are summed up in another. Events of a deleted integration are left out, because they have no mapping to fix or
 /// to replay under.
 async fn unsettled(
+    principal: &Principal,
     services: &Services,
     controller: Option<ControllerId>,
     controllers: &[ControllerRow],
@@ -74,7 +76,7 @@ async fn unsettled(
     // To the minute: the link says the same, and is the same for a while.
     let since = (Timestamp::now().as_millis() - RECENT_MILLIS).div_euclid(60_000) * 60_000;
     let since = Timestamp::from_millis(since);
-    let kinds = services.store.unsettled(controller, since, MAX_KINDS).await?;
+    let kinds = attention::unsettled(principal, services, controller, since, MAX_KINDS).await?;
     let mut found = Vec::new();
     for status in [Status::Failed, Status::Rejected] {
         let of_status: Vec<&Unsettled> = kinds.iter().filter(|kind| kind.status == status).collect();
@@ -83,7 +85,7 @@ async fn unsettled(
             let name = name.map_or("", |row| row.name.as_str());
             let owner = controllers.iter().find(|row| row.id == kind.controller);
             let owner = owner.filter(|_| controller.is_none());
-            let detail = why(services, kind, since).await?;
+            let detail = why(principal, services, kind, since).await?;
             found.push(item(kind, detail, name, owner.map(|row| row.name.as_str()), since));
         }
         found.extend(the_rest(status, &of_status, since));
@@ -145,7 +147,12 @@ fn list(status: Status, pairs: &[(&str, &str)], since: Timestamp) -> String {
 }
 
 /// Returns the most frequent reason of a kind's newest events, and the number of other reasons.
-async fn why(services: &Services, kind: &Unsettled, since: Timestamp) -> Result<Phrase, Problem> {
+async fn why(
+    principal: &Principal,
+    services: &Services,
+    kind: &Unsettled,
+    since: Timestamp,
+) -> Result<Phrase, Problem> {
     let filter = EventFilter {
         controller: Some(kind.controller),
         status: Some(kind.status),
@@ -158,7 +165,7 @@ async fn why(services: &Services, kind: &Unsettled, since: Timestamp) -> Result<
         after: None,
         limit: LOOKED_AT,
     };
-    let newest = services.store.events(&filter, page).await?;
+    let newest = events::with_outcome(principal, services, &filter, page).await?;
     let mut reasons: HashMap<(&str, &str), (usize, &str)> = HashMap::new();
     for reason in newest.iter().filter_map(|event| event.reasons.first()) {
         let place = (reason.field.as_str(), reason.code.as_str());
@@ -194,8 +201,12 @@ fn unready(readiness: &Readiness) -> impl Iterator<Item = Item> {
 }
 
 /// Returns items for data subjects that an earlier build found by a placeholder. Each may be several people.
-async fn placeholders(services: &Services, controller: Option<ControllerId>) -> Result<Vec<Item>, Problem> {
-    let (people, count) = services.store.placeholder_people(controller, MAX_PEOPLE).await?;
+async fn placeholders(
+    principal: &Principal,
+    services: &Services,
+    controller: Option<ControllerId>,
+) -> Result<Vec<Item>, Problem> {
+    let (people, count) = attention::placeholder_people(principal, services, controller, MAX_PEOPLE).await?;
     let taxonomy = services.directory.taxonomy();
     let mut found: Vec<Item> = people
         .iter()

@@ -38,7 +38,7 @@ struct Partial {
 }
 
 impl Partial {
-    /// Returns the page at an address, or `None` if it needs no database or says by itself what it has.
+    /// Returns the page at an address, or `None` if it needs no database or reports the outage itself.
     fn at(path: &str) -> Option<Self> {
         let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
         let (section, title, missing) = match first {
@@ -117,8 +117,8 @@ pub(super) fn acceptance(readiness: &Readiness) -> String {
     }
 }
 
-/// Returns what is shown instead of the page that was asked for, if the database is known to be away and the page needs
-/// it. Somebody who has not signed in is told so by the page itself.
+/// Returns the page to show instead of the requested one, if the database is known to be away and the page needs it. A
+/// visitor without a session is redirected by the page itself.
 pub(super) async fn instead(request: &HttpRequest) -> Option<HttpResponse> {
     let services = request.app_data::<Data<Services>>()?;
     let away = services.database.away()?;
@@ -129,7 +129,7 @@ pub(super) async fn instead(request: &HttpRequest) -> Option<HttpResponse> {
     of(request, services, away).await
 }
 
-/// Returns what is shown instead of a page for which the database did not answer.
+/// Returns the page to show instead of one for which the database did not answer.
 pub(super) async fn after_all(request: &HttpRequest) -> Option<HttpResponse> {
     let services = request.app_data::<Data<Services>>()?;
     let away = services.database.away().unwrap_or_else(|| Away {

@@ -211,7 +211,7 @@ impl fmt::Display for Chart {
             )?;
             let mut bottom = HEIGHT;
             for (class, count) in CLASSES.iter().zip(bar.counts) {
-                // What is there is seen, however little it is.
+                // Every count is visible, even a small one.
                 let height = match count {
                     0 => continue,
                     _ => (count as f64 / self.top_value as f64 * HEIGHT).max(1.5),

@@ -1,4 +1,4 @@
-//! A deletion that is confirmed by the name of what is deleted.
+//! A deletion that the user confirms by typing the name of the object.
 
 use super::fields::Fields;
 

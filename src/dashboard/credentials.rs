@@ -156,7 +156,7 @@ fn example(field: &FieldSpec, taxonomy: &Taxonomy) -> Value {
     }
 }
 
-/// Puts a value where a path leads, and makes what is not there on the way.
+/// Puts a value at the end of a path, and creates missing objects on the way.
 fn put(at: &mut Value, steps: &[PathStep], value: Value) {
     match steps {
         [] if at.is_null() => *at = value,

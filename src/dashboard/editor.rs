@@ -1,7 +1,7 @@
-//! The mapping's editor: onboarding an integration, and changing one.
+//! The mapping editor: adding an integration, and changing one.
 //!
-//! Every button sends the whole form, and the page comes back with what it did: so it works without a script, and the
-//! server alone knows what is right.
+//! Every button sends the whole form, and the page comes back with the result. So the editor works without a script,
+//! and only the server validates.
 
 mod buttons;
 mod conflict;
@@ -24,7 +24,7 @@ use super::filters;
 use super::forms::FilledForm;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
-use super::sign_in;
+use super::sign_in_page;
 use super::words::{Icon, basis_word, class_word, special_word};
 use crate::app::Principal;
 use crate::app::integrations;
@@ -226,7 +226,7 @@ pub(super) async fn post_new(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
-        return sign_in::interrupted(&request, filled.fields.as_ref());
+        return sign_in_page::interrupted(&request, filled.fields.as_ref());
     };
     let did = fields.text("did").unwrap_or_default().to_owned();
     let mut editor = Place::new(session, &request, &did).filled(&services, fields).await?;
@@ -276,7 +276,7 @@ pub(super) async fn post_edit(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (Some(session), Some(fields)) = (&filled.session, &filled.fields) else {
-        return sign_in::interrupted(&request, filled.fields.as_ref());
+        return sign_in_page::interrupted(&request, filled.fields.as_ref());
     };
     let (did, row) = integrations::load(&session.principal, &services, &id).await?;
     let place = Place::of(session, &request, did.as_str(), row.clone());

@@ -36,7 +36,7 @@ impl Ended {
             path,
             lines: text.lines().count(),
         };
-        // A line that was not written to its end must not become part of the next.
+        // An incomplete line must not become part of the next.
         let is_cut = !text.is_empty() && !text.ends_with('\n');
         if is_cut || ended.lines > ended.sessions.len() {
             ended.rewrite();
@@ -122,7 +122,7 @@ mod tests {
         ended.add(7, 100, at(0));
         ended.add(8, 200, at(0));
         assert!(ended.has(7) && ended.has(8) && !ended.has(9));
-        // A line that was not written to its end harms no other.
+        // An incomplete line does not affect the others.
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"00000").unwrap();
         let mut again = Ended::open(path.clone(), at(50));

@@ -17,7 +17,7 @@ use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, class_word, short};
 use crate::app::events::{self, Event as EventView, EventOutcome};
 use crate::app::replays;
-use crate::app::{Error, Noun, Services};
+use crate::app::{Error, Noun, Principal, Services, integrations};
 use crate::http::problem::Problem;
 use stages::{Replayed, Stage};
 
@@ -74,7 +74,7 @@ pub(super) async fn get(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let event = events::find(&session.principal, &services, &id).await?;
-    let integration = services.store.integration(event.integration_id).await?;
+    let integration = integrations::find(&session.principal, &services, event.integration_id).await?;
     let spec = integration.as_ref().map(|row| &row.spec);
     let reason = |notice: &Notice| Reason {
         line: spec.and_then(|spec| line(spec, &event.event, &notice.field)),
@@ -91,7 +91,7 @@ pub(super) async fn get(
     };
     let shell = Shell::new(&request, &session, Section::Events, event.event.clone());
     page::render(&Page {
-        // What is processed or a repeat changes no more; the others may be replayed.
+        // A processed event or a repeat does not change any more; others may be replayed.
         shell: if matches!(event.status, Status::Processed | Status::Duplicate) {
             shell
         } else {
@@ -102,7 +102,7 @@ pub(super) async fn get(
         is_replayed: Fields::read(request.query_string().as_bytes()).get("said") == Some("replayed"),
         history: history(&event),
         badge: Badge(event.status),
-        stages: stages::stages(&event, replayed(&services, &event).await?.as_ref()),
+        stages: stages::stages(&event, replayed(&session.principal, &services, &event).await?.as_ref()),
         no_category: no_category(&event),
         reasons: event.reasons.iter().map(reason).collect(),
         warnings: event.warnings.iter().map(reason).collect(),
@@ -137,7 +137,7 @@ pub(super) async fn replay(
 }
 
 /// Returns the replay of its last outcome. Returns `None` if that is no replay's.
-async fn replayed(services: &Services, event: &EventView) -> Result<Option<Replayed>, Problem> {
+async fn replayed(principal: &Principal, services: &Services, event: &EventView) -> Result<Option<Replayed>, Problem> {
     let Some((last, id)) = event
         .history
         .as_deref()
@@ -146,7 +146,11 @@ async fn replayed(services: &Services, event: &EventView) -> Result<Option<Repla
     else {
         return Ok(None);
     };
-    let replay = services.store.replay(id).await?;
+    let replay = replays::load(principal, services, &id.to_string()).await;
+    let replay = match replay {
+        Err(Error::NotFound(_)) => None,
+        found => Some(found?),
+    };
     Ok(Some(Replayed {
         at: replay.map(|replay| replay.started_at),
         mapping_version: last.mapping_version,

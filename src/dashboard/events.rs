@@ -15,9 +15,9 @@ use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Badge, Icon, Time, short};
 use crate::app::List as _;
-use crate::app::Services;
 use crate::app::events::Event as EventView;
 use crate::app::events::Events as List;
+use crate::app::{self, Services};
 use crate::code::Code;
 use crate::directory::Summary;
 use crate::http::problem::Problem;
@@ -269,7 +269,7 @@ pub(super) async fn controllers(services: &Services, session: &Session, chosen: 
     if !session.is_operator() {
         return Ok(Vec::new());
     }
-    let rows = services.store.controllers().await?;
+    let rows = app::controllers::list(&session.principal, services).await?;
     let offer = |row: &ControllerRow| Offer {
         value: row.did.to_string(),
         word: row.name.clone(),

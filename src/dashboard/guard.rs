@@ -1,36 +1,26 @@
-//! The session of a request, the protection of changes, and the headers of every answer.
+//! The session of a request, and the protection of changes.
 
 use std::future::{Ready, ready};
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
-use actix_web::middleware::Next;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::Data;
-use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use conduit_actors::ids::Timestamp;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
-use super::away;
-use super::live;
-use super::page;
 use super::session::{Sessions, Ticket};
 use super::state::State;
 use crate::app::Principal;
 use crate::app::{self, Services};
 use crate::code::Code;
-use crate::http::EdgeState;
 use crate::http::problem::Problem;
 
 const COOKIE: &str = "conduit_session";
 /// The same where the browser speaks TLS: bound to this host, and never sent in clear (RFC 6265bis, 4.1.3).
 const SECURE_COOKIE: &str = "__Host-conduit_session";
-
-/// Scripts, styles and pictures of our own, nothing inline, nothing from elsewhere, and no frame around it.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Somebody who has signed in.
 #[derive(Debug, Clone)]
@@ -39,7 +29,7 @@ pub(super) struct Session {
     /// The token that forms carry.
     pub(super) form_token: String,
     pub(super) ticket: Ticket,
-    is_secure: bool,
+    pub(super) is_secure: bool,
 }
 
 impl Session {
@@ -91,8 +81,8 @@ pub(super) fn session(request: &HttpRequest) -> Option<Session> {
     let state = request.app_data::<Data<State>>()?;
     let headers = request.headers();
     let secure = cookie(headers, SECURE_COOKIE);
-    // Over TLS a cookie without the prefix may be one that somebody else has set, in clear or from another name below ours
-    // (RFC 6265bis, 4.1.3).
+    // Over TLS, a cookie without the prefix may come from an attacker: it may have been set without TLS, or by another
+    // name below ours (RFC 6265bis, 4.1.3).
     let value = match secure {
         None if is_surely_tls(request, services) => return None,
         None => cookie(headers, COOKIE)?,
@@ -114,7 +104,7 @@ pub(super) fn had_session(request: &HttpRequest) -> bool {
 }
 
 /// The code of the one refusal that leads to the sign-in page.
-const SIGN_IN_FIRST: Code = Code::SessionMissing;
+pub(super) const SIGN_IN_FIRST: Code = Code::SessionMissing;
 
 impl FromRequest for Session {
     type Error = Problem;
@@ -189,97 +179,12 @@ fn is_surely_tls(request: &HttpRequest, services: &Services) -> bool {
     public.is_some_and(|public| host.is_some_and(|host| is_same_authority(host, &public)))
 }
 
-/// Wraps every page: turns errors into pages, renews active sessions, and sets headers.
-pub(super) async fn around(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut response = match away::instead(request.request()).await {
-        Some(partial) => request.into_response(partial),
-        None => next.call(request).await?.map_into_boxed_body(),
-    };
-    let problem = response.response().extensions().get::<Problem>().cloned();
-    if let Some(problem) = problem.or_else(|| foreign_problem(&response))
-        && (is_html_wanted(response.request()) || problem.code() == SIGN_IN_FIRST)
-    {
-        let partial = match problem.code() {
-            Code::DatabaseUnavailable => away::after_all(response.request()).await,
-            _ => None,
-        };
-        let shown = partial.unwrap_or_else(|| explain(response.request(), &problem));
-        response = response.into_response(shown);
-    }
-    if let Some(cookie) = renewed(response.request()) {
-        append(&mut response, header::SET_COOKIE, &cookie);
-    }
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        // Without the origin of our own forms, a change could not be told from another site's.
-        (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(), geolocation=(), microphone=()",
-        ),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    Ok(response)
-}
-
-fn append(response: &mut ServiceResponse<BoxBody>, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().append(name, value);
-    }
-}
-
-/// Returns the problem of a refusal by the framework itself.
-fn foreign_problem(response: &ServiceResponse<BoxBody>) -> Option<Problem> {
-    let error = response.response().error()?;
-    error.as_error::<Problem>().cloned().or_else(|| {
-        let is_client_s = error.as_response_error().status_code().is_client_error();
-        is_client_s.then(|| {
-            Problem::bad_request(
-                Code::RequestInvalid,
-                "the request is malformed, or its body is too long",
-            )
-        })
-    })
-}
-
 pub(super) fn is_html_wanted(request: &HttpRequest) -> bool {
     let accept = request
         .headers()
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok());
     !request.path().starts_with("/api/") && accept.is_some_and(|accept| accept.contains("text/html"))
-}
-
-fn explain(request: &HttpRequest, problem: &Problem) -> HttpResponse {
-    let is_logged = request
-        .app_data::<Data<EdgeState>>()
-        .is_none_or(|edge| edge.refused("dashboard", problem.code()));
-    if problem.code() == SIGN_IN_FIRST {
-        return to_sign_in(request);
-    }
-    if is_logged {
-        tracing::info!(code = problem.code().as_str(), "refused");
-    }
-    page::problem(request, problem)
-}
-
-/// Redirects to the sign-in page, and from there back to the requested page.
-fn to_sign_in(request: &HttpRequest) -> HttpResponse {
-    let target = request.uri().path_and_query().map_or("/", |found| found.as_str());
-    let place = match *request.method() {
-        _ if target == "/sign-out" => "/sign-in".to_owned(),
-        Method::GET => sign_in_address(target),
-        _ => sign_in_address(page_of_form(target)).replacen("?", "?said=ended&", 1),
-    };
-    page::redirect(&place)
 }
 
 /// Returns the address of the sign-in page that leads back to this one.
@@ -291,44 +196,11 @@ pub(super) fn sign_in_address(back: &str) -> String {
     }
 }
 
-/// Returns the page of a form, by the address to which it is sent.
-fn page_of_form(target: &str) -> &str {
-    let actions = ["/rotate", "/token", "/delete", "/replay", "/verify"];
-    actions
-        .into_iter()
-        .find_map(|action| target.strip_suffix(action))
-        .unwrap_or(target)
-}
-
 /// Returns whether a text is the address of a page of ours, a safe target.
 pub(super) fn is_own_path(text: &str) -> bool {
     text.starts_with('/')
         && !text.starts_with("//")
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
-}
-
-/// The header of the script's automatic requests.
-const REFRESH: &str = "x-conduit-refresh";
-
-/// Returns whether an open page made the request automatically. It does not count as use of the session.
-fn is_by_itself(request: &HttpRequest) -> bool {
-    request.headers().contains_key(REFRESH) || request.path() == live::PATH
-}
-
-/// Returns the cookie to set, if the session is active, used, and was last sealed a while ago.
-fn renewed(request: &HttpRequest) -> Option<String> {
-    if is_by_itself(request) {
-        return None;
-    }
-    let state = request.app_data::<Data<State>>()?;
-    let extensions = request.extensions();
-    let session = extensions.get::<Session>()?;
-    let now = Timestamp::now();
-    // One that has just signed out stays out.
-    if !state.sessions.is_open(&session.ticket, now) {
-        return None;
-    }
-    Session::cookie(state, &Sessions::renewed(&session.ticket, now)?, session.is_secure)
 }
 
 #[cfg(test)]

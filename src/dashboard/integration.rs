@@ -1,4 +1,4 @@
-//! One integration: where to send its events, what they mean, its credentials.
+//! One integration: its webhook URL, its mapping, its credentials.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};

@@ -14,8 +14,8 @@ use super::filters;
 use super::guard::Session;
 use super::page::{self, Section, Shell};
 use super::words::{Icon, Time};
-use crate::app::Services;
 use crate::app::controllers::previous_until;
+use crate::app::{Principal, Services, events};
 use crate::directory::Summary;
 use crate::http::problem::Problem;
 use crate::store::{EventFilter, Page};
@@ -70,7 +70,7 @@ pub(super) async fn get(
     });
     let mut lines = Vec::with_capacity(shown.len());
     for row in shown {
-        lines.push(line(&services, row).await?);
+        lines.push(line(&session.principal, &services, row).await?);
     }
     page::render(&Integrations {
         shell: Shell::new(&request, &session, Section::Integrations, "Integrations"),
@@ -84,13 +84,14 @@ pub(super) async fn get(
     })
 }
 
-async fn line(services: &Services, row: Arc<Summary>) -> Result<IntegrationItem, Problem> {
+async fn line(principal: &Principal, services: &Services, row: Arc<Summary>) -> Result<IntegrationItem, Problem> {
     let filter = EventFilter {
+        controller: Some(row.controller),
         integration: Some(row.id),
         ..EventFilter::default()
     };
     let newest = Page { after: None, limit: 1 };
-    let last = services.store.events(&filter, newest).await?.pop();
+    let last = events::with_outcome(principal, services, &filter, newest).await?.pop();
     Ok(IntegrationItem {
         did: services
             .directory

@@ -57,10 +57,14 @@ pub(super) async fn get(
     let span = fields.get("range").and_then(Span::read).unwrap_or(Span::Day);
     let controller = session.principal.some(&services, None)?.map(|(_, id)| id);
     let now = Timestamp::now();
-    let history = services
-        .store
-        .outcome_history(controller, span.resolution(), span.from(now))
-        .await?;
+    let history = statistics::history(
+        &session.principal,
+        &services,
+        controller,
+        span.resolution(),
+        span.from(now),
+    )
+    .await?;
     let chart = Chart::new(span, now, &history);
     let sums = statistics::sums(&session.principal, &services, controller).await?;
     let is_operator = session.is_operator();
@@ -81,7 +85,14 @@ pub(super) async fn get(
             .collect(),
         sums: chart.sums().map(Number),
         chart,
-        attention: attention::items(&services, controller, &integrations, readiness.as_ref()).await?,
+        attention: attention::items(
+            &session.principal,
+            &services,
+            controller,
+            &integrations,
+            readiness.as_ref(),
+        )
+        .await?,
         readiness,
         has_integrations: !integrations.is_empty(),
         has_controllers: !services.directory.is_empty(),

@@ -88,7 +88,7 @@ impl Shell {
         guard::sign_in_address(self.here.as_deref().unwrap_or("/overview"))
     }
 
-    /// Holds what is lost when its address is gone to again.
+    /// Marks a page whose content is lost when its address is opened again.
     pub(super) fn unrepeatable(self) -> Self {
         Self { here: None, ..self }
     }
@@ -197,7 +197,7 @@ pub(super) fn problem(request: &HttpRequest, problem: &Problem) -> HttpResponse 
         problem,
     };
     let mut response = HttpResponse::build(status);
-    // What the problem says beside its body: when to try again, which methods there are.
+    // The problem's headers: when to try again, which methods are allowed.
     for (name, value) in problem.error_response().headers() {
         if name != header::CONTENT_TYPE && name != header::WWW_AUTHENTICATE {
             response.insert_header((name.clone(), value.clone()));

@@ -6,7 +6,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig, get, post};
 
 use super::{
-    activities, assets, controllers, credentials, editor, event, events, guard, integration, integrations, live,
+    activities, assets, controllers, credentials, editor, event, events, frame, integration, integrations, live,
     overview, sign_in, subjects, supervision,
 };
 use crate::http::methods::only as page;
@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 /// Adds all routes outside the API. This must be the last configuration.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let scope = web::scope("")
-        .wrap(from_fn(guard::around))
+        .wrap(from_fn(frame::around))
         .service(page("/", &[Method::GET]).route(get().to(sign_in::front)))
         .service(page("/assets/{name}", &[Method::GET]).route(get().to(assets::get)))
         .service(

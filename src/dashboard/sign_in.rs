@@ -8,75 +8,26 @@ use std::time::Instant;
 use actix_web::http::header;
 use actix_web::web::{Data, block};
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 use conduit_actors::ids::Timestamp;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::personal::Secret;
 
 use super::editor;
 use super::fields::Fields;
-use super::filters;
 use super::forms::{SentForm, SessionForm};
 use super::guard::{self, Session, is_own_path};
 use super::page::{self, Shell, redirect};
 use super::session::Sessions;
+use super::sign_in_page::{KEPT, NOTHING_DONE, SignIn, keep};
 use super::state::State;
-use super::words::Icon;
 use crate::app::Principal;
 use crate::app::Services;
 use crate::code::Code;
 use crate::http::EdgeState;
 use crate::http::problem::Problem;
 
-#[derive(Template)]
-#[template(path = "sign_in.html")]
-struct SignIn {
-    shell: Shell,
-    next: String,
-    /// The message about the reason for coming here.
-    said: Option<&'static str>,
-    kept: Vec<(String, String)>,
-    fault: Option<String>,
-}
-
 /// The limit of log lines about unknown credentials, so that guessing cannot fill the disk.
 static STRANGERS: LogLimit = LogLimit::new(60, MINUTE);
-
-/// The most bytes of a kept form: its values, with their names.
-const MAX_KEPT_BYTES: usize = 256 << 10;
-const MAX_KEPT_FIELDS: usize = 5_000;
-/// The sign-in page's own fields, and those that a page makes anew.
-const NOT_KEPT: [&str; 5] = ["token", "next", "kept", "csrf", "do"];
-
-const NOTHING_DONE: &str = "Your session had ended, so nothing was changed. Sign in, then try again.";
-const KEPT: &str = "Your session ended before this was saved. Sign in to continue: your input is kept.";
-const TOO_LONG: &str =
-    "Your session ended before this was saved, and your input is too long to be kept. Sign in, then try again.";
-
-/// Returns the fields of a form to keep. Returns `None` if they are too many or too long.
-fn keep(fields: &Fields) -> Option<Vec<(String, String)>> {
-    let kept = || fields.iter().filter(|(name, _)| !NOT_KEPT.contains(name));
-    let bytes: usize = kept().map(|(name, value)| name.len() + value.len()).sum();
-    let is_short = bytes <= MAX_KEPT_BYTES && kept().count() <= MAX_KEPT_FIELDS;
-    is_short.then(|| {
-        kept()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
-    })
-}
-
-/// Returns the sign-in page for a form whose session has ended. `None`: the form was too long to read.
-pub(super) fn interrupted(request: &HttpRequest, fields: Option<&Fields>) -> Result<HttpResponse, Problem> {
-    let kept = fields.and_then(keep);
-    let page = SignIn {
-        shell: Shell::bare(request, "Sign in"),
-        next: request.path().to_owned(),
-        said: Some(if kept.is_some() { KEPT } else { TOO_LONG }),
-        kept: kept.unwrap_or_default(),
-        fault: None,
-    };
-    page::render_as(HttpResponse::Unauthorized(), &page)
-}
 
 /// Answers `GET /`.
 pub(super) async fn front(request: HttpRequest) -> HttpResponse {
@@ -161,7 +112,7 @@ pub(super) async fn post(
     let mut response = redirect(&next);
     if is_kept {
         let session = Session::new(&state, principal, ticket, sent.is_secure);
-        // One that cannot be shown again, as another's, is answered by its own page.
+        // A form that cannot be shown again, such as another user's, is answered by its own page.
         if let Ok(resumed) = editor::resume(&services, &request, &session, &next, &sent.fields).await {
             response = resumed;
         }

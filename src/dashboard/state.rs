@@ -7,7 +7,7 @@ use conduit_actors::links::MasterKey;
 
 use super::live::places::{Places, Shares};
 use super::session::Sessions;
-use super::supervision::Rates;
+use super::supervision::rates::Rates;
 use crate::config::Config;
 use crate::http::failures::Failures;
 

@@ -19,7 +19,7 @@ use super::page::{self, Section, Shell, segment};
 use super::words::{Icon, Number, Time, class_word, short};
 use crate::app::identifier::Identifier;
 use crate::app::subjects;
-use crate::app::{Error, Services};
+use crate::app::{self, Error, Services};
 use crate::code::Code;
 use crate::http::problem::Problem;
 use crate::store::{ActivityFilter, Page, SubjectRow};
@@ -67,7 +67,7 @@ struct Subjects {
     processor: String,
     region: String,
     lines: Vec<SubjectItem>,
-    /// Whether the lines are what was looked for.
+    /// Whether the rows are a search result.
     is_found: bool,
     fault: Option<String>,
     newest: String,
@@ -113,7 +113,7 @@ pub(super) async fn get(
         .map(|(_, id)| id);
     let after: Option<SubjectId> = fields.text("cursor").and_then(|text| text.parse().ok());
     let page = Page { after, limit: PAGE + 1 };
-    let mut rows = services.store.subjects(controller, page).await?;
+    let mut rows = subjects::list(&session.principal, &services, controller, page).await?;
     let has_more = rows.len() > PAGE;
     rows.truncate(PAGE);
     let older = rows.last().filter(|_| has_more).map(|last| {
@@ -247,7 +247,7 @@ pub(super) async fn one(
         after: None,
         limit: ACTIVITIES,
     };
-    let found = services.store.activities(&filter, newest).await?;
+    let found = app::activities::list(&session.principal, &services, &filter, newest).await?;
     let did = row.id.did().to_string();
     let merges = row.merges.iter().map(|merge| Merge {
         from: merge.from.did().to_string(),

@@ -1,6 +1,6 @@
 //! Supervision: the pipeline as it runs, and the dead letters.
 
-mod rates;
+pub(super) mod rates;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -24,9 +24,8 @@ use crate::app::events::Events;
 use crate::app::readiness::{self, Readiness};
 use crate::counts::counted;
 use crate::http::problem::Problem;
-use crate::logging::supervision::{self, Line};
+use crate::logging::supervision::{self, LogLine};
 use crate::store::EventFilter;
-pub(super) use rates::Rates;
 
 const DEAD_LETTERS: usize = 20;
 /// Lines of the supervision log that are shown.
@@ -66,7 +65,7 @@ struct DeadLetter {
 
 /// A line of the supervision log.
 struct LogItem {
-    line: Line,
+    line: LogLine,
     class: &'static str,
     icon: Icon,
     at: Time,
@@ -222,7 +221,7 @@ fn micros(count: u64) -> f64 {
     count as f64 / 1000.0
 }
 
-fn logged(line: Line) -> LogItem {
+fn logged(line: LogLine) -> LogItem {
     let (class, icon) = match line.level {
         Level::ERROR => ("failed", "alert"),
         Level::WARN => ("rejected", "alert"),

@@ -106,7 +106,7 @@ impl fmt::Display for Badge {
 
 impl HtmlSafe for Badge {}
 
-/// A moment, in UTC: the zone in which lists are filtered. The script adds what it is in the reader's zone, as a hint.
+/// A moment, in UTC: the zone in which lists are filtered. The script adds the reader's local time as a hint.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Time(pub(super) Timestamp);
 
@@ -124,7 +124,7 @@ impl fmt::Display for Time {
 
 impl HtmlSafe for Time {}
 
-/// The same, without what is of no use beside a chart: the year and the seconds.
+/// A moment without the year and the seconds, which a chart does not need.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Brief(pub(super) Timestamp);
 

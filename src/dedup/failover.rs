@@ -59,7 +59,7 @@ pub struct RedisAway {
 #[derive(Default)]
 struct State {
     away: Option<RedisAway>,
-    /// How often Redis went away: tells a call whether what it found is of the past.
+    /// How often Redis went away: shows a call whether its finding is outdated.
     departures: u64,
     /// The claims since the beginning of a recovery, while memory is written to Redis.
     meanwhile: Option<Vec<(ControllerId, Claim)>>,

@@ -209,7 +209,7 @@ impl MemoryWindow {
         }
     }
 
-    /// Takes in what another window decided: the claims that hold, whatever this one knows.
+    /// Takes over the verdicts of another window: its claims hold, in spite of this window's own knowledge.
     pub(super) fn mirror(&self, controller: ControllerId, claims: &[Claim], verdicts: &[Verdict]) {
         let window = self.claims(controller);
         let mut window = window.lock();

@@ -116,7 +116,7 @@ impl RedisWindow {
     /// [`DedupError`]: refused, too slow, or not writable; there is no connection now.
     pub async fn connect(&self) -> Result<(), DedupError> {
         self.connection.lock().connection = None;
-        // Who connects writes down all that it knows, and takes the marks that it meets.
+        // A connecting node writes all its known claims, and accepts the marks that it finds.
         self.marks.forget_all();
         let (server, timeout) = (self.server.clone(), self.timeout);
         let connected = self
@@ -166,7 +166,7 @@ impl RedisWindow {
         }
     }
 
-    /// Asks by which policy keys are evicted; `None` if none is, or nothing is said of it.
+    /// Returns the policy by which keys are evicted. Returns `None` if none is, or the policy is unknown.
     pub async fn eviction(&self) -> Option<Eviction> {
         let (_, mut connection) = self.connection().ok()?;
         let ask = self.bounded(self.timeout, async move {
@@ -178,7 +178,7 @@ impl RedisWindow {
         eviction::read(&ask.await.ok()?)
     }
 
-    /// Writes down claims that were first elsewhere, whatever else there is.
+    /// Writes claims that were first elsewhere, in spite of existing ones.
     ///
     /// # Errors
     /// [`DedupError`]: some may not be written; writing them again is harmless.

@@ -102,7 +102,7 @@ impl std::str::FromStr for RedisServer {
         }
         let node = |credentials: &str, host: &str, db: &str| {
             let at = if credentials.is_empty() { "" } else { "@" };
-            // What the parser says of it may quote the URL, and with it the password.
+            // The parser's message may quote the URL, and with it the password.
             let parsed = format!("{tls}://{credentials}{at}{host}/{db}").into_connection_info();
             parsed.map_err(|_| wrong("must be redis://[user:password@]host[:port][/db]"))
         };
@@ -177,7 +177,7 @@ impl DedupConfig {
     }
 }
 
-/// Notes what is wrong with the settings of Redis.
+/// Notes the faults of Redis' settings.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(config.dedup.redis_server().err());
 }

@@ -87,7 +87,7 @@ impl Format {
             let (specificity, quality) = meant.max()?;
             (quality > 0).then_some((quality, specificity))
         };
-        // Of equals, the first.
+        // The first of equal ones.
         let mut best = (None, Self::Json);
         for (format, names) in OFFERED {
             let wish = wish(names);
@@ -115,7 +115,7 @@ mod tests {
             ("application/ndjson", Format::Ndjson),
             ("application/*", Format::Json),
             ("application/json, text/plain, */*", Format::Json),
-            // What is named is wanted more than what is only taken.
+            // A named type is preferred to one that is only accepted.
             ("text/csv, */*", Format::Csv),
             ("text/csv;q=0.5, */*;q=0.1", Format::Csv),
             ("text/csv;q=0.1, */*;q=0.5", Format::Json),

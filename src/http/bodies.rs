@@ -50,7 +50,7 @@ struct Shares {
 #[derive(Debug)]
 pub(crate) struct Bodies {
     most: usize,
-    /// An owner may hold this much whatever the others hold: the longest event.
+    /// An owner may always hold this much: the longest event.
     least: usize,
     held: AtomicUsize,
     shares: Mutex<Shares>,
@@ -207,7 +207,7 @@ impl Incoming {
         }
     }
 
-    /// Reads what is here. Returns `None` if the rest has to be waited for.
+    /// Reads the available bytes. Returns `None` if the rest has to be waited for.
     pub(crate) fn read_at_once(&mut self) -> Option<Result<(), Unread>> {
         self.read().now_or_never()
     }
@@ -280,11 +280,11 @@ mod tests {
             taken += 100;
         }
         assert_eq!(taken, 600);
-        // Of what is left, half again.
+        // Half of the rest.
         let mut second = owned(&bodies, &two);
         second.add(300).unwrap();
         assert_eq!(second.add(100), Err(NoRoom));
-        // The share is the owner's, whatever the body: it has more than its share by now, and hears so before the next comes.
+        // The share belongs to the owner, for all bodies. The owner exceeds it now, and learns so before the next part.
         let mut third = held(&bodies, 1);
         assert_eq!(third.belong_to(one), Err(NoRoom));
         // A small body always has room, while there is any.
@@ -306,7 +306,7 @@ mod tests {
         assert!((900..=1000).contains(&bodies.held()), "{}", bodies.held());
         let mut tenant = owned(&bodies, &controller("shop"));
         tenant.add(3000).unwrap();
-        // What comes with its head needs no share.
+        // A body that comes with its head needs no share.
         held(&bodies, 1).add(3000).unwrap();
         drop(all);
         assert_eq!(bodies.shares.lock().strangers, 0);
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(bodies.held(), 800);
         assert_eq!(one.add(51), Err(NoRoom));
         assert_eq!(bodies.held(), 800, "what is refused takes nothing");
-        // Too much to be anybody's share: it goes on as it was.
+        // Too much for any share: it stays unchanged.
         assert_eq!(one.belong_to(controller("shop")), Err(NoRoom));
         drop(one);
         assert_eq!(bodies.held(), 0);

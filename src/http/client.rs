@@ -166,7 +166,7 @@ mod tests {
             ("203.0.113.9", "203.0.113.9"),
             ("198.51.100.1, 203.0.113.9", "203.0.113.9"),
             ("198.51.100.1, 203.0.113.9, 10.0.0.7", "203.0.113.9"),
-            // What is to the left of it means nothing.
+            // Addresses to the left of it mean nothing.
             ("garbage, 203.0.113.9", "203.0.113.9"),
             ("203.0.113.9:4711", "203.0.113.9"),
             ("198.51.100.1,203.0.113.9:80,10.0.0.7:443", "203.0.113.9"),
@@ -180,7 +180,7 @@ mod tests {
             ("203.0.113.9,::ffff:10.0.0.7", "203.0.113.9"),
             // All are trusted: the farthest.
             ("10.1.1.1, 10.0.0.7", "10.1.1.1"),
-            // Something else ends it at the last trusted one that is known.
+            // Other text ends the reading at the last known trusted proxy.
             ("203.0.113.9, garbage", PEER),
             ("203.0.113.9, unknown", PEER),
             ("203.0.113.9, garbage, 10.0.0.7", "10.0.0.7"),

@@ -90,7 +90,7 @@ impl<'a> Tags<'a> {
         }
         match (is_there, is_any, tags.is_empty()) {
             (false, ..) => Ok(None),
-            // A list of no tags excludes nothing.
+            // An empty list of tags excludes nothing.
             (true, false, true) if *name == IF_NONE_MATCH => Ok(None),
             (true, true, true) => Ok(Some(Self::Any)),
             (true, false, false) => Ok(Some(Self::Listed(tags))),
@@ -115,7 +115,7 @@ impl<'a> Tags<'a> {
     }
 }
 
-/// Takes one entity tag off the beginning of a text; or `*`, which is none.
+/// Takes one entity tag off the beginning of a text, or `*`, which is `None`.
 fn one(text: &str) -> Option<(Option<Tag<'_>>, &str)> {
     if let Some(rest) = text.strip_prefix('*') {
         return Some((None, rest));
@@ -155,10 +155,11 @@ pub(crate) fn expected_version(request: &HttpRequest, current: u64, sent: Option
     }
 }
 
-/// Checks that a change is meant for what has this tag, which is no version. Returns whether the request says so.
+/// Checks that a change is meant for a resource with this tag, which has no version. Returns whether the request says
+/// so.
 ///
 /// # Errors
-/// It is meant for something else.
+/// It is meant for another state.
 pub(crate) fn expect_tag(request: &HttpRequest, tag: &str) -> Result<bool, Problem> {
     refuse_if_seen(request, |one| one == tag)?;
     match Tags::read(request.headers(), &IF_MATCH)? {

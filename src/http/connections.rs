@@ -1,8 +1,8 @@
-//! Open connections: so many for each HTTP thread, and so many for each address.
+//! Open connections: a limit for each HTTP thread, and one for each address.
 //!
-//! When a thread has as many as it may have, those on which no request is under way are closed, the longest idle first.
-//! So connections that nobody uses, and heads that come slowly, keep nobody out. Connections from a trusted proxy are those
-//! of many clients: an address has a limit only if it is none.
+//! When a thread has reached its limit, its idle connections are closed, the longest idle first. So unused connections
+//! and slow heads keep no sender out. Connections from a trusted proxy belong to many clients, so its address has no
+//! limit.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -10,7 +10,7 @@
 /// The first character of a file that Excel reads as UTF-8.
 pub(super) const BYTE_ORDER_MARK: char = '\u{FEFF}';
 
-/// Separators of other languages and dialects. A comma is none: a cell that has one is quoted.
+/// Separators of other languages and dialects. The comma is missing, because a cell with a comma is quoted.
 const SEPARATORS: [char; 5] = [';', '\t', '|', '\n', '\r'];
 
 /// Writes a line.

@@ -97,7 +97,7 @@ fn head<R: Record>(for_excel: bool) -> String {
 }
 
 impl<L: ExportList> Export<L> {
-    /// Writes the next page; none if there is none. An error breaks the connection off.
+    /// Writes the next page. Returns `None` after the last one. An error closes the connection.
     async fn next(&mut self, text: &mut String) -> Option<std::io::Result<()>> {
         let items = match std::mem::replace(&mut self.progress, Progress::Ended) {
             Progress::Ended => return None,

@@ -65,7 +65,7 @@ impl Failures {
         Err(left.as_secs().max(1))
     }
 
-    /// Takes back what was counted before it was known to be no failure.
+    /// Takes back a count that turned out to be no failure.
     pub(crate) fn forgive(&self, address: IpAddr) {
         if let Some(mut window) = self.addresses.get_mut(&network(address)) {
             window.failures = window.failures.saturating_sub(1);

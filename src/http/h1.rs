@@ -52,7 +52,8 @@ struct Connection<'a, I, S> {
     idle_since: Instant,
 }
 
-/// Serves a connection until it ends: as one side says, idle for too long, or told to stop and what came answered.
+/// Serves a connection until it ends: one side closes it, it is idle for too long, or the server stops and received
+/// requests are answered.
 ///
 /// # Errors
 /// The connection broke off.
@@ -168,7 +169,7 @@ where
         Ok(is_kept)
     }
 
-    /// Answers what is no request.
+    /// Answers bytes that are no request.
     async fn refuse(&mut self, problem: Problem) -> io::Result<()> {
         tracing::debug!(
             code = problem.code().as_str(),
@@ -200,7 +201,7 @@ where
             return self.write().await;
         }
         match body.try_into_bytes() {
-            // What waits for a client that reads slowly is a part, not a copy of the whole.
+            // Only a part waits for a slow client, not a copy of the whole.
             Ok(bytes) => {
                 let mut parts = bytes.chunks(WRITE).peekable();
                 while let Some(part) = parts.next() {
@@ -224,7 +225,7 @@ where
             BodySize::None | BodySize::Stream => u64::MAX,
         };
         loop {
-            // What there is goes out while more is made.
+            // Finished parts go out while more is produced.
             let is_full = self.wire.borrow().output.len() >= WRITE;
             let mut more = None;
             if !is_full {
@@ -257,7 +258,7 @@ where
         }
     }
 
-    /// Writes what is to be written, while the client takes some of it from time to time.
+    /// Writes pending bytes, as long as the client accepts some from time to time.
     async fn write(&mut self) -> io::Result<()> {
         let Self { wire, timer, host, .. } = self;
         let mut progress = (usize::MAX, None);
@@ -308,7 +309,7 @@ where
     }
 }
 
-/// Returns what is there already.
+/// Returns the value if it is ready.
 fn poll_now<T>(poll: Poll<T>) -> Option<T> {
     match poll {
         Poll::Ready(value) => Some(value),

@@ -95,7 +95,7 @@ where
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER);
-    // What is begun has to end in time, even while other requests are under way.
+    // A started frame has to end in time, even while other requests are under way.
     let io = Frames::new(io, host.patience.request);
     let Ok(connection) = timeout(host.patience.request, builder.handshake(io)).await else {
         return Ok(());
@@ -160,12 +160,12 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// Reads on in the body. A client that waits for a 100 gets it first: the body is wanted. The first look alone does not
-    /// say so: it may be one at what is here already.
+    /// Reads on in the body. A client that waits for a 100 gets it first, because the body is wanted. The first look
+    /// alone does not mean that: it may only look for bytes that are here already.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         if let Poll::Ready(chunk) = self.body.poll_data(cx) {
             self.is_awaiting = false;
-            // What is read makes room for more.
+            // Reading makes room for more.
             return Poll::Ready(chunk.map(|chunk| {
                 let chunk = chunk.and_then(|chunk| {
                     let flow = self.body.flow_control();
@@ -221,7 +221,7 @@ async fn handle<S>(
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    // The client may have gone, or the connection ended: then there is nobody to tell.
+    // The client may have gone, or the connection ended: then there is no reader.
     if let Err(error) = answered {
         tracing::debug!(%error, "an answer over HTTP/2 was not taken");
     } else if !is_whole {
@@ -335,7 +335,7 @@ async fn send_body(
             None => return stream.send_data(Bytes::new(), true),
         };
         left = left.map(|left| left.saturating_sub(chunk.len() as u64));
-        // Whether this is the last is often known already. What is made later is not waited for.
+        // Often it is already known whether this is the last one. Later data is not waited for.
         let after = match left {
             Some(0) => Poll::Ready(None),
             _ => poll_fn(|cx| Poll::Ready(body.as_mut().poll_next(cx))).await,

@@ -12,7 +12,7 @@ use super::connections::{Floor, Presence};
 use super::problem::Problem;
 use crate::config::ServerConfig;
 
-/// Turns what is wrong with a request, which no handler sees, into its answer.
+/// Turns the fault of a request, which no handler sees, into its answer.
 pub(super) type Refuse = Rc<dyn Fn(&Problem) -> Response<BoxBody>>;
 
 /// How long things may take.

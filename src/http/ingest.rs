@@ -55,7 +55,7 @@ pub(crate) async fn post_event(
     let (sender, read) = match at_once {
         // Most bodies come with their heads, and both go on together.
         Some(read @ (Ok(()) | Err(Unread::Fault(_)))) => (Sender::Unknown(head), read),
-        // Nobody is waited for, and nobody hears how much room there is, before they are authenticated.
+        // Before authentication, Conduit waits for no body, and does not reveal how much room there is.
         at_once => {
             let admitted = Box::pin(edge.admit(head)).await;
             let admitted = admitted.map_err(|refusal| refused(&request, &state, refusal))?;

@@ -1,7 +1,7 @@
-//! Connections as they come: in clear, or over TLS with HTTP/2 or HTTP/1.1, as the client chooses (ALPN, RFC 7301).
+//! New connections: in clear, or over TLS with HTTP/2 or HTTP/1.1, as the client chooses (ALPN, RFC 7301).
 //!
-//! A handshake is a task of its own among the connections of a worker, with a time limit: those of slow clients keep
-//! nobody waiting, and count as connections.
+//! A handshake is a separate task among the connections of a worker, with a time limit. Slow handshakes delay no other
+//! client, and count as connections.
 
 use std::fmt::Debug;
 use std::io;

@@ -71,7 +71,7 @@ fn finish(headers: &mut HeaderMap, status: StatusCode, id: RequestId, hsts: Opti
         headers.insert(HeaderName::from_static("x-request-id"), value);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Only what is named after its content says otherwise.
+    // Only files named after their content have another header.
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

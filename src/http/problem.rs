@@ -56,7 +56,7 @@ pub(crate) struct ProblemView<'a> {
 /// The fault of one part of the request.
 #[derive(Serialize, JsonSchema)]
 struct ProblemPart<'a> {
-    /// JSON Pointer (RFC 6901) into the body; empty for the whole, and for what is not in the body.
+    /// JSON Pointer (RFC 6901) into the body; empty for the whole body, and for other parts of the request.
     pointer: &'a str,
     /// Stable, for programs.
     code: &'a str,
@@ -79,7 +79,7 @@ impl Problem {
     }
 
     pub(crate) fn bad_request(code: Code, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, code, "The request is not right", detail)
+        Self::new(StatusCode::BAD_REQUEST, code, "The request is invalid", detail)
     }
 
     pub(crate) fn unauthorized(code: Code, detail: impl Into<String>) -> Self {

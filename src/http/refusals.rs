@@ -49,7 +49,7 @@ impl Refusals {
         is_logged
     }
 
-    /// Takes what was counted, as far as it was not logged one by one.
+    /// Takes the counts that were not logged one by one.
     fn take(&self) -> Vec<((&'static str, Code), Count)> {
         let counts = std::mem::take(&mut *self.0.lock());
         counts

@@ -13,10 +13,10 @@ const INTEGRATIONS: &str = "/api/v1/integrations/custom";
 const INTEGRATION: &str = "/api/v1/integrations/custom/{id}";
 const CONTROLLER: &str = "/api/v1/controllers/{did}";
 
-/// Refuses what the handler would refuse whatever the body is.
+/// Refuses requests that the handler would refuse with any body.
 ///
 /// # Errors
-/// As the handler's.
+/// The errors of the handler.
 pub(super) async fn look_for(request: &HttpRequest, services: &Services, principal: &Principal) -> Result<(), Problem> {
     let pattern = request.match_pattern().unwrap_or_default();
     let named = async || {

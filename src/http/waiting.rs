@@ -42,7 +42,7 @@ impl Cause {
 /// Serves until the handle of the server is told to stop.
 ///
 /// # Errors
-/// As the system gives them.
+/// The errors of the system.
 pub fn run(
     config: &ServerConfig,
     listener: TcpListener,

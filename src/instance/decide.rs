@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use conduit_actors::ids::ControllerId;
 
 use crate::counts::counted;
-use crate::journal::{DurableEnd, Noted};
+use crate::journal::{DurableEnd, RecordContent};
 use crate::store::InstanceId;
 
 /// The known facts about a directory and a database.
@@ -25,7 +25,7 @@ pub(super) struct Case {
     pub(super) known_streams: usize,
     pub(super) newest: Option<u64>,
     pub(super) newest_bytes: u64,
-    pub(super) noted: Option<Noted>,
+    pub(super) noted: Option<RecordContent>,
     /// How far this directory knows the newest segment to have been acknowledged.
     pub(super) end: Option<DurableEnd>,
     /// The database has processed events of this journal.
@@ -105,7 +105,7 @@ pub enum Refusal {
 /// Decides on a database without an id, or with the directory's id.
 pub(super) fn decide(case: &Case) -> Result<(), Refusal> {
     if let (Some(of_directory), None) = (case.of_directory, case.of_database)
-        // A database of an earlier version, as from a backup, has no id yet. It is told by what it knows.
+        // A database of an earlier version, such as a backup, has no id yet. Its content identifies it.
         && !is_recognised(case)
     {
         return Err(Refusal::NewDatabase {
@@ -206,7 +206,7 @@ mod tests {
             newest: Some(3),
             newest_bytes: 900,
             end: Some(DurableEnd { segment: 3, bytes: 900 }),
-            noted: Some(Noted {
+            noted: Some(RecordContent {
                 newest: 3,
                 has_events: true,
             }),
@@ -257,7 +257,7 @@ mod tests {
         };
         let nothing_happened_yet = Case {
             newest: None,
-            noted: Some(Noted {
+            noted: Some(RecordContent {
                 newest: 1,
                 has_events: false,
             }),

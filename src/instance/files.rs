@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::decide::{Refusal, cut};
 use crate::config::{Config, Database};
-use crate::journal::{DurableEnd, JournalRecord, Noted, segment_file};
+use crate::journal::{DurableEnd, JournalRecord, RecordContent, segment_file};
 use crate::secrets::{is_written, write_secret};
 use crate::store::InstanceId;
 
@@ -21,7 +21,7 @@ pub(crate) struct Home {
     node: String,
     /// The id that the journal's own directory has.
     signed: Option<String>,
-    pub(super) noted: Option<Noted>,
+    pub(super) noted: Option<RecordContent>,
     pub(super) end: Option<DurableEnd>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct DirectoryFiles {
     pub(crate) instance: Option<InstanceId>,
     pub(crate) node: Option<String>,
     pub(crate) signed: Option<String>,
-    pub(crate) noted: Option<Noted>,
+    pub(crate) noted: Option<RecordContent>,
     end: Option<DurableEnd>,
     /// Whether there is a segment with anything in it.
     pub(crate) has_segments: bool,
@@ -126,8 +126,8 @@ impl Home {
         })
     }
 
-    /// Refuses a newest segment that is shorter than what was acknowledged of it. To read it would free what is left of its
-    /// last record.
+    /// Refuses a newest segment that is shorter than its acknowledged part. Reading it would free the rest of its last
+    /// record.
     ///
     /// # Errors
     /// [`Refusal::Vanished`].
@@ -141,7 +141,7 @@ impl Home {
                 let what = cut(end, found.len());
                 Err(Refusal::Vanished { dir, what })
             }
-            // What is not there is for the numbers to tell.
+            // The numbers reveal missing segments.
             _ => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use crate::secrets::SecretError;
 /// The message for a directory that another process uses.
 const TAKEN: &str = "another conduit process uses this data directory: stop it, or name another";
 
-/// The locks of one process. Dropping them frees what they lock.
+/// The locks of one process. Dropping them frees the locked files.
 #[derive(Debug)]
 pub(crate) struct Locks {
     _dir: File,

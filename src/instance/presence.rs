@@ -43,7 +43,7 @@ impl Presence {
     /// Which process is in the way, or the database's.
     pub(crate) async fn begin(config: &Config, home: &Home, store: Arc<dyn Store>) -> Result<Self> {
         let place = match config.database() {
-            // Whoever else had this file on this system has lost its lock. A copy of the file is nobody's.
+            // Another process with this file on this system has lost its lock. A copy of the file has no owner.
             Database::Sqlite(_) => system_run(),
             Database::Postgres(_) => place(&config.storage.data_dir),
         };

@@ -17,18 +17,18 @@ static CONTROLLERS: LogLimit = LogLimit::new(20, MINUTE);
 #[derive(Debug, Default)]
 pub(super) struct Fullness {
     total: AtomicBool,
-    /// How many controllers are in `controllers`: to see without a lock that there are none.
+    /// The number of controllers in `controllers`: shows without a lock that there are none.
     count: AtomicUsize,
     controllers: Mutex<HashSet<ControllerId>>,
 }
 
-/// Whether so many bytes are no longer close to a cap.
+/// Returns whether this number of bytes is no longer close to a cap.
 const fn has_room(bytes: u64, cap: u64) -> bool {
     bytes <= cap - cap / 10
 }
 
 impl Fullness {
-    /// An event was refused: as many bytes are in flight as `max_bytes` allows.
+    /// Notes that an event was refused because `max_bytes` are in flight.
     pub(super) fn is_full(&self, bytes: u64, max_bytes: u64) {
         if !self.total.swap(true, Ordering::Relaxed) {
             tracing::error!(
@@ -40,7 +40,7 @@ impl Fullness {
         }
     }
 
-    /// An event was refused: so many bytes of one controller are in flight as `max_bytes` allows.
+    /// Notes that an event was refused because `max_bytes` of its controller are in flight.
     pub(super) fn is_full_of(&self, controller: ControllerId, bytes: u64, max_bytes: u64) {
         let mut controllers = self.controllers.lock();
         if controllers.insert(controller) {
@@ -56,12 +56,12 @@ impl Fullness {
         }
     }
 
-    /// Whether anything is full, so that [`Self::released`] is to be told of what was released.
+    /// Returns whether any cap is reached, so that [`Self::released`] needs to know of releases.
     pub(super) fn is_any(&self) -> bool {
         self.total.load(Ordering::Relaxed) || self.count.load(Ordering::Relaxed) > 0
     }
 
-    /// Events were worked off: so much is left, of the caps. Bytes and cap of all, then those of the controller.
+    /// Notes a release: the remaining bytes and the cap of all, then those of the controller.
     pub(super) fn released(&self, all: (u64, u64), controller: ControllerId, own: (u64, u64)) {
         if has_room(all.0, all.1) && self.total.swap(false, Ordering::Relaxed) {
             tracing::info!(
@@ -86,13 +86,13 @@ impl Fullness {
         }
     }
 
-    /// Whether the journal as a whole is full, with so many bytes in flight of its cap.
+    /// Returns whether the journal as a whole is full, with these bytes in flight.
     pub(super) fn of_all(&self, bytes: u64, max_bytes: u64) -> bool {
-        // What was refused may never have been written, so that nothing is ever released.
+        // A refused event may never have been written, so its release may never come.
         self.total.load(Ordering::Relaxed) && !has_room(bytes, max_bytes)
     }
 
-    /// How many controllers are at their cap.
+    /// Returns the number of controllers at their cap.
     pub(super) fn of_controllers(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What the program needs of its journal, beyond what the pipeline needs.
+//! The program's requirements for its journal, beyond those of the pipeline.
 
 use std::io;
 use std::time::Instant;
@@ -32,7 +32,7 @@ pub trait NodeJournal: Journal {
     /// Begins to read the newest `wanted` events that the filter takes, of those received within the retention.
     fn past(&self, filter: PastFilter, wanted: usize) -> Box<dyn Past>;
 
-    /// Finds one event whatever its outcome, if it is still kept.
+    /// Finds one event with any outcome. Returns `None` if it is not kept.
     ///
     /// # Errors
     /// As [`Past::next`].
@@ -78,7 +78,7 @@ impl PastFilter {
     }
 }
 
-/// What [`Past::next`] gives.
+/// The result of [`Past::next`].
 #[derive(Debug)]
 pub enum Step {
     /// Events, newest first; never empty.
@@ -89,12 +89,12 @@ pub enum Step {
     End,
 }
 
-/// A reading of one controller's past. It shows what was there when it began, without what is deleted meanwhile.
+/// A reading of one controller's past. It shows the events of its beginning, without those that are deleted meanwhile.
 pub trait Past: Send {
-    /// Returns the next events, newest first: at most `max_events`, and no more once their bodies have `max_bytes`. Stops
-    /// at `until`, if given, with what it has.
+    /// Returns the next events, newest first: at most `max_events`, and no more once their bodies have `max_bytes`.
+    /// Stops at `until`, if given, with the events so far.
     ///
     /// # Errors
-    /// [`JournalError::Damaged`] or [`JournalError::Disk`]: what comes next cannot be read. Nothing older is given.
+    /// [`JournalError::Damaged`] or [`JournalError::Disk`]: the next events cannot be read. Older events are not returned.
     fn next(&mut self, max_events: usize, max_bytes: usize, until: Option<Instant>) -> Result<Step, JournalError>;
 }

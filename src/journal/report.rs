@@ -1,4 +1,4 @@
-//! What the journal tells of itself.
+//! The journal's report about itself.
 
 use conduit_actors::ids::Timestamp;
 use prometheus_client::metrics::counter::Counter;
@@ -46,14 +46,14 @@ pub struct JournalReport {
     pub given_up_segments: u64,
 }
 
-/// What is counted as it happens; the histograms are over commit batches. Clones count together.
+/// Metrics that are counted as they happen; the histograms are over commit batches. Clones count together.
 #[derive(Debug, Clone)]
 pub struct JournalMeters {
     /// Seconds to write and sync one.
     pub sync_seconds: Histogram,
     /// Events in one.
     pub batch_events: Histogram,
-    /// Times that what is retained could not be read as it was written.
+    /// Times that a retained segment was found damaged.
     pub unreadable: Counter,
 }
 

@@ -10,7 +10,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// What the supervisors and the dispatchers log under.
+/// The target of the supervisors' and dispatchers' log lines.
 const TARGET: &str = "conduit::supervision";
 /// Lines that are kept.
 const MAX_LINES: usize = 100;
@@ -21,7 +21,7 @@ static LINES: Lines = Lines(Mutex::new((0, VecDeque::new())));
 
 /// One line, as the log has it.
 #[derive(Debug, Clone)]
-pub(crate) struct Line {
+pub(crate) struct LogLine {
     /// Counts the lines of this process.
     pub(crate) number: u64,
     pub(crate) at: Timestamp,
@@ -34,23 +34,23 @@ pub(crate) struct Line {
 }
 
 /// With how many there have been.
-struct Lines(Mutex<(u64, VecDeque<Line>)>);
+struct Lines(Mutex<(u64, VecDeque<LogLine>)>);
 
-/// The last lines at `info` or above that the log has, the newest first.
-pub(crate) fn last(most: usize) -> Vec<Line> {
+/// Returns the last log lines at `info` or above, the newest first.
+pub(crate) fn last(most: usize) -> Vec<LogLine> {
     LINES.last(most)
 }
 
 impl Lines {
     fn add(&self, event: &Event<'_>) {
-        let mut read = Read::default();
+        let mut read = FieldReader::default();
         event.record(&mut read);
         let (count, lines) = &mut *self.0.lock();
         *count += 1;
         if lines.len() == MAX_LINES {
             lines.pop_front();
         }
-        lines.push_back(Line {
+        lines.push_back(LogLine {
             number: *count,
             at: Timestamp::now(),
             level: *event.metadata().level(),
@@ -61,7 +61,7 @@ impl Lines {
         });
     }
 
-    fn last(&self, most: usize) -> Vec<Line> {
+    fn last(&self, most: usize) -> Vec<LogLine> {
         self.0.lock().1.iter().rev().take(most).cloned().collect()
     }
 }
@@ -80,14 +80,14 @@ impl<S: Subscriber> Layer<S> for Keep {
 
 /// The fields of a line, apart.
 #[derive(Default)]
-struct Read {
+struct FieldReader {
     message: String,
     shard: Option<String>,
     actor: Option<String>,
     fields: String,
 }
 
-impl Read {
+impl FieldReader {
     fn take(&mut self, name: &str, value: String) {
         match name {
             "message" => self.message = cut(value),
@@ -108,7 +108,7 @@ fn cut(mut text: String) -> String {
     text
 }
 
-impl Visit for Read {
+impl Visit for FieldReader {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.take(field.name(), value.to_owned());
     }

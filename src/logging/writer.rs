@@ -1,7 +1,7 @@
 //! Writes log lines to standard error, and never fails or waits for long: serving goes on without a log.
 //!
-//! A line is lost if the output refuses it (its reader has gone, its disk is full) or does not take it in time (its reader
-//! stands still and the pipe is full). Lost lines are counted, see [`lost_lines`].
+//! A line is lost if the output refuses it: its reader has gone, or its disk is full. It is also lost if the output does not
+//! accept it in time: its reader stands still and the pipe is full. Lost lines are counted, see [`lost_lines`].
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ const PATIENCE: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 
-/// A line does not wait for an output that did not take the line before.
+/// The wait for an output that did not accept the line before.
 const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// A pipe that can be written to takes so many bytes at once.
@@ -64,21 +64,21 @@ pub async fn report_losses() {
     }
 }
 
-/// Makes a [`Line`] for each event.
+/// Makes a [`LineWriter`] for each event.
 pub(super) struct StandardError;
 
 impl MakeWriter<'_> for StandardError {
-    type Writer = Line;
+    type Writer = LineWriter;
 
-    fn make_writer(&self) -> Line {
-        Line
+    fn make_writer(&self) -> LineWriter {
+        LineWriter
     }
 }
 
 /// Takes one line, as a whole.
-pub(super) struct Line;
+pub(super) struct LineWriter;
 
-impl Write for Line {
+impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if OUTPUT.lock().write(line, &mut io::stderr().lock()).is_err() {
             LOST.fetch_add(1, Ordering::Relaxed);
@@ -116,7 +116,7 @@ impl Output {
                 count => rest = &rest[count..],
             }
             *begun = true;
-            // What is begun should be ended.
+            // A started line should be completed.
             patience = PATIENCE;
         }
         Ok(())

@@ -17,7 +17,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Counts what is committed to this store.
+    /// Counts the commits to this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, meters: Meters) -> Self {
         Self { store, meters }

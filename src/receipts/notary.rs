@@ -35,7 +35,7 @@ impl Notary {
             .name("conduit-notary".to_owned())
             .spawn(move || {
                 for Job { statements, done } in work {
-                    // Whoever asked may have given up on the batch.
+                    // The caller may have given up on the batch.
                     let _ = done.send(attest(&key, statements));
                 }
             })?;

@@ -16,8 +16,8 @@ pub enum NotGenuine {
     /// None of the keys is the one that it names.
     #[error("it is signed by the key {0}, which is not among the keys: fetch them from the server that made it")]
     UnknownKey(String),
-    /// The signature is not that of the key for what is stated.
-    #[error("the signature does not match what is stated: it was changed, or never made by this key")]
+    /// The signature is not that of the key for this statement.
+    #[error("the signature does not match the statement: it was changed, or never made by this key")]
     Forged,
 }
 
@@ -47,7 +47,7 @@ pub fn verify(receipt: &str, keys: &KeySet) -> Result<(Stated, KeyId), NotGenuin
     let id = KeyId(*id);
     let key = keys.keys.iter().find_map(|key| {
         let public: [u8; 32] = BASE64URL.decode(&key.x).ok()?.try_into().ok()?;
-        // The id follows from the key: whatever is said beside it counts for nothing.
+        // The id follows from the key, so a claimed id counts for nothing.
         (key.crv == "Ed25519" && KeyId::of(&public) == id).then_some(public)
     });
     let key = key.ok_or_else(|| UnknownKey(kid(id)))?;

@@ -6,7 +6,7 @@ use crate::app::Services;
 use crate::metrics::Metrics;
 use crate::{api, dashboard};
 
-/// What the handlers of both faces work with.
+/// The shared state of both faces' handlers.
 #[derive(Clone)]
 pub(super) struct Faces {
     pub(super) services: Data<Services>,

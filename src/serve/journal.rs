@@ -1,4 +1,4 @@
-//! Opens the journal and the dedup window: what is known of events that are not processed yet.
+//! Opens the journal and the dedup window: the state of unprocessed events.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::keys::Keyring;
 use crate::receipts::{Issue, Notary, receipt_key};
 use crate::store::{ReceiptKeyRow, Store};
 
-/// The public key is in the database before anything is signed with it.
+/// Starts the notary. Its public key is in the database before it signs anything.
 pub(super) async fn start_notary(config: &Config, store: &dyn Store) -> Result<Option<Notary>> {
     if config.receipts.issue() == Issue::Never {
         return Ok(None);
@@ -107,7 +107,7 @@ pub(super) async fn warm_dedup(store: &dyn Store, dedup: &MemoryWindow, oldest: 
     Ok(())
 }
 
-/// The warmed window alone, or behind Redis. A Redis that does not answer is no reason not to start.
+/// Opens the warmed window alone, or behind Redis. A start works without an answering Redis.
 pub(super) async fn open_dedup(config: &Config, memory: Arc<MemoryWindow>) -> Result<DedupWindows> {
     let Some(server) = config.dedup.redis_server().map_err(anyhow::Error::msg)? else {
         return Ok(DedupWindows::in_process(memory));

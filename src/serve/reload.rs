@@ -1,6 +1,6 @@
-//! Signals that end no server: SIGHUP reads again what can change while Conduit serves, the others are ignored.
+//! Signals that end no server: SIGHUP reads the changeable settings again, the others are ignored.
 //!
-//! SIGPIPE is ignored as well: the standard library sees to that, and a write to a reader that has gone is an error.
+//! SIGPIPE is ignored as well by the standard library, and a write to a reader that has gone is an error.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,9 +12,9 @@ use crate::config::{Config, ConfigError};
 use crate::logging;
 use crate::tls::ServerCertificate;
 
-/// Signals whose default is to end the process, and that mean nothing to Conduit: SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
-/// SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, and SIGXFSZ, after which a write beyond the limit of a file's size is an error as on a
-/// full disk.
+/// Signals that end the process by default, and that mean nothing to Conduit: SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM,
+/// SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, and SIGXFSZ. Without SIGXFSZ, a write beyond the limit of a file's size is an
+/// error as on a full disk.
 #[cfg(target_os = "linux")]
 const IGNORED: [i32; 9] = [10, 12, 14, 26, 27, 29, 30, 16, 25];
 #[cfg(not(target_os = "linux"))]
@@ -35,14 +35,14 @@ pub(crate) struct Hangups(Signal);
 /// The system's.
 pub(crate) fn withstand_signals() -> io::Result<Hangups> {
     for number in IGNORED.into_iter().chain(REAL_TIME) {
-        // A handler stays for the rest of the process, whether somebody listens or not. Some systems keep one of these signals
-        // for themselves: then nobody else sends it.
+        // A handler stays for the rest of the process, with or without a listener. Some systems reserve one of these
+        // signals: then no other process sends it.
         drop(signal(SignalKind::from_raw(number)));
     }
     Ok(Hangups(signal(SignalKind::hangup())?))
 }
 
-/// What is read again at SIGHUP.
+/// The parts that SIGHUP reads again.
 pub(crate) struct Reloading {
     /// Reads the configuration.
     pub(crate) load: Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>,
@@ -88,7 +88,7 @@ impl Reloading {
     }
 }
 
-/// The settings that differ and take effect with the next start only.
+/// Returns the settings that differ and take effect with the next start only.
 fn changed(before: &Config, now: &Config) -> Vec<String> {
     let (before, now) = (settings(before), settings(now));
     let differs = |(name, value): &(&String, &String)| before.get(*name) != Some(*value);

@@ -17,11 +17,11 @@ const CHECKS: [Check; 7] = [
     secrets::check,
 ];
 
-/// Reads the configuration: defaults, then `file` (or the one that `CONDUIT_CONFIG` names), then the environment. Returns
-/// warnings with it: they say what has no effect, or another effect than it seems.
+/// Reads the configuration: defaults, then `file` (or the one that `CONDUIT_CONFIG` names), then the environment.
+/// Returns warnings with it, about settings without effect, or with an unexpected one.
 ///
 /// # Errors
-/// [`ConfigError`], naming each key and where it came from.
+/// [`ConfigError`], naming each key and its origin.
 pub fn load(file: Option<&Path>) -> Result<(Config, Vec<String>), ConfigError> {
     let (config, mut warnings) = Config::load(file, &CHECKS)?;
     secrets::warn(&config, &mut warnings);

@@ -1,11 +1,12 @@
-//! The end: in order, within its time, and faster when asked again.
+//! The end: in order, within its time, and faster after a second signal.
 //!
 //! 1. Readiness says no, and requests are still served for `server.drain_seconds`: load balancers look elsewhere.
-//! 2. Nothing more is accepted. Idle connections are closed, the others after the answer that is under way, which says
-//!    `Connection: close`, or GOAWAY by HTTP/2.
-//! 3. The batches under way end, the journal is written and closed, the database's connections are closed.
+//! 2. Nothing more is accepted. Idle connections are closed. Other connections are closed after the answer under way,
+//!    which says `Connection: close`, or GOAWAY by HTTP/2.
+//! 3. The batches under way end, the journal is written and closed, and the database's connections are closed.
 //!
-//! Steps 2 and 3 share `server.shutdown_seconds`. Whatever is cut off there was not answered, or is in the journal.
+//! Steps 2 and 3 share `server.shutdown_seconds`. A request that is cut off there was not answered, or is in the
+//! journal.
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,11 +17,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use super::Running;
-use super::seals;
 use super::signals::Signals;
-use crate::credentials;
+use crate::jobs::{credentials, seals};
 
-/// What each step still gets after a second signal.
+/// The time of each step after a second signal.
 const HURRY: Duration = Duration::from_millis(500);
 
 /// How long the collector of traces may take for the last of them.
@@ -33,7 +33,7 @@ struct Remaining {
 }
 
 impl Remaining {
-    /// What `work` gives, if it ends by `limit`.
+    /// Returns the result of `work` if it ends by `limit`. Returns `None` otherwise.
     async fn until<T>(&mut self, limit: Instant, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         loop {
@@ -61,7 +61,7 @@ impl Remaining {
 }
 
 impl Running {
-    /// Stops in order, see the module's docs. What is in flight stays in the journal and is taken up by the next start.
+    /// Stops in order, see the module's docs. Events in flight stay in the journal for the next start.
     pub async fn stop(self) {
         let server = &self.services.config.server;
         let (drain, time) = (
@@ -83,10 +83,10 @@ impl Running {
         let began = Instant::now();
         let limit = began + time;
         tracing::info!("stopping: nothing more is accepted, requests under way are answered");
-        // Some of the time is kept for what comes behind: nobody is answered by it, but less is done twice.
+        // Some of the time is reserved for the later steps. It answers no request, but avoids repeated work.
         let answered = remaining.until(began + time * 3 / 4, self.server.stop(true)).await;
         if answered.is_none() {
-            tracing::warn!("stopping: connections were cut off; what they carried was not answered");
+            tracing::warn!("stopping: connections were cut off; their requests were not answered");
         }
         // If it has not ended, this ends it, and all connections with it.
         self.serving.abort();
@@ -123,7 +123,7 @@ impl Running {
                 in_flight = self.services.journal.report().in_flight_events,
                 "stopping: the journal is closed"
             ),
-            None => tracing::warn!("stopping: the journal's disk does not answer; what waited for it was not answered"),
+            None => tracing::warn!("stopping: the journal's disk does not answer; waiting requests were not answered"),
         }
         if let Some(tracer) = &self.tracer {
             let _ = remaining.until(limit, tracer.close(TRACES)).await;

@@ -12,10 +12,10 @@ use crate::keys::Keyring;
 use crate::secrets;
 use crate::store::{OpenError, PostgresOptions, PostgresStore, SqliteStore, Store};
 
-/// Opens the store for a command that serves nothing. It makes no keys and leaves nothing in the data directory.
+/// Opens the store for a command that serves nothing. Makes no keys and leaves the data directory unchanged.
 ///
 /// # Errors
-/// What is missing or wrong, and where.
+/// The missing or wrong part, and its place.
 pub async fn open_store(config: &Config) -> Result<(Arc<dyn Store>, Arc<Keyring>)> {
     let master = secrets::master_key(&config.storage)?;
     if master.is_new() {

@@ -1,9 +1,9 @@
-//! A start without the database: it waits, and says so, to the log and to whoever asks.
+//! A start without the database: it waits, and reports that to the log and to callers.
 //!
-//! A process that ended instead would be started again and again, in steps of its supervisor's backoff. It would be missing
-//! when the database is back, and liveness probes would count its ends.
+//! If the process ended instead, its supervisor would start it again and again, in steps of its backoff. The process
+//! would be missing when the database is back, and liveness probes would count its ends.
 //!
-//! A database that answers, and refuses what the configuration says, is no outage: see [`Misconfigured`].
+//! A database that answers and refuses the configured credentials is no outage: see [`Misconfigured`].
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -41,7 +41,7 @@ pub struct Misconfigured(String);
 #[error("stopped before the database answered")]
 pub struct Interrupted;
 
-/// What is served meanwhile.
+/// The server during the wait.
 struct Room {
     server: ServerHandle,
     cause: Cause,
@@ -56,7 +56,7 @@ impl Room {
     ) -> Result<Self> {
         let shared = Cause::default();
         shared.set(cause);
-        // Connections that nobody has taken yet wait in the socket for whoever listens next.
+        // Connections that are not accepted yet wait in the socket for the next listener.
         let listener = listener.try_clone().context("cannot listen twice")?;
         let server = http::waiting::run(&config.server, listener, certificate, shared.clone())?;
         let handle = server.handle();
@@ -69,7 +69,7 @@ impl Room {
 
     /// Ends it: requests under way are answered.
     async fn close(self) {
-        // What it answers is short. A connection that is idle is not waited for.
+        // Its answers are short. An idle connection is not waited for.
         let _ = tokio::time::timeout(CLOSE, self.server.stop(true)).await;
     }
 }
@@ -79,7 +79,7 @@ pub(super) struct Wait<'a> {
     config: &'a Config,
     listener: &'a TcpListener,
     certificate: Option<&'a Arc<ServerCertificate>>,
-    /// What is served meanwhile, once something was waited for.
+    /// The server during the wait, once the start has waited.
     room: Option<Room>,
     /// From then on, so that no signal is lost between the wait and what follows.
     signals: Option<Signals>,
@@ -106,17 +106,17 @@ impl<'a> Wait<'a> {
     /// Opens the store. Call it first.
     ///
     /// # Errors
-    /// [`Misconfigured`], [`Interrupted`], or what waiting does not mend.
+    /// [`Misconfigured`], [`Interrupted`], or a fault that waiting does not fix.
     pub(super) async fn open<T>(&mut self, open: impl AsyncFn() -> Result<T>) -> Result<T> {
         let opened = self.answered(open).await?;
         self.is_open = true;
         Ok(opened)
     }
 
-    /// Runs a step until the database answers. A step must do no harm if it is done twice.
+    /// Runs a step until the database answers. A step must be harmless if it runs twice.
     ///
     /// # Errors
-    /// [`Misconfigured`], [`Interrupted`], or what waiting does not mend.
+    /// [`Misconfigured`], [`Interrupted`], or a fault that waiting does not fix.
     pub(super) async fn answered<T>(&mut self, step: impl AsyncFn() -> Result<T>) -> Result<T> {
         let mut nth = 0;
         loop {
@@ -141,9 +141,9 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Says to the log and to whoever asks that the start waits.
+    /// Reports to the log and to callers that the start waits.
     fn tell(&mut self, cause: &str) -> Result<()> {
-        // Before anybody is told that it waits.
+        // Before any report of the wait.
         if self.signals.is_none() {
             self.signals = Some(Signals::listen()?);
         }
@@ -166,7 +166,7 @@ impl<'a> Wait<'a> {
         Ok(())
     }
 
-    /// What `work` gives, unless the process is told to stop.
+    /// Returns the result of `work`, unless the process is told to stop.
     async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
         let Some(signals) = &mut self.signals else {
             return Ok(work.await);
@@ -180,7 +180,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Ends what is served meanwhile; the signals are still to be waited for.
+    /// Ends the server of the wait. The signals are still to be waited for.
     pub(super) async fn end(self) -> Option<Signals> {
         if let Some(room) = self.room {
             room.close().await;
@@ -189,7 +189,8 @@ impl<'a> Wait<'a> {
     }
 }
 
-/// Why the database does not answer, if that is what is wrong. A file does not come back by itself.
+/// Returns why the database does not answer. Returns `None` for another fault: a file, for example, does not come back
+/// by itself.
 fn absence(config: &Config, error: &anyhow::Error) -> Option<String> {
     let is_away = matches!(config.database(), Database::Postgres(_));
     match (error.downcast_ref::<OpenError>(), error.downcast_ref::<StoreError>()) {

@@ -7,8 +7,8 @@ use conduit_actors::ports::{ChainHead, StoreError};
 
 use super::page::Page;
 
-/// Which activities. `subject` includes what was recorded for subjects merged into it, and what names one of these beside
-/// another.
+/// The filter of activities. `subject` includes activities of subjects merged into it, and activities that name one of
+/// these beside another.
 #[derive(Debug, Clone, Default)]
 pub struct ActivityFilter {
     pub controller: Option<ControllerId>,
@@ -23,8 +23,8 @@ pub struct ActivityFilter {
 }
 
 impl ActivityFilter {
-    /// Whether the list is merged from those of each integration and type of event that it lets through: these may have few
-    /// of the activities, or none, and a walk in the order of time would read all others.
+    /// Returns whether the list is merged from the lists of each allowed integration and event type. They may have few
+    /// or no activities, and a walk in the order of time would read all others.
     pub(super) fn is_of_few_kinds(&self) -> bool {
         let narrows = self.integration.is_some() || self.event_type.is_some();
         narrows && self.subject.is_none() && self.order == ActivityOrder::TriggeredAt
@@ -52,16 +52,16 @@ pub struct ActivityCursor {
 /// Reads activities and their chains.
 #[async_trait]
 pub trait Activities: Send + Sync {
-    /// Newest first, in the filter's order.
+    /// Returns activities, newest first in the filter's order.
     async fn activities(
         &self,
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
     ) -> Result<Vec<Activity>, StoreError>;
 
-    /// The end of a controller's audit chain.
+    /// Returns the end of a controller's audit chain.
     async fn chain_head(&self, controller: ControllerId) -> Result<ChainHead, StoreError>;
-    /// A stretch of one controller's chain, oldest first, from behind `after`.
+    /// Returns a stretch of one controller's chain after `after`, oldest first.
     async fn chain(&self, controller: ControllerId, after: Sequence, limit: usize)
     -> Result<Vec<Activity>, StoreError>;
 }

@@ -16,7 +16,7 @@ pub struct Unsettled {
     /// Rejected or failed.
     pub status: Status,
     pub count: u64,
-    /// Of all integrations and types, those that are not given included.
+    /// The events of all integrations and types, including those that are not returned.
     pub count_in_all: u64,
     /// Integrations and types, those that are not given included.
     pub kinds_in_all: u64,
@@ -39,8 +39,8 @@ impl Unsettled {
 /// Counts what needs somebody.
 #[async_trait]
 pub trait Attention: Send + Sync {
-    /// The kinds of rejected and of failed events that were received since then, at integrations that there are: of each
-    /// status so many, those with the most events first.
+    /// Returns the kinds of rejected and of failed events that were received since then, at existing integrations. For
+    /// each status, returns the kinds with the most events.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,4 +1,4 @@
-//! What other writers may have attached to a subject meanwhile: see [`Ceiling`].
+//! Identifiers that other writers may have attached to a subject meanwhile: see [`Ceiling`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{Ceiling, StoreError};
 
-/// The subjects that have ceilings, each once.
+/// Returns the subjects that have ceilings, each once.
 pub(super) fn subjects(ceilings: &[Ceiling]) -> BTreeMap<ControllerId, Vec<SubjectId>> {
     let mut subjects: BTreeMap<ControllerId, Vec<SubjectId>> = BTreeMap::new();
     for ceiling in ceilings {
@@ -19,7 +19,7 @@ pub(super) fn subjects(ceilings: &[Ceiling]) -> BTreeMap<ControllerId, Vec<Subje
     subjects
 }
 
-/// A conflict, if a subject holds more than its ceiling.
+/// Returns a conflict if a subject holds more than its ceiling.
 pub(super) fn hold(ceilings: &[Ceiling], held: &[(SubjectId, Arc<str>, u32)]) -> Result<(), StoreError> {
     let held: HashMap<(SubjectId, &str), u32> = held
         .iter()

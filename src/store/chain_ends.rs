@@ -12,7 +12,7 @@ use crate::keys::Seal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ChainEnd {
     pub(super) head: ChainHead,
-    /// `None` for a chain of before that is not sealed yet.
+    /// `None` for an older chain that is not sealed yet.
     pub(super) seal: Option<Seal>,
 }
 
@@ -27,5 +27,5 @@ impl ChainEnd {
     }
 }
 
-/// The ends of the chains of a batch's controllers. Those that are deleted are not in it.
+/// The ends of the chains of a batch's controllers, without deleted controllers.
 pub(super) type Ends = HashMap<ControllerId, ChainEnd>;

@@ -11,10 +11,10 @@ use super::chain_ends::{ChainEnd, Ends};
 use super::heads::HeadBook;
 use crate::keys::Keyring;
 
-/// Fills in the activities' places in their chains. Returns where the chains end then.
+/// Fills in the activities' places in their chains. Returns the new ends of the chains.
 ///
-/// To be polled together with a statement that does not need them: the hashing is done while the database works on that,
-/// and the locks are held no longer for it.
+/// Poll this together with a statement that does not need the places. The hashing then happens while the database
+/// executes that statement, and does not extend the locks.
 pub(super) async fn append(keyring: &Keyring, book: &HeadBook, ends: &Ends, activities: &mut [Activity]) -> Ends {
     let mut after = ends.clone();
     for run in activities.chunk_by_mut(|one, next| one.controller == next.controller) {
@@ -32,7 +32,8 @@ pub(super) async fn append(keyring: &Keyring, book: &HeadBook, ends: &Ends, acti
     after
 }
 
-/// The book remembers what this process sealed last, which saves the computation.
+/// Returns whether the seal of an end is genuine. The book has the last seals of this process, which saves the
+/// computation.
 fn is_genuine(keyring: &Keyring, book: &HeadBook, controller: ControllerId, end: &ChainEnd) -> bool {
     let Some(seal) = end.seal else {
         return false;

@@ -8,12 +8,12 @@ use conduit_actors::ports::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct DirectoryVersion(pub u64);
 
-/// What was changed behind a version.
+/// The changes after a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changes {
     /// The version now.
     pub version: DirectoryVersion,
-    /// What led to it.
+    /// The changed controllers.
     pub changed: Changed,
 }
 
@@ -26,23 +26,23 @@ pub enum Changed {
     Unknown,
 }
 
-/// A database that several nodes may change the directory in. The version is counted up in the transaction of each
-/// change, so whoever knows it knows all changes up to it.
+/// A database whose directory several nodes may change. Each change counts the version up in its transaction, so a
+/// reader of a version knows all changes up to it.
 #[async_trait]
 pub trait ChangeFeed: Send + Sync {
-    /// The version now.
+    /// Returns the current version.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn version(&self) -> Result<DirectoryVersion, StoreError>;
 
-    /// What was changed behind `since`. Answers or fails within a few seconds.
+    /// Returns the changes after `since`. Answers or fails within a few seconds.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn changes(&self, since: DirectoryVersion) -> Result<Changes, StoreError>;
 
-    /// Waits until it is time to look: a node says that it changed something, or half a second is over. What is said may
-    /// be lost; the look is what counts.
+    /// Waits until a node notifies a change, or half a second is over. A notification may be lost; only the look
+    /// counts.
     async fn time_to_look(&self);
 }

@@ -8,9 +8,9 @@ use super::changes::ChangeFeed;
 /// Tells how the database is connected, and ends it.
 #[async_trait]
 pub trait Connections: Send + Sync {
-    /// Where to learn what other nodes changed; none if there can be no others.
+    /// Returns the feed of other nodes' changes. Returns `None` if there can be no other nodes.
     fn change_feed(&self) -> Option<&dyn ChangeFeed>;
-    /// Whether the store answers a trivial statement; for readiness.
+    /// Checks that the store answers a trivial statement; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
     /// Closes all connections.
     async fn close(&self);

@@ -1,4 +1,4 @@
-//! The versions of credentials: what is known of each, and how one ends.
+//! The versions of credentials: their state, and how one ends.
 
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, Timestamp};
@@ -25,7 +25,7 @@ pub enum RetiredBecause {
 impl RetiredBecause {
     pub(super) const ALL: [Self; 3] = [Self::GraceEnded, Self::Revoked, Self::Replaced];
 
-    /// Stable, for programs.
+    /// Returns a stable name for programs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,11 +71,11 @@ pub struct GraceEnded {
     pub successor_used: bool,
 }
 
-/// Sets credentials, and keeps their versions. Those that are made with a controller or an integration are in it.
+/// Sets credentials, and keeps their versions, including those that are created with a controller or an integration.
 #[async_trait]
 pub trait CredentialLedger: Send + Sync {
-    /// Replaces the secret that has the hash `before`. If another one is the current one by now, that is
-    /// [`ChangeError::Rotated`]: whoever set it holds a secret that must not be lost.
+    /// Replaces the secret with the hash `before`. If the current secret is another one by now, returns
+    /// [`ChangeError::Rotated`]: the secret of the other caller must not be lost.
     async fn set_webhook_secret(
         &self,
         controller: ControllerId,
@@ -83,20 +83,20 @@ pub trait CredentialLedger: Send + Sync {
         secret: &Credential,
     ) -> Result<(), ChangeError>;
 
-    /// As [`Self::set_webhook_secret`].
+    /// Replaces an API key as [`Self::set_webhook_secret`] replaces a secret.
     async fn set_api_key(&self, id: IntegrationId, before: CredentialHash, key: &Credential)
     -> Result<(), ChangeError>;
 
-    /// What is known of a credential; nothing, if nothing is.
+    /// Returns the versions of a credential; none for an unknown one.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn credential_versions(&self, owner: CredentialOwner) -> Result<CredentialVersions, StoreError>;
 
-    /// Adds what was seen: the later time of use, and the addresses of both. Versions that are gone are left out.
+    /// Adds observations: the later time of use, and the addresses of both. Removed versions are left out.
     ///
     /// # Errors
-    /// [`StoreError`]: a part of it may be kept; adding it again changes nothing.
+    /// [`StoreError`]: a part may be kept; adding it again changes nothing.
     async fn note_uses(&self, uses: &[CredentialUse]) -> Result<(), StoreError>;
 
     /// Ends the version before the current one, if it still serves at `now`; whether it did.
@@ -105,20 +105,21 @@ pub trait CredentialLedger: Send + Sync {
     /// [`ChangeError`].
     async fn revoke_previous(&self, owner: CredentialOwner, now: Timestamp) -> Result<bool, ChangeError>;
 
-    /// Puts a new version in the place of all that there are.
+    /// Replaces all versions by a new one.
     ///
     /// # Errors
     /// [`ChangeError`].
     async fn revoke_all(&self, owner: CredentialOwner, successor: CredentialHash) -> Result<(), ChangeError>;
 
-    /// Removes the versions whose grace ended at `before` or earlier; each is told once, by whichever node removes it.
+    /// Removes the versions whose grace period ended at `before` or earlier. The node that removes a version returns
+    /// it, so each is reported once.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn remove_ended(&self, before: Timestamp) -> Result<Vec<GraceEnded>, StoreError>;
 }
 
-/// A credential with nothing beside it.
+/// Returns a credential without a previous one.
 pub(super) const fn alone(current: CredentialHash) -> Credential {
     Credential {
         current,
@@ -131,7 +132,7 @@ pub(super) const fn alone(current: CredentialHash) -> Credential {
 pub(super) struct Kind {
     /// Where they are.
     pub(super) table: &'static str,
-    /// What their columns' names begin with.
+    /// The prefix of their columns' names.
     pub(super) prefix: &'static str,
 }
 
@@ -156,7 +157,7 @@ impl Kind {
 /// Rows that are read and written at a time.
 pub(super) const USES: usize = 256;
 
-/// In an order that is everywhere the same, so that nodes that lock them do not wait for each other in a circle.
+/// Returns the uses in the same order everywhere, so that nodes that lock them do not wait for each other in a circle.
 pub(super) fn in_order(uses: &[CredentialUse]) -> Vec<&CredentialUse> {
     let mut uses: Vec<_> = uses.iter().collect();
     uses.sort_by_key(|seen| (id(seen.owner), *seen.hash.as_bytes()));

@@ -16,8 +16,8 @@ pub struct EventFilter {
     pub status: Option<Status>,
     pub integration: Option<IntegrationId>,
     pub event_type: Option<String>,
-    /// Of these persons: subjects that are not merged, and what was recorded for those merged into them, or names them beside
-    /// another. Repeats of these events are among them. None: of whomever.
+    /// Events of these subjects, which are not merged, and of subjects merged into them, or events that name them
+    /// beside another. Repeats of these events are included. `None`: events of any subject.
     pub subjects: Option<Vec<SubjectId>>,
     /// Received at or after.
     pub from: Option<Timestamp>,
@@ -26,14 +26,14 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// Whether the list is merged from those of each integration and status that it lets through: few of the events may be
-    /// of such a kind, or none, and a walk in the order of time would read all others.
+    /// Returns whether the list is merged from the lists of each allowed integration and status. Few or no events may
+    /// be of such a kind, and a walk in the order of time would read all others.
     pub(super) fn is_of_few_kinds(&self) -> bool {
         let narrows = self.status.is_some() || self.integration.is_some() || self.event_type.is_some();
         narrows && self.subjects.is_none()
     }
 
-    /// The rows of a table of the statuses of stored events that the filter lets through.
+    /// Returns the rows of a table of the allowed statuses of stored events.
     pub(super) fn statuses_in_sql(&self) -> String {
         let one = self.status.map(|status| format!("('{}')", status.as_str()));
         one.unwrap_or_else(|| "('processed'), ('duplicate'), ('rejected'), ('failed')".to_owned())
@@ -88,15 +88,15 @@ pub struct StoredClaim {
 /// Reads events, their payloads and their sums.
 #[async_trait]
 pub trait Events: Send + Sync {
-    /// Newest first, by event id.
+    /// Returns events, newest first by event id.
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError>;
     async fn event(&self, id: EventId) -> Result<Option<EventRow>, StoreError>;
-    /// The body of a rejected or failed event, which is kept sealed.
+    /// Returns the body of a rejected or failed event, which is kept sealed. Returns `None` if it is not kept.
     async fn payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError>;
 
     async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError>;
-    /// All streams' checkpoints, to open the journal with.
+    /// Returns all streams' checkpoints, to open the journal with.
     async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError>;
-    /// The claims of first events received at or after `since`, oldest first, by page.
+    /// Returns a page of the claims of first events received at or after `since`, oldest first.
     async fn claims_since(&self, since: EventId, limit: usize) -> Result<Vec<StoredClaim>, StoreError>;
 }

@@ -1,20 +1,20 @@
 //! The head book: the highest end of each audit chain that this data directory has committed.
 //!
-//! An older end with its genuine seal can be put back into the database, by whoever kept a copy of it. The database cannot
-//! show that; the data directory can. So each process notes the sealed ends that it commits, and writes them into the file
-//! `chain-heads` of its data directory.
+//! An attacker with a copy of an older end and its genuine seal can put both back into the database. The database
+//! cannot reveal that; the data directory can. So each process notes the sealed ends that it commits, and writes them
+//! into the file `chain-heads` of its data directory.
 //!
 //! ## Format
-//! One line for each note: the controller's id, the sequence, the hash, separated by spaces, and `rewound` behind them once
-//! the database had another chain. The last line of a controller counts. The line `all-sealed` says that no chain waits to be
-//! sealed. A line that is not whole is left out: a crash may cut the last one. The file is written anew when it has many more
+//! One line for each note: the controller's id, the sequence, the hash, separated by spaces, followed by `rewound` once
+//! the database had another chain. The last line of a controller counts. The line `all-sealed` says that no chain waits for its
+//! seal. An incomplete line is ignored: a crash may cut the last one. The file is rewritten when it has many more
 //! lines than controllers.
 //!
 //! ## Invariants
-//! - Only ends whose seal is genuine are noted: a controller in the file was sealed once, and must be from then on.
+//! - Only ends with a genuine seal are noted: a controller in the file was sealed once, and must be from then on.
 //! - The file is behind the database by [`INTERVAL`] at most, and never ahead of it: a note follows its commit.
-//! - A note that the database contradicts stays, whatever is committed behind: only `conduit audit seal` replaces it.
-//! - A file that is gone only means that less is noticed. It is not needed to start.
+//! - A note that the database contradicts stays after further commits: only `conduit audit seal` replaces it.
+//! - A missing file only means that less is noticed. A start does not need it.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -49,7 +49,7 @@ struct Notes {
     heads: HashMap<ControllerId, Note>,
     unwritten: HashSet<ControllerId>,
     lines: usize,
-    /// All chains of before were looked at.
+    /// All older chains were looked at.
     none_waits: bool,
     is_mark_unwritten: bool,
 }
@@ -79,7 +79,7 @@ impl HeadBook {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read?,
         };
-        // Of a damaged file, the lines count that are whole.
+        // The complete lines of a damaged file count.
         let text = String::from_utf8_lossy(&bytes);
         let mut notes = self.0.lock();
         for line in text.lines() {
@@ -93,13 +93,13 @@ impl HeadBook {
         Ok(())
     }
 
-    /// The highest end that this data directory has committed of a chain.
+    /// Returns the highest end of a chain that this data directory has committed. Returns `None` for an unknown chain.
     #[must_use]
     pub fn committed(&self, controller: ControllerId) -> Option<ChainHead> {
         self.0.lock().heads.get(&controller).map(|note| note.head)
     }
 
-    /// The chains of which this data directory has committed something.
+    /// Returns the chains of which this data directory has committed records.
     #[must_use]
     pub fn noted(&self) -> Vec<(ControllerId, ChainHead)> {
         let notes = self.0.lock();
@@ -115,7 +115,7 @@ impl HeadBook {
         }
     }
 
-    /// Whether this data directory knows that no chain waits to be sealed.
+    /// Returns whether this data directory knows that no chain waits for its seal.
     pub(super) fn none_waits(&self) -> bool {
         self.0.lock().none_waits
     }
@@ -127,7 +127,7 @@ impl HeadBook {
         notes.none_waits = true;
     }
 
-    /// Whether this process made this seal for this end, as its last of the chain.
+    /// Returns whether this process made this seal for this end, as its last one of the chain.
     pub(super) fn has_sealed(&self, controller: ControllerId, head: ChainHead, seal: &Seal) -> bool {
         let notes = self.0.lock();
         let note = notes.heads.get(&controller);
@@ -285,7 +285,7 @@ mod tests {
         };
         let book = HeadBook::default();
         book.note_sealed(one, head(5), [5; 32]);
-        // The database was set back to 3, and goes on from there.
+        // The database was set back to 3, and continues from there.
         book.note(&end(3, 3), &end(4, 4));
         book.note(&end(4, 4), &end(9, 9));
         assert_eq!(book.committed(one), Some(head(5)));

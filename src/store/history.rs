@@ -1,23 +1,18 @@
-//! How many events ended how, over time: counted with each commit, by the minute and by the hour of their receipt.
+//! Counts of outcomes over time, updated by each commit, by the minute and by the hour of the receipt.
 //!
-//! A batch's events were received within a minute or two, so it adds as many rows for each of its controllers, whatever
-//! its length. Minutes are kept for hours, hours for days: what a chart shows is read in a few thousand rows at the most.
+//! The events of a batch were received within a minute or two. So a batch of any length adds as many rows for each of
+//! its controllers. Minutes are kept for hours, hours for days: a chart reads a few thousand rows at most.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId, Timestamp};
 use conduit_actors::ports::StoreError;
 
-use super::{Store, values};
+use super::values;
 
-/// How often what is too old is removed.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(1800);
-
-/// What the history is counted by.
+/// The unit of time of the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resolution {
     /// Kept for three hours.
@@ -30,7 +25,7 @@ impl Resolution {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Minute, Self::Hour];
 
-    /// Its length.
+    /// Returns its length in milliseconds.
     #[must_use]
     pub const fn millis(self) -> i64 {
         match self {
@@ -39,7 +34,7 @@ impl Resolution {
         }
     }
 
-    /// How long its rows are kept, in milliseconds.
+    /// Returns for how many milliseconds its rows are kept.
     #[must_use]
     pub const fn kept_millis(self) -> i64 {
         match self {
@@ -48,7 +43,7 @@ impl Resolution {
         }
     }
 
-    /// The minute or hour that a moment lies in.
+    /// Returns the minute or hour that contains a moment.
     #[must_use]
     pub const fn start_of(self, time: Timestamp) -> Timestamp {
         Timestamp::from_millis(time.as_millis().div_euclid(self.millis()) * self.millis())
@@ -67,7 +62,7 @@ pub struct HistoryRow {
 /// Reads the history, and keeps it short.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// What was received from the one that holds `from` on, oldest first; minutes or hours without events are left out.
+    /// Returns the counts from the unit that contains `from` on, oldest first, without empty units.
     async fn outcome_history(
         &self,
         controller: Option<ControllerId>,
@@ -75,24 +70,15 @@ pub trait History: Send + Sync {
         from: Timestamp,
     ) -> Result<Vec<HistoryRow>, StoreError>;
 
-    /// Removes what is older than it is kept.
+    /// Removes rows at the end of their retention.
     async fn prune_history(&self, now: Timestamp) -> Result<(), StoreError>;
-}
-
-/// Removes what is too old, again and again.
-pub async fn keep_pruned(store: Arc<dyn Store>) {
-    loop {
-        if let Err(error) = store.prune_history(Timestamp::now()).await {
-            tracing::warn!(%error, "the history of outcomes cannot be shortened yet");
-        }
-        tokio::time::sleep(PRUNE_INTERVAL).await;
-    }
 }
 
 /// A row's key: a controller, a resolution, and where it begins.
 pub(super) type Key = (ControllerId, Resolution, Timestamp);
 
-/// What a batch adds: a count for each outcome. In the order of their keys, so that no two batches lock them crosswise.
+/// Returns the counts that a batch adds for each outcome. They are in the order of their keys, so that no two batches
+/// lock them crosswise.
 pub(super) fn of_batch(outcomes: &[OutcomeRecord]) -> BTreeMap<Key, [i64; 4]> {
     let mut added = BTreeMap::new();
     for record in outcomes {
@@ -107,7 +93,8 @@ pub(super) fn of_batch(outcomes: &[OutcomeRecord]) -> BTreeMap<Key, [i64; 4]> {
     added
 }
 
-/// What a batch of a replay changes, whose events had these statuses before. What is not kept any more is not counted anew.
+/// Returns the counts that a batch of a replay changes. Its events had these statuses before. Deleted units are not
+/// counted again.
 pub(super) fn of_replay(
     outcomes: &[OutcomeRecord],
     before: &[(EventId, Status)],

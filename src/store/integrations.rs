@@ -35,12 +35,12 @@ pub struct IntegrationSize {
 #[async_trait]
 pub trait Integrations: Send + Sync {
     async fn create_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError>;
-    /// All of one controller, or of every controller; newest first.
+    /// Returns all integrations of one controller, or of every controller, newest first.
     async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError>;
     async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError>;
-    /// Those of these ids that there are; newest first.
+    /// Returns the existing integrations among these ids, newest first.
     async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError>;
-    /// How large each is, without reading it: of one controller, or of every controller; newest first.
+    /// Returns the size of each integration without reading it, of one controller or of every controller, newest first.
     async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError>;
     /// Replaces the spec if the version is still `expected` (any, if none); answers the new row.
     async fn replace_integration(

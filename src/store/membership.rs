@@ -98,14 +98,15 @@ pub trait Membership: Send + Sync {
     /// [`StoreError`].
     async fn note_deleted(&self, controllers: &[ControllerId], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Returns the processes that would be in each other's way with one of this node: any on SQLite, and those of the same
-    /// node on PostgreSQL.
+    /// Returns the processes that would conflict with one of this node: any on SQLite, and those of the same node on
+    /// PostgreSQL.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn holders(&self) -> Result<Vec<Holder>, StoreError>;
 
-    /// Has this node join, held by this process. Those in `gone` give way. `false` if another process is in the way.
+    /// Makes this node join, held by this process. Processes in `gone` give way. Returns `false` if another process is
+    /// in the way.
     ///
     /// # Errors
     /// [`StoreError`].

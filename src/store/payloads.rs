@@ -41,7 +41,7 @@ impl Payloads {
         }
     }
 
-    /// The epoch that is stored with what [`Self::seal`] gives.
+    /// Returns the epoch that is stored with the result of [`Self::seal`].
     pub(super) const fn epoch(&self) -> &[u8; 16] {
         &self.epoch.0
     }
@@ -91,14 +91,14 @@ impl Payloads {
         self.unseal(event, row)?.map_err(key_error)
     }
 
-    /// Opens stored payloads, from their rows. One that does not open is left out, and logged.
+    /// Opens stored payloads from their rows. A payload that does not open is left out and logged.
     pub(super) fn open_all(&self, rows: &[impl Columns]) -> Result<HashMap<EventId, Bytes>, StoreError> {
         let mut opened = HashMap::with_capacity(rows.len());
         for row in rows {
             let event = EventId::from_uuid(rows::uuid(row, "event_id")?);
             match self.unseal(event, row)? {
                 Ok(payload) => drop(opened.insert(event, payload.into_exposed().into())),
-                // Its controller is being deleted: what is read now is out of date.
+                // Its controller is being deleted: the rows that were read are out of date.
                 Err(KeyError::Unknown) => return Err(StoreError::Conflict),
                 Err(error) => {
                     static CLOSED: LogLimit = LogLimit::new(20, MINUTE);

@@ -1,12 +1,11 @@
 //! The store on a PostgreSQL server, which any number of nodes may share.
 //!
-//! Every commit is synced (`synchronous_commit = on`): the journal is truncated behind the checkpoint that a commit
-//! carries, so a commit that a power cut could take back would lose events. Rows go in as arrays, many to a statement.
+//! Every commit is synced (`synchronous_commit = on`). The journal is truncated behind the checkpoint of a commit, so a
+//! power cut that took a commit back would lose events. Rows go in as arrays, many in a statement.
 //!
-//! Nodes do not get in each other's way because a batch begins with locks on its controllers' rows, taken in the order
-//! of their ids: all else that a batch reads and writes belongs to these controllers. Nothing waits for ever: locks,
-//! statements, connections and whole operations have their time limits, and what exceeds one is
-//! [`StoreError::Unavailable`].
+//! Nodes do not disturb each other. A batch begins with locks on its controllers' rows, taken in the order of their
+//! ids, and all other rows of a batch belong to these controllers. Nothing waits for ever: locks, statements,
+//! connections and whole operations have time limits. An exceeded limit is [`StoreError::Unavailable`].
 
 mod activities;
 mod address;
@@ -96,8 +95,8 @@ pub struct PostgresStore {
     driver: Driver,
 }
 
-/// What is searched for may be any text, but the server refuses to look at U+0000. No type of event has a control
-/// character, so none is found by another one either.
+/// Returns the text to search for. It may be any text, but the server refuses U+0000. No event type has a control
+/// character, so another one in its place finds none either.
 fn searchable(event_type: &str) -> String {
     event_type.replace('\0', "\u{1}")
 }

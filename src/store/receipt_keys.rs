@@ -24,7 +24,7 @@ pub trait ReceiptKeys: Send + Sync {
     /// [`StoreError`].
     async fn add_receipt_key(&self, key: &ReceiptKeyRow) -> Result<(), StoreError>;
 
-    /// All of them, the newest first.
+    /// Returns all keys, newest first.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,11 +1,11 @@
-//! Replays of rejected and failed events, as they are stored, and the outcomes that events had before.
+//! Replays of rejected and failed events, as they are stored, and the former outcomes of events.
 //!
 //! ## Invariants
-//! - An event keeps the outcome that it has until the new one is committed: sums are true at every reading.
+//! - An event keeps its outcome until the new one is committed: totals are true at every reading.
 //! - A step of a replay commits with its effects, or not at all: the cursor, the events' new outcomes, the counts, the
 //!   activities. It is a conflict unless the cursor stands where the step begins, the replay is running and this node's, and
-//!   each event is still rejected or failed. So whatever is repeated, nothing happens twice.
-//! - A payload goes with the outcome that makes it needless (processed, duplicate), in the same transaction.
+//!   each event is still rejected or failed. So a repeated step has no second effect.
+//! - A payload is deleted with the outcome that makes it needless (processed, duplicate), in the same transaction.
 
 mod claims;
 mod reading;
@@ -38,7 +38,7 @@ pub struct ReplayFilter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["rejected", "failed", null]))]
     pub status: Option<Status>,
-    /// That came by it.
+    /// The integration of the events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integration: Option<IntegrationId>,
     /// The type that the event is shown with.
@@ -58,7 +58,7 @@ pub struct ReplayFilter {
 }
 
 impl ReplayFilter {
-    /// One event.
+    /// Creates a filter for one event.
     #[must_use]
     pub fn only(event: EventId) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl ReplayFilter {
         }
     }
 
-    /// The statuses that it lets through.
+    /// Returns the allowed statuses.
     pub(super) fn statuses(&self) -> impl Iterator<Item = Status> {
         let wanted = self.status;
         REPLAYABLE
@@ -80,11 +80,11 @@ impl ReplayFilter {
     }
 }
 
-/// What a filter finds.
+/// The result of a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReplayEstimate {
     pub matching: u64,
-    /// Those whose payload is there.
+    /// The events whose payload still exists.
     pub replayable: u64,
     pub oldest: Option<EventId>,
     pub newest: Option<EventId>,
@@ -105,7 +105,7 @@ pub enum ReplayStatus {
 }
 
 impl ReplayStatus {
-    /// The status as in JSON and SQL.
+    /// Returns the status as in JSON and SQL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -123,7 +123,7 @@ pub struct NewReplay {
     pub id: ReplayId,
     pub controller: ControllerId,
     pub filter: ReplayFilter,
-    /// What the filter finds now: what comes later is not replayed.
+    /// The result of the filter at the start. Later events are not replayed.
     pub estimate: ReplayEstimate,
     pub started_at: Timestamp,
     /// How long it is this node's without [`Replays::lease_replays`].
@@ -150,7 +150,7 @@ pub struct ReplayRow {
 }
 
 impl ReplayRow {
-    /// Events that it is through with.
+    /// Returns the number of finished events.
     #[must_use]
     pub const fn done(&self) -> u64 {
         self.processed + self.duplicate + self.rejected + self.failed + self.skipped
@@ -169,7 +169,7 @@ pub struct PastOutcome {
     pub replay: Option<ReplayId>,
 }
 
-/// What is next of a replay.
+/// The next part of a replay.
 #[derive(Debug)]
 pub enum NextBatch {
     Batch(ReplayBatch),
@@ -179,7 +179,7 @@ pub enum NextBatch {
     NotOurs,
 }
 
-/// Replays, and what they leave.
+/// Replays, and their results.
 #[async_trait]
 pub trait Replays: Send + Sync {
     async fn estimate_replay(
@@ -189,27 +189,28 @@ pub trait Replays: Send + Sync {
     ) -> Result<ReplayEstimate, StoreError>;
     /// Begins a replay, as this node's; one that has nothing to do is done at once.
     async fn create_replay(&self, replay: &NewReplay) -> Result<ReplayRow, ChangeError>;
-    /// Newest first, by id.
+    /// Returns replays, newest first by id.
     async fn replays(
         &self,
         controller: Option<ControllerId>,
         page: Page<ReplayId>,
     ) -> Result<Vec<ReplayRow>, StoreError>;
     async fn replay(&self, id: ReplayId) -> Result<Option<ReplayRow>, StoreError>;
-    /// Ends a running replay; whether it was running. One that is done has skipped what it did not meet.
+    /// Ends a running replay. Returns whether it was running. A completed replay counts the events that it did not meet
+    /// as skipped.
     async fn end_replay(&self, id: ReplayId, ending: ReplayStatus, now: Timestamp) -> Result<bool, StoreError>;
-    /// The running replays that are this node's from now on, for so long: its own, and those whose lease has ended.
+    /// Leases running replays to this node for `lease`: its own, and those whose lease has ended.
     async fn lease_replays(&self, lease: Duration) -> Result<Vec<ReplayJob>, StoreError>;
     /// Lets other nodes take this node's replays at once.
     async fn release_replays(&self) -> Result<(), StoreError>;
-    /// The next events of a replay, see `conduit_actors::ports::ReplaySource::next`.
+    /// Returns the next events of a replay, see `conduit_actors::ports::ReplaySource::next`.
     async fn replay_batch(&self, id: ReplayId, max_events: usize, max_bytes: usize) -> Result<NextBatch, StoreError>;
-    /// Which claims repeat an event that was processed, see `conduit_actors::ports::ReplaySource::repeats`.
+    /// Returns which claims repeat a processed event, see `conduit_actors::ports::ReplaySource::repeats`.
     async fn repeats(
         &self,
         controller: ControllerId,
         claims: &[Claim],
     ) -> Result<HashMap<EventId, EventId>, StoreError>;
-    /// All outcomes of an event that was replayed, oldest first; of another one nothing.
+    /// Returns all outcomes of a replayed event, oldest first. Returns none for other events.
     async fn past_outcomes(&self, event: EventId) -> Result<Vec<PastOutcome>, StoreError>;
 }

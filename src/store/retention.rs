@@ -1,9 +1,9 @@
-//! What is kept for a limited time, and how it goes.
+//! Retention: data that is kept for a limited time, and its deletion.
 //!
-//! Rows go oldest first, in steps that are a transaction each: after a crash the rest is still there. The sums of outcomes
-//! are counted with the controllers, and stay. Of an audit chain only the beginning goes, and only what verifies, so that
-//! no deletion hides another. Its *anchor*, the last record that went, is kept in its place, and vouched for with the
-//! master key: who has the database alone cannot cut a chain and move its anchor.
+//! Rows are deleted oldest first, in steps that are a transaction each. After a crash, the rest is still there. The
+//! totals of outcomes are stored with the controllers, and stay. An audit chain loses only its verified beginning, so
+//! no deletion hides another. The last deleted record is kept as the *anchor*, sealed with the master key. So an
+//! attacker with the database alone can neither cut a chain nor move its anchor.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq as _;
 use super::rows::{self, Columns};
 use crate::keys::Keyring;
 
-/// What is kept for a limited time.
+/// The kinds of data that are kept for a limited time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Expiring {
     /// Sealed payloads of rejected and failed events, by the time of receipt.
@@ -35,7 +35,7 @@ impl Expiring {
     /// names.
     pub const ALL: [Self; 4] = [Self::Payloads, Self::Events, Self::Replays, Self::Activities];
 
-    /// Its name in reports.
+    /// Returns its name in reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Expiring {
     }
 }
 
-/// What one step deleted.
+/// The deletions of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Expired {
     /// Rows that were deleted one by one.
@@ -59,7 +59,7 @@ pub struct Expired {
 }
 
 impl Expired {
-    /// Of a step that was to delete up to `limit` rows, and deleted these.
+    /// Returns the result of a step that could delete up to `limit` rows, and deleted these.
     pub(super) const fn up_to(limit: usize, rows: u64) -> Self {
         Self {
             rows,
@@ -74,7 +74,7 @@ impl Expired {
 pub struct ChainAnchor {
     /// The last record that was deleted.
     pub head: ChainHead,
-    /// Whether it is what was written when that record was deleted.
+    /// Whether it equals the anchor that was written when that record was deleted.
     pub is_genuine: bool,
 }
 
@@ -95,7 +95,7 @@ pub trait Retained: Send + Sync {
     /// [`StoreError`].
     async fn begin_expiry(&self) -> Result<Option<Box<dyn Expiry + '_>>, StoreError>;
 
-    /// Behind which record a controller's chain begins.
+    /// Returns the record after which a controller's chain begins.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -188,7 +188,7 @@ impl Chains {
         self.0.as_ref()?.last().copied()
     }
 
-    /// Nothing of the current one is old enough.
+    /// Goes on to the next one, because nothing of the current one is old enough.
     pub(super) fn next(&mut self) {
         if let Some(controllers) = &mut self.0 {
             controllers.pop();
@@ -196,7 +196,7 @@ impl Chains {
     }
 }
 
-/// What a store supplies to shorten audit chains.
+/// A store's steps to shorten audit chains.
 pub(super) trait ChainSteps: Sync {
     /// Returns the controllers whose chains there are.
     fn chained(&self) -> impl Future<Output = Result<Vec<ControllerId>, StoreError>> + Send;
@@ -265,7 +265,7 @@ pub(super) async fn shorten_chain(
     })
 }
 
-/// A chain that does not verify keeps its records: they are evidence.
+/// Logs a chain that does not verify. Its records are evidence and stay.
 pub(super) fn keep_evidence(controller: ControllerId, fault: ChainFault) {
     tracing::error!(
         target: "conduit::supervision",

@@ -11,7 +11,7 @@ pub struct PlaceholderPerson {
     pub controller: ControllerId,
     /// The subject that is read for them, merges followed.
     pub subject: SubjectId,
-    /// What the placeholder was sent as.
+    /// The category under which the placeholder was sent.
     pub category: String,
     /// When its link was switched off.
     pub at: Timestamp,
@@ -19,10 +19,10 @@ pub struct PlaceholderPerson {
     pub merges: u64,
 }
 
-/// What is known of links that were switched off.
+/// The retired links, which were switched off.
 #[async_trait]
 pub trait RetiredLinks: Send + Sync {
-    /// The people of one controller, or of all, who rest on a placeholder, the latest found first; and how many there are.
+    /// Returns the people of one controller, or of all, who rest on a placeholder, the latest first, and their number.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -32,7 +32,8 @@ pub trait RetiredLinks: Send + Sync {
         limit: usize,
     ) -> Result<(Vec<PlaceholderPerson>, u64), StoreError>;
 
-    /// The digest of the lists by which a controller's links were last gone through; `None` if they never were.
+    /// Returns the digest of the lists by which a controller's links were last checked. Returns `None` if they never
+    /// were.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,4 +1,4 @@
-//! From columns to types, for every database. What does not fit was not written by this program.
+//! From columns to types, for every database. A value that does not fit was written by another program.
 
 use conduit_actors::event::{Activity, AuditHash, DedupKey, LegalBasis, Notice, Status};
 use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
@@ -15,7 +15,7 @@ use super::{
 
 /// A row of one database: the few kinds of columns that the tables have.
 pub(super) trait Columns {
-    /// The bytes of an id.
+    /// Returns the bytes of an id. Returns `None` for NULL.
     fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, StoreError>;
     /// Hashes, keys, ciphertexts.
     fn optional_blob(&self, column: &str) -> Result<Option<&[u8]>, StoreError>;
@@ -45,7 +45,7 @@ pub(super) fn bytes<const N: usize>(row: &impl Columns, column: &str) -> Result<
     blob(row, column)?.try_into().map_err(|_| unreadable(column))
 }
 
-/// Ids of subjects, one after the other.
+/// Reads ids of subjects, one after the other.
 pub(super) fn subjects(row: &impl Columns, column: &str) -> Result<Vec<SubjectId>, StoreError> {
     let bytes = row.optional_blob(column)?.unwrap_or_default();
     let (ids, rest) = bytes.as_chunks::<16>();
@@ -62,7 +62,7 @@ pub(super) fn hash(row: &impl Columns, column: &str) -> Result<AuditHash, StoreE
     bytes(row, column).map(AuditHash)
 }
 
-/// The end of a controller's chain, out of its row.
+/// Reads the end of a controller's chain from its row.
 pub(super) fn chain_head(row: &impl Columns) -> Result<ChainHead, StoreError> {
     Ok(ChainHead {
         sequence: Sequence(count(row, "chain_sequence")?),
@@ -82,12 +82,12 @@ pub(super) fn optional_time(row: &impl Columns, column: &str) -> Result<Option<T
     Ok(row.optional_integer(column)?.map(Timestamp::from_millis))
 }
 
-/// A number that is never negative.
+/// Reads a number that is never negative.
 pub(super) fn count<T: TryFrom<i64>>(row: &impl Columns, column: &str) -> Result<T, StoreError> {
     T::try_from(integer(row, column)?).map_err(|_| unreadable(column))
 }
 
-/// The same, where there may be none.
+/// Reads a number that is never negative. Returns `None` for NULL.
 pub(super) fn optional_count<T: TryFrom<i64>>(row: &impl Columns, column: &str) -> Result<Option<T>, StoreError> {
     row.optional_integer(column)?
         .map(|value| T::try_from(value).map_err(|_| unreadable(column)))
@@ -106,7 +106,7 @@ pub(super) fn optional_text(row: &impl Columns, column: &str) -> Result<Option<S
     Ok(row.optional_str(column)?.map(ToOwned::to_owned))
 }
 
-/// A column whose text is an identifier.
+/// Reads a column whose text is an identifier.
 pub(super) fn parsed<T: std::str::FromStr>(row: &impl Columns, column: &str) -> Result<T, StoreError> {
     str(row, column)?.parse().map_err(|_| unreadable(column))
 }
@@ -124,7 +124,7 @@ pub(super) fn notices(row: &impl Columns, column: &str) -> Result<Vec<Notice>, S
     }
 }
 
-/// Categories are stored with line feeds between them: no category has one.
+/// Reads categories, which are stored with line feeds between them: no category contains one.
 pub(super) fn categories(row: &impl Columns) -> Result<Vec<String>, StoreError> {
     Ok(str(row, "categories")?
         .split('\n')
@@ -272,7 +272,7 @@ pub(super) fn claim_row(row: &impl Columns) -> Result<StoredClaim, StoreError> {
 pub(super) fn history_row(row: &impl Columns) -> Result<HistoryRow, StoreError> {
     Ok(HistoryRow {
         starts_at: time(row, "starts_at")?,
-        // A replay may take away what was counted before there was a history.
+        // A replay may subtract counts from before there was a history.
         counts: [
             integer(row, "processed")?.max(0).cast_unsigned(),
             integer(row, "duplicate")?.max(0).cast_unsigned(),
@@ -293,7 +293,7 @@ pub(super) fn is_set(row: &impl Columns, column: &str) -> Result<bool, StoreErro
     Ok(row.optional_integer(column)?.is_some())
 }
 
-/// The addresses that a version was used from.
+/// Reads the addresses from which a version was used.
 pub(super) fn addresses(row: &impl Columns) -> Result<AddressSketch, StoreError> {
     match row.optional_blob("addresses")? {
         Some(bytes) => AddressSketch::from_bytes(bytes).ok_or_else(|| unreadable("addresses")),
@@ -316,8 +316,8 @@ fn credential_version(row: &impl Columns) -> Result<CredentialVersion, StoreErro
     })
 }
 
-/// Both versions of a credential out of what is kept of it, the newest first. `serving` is the hash of the current one: a
-/// program that knows nothing of versions may have replaced it.
+/// Reads both versions of a credential, the newest first. `serving` is the hash of the current one: a program without
+/// knowledge of versions may have replaced it.
 pub(super) fn credential_versions<R: Columns>(found: &[R]) -> Result<CredentialVersions, StoreError> {
     let is_current = |row: &R| -> Result<bool, StoreError> {
         let own = row.optional_blob("hash")?;

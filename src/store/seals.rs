@@ -1,11 +1,12 @@
-//! Seals of audit chains: what the master key vouches for, so that the database alone cannot be changed without notice.
+//! Seals of audit chains under the master key, so that a change of the database alone is noticed.
 //!
-//! A controller's row carries two: of its id and DID, made with the row; and of the end of its chain, made anew by every
-//! transaction that moves the end. Rows of before have none until their chain was verified and sealed, once. When that is
-//! done a seal says so: from then on the database cannot say that a chain still waits.
+//! A controller's row carries two seals. One covers its id and DID, and is made with the row. The other covers the end
+//! of its chain, and every transaction that moves the end makes it anew. Rows of former versions have none until their
+//! chain was verified and sealed, once. Then a seal states that this is done. From then on the database cannot claim
+//! that a chain still waits.
 //!
-//! A deletion is sealed as well. A chain that a data directory has noted, and that is gone without such a seal, was removed by
-//! somebody else.
+//! A deletion is sealed as well. If a chain that a data directory has noted is missing without such a seal, somebody
+//! else removed it.
 
 use std::collections::HashSet;
 
@@ -18,12 +19,12 @@ use super::heads::HeadBook;
 use super::rows::{self, Columns};
 use crate::keys::Keyring;
 
-/// What a seal says.
+/// The verdict on a seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealState {
     /// The master key vouches for the value.
     Genuine,
-    /// The chain is of before, and waits to be verified and sealed.
+    /// The chain is an older one, and waits to be verified and sealed.
     Pending,
     /// The seal is missing, or is that of another value.
     Broken,
@@ -78,19 +79,19 @@ impl RecordedEnd {
 /// A store whose audit chains are sealed.
 #[async_trait]
 pub trait ChainSeals: Send + Sync {
-    /// Where a controller's chain ends, and what the seals say. `None` if the controller is gone.
+    /// Returns the end of a controller's chain, and the verdicts on its seals. Returns `None` for a missing controller.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn recorded_end(&self, controller: ControllerId) -> Result<Option<RecordedEnd>, StoreError>;
 
-    /// How many records belong to no controller, and to none that is being deleted.
+    /// Returns the number of records without a controller, except those of a running deletion.
     ///
     /// # Errors
     /// [`StoreError`].
     async fn stray_records(&self) -> Result<u64, StoreError>;
 
-    /// The controllers of before whose chains wait to be sealed.
+    /// Returns the controllers of former versions whose chains wait for their seal.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -114,11 +115,11 @@ pub trait ChainSeals: Send + Sync {
     /// [`StoreError`].
     async fn proven_deletions(&self) -> Result<HashSet<ControllerId>, StoreError>;
 
-    /// What this data directory has committed.
+    /// Returns the ends that this data directory has committed.
     fn heads(&self) -> &HeadBook;
 }
 
-/// The rows with `id` and `seal` whose seal is genuine.
+/// Returns the controllers of rows with `id` and `seal` whose seal is genuine.
 pub(super) fn proven<'r, R: Columns + 'r>(
     keyring: &Keyring,
     found: impl Iterator<Item = &'r R>,

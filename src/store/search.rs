@@ -8,8 +8,8 @@ use conduit_actors::ports::{KnownLink, StoreError};
 /// Finds persons by the hashes of their identifiers.
 #[async_trait]
 pub trait PersonSearch: Send + Sync {
-    /// The subjects that these hashes lead to, merges followed, each once, newest first. At most `limit` links of each hash
-    /// are followed.
+    /// Returns the subjects to which these hashes lead, with merges followed, each once, newest first. Follows at most
+    /// `limit` links of each hash.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -21,7 +21,7 @@ pub trait PersonSearch: Send + Sync {
     ) -> Result<Vec<SubjectId>, StoreError>;
 }
 
-/// Those that links lead to.
+/// Returns the subjects to which links lead.
 pub(super) fn subjects(links: Vec<KnownLink>) -> Vec<SubjectId> {
     let mut found: Vec<SubjectId> = links.into_iter().map(|link| link.subject).collect();
     found.sort_unstable_by(|a, b| b.cmp(a));

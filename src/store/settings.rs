@@ -1,5 +1,5 @@
-//! What may be changed of a controller beside the credentials of its senders: its name, its management token, and what it may
-//! send.
+//! Changeable properties of a controller beside its senders' credentials: its name, its management token, and its
+//! limits.
 
 use async_trait::async_trait;
 use conduit_actors::ids::ControllerId;
@@ -9,21 +9,21 @@ use conduit_actors::ports::StoreError;
 
 use super::ChangeError;
 
-/// What is set for one controller.
+/// The limits of one controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitsRow {
     /// Whose limits.
     pub controller: ControllerId,
-    /// What differs from the configuration.
+    /// The differences from the configuration.
     pub overrides: LimitOverrides,
-    /// Counts from 1; each change adds one. A controller for which nothing was ever set has no row, and version 0.
+    /// Counts from 1; each change adds one. A controller without limits has no row, and version 0.
     pub version: u64,
 }
 
 /// Settings of controllers. A change shows in the directory, on all nodes.
 #[async_trait]
 pub trait ControllerSettings: Send + Sync {
-    /// Those of one controller, or of all for which something was set.
+    /// Returns the limits of one controller, or of all that have some.
     ///
     /// # Errors
     /// [`StoreError`].

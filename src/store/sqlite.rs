@@ -14,6 +14,7 @@ mod columns;
 mod commit;
 mod controllers;
 mod credentials;
+mod effects;
 mod events;
 mod faults;
 mod history;
@@ -103,7 +104,7 @@ impl SqliteStore {
             .idle_timeout(None)
             .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(30))
-            // Its thread takes over the priority of whoever opens it.
+            // Its thread inherits the priority of the opening thread.
             .after_connect({
                 let origin = Arc::clone(&origin);
                 move |_, _| {
@@ -150,7 +151,7 @@ impl SqliteStore {
         })
     }
 
-    /// Begins a transaction that writes, unless what it writes would be lost with a file that is gone.
+    /// Begins a transaction that writes, unless its writes would be lost with a removed file.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.origin.check()?;
         self.writer.begin_with("BEGIN IMMEDIATE").await.or_store_error()
@@ -164,7 +165,7 @@ async fn is_fit(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> 
         return Ok(true);
     }
     let answers = connection.ping().await.is_ok();
-    // A broken one is closed without a word: whoever used it has said what it met.
+    // A broken connection is closed silently: its user has reported the error.
     Ok(answers && !connection.is_in_transaction())
 }
 

@@ -7,7 +7,7 @@ use conduit_actors::ports::StoreError;
 
 use super::page::Page;
 
-/// A data subject. One that was merged is shown as the subject it was merged into.
+/// A data subject. A merged one is shown as the subject it was merged into.
 #[derive(Debug, Clone)]
 pub struct SubjectRow {
     pub id: SubjectId,
@@ -42,15 +42,16 @@ pub struct SubjectMerge {
 /// Reads subjects.
 #[async_trait]
 pub trait Subjects: Send + Sync {
-    /// Newest first, by subject id; merged ones are left out.
+    /// Returns data subjects, newest first by subject id, without merged ones.
     async fn subjects(
         &self,
         controller: Option<ControllerId>,
         page: Page<SubjectId>,
     ) -> Result<Vec<SubjectRow>, StoreError>;
-    /// By DID; merges followed.
+    /// Returns a data subject by DID, with merges followed. Returns `None` for an unknown one.
     async fn subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError>;
-    /// By the hash of an identifier, under any of its key versions; merges followed, each subject once.
+    /// Returns the data subjects of an identifier by its hash, under any of its key versions. Follows merges, and
+    /// returns each subject once.
     async fn subjects_by_link(
         &self,
         controller: ControllerId,

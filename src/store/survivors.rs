@@ -31,12 +31,12 @@ impl Survivors {
         Ok(())
     }
 
-    /// The subject that this one is read as: itself, unless it was merged.
+    /// Returns the subject as which this one is read: itself, unless it was merged.
     pub(super) fn of(&self, subject: SubjectId) -> SubjectId {
         self.0.get(&subject).map_or(subject, |(survivor, _)| *survivor)
     }
 
-    /// Where these links lead. Those of a subject that is gone are left out.
+    /// Returns the subjects to which these links lead. Links of deleted subjects are left out.
     pub(super) fn lead(&self, links: Vec<StoredLink>) -> Vec<KnownLink> {
         let known = |(hash, subject): StoredLink| {
             let (subject, subject_first_seen_at) = *self.0.get(&subject)?;
@@ -49,7 +49,7 @@ impl Survivors {
         links.into_iter().filter_map(known).collect()
     }
 
-    /// The subjects that events name.
+    /// Returns the subjects that events name.
     pub(super) fn asked(events: &[EventRow]) -> Vec<SubjectId> {
         let named = |event: &EventRow| event.subject.into_iter().chain(event.other_subjects.clone());
         events.iter().flat_map(named).collect()
@@ -61,7 +61,7 @@ impl Survivors {
             for subject in event.subject.iter_mut().chain(&mut event.other_subjects) {
                 *subject = self.of(*subject);
             }
-            // Who turned out to be one is named once.
+            // Merged subjects are named once.
             let mut named: Vec<SubjectId> = event.subject.into_iter().collect();
             event.other_subjects.retain(|subject| {
                 let is_new = !named.contains(subject);

@@ -9,7 +9,7 @@ use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::ports::{Credential, Merge, StoreError};
 
-/// The columns of a credential: current, previous, until when.
+/// Returns the columns of a credential: current, previous, until when.
 pub(super) fn credential(credential: &Credential) -> (&[u8], Option<&[u8]>, Option<i64>) {
     let previous = credential.previous.as_ref();
     (
@@ -19,7 +19,7 @@ pub(super) fn credential(credential: &Credential) -> (&[u8], Option<&[u8]>, Opti
     )
 }
 
-/// The columns of limits: rate, burst, backlog.
+/// Returns the columns of limits: rate, burst, backlog.
 pub(super) fn limits(overrides: &LimitOverrides) -> [Option<i64>; 3] {
     [
         overrides.events_per_second.map(i64::from),
@@ -32,7 +32,7 @@ pub(super) fn spec_json(spec: &IntegrationSpec) -> Result<String, StoreError> {
     serde_json::to_string(spec).map_err(|error| StoreError::Failed(error.to_string()))
 }
 
-/// JSON; none if there are none.
+/// Returns notices as JSON. Returns `None` if there are none.
 pub(super) fn notices(notices: &[Notice]) -> Option<String> {
     if notices.is_empty() {
         None
@@ -41,7 +41,7 @@ pub(super) fn notices(notices: &[Notice]) -> Option<String> {
     }
 }
 
-/// What an outcome has beside its status: reasons, the first event, the subject.
+/// Returns the parts of an outcome beside its status: reasons, the first event, the subject.
 pub(super) fn outcome(outcome: &Outcome) -> (Option<String>, Option<EventId>, Option<SubjectId>) {
     match outcome {
         Outcome::Processed { subject } => (None, None, *subject),
@@ -50,7 +50,7 @@ pub(super) fn outcome(outcome: &Outcome) -> (Option<String>, Option<EventId>, Op
     }
 }
 
-/// Ids of subjects, one after the other; none if there are none.
+/// Returns ids of subjects, one after the other. Returns `None` if there are none.
 pub(super) fn subjects(subjects: &[SubjectId]) -> Option<Vec<u8>> {
     let bytes = || subjects.iter().flat_map(|subject| *subject.as_bytes()).collect();
     (!subjects.is_empty()).then(bytes)
@@ -59,7 +59,7 @@ pub(super) fn subjects(subjects: &[SubjectId]) -> Option<Vec<u8>> {
 /// How often each outcome occurs, by controller: processed, duplicate, rejected, failed.
 pub(super) type Counts = HashMap<ControllerId, [i64; 4]>;
 
-/// Where a status is counted; none for an event that has no outcome yet.
+/// Returns the place where a status is counted. Returns `None` for an event without an outcome.
 pub(super) const fn counted_as(status: Status) -> Option<usize> {
     match status {
         Status::Processed => Some(0),
@@ -70,7 +70,7 @@ pub(super) const fn counted_as(status: Status) -> Option<usize> {
     }
 }
 
-/// What a batch adds to the sums.
+/// Returns the counts that a batch adds to the totals.
 pub(super) fn counts(outcomes: &[OutcomeRecord]) -> Counts {
     let mut counts = Counts::new();
     for record in outcomes {
@@ -81,7 +81,8 @@ pub(super) fn counts(outcomes: &[OutcomeRecord]) -> Counts {
     counts
 }
 
-/// What a batch of a replay does to the sums of its controller, whose events had these statuses `before`.
+/// Returns the changes that a batch of a replay makes to the totals of its controller. Its events had these statuses
+/// `before`.
 pub(super) fn counts_replaced(
     controller: ControllerId,
     outcomes: &[OutcomeRecord],
@@ -95,13 +96,13 @@ pub(super) fn counts_replaced(
     counts
 }
 
-/// The events that will not be replayed again: their outcome is for good.
+/// Returns the events with a final outcome, which will not be replayed again.
 pub(super) fn needless_payloads(outcomes: &[OutcomeRecord]) -> impl Iterator<Item = EventId> {
     let is_final = |record: &&OutcomeRecord| !super::REPLAYABLE.contains(&record.outcome.status());
     outcomes.iter().filter(is_final).map(|record| record.event.id)
 }
 
-/// A merge's evidence as JSON: [[hash in hexadecimal, category], …].
+/// Returns a merge's evidence as JSON: [[hash in hexadecimal, category], …].
 pub(super) fn evidence(merge: &Merge) -> Result<String, StoreError> {
     let evidence: Vec<(String, &str)> = merge
         .evidence

@@ -12,7 +12,7 @@ pub struct SpanContext {
 }
 
 impl SpanContext {
-    /// A new trace with its first span.
+    /// Creates a new trace with its first span.
     #[must_use]
     pub fn root() -> Self {
         Self {
@@ -21,7 +21,7 @@ impl SpanContext {
         }
     }
 
-    /// Another span of the same trace.
+    /// Creates another span of the same trace.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
@@ -31,15 +31,15 @@ impl SpanContext {
     }
 }
 
-/// Zeros mean: none. They do not come up in as many years as there are.
+/// Returns random bytes. All zeros would mean none, but are too improbable to occur.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::rng().fill_bytes(&mut bytes);
     bytes
 }
 
-/// Reads a `traceparent`, and whether its trace is recorded. What is not well formed counts for nothing (Trace Context,
-/// 3.2.2); of versions that are not known yet, what is known is read.
+/// Reads a `traceparent`, and whether its trace is recorded. A malformed one is ignored (Trace Context, 3.2.2). For
+/// unknown versions, the known parts are read.
 pub(super) fn parse(text: &str) -> Option<(SpanContext, bool)> {
     let mut parts = text.trim().split('-');
     let mut part = |length: usize| parts.next().filter(|part| part.len() == length);

@@ -17,10 +17,10 @@ pub struct TelemetryEndpoint {
 }
 
 impl TelemetryConfig {
-    /// Returns the collector, or `None` if none is configured.
+    /// Returns the endpoint of traces. Returns `None` without one.
     ///
     /// # Errors
-    /// The fault of the settings. The URL is not shown: it may have a password in it.
+    /// The fault of the settings, without the URL, which may contain a password.
     pub fn endpoint(&self) -> Result<Option<TelemetryEndpoint>, String> {
         if self.otlp_endpoint.is_empty() {
             return Ok(None);
@@ -39,7 +39,7 @@ impl TelemetryConfig {
     }
 }
 
-/// Notes what is wrong with the collector's address or its authorities.
+/// Notes the faults of the collector's address or its authorities.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(config.telemetry.endpoint().err());
 }

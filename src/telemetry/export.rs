@@ -30,8 +30,8 @@ struct Exporter {
     is_away: bool,
 }
 
-/// What the collector said.
-enum Said {
+/// The answer of the collector.
+enum Answer {
     Taken,
     /// It will not take these, whenever they come.
     Refused(String),
@@ -83,7 +83,7 @@ impl Exporter {
                 backoff = BACKOFF.1.min(backoff * 2);
             }
         }
-        // Once more, for what is left; then nobody is asked again.
+        // One more request for the rest, then no more.
         loop {
             while spans.len() < BATCH
                 && let Ok(span) = queue.try_recv()
@@ -117,11 +117,11 @@ impl Exporter {
         }
     }
 
-    /// Whether these spans are done with: taken, or refused for good.
+    /// Exports these spans. Returns whether they are finished: accepted, or refused for good.
     async fn export(&mut self, spans: &mut Vec<Span>) -> bool {
         let body = otlp::request(&self.resource, spans);
         match self.post(body).await {
-            Said::Taken => {
+            Answer::Taken => {
                 self.shared.exported.fetch_add(spans.len() as u64, Ordering::Relaxed);
                 spans.clear();
                 if std::mem::take(&mut self.is_away) {
@@ -130,19 +130,19 @@ impl Exporter {
                 }
                 true
             }
-            Said::Refused(cause) => {
+            Answer::Refused(cause) => {
                 self.complain(&cause);
                 self.drop_all(spans);
                 true
             }
-            Said::Away(cause) => {
+            Answer::Away(cause) => {
                 self.complain(&cause);
                 false
             }
         }
     }
 
-    /// One line for each change, whatever the load.
+    /// Logs one line for each change, under any load.
     fn complain(&mut self, cause: &str) {
         if !std::mem::replace(&mut self.is_away, true) {
             let endpoint = self.endpoint.url.as_str();
@@ -159,25 +159,25 @@ impl Exporter {
         spans.clear();
     }
 
-    async fn post(&self, body: Vec<u8>) -> Said {
+    async fn post(&self, body: Vec<u8>) -> Answer {
         let request = self.client.post(self.endpoint.url.as_str());
         let sent = request
             .insert_header(("content-type", "application/x-protobuf"))
             .send_body(body);
         let mut answer = match timeout(PATIENCE, sent).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Said::Away(error.to_string()),
-            Err(_) => return Said::Away("the collector does not answer in time".to_owned()),
+            Ok(Err(error)) => return Answer::Away(error.to_string()),
+            Err(_) => return Answer::Away("the collector does not answer in time".to_owned()),
         };
         // Read to its end, so that the connection can be used again.
         let _ = timeout(PATIENCE, answer.body()).await;
         let status = answer.status();
         let cause = format!("the collector answers {status}");
         match status.as_u16() {
-            200..=299 => Said::Taken,
+            200..=299 => Answer::Taken,
             // As the protocol has it: these may be tried again.
-            429 | 502 | 503 | 504 => Said::Away(cause),
-            _ => Said::Refused(cause),
+            429 | 502 | 503 | 504 => Answer::Away(cause),
+            _ => Answer::Refused(cause),
         }
     }
 }

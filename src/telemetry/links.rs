@@ -10,13 +10,13 @@ use super::context::SpanContext;
 /// Bounded: past that, the oldest are forgotten, and their batches have no link to them.
 pub(super) struct Links {
     capacity: usize,
-    known: Mutex<Known>,
+    known: Mutex<Requests>,
 }
 
 #[derive(Default)]
-struct Known {
+struct Requests {
     spans: HashMap<EventId, SpanContext>,
-    /// In the order in which they came; of those that were taken, too.
+    /// The events in the order of their arrival, including those that were taken.
     order: VecDeque<EventId>,
 }
 
@@ -37,7 +37,7 @@ impl Links {
         }
     }
 
-    /// Those of these events that are known.
+    /// Returns the known ones among these events.
     pub(super) fn find(&self, events: &mut dyn Iterator<Item = EventId>) -> Vec<EventId> {
         let known = self.known.lock();
         if known.spans.is_empty() {
@@ -46,7 +46,7 @@ impl Links {
         events.filter(|event| known.spans.contains_key(event)).collect()
     }
 
-    /// The spans of these events; forgotten from here on, if `done`.
+    /// Returns the spans of these events. With `done`, forgets them.
     pub(super) fn spans(&self, events: &[EventId], done: bool) -> Vec<(EventId, SpanContext)> {
         let mut known = self.known.lock();
         let spans = events.iter().filter_map(|event| {

@@ -67,7 +67,7 @@ impl Message {
     }
 }
 
-/// What all spans have in common: the message `Resource`.
+/// Returns the common part of all spans: the message `Resource`.
 pub(super) fn resource(attributes: &[(&'static str, &str)]) -> Vec<u8> {
     let owned = attributes
         .iter()
@@ -77,7 +77,7 @@ pub(super) fn resource(attributes: &[(&'static str, &str)]) -> Vec<u8> {
     message.0
 }
 
-/// The message `ExportTraceServiceRequest`.
+/// Returns the message `ExportTraceServiceRequest`.
 pub(super) fn request(resource: &[u8], spans: &[Span]) -> Vec<u8> {
     let mut request = Message::default();
     request.message(1, |resource_spans| {

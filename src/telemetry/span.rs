@@ -14,7 +14,7 @@ pub enum Kind {
     Server,
 }
 
-/// What an attribute says.
+/// The value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A text.
@@ -44,14 +44,14 @@ impl From<i64> for Value {
 /// Attributes of a span or a link.
 pub type Attributes = Vec<(&'static str, Value)>;
 
-/// One that has ended.
+/// An ended span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     /// Its place.
     pub context: SpanContext,
     /// The span that it is a part of, here or at the caller's.
     pub parent: Option<[u8; 8]>,
-    /// What it is.
+    /// Its name.
     pub name: Cow<'static, str>,
     /// Its part.
     pub kind: Kind,

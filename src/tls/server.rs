@@ -66,7 +66,7 @@ impl CertificateFiles {
     }
 }
 
-/// Says what is wrong with a certificate, and what to do. The library's own words are names of its types.
+/// Describes the fault of a certificate, and how to fix it. The library's own words are names of its types.
 fn in_words(fault: &CertificateError) -> String {
     let named = format!("{fault:?}");
     let text = if named.contains("UnsupportedCertVersion") {
@@ -138,7 +138,7 @@ impl ServerCertificate {
         Ok(config)
     }
 
-    /// Has [`Self::follow`] look at the files now, and tell what it found.
+    /// Makes [`Self::follow`] look at the files now, and report the result.
     pub fn look_now(&self) {
         self.asked.notify_one();
     }

@@ -1,4 +1,4 @@
-//! At a terminal, it asks; and what was planned is done only if it still holds.
+//! At a terminal, the command asks; and it carries out its plan only if the plan still holds.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};

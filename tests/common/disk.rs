@@ -57,13 +57,13 @@ impl SmallDisk {
         self.dir.path().join("disk")
     }
 
-    /// Takes what room there is, but for so many bytes.
+    /// Fills the disk except for so many bytes.
     pub fn fill(&self, but_for: u64) {
         let filler = self.filler();
         let mut file = fs::File::create(&filler).expect("a file");
         let block = [b'x'; 4096];
         while file.write_all(&block).is_ok() {}
-        // What was not written yet may not fit either.
+        // Unwritten data may not fit either.
         let _ = file.sync_all();
         let written = file.metadata().expect("a file").len();
         file.set_len(written.saturating_sub(but_for)).expect("a shorter file");

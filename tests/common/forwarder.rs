@@ -17,7 +17,7 @@ pub enum Old {
 
 #[derive(Default)]
 struct State {
-    /// Nobody is there if it is `None`: connections are taken, and nothing comes through.
+    /// The target. `None`: connections are accepted, and nothing comes through.
     target: Option<u16>,
     /// Connections made so far, and how many of these are silent.
     made: usize,
@@ -124,7 +124,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, number: usize, shared: &Shared)
     loop {
         let read = from.read(&mut buffer).unwrap_or(0);
         {
-            // What is silent stays so until all ends.
+            // A silent connection stays silent to the end.
             let state = shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let is_silent = |state: &mut State| number <= state.silent && !state.ended;
             let waited = shared.1.wait_while(state, is_silent);

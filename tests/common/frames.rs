@@ -194,7 +194,7 @@ impl Frames {
         }
     }
 
-    /// Keeps to itself what is about the connection.
+    /// Handles frames about the connection itself.
     fn counted(&mut self, frame: Frame) -> Option<Frame> {
         match frame.kind {
             SETTINGS if frame.flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[]),

@@ -1,4 +1,4 @@
-//! A load that runs while things break, and what must be true of it afterwards.
+//! A load that runs during failures, and the conditions that must hold afterwards.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;

@@ -165,7 +165,7 @@ impl Conduit {
         conduit
     }
 
-    /// Starts one that must end by itself; its exit code, and what it wrote.
+    /// Starts a process that must end by itself. Returns its exit code and its output.
     pub fn refused(&mut self) -> (Option<i32>, String) {
         self.spawn();
         let code = self.wait();

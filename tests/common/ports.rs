@@ -1,4 +1,4 @@
-//! Ports for servers that are told theirs, and keep it from one start to the next.
+//! Ports for servers with a fixed port, which stays from one start to the next.
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};

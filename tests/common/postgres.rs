@@ -233,7 +233,7 @@ impl Postgres {
             return;
         };
         signal(name, server);
-        // One that has ended has none.
+        // An ended server has none.
         let children = fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
         for pid in children.split_whitespace() {
             signal(name, pid.parse().expect("a number"));
@@ -245,7 +245,7 @@ impl Postgres {
         let data = self.dir.path().join("data");
         fs::copy(&certificate.file, data.join("server.crt")).expect("a certificate");
         fs::copy(&certificate.key, data.join("server.key")).expect("its key");
-        // It refuses a key that others can read. Who has the directory is to have what is in it.
+        // PostgreSQL refuses a key that others can read. The owner of the directory must own its content.
         let mut chmod = Command::new("chmod");
         run(chmod.arg("0600").args(["server.key", "server.crt"]).current_dir(&data));
         let mut chown = Command::new("chown");
@@ -282,7 +282,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // One that hangs cannot end.
+        // A hanging server cannot end.
         self.signal_all("CONT");
         self.stop("QUIT");
     }

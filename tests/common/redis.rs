@@ -98,7 +98,7 @@ impl Redis {
         });
     }
 
-    /// Starts it again with what it has now, and so slowly that it is loading until [`Self::end_loading`].
+    /// Starts it again with its present data, so slowly that it is loading until [`Self::end_loading`].
     pub fn restart_loading(&mut self) {
         // Some of it is there for the delay alone.
         let ballast = "for i = 1, 1000 do redis.call('SET', 'ballast:' .. i, string.rep('x', 1000)) end return 'OK'";

@@ -14,7 +14,7 @@ use super::tls::{Authority, Certificate};
 
 pub const NAMES: &str = "IP:127.0.0.1,DNS:localhost";
 
-/// A server with files of its own, whose names stay while what is in them is replaced.
+/// A server with its own files, whose names stay while their content is replaced.
 pub struct Secure {
     pub conduit: Conduit,
     pub authority: Authority,
@@ -23,7 +23,7 @@ pub struct Secure {
 
 pub fn copy(certificate: &Certificate, dir: &Path) {
     for (from, to) in [(&certificate.file, "tls.crt"), (&certificate.key, "tls.key")] {
-        // Beside it and renamed, as whoever renews certificates does.
+        // Written beside it and renamed, as tools that renew certificates do.
         let beside = dir.join("beside");
         fs::copy(from, &beside).unwrap();
         fs::rename(beside, dir.join(to)).unwrap();

@@ -60,7 +60,7 @@ fn of_two_rotations_that_have_read_the_same_one_is_refused_and_no_secret_is_lost
         assert_eq!((send(&conduit, &before), send(&conduit, &newest)), (200, 200));
         let state = get(&conduit, &shop, &path);
         assert!(state["previous"]["servesUntil"].is_string(), "{state}");
-        // Whoever was refused looks, and rotates again.
+        // The refused caller looks, and rotates again.
         newest = with_new(&newest, field, &rotate(&conduit, &shop, &path).expect(200).json());
         assert_eq!(send(&conduit, &newest), 200);
     }

@@ -58,7 +58,7 @@ const PAGES: [Row; 28] = [
     row("POST", "/events/{id}/replay", &[], [404, 409, 409]),
     row("GET", "/integrations", DID, [404, 200, 200]),
     row("GET", "/integrations/new", &[], [200, 200, 200]),
-    // What is wrong with a form is said on its page.
+    // The page of a form shows its faults.
     row(
         "POST",
         "/integrations/new",

@@ -39,7 +39,7 @@ impl Browser {
                     .ok()
             })
             .expect("chromedriver says its port");
-        // What it says later must be read, or it waits.
+        // Its later output must be read, or it blocks.
         std::thread::spawn(move || lines.for_each(drop));
         let mut browser = Self {
             driver,
@@ -92,7 +92,7 @@ impl Browser {
         })
     }
 
-    /// Clicks once what is clicked can be: a page that is being replaced is waited for.
+    /// Clicks an element once that is possible, and waits for a page that is being replaced.
     #[track_caller]
     pub fn click(&self, selector: &str) {
         let refused = std::cell::RefCell::new(Value::Null);
@@ -110,7 +110,7 @@ impl Browser {
         });
     }
 
-    /// Puts a text into a field in place of what is in it.
+    /// Replaces the text of a field.
     #[track_caller]
     pub fn fill(&self, selector: &str, text: &str) {
         let element = self.element(selector);

@@ -74,7 +74,7 @@ fn another_theme_loses_nothing_of_the_page() {
     let theme = "return document.documentElement.dataset.theme";
     let is_pressed = "return document.querySelector('.sidebar button[value=\"dark\"]').getAttribute('aria-pressed')";
 
-    // What is typed stays, and the choice is kept.
+    // Typed text stays, and the choice is kept.
     browser.go(&format!("{integration}/edit"));
     browser.fill("#sample", "{}");
     browser.click(".sidebar button[value='dark']");
@@ -86,7 +86,7 @@ fn another_theme_loses_nothing_of_the_page() {
     browser.go(&integration);
     assert_eq!(browser.run(theme, json!([])), "dark");
 
-    // So does what is shown once.
+    // So does the text that is shown once.
     browser.click("form[action$='/rotate'] button");
     browser.wait_for_text("A new API key");
     let key = browser.text("#api-key");
@@ -123,7 +123,7 @@ fn an_integration_is_deleted_by_its_name_as_it_is_seen() {
     browser.fill("#delete-name", "Web");
     browser.click("form[action$='/delete'] button");
     browser.wait_for_text("Nothing was deleted");
-    // It is said at the field, which has the focus and what was typed.
+    // The message is at the field, which has the focus and the typed text.
     assert_eq!(value(&browser, "#delete-name"), "Web");
     browser.wait_until("return document.activeElement.getAttribute('aria-describedby') === 'delete-name-fault'");
     let seen = browser.text("label[for='delete-name'] strong");
@@ -149,7 +149,7 @@ fn each_fault_is_reached_from_the_summary_and_by_assistive_technology() {
     browser.fill("#e0f1-pii", "qqqqqqqqqqqqqqqq");
     browser.click("button.primary[value='save']");
     browser.wait_for_text("Some fields are not valid yet");
-    // The summary has the focus, and leads to each field, which says what is wrong with it.
+    // The summary has the focus, and leads to each field, which shows its fault.
     browser.wait_until("return document.activeElement.id === 'said'");
     let summary = browser.text("#said");
     for said in [
@@ -304,7 +304,7 @@ fn what_is_kept_through_the_sign_in_is_bounded_and_belongs_to_who_signs_in() {
     let answer = stranger.post("/sign-in", &own).expect(200);
     assert!(answer.text.contains("Not saved") && !answer.text.contains(&shop.token));
     assert!(answer.header("set-cookie").is_some());
-    // Of other forms, it is said that they did nothing.
+    // For other forms, the message says that nothing was changed.
     let answer = stranger
         .post(&format!("/integrations/{}/rotate", shop.integration), &[])
         .expect(303);
@@ -353,7 +353,7 @@ fn a_category_is_found_by_its_title_and_explained() {
     let browser = Browser::start();
     sign_in(&browser, &conduit, &shop.token);
     browser.go(&format!("{}/integrations/new", conduit.url));
-    // A browser looks for what is typed in keys and labels.
+    // A browser looks for typed text in keys and labels.
     let labels = "return [...document.querySelectorAll('#categories option')]
         .filter((option) => (option.value + option.label).toLowerCase().includes(arguments[0])).map((option) => option.label)";
     for typed in ["mail", "phone", "birth"] {

@@ -97,12 +97,12 @@ fn nothing_that_a_tenant_or_an_event_says_is_run() {
             browser.go(&format!("{}{place}", conduit.url));
             browser.text("main");
             if place.starts_with("/%") {
-                // That there is no such page is a complaint of the browser's own.
+                // The missing page is a complaint of the browser itself.
                 browser.log("browser");
             }
             nothing_ran(&browser, place);
         }
-        // What is typed in comes back as it was.
+        // Typed text comes back unchanged.
         browser.go(&format!("{}/integrations/new", conduit.url));
         let typed = HOSTILE.concat();
         browser.run("document.querySelector('#sample').value = arguments[0]; document.querySelector('#name').value = arguments[0]", json!([typed]));
@@ -169,7 +169,7 @@ fn one_tenant_opens_none_of_another_s_pages() {
             .text
             .contains("there is no such controller")
     );
-    // Lists have nothing of the other's, and what is filtered by the other's integration is empty.
+    // Lists show no data of the other tenant, and a filter by the other's integration finds none.
     for path in ["/events", "/subjects", "/activities", "/integrations", "/overview"] {
         let page = visitor.get(path).expect(200).text;
         assert!(!page.contains(&world.subject) && !page.contains("Newsletter"), "{path}");

@@ -118,7 +118,7 @@ fn what_is_worth_a_look_is_said_in_the_list_and_what_is_gone_has_no_link() {
     let page = visitor.get("/events").text;
     assert!(page.contains("Warning: "), "{page}");
 
-    // There is no mapping to mend, and nothing to run it under: nobody is asked to.
+    // There is no mapping to fix or to run it under, so the page does not ask for it.
     let page = visitor.get(&format!("/events/{rejected}")).expect(200).text;
     assert!(
         page.contains("Why it was rejected") && !page.contains("/replay"),

@@ -10,7 +10,7 @@ use crate::common::{Conduit, Tenant, wait_for};
 
 const TAB: &str = "\u{e004}";
 
-/// A database that nobody else can write to, until it is let go.
+/// A database that no other process can write to, until it is released.
 struct Lock {
     system: actix_web::rt::SystemRunner,
     connection: SqliteConnection,
@@ -121,7 +121,7 @@ fn a_page_goes_on_with_the_session_and_says_when_it_is_over() {
     shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
     browser.wait_until("return document.querySelector('#list').innerText.includes('Processed')");
 
-    // That one ends as well.
+    // The second session ends as well.
     other.change("/sign-out", &[]).expect(303);
     wait_for_state(&browser, "Signed out");
     assert!(browser.text("#list").contains("Processed"), "what is shown stays");
@@ -254,7 +254,7 @@ fn supervision_has_the_lines_of_the_log_and_counts_in_words() {
     browser.wait_for_text("No line since the start of this node");
     let poison = shop.send(&conduit, "poison", json!({"email": "ada@shop.example"}));
     shop.outcome(&conduit, &poison);
-    // They appear by themselves, and are those of the log.
+    // They appear by themselves, and are the lines of the log.
     let isolated = "poison event isolated: it becomes a dead letter (outcome failed), its neighbours go on";
     for message in [
         "actor panicked; it restarts after its backoff",

@@ -166,7 +166,7 @@ fn every_page_is_accessible_fits_its_window_and_is_quiet() {
             browser.scheme(scheme);
             browser.size(width, height);
             let size = if width > 400 { "wide" } else { "narrow" };
-            // What a narrow window has of its own, it has in either scheme.
+            // A narrow window's own elements look the same in either scheme.
             if (scheme, size) != ("dark", "narrow") {
                 browser.run("scrollTo(0, 0)", json!([]));
                 let found = violations(browser).into_iter();

@@ -202,7 +202,7 @@ fn every_answer_has_its_headers_and_files_are_kept_for_long() {
         Some("public, max-age=31536000, immutable")
     );
     visitor.get("/assets/style.0.css").expect(404);
-    // What is not asked for by a browser gets what the API gives.
+    // A request that does not come from a browser gets the API's answer.
     let answer = conduit.get("/nowhere").expect(404);
     assert_eq!(answer.json()["code"], "not_found");
 }

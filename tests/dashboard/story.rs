@@ -109,7 +109,7 @@ fn from_the_first_sign_in_to_a_verified_log() {
     browser.wait_for_text("Processed");
     browser.wait_for_text("Warnings");
 
-    // The one that was rejected is replayed under the mended mapping.
+    // The rejected event is replayed under the fixed mapping.
     browser.go(&format!("{}/events/{broken}", conduit.url));
     browser.click("form[action$='/replay'] button");
     browser.wait_for_text("It was replayed. It is processed now.");

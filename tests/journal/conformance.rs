@@ -1,4 +1,4 @@
-//! The journal's contract: what each implementation must do, and does alike.
+//! The journal's contract: the common duties of all implementations.
 
 use std::time::Instant;
 
@@ -91,7 +91,7 @@ fn what_was_acknowledged_is_read_again_after_reopening(place: Place) {
     let journal = place.open(&[]);
     let ones = fill(&*journal, one, 0..10);
     let others = fill(&*journal, other, 0..3);
-    // The journal keeps no checkpoint: what the store did not commit comes again.
+    // The journal keeps no checkpoint: uncommitted events come again.
     journal.release(one, Sequence(2));
     let event = in_flight(&*journal, other).remove(1);
     drop(journal);
@@ -239,7 +239,7 @@ fn all_of(controller: ControllerId) -> PastFilter {
     }
 }
 
-/// The past that a filter takes, read a few events at a time.
+/// Reads the past events that pass a filter, a few events at a time.
 fn past(journal: &dyn NodeJournal, filter: PastFilter) -> Vec<JournaledEvent> {
     let mut past = journal.past(filter, usize::MAX);
     let mut read = Vec::new();

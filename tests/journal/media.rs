@@ -1,4 +1,4 @@
-//! What journals keep their events in, as the tests that all of them pass need it.
+//! The media of journals, for the tests that all journals pass.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ enum Medium {
     Memory(MemoryLog),
 }
 
-/// What the listener heard, in order.
+/// The listener's notes, in order.
 #[derive(Default)]
 pub struct Heard(Mutex<Vec<(ControllerId, Sequence)>>);
 
@@ -31,7 +31,7 @@ impl BacklogListener for Heard {
 }
 
 impl Heard {
-    /// What was heard of one controller.
+    /// Returns the notes about one controller.
     pub fn of(&self, controller: ControllerId) -> Vec<Sequence> {
         let heard = self.0.lock();
         let own = heard.iter().filter(|(id, _)| *id == controller);
@@ -44,7 +44,7 @@ pub struct Place {
     medium: Medium,
     world: World,
     pub heard: Arc<Heard>,
-    /// Two controllers that there are.
+    /// Two existing controllers.
     pub controllers: [ControllerId; 2],
     pub max_bytes: u64,
     pub max_bytes_per_controller: u64,
@@ -73,7 +73,7 @@ impl Place {
         }
     }
 
-    /// Keeps what is released, for a week.
+    /// Keeps released events for a week.
     pub fn keeping(mut self) -> Self {
         self.retention = Retention {
             keep: WEEK,
@@ -128,7 +128,7 @@ impl Place {
     }
 }
 
-/// An event of a controller, of an integration of its own.
+/// Returns an event of a controller, of its own integration.
 pub fn event(controller: ControllerId, body: &str) -> ValidEvent {
     ValidEvent {
         controller,
@@ -162,7 +162,7 @@ pub fn fill(journal: &dyn NodeJournal, controller: ControllerId, numbers: std::o
         .collect()
 }
 
-/// All that is in flight of a controller.
+/// Returns all events of a controller in flight.
 pub fn in_flight(journal: &dyn NodeJournal, controller: ControllerId) -> Vec<JournaledEvent> {
     let released = journal.position(controller).released;
     journal.read(controller, released, usize::MAX, usize::MAX).unwrap()

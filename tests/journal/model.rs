@@ -13,7 +13,7 @@ use super::media::{Place, append};
 enum Step {
     /// To one of two controllers, so many bytes.
     Append(usize, usize),
-    /// A read from so far behind what is released, at most so many events and bytes.
+    /// A read from so far behind the release, of at most so many events and bytes.
     Read(usize, u64, usize, usize),
     /// Releases so many events.
     Release(usize, u64),

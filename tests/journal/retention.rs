@@ -93,7 +93,7 @@ fn what_is_released_is_read_back_newest_first_also_after_a_restart() {
     assert_eq!(read(&journal, one), reversed(ones.clone()));
     assert_eq!(read(&journal, other), reversed(others.clone()));
 
-    // As after `kill -9`: nothing is written when it ends. Only the number of what it keeps is known then.
+    // As after `kill -9`: nothing is written at the end. Only the number of kept segments is known then.
     drop(journal);
     let at = [(one, Sequence(63)), (other, Sequence(5))];
     let journal = world.open_with(keeping(&world, WEEK, 1 << 30), &at).unwrap();
@@ -155,7 +155,7 @@ fn the_oldest_go_when_there_are_too_many_bytes() {
     let newest: Vec<_> = reversed(bodies).into_iter().take(left.len()).collect();
     assert_eq!(left, newest, "without a hole");
 
-    // What goes while it is read is missing at its end, and nothing else.
+    // Segments deleted during the reading are missing at its end, and nothing else.
     let mut past = journal.past(all_of(one), usize::MAX);
     let Step::Events(first) = past.next(1, usize::MAX, None).unwrap() else {
         panic!("there are events");
@@ -189,7 +189,7 @@ fn nothing_is_kept_without_retention_nor_longer_than_it() {
     assert_eq!(retained(&world), [] as [PathBuf; 0], "turned off, it is deleted");
     drop(journal);
 
-    // Nothing is appended any more: time alone ends the segment that is written to, and what is kept.
+    // Nothing more is appended: time alone ends the newest segment and the kept ones.
     let journal = open(&world, keeping(&world, Duration::from_millis(50), 1 << 30), 80);
     fill(&journal, one, 80..120);
     journal.release(one, Sequence(120));

@@ -33,7 +33,7 @@ fn what_is_made_rotated_and_deleted_on_one_node_holds_on_the_other() {
     let [a, b] = &nodes.nodes[..] else { panic!("two") };
     let mut shop = Tenant::create(a, "did:web:shop.example");
     wait_until(b, &shop, 200);
-    // It has the data key, and so processes what it took.
+    // It has the data key, and so processes its accepted events.
     let id = shop.send(b, "contact", json!({"email": "bob@shop.example"}));
     assert_eq!(shop.outcome(b, &id)["status"], "processed");
 
@@ -52,7 +52,7 @@ fn what_is_made_rotated_and_deleted_on_one_node_holds_on_the_other() {
     wait_until(a, &old, 401);
     assert_eq!(send(a, &shop).status, 200);
 
-    // A node that nobody tells anything looks by itself.
+    // A node without notifications looks by itself.
     nodes.on_database(async |pool| {
         let cut: Vec<bool> = sqlx::query_scalar(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -71,7 +71,7 @@ fn what_is_made_rotated_and_deleted_on_one_node_holds_on_the_other() {
         (shop.outcome(b, &id)["status"] == "rejected").then_some(())
     });
 
-    // One that is further behind than changes are kept reads everything.
+    // A node that is further behind than the kept changes reads everything.
     wait_until(a, &shop, 200);
     nodes.on_database(async |pool| {
         for change in [
@@ -200,7 +200,7 @@ fn credentials_are_taken_for_a_while_without_the_database_and_then_no_more() {
     .expect(500);
     assert_eq!(refused.json()["code"], "credentials_unconfirmed");
     assert!(refused.header("retry-after").is_some());
-    // A stranger is told the same.
+    // A stranger gets the same answer.
     let stranger = Tenant {
         webhook_secret: "guessed".to_owned(),
         ..shop.clone()

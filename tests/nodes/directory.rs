@@ -1,4 +1,4 @@
-//! One node's directory, while another one changes what is in the database.
+//! One node's directory, while another node changes the database.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ fn a_controller_that_cannot_be_used_is_closed_and_the_others_go_on() {
         assert!(!is_open(&directory, &bad) && is_open(&directory, &good));
         let current = directory.controller(good.id).unwrap().webhook_secret.current;
         assert_eq!(current.as_bytes(), &[9; 32]);
-        // What is in flight still finds its controller.
+        // Events in flight still find their controller.
         assert!(directory.controller(bad.id).is_some());
 
         world.store.delete_integration(foreign.id, None).await.unwrap();

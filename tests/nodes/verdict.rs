@@ -83,7 +83,7 @@ fn assert_outcomes(database: &Database, accepted: &[Accepted], contents: usize) 
         assert_eq!(stored.status, "duplicate");
         let first = stored.duplicate_of.unwrap();
         assert_eq!(database.events[&first].status, "processed", "a false duplicate");
-        // Of a first whose answer was lost nobody knows what it was.
+        // A first event whose answer was lost has unknown content.
         if let Some(first) = known.get(&first) {
             assert_eq!((first.tenant, first.content), (event.tenant, event.content));
             across += usize::from(first.node != event.node);
@@ -146,7 +146,7 @@ pub(super) fn assert_each_counted_once(nodes: &Nodes, accepted: &[Accepted], con
     let behind = sent.elapsed();
     let database = nodes.on_database(read);
     assert_eq!(database.events.len() as u64, stats.accepted);
-    // An answer that was lost in the kill leaves an event that nobody knows of.
+    // An answer that was lost in the kill leaves an event that no sender knows.
     assert!(stats.accepted >= accepted.len() as u64);
     assert_eq!((stats.processed, stats.rejected, stats.failed), (contents as u64, 0, 0));
     assert_outcomes(&database, accepted, contents);

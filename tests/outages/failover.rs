@@ -22,7 +22,7 @@ impl Pair {
         let conduit = Conduit::with(&[
             LONG_WINDOW,
             ("CONDUIT_DATABASE_URL", &url),
-            // As few as may be, so that none can be done without.
+            // As few connections as possible, so that all are needed.
             ("CONDUIT__STORAGE__MAX_CONNECTIONS", "2"),
             ("CONDUIT__PIPELINE__RETRY_MAX_MS", "200"),
         ]);
@@ -76,7 +76,7 @@ fn the_primary_lives_on_read_only_and_the_address_moves() {
         pair.primary.set("default_transaction_read_only", "on");
         pair.wait_until_degraded("shards", "25006");
         pair.wait_until_degraded("database", "read-only");
-        // What can be read is still shown.
+        // Readable data is still shown.
         pair.conduit.admin("GET", "/api/v1/subjects", None).expect(200);
         pair.conduit.stats().assert_sum();
         pair.replica.promote();
@@ -141,8 +141,8 @@ fn a_replica_that_lacks_commits_is_noticed_and_a_restart_makes_good_for_them() {
     assert_eq!(pair.conduit.stop(), Some(0));
     pair.conduit.launch();
     pair.conduit.settled();
-    // What was lost is logged again, which is another chain than this data directory has committed: it says so, until the
-    // operator accepts it.
+    // Lost records are logged again, which makes another chain than this data directory has committed. The verification
+    // says so until the operator accepts it.
     assert_eq!(pair.conduit.stop(), Some(0));
     let audit = |command: &str| pair.conduit.command().args(["audit", command]).status().unwrap().code();
     assert_eq!(audit("verify"), Some(1));

@@ -1,4 +1,4 @@
-//! PostgreSQL hangs: probes, supervision and the dashboard answer all the same, and say only what is true.
+//! PostgreSQL hangs: probes, supervision and the dashboard still answer, and tell the truth.
 
 use serde_json::json;
 
@@ -87,7 +87,7 @@ fn pages_show_what_they_have_while_postgresql_hangs() {
     assert!(page.contains("The dead letters cannot be shown"), "{page}");
     assert!(page.contains("Events are accepted and wait in the journal."));
 
-    // Once the journal is full, nobody says that events are accepted.
+    // Once the journal is full, no page says that events are accepted.
     let large = json!({"email": "ada@shop.example", "padding": "x".repeat(20_000)});
     let body = crate::common::tenant::body("contact", large);
     wait_for("the journal to be full", || {

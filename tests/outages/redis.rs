@@ -20,7 +20,7 @@ fn conduit(redis: &Redis, postgres: &Postgres) -> Conduit {
         ("CONDUIT_DATABASE_URL", &postgres.database()),
         ("CONDUIT_REDIS_URL", &redis.url()),
         ("CONDUIT__DEDUP__REDIS_TIMEOUT_MS", TIMEOUT_MS),
-        // What the tries to reach it find is told at this level.
+        // The results of tries to reach Redis are logged at this level.
         ("CONDUIT_LOG", "info,conduit::supervision=debug"),
     ])
 }

@@ -12,7 +12,7 @@ use crate::common::load::{LONG_WINDOW, Load, Refusals};
 use crate::common::postgres::PASSWORD;
 use crate::common::{Conduit, Postgres, Tenant, wait_for};
 
-/// A session of the superuser in the database of a Conduit whose own user is none.
+/// A session of the superuser in the database of a Conduit, whose own user is no superuser.
 struct Administrator {
     runtime: Runtime,
     connection: RefCell<PgConnection>,
@@ -233,7 +233,7 @@ fn different_events_that_fail_in_the_same_way_wait_and_others_go_on() {
     for number in 0..20 {
         shop.send(&conduit, "contact", contact(number));
     }
-    // Another kind of rows than those that are made up.
+    // Other rows than the made-up ones.
     administrator.refuse("links", "NEW.category = 'user.contact.email'", "23514");
     administrator.execute("COMMIT");
     wait_for("one controller to be stalled", || {

@@ -56,7 +56,7 @@ fn a_filter_says_which_and_an_estimate_changes_nothing() {
     let list = |path: &str| shop.call(&conduit, "GET", path, None).expect(200).json();
     assert_eq!(list("/api/v1/replays"), json!({"items": [], "nextCursor": null}));
 
-    // What is mended for both is replayed for one.
+    // A mapping fixed for both event types is replayed for one.
     mend(&conduit, &shop);
     mend(&conduit, &crm);
     let id = begin(

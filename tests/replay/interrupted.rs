@@ -79,7 +79,7 @@ fn another_node_takes_up_the_replay_of_one_that_is_killed() {
     first.launch();
     assert_each_once(&first, &shop, &id, &some);
 
-    // One that is stopped in order gives up its replays at once.
+    // A node that stops in order gives up its replays at once.
     let lost = Tenant::create(&first, "did:web:lost.example");
     misfits(&first, &lost, 300);
     first.set("FAILPOINTS", SLOW.1);

@@ -58,7 +58,7 @@ fn a_poison_event_fails_again_its_neighbours_pass_and_it_is_mended_at_last() {
             "{actor}"
         );
 
-        // Mended, as by a new version; what a dedup claim of its own held is no obstacle.
+        // Fixed, as by a new version. The event's own dedup claim is no obstacle.
         conduit.kill();
         conduit.unset("FAILPOINTS");
         conduit.launch();
@@ -87,14 +87,14 @@ fn dead_letters_that_are_replayed_too_early_do_not_spend_the_restart_budget() {
         ("CONDUIT__PIPELINE__MAX_ATTEMPTS", "1"),
     ]);
     let shop = Tenant::create(&conduit, "did:web:shop.example");
-    // One after the other: each falls among others and alone, 24 restarts. Replays may add 30 within the window.
+    // One after the other: each fails among others and alone, 24 restarts. Replays may add 30 within the window.
     for number in 0..12 {
         let id = shop.send(&conduit, "poison", json!({"email": format!("c{number}@shop.example")}));
         shop.outcome(&conduit, &id);
     }
     let id = begin(&conduit, &shop, json!({}));
     assert_eq!(ended(&conduit, &shop, &id)["failed"], 12);
-    // Nor those that are replayed one by one.
+    // Nor do those that are replayed one by one.
     let listed = shop.call(&conduit, "GET", "/api/v1/events?status=failed", None);
     let each: Vec<String> = listed.expect(200).json()["items"]
         .as_array()

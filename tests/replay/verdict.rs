@@ -21,7 +21,7 @@ fn one_of_those_that_repeat_each_other_is_processed(settings: &[(&str, &str)], f
     let (bob, again) = (misfit(&conduit, &shop, "bob"), misfit(&conduit, &shop, "bob"));
     conduit.settled();
     mend(&conduit, &shop);
-    // Received later than the one that was rejected, and processed before it.
+    // Received after the rejected event, and processed before it.
     let late = misfit(&conduit, &shop, "ada");
     assert_eq!(shop.outcome(&conduit, &late)["status"], "processed");
     if forget {
@@ -39,7 +39,7 @@ fn one_of_those_that_repeat_each_other_is_processed(settings: &[(&str, &str)], f
     assert_eq!(verdict(&find(&early)), ("duplicate", Some(late.as_str())));
     assert_eq!(verdict(&find(&bob)), ("processed", None));
     assert_eq!(verdict(&find(&again)), ("duplicate", Some(bob.as_str())));
-    // One that comes now repeats the one that was replayed: its receive time is what counts.
+    // An event that arrives now repeats the replayed one, because its receive time counts.
     let live = misfit(&conduit, &shop, "bob");
     let live = shop.outcome(&conduit, &live);
     assert_eq!(verdict(&live), ("duplicate", Some(bob.as_str())));

@@ -100,7 +100,7 @@ fn of_several_nodes_one_deletes_and_whole_months_are_dropped() {
                 }
             }
         };
-        // January as a whole; of February, and of what is in no month's partition, row by row.
+        // January goes as a whole; February, and rows outside of any month's partition, one by one.
         assert_eq!(drain(Expiring::Events).await, (13, 1));
         assert_eq!(drain(Expiring::Activities).await, (13, 1));
         drop(first);
@@ -174,12 +174,12 @@ fn a_month_whose_records_do_not_verify_or_are_no_beginning_stays() {
                 }
             }
         };
-        // What is in the month comes behind what is in no partition: row by row.
+        // Rows in the month come after rows outside of any partition: row by row.
         log(a, "2023-12-10T00:00:00Z").await;
         log(a, "2024-01-10T00:00:00Z").await;
         log(b, "2024-01-11T00:00:00Z").await;
         assert_eq!(expire().await, (15, 0));
-        // Changed: what is behind it stays, and the month with it.
+        // Changed: the records behind it stay, and the month with it.
         log(a, "2024-01-12T00:00:00Z").await;
         log(b, "2024-01-13T00:00:00Z").await;
         let tampered =
@@ -187,7 +187,7 @@ fn a_month_whose_records_do_not_verify_or_are_no_beginning_stays() {
                 .bind(b.as_uuid())
                 .execute(&pool);
         assert_eq!(tampered.await.unwrap().rows_affected(), 1);
-        // Those before the changed one, which are in the same page, stay with it.
+        // Records before the changed one in the same page stay with it.
         assert_eq!(expire().await, (5, 0));
         let reports = conduit::audit::verify(&store, None).await.unwrap();
         let faults = reports
@@ -237,7 +237,7 @@ fn histories_go_with_a_month_of_events() {
         store.commit(&mut step(&batch, |_| failed())).await.unwrap();
         // Never replayed.
         fail("2024-01-11T00:00:00Z", 7).await;
-        // What a replay adds at the last moment, and what is left of a month that was dropped without its histories.
+        // Rows that a replay adds at the last moment, and the rest of a month that was dropped without its histories.
         let late = "INSERT INTO event_outcomes (event_id, controller, at, status) VALUES \
              ('018cc252-0000-7000-8000-000000000000', $1, 1, 'failed'), ('017cc252-0000-7000-8000-000000000000', $1, 1, 'failed')";
         sqlx::query(late).bind(shop.as_uuid()).execute(&pool).await.unwrap();
@@ -264,8 +264,8 @@ fn histories_go_with_a_month_of_events() {
                 break;
             }
         }
-        // Those with histories, then the month with the others, then what is in no month.
-        // One of a lost event takes a place among the first three histories.
+        // First events with histories, then the month with the others, then rows outside of any month. A history of a
+        // lost event takes a place among the first three.
         assert_eq!(steps, [(2, 0), (2, 0), (1, 0), (0, 1), (3, 0), (3, 0), (3, 0), (1, 0)]);
         assert_eq!((counted(all).await, counted("SELECT count(*) FROM events").await), (0, 0));
         expiry.end().await;

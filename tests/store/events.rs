@@ -1,4 +1,4 @@
-//! Batches, and what is read of them.
+//! Batches, and their content as it is read.
 
 use conduit::audit;
 use conduit::store::{EventFilter, Page, Store};

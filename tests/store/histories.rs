@@ -72,7 +72,7 @@ pub async fn histories_go_with_their_events_and_replays_after_their_end(world: W
     );
     assert_eq!(expire(store, Expiring::Replays, far, 10).await, (1, 1));
 
-    // What an older program left behind goes as well, and nothing that is younger.
+    // Remains of an older program are deleted as well, and no younger rows.
     assert_eq!(world.sql("DELETE FROM events").await, 2);
     let new = failed_at(store, shop, 1, at(400)).await;
     replay(Some(900)).await;
@@ -87,7 +87,7 @@ pub async fn a_running_replay_goes_on_while_what_is_old_is_deleted(world: World)
     let young = failed_at(store, shop, 2, at(300)).await;
     let replay = begin(store, shop, ReplayFilter::default()).await.id;
     let read = next(store, replay, 2).await;
-    // Of what was read before it went, the step is good.
+    // The step of events that were read before their deletion is valid.
     assert_eq!(expire(store, Expiring::Payloads, at(200), 10).await, (4, 1));
     store.commit(&mut step(&read, |_| NOBODY)).await.unwrap();
     assert_eq!(history(store, old[0]).await, 2);

@@ -42,7 +42,7 @@ pub async fn outcomes_are_counted_by_the_minute_and_hour_of_their_receipt(world:
     for resolution in Resolution::ALL {
         assert_eq!(sums(store, Some(shop.id), resolution).await, [5, 5, 2, 2]);
         assert_eq!(sums(store, None, resolution).await, [6, 6, 3, 3]);
-        // The one that holds `from` is there, what lies before it is not.
+        // The unit that contains `from` is there; earlier ones are not.
         let from = store.outcome_history(None, resolution, now).await.unwrap();
         assert!(!from.is_empty());
         let later = Timestamp::from_millis(now.as_millis() + 2 * resolution.millis());

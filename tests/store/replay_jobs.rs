@@ -1,4 +1,4 @@
-//! Replays: whose they are, how they end, and what they need to know of the past.
+//! Replays: their nodes, their end, and their knowledge of the past.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -239,7 +239,7 @@ pub async fn a_step_changes_outcomes_sums_and_history_at_once(world: World) {
         Ok(NextBatch::Exhausted)
     ));
 
-    // A second time: what was replayed before has its first outcomes already.
+    // A second time: replayed events have their first outcomes already.
     let second = begin(store, shop, ReplayFilter::default()).await;
     let batch = next(store, second.id, 10).await;
     store.commit(&mut step(&batch, |_| NOBODY)).await.unwrap();
@@ -271,7 +271,7 @@ pub async fn a_step_out_of_date_is_a_conflict_and_changes_nothing(world: World) 
     let found: Vec<_> = rest.events.iter().map(|event| event.journaled.event.id).collect();
     assert_eq!(found, ids[1..]);
 
-    // One that was cancelled after it was read.
+    // A replay that was cancelled after its reading.
     assert!(store.end_replay(two.id, ReplayStatus::Cancelled, at(9)).await.unwrap());
     assert_eq!(
         store.commit(&mut step(&rest, |_| NOBODY)).await,
@@ -294,7 +294,7 @@ pub async fn steps_are_limited_and_pass_what_cannot_be_replayed(world: World) {
     )
     .await;
     let replay = begin(store, shop, ReplayFilter::default()).await;
-    // What comes later is not this replay's.
+    // Later events do not belong to this replay.
     let late = events(store, shop, vec![rejected()]).await;
     let taken = |batch: &ReplayBatch| batch.events.iter().map(|e| e.journaled.event.id).collect::<Vec<_>>();
     let first = next(store, replay.id, 2).await;
@@ -304,7 +304,7 @@ pub async fn steps_are_limited_and_pass_what_cannot_be_replayed(world: World) {
         panic!("nothing is left")
     };
     assert_eq!((taken(&by_bytes), by_bytes.step.from), (vec![ids[2]], Some(ids[1])));
-    // Of the next two, another replay is quicker with one.
+    // Another replay is quicker with one of the next two.
     let quick = begin(store, shop, ReplayFilter::only(ids[3])).await;
     let quickly = next(store, quick.id, 9).await;
     store.commit(&mut step(&quickly, |_| NOBODY)).await.unwrap();

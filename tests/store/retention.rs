@@ -82,7 +82,7 @@ pub async fn old_payloads_and_events_go_and_the_sums_stay(world: World) {
     let sums = store.outcome_counts(None).await.unwrap();
     assert_eq!((before.len(), sums.failed, sums.duplicate), (16, 13, 3));
 
-    // Nothing is as old as that; then what is older than its bound, to the millisecond.
+    // First, no row is that old; then the rows are older than their bound, to the millisecond.
     assert_eq!(expire(store, Expiring::Payloads, at(100), 3).await, (0, 1));
     let just_after = Timestamp::from_millis(at(100).as_millis() + 1);
     assert_eq!(expire(store, Expiring::Payloads, just_after, 3).await, (4, 2));
@@ -97,7 +97,7 @@ pub async fn old_payloads_and_events_go_and_the_sums_stay(world: World) {
     let after = store.outcome_counts(None).await.unwrap();
     assert_eq!((after.failed, after.duplicate), (sums.failed, sums.duplicate));
     assert_eq!(after.checkpoints, sums.checkpoints);
-    // What comes next goes in as ever.
+    // Later records are appended as before.
     old(shop.id, 50).await;
     assert_eq!(events(store).await.len(), 11);
     let all = Timestamp::from_millis(Timestamp::now().as_millis() + 1_000);
@@ -125,7 +125,7 @@ pub async fn a_chain_loses_its_beginning_and_verifies_from_its_anchor(world: Wor
     let of_shop = (Sequence(5), Sequence(10), None);
     assert_eq!(verified(store).await, [(Sequence(2), Sequence(2), None), of_shop]);
 
-    // It goes on where it ended, also when nothing is left of it.
+    // The chain continues from its end, even if no record is left.
     log(store, rival.id, 1, at(400)).await;
     log(store, shop.id, 1, at(400)).await;
     assert_eq!(expire(store, Expiring::Activities, at(400), 100).await.0, 5);
@@ -183,7 +183,7 @@ pub async fn a_chain_or_an_anchor_that_was_changed_loses_nothing_more(world: Wor
     assert_eq!(shorten(3).await, 3);
     assert_eq!(verified(store).await, [(Sequence(3), Sequence(9), None)]);
 
-    // The first one that is left is gone.
+    // The first kept record is missing.
     assert_eq!(world.sql("DELETE FROM activities WHERE sequence = 4").await, 1);
     let gap = ChainFault::Gap {
         expected: Sequence(4),
@@ -234,7 +234,7 @@ pub async fn what_is_left_of_subjects_says_when_they_were_first_seen(world: Worl
     let ada = batch.subject(&[1], 50);
     let bob = batch.subject(&[2], 50);
     batch.processed(ada, 50);
-    // Told late of what was earlier.
+    // A late note of an earlier end.
     batch.processed(ada, 20);
     batch.processed(bob, 90);
     batch.back_at(at(100)).commit(store).await;

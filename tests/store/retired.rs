@@ -24,7 +24,7 @@ pub async fn retired_links_stay_and_count_no_more(world: World) {
         counts.first().map_or(0, |(_, _, count)| *count)
     };
     assert_eq!(count().await, 3);
-    // One that is not there, and another controller's, leave nothing.
+    // A missing link, and one of another controller, leave nothing.
     let respelt = [link(1, Retirement::Respelt), link(9, Retirement::Respelt)];
     for _ in 0..2 {
         store.retire_links(shop.id, &respelt).await.unwrap();

@@ -252,7 +252,7 @@ pub async fn events_are_found_by_their_persons_with_their_repeats(world: World) 
     assert_eq!(found(&|f| f.subjects = Some(vec![theirs, ada]), None, 9).await.len(), 4);
     assert_eq!(found(&|f| f.subjects = Some(Vec::new()), None, 9).await, []);
 
-    // Of all controllers, by a status that few have.
+    // Events of all controllers, by a status that few have.
     let of_all = async |status, after, limit| {
         let filter = EventFilter {
             status: Some(status),
@@ -292,7 +292,7 @@ pub async fn a_subject_that_holds_too_much_by_then_is_a_conflict(world: World) {
     let held = store.strong_link_counts(shop.id, &[ada]).await.unwrap();
     assert_eq!(held, [(ada, "user.contact.email".into(), 2)]);
 
-    // What is merged into it counts, and so does that it is merged itself.
+    // Subjects merged into it count, and so does the fact that it is merged itself.
     let mut batch = Batch::of(shop.id);
     batch.merge(eve, ada);
     batch.ceiling(ada, 2);

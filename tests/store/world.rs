@@ -34,7 +34,7 @@ enum Place {
     Server(String),
 }
 
-/// One node's store, and what it takes to open another's on the same database.
+/// One node's store, and the means to open another's on the same database.
 pub struct World {
     pub store: Arc<dyn Store>,
     pub keyring: Arc<Keyring>,
@@ -181,7 +181,7 @@ pub fn hash(byte: u8) -> LinkHash {
     LinkHash([byte; 32])
 }
 
-/// One controller's next batch, behind what is in the store.
+/// One controller's next batch, after the content of the store.
 pub struct Batch {
     controller: ControllerId,
     integration: IntegrationId,

@@ -1,4 +1,4 @@
-//! Bodies: whose they are, how long they may be, for how long they are waited for, and what they may take together.
+//! Bodies: their owners, their length, their deadlines, and their sum.
 
 use std::fs;
 
@@ -44,14 +44,14 @@ fn strangers_send_small_forms_and_send_them_in_time() {
     let mut open = Vec::new();
     for number in 0..150 {
         let mut wire = form(&conduit, FORMS[number % FORMS.len()], "", 4 << 20);
-        // Somebody who may not come in is not read; others are told at once that it is too long.
+        // A body of an unauthenticated caller is not read; other callers learn at once that it is too long.
         let status = wire.answer().status;
         assert!([303, 401, 403, 413].contains(&status), "{status}");
         wire.send(&vec![b'x'; 64 << 10]);
         open.push(wire);
     }
     assert!(peak(&conduit) - before < 40 << 10, "{} KiB", peak(&conduit) - before);
-    // A form that does not say how long it is may not be longer either.
+    // A form without an announced length has the same limit.
     let mut wire = Wire::begin(
         &conduit,
         "POST",
@@ -63,7 +63,7 @@ fn strangers_send_small_forms_and_send_them_in_time() {
         wire.send(chunk.as_bytes());
     }
     assert_eq!(wire.answer().status, 413);
-    // One that does not come is not waited for.
+    // A body that does not come is not waited for.
     let mut wire = form(&conduit, "/sign-in", "", 100);
     assert!(wire.send(b"token="));
     let answer = wire.answer();
@@ -137,7 +137,7 @@ fn whoever_may_not_is_told_before_the_body() {
                 "{path}"
             );
         }
-        // What the head says of its length is enough.
+        // The announced length is enough.
         let token = format!("Bearer {}", conduit.admin_token());
         let long = [("Authorization", token.as_str()), ("Content-Length", "4194305")];
         let answer = Wire::begin(&conduit, method, &path, &long).answer();
@@ -206,7 +206,7 @@ fn a_tenants_long_bodies_have_a_share_of_the_memory_and_others_go_on() {
     let mut open = Vec::new();
     for _ in 0..120 {
         let mut wire = Wire::begin(&conduit, "POST", "/api/v1/integrations/custom", &headers);
-        // All but the last megabyte, so far as it is taken.
+        // All but the last megabyte, as far as it is accepted.
         let _ = (0..3).all(|_| wire.send(&part));
         open.push(wire);
     }
@@ -251,7 +251,7 @@ fn a_tenants_slow_events_leave_room_for_anothers() {
     assert!(slow.send(first) && slow.send(last));
     assert_eq!(slow.answer().status, 200);
     other.send(&conduit, "unwatched", json!({"email": "ada@shop.example"}));
-    // Those that were taken in are accepted.
+    // The admitted events are accepted.
     let mut oldest = held.remove(0);
     assert!(oldest.send(last));
     assert_eq!(oldest.answer().status, 200);

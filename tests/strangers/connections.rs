@@ -124,7 +124,7 @@ fn idle_and_slow_connections_make_room_for_those_that_come() {
         }
         idle.push(wire);
     }
-    // Whoever has a request under way stays.
+    // A connection with a request under way stays.
     let event = crate::common::tenant::body("unwatched", json!({"email": "ada@shop.example"}));
     let mut busy = shop.begin_event(&conduit, &shop.webhook_auth, event.len());
     assert!(busy.send(b"{"));
@@ -137,6 +137,6 @@ fn idle_and_slow_connections_make_room_for_those_that_come() {
     assert_eq!(busy.answer().status, 200);
     assert!(metric(&conduit, "conduit_connections_closed_total") >= 80.0);
     assert!(metric(&conduit, "conduit_connections") <= 22.0);
-    // Those that had to go are told so by the end of the connection.
+    // Closed connections show it by their end.
     idle[0].closed();
 }

@@ -29,7 +29,7 @@ fn heads_alone_take_nothing_whoever_sends_them() {
         let answer = wire.answer();
         assert_eq!((answer.status, answer.code().as_str()), (401, "authentication_failed"));
     }
-    // Whoever has the right one is waited for, and takes nothing meanwhile: all of these would be 75 MB.
+    // An authenticated sender is waited for, and takes no memory meanwhile: all of these would be 75 MB.
     let mut waiting: Vec<_> = (0..300)
         .map(|_| shop.begin_event(&conduit, &shop.webhook_auth, LENGTH))
         .collect();
@@ -74,7 +74,7 @@ fn heads_alone_take_nothing_over_http_2() {
             assert_eq!(answer.await.unwrap().status(), 401);
         }
         let held = heads(&shop.webhook_auth, 100);
-        // A thread of its own, since the connection goes on meanwhile.
+        // A separate thread, because the connection goes on meanwhile.
         let sent = std::thread::scope(|scope| {
             let send = || other.send(conduit, "unwatched", json!({"email": "ada@shop.example"}));
             scope.spawn(send).join().unwrap()
@@ -106,7 +106,7 @@ fn credentials_decide_before_the_limit_of_failures_does() {
     assert_eq!(shop.begin_event(&conduit, "Bearer no", 100).answer().status, 429);
     assert!(wire.send(&event.as_bytes()[10..]));
     assert_eq!(wire.answer().status, 200);
-    // The query is looked at first, whoever asks.
+    // The query is checked first, for every caller.
     let mut wire = crate::common::wire::Wire::begin(
         &conduit,
         "POST",

@@ -82,7 +82,7 @@ fn what_is_retained_is_found_again_after_stops_and_kills_and_is_sealed() {
     let newest = trial(&conduit, &shop, &draft, 3);
     assert_eq!((&newest["examined"], &newest["endedBy"]), (&json!(3), &json!("limit")));
 
-    // Deleted, and made anew: what the one before sent cannot be read any more.
+    // Deleted and created again: the events of the former controller cannot be read any more.
     conduit
         .admin("DELETE", &format!("/api/v1/controllers/{}", shop.did), None)
         .expect(204);
@@ -121,7 +121,7 @@ fn retention_can_be_off_and_ends_at_its_cap_and_on_a_short_disk() {
     let off = nothing(("CONDUIT__RETENTION__PAYLOAD_DAYS", "0"));
     assert_eq!((&off["examined"], &off["retentionDays"]), (&json!(0), &json!(0)));
     assert_eq!(off["endedBy"], "retention");
-    // Those in the journal's own segment are there all the same.
+    // Events in the journal's own segment are still there.
     let short = nothing(("CONDUIT__RETENTION__MIN_FREE_BYTES", "1152921504606846976"));
     assert!((1..8).contains(&short["examined"].as_u64().unwrap()), "{short}");
 
@@ -211,7 +211,7 @@ fn damage_is_reported_where_it_is_read_and_stops_nothing_else() {
         (&json!("unreadable"), &json!(false))
     );
     assert!((1..15).contains(&found["examined"].as_u64().unwrap()), "{found}");
-    let lines = conduit.log_lines("what is retained of the journal cannot be read");
+    let lines = conduit.log_lines("the retained journal cannot be read");
     let name = damaged.file_name().unwrap().to_str().unwrap();
     assert!(lines.len() == 1 && lines[0].to_string().contains(name), "{lines:?}");
     assert!(

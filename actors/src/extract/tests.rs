@@ -500,7 +500,7 @@ fn two_spellings_of_one_value_are_both_known() {
             .earlier
             .is_none()
     );
-    // Extensions were dropped once: what is known by the number alone may be somebody else.
+    // Extensions were dropped once: a subject known by the number alone may be another person.
     let phones = json!([{"path": "v", "pii": "user.contact.phone_number"}]);
     let found = extract(phones, json!({"v": "+49 30 901820 ext. 101"}));
     assert_eq!(values(&found), [("user.contact.phone_number", "+4930901820;ext=101")]);

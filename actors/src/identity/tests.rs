@@ -252,7 +252,7 @@ fn a_used_up_identifier_counts_for_nothing_and_the_others_find_their_person() {
     assert_ne!(third, shared);
     assert_eq!(world.codes(), ["identifier_shared"]);
     assert!(world.warnings[0].message.contains("user.contact.phone_number"));
-    // Whoever comes back is who they were, whatever they bring along.
+    // Returning people stay the same subjects, with any other identifiers.
     assert_eq!(world.see(&[phone(1), email(3)]), third);
     assert_eq!(world.see(&[unique(3), phone(1), phone(9)]), third);
     assert_eq!(world.see(&[email(3)]), third);
@@ -277,7 +277,7 @@ fn several_identifiers_may_be_used_up_at_once() {
     assert_eq!(world.codes(), ["identifier_shared", "identifier_shared"]);
     assert_eq!((world.see(&[email(5)]), world.graph.new_subjects.len()), (own, 3));
 
-    // Of two that exclude each other, the fuller one is left out.
+    // If two exclude each other, the fuller one is left out.
     let mut world = World::new();
     world.see(&[phone(1), email(1), email(2), unique(8)]);
     let own = world.see(&[email(3), phone(3), phone(4)]);

@@ -11,7 +11,7 @@ pub(super) fn millis(text: &str) -> Option<i64> {
     let month = number(&mut rest, 2)?;
     literal(&mut rest, b"-")?;
     let day = number(&mut rest, 2)?;
-    // The RFC's own, in both cases, and the one that it allows for people's sake (5.6).
+    // The RFC's own separator, in both cases, and the space that it allows for readability (5.6).
     literal(&mut rest, b"Tt ")?;
     let hour = number(&mut rest, 2)?;
     literal(&mut rest, b":")?;

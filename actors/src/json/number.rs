@@ -60,7 +60,7 @@ impl Decimal {
                 exponent: 0,
             });
         }
-        // One that is too long for this is next to zero: its digits are as good as another's.
+        // A number that is too long for this is next to zero: its digits do not matter.
         let power: i64 = exponent.map_or(Some(0), |exponent| exponent.parse().ok())?;
         let shift = i64::try_from(digits.len() - trimmed.len()).ok()? - i64::try_from(fraction.len()).ok()?;
         Some(Self {

@@ -65,7 +65,7 @@ pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
             message: "must not have control characters".to_owned(),
         });
     }
-    // Two letters that are no region's code do nothing: national numbers stay without their country code.
+    // Two letters that are no region's code have no effect: national numbers stay without their country code.
     if spec
         .default_region
         .as_ref()
@@ -184,7 +184,7 @@ impl Checker<'_> {
         let mut fields = Vec::with_capacity(event.fields.len());
         for (index, field) in event.fields.iter().take(MAX_FIELDS).enumerate() {
             let pointer = format!("{pointer}/fields/{index}");
-            // Two spellings may be one path; and what is no path may be there twice all the same.
+            // Two spellings may be one path. A text that is no path may occur twice.
             let is_new = match Path::parse(&field.path) {
                 Ok(path) => paths.insert(path),
                 Err(_) => texts.insert(field.path.as_str()),

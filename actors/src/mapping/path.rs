@@ -105,7 +105,7 @@ impl Path {
         for step in &self.steps {
             match step {
                 PathStep::Each => {
-                    // A field that was not sent is in no element.
+                    // A missing field is in no element.
                     places.next_if(|place| !place.is_empty() && place.bytes().all(|byte| byte.is_ascii_digit()));
                 }
                 PathStep::Name(name) => {

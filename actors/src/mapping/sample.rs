@@ -49,7 +49,7 @@ impl EventMapping {
 
     fn integer(&self, category: &Category) -> u64 {
         match category.normalise {
-            // Without a region, no number is valid that has no plus before it.
+            // Without a region, a number is valid only with a plus in front.
             Normaliser::Phone => {
                 let region = self.default_region.as_deref();
                 region.and_then(example_number).unwrap_or(442_079_460_958)
@@ -162,7 +162,7 @@ mod tests {
                 let found = of_event.extract(sample.to_string().as_bytes(), &ExtractContext { processor: "shop" });
                 assert!(found.reasons.is_empty(), "{sample}: {:?}", found.reasons);
                 assert_eq!(&*found.categories, std::slice::from_ref(&category.key), "{sample}");
-                // Some are warned of whatever their value is; none is blocked or left out.
+                // Some categories have a warning for every value; no sample is blocked or left out.
                 let worth = ["password_received", "children_data"];
                 let unexpected = found.warnings.iter().find(|warning| !worth.contains(&&*warning.code));
                 assert_eq!(unexpected, None, "{sample}");

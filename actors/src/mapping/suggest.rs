@@ -90,7 +90,7 @@ fn place(path: &str) -> Option<Vec<PathStep>> {
 /// # Errors
 /// What is wrong with the sample; nothing of it is repeated.
 pub fn suggest(taxonomy: &Taxonomy, sample: &str, default_region: Option<&str>) -> Result<Suggestion, String> {
-    // What the endpoint would refuse is no sample of what it takes.
+    // A body that the endpoint would refuse is no sample.
     scan_sample(sample.as_bytes())?;
     let Ok(Json::Object(members)) = Json::parse(sample.as_bytes()) else {
         return Err("must be a JSON object: { … }".to_owned());
@@ -161,7 +161,7 @@ impl Walk<'_> {
         let (category, remark) = self.recognise(parents, name, value);
         let known = self.found.fields.iter_mut().find(|field| field.path == path);
         if let Some(known) = known {
-            // Another element of the same array: what one of them tells is enough.
+            // Another element of the same array: one element is enough.
             if known.category.is_none() {
                 known.category = category.filter(|_| known.field_type == type_of(value));
             }

@@ -229,6 +229,6 @@ fn a_region_without_telephone_numbers_is_refused_when_it_is_new() {
             .collect();
         assert_eq!(faults, [("/defaultRegion", "default_region_invalid")], "{unknown}");
     }
-    // One that was saved before goes on.
+    // A mapping saved before goes on.
     Mapping::compile(&spec("ZZ"), &taxonomy, defaults).unwrap();
 }

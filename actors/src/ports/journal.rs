@@ -23,7 +23,7 @@ impl AppendReply {
 
 impl From<oneshot::Sender<Result<Durable, JournalError>>> for AppendReply {
     fn from(sender: oneshot::Sender<Result<Durable, JournalError>>) -> Self {
-        // Whoever asked may have gone: the answer is then of no use to anyone.
+        // The caller may have gone: then the answer has no reader.
         Self::new(move |result| drop(sender.send(result)))
     }
 }

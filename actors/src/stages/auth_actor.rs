@@ -102,7 +102,7 @@ impl Auth {
     /// Lets a sender in who has the right credentials, and whose controller may send one more.
     fn admit(&self, head: &Head) -> Result<Admitted, Refusal> {
         if !self.directory.is_reliable() {
-            // The same for all, whatever they present.
+            // The same work for all, with any credentials.
             return Err(Refusal::CredentialsUnconfirmed);
         }
         let now = Timestamp::now();

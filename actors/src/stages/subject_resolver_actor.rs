@@ -113,7 +113,7 @@ impl SubjectResolver {
             }
             let unknown: Vec<LinkHash> = unknown.into_iter().collect();
             let found = self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await?;
-            // Only now: what was asked in vain must not pass for what the store does not have.
+            // Only now: a failed look-up must not count as a missing link.
             self.ahead
                 .asked
                 .extend(unknown.into_iter().map(|hash| (controller, hash)));

@@ -211,7 +211,7 @@ impl<S: Stage> Supervised<S> {
             }
         };
         if let Some(reply) = reply {
-            // Whoever asked may have gone: the answer is then of no use to anyone.
+            // The caller may have gone: then the answer has no reader.
             let _ = reply.send(answer);
         }
     }

@@ -83,7 +83,7 @@ impl AddressSketch {
         let sum: f64 = registers.iter().map(|rank| 0.5f64.powi(i32::from(*rank))).sum();
         let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
         let empty = registers.iter().filter(|rank| **rank == 0).count();
-        // Few addresses for so many registers: those that are empty say more.
+        // Few addresses for so many registers: the empty registers say more.
         let estimate = match empty.cmp(&0) {
             Ordering::Greater if raw <= 2.5 * m => m * (m / empty as f64).ln(),
             _ => raw,

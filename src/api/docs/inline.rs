@@ -68,7 +68,7 @@ pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Returns a value as it is written in JSON, and a text without its quotation marks.
+/// Returns a value as JSON, and a text without its quotation marks.
 pub(super) fn written(value: &Value) -> Cow<'_, str> {
     value.as_str().map_or_else(|| value.to_string().into(), Cow::Borrowed)
 }

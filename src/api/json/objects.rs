@@ -130,7 +130,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectVisitor<V> {
         self.0.visit_map(Access(map))
     }
 
-    // Of the types that are read here, those with variants have nothing in them.
+    // The variants of the types here have no content.
     fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
         self.0.visit_enum(data)
     }

@@ -39,7 +39,7 @@ pub(super) fn group() -> Group {
         "List controllers",
         handlers::controllers::list,
     )
-    .about("With the operator's token: all. With a controller's: itself.")
+    .about("The operator's token returns all controllers, a controller's token itself.")
     .in_pages()
     .gives::<Items<Controller>>(
         200,
@@ -53,10 +53,10 @@ pub(super) fn group() -> Group {
         "Create a controller",
         handlers::controllers::create,
     )
-    .about("Makes a tenant. Its webhook secret and its management token are in this answer and never again.")
+    .about("Creates a tenant. Only this answer shows its webhook secret and its management token.")
     .operator_only()
     .takes::<ControllerBody>(
-        "Its name, and its DID if it has one.",
+        "The name, and the DID if there is one.",
         json!({"name": "Shop", "did": "did:web:shop.example"}),
     )
     .gives::<CreatedController>(201, "The controller, with its credentials.", created())
@@ -85,14 +85,14 @@ pub(super) fn group() -> Group {
         "Delete a controller",
         handlers::controllers::delete,
     ))
-    .about("Deletes the controller with all that it owns: integrations, events, subjects, activities, its data key.")
+    .about("Deletes the controller with all its data: integrations, events, subjects, activities, data key.")
     .operator_only()
     .header::<IfMatchTag>(
         "If-Match",
-        "The ETag of a GET: what was changed since is not deleted.",
+        "The ETag of a GET: a changed controller is not deleted.",
         "\"0f4a7c21d95e6b38\"",
     )
-    .gives_nothing(204, "It is gone. Its credentials end at once.")
+    .gives_nothing(204, "The controller is deleted. Its credentials end at once.")
     .problems(400, &[Code::IfMatchInvalid, Code::IfNoneMatchInvalid])
     .problems(409, &[Code::VersionMismatch])
     .problems(412, &[Code::PreconditionFailed]);
@@ -102,15 +102,15 @@ pub(super) fn group() -> Group {
         "Rename a controller",
         handlers::controllers::rename,
     ))
-    .about("The name is all that can be changed.")
+    .about("Only the name can be changed.")
     .operator_only()
     .header::<IfMatchTag>(
         "If-Match",
-        "The ETag of a GET: what was changed since stays.",
+        "The ETag of a GET: a changed controller is not renamed.",
         "\"0f4a7c21d95e6b38\"",
     )
     .takes::<RenameBody>("The new name.", json!({"name": "Shop"}))
-    .gives::<Controller>(200, "The controller, as it is now.", example())
+    .gives::<Controller>(200, "The controller after the change.", example())
     .with_header("ETag")
     .problems(
         400,
@@ -126,7 +126,9 @@ pub(super) fn group() -> Group {
         "Get a controller's limits",
         handlers::limits::get,
     ))
-    .about("Those in force, and which of them are its own: the others are as configured for all. 0 is off.")
+    .about(
+        "The limits in force, and the controller's own ones among them. The others are configured for all. 0 is off.",
+    )
     .gives::<limits::LimitsView>(200, "The limits.", limits.clone())
     .or_unchanged();
     let set_limits = named(Operation::put(LIMITS, "setLimits", "Set a controller's limits", handlers::limits::put))
@@ -137,10 +139,10 @@ pub(super) fn group() -> Group {
         .operator_only()
         .header::<IfMatch>("If-Match", "The ETag of a GET: another version is refused.", "\"1\"")
         .takes::<limits::LimitsBody>(
-            "All limits of its own.",
+            "All limits of the controller.",
             json!({"eventsPerSecond": 200, "burst": 1000}),
         )
-        .gives::<limits::LimitsView>(200, "The limits, as they are now.", limits)
+        .gives::<limits::LimitsView>(200, "The limits after the change.", limits)
         .with_header("ETag")
         .problems(400, &[Code::IfMatchInvalid, Code::IfNoneMatchInvalid, Code::LimitsInvalid])
         .problems(409, &[Code::VersionMismatch])

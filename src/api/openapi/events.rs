@@ -54,8 +54,8 @@ fn activity() -> Value {
 fn filtered(operation: Operation, from: &'static str, to: &'static str) -> Operation {
     operation
         .of_some_controller()
-        .query::<IntegrationId>("integration", "That came by this integration.", INTEGRATION)
-        .query::<EventType>("event", "Of this type.", "account_created")
+        .query::<IntegrationId>("integration", "Events of this integration.", INTEGRATION)
+        .query::<EventType>("event", "Events of this type.", "account_created")
         .query::<Timestamp>("from", from, "2026-04-01T00:00:00Z")
         .query::<Timestamp>("to", to, "2026-05-01T00:00:00Z")
 }
@@ -67,22 +67,26 @@ pub(super) fn group() -> Group {
         "List events",
         handlers::event_list::list,
     )
-    .about(exported!("Newest first, those in flight included."));
-    let list = filtered(list, "Received at this time or later.", "Received before this time.")
-        .query::<Status>("status", "Of this status.", "processed")
-        .query::<SubjectDid>("subject", "That concern this data subject, repeats included.", SUBJECT)
-        .in_pages()
-        .gives::<Items<Event>>(
-            200,
-            "A page of events.",
-            json!({"items": [event()], "nextCursor": null}),
-        )
-        .or_exports(EVENTS_CSV, &event())
-        .leads_to("getEvent", &[("id", "$response.body#/items/0/eventId")])
-        .leads_to("replayEvent", &[("id", "$response.body#/items/0/eventId")])
-        .problems(500, &[Code::JournalUnavailable]);
+    .about(exported!("Newest first, including events in flight."));
+    let list = filtered(
+        list,
+        "Events received at this time or later.",
+        "Events received before this time.",
+    )
+    .query::<Status>("status", "Events of this status.", "processed")
+    .query::<SubjectDid>("subject", "Events of this data subject, including repeats.", SUBJECT)
+    .in_pages()
+    .gives::<Items<Event>>(
+        200,
+        "A page of events.",
+        json!({"items": [event()], "nextCursor": null}),
+    )
+    .or_exports(EVENTS_CSV, &event())
+    .leads_to("getEvent", &[("id", "$response.body#/items/0/eventId")])
+    .leads_to("replayEvent", &[("id", "$response.body#/items/0/eventId")])
+    .problems(500, &[Code::JournalUnavailable]);
     let search = Operation::post("/api/v1/events/search", "searchEvents", "Search a person's events", handlers::event_list::search)
-        .about(exported!("By an identifier, which is hashed as those of events are, and neither stored nor logged. Repeats are found too; \
+        .about(exported!("Finds data subjects by an identifier. Conduit hashes it like the identifiers of events, and neither stores nor logs it. Repeats are found too; \
              events that have no subject are not: rejected and failed ones, and those in flight."))
         .of_one_controller()
         .takes::<event_list::EventSearch>(

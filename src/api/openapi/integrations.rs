@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use conduit_actors::ids::{ControllerDid, EventType, IntegrationId};
+use conduit_actors::ids::EventType;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use super::super::dry_run;
 use super::super::integrations::{CreatedIntegration, Integration};
 use super::super::paging::Items;
 use super::super::sent_integration::SentIntegration;
+use super::naming::{ID, named, spec, with_did};
 use super::operation::{Group, Operation};
 use super::parameters::{Flag, IfMatch, SnippetLanguage};
 use super::sending::SentEvent;
@@ -20,7 +21,6 @@ use crate::snippets::Snippet;
 
 const ALL: &str = "/api/v1/integrations/custom";
 const ONE: &str = "/api/v1/integrations/custom/{id}";
-const ID: &str = "019d6240-11f0-7a52-8d3c-5b9e2f47a610";
 
 /// The body of the dry run.
 struct DryRunBody;
@@ -48,15 +48,6 @@ impl JsonSchema for DryRunBody {
     }
 }
 
-pub(super) fn spec() -> Value {
-    json!({"name": "Web shop", "dataProcessorId": "web-shop", "defaultRegion": "DE", "events": [
-        {"name": "account_created", "purpose": "Account registration", "legalBasis": "contract",
-         "dedup": {"key": "pii", "windowSeconds": 60}, "fields": [
-            {"path": "email", "type": "string", "required": true, "pii": "user.contact.email"},
-            {"path": "customer.name", "type": "string", "required": false, "pii": "user.name"},
-            {"path": "items[].sku", "type": "string", "required": false}]}]})
-}
-
 fn example() -> Value {
     let mut example = spec();
     for (name, value) in [
@@ -81,18 +72,6 @@ fn created() -> Value {
     let mut created = example();
     created["webhookAuth"] = json!("Bearer cdt_key_…");
     created
-}
-
-pub(super) fn named(operation: Operation) -> Operation {
-    operation.path::<IntegrationId>("id", "The integration.", ID)
-}
-
-/// Adds `did`, which may accompany the id.
-pub(super) fn with_did(operation: Operation) -> Operation {
-    let about = "The integration's controller; the id says it already.";
-    operation
-        .query::<ControllerDid>("did", about, "did:web:shop.example")
-        .problems(400, &[Code::DidInvalid])
 }
 
 fn snippets() -> Operation {

@@ -33,7 +33,7 @@ fn readiness(status: &str, detail: &str) -> Value {
 }
 
 pub(super) fn group() -> Group {
-    let stats = Operation::get("/api/v1/stats", "getStats", "Sums of events", handlers::stats::stats)
+    let stats = Operation::get("/api/v1/stats", "getStats", "Totals of events", handlers::stats::stats)
         .about(
             "`accepted` is the sum of the others, at every moment. `inFlight` is this node's. With `did` also the \
              controller's limits, and what this node refused by them since its start.",

@@ -50,7 +50,7 @@ enum Caller {
     Anyone,
     /// A sender of events, with both of an integration's credentials.
     Sender,
-    /// The operator, or a controller for what is its own.
+    /// The operator, or a controller for its own objects.
     Token,
     /// The operator.
     Operator,
@@ -282,14 +282,14 @@ impl Operation {
         let about = "An ETag of an earlier answer: if it still holds, the answer is 304 without content.";
         self.with_header("ETag")
             .header::<IfNoneMatch>("If-None-Match", about, "\"1\"")
-            .gives_nothing(304, "It is as the ETag says.")
+            .gives_nothing(304, "The resource still has this ETag.")
             .with_header("ETag")
             .problems(400, &[Code::IfNoneMatchInvalid])
     }
 
     /// Adds `did`, for a call on one controller.
     pub(super) fn of_one_controller(self) -> Self {
-        let about = "Which controller. The operator must say it; a controller means itself.";
+        let about = "The controller. Required for the operator; a controller's token implies its own.";
         self.query::<ControllerDid>("did", about, "did:web:shop.example")
             .problems(400, &[Code::DidMissing, Code::DidInvalid])
             .problems(404, &[Code::NotFound])
@@ -297,7 +297,7 @@ impl Operation {
 
     /// Adds `did`, for a list that may be of one controller.
     pub(super) fn of_some_controller(self) -> Self {
-        let about = "Of one controller only. Without it: of all that the caller may see.";
+        let about = "Only items of this controller. Without it, all items that the caller may see.";
         self.query::<ControllerDid>("did", about, "did:web:shop.example")
             .problems(400, &[Code::DidInvalid])
             .problems(404, &[Code::NotFound])
@@ -305,8 +305,8 @@ impl Operation {
 
     /// Adds `limit` and `cursor`.
     pub(super) fn in_pages(self) -> Self {
-        let about = "Where to go on: the nextCursor of the page before, with the same filter.";
-        self.query::<Limit>("limit", "How many at most.", "20")
+        let about = "The nextCursor of the page before, with the same filter.";
+        self.query::<Limit>("limit", "Most items of the answer.", "20")
             .query::<Cursor>("cursor", about, CURSOR)
             .problems(400, &[Code::CursorInvalid])
     }
@@ -315,7 +315,7 @@ impl Operation {
     pub(super) fn or_exports(self, csv: &'static str, item: &Value) -> Self {
         let lines = format!("{item}\n");
         let about =
-            "Of a file in CSV: whether it begins with a byte order mark, without which Excel shows the wrong letters.";
+            "For CSV: whether the file begins with a byte order mark. Excel needs it to show all letters correctly.";
         self.query::<Flag>("excel", about, "true")
             .or_gives::<Text>("application/x-ndjson", Value::String(lines))
             .or_gives::<Text>("text/csv", json!(csv))

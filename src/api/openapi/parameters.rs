@@ -57,7 +57,7 @@ parameter!(
     IfMatch, {"type": "string", "pattern": "^(?:\\*|(?:W/)?\"[0-9]{1,18}(?:-[0-9]{1,18})?\")$"}
 );
 parameter!(
-    /// `If-Match` of what has no version: an ETag of ours, or `*`.
+    /// `If-Match` of a resource without a version: an ETag of ours, or `*`.
     IfMatchTag, {"type": "string", "pattern": "^(?:\\*|(?:W/)?\"[0-9a-f]{16}\")$"}
 );
 parameter!(

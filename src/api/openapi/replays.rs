@@ -29,7 +29,7 @@ fn begun(operation: Operation) -> Operation {
     }
     let id = [("id", "$response.body#/replayId")];
     operation
-        .gives::<Replay>(202, "It has begun.", example)
+        .gives::<Replay>(202, "The replay has started.", example)
         .with_header("Location")
         .leads_to("getReplay", &id)
         .leads_to("cancelReplay", &id)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// Where the document has its schemas.
 const GIVEN: &str = "/components/schemas";
-/// Where those of requests are until their names are settled.
+/// The place of request schemas until their names are settled.
 const TAKEN: &str = "/taken";
 
 /// The schema of a type, by the generator of one direction.

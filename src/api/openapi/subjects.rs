@@ -48,7 +48,7 @@ pub(super) fn group() -> Group {
         "Look up a data subject",
         handlers::subjects::look_up,
     )
-    .about("By an identifier, which is hashed as those of events are, and neither stored nor logged.")
+    .about("Finds data subjects by an identifier. Conduit hashes it like the identifiers of events, and neither stores nor logs it.")
     .of_one_controller()
     .takes::<Identifier>(
         "Whom.",
@@ -56,7 +56,7 @@ pub(super) fn group() -> Group {
     )
     .gives::<Items<Subject>>(
         200,
-        "Who it is: nobody, or one, or several if the identifier is a weak one.",
+        "The data subjects: none, one, or several for a weak identifier.",
         json!({"items": [example()], "nextCursor": null}),
     )
     .leads_to("getSubject", &first)
@@ -67,7 +67,7 @@ pub(super) fn group() -> Group {
         "Get a data subject",
         handlers::subjects::get,
     )
-    .about("One that was merged answers as the one that it was merged into.")
+    .about("A merged subject answers as the subject that it was merged into.")
     .path::<SubjectDid>("did", "The data subject.", SUBJECT)
     .gives::<Subject>(200, "The data subject.", example());
     let taxonomy = Operation::get(
@@ -76,7 +76,7 @@ pub(super) fn group() -> Group {
         "List the categories of personal data",
         handlers::stats::taxonomy,
     )
-    .about("What `pii` in a mapping may name. All in one page.")
+    .about("The values of `pii` in a mapping. All in one page.")
     .gives::<Items<Arc<Category>>>(
         200,
         "The categories.",
@@ -86,7 +86,7 @@ pub(super) fn group() -> Group {
     );
     Group {
         name: "Data subjects",
-        about: "Whom events concern, by keyed hashes of their identifiers.",
+        about: "Data subjects of events, by keyed hashes of their identifiers.",
         operations: vec![list, look_up, get, taxonomy],
     }
 }

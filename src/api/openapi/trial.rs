@@ -4,7 +4,7 @@ use conduit_actors::ids::ControllerDid;
 use serde_json::{Value, json};
 
 use super::super::trial::TrialBody;
-use super::integrations::{named, spec};
+use super::naming::{named, spec};
 use super::operation::Operation;
 use super::parameters::IfMatch;
 use crate::api as handlers;
@@ -44,10 +44,10 @@ pub(super) fn operation() -> Operation {
          the live mapping makes of them: what would be processed, rejected or repeats, which fields, categories and data \
          subjects differ, and why. Stores nothing.",
     )
-    .query::<ControllerDid>("did", "The integration's controller; the id says it already.", "did:web:shop.example")
+    .query::<ControllerDid>("did", "The integration's controller. It is optional, because the id implies it.", "did:web:shop.example")
     .header::<IfMatch>("If-Match", "The ETag of a GET: another version is refused.", "\"1\"")
-    .takes::<TrialBody>("The draft, and how far to look back.", json!({"limit": 1000, "integration": spec()}))
-    .gives::<TrialReport>(200, "What would differ.", example())
+    .takes::<TrialBody>("The draft, and the number of past events.", json!({"limit": 1000, "integration": spec()}))
+    .gives::<TrialReport>(200, "The differences.", example())
     .problems(400, &[Code::DataProcessorIdFixed, Code::DidInvalid, Code::IfMatchInvalid, Code::IfNoneMatchInvalid, Code::LimitInvalid, Code::MappingInvalid])
     .problems(409, &[Code::TrialRunning, Code::VersionMismatch])
     .problems(503, &[Code::TrialsBusy])

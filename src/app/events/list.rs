@@ -8,7 +8,7 @@ use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectDid, SubjectId
 use super::{Event, in_flight, stored};
 use crate::app::{Error, List, Noun, Principal, Services};
 use crate::code::Code;
-use crate::store::{EventFilter, Page};
+use crate::store::{EventFilter, EventRow, Page};
 
 /// Events in flight that are read at a time, with their bodies.
 const IN_FLIGHT: usize = 200;
@@ -31,7 +31,7 @@ impl List for Events {
     type Place = EventId;
 
     async fn page(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Event>, Error> {
-        // Deleted in the middle of an export: what is left must not look like all there was.
+        // Deleted in the middle of an export: the rest must not look complete.
         if let Some(controller) = self.filter.controller
             && self.services.directory.did(controller).is_none()
         {
@@ -39,7 +39,7 @@ impl List for Events {
         }
         let mut found = self.pending(after, limit).await?;
         found.extend(self.settled(after, limit).await?);
-        // A stable sort by id: of an event that is in both, the stored one, which is later, is kept.
+        // A stable sort by id. If an event is in both, the stored one, which is later, is kept.
         found.sort_by(|a, b| {
             let is_received = |event: &Event| event.status == Status::Received;
             b.event_id.cmp(&a.event_id).then(is_received(a).cmp(&is_received(b)))
@@ -75,7 +75,7 @@ impl Events {
             let rows = self.services.store.events(&self.filter, page).await?;
             let is_last = rows.len() < limit;
             page.after = rows.last().map(|row| row.id);
-            // Those of a controller that is being deleted are left out, however many pages they fill.
+            // Events of a controller that is being deleted are left out, even if they fill many pages.
             found.extend(rows.into_iter().filter_map(|row| stored(&self.services, row)));
             if is_last || found.len() >= limit {
                 return Ok(found);
@@ -127,7 +127,7 @@ impl Events {
             let before = sequence.0.saturating_sub(IN_FLIGHT as u64 + 1);
             let count = usize::try_from(sequence.0 - 1 - before).unwrap_or(IN_FLIGHT);
             events = journal.read(controller, Sequence(before), count, usize::MAX)?;
-            // Those before were released meanwhile if later ones come, and are in the store.
+            // If later ones come, the earlier ones were released meanwhile and are in the store.
             events.retain(|event| event.sequence < sequence);
             events.reverse();
         }
@@ -160,6 +160,20 @@ pub(crate) async fn find_subject(
     let found = found.filter(|found| principal.sees(services, found.controller));
     let found = found.ok_or(Error::NotFound(Noun::Subject))?;
     Ok((found.id, found.controller))
+}
+
+/// Returns a page of events that have an outcome, newest first.
+///
+/// # Errors
+/// [`Error::NotFound`] if the filter reaches further than the principal may see; [`Error::Store`].
+pub(crate) async fn with_outcome(
+    principal: &Principal,
+    services: &Services,
+    filter: &EventFilter,
+    page: Page<EventId>,
+) -> Result<Vec<EventRow>, Error> {
+    principal.check_filter(services, filter.controller)?;
+    Ok(services.store.events(filter, page).await?)
 }
 
 /// Returns the subjects that have an identifier, by its hashes.

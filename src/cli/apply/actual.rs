@@ -1,4 +1,4 @@
-//! What there is.
+//! The present state of the server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::super::client::Api;
 use super::file::{Desired, DesiredController};
 use crate::api::spec_of;
 
-/// What the server has.
+/// The present state of the server.
 pub(super) struct Actual(pub(super) BTreeMap<ControllerDid, Controller>);
 
 pub(super) struct Controller {
@@ -38,7 +38,7 @@ pub(super) struct Integration {
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NamedController {
     did: ControllerDid,
     name: String,
 }
@@ -68,7 +68,7 @@ impl Actual {
     async fn read_controllers(api: &Api) -> Result<Self> {
         let mut found = BTreeMap::new();
         for item in api.list("/api/v1/controllers?").await? {
-            let Named { did, name } = serde_json::from_value(item)?;
+            let NamedController { did, name } = serde_json::from_value(item)?;
             let controller = Controller {
                 name,
                 limits: None,
@@ -97,7 +97,7 @@ impl Actual {
         Ok(Self(found))
     }
 
-    /// As a file says it.
+    /// Returns the state as a file would describe it.
     pub(super) fn into_desired(self) -> Desired {
         let desired = |(did, controller): (ControllerDid, Controller)| DesiredController {
             did,
@@ -121,7 +121,7 @@ async fn read_limits(api: &Api, did: &ControllerDid) -> Result<ActualLimits> {
     Ok(serde_json::from_value(limits)?)
 }
 
-/// Where a controller is.
+/// Returns the path of a controller.
 pub(super) fn controller_path(did: &ControllerDid) -> String {
     let did: String = url::form_urlencoded::byte_serialize(did.as_str().as_bytes()).collect();
     format!("/api/v1/controllers/{did}")

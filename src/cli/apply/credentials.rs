@@ -18,14 +18,14 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    /// Opens the file before anything is done, if there will be `any`: what cannot be kept must not be made.
+    /// Opens the file before any change, if there will be `any` credentials: a credential without a file would be lost.
     pub(super) fn open(path: Option<&Path>, any: bool) -> Result<Self, Usage> {
         let Some(path) = path.filter(|_| any) else {
             return Ok(Self::Printed);
         };
         let open = || {
             let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-            // One that was there may be open to others.
+            // An existing file may be open to others.
             file.set_permissions(Permissions::from_mode(0o600))?;
             Ok::<_, std::io::Error>(file)
         };

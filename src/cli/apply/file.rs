@@ -1,4 +1,4 @@
-//! The file: what it says, and what may be wrong with it.
+//! The file: its content and its faults.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Read as _;
@@ -16,7 +16,7 @@ use toml::Value;
 
 use super::super::usage::Usage;
 
-/// What there is to be.
+/// The desired state.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Desired {
@@ -31,7 +31,7 @@ pub(super) struct DesiredController {
     /// Names it: one with another DID is another one.
     pub(super) did: ControllerDid,
     pub(super) name: String,
-    /// None: left as they are. What is left out in them is as configured.
+    /// `None`: the limits stay. A missing limit is as configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) limits: Option<LimitOverrides>,
     /// Each is named by its `dataProcessorId`.
@@ -46,7 +46,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// Reads a file. What is wrong with it is named with its line.
+/// Reads a file. Faults are named with their line.
 pub(super) fn read(path: &Path) -> Result<Desired> {
     let name = path.display();
     let mut text = String::new();
@@ -69,10 +69,10 @@ pub(super) fn read(path: &Path) -> Result<Desired> {
 }
 
 impl Desired {
-    /// Checks what can be told before anything is done; `categories` are those that the server knows.
+    /// Checks the file before any change; `categories` are those that the server knows.
     ///
     /// # Errors
-    /// All that is wrong, each with its place.
+    /// All faults, each with its place.
     pub(super) fn check(&self, path: &Path, categories: &HashSet<String>) -> Result<(), Vec<String>> {
         let taxonomy = Arc::new(Taxonomy::bundled());
         let mut faults = Vec::new();
@@ -114,7 +114,7 @@ impl Desired {
         limited.map(|controller| controller.did.clone()).collect()
     }
 
-    /// As a file.
+    /// Returns the content of a file.
     pub(super) fn written(&self, format: Format) -> Result<String> {
         if format == Format::Json {
             return Ok(serde_json::to_string_pretty(self)? + "\n");
@@ -143,7 +143,7 @@ fn check_limits(limits: &LimitOverrides) -> Vec<String> {
         .collect()
 }
 
-/// What the server would say, but for categories, of which it may have its own.
+/// Returns the faults that the server would report, except for categories, because the server may have its own.
 fn check_mapping(
     spec: &IntegrationSpec,
     taxonomy: &Arc<Taxonomy>,

@@ -1,4 +1,4 @@
-//! What differs from what there is, and the steps from one to the other.
+//! The differences from the present state, and the steps to remove them.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ enum Step {
 /// The steps, in the order in which they are taken: deletions last.
 pub(super) struct Plan {
     steps: Vec<Step>,
-    /// What is not in the file, and stays.
+    /// Objects that the file does not mention, and that stay.
     left: Vec<String>,
 }
 
@@ -90,8 +90,8 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Names that the server would refuse: told before anything is done. Those that were taken before it did, and that stay as
-    /// they are, are none of a plan's.
+    /// Reports names that the server would reject, before the plan changes anything. Unchanged names from before the
+    /// rule are no faults of a plan.
     pub(super) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for step in &self.steps {
@@ -111,7 +111,7 @@ impl Plan {
         faults
     }
 
-    /// Whether a step makes credentials.
+    /// Returns whether a step creates credentials.
     pub(super) fn makes_credentials(&self) -> bool {
         let makes = |step: &Step| matches!(step, Step::MakeController { .. } | Step::MakeIntegration { .. });
         self.steps.iter().any(makes)
@@ -193,7 +193,7 @@ fn plan_controller(
     );
 }
 
-/// An integration for people: by what names it, and its name.
+/// Returns an integration's identifier and name, for people.
 fn named(spec: &IntegrationSpec) -> String {
     format!(
         "{} {:?}",
@@ -245,7 +245,7 @@ impl Step {
         }
     }
 
-    /// What would be deleted.
+    /// Returns the object that would be deleted. Returns `None` for other steps.
     fn subject(&self) -> Option<String> {
         match self {
             Self::DeleteIntegration { did, shown, .. } => Some(format!("integration {shown} of {did}")),
@@ -309,7 +309,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.steps.iter().try_for_each(|step| write!(f, "{step}"))?;
         for left in &self.left {
-            writeln!(f, "  {left}: not in the file, left as it is (--prune deletes it)")?;
+            writeln!(f, "  {left}: not in the file, stays (--prune deletes it)")?;
         }
         if self.is_empty() {
             return writeln!(f, "Nothing to change.");

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 static CAME: AtomicBool = AtomicBool::new(false);
 
-/// Whether one came.
+/// Returns whether an interrupt came.
 pub(super) fn came() -> bool {
     CAME.load(Ordering::Relaxed)
 }

@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How much later than asked a timer may come and be taken for being on time: its own resolution is a millisecond.
 const TIMER: Duration = Duration::from_millis(2);
 
-/// What load to make.
+/// The shape of the load.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
     pub(super) duration: Duration,
@@ -35,9 +35,9 @@ pub(super) struct Shape {
     pub(super) event: String,
 }
 
-/// What came of it.
+/// The results of the load.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(super) struct LoadResult {
     pub(super) seconds: f64,
     pub(super) accepted: u64,
     /// Of those that were accepted.
@@ -46,7 +46,7 @@ pub(super) struct Sent {
     pub(super) refused: BTreeMap<String, u64>,
 }
 
-impl Sent {
+impl LoadResult {
     fn merge(&mut self, other: &Self) {
         self.accepted += other.accepted;
         self.latency.merge(&other.latency);
@@ -60,7 +60,7 @@ impl Sent {
 ///
 /// # Errors
 /// A thread cannot be started, or ended by a panic.
-pub(super) fn send(webhook: &Webhook, shape: &Shape) -> Result<Sent> {
+pub(super) fn send(webhook: &Webhook, shape: &Shape) -> Result<LoadResult> {
     let started = Instant::now();
     let pace = Arc::new(Pace {
         started,
@@ -77,7 +77,7 @@ pub(super) fn send(webhook: &Webhook, shape: &Shape) -> Result<Sent> {
         let work = move || actix_web::rt::System::new().block_on(on_thread(&webhook, &shape, &pace, connections));
         threads.push(thread.spawn(work).context("cannot start a thread")?);
     }
-    let mut sent = Sent::default();
+    let mut sent = LoadResult::default();
     for thread in threads {
         let part = thread
             .join()
@@ -97,10 +97,11 @@ struct Pace {
 }
 
 impl Pace {
-    /// Waits for the next event's turn; since when its latency counts. `None`: the time is over.
+    /// Waits for the next event's turn. Returns the time from which its latency counts. Returns `None` when the time is
+    /// over.
     ///
-    /// In an open loop an event that is due while all connections wait is sent late, and its latency counts from when it was
-    /// due: a server that stalls is not spared the events that it kept from being sent.
+    /// In an open loop, an event that is due while all connections wait is sent late, and its latency counts from when
+    /// it was due. So a stalling server is charged for the events that it delayed.
     async fn turn(&self) -> Option<Instant> {
         if interrupt::came() {
             return None;
@@ -124,7 +125,7 @@ impl Pace {
     }
 }
 
-async fn on_thread(webhook: &Webhook, shape: &Shape, pace: &Pace, connections: usize) -> Sent {
+async fn on_thread(webhook: &Webhook, shape: &Shape, pace: &Pace, connections: usize) -> LoadResult {
     let connector = Connector::new()
         .limit(connections)
         .conn_keep_alive(TIMEOUT)
@@ -135,13 +136,13 @@ async fn on_thread(webhook: &Webhook, shape: &Shape, pace: &Pace, connections: u
         .disable_redirects()
         .finish();
     let parts = join_all((0..connections).map(|_| on_connection(&client, webhook, shape, pace))).await;
-    let mut sent = Sent::default();
+    let mut sent = LoadResult::default();
     parts.iter().for_each(|part| sent.merge(part));
     sent
 }
 
-async fn on_connection(client: &Client, webhook: &Webhook, shape: &Shape, pace: &Pace) -> Sent {
-    let mut sent = Sent::default();
+async fn on_connection(client: &Client, webhook: &Webhook, shape: &Shape, pace: &Pace) -> LoadResult {
+    let mut sent = LoadResult::default();
     let mut events = Events::new(shape);
     while let Some(since) = pace.turn().await {
         let refused = match webhook.request(client).send_body(events.next()).await {
@@ -162,7 +163,7 @@ async fn on_connection(client: &Client, webhook: &Webhook, shape: &Shape, pace: 
     sent
 }
 
-/// The code of a problem; without one, the status.
+/// Returns the code of a problem or, without one, the status.
 fn code(status: u16, body: &[u8]) -> String {
     let problem: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let code = problem.as_ref().and_then(|problem| problem["code"].as_str());
@@ -193,7 +194,8 @@ impl Events {
         events
     }
 
-    /// Of a person drawn at random. The order is another one each time, so that no event repeats another.
+    /// Returns an event of a person drawn at random. The order number is new each time, so that no event repeats
+    /// another.
     fn next(&mut self) -> String {
         let (person, order) = (self.chance.random_range(0..self.subjects), self.chance.random::<u64>());
         format!(

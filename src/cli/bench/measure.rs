@@ -35,10 +35,10 @@ impl Sums {
 }
 
 impl Watch {
-    /// The sums of the controller that a webhook URL names.
+    /// Reads the totals of the controller in a webhook URL.
     ///
     /// # Errors
-    /// It is no webhook URL.
+    /// The URL is no webhook URL.
     pub(super) fn of(webhook_url: &str, token: &str) -> Result<Self> {
         let mut url: Url = webhook_url.parse().context("--url is not a URL")?;
         let did = url

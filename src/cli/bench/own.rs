@@ -25,7 +25,7 @@ pub(super) struct OwnServer {
     token: String,
 }
 
-/// This program with these settings, and with nothing of what is set here.
+/// Returns this program with these settings, and without the present environment's settings.
 fn program(combination: &Combination) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CONDUIT_")) {
@@ -35,10 +35,10 @@ fn program(combination: &Combination) -> Result<Command> {
     Ok(command)
 }
 
-/// Whether the program takes the settings.
+/// Checks whether the program accepts the settings.
 ///
 /// # Errors
-/// What is wrong with them, in its own words.
+/// The fault, in the program's own words.
 pub(super) fn check(combination: &Combination) -> Result<()> {
     let output = program(combination)?
         .args(["config", "check"])
@@ -55,10 +55,10 @@ pub(super) fn check(combination: &Combination) -> Result<()> {
 }
 
 impl OwnServer {
-    /// Starts it in a new directory in `parent`, and makes a controller with one integration.
+    /// Starts it in a new directory in `parent`, and creates a controller with one integration.
     ///
     /// # Errors
-    /// It does not start, or does not do as told; with what it logged last.
+    /// It does not start, or fails; with its last log lines.
     pub(super) fn start(parent: &Path, combination: &Combination) -> Result<Self> {
         let dir = parent.join(format!("conduit-bench-{}", Uuid::now_v7()));
         let made = fs::DirBuilder::new().mode(0o700).create(&dir);
@@ -150,7 +150,7 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        // What it has is thrown away: it need not end in order.
+        // Its data is thrown away, so it need not stop in order.
         let _ = self.child.kill();
         let _ = self.child.wait();
         remove(&self.dir);
@@ -163,7 +163,8 @@ fn remove(dir: &Path) {
     }
 }
 
-/// Two strong identifiers and a name. The order is part of what makes a repeat, so that each event claims a window.
+/// Returns a mapping of two strong identifiers and a name. The order number is part of the dedup key, so that each
+/// event claims a window.
 fn mapping() -> Value {
     json!({"name": "Bench", "events": [{
         "name": "account_created", "purpose": "Load", "legalBasis": "contract", "dedup": {"key": "mapped"}, "fields": [

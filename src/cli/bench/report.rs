@@ -1,4 +1,4 @@
-//! The report of the runs, for people and for programs.
+//! The results of the runs, for people and for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,10 +7,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::histogram::Histogram;
-use super::load::{Sent, Shape};
+use super::load::{LoadResult, Shape};
 use super::settings::Combination;
 
-/// The measure by which one run is better than another.
+/// The criterion for the best run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum BestBy {
     /// Most events accepted a second.
@@ -52,7 +52,7 @@ pub(super) struct Run {
     pipeline: Option<Pipeline>,
 }
 
-/// Latencies of accepted events in milliseconds; null if there were none.
+/// Latencies of accepted events, in milliseconds; null without events.
 #[derive(Debug, Serialize)]
 struct Latency {
     mean: Option<f64>,
@@ -63,7 +63,7 @@ struct Latency {
     max: Option<f64>,
 }
 
-/// Outcomes of the events.
+/// The outcomes of the events.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Pipeline {
@@ -95,7 +95,7 @@ impl Latency {
 }
 
 impl Run {
-    pub(super) fn new(settings: &Combination, sent: Sent, pipeline: Option<Pipeline>) -> Self {
+    pub(super) fn new(settings: &Combination, sent: LoadResult, pipeline: Option<Pipeline>) -> Self {
         let settings = settings
             .iter()
             .map(|setting| (setting.key().to_owned(), setting.value().to_owned()));
@@ -115,7 +115,7 @@ impl Run {
         self.accepted > 0 && self.pipeline.as_ref().is_none_or(|pipeline| pipeline.in_flight == 0)
     }
 
-    /// Returns a number that is greater for a better run.
+    /// Returns the worth of a run: the greater the better.
     fn worth(&self, by: BestBy) -> f64 {
         match by {
             BestBy::Accepted => self.accepted_per_second,
@@ -148,11 +148,11 @@ impl Run {
         }
         writeln!(text, "ms")?;
         let Some(pipeline) = &self.pipeline else {
-            return writeln!(text, "pipeline   not seen: give --token to see the backlog worked off");
+            return writeln!(text, "pipeline   unknown: give --token to measure the backlog");
         };
         writeln!(
             text,
-            "pipeline   {:.0} events/s; a backlog of {} worked off in {:.1} s",
+            "pipeline   {:.0} events/s; a backlog of {} processed in {:.1} s",
             pipeline.events_per_second, pipeline.backlog, pipeline.backlog_seconds
         )?;
         writeln!(
@@ -188,7 +188,7 @@ impl Report {
         }
     }
 
-    /// Returns whether every run accepted something and worked it off.
+    /// Returns whether every run accepted events and processed them.
     pub(super) fn is_good(&self) -> bool {
         self.runs.iter().all(Run::is_good)
     }

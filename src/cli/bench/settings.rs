@@ -28,7 +28,7 @@ impl Setting {
         &self.value
     }
 
-    /// The environment's name for it.
+    /// Returns the environment variable of the setting.
     pub(super) fn variable(&self) -> String {
         format!("CONDUIT__{}", self.key.replace('.', "__").to_uppercase())
     }
@@ -68,7 +68,8 @@ fn parts(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.trim().to_owned()))
 }
 
-/// Each run's settings: what is set for all, with each combination of the swept values. The last one varies fastest.
+/// Returns each run's settings: the common ones, with each combination of the swept values. The last one varies
+/// fastest.
 pub(super) fn combinations(set: &[Setting], sweeps: &[Sweep]) -> Vec<Combination> {
     let mut all = vec![set.to_vec()];
     for sweep in sweeps {
@@ -89,7 +90,7 @@ pub(super) fn combinations(set: &[Setting], sweeps: &[Sweep]) -> Vec<Combination
     all
 }
 
-/// For people.
+/// Returns a description for people.
 pub(super) fn shown(combination: &Combination) -> String {
     let all: Vec<String> = combination
         .iter()

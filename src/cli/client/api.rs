@@ -37,7 +37,7 @@ impl Api {
     /// Takes the arguments `--url` and `--token`.
     ///
     /// # Errors
-    /// [`Usage`]: one of them cannot be what it should be.
+    /// [`Usage`]: one of them is invalid.
     pub(in crate::cli) fn of_arguments(url: &str, token: &str) -> Result<Self, Usage> {
         let api = Self::new(url, token);
         let parsed = Url::parse(&api.base).ok();
@@ -95,7 +95,7 @@ impl Api {
         bail!("{what}: {} {}", answer.status().as_u16(), problem(&text))
     }
 
-    /// Returns the items of all pages of a list. The path must have a query already.
+    /// Reads all pages of a list. The path has a query already.
     pub(in crate::cli) async fn list(&self, path: &str) -> Result<Vec<Value>> {
         let mut all = Vec::new();
         let mut cursor = String::new();
@@ -146,7 +146,7 @@ pub(in crate::cli) fn member(answer: &Value, name: &str) -> Result<String> {
         .with_context(|| format!("the answer has no {name}"))
 }
 
-/// Returns the code and the detail of a problem (RFC 9457), and a line for each of its errors.
+/// Returns the text of a problem (RFC 9457) on a line, and a line for each of its errors.
 fn problem(text: &[u8]) -> String {
     let Ok(problem) = serde_json::from_slice::<Value>(text) else {
         return String::from_utf8_lossy(text).chars().take(400).collect();

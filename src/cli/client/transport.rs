@@ -10,7 +10,7 @@ use awc::{Client, Connector};
 
 use crate::tls;
 
-/// Returns a client that trusts the public authorities, or those in a file in their place.
+/// Creates a client that trusts the public authorities, or those in a file instead.
 ///
 /// # Errors
 /// The file cannot be used.
@@ -22,10 +22,10 @@ pub(in crate::cli) fn with(timeout: Duration, authorities: Option<&Path>) -> Res
     Ok(over(timeout, trust))
 }
 
-/// Returns a client that accepts any certificate.
+/// Creates a client that accepts any certificate.
 ///
 /// # Errors
-/// As rustls gives them.
+/// The errors of rustls.
 pub(in crate::cli) fn trusting_any(timeout: Duration) -> Result<Client> {
     Ok(over(timeout, tls::client::trusting_any().map_err(Error::msg)?))
 }
@@ -35,7 +35,7 @@ fn over(timeout: Duration, trust: Arc<rustls::ClientConfig>) -> Client {
     Client::builder().connector(connector).timeout(timeout).finish()
 }
 
-/// Returns the error's text, with advice where a certificate is at fault.
+/// Returns the error's text. If a certificate is at fault, adds advice.
 pub(in crate::cli) fn explained(error: &SendRequestError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

@@ -8,8 +8,8 @@ use conduit_actors::ids::Sequence;
 use conduit_actors::ports::ChainHead;
 
 use super::show;
-use crate::app::{Error, Services};
-use crate::audit;
+use super::verdict::Verdict;
+use crate::app::{Error, Services, activities};
 use crate::code::Code;
 use crate::dashboard::forms::SessionForm;
 use crate::dashboard::state::State;
@@ -18,23 +18,6 @@ use crate::http::problem::Problem;
 
 /// How long a step may take.
 const STEP: Duration = Duration::from_secs(2);
-
-/// The result so far.
-pub(in crate::dashboard) struct Verdict {
-    pub(in crate::dashboard) did: String,
-    pub(in crate::dashboard) checked: Number,
-    pub(in crate::dashboard) of: Number,
-    pub(in crate::dashboard) hash: String,
-    pub(in crate::dashboard) fault: Option<String>,
-    /// The continuation of this verification. `None` when it is complete.
-    pub(in crate::dashboard) rest: Option<String>,
-}
-
-impl Verdict {
-    pub(in crate::dashboard) const fn is_one(&self) -> bool {
-        self.checked.0 == 1
-    }
-}
 
 /// Answers `POST /activities/verify`.
 pub(in crate::dashboard) async fn verify(
@@ -67,7 +50,7 @@ pub(in crate::dashboard) async fn verify(
             })?)
         }
     };
-    let step = audit::verify_for(&*services.store, controller, from, STEP).await?;
+    let step = activities::verify(&session.principal, &services, controller, from, STEP).await?;
     let is_done = step.fault.is_some() || step.is_done;
     let verdict = Verdict {
         checked: Number(step.head.sequence.0),

@@ -2,16 +2,35 @@
 
 use actix_web::web::Data;
 use conduit_actors::ids::ControllerId;
-use conduit_actors::mapping::doubts;
 use conduit_actors::mapping::suggest::{Suggestion, suggest};
+use conduit_actors::mapping::{IntegrationSpec, doubts};
 
+use super::conflict::Conflict;
 use super::draft::{ASK, DraftEvent, DraftField};
 use super::faults::Faults;
 use super::{Editor, past, trial};
 use crate::app::{Principal, Services};
 use crate::dashboard::fields::Fields;
+use crate::store::IntegrationRow;
 
 impl Editor {
+    /// Shows the draft beside the version that somebody else has saved. The next attempt replaces that version.
+    pub(super) fn overtaken(&mut self, live: IntegrationRow, typed: &IntegrationSpec) {
+        let conflict = Conflict::between(&live.spec, typed);
+        self.version = live.version;
+        let version = live.version;
+        self.said.bad = Some(if conflict.lines.is_empty() {
+            format!("Somebody saved version {version} meanwhile. It equals your draft, so there is nothing to save.")
+        } else {
+            format!(
+                "Somebody saved version {version} meanwhile, so your draft is not saved. It is not lost: look at the \
+                 differences, then change your draft, or save it in place of theirs."
+            )
+        });
+        self.conflict = Some(conflict);
+        self.saved = Some(live);
+    }
+
     /// Does what a button says that changes nothing but the form.
     pub(super) async fn act(
         &mut self,

@@ -3,9 +3,7 @@
 use conduit_actors::mapping::IntegrationSpec;
 use serde_json::json;
 
-use super::Editor;
 use crate::diff::{Change, Difference, diff};
-use crate::store::IntegrationRow;
 
 /// Differences that are shown, at most.
 const SHOWN: usize = 50;
@@ -30,7 +28,7 @@ pub(in crate::dashboard) struct DifferenceLine {
 }
 
 impl Conflict {
-    fn between(live: &IntegrationSpec, typed: &IntegrationSpec) -> Self {
+    pub(super) fn between(live: &IntegrationSpec, typed: &IntegrationSpec) -> Self {
         let found = diff(&json!(live), &json!(typed));
         Self {
             more: found.len().saturating_sub(SHOWN),
@@ -68,25 +66,6 @@ fn line(difference: Difference) -> DifferenceLine {
         what,
         live,
         yours,
-    }
-}
-
-impl Editor {
-    /// Shows what was typed beside what somebody else has saved; the next attempt replaces that.
-    pub(super) fn overtaken(&mut self, live: IntegrationRow, typed: &IntegrationSpec) {
-        let conflict = Conflict::between(&live.spec, typed);
-        self.version = live.version;
-        let version = live.version;
-        self.said.bad = Some(if conflict.lines.is_empty() {
-            format!("Somebody saved version {version} meanwhile. It equals your draft, so there is nothing to save.")
-        } else {
-            format!(
-                "Somebody saved version {version} meanwhile, so yours is not saved. Nothing of it is lost: look at what differs, \
-                 then change yours, or save it in place of theirs."
-            )
-        });
-        self.conflict = Some(conflict);
-        self.saved = Some(live);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A draft tried on the events that were accepted lately, beside what is live.
+//! A draft tried on recently accepted events, beside the live mapping.
 
 use actix_web::web::Data;
 use conduit_actors::event::Status;

@@ -1,4 +1,4 @@
-//! A draft tried on the sample, beside what is live.
+//! A draft tried on the sample, beside the live mapping.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub(in crate::dashboard) struct FieldResult {
     pub(in crate::dashboard) said: Vec<String>,
 }
 
-/// Runs the sample under a draft, and under what is saved.
+/// Runs the sample under a draft, and under the saved mapping.
 pub(super) async fn run(
     principal: &Principal,
     services: &Services,

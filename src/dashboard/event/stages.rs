@@ -19,7 +19,7 @@ pub(super) struct Stage {
 
 /// The replay that an event has its outcome from.
 pub(super) struct Replayed {
-    /// When it was begun; none: nobody knows any more.
+    /// The time of its beginning. `None` if it is no longer known.
     pub(super) at: Option<Timestamp>,
     pub(super) mapping_version: Option<u64>,
 }
@@ -58,7 +58,7 @@ pub(super) fn stages(event: &EventView, replayed: Option<&Replayed>) -> Vec<Stag
         ("Extracted", extracted, "spark", times.extracted_at),
         ("Resolved", resolved, "subjects", times.resolved_at),
     ] {
-        // What ended early has not passed the stages in between; what is in flight, not yet.
+        // An event that ended early has not passed the stages in between. An event in flight has not passed them yet.
         if at.is_some() {
             stages.push(stage(word, meaning, icon, at, before));
             before = at;

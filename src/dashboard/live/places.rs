@@ -1,7 +1,6 @@
-//! Places among the pages that are kept up to date: so many in all, and a share for each session and each tenant.
+//! Places among the live pages: a number in all, and a share for each session and each tenant.
 //!
-//! The operator's first page has a place whatever the others hold: it is what an operator looks at when too much is
-//! going on.
+//! The operator's first page always has a place, because an operator needs it most during an overload.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -66,7 +66,7 @@ pub(super) fn write_head(
     output.put_u8(b' ');
     output.put_slice(head.reason().as_bytes());
     output.put_slice(b"\r\n");
-    // RFC 9110, section 8.6: of these, nothing is known of a length.
+    // RFC 9110, section 8.6: the length of these answers is unknown.
     if !head.status.is_informational() && !matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         match (size, end(request, size)) {
             (BodySize::Sized(bytes), _) => {
@@ -104,7 +104,7 @@ fn is_of_connection(name: &HeaderName) -> bool {
 /// Writes data of a body.
 pub(super) fn write_data(output: &mut BytesMut, data: &[u8], end: End) {
     match end {
-        // One without data would be the last.
+        // A chunk without data would be the last.
         End::Chunks if data.is_empty() => {}
         End::Chunks => {
             let _ = write!(output.writer(), "{:x}\r\n", data.len());

@@ -87,7 +87,7 @@ impl Body {
     }
 }
 
-/// Takes as many bytes as there are, `left` at most; with what is left then.
+/// Takes the available bytes, `left` at most. Returns them with the new rest.
 fn split(input: &mut BytesMut, left: u64) -> (Option<Bytes>, u64) {
     let take = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
     let data = (take > 0).then(|| input.split_to(take).freeze());
@@ -135,7 +135,7 @@ fn size(text: &[u8]) -> Result<u64, Malformed> {
 mod tests {
     use super::*;
 
-    /// Feeds a text in parts of so many bytes; the data, and what is left of the text at the body's end.
+    /// Feeds a text in parts of so many bytes. Returns the data, and the rest of the text after the body's end.
     fn feed(text: &[u8], part: usize) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
         let (mut body, mut input, mut data) = (Body::Size, BytesMut::new(), Vec::new());
         let mut parts = text.chunks(part);

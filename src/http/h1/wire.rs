@@ -123,8 +123,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         self.body.take(&mut self.input).ok().flatten()
     }
 
-    /// Reads on in the body. A client that waits for a 100 gets it first: the body is wanted (RFC 9110, section 10.1.1). The
-    /// first look alone does not say so: it may be one at what is here already.
+    /// Reads on in the body. A client that waits for a 100 gets it first, because the body is wanted (RFC 9110, section
+    /// 10.1.1). The first look alone does not mean that: it may only look for bytes that are here already.
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
         loop {
             match self.body.take(&mut self.input) {
@@ -162,9 +162,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         }
     }
 
-    /// Throws away what is left of the body, so far as it is here. Returns whether that was all.
+    /// Discards the available rest of the body. Returns whether that was all.
     pub(super) fn skip_body(&mut self) -> bool {
-        // What the client has not begun to send cannot be told from the next request.
+        // Later bytes cannot be distinguished from the next request.
         while !self.is_awaiting && self.body != Body::Done {
             match self.body.take(&mut self.input) {
                 Ok(Some(_)) => {}
@@ -196,7 +196,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Wire<I> {
         if self.output.capacity() > 16 * READ {
             self.output = BytesMut::with_capacity(READ);
         } else {
-            // The place of what is written serves again.
+            // The space of written bytes is reused.
             self.output.clear();
         }
         Pin::new(&mut self.io).poll_flush(cx)

@@ -115,7 +115,7 @@ impl<T> Frames<T> {
         Ok(())
     }
 
-    /// Waits until what was begun should have ended.
+    /// Waits until the deadline of the started item.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else {
             return Poll::Pending;
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn the_position_is_known_however_the_bytes_come() {
         let preface = vec![0; PREFACE];
-        // Each with whether it ends what was begun.
+        // Each with a flag: whether it ends the started item.
         let parts = [
             (preface, true),
             (frame(4, 0, 0), true),

@@ -1,4 +1,4 @@
-//! The one map from each inner error to what is shown.
+//! The one map from each inner error to its answer.
 
 use conduit_actors::envelope::EnvelopeFault;
 use conduit_actors::event::Notice;
@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::counts::thousands;
 use crate::store::{ChangeError, MAX_RUNNING};
 
-/// The one map from what use cases refuse to what is shown.
+/// The one map from refusals of use cases to their answers.
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {

@@ -26,7 +26,7 @@ pub struct MemoryOptions {
     pub max_bytes: u64,
     /// The same for one controller.
     pub max_bytes_per_controller: u64,
-    /// What is kept behind the checkpoints.
+    /// The retention behind the checkpoints.
     pub retention: Retention,
 }
 
@@ -44,7 +44,7 @@ pub struct MemoryJournal {
     fullness: Fullness,
 }
 
-/// What is to be written.
+/// Events to write.
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<(ValidEvent, AppendReply)>,
@@ -156,7 +156,7 @@ impl MemoryJournal {
         None
     }
 
-    /// Ends what is full if there is room, and drops past events that are not to be kept.
+    /// Ends a full state if there is room, and drops past events whose retention has ended.
     fn make_room(&self, controller: ControllerId, streams: &mut Streams) {
         let (all, own) = (streams.bytes().sum(), streams.bytes_of(controller));
         let options = &self.options;

@@ -1,4 +1,4 @@
-//! What a journal in memory keeps: each controller's stream, in flight and past.
+//! The log of a journal in memory: each controller's stream, in flight and past.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::journal::port::PastFilter;
 use crate::journal::retention::Retention;
 
-/// What outlives a journal in memory. Clones are the same log.
+/// The part that outlives a journal in memory. Clones are the same log.
 #[derive(Clone, Default)]
 pub struct MemoryLog(Arc<Mutex<Streams>>);
 
@@ -42,7 +42,7 @@ struct Stream {
     bytes: u64,
 }
 
-/// The size of an event: its body's.
+/// Returns the size of an event, which is its body's.
 fn bytes_of(event: &JournaledEvent) -> u64 {
     event.event.body.expose().len() as u64
 }

@@ -74,7 +74,7 @@ impl BatchWriter {
     }
 }
 
-/// What is authenticated with a sealed event, and, but for the version, stored before it.
+/// Returns the data that is authenticated with a sealed event and, except for the version, stored before it.
 fn context(
     controller: ControllerId,
     sequence: Sequence,
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Reads a record's structure; what is sealed stays so.
+    /// Reads a record's structure, without opening its sealed parts.
     pub(super) fn parse(record: &'a [u8]) -> Result<Self, &'static str> {
         let mut reader = Reader(record);
         if reader.array::<1>()? != [VERSION] {
@@ -172,7 +172,7 @@ impl<'a> Batch<'a> {
 }
 
 impl Entry<'_> {
-    /// The bytes that it takes in the log.
+    /// Returns its bytes in the log.
     pub(super) fn size(&self) -> u64 {
         (ENTRY_BYTES + self.sealed.len()) as u64
     }

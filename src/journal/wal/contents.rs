@@ -1,11 +1,11 @@
-//! What is known of a segment without reading it.
+//! The content of a segment, without reading it.
 
 use conduit_actors::ids::{ControllerId, Timestamp};
 
 /// Of one segment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Contents {
-    /// Receive times of its first and last event; none of a segment without events.
+    /// The receive times of its first and last event. `None` for a segment without events.
     pub(super) span: Option<(Timestamp, Timestamp)>,
     /// Whose events it has.
     pub(super) controllers: Controllers,
@@ -21,10 +21,10 @@ impl Contents {
 
 const WORDS: usize = 256;
 
-/// Controllers, as a Bloom filter of 2 KiB: it may say yes of one that was never put in, but never no of one that was.
-/// With a thousand controllers it is wrong once in seventy times.
+/// A set of controllers, as a Bloom filter of 2 KiB. It may contain one that was never added, but it always contains
+/// the added ones. With a thousand controllers it is wrong once in seventy times.
 ///
-/// The filter is our own code: its words are part of the sealed files, so they must not change with a crate's version.
+/// The filter is our own code: ids are random, so it needs no hash, and all of it is two functions.
 #[derive(Debug, Clone)]
 pub(super) struct Controllers(Box<[u64; WORDS]>);
 
@@ -48,7 +48,7 @@ impl Controllers {
     }
 }
 
-/// The last bytes of an id are random: they need no hash.
+/// Returns the bits of a controller. The last bytes of an id are random, so they need no hash.
 fn bits(controller: ControllerId) -> [usize; 2] {
     let [.., a, b, c, d] = *controller.as_bytes();
     [[a, b], [c, d]].map(|pair| usize::from(u16::from_be_bytes(pair)) % (WORDS * 64))

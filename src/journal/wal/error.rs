@@ -13,7 +13,7 @@ pub enum OpenError {
         /// Why.
         cause: String,
     },
-    /// Something is not as it was written.
+    /// A segment is damaged.
     #[error(
         "the journal is damaged at {place}: {what}. Nothing was changed. Restore the segment from a copy; or, \
              to go on without the events in it, move the journal's directory away and run `conduit adopt --discard-events`"
@@ -21,7 +21,7 @@ pub enum OpenError {
     Damaged {
         /// Segment and offset.
         place: String,
-        /// What is wrong.
+        /// The fault.
         what: String,
     },
 }

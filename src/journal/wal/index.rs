@@ -40,13 +40,14 @@ pub(super) struct Index {
     /// Runs in each segment that are not released.
     needed: BTreeMap<u64, u64>,
     bytes: u64,
-    /// Controllers deleted in this run. One that was deleted between authentication and the writer may still
-    /// be appended; its events are gone with it, and must hold nothing back. Ids are never used again.
+    /// Controllers deleted in this run. An event may still be appended if its controller was deleted between
+    /// authentication and the writer. Such events are gone with the controller, and must hold nothing back. Ids are
+    /// never used again.
     forgotten: HashSet<ControllerId>,
 }
 
 impl Index {
-    /// Streams that stand at these checkpoints.
+    /// Creates streams at these checkpoints.
     pub(super) fn new(checkpoints: &[(ControllerId, Sequence)]) -> Self {
         let stream = |at: Sequence| Stream {
             released: at,
@@ -109,7 +110,7 @@ impl Index {
         Ok(())
     }
 
-    /// The sequence that the stream's next event gets.
+    /// Returns the sequence of the stream's next event.
     pub(super) fn next_sequence(&self, controller: ControllerId) -> Sequence {
         self.streams
             .get(&controller)
@@ -158,7 +159,7 @@ impl Index {
         }
     }
 
-    /// The runs that hold the events behind `after`, enough of them for `max_events`.
+    /// Returns the runs of the events after `after`, enough for `max_events`.
     pub(super) fn runs(&self, controller: ControllerId, after: Sequence, max_events: usize) -> Vec<Run> {
         let Some(stream) = self.streams.get(&controller) else {
             return Vec::new();
@@ -202,7 +203,7 @@ impl Index {
         self.streams.get(&controller).map_or(0, |stream| stream.bytes)
     }
 
-    /// Bytes in flight of the controller that has most.
+    /// Returns the bytes in flight of the controller with the most.
     pub(super) fn most_bytes(&self) -> u64 {
         self.streams.values().map(|stream| stream.bytes).max().unwrap_or(0)
     }

@@ -37,7 +37,7 @@ pub struct WalJournal {
     keeper: Mutex<Option<Keeper>>,
 }
 
-/// What recovery has read, as the running journal goes on from it.
+/// The content that recovery has read, from which the running journal continues.
 pub(super) struct RecoveredState {
     pub(super) options: JournalOptions,
     pub(super) keyring: Arc<Keyring>,
@@ -48,7 +48,7 @@ pub(super) struct RecoveredState {
 }
 
 impl WalJournal {
-    /// Puts what was read to use: releases what no stream needs, and starts the writer.
+    /// Puts the read journal to use: releases segments that no stream needs, and starts the writer.
     pub(super) fn start(
         state: RecoveredState,
         record: Option<JournalRecord>,
@@ -168,7 +168,7 @@ impl NodeJournal for WalJournal {
         }
         self.queue.lock().take();
         if let Some(thread) = self.thread.lock().take() {
-            // A writer that panicked has logged it; what it had not answered is not accepted.
+            // A panicked writer has logged it; its unanswered events are not accepted.
             let _ = thread.join();
         }
     }

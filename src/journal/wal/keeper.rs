@@ -9,7 +9,7 @@ use tokio::sync::mpsc::WeakSender;
 
 use super::shared::{Shared, Waiting};
 
-/// Deletes what has become too old, and has the writer end a segment that has.
+/// Deletes segments that are too old, and makes the writer end a segment that is.
 pub(super) struct Keeper {
     stop: std_mpsc::Sender<()>,
     thread: JoinHandle<()>,
@@ -35,12 +35,12 @@ impl Keeper {
     /// Ends it.
     pub(super) fn stop(self) {
         drop(self.stop);
-        // One that panicked has logged it.
+        // A panicked one has logged it.
         let _ = self.thread.join();
     }
 }
 
-/// Whether there is still a journal to look after.
+/// Looks after the journal. Returns whether it still exists.
 fn look(shared: &Weak<Shared>, writer: &WeakSender<Waiting>) -> bool {
     let (Some(shared), Some(writer)) = (shared.upgrade(), writer.upgrade()) else {
         return false;

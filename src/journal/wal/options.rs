@@ -23,11 +23,11 @@ pub struct JournalOptions {
     pub batch_events: usize,
     /// How long the writer waits for more events once many arrive at a time.
     pub gather: Duration,
-    /// Bytes of records kept in memory, so that what was just written is not read from the disk.
+    /// Bytes of recent records that are kept in memory, so that they are not read from the disk.
     pub tail_bytes: usize,
-    /// Attests what is to have a receipt; none: nothing has.
+    /// Attests events that get a receipt. `None`: no event does.
     pub notary: Option<Notary>,
-    /// What is kept behind the checkpoints.
+    /// The retention behind the checkpoints.
     pub retention: Retention,
 }
 

@@ -1,11 +1,11 @@
-//! Reading back what was accepted, whatever became of it: from the segments in the journal and those that are retained.
+//! Reading accepted events back, with any outcome: from the segments in the journal and the retained ones.
 //!
-//! Newest first. A segment is gone through twice: once by what is in clear, to find the records with events that are asked
-//! for, and then from its end, opening these. So memory holds the places of as many records as events are wanted, and the
-//! events of one record.
+//! The newest events come first. A segment is read twice. The first pass uses its unsealed parts, to find the records
+//! with the requested events. The second starts from its end and opens these. So memory holds the places of as many
+//! records as events are requested, and the events of one record.
 //!
-//! A retained segment is checked as a whole before anything of it is given. What is not as it was written ends the reading with
-//! an error and a line in the log: nothing behind it is given, so there is never a hole that is not reported.
+//! A retained segment is checked as a whole before any event of it is returned. Damage ends the reading with an error
+//! and a log line. Nothing behind the damage is returned, so every gap is reported.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use wal_db::{FileStore, Lsn, WalError};
 
 use super::codec::{self, Batch, Entry};
 use super::contents::Controllers;
-use super::retained::Kept;
+use super::retained::RetainedSegment;
 use super::segments::{self, Segment};
 use super::shared::Shared;
 use crate::journal::port::{Past, PastFilter, Step};
@@ -29,7 +29,7 @@ enum Source {
     /// In the journal.
     InFlight(u64, Segment),
     /// Retained.
-    Kept(Kept),
+    Kept(RetainedSegment),
     /// Neither, though there are some before and behind it.
     Missing(u64),
 }
@@ -57,7 +57,7 @@ impl WalPast {
     pub(super) fn begin(shared: &Arc<Shared>, filter: PastFilter, wanted: usize) -> Self {
         let shared = Arc::clone(shared);
         let since = shared.options.retention.since();
-        // A segment that moves from the journal to those that are kept does so under this lock.
+        // A segment moves from the journal to the kept ones under this lock.
         let retained = shared.retained.lock();
         let contents = shared.contents.lock();
         let mut sources = Vec::new();
@@ -76,7 +76,7 @@ impl WalPast {
             take(kept.number, asked.then(|| Source::Kept(kept.clone())));
         }
         for (number, segment) in shared.segments.all() {
-            // One without contents is empty, or has its first record written just now.
+            // A segment without contents is empty, or gets its first record just now.
             let asked = contents.get(&number).is_some_and(|known| {
                 known.span.is_some_and(|span| may_be_within(&filter, span))
                     && known.controllers.may_have(filter.controller)
@@ -147,7 +147,7 @@ impl WalPast {
             if let Some(line) = UNREADABLE.admit() {
                 tracing::error!(
                     target: "conduit::supervision",
-                    %error, left_out = line.left_out(), "what is retained of the journal cannot be read"
+                    %error, left_out = line.left_out(), "the retained journal cannot be read"
                 );
             }
             self.shared.meters.unreadable.inc();
@@ -170,7 +170,7 @@ impl WalPast {
                 )));
             }
         };
-        // One that was deleted meanwhile was the oldest.
+        // A segment deleted meanwhile was the oldest.
         let Some(segment) = segment else {
             return Ok(());
         };
@@ -188,8 +188,8 @@ impl WalPast {
         Ok(())
     }
 
-    /// Its name, and the segment unless it was deleted meanwhile.
-    fn open_kept(&self, kept: &Kept) -> Result<(String, Option<Segment>), JournalError> {
+    /// Opens a retained segment. Returns its name, and the segment unless it was deleted meanwhile.
+    fn open_kept(&self, kept: &RetainedSegment) -> Result<(String, Option<Segment>), JournalError> {
         let retained = self.shared.retained.lock();
         let path = retained.path(kept);
         let name = path.display().to_string();
@@ -205,7 +205,8 @@ impl WalPast {
         Ok((name, Some(segment)))
     }
 
-    /// The last records of a segment with events that the filter takes, and whose events it has; none if the time is up.
+    /// Returns the last records of a segment with events that pass the filter, and the segment's controllers. Returns
+    /// `None` if the time is up.
     fn scan(
         &self,
         name: &str,

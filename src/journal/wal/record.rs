@@ -1,12 +1,12 @@
-//! The journal's record of itself, beside its directory: which segment was the newest, and whether any had events. It tells a
-//! journal whose segments have vanished from one that is new.
+//! The journal's record of itself, beside its directory: the newest segment, and whether any segment had events. It
+//! distinguishes a journal with vanished segments from a new one.
 //!
-//! Two lines of text, `newest 12` and `events yes`. It is written before the first event of each segment, so it is never behind
-//! what was acknowledged.
+//! Two lines of text, `newest 12` and `events yes`. It is written before the first event of each segment, so it is
+//! never behind the acknowledged events.
 //!
-//! In the journal's directory, the file `end` says how far the newest segment was acknowledged: `12 34567`, its number and its
-//! bytes. It is written once a second and not synced: it may be behind, and is never ahead. It tells a segment that was cut
-//! from one that ends so.
+//! In the journal's directory, the file `end` has the acknowledged end of the newest segment: `12 34567`, its number
+//! and its bytes. It is written once a second and not synced: it may be behind, and is never ahead. It distinguishes a
+//! cut segment from one that ends there.
 
 use std::fs;
 use std::io;
@@ -17,9 +17,9 @@ use crate::secrets::write_durably;
 /// The file with the [`DurableEnd`].
 const END: &str = "end";
 
-/// What the record says.
+/// The content of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Noted {
+pub struct RecordContent {
     /// The highest number of a segment.
     pub newest: u64,
     /// Whether any segment had events.
@@ -36,7 +36,7 @@ pub struct DurableEnd {
 }
 
 impl DurableEnd {
-    /// Reads what was noted in a journal's directory. A file that is not whole notes nothing.
+    /// Reads the record in a journal's directory. Returns `None` for an incomplete file.
     #[must_use]
     pub fn read(journal: &Path) -> Option<Self> {
         let text = fs::read_to_string(journal.join(END)).ok()?;
@@ -57,7 +57,7 @@ impl DurableEnd {
         fs::rename(beside, journal.join(END))
     }
 
-    /// Takes back what was noted.
+    /// Takes back the record.
     ///
     /// # Errors
     /// The disk's.
@@ -69,19 +69,19 @@ impl DurableEnd {
     }
 }
 
-/// The record, and what it says.
+/// The record, and its content.
 #[derive(Debug)]
 pub struct JournalRecord {
     path: PathBuf,
-    noted: Noted,
+    noted: RecordContent,
 }
 
 impl JournalRecord {
-    /// Reads what the file says; `None` if there is no file.
+    /// Reads the file. Returns `None` if there is no file.
     ///
     /// # Errors
-    /// The disk's, or what is not right with the text.
-    pub fn read(path: &Path) -> io::Result<Option<Noted>> {
+    /// The disk's, or the fault of the text.
+    pub fn read(path: &Path) -> io::Result<Option<RecordContent>> {
         match fs::read_to_string(path) {
             Ok(text) => parse(&text)
                 .map(Some)
@@ -95,14 +95,14 @@ impl JournalRecord {
     ///
     /// # Errors
     /// The disk's.
-    pub fn begin(path: PathBuf, noted: Noted) -> io::Result<Self> {
+    pub fn begin(path: PathBuf, noted: RecordContent) -> io::Result<Self> {
         write(&path, noted)?;
         Ok(Self { path, noted })
     }
 
     /// Notes that a segment is about to have events. It writes once for each segment.
     pub(super) fn note_events_in(&mut self, segment: u64) -> io::Result<()> {
-        let noted = Noted {
+        let noted = RecordContent {
             newest: segment.max(self.noted.newest),
             has_events: true,
         };
@@ -114,12 +114,12 @@ impl JournalRecord {
     }
 }
 
-fn write(path: &Path, noted: Noted) -> io::Result<()> {
+fn write(path: &Path, noted: RecordContent) -> io::Result<()> {
     let events = if noted.has_events { "yes" } else { "no" };
     write_durably(path, &format!("newest {}\nevents {events}", noted.newest))
 }
 
-fn parse(text: &str) -> Option<Noted> {
+fn parse(text: &str) -> Option<RecordContent> {
     let mut lines = text.lines();
     let newest = lines.next()?.strip_prefix("newest ")?.parse().ok()?;
     let has_events = match lines.next()? {
@@ -127,7 +127,7 @@ fn parse(text: &str) -> Option<Noted> {
         "events no" => false,
         _ => return None,
     };
-    Some(Noted { newest, has_events })
+    Some(RecordContent { newest, has_events })
 }
 
 #[cfg(test)]
@@ -139,11 +139,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.record");
         assert_eq!(JournalRecord::read(&path).unwrap(), None);
-        let mut record = JournalRecord::begin(path.clone(), Noted::default()).unwrap();
+        let mut record = JournalRecord::begin(path.clone(), RecordContent::default()).unwrap();
         for segment in [1, 1, 3, 2] {
             record.note_events_in(segment).unwrap();
         }
-        let noted = Noted {
+        let noted = RecordContent {
             newest: 3,
             has_events: true,
         };

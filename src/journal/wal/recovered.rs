@@ -1,4 +1,4 @@
-//! A journal that was read and in which nothing was changed yet: whether it may be used is decided by what is in it.
+//! A journal that was read and not changed yet. Its content decides whether it may be used.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use super::segments::{self, Segments};
 use crate::keys::{Epoch, Keyring};
 use crate::receipts::Notary;
 
-/// What was found in a journal.
+/// The findings of a reading of the journal.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// The number of its newest segment; none without segments.
+    /// The number of its newest segment. `None` if the journal has no segments.
     pub newest: Option<u64>,
     /// The bytes of that segment.
     pub newest_bytes: u64,
-    /// Events in it, whatever became of them.
+    /// Events in it, with any outcome.
     pub events: u64,
     /// Events of controllers without a data key.
     pub unknown: BTreeMap<ControllerId, u64>,
@@ -48,8 +48,8 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Reads what is there, against the store's committed checkpoints. Of a record at the end that is
-    /// not whole, the file is freed; nothing else is changed.
+    /// Reads the journal against the store's committed checkpoints. Frees the file of an incomplete record at the end,
+    /// and changes nothing else.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -93,13 +93,13 @@ impl Recovered {
         Ok(Self { state, findings })
     }
 
-    /// Returns what was found.
+    /// Returns the findings.
     #[must_use]
     pub const fn findings(&self) -> &Findings {
         &self.findings
     }
 
-    /// Makes the first segment if there is none; what is there then.
+    /// Creates the first segment if there is none. Returns the findings then.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -109,13 +109,14 @@ impl Recovered {
         Ok(self.findings)
     }
 
-    /// Has `notary` attest what is to have a receipt.
+    /// Makes `notary` attest the events that get a receipt.
     pub fn attest_with(&mut self, notary: Option<Notary>) {
         self.state.options.notary = notary;
     }
 
-    /// Puts the journal to use: what no stream needs is released, and the writer starts. Streams of controllers without a
-    /// data key are those of deleted ones, and are dropped. What is written is noted in `record`, if there is one.
+    /// Puts the journal to use: releases segments that no stream needs, and starts the writer. Streams of controllers
+    /// without a data key belong to deleted ones, and are dropped. Written segments are noted in `record`, if there is
+    /// one.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -130,7 +131,7 @@ impl Recovered {
 }
 
 impl WalJournal {
-    /// Opens the journal whatever is in it, see [`Recovered`].
+    /// Opens the journal with any content, see [`Recovered`].
     ///
     /// # Errors
     /// [`OpenError`].

@@ -1,12 +1,12 @@
-//! Segments that no stream needs any more, kept for a time, so that what was accepted lately can be read again.
+//! Segments that no stream needs any more, kept for a time, so that recently accepted events can be read again.
 //!
-//! Such a segment is moved, as it is, to `retained/` below the journal's directory. Its name there has the receive times
+//! Such a segment is moved unchanged to `retained/` below the journal's directory. Its name there has the receive times
 //! of its first and last event: `00000000000000000001-1775471400000-1775474999000.wal`. So nothing is written twice,
-//! and a start lists names where it reads the segments in flight: recovery knows nothing of what is here. Damage shows when
-//! a segment is read (`past.rs`).
+//! and a start lists only names here: recovery does not read this directory. Damage shows when a segment is read
+//! (`past.rs`).
 //!
-//! Segments go oldest first: when all in them is older than the retention, when there are more bytes than the cap, and
-//! when the disk is short of space. The last comes before the journal refuses an event.
+//! The oldest segment is deleted when all its events are older than the retention, when there are more bytes than the cap, or
+//! when the disk is short of space. The last case comes before the journal refuses an event.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::journal::retention::Retention;
 
 /// A segment that is kept.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(super) struct RetainedSegment {
     pub(super) number: u64,
     /// Receive times of its first and last event.
     pub(super) span: (Timestamp, Timestamp),
@@ -30,13 +30,13 @@ pub(super) struct Kept {
     pub(super) controllers: Option<Controllers>,
 }
 
-impl Kept {
+impl RetainedSegment {
     fn file_name(&self) -> String {
         let (first, last) = self.span;
         format!("{:020}-{}-{}.wal", self.number, first.as_millis(), last.as_millis())
     }
 
-    /// By its file's name and length.
+    /// Parses its file's name and length. Returns `None` for another name.
     fn parse(name: &str, bytes: u64) -> Option<Self> {
         let mut parts = name.strip_suffix(".wal")?.split('-');
         let number = parts.next().filter(|digits| digits.len() == 20)?.parse().ok()?;
@@ -60,14 +60,14 @@ pub(super) struct Retained {
     dir: PathBuf,
     options: Retention,
     /// Oldest first.
-    segments: VecDeque<Kept>,
+    segments: VecDeque<RetainedSegment>,
     bytes: u64,
     /// Segments that went before their time.
     given_up: u64,
 }
 
 impl Retained {
-    /// Lists what an earlier run kept.
+    /// Lists the segments that an earlier run kept.
     pub(super) fn open(journal: &Path, options: Retention) -> Result<Self, OpenError> {
         let dir = journal.join("retained");
         let mut segments = match list(&dir) {
@@ -93,7 +93,7 @@ impl Retained {
         &self.dir
     }
 
-    pub(super) fn path(&self, kept: &Kept) -> PathBuf {
+    pub(super) fn path(&self, kept: &RetainedSegment) -> PathBuf {
         self.dir.join(kept.file_name())
     }
 
@@ -102,7 +102,7 @@ impl Retained {
         let Some(span) = contents.span.filter(|_| self.options.is_on()) else {
             return fs::remove_file(path);
         };
-        let kept = Kept {
+        let kept = RetainedSegment {
             number,
             span,
             bytes: fs::metadata(path)?.len(),
@@ -119,7 +119,7 @@ impl Retained {
         Ok(())
     }
 
-    /// Deletes what is too old, too much, or in the way.
+    /// Deletes segments that are too old, too large in sum, or in the way.
     pub(super) fn enforce(&mut self) {
         let since = self.options.since();
         while let Some(oldest) = self.segments.front()
@@ -154,7 +154,8 @@ impl Retained {
         had_any
     }
 
-    /// The files go first, the record of them in any case: one that cannot be deleted is found again by the next start.
+    /// Deletes the oldest segment. The file goes first, its entry in any case: the next start finds a file that could
+    /// not be deleted. Returns whether there was one.
     fn delete_oldest(&mut self) -> bool {
         let Some(oldest) = self.segments.pop_front() else {
             return false;
@@ -170,23 +171,23 @@ impl Retained {
         true
     }
 
-    /// As much as this user may still write; without limit if that cannot be told.
+    /// Returns the bytes that this user may still write, or no limit if that is unknown.
     fn free_bytes(&self) -> u64 {
         rustix::fs::statvfs(&self.dir).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Those with events received since then, oldest first.
-    pub(super) fn since(&self, since: Timestamp) -> impl Iterator<Item = &Kept> {
+    /// Returns the segments with events received since then, oldest first.
+    pub(super) fn since(&self, since: Timestamp) -> impl Iterator<Item = &RetainedSegment> {
         self.segments.iter().filter(move |kept| kept.span.1 >= since)
     }
 
-    /// Whether it is still here.
-    pub(super) fn has(&self, kept: &Kept) -> bool {
+    /// Returns whether it is still here.
+    pub(super) fn has(&self, kept: &RetainedSegment) -> bool {
         self.segments.iter().any(|other| other.is(kept))
     }
 
     /// Takes in whose events a segment was found to have.
-    pub(super) fn learn(&mut self, kept: &Kept, controllers: Controllers) {
+    pub(super) fn learn(&mut self, kept: &RetainedSegment, controllers: Controllers) {
         if let Some(found) = self.segments.iter_mut().find(|other| other.is(kept)) {
             found.controllers = Some(controllers);
         }
@@ -204,19 +205,19 @@ impl Retained {
         self.given_up
     }
 
-    /// When the oldest event that is kept was received.
+    /// Returns when the oldest kept event was received. Returns `None` without one.
     pub(super) fn oldest(&self) -> Option<Timestamp> {
         self.segments.iter().map(|kept| kept.span.0).min()
     }
 }
 
-fn list(dir: &Path) -> io::Result<Vec<Kept>> {
+fn list(dir: &Path) -> io::Result<Vec<RetainedSegment>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         match name.to_str() {
-            Some(text) => found.extend(Kept::parse(text, entry.metadata()?.len())),
+            Some(text) => found.extend(RetainedSegment::parse(text, entry.metadata()?.len())),
             None => tracing::warn!(dir = %dir.display(), "there is a file that is no segment"),
         }
     }
@@ -230,13 +231,13 @@ mod tests {
     #[test]
     fn a_name_tells_what_is_known_without_reading() {
         let span = (Timestamp::from_millis(7), Timestamp::from_millis(1_775_474_999_000));
-        let kept = Kept {
+        let kept = RetainedSegment {
             number: 12,
             span,
             bytes: 5,
             controllers: None,
         };
-        let again = Kept::parse(&kept.file_name(), 5).unwrap();
+        let again = RetainedSegment::parse(&kept.file_name(), 5).unwrap();
         assert_eq!((again.number, again.span, again.bytes), (12, span, 5));
         for wrong in [
             "00000000000000000012.wal",
@@ -244,7 +245,7 @@ mod tests {
             "00000000000000000012-7-8-9.wal",
             "x",
         ] {
-            assert!(Kept::parse(wrong, 5).is_none(), "{wrong}");
+            assert!(RetainedSegment::parse(wrong, 5).is_none(), "{wrong}");
         }
     }
 }

@@ -17,18 +17,18 @@ use super::tail::{Place, Tail};
 /// Longer than any record that the writer makes.
 const MAX_RECORD_BYTES: u32 = 256 * 1024 * 1024;
 
-/// What opening a sealed segment with a torn tail fails in.
+/// The error of opening a sealed segment with a torn tail.
 const CHANGING: &str = "changing a sealed segment";
 
-/// What to say about it.
+/// The message about such a segment.
 pub(super) const TORN: &str = "the segment ends in a torn record, but is not the last one";
 
-/// Whether a segment that is not the last one ends in a torn record.
+/// Returns whether a segment that is not the last one ends in a torn record.
 pub(super) fn is_torn(error: &WalError) -> bool {
     matches!(error, WalError::Io { context: CHANGING, .. })
 }
 
-/// The file's name.
+/// Returns the file's name.
 pub fn file_name(segment: u64) -> String {
     format!("{segment:020}.wal")
 }
@@ -81,7 +81,7 @@ impl WalStore for SegmentFile {
     }
 }
 
-/// An open segment. What it has can be read for as long as it is held, wherever its file has gone meanwhile.
+/// An open segment. It can be read as long as it is held, even if its file is moved or deleted.
 pub(super) type Segment = Arc<Wal<SegmentFile>>;
 
 /// Reads a segment's records, all of them, and takes it in if each is whole.
@@ -108,7 +108,7 @@ pub(super) struct Segments {
 pub(super) enum AppendError {
     /// The write: nothing of it counts, and the segment must be repaired. Whether it was for want of space.
     Write { cause: String, is_full: bool },
-    /// The sync: nobody knows what is on the disk.
+    /// The sync failed: the content of the disk is unknown.
     Sync(String),
 }
 
@@ -122,7 +122,7 @@ impl AppendError {
     }
 }
 
-/// The system's error, so that its kind is kept.
+/// Returns the system's error, with its kind.
 fn as_io(error: WalError) -> io::Error {
     match error {
         WalError::Io { context, source } => io::Error::new(source.kind(), format!("{context}: {source}")),
@@ -185,7 +185,7 @@ impl Segments {
         Ok(())
     }
 
-    /// Makes the first segment if there is none.
+    /// Creates the first segment if there is none.
     pub(super) fn begin_first(&self) -> Result<(), OpenError> {
         if self.newest_number().is_none() {
             self.begin(1).map_err(|error| disk(&self.dir, &error))?;
@@ -243,12 +243,12 @@ impl Segments {
             .map(|(number, segment)| (*number, Arc::clone(segment)))
     }
 
-    /// The number of the one that is written to.
+    /// Returns the number of the segment that is written to. Returns `None` without one.
     pub(super) fn newest_number(&self) -> Option<u64> {
         self.newest().map(|(number, _)| number)
     }
 
-    /// Where the newest segment ends. What a process that was killed had written and not synced is synced first.
+    /// Returns the end of the newest segment. First syncs bytes that a killed process had written and not synced.
     pub(super) fn synced_end(&self) -> Result<Option<DurableEnd>, OpenError> {
         let Some(segment) = self.newest_number() else {
             return Ok(None);
@@ -282,7 +282,7 @@ impl Segments {
         Ok((number, lsn))
     }
 
-    /// After a failed write: brings the newest segment back to what was durable, `end` bytes.
+    /// Cuts the newest segment back to its durable part, `end` bytes, after a failed write.
     pub(super) fn repair(&self, end: u64) -> io::Result<()> {
         let Some((number, _)) = self.newest() else {
             return Ok(());
@@ -295,12 +295,12 @@ impl Segments {
         Ok(())
     }
 
-    /// The length of the newest segment.
+    /// Returns the length of the newest segment.
     pub(super) fn newest_len(&self) -> u64 {
         self.newest().map_or(0, |(_, segment)| segment.len())
     }
 
-    /// One record.
+    /// Reads one record.
     pub(super) fn read(&self, number: u64, lsn: u64) -> Result<Arc<[u8]>, JournalError> {
         if let Some(record) = self.tail.lock().get((number, lsn)) {
             return Ok(record);
@@ -342,7 +342,7 @@ impl Segments {
         done.into_keys().collect()
     }
 
-    /// All of them, oldest first.
+    /// Returns all segments, oldest first.
     pub(super) fn all(&self) -> Vec<(u64, Segment)> {
         let open = self.open.lock();
         open.iter()

@@ -1,4 +1,4 @@
-//! What the writer's thread, the keeper and the readers share.
+//! The state that the writer's thread, the keeper and the readers share.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,15 +22,15 @@ use crate::journal::fullness::Fullness;
 use crate::journal::report::JournalMeters;
 use crate::keys::Keyring;
 
-/// What the writer's thread and the readers share.
+/// The state that the writer's thread and the readers share.
 pub(super) struct Shared {
     pub(super) options: JournalOptions,
     pub(super) keyring: Arc<Keyring>,
     pub(super) index: Mutex<Index>,
     pub(super) segments: Segments,
-    /// What the segments in the journal have, by their numbers.
+    /// The contents of the segments in the journal, by their numbers.
     pub(super) contents: Mutex<BTreeMap<u64, Contents>>,
-    /// Locked before `index` and what is in `segments`.
+    /// Locked before `index` and the contents of `segments`.
     pub(super) retained: Mutex<Retained>,
     pub(super) meters: JournalMeters,
     pub(super) batches: AtomicU64,
@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub(super) fullness: Fullness,
 }
 
-/// What waits for the writer.
+/// A request to the writer.
 pub(super) enum Waiting {
     /// An event.
     Event(ValidEvent, AppendReply),
@@ -51,7 +51,7 @@ pub(super) enum Waiting {
 }
 
 impl Shared {
-    /// What was released may end what is full.
+    /// Checks whether a release has ended a full state.
     pub(super) fn look_for_room(&self, controller: ControllerId, index: &Index) {
         if self.fullness.is_any() {
             let (all, own) = (index.bytes(), index.bytes_of(controller));
@@ -93,7 +93,7 @@ impl Shared {
 
     /// Keeps or deletes the segments that no stream needs any more.
     pub(super) fn reclaim(&self) {
-        // Held until the end, so that whoever lists all segments finds each on one side.
+        // Held until the end, so that a listing of all segments finds each on one side.
         let mut retained = self.retained.lock();
         let oldest_needed = self.index.lock().oldest_segment();
         let done = self.segments.take_before(oldest_needed);
@@ -124,8 +124,8 @@ impl Shared {
         retained.enforce();
     }
 
-    /// Whether the newest segment's first event has been there so long that the segment should end: what is kept is deleted
-    /// by whole segments.
+    /// Returns whether the newest segment's first event is so old that the segment should end, because kept events are
+    /// deleted by whole segments.
     pub(super) fn is_segment_aged(&self) -> bool {
         /// Parts of the retention that one segment may span.
         const PARTS: i64 = 8;

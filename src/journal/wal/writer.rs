@@ -27,7 +27,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// So many events in a batch are a load under which it pays to wait for more.
 const GATHER_FROM: usize = 16;
 
-/// What the writer does to the journal; `Shared` does the reading.
+/// The writer's part of the journal; `Shared` is the readers' part.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     listener: Arc<dyn BacklogListener>,
@@ -45,17 +45,17 @@ pub(super) struct Writer {
     record: Option<JournalRecord>,
 }
 
-/// A batch as it is composed: what goes into the record, and who waits for it.
+/// A batch in composition: the content of the record, and the waiting senders.
 struct Composed {
     record: BatchWriter,
     journaled_at: Timestamp,
     runs: HashMap<ControllerId, Run>,
     replies: Vec<Answer>,
-    /// Of those that are to have a receipt, in the order of their answers.
+    /// The statements of requested receipts, in the order of their answers.
     statements: Vec<Statement>,
 }
 
-/// One who waits for a batch.
+/// A sender who waits for a batch.
 struct Answer {
     reply: AppendReply,
     event: EventId,
@@ -104,7 +104,8 @@ impl Writer {
         }
     }
 
-    /// Under load, waits a moment for more events: a sync and the waking of senders cost the same for many as for few.
+    /// Waits a moment for more events under load: a sync and the waking of senders cost the same for many events as for
+    /// few.
     fn gather(&mut self, waiting: &mut Vec<Waiting>, queue: &mut mpsc::Receiver<Waiting>) {
         let options = &self.shared.options;
         if self.recent >= GATHER_FROM && !options.gather.is_zero() {
@@ -119,7 +120,7 @@ impl Writer {
         self.recent = (self.recent + waiting.len()) / 2;
     }
 
-    /// Takes events until the record is long enough. Those that cannot be taken are answered at once.
+    /// Takes events until the record is long enough. Answers refused events at once.
     fn compose(&mut self, events: &mut impl Iterator<Item = Waiting>) -> Composed {
         let journaled_at = Timestamp::now();
         let mut composed = Composed {
@@ -177,7 +178,7 @@ impl Writer {
         composed
     }
 
-    /// Whether a cap is reached; what is being composed counts.
+    /// Returns an error if a cap is reached. The events in composition count.
     fn full(&self, controller: ControllerId, composed: &HashMap<ControllerId, Run>) -> Option<JournalError> {
         let options = &self.shared.options;
         let index = self.shared.index.lock();
@@ -226,7 +227,7 @@ impl Writer {
         if replies.is_empty() {
             return;
         }
-        // It signs while the disk works; what it signs is given to nobody before the disk has answered.
+        // It signs while the disk works. Signatures are given out only after the disk has answered.
         let notary = self.shared.options.notary.as_ref();
         let attesting = notary.map(|notary| notary.begin(statements));
         let record = record.finish().into();

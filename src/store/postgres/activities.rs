@@ -13,7 +13,7 @@ use super::faults::OrStoreError as _;
 use super::kinds::sources;
 use super::{PostgresStore, searchable};
 
-/// The statement that reads a page of a list. `is_named`: whether activities name the filter's subject beside another.
+/// Returns the statement that reads a page of a list. `is_named`: activities name the filter's subject beside another.
 fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     if filter.is_of_few_kinds() {
@@ -41,7 +41,8 @@ fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> 
     query
 }
 
-/// The types of an integration's activities are few: those that it has mapped at some time.
+/// Returns the query for the newest of each kind. An integration has few types of activities: those that it has mapped
+/// at some time.
 fn newest_of_each_kind(filter: &ActivityFilter, after: Option<ActivityCursor>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = sources("activities", filter.controller, filter.integration);
     query.push(", found (controller, integration, event_type) AS (SELECT s.controller, s.integration, ");

@@ -12,8 +12,8 @@ use crate::tls::{authorities, private_key};
 
 const KEY: &str = "storage.database_url";
 
-/// Notes what is wrong with the files that the URL names, and what else the driver will not have. The URL is in no
-/// message: it may have a password in it.
+/// Notes the faults of the files that the URL names, and the parameters that the driver refuses. No message contains
+/// the URL, which may have a password in it.
 pub(crate) fn check(config: &Config, wrong: &mut Vec<String>) {
     wrong.extend(faults(&config.storage.database_url).1);
 }
@@ -44,17 +44,17 @@ fn faults(url: &str) -> (Vec<String>, Vec<String>) {
     (text, rest)
 }
 
-/// Returns how the URL says to connect.
+/// Returns the connection options of the URL.
 ///
 /// # Errors
-/// The faults of the URL and of its files. The URL is in no message.
+/// The fault, without the URL.
 pub(super) fn connect_options(url: &str) -> Result<PgConnectOptions, String> {
     let (mut wrong, rest) = faults(url);
     wrong.extend(rest);
     if !wrong.is_empty() {
         return Err(wrong.join("; "));
     }
-    // What the driver says may repeat a part of the URL.
+    // The driver's message may repeat a part of the URL.
     let parsed = PgConnectOptions::from_str(url).ok().zip(Url::parse(url).ok());
     let (mut options, parsed) = parsed.ok_or("the database URL is not one of PostgreSQL's")?;
     // The driver reads these files itself, and again for each connection, but finds nothing behind a byte order mark.

@@ -5,11 +5,11 @@ use super::super::chain_ends::Ends;
 /// Rows in one statement, at most.
 pub(super) const ROWS: usize = 4_096;
 
-/// The controllers of a batch, locked, with the ends of their chains. Those that are deleted are not in it, and leave
-/// nothing.
+/// The controllers of a batch, locked, with the ends of their chains. Deleted controllers are missing, and their events
+/// leave nothing.
 pub(super) type Locked = Ends;
 
-/// One column of some rows.
+/// Returns one column of some rows.
 pub(super) fn column<'r, R, T>(rows: &[&'r R], value: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(|row| value(row)).collect()
 }

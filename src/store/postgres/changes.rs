@@ -26,8 +26,8 @@ const CHANNEL: &str = "conduit_directory";
 /// How often to look, heard of something or not; how long to wait before listening again.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long one connection listens. Then it goes back to the pool, where it must show that it is fit to go on: the address
-/// may lead to another server by now, and nothing would be heard from the old one.
+/// How long one connection listens. Then it goes back to the pool and must prove that it is fit. The address may lead
+/// to another server by now, and the old one would send no notifications.
 const LISTENS: Duration = Duration::from_secs(10);
 
 /// How long a look may take.
@@ -36,8 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Changes that are kept. A node that is further behind reads everything.
 const KEPT: u64 = 1_000;
 
-/// Records that this controller, or something of it, was changed. To be the last statement of its transaction: other
-/// changes wait for it from here on.
+/// Records a change of this controller or of its objects. This must be the last statement of its transaction, because
+/// other changes wait for it from here on.
 pub(super) async fn record(connection: &mut PgConnection, did: &str) -> Result<(), StoreError> {
     sqlx::query(
         "WITH next AS (UPDATE directory SET version = version + 1 RETURNING version), \

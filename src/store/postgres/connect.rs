@@ -28,12 +28,12 @@ const MIGRATION: Duration = Duration::from_secs(600);
 const RELEASE: Duration = Duration::from_secs(5);
 
 impl PostgresStore {
-    /// Connects, brings the schema up to date and makes the partitions of this month and the next. `node` names this
+    /// Connects, brings the schema up to date and creates the partitions of this month and the next. `node` names this
     /// process's journal. Several nodes may do so at once: the first does the work, the others wait for it.
     ///
     /// # Errors
-    /// [`OpenError`]: the URL is none, the server is away or refuses, or the schema was written by a newer version.
-    /// No message has the URL's password in it.
+    /// [`OpenError`]: the URL is invalid, the server is away or refuses, or the schema was written by a newer version.
+    /// No message contains the URL's password.
     pub async fn open(
         url: &str,
         node: &str,
@@ -84,8 +84,8 @@ impl Connections for PostgresStore {
     }
 }
 
-/// The connections for work, the one that looks for changes, and the one that hears of them: apart, so that one which has
-/// no answer keeps nobody else waiting.
+/// The connections for work, the connection that looks for changes, and the one that listens for them. They are
+/// separate, so that a connection without an answer delays no other.
 struct Pools {
     pool: PgPool,
     looks: PgPool,
@@ -122,7 +122,7 @@ async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, OpenEr
     })
 }
 
-/// The pool tries again, and at the end only says that it had no connection: this is why.
+/// Logs why a connection could not be set up. The pool tries again, and at the end says only that it had no connection.
 fn tell_of_setting_up(error: &sqlx::Error) {
     static FAILURES: LogLimit = LogLimit::new(1, MINUTE);
     if let Some(line) = FAILURES.admit() {
@@ -131,18 +131,18 @@ fn tell_of_setting_up(error: &sqlx::Error) {
     }
 }
 
-/// Whether a connection may be used again. A server that is gone without a word would keep it, and its place in the
-/// pool, until TCP gives up. One that is read-only may be the primary of before a fail-over, and the address may lead to
-/// another server by now: only a new connection finds out.
+/// Returns whether a connection may be used again. A silently lost server would keep it, and its place in the pool,
+/// until TCP gives up. A read-only server may be the former primary after a fail-over. The address may lead to another
+/// server by now, and only a new connection finds out.
 async fn is_fit(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     match tokio::time::timeout(RELEASE, takes_synced_writes(connection)).await {
-        // A broken one is closed without a word: whoever used it has said what it met.
+        // A broken connection is closed silently: its user has reported the error.
         Ok(answer) => Ok(answer.unwrap_or(false)),
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
 }
 
-/// Whether the server takes writes, and the session still has the setting that promises depend on first.
+/// Returns whether the server accepts writes, and the session still has the most important setting.
 async fn takes_synced_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT NOT current_setting('transaction_read_only')::bool AND current_setting('synchronous_commit') = 'on'",
@@ -151,7 +151,7 @@ async fn takes_synced_writes(connection: &mut PgConnection) -> Result<bool, sqlx
     .await
 }
 
-/// Whether the server takes no writes: a replica, or a primary that was fenced.
+/// Returns whether the server refuses writes: a replica, or a primary that was fenced.
 async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool")
         .fetch_one(connection)
@@ -198,7 +198,7 @@ fn migrate_error(error: sqlx::migrate::MigrateError) -> StoreError {
     }
 }
 
-/// A server without fsync may lose commits that the journal was already truncated behind.
+/// Warns of a server without fsync. It may lose commits behind which the journal was already truncated.
 async fn warn_unless_synced(pool: &PgPool) -> Result<(), StoreError> {
     let synced: String = sqlx::query_scalar("SELECT current_setting('fsync')")
         .fetch_one(pool)

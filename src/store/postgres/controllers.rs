@@ -74,9 +74,8 @@ impl PostgresStore {
         found.iter().map(rows::controller_row).collect()
     }
 
-    /// The row goes first, with its credentials: from then on no batch adds to what it owned, since a batch that finds
-    /// no row to lock leaves nothing. What it owned goes afterwards, in steps that lock nothing that anybody else needs; a
-    /// deletion that is interrupted is taken up again by [`deletions::keep_finishing`].
+    /// Deletes a controller. The row goes first, with its credentials. A later batch finds no row to lock, and adds nothing. The rest is deleted afterwards in steps, whose locks delay nobody.
+    /// [`deletions::keep_finishing`] continues an interrupted deletion.
     async fn remove_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
         let delete = sqlx::query(
             "WITH gone AS (DELETE FROM controllers WHERE id = $1 RETURNING id, did), \

@@ -17,8 +17,8 @@ use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::{PostgresStore, changes};
 
-/// Brings the versions in line with what the owner's row has now, in the transaction that changed it: what serves no more
-/// is retired, what is new is issued, and what is older than the one before is forgotten.
+/// Brings the versions in line with the owner's row, in the transaction that changed it. Ended credentials are retired,
+/// new ones are issued, and versions older than the previous one are forgotten.
 pub(super) async fn record(
     connection: &mut PgConnection,
     owner: CredentialOwner,
@@ -87,8 +87,8 @@ impl ToDid {
 }
 
 impl PostgresStore {
-    /// Sets a credential in the place of `before`, or of whichever there is; what served before and does not now ended for
-    /// this reason. Of two at once, the second waits for the first, and finds the first one's.
+    /// Replaces the credential `before`, or any present one. Credentials that no longer serve ended for this reason. If
+    /// two calls run at once, the second waits for the first, and finds the first one's credential.
     async fn replace_credential(
         &self,
         owner: CredentialOwner,
@@ -162,7 +162,7 @@ impl PostgresStore {
         rows::credential_versions(&found)
     }
 
-    /// The rows are locked in the order of their keys, so that nodes do not wait for each other in a circle.
+    /// Stores uses. Locks the rows in the order of their keys, so that nodes do not wait for each other in a circle.
     async fn add_uses(&self, uses: &[&CredentialUse]) -> Result<(), StoreError> {
         let owners: Vec<Uuid> = uses.iter().map(|seen| id(seen.owner)).collect();
         let hashes: Vec<&[u8]> = uses.iter().map(|seen| &seen.hash.as_bytes()[..]).collect();
@@ -205,7 +205,7 @@ impl PostgresStore {
         transaction.commit().await.or_store_error()
     }
 
-    /// The owners' rows are locked in the order of their ids, as batches do.
+    /// Removes ended versions. Locks the owners' rows in the order of their ids, as batches do.
     async fn remove(
         &self,
         Kind { table, prefix }: Kind,
@@ -252,7 +252,7 @@ impl PostgresStore {
         Ok(ended)
     }
 
-    /// No node has to be told: what ended serves nowhere, whether it is still known or not.
+    /// Removes all ended versions. No node is notified: an ended version serves nowhere, known or not.
     async fn remove_all_ended(&self, before: Timestamp) -> Result<Vec<GraceEnded>, StoreError> {
         let told = |row: &PgRow, integration| {
             Ok::<_, StoreError>(GraceEnded {

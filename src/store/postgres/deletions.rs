@@ -1,8 +1,8 @@
-//! Removes what deleted controllers owned, a step at a time.
+//! Removes the data of deleted controllers, a step at a time.
 //!
-//! The controller's row is gone by then, and nothing is added any more. Each step is a transaction of its own, so a large
-//! tenant's deletion neither holds locks for long nor exceeds the time that a statement may take. What is left to remove is
-//! noted in `deletions`, and taken up again after an interruption, by whichever node comes first.
+//! The controller's row is deleted first, so no data is added any more. Each step is a transaction of its own. So the
+//! deletion of a large tenant neither holds locks for long nor exceeds the time limit of statements. The remaining work
+//! is noted in `deletions`, and any node continues it after an interruption.
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
 //! A batch's rows, as arrays: one for each column, many rows to a statement.
 
+use std::collections::HashSet;
+
 use conduit_actors::event::{Activity, OutcomeRecord};
-use conduit_actors::ports::{NewLink, NewSubject, StoreError};
+use conduit_actors::ports::{Merge, NewLink, NewSubject, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -72,8 +74,8 @@ pub(super) async fn insert_links(
     Ok(())
 }
 
-/// A strong link leads to one subject: if another has it already, another writer was there first. None can come in
-/// between this look and the insertion, since whoever writes links has the controller's lock.
+/// Refuses taken links. A strong link leads to one subject: if another subject has it already, another writer was
+/// first. No writer can come between this look and the insertion, because writers of links hold the controller's lock.
 async fn refuse_taken_links(connection: &mut PgConnection, strong: &[&NewLink]) -> Result<(), StoreError> {
     let taken: bool = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM UNNEST($1::uuid[], $2::bytea[], $3::uuid[]) AS n (controller, hash, subject) \
@@ -88,7 +90,7 @@ async fn refuse_taken_links(connection: &mut PgConnection, strong: &[&NewLink]) 
     if taken { Err(StoreError::Conflict) } else { Ok(()) }
 }
 
-/// Links that were there before are not written again. Those that are missing now were kept out.
+/// Refuses missing links. Existing links are not written again; links that are missing now were kept out.
 async fn refuse_missing_links(connection: &mut PgConnection, links: &[&NewLink]) -> Result<(), StoreError> {
     let there: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM UNNEST($1::uuid[], $2::bytea[], $3::uuid[]) AS n (controller, hash, subject) \
@@ -144,7 +146,7 @@ pub(super) async fn insert_activities(
     others::insert(connection, &found).await
 }
 
-/// What an outcome has beside its status, by columns.
+/// The parts of an outcome beside its status, by columns.
 #[derive(Default)]
 struct Outcomes {
     reasons: Vec<Option<String>>,
@@ -192,7 +194,7 @@ pub(super) const REPLACE_EVENTS: &str = events!(
      other_subjects = excluded.other_subjects, mapped_digest = excluded.mapped_digest"
 );
 
-/// `statement`: [`INSERT_EVENTS`] or [`REPLACE_EVENTS`].
+/// Inserts events. `statement`: [`INSERT_EVENTS`] or [`REPLACE_EVENTS`].
 pub(super) async fn insert_events(
     connection: &mut PgConnection,
     locked: &Locked,
@@ -239,4 +241,61 @@ pub(super) async fn insert_events(
         values::all_written("events", written.rows_affected(), chunk.len())?;
     }
     Ok(())
+}
+
+/// Merges in turn: each needs both of its subjects to be read as themselves, after those before it.
+pub(super) async fn insert_merges(
+    connection: &mut PgConnection,
+    locked: &Locked,
+    merges: &[Merge],
+) -> Result<(), StoreError> {
+    let found: Vec<_> = merges.iter().filter(|m| locked.contains_key(&m.controller)).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let involved: Vec<Uuid> = found
+        .iter()
+        .flat_map(|m| [m.from.as_uuid(), m.into.as_uuid()])
+        .collect();
+    let standing = sqlx::query_scalar::<_, Uuid>("SELECT id FROM subjects WHERE id = ANY($1) AND merged_into IS NULL")
+        .bind(involved)
+        .fetch_all(&mut *connection)
+        .await
+        .or_store_error()?;
+    let mut standing: HashSet<Uuid> = standing.into_iter().collect();
+    for merge in &found {
+        if !standing.contains(&merge.into.as_uuid()) || !standing.remove(&merge.from.as_uuid()) {
+            return Err(StoreError::Conflict);
+        }
+    }
+    let from: Vec<Uuid> = found.iter().map(|m| m.from.as_uuid()).collect();
+    let into: Vec<Uuid> = found.iter().map(|m| m.into.as_uuid()).collect();
+    let merged = sqlx::query(
+        "UPDATE subjects s SET merged_into = m.survivor \
+         FROM UNNEST($1::uuid[], $2::uuid[]) AS m (merged, survivor) WHERE s.id = m.merged",
+    )
+    .bind(&from)
+    .bind(&into)
+    .execute(&mut *connection)
+    .await
+    .or_store_error()?;
+    values::all_written("subjects", merged.rows_affected(), found.len())?;
+    let evidence = found
+        .iter()
+        .map(|m| values::evidence(m))
+        .collect::<Result<Vec<_>, _>>()?;
+    let noted = sqlx::query(
+        "INSERT INTO merges (controller, from_subject, into_subject, at, event_id, evidence) \
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::text[])",
+    )
+    .bind(found.iter().map(|m| m.controller.as_uuid()).collect::<Vec<_>>())
+    .bind(&from)
+    .bind(&into)
+    .bind(found.iter().map(|m| m.at.as_millis()).collect::<Vec<_>>())
+    .bind(found.iter().map(|m| m.event.as_uuid()).collect::<Vec<_>>())
+    .bind(evidence)
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    values::all_written("merges", noted.rows_affected(), found.len())
 }

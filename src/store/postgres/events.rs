@@ -1,4 +1,4 @@
-//! What became of events, and the sums of it.
+//! The outcomes of events, and their totals.
 
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
@@ -16,7 +16,7 @@ use super::kinds::sources;
 use super::search::found_events;
 use super::{PostgresStore, searchable};
 
-/// The statement that reads a page of a list.
+/// Returns the statement that reads a page of a list.
 fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     if filter.is_of_few_kinds() {
@@ -35,7 +35,8 @@ fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Postgres> {
     query
 }
 
-/// A sender may name any number of types, so these are not gone through one by one.
+/// Returns the query for the newest of each kind. A sender may use any number of types, so the query does not enumerate
+/// them.
 fn newest_of_each_kind(filter: &EventFilter, after: Option<EventId>, limit: i64) -> QueryBuilder<Postgres> {
     let mut query = sources("events", filter.controller, filter.integration);
     query
@@ -146,7 +147,8 @@ impl PostgresStore {
         found.map(|row| self.payloads.open(id, &row)).transpose()
     }
 
-    /// One statement, so that sums and checkpoints are of one moment. The checkpoints are this node's own.
+    /// Counts outcomes in one statement, so that totals and checkpoints are of one moment. The checkpoints are this
+    /// node's own.
     async fn count_outcomes(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
         let mut query = QueryBuilder::new(
             "SELECT c.id, c.processed, c.duplicate, c.rejected, c.failed, k.sequence FROM controllers c \

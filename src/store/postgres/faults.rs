@@ -1,4 +1,4 @@
-//! What PostgreSQL's errors mean for those who asked.
+//! The meaning of PostgreSQL's errors for callers.
 
 use conduit_actors::ports::StoreError;
 
@@ -17,7 +17,8 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
-/// Of the first connection. Of later ones, such a refusal is an outage: an operator may be changing credentials just now.
+/// Converts an error of the first connection. For later connections, such a refusal is an outage, because an operator
+/// may be changing credentials.
 pub(super) fn first_error(error: &sqlx::Error) -> OpenError {
     /// Invalid authorization, invalid password, no such database.
     const MISFITS: [&str; 3] = ["28000", "28P01", "3D000"];
@@ -31,8 +32,8 @@ pub(super) fn first_error(error: &sqlx::Error) -> OpenError {
     }
 }
 
-/// Whether the server has no TLS that the URL asks for, or shows a certificate that the URL does not trust. At the start that
-/// is the configuration's fault: waiting would hide it.
+/// Returns whether the server lacks the TLS that the URL asks for, or presents a certificate that the URL does not
+/// trust. At the start this is the configuration's fault, and waiting would hide it.
 fn is_refused_certificate(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Tls(_) => true,
@@ -51,8 +52,9 @@ impl<T> OrStoreError<T> for Result<T, sqlx::Error> {
     }
 }
 
-/// PostgreSQL's primary messages name tables and columns, never values of a row: those are in the detail, which is left
-/// out. A value that is no valid text or number would be in the message, but values are bound in binary.
+/// Converts an error. PostgreSQL's primary messages name tables and columns, never values of a row. Values are in the
+/// detail, which is left out. A value that is no valid text or number would be in the message, but values are bound in
+/// binary.
 pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(database) => {
@@ -64,7 +66,7 @@ pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
                 Meaning::Fault => StoreError::Failed(text),
             }
         }
-        // A certificate that is refused is an outage too: whoever runs the servers may be about to renew it.
+        // A refused certificate is an outage too: the operator of the server may be about to renew it.
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
             let setting = "sslrootcert in storage.database_url";
             StoreError::Unavailable(with_advice(&error.to_string(), setting))
@@ -85,13 +87,14 @@ enum Meaning {
     Fault,
 }
 
-/// By SQLSTATE (PostgreSQL's manual, appendix A).
+/// Returns the meaning of an SQLSTATE (PostgreSQL's manual, appendix A).
 fn meaning(code: &str) -> Meaning {
     match code {
-        // Serialization failure, deadlock: rolled back, to be tried again on what is there now.
+        // Serialization failure, deadlock: rolled back, to be tried again on the present rows.
         "40001" | "40P01" => Meaning::Conflict,
-        // Lock not available, statement cancelled (by its time limit, or by hand), idle or at work too long in a
-        // transaction, a standby that was not promoted yet, and credentials, which an operator may be changing just now.
+        // The lock is not available, the statement was cancelled (by its time limit, or by hand), a transaction was
+        // idle or at work too long, a standby is not promoted yet, or credentials are refused. An operator may be
+        // changing credentials just now.
         "55P03" | "57014" | "25P03" | "25P04" | "25006" | "28000" | "28P01" | "3D000" => Meaning::Passing,
         _ => match code.get(..2) {
             // Connection, resources (connections, disk, memory), operator intervention (shutdown, start), the system's

@@ -1,7 +1,7 @@
-//! Events that go, each with its history: the outcomes that it had in replays.
+//! Deleted events, each with its history: the outcomes of its replays.
 //!
-//! A step of a replay locks its events before it changes them, and so does whoever deletes them. So either the step comes
-//! first, and what it adds to histories is deleted, or the deletion does, and the step is a conflict.
+//! A step of a replay locks its events before it changes them, and so does a deletion. Either the step comes first, and
+//! its additions to histories are deleted. Or the deletion comes first, and the step is a conflict.
 
 use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::ports::StoreError;
@@ -14,12 +14,12 @@ use super::{PostgresStore, partitions};
 
 /// The oldest events. All that locks several does so in the order of their ids.
 const OLDEST: &str = "SELECT id FROM events WHERE id < $1 ORDER BY id LIMIT $2 FOR UPDATE";
-/// Those of a stretch that were replayed.
+/// The replayed events of a stretch.
 const REPLAYED: &str = "SELECT id FROM events WHERE id = ANY (ARRAY(SELECT DISTINCT event_id FROM event_outcomes \
      WHERE event_id >= $3 AND event_id < $1 ORDER BY event_id LIMIT $2)) ORDER BY id FOR UPDATE";
 
 impl PostgresStore {
-    /// The oldest events, each with its history.
+    /// Deletes the oldest events, each with its history.
     pub(super) async fn remove_oldest(&self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
         let before = EventId::first_at(before).as_uuid();
         let mut transaction = self.pool.begin().await.or_store_error()?;
@@ -43,7 +43,7 @@ impl PostgresStore {
         Ok(expired)
     }
 
-    /// Up to `limit` replayed events of a partition, each with its history; how many.
+    /// Deletes up to `limit` replayed events of a partition, each with its history. Returns their number.
     pub(super) async fn remove_replayed(&self, partition: &str, limit: usize) -> Result<u64, StoreError> {
         let Some((first, end)) = partitions::span("events", partition) else {
             return Ok(0);

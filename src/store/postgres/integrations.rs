@@ -111,7 +111,7 @@ impl PostgresStore {
         found.iter().map(rows::integration_row).collect()
     }
 
-    /// PostgreSQL tells a long text's bytes without fetching it.
+    /// Returns the sizes. PostgreSQL knows the bytes of a long text without fetching it.
     async fn select_integration_sizes(
         &self,
         controller: Option<ControllerId>,

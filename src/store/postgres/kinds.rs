@@ -1,16 +1,17 @@
-//! Lists that a filter by integration, type of event or status narrows: merged from the newest of each kind that it lets
-//! through. Few of the rows may be of such a kind, or none, and a walk in the order of the list would read all others.
+//! Lists that are filtered by integration, event type or status: merged from the newest of each kind that the filter
+//! allows. Few or no rows may be of such a kind, and a walk in the order of the list would read all others.
 //!
-//! The planner knows what is common in a table, not what is common to two columns, and would walk. So a kind's rows are asked
-//! for as a range of its last column and the list's, and in their order, which the kinds' index alone has; and the table
-//! `kind` is materialized, lest its values be taken for constants whose range seems to have one row.
+//! The planner knows which values are common in a column, but not which are common in two columns together, and would
+//! walk. So the query asks for a kind's rows as a range of its last column and the list's column, in their order, which
+//! only the kinds' index has. The table `kind` is materialized. Otherwise the planner would treat its values as
+//! constants whose range seems to have one row.
 
 use conduit_actors::ids::{ControllerId, IntegrationId};
 use sqlx::{Postgres, QueryBuilder};
 
-/// Begins a query with the table `source`: the controllers and integrations that the filter lets through and that have rows
-/// in the table, found by a step for each in an index that begins with both. An integration that was deleted has its rows
-/// still, so the table of integrations does not know them all.
+/// Begins a query with the table `source`: the allowed controllers and integrations that have rows in the table. A step
+/// for each finds them in an index that begins with both. A deleted integration still has its rows, so the table of
+/// integrations does not list all of them.
 pub(super) fn sources(
     table: &'static str,
     controller: Option<ControllerId>,

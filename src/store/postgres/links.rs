@@ -38,7 +38,7 @@ impl PostgresStore {
         Ok(self.survivors(&subjects).await?.lead(raw))
     }
 
-    /// Which subject each of these is read as, merges followed, and when that one was first seen.
+    /// Returns the subject as which each of these is read, with merges followed, and when that subject was first seen.
     pub(super) async fn survivors(&self, subjects: &[SubjectId]) -> Result<Survivors, StoreError> {
         let mut asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
         asked.sort_unstable();
@@ -98,7 +98,7 @@ async fn count_strong_links(
     found.iter().map(count).collect()
 }
 
-/// See [`Ceiling`]. Whoever attaches or merges has the controller's lock, so none comes in between.
+/// Checks ceilings, see [`Ceiling`]. Writers that attach or merge hold the controller's lock, so none comes in between.
 pub(super) async fn hold_ceilings(connection: &mut PgConnection, ceilings: &[Ceiling]) -> Result<(), StoreError> {
     for (controller, subjects) in ceilings::subjects(ceilings) {
         let asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();

@@ -38,7 +38,7 @@ impl Month {
         }
     }
 
-    /// The month of a partition that was made here, by its name.
+    /// Returns the month of a partition by its name. Returns `None` for other partitions.
     fn of_partition(table: &str, name: &str) -> Option<Self> {
         let (year, month) = name.strip_prefix(table)?.strip_prefix('_')?.split_once('_')?;
         let is_number = |text: &str, digits| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -63,20 +63,21 @@ impl Month {
         }
     }
 
-    /// The least id of the month.
+    /// Returns the least id of the month. Returns `None` if there is none.
     fn first_id(self) -> Option<EventId> {
         let text = format!("{:04}-{:02}-01T00:00:00Z", self.year, self.month);
         Timestamp::parse_rfc3339(&text).map(EventId::first_at)
     }
 }
 
-/// The ids that a partition of this table has: from the first to before the second; none if it is not a month of it.
+/// Returns the ids of a partition of this table: from the first to before the second. Returns `None` if it is not a
+/// month of the table.
 pub(super) fn span(table: &str, partition: &str) -> Option<(EventId, EventId)> {
     let month = Month::of_partition(table, partition)?;
     Some((month.first_id()?, month.next().first_id()?))
 }
 
-/// The partitions of a table whose months are over before then, oldest first.
+/// Returns the partitions of a table whose months ended before this time, oldest first.
 pub(super) async fn before(
     connection: &mut PgConnection,
     table: &str,
@@ -107,7 +108,8 @@ pub(super) async fn make(connection: &mut PgConnection) -> Result<(), StoreError
     Ok(())
 }
 
-/// A transaction each: making one locks its table for a moment, and two tables at a time could be a deadlock.
+/// Creates one partition in its own transaction. It locks the table for a moment, and two tables at a time could cause
+/// a deadlock.
 async fn make_one(connection: &mut PgConnection, table: &str, month: Month) -> Result<(), StoreError> {
     let (Some(from), Some(to)) = (month.first_id(), month.next().first_id()) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Replays: what there is to replay, whose it is to run, and what is read for it. `replay_steps.rs` has the commits.
+//! Replays: the events to replay, the node that runs each, and the data to read. `replay_steps.rs` has the commits.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -207,7 +207,7 @@ impl PostgresStore {
         Ok(ended.rows_affected() == 1)
     }
 
-    /// Of two nodes that ask at once, the second waits for the first, and finds that the lease has not ended.
+    /// Takes leases. If two nodes ask at once, the second waits for the first, and finds that the lease has not ended.
     async fn take_leases(&self, lease: Duration) -> Result<Vec<ReplayJob>, StoreError> {
         let found = sqlx::query(
             "UPDATE replays r SET node = $1, lease_until = n.now + $2 \
@@ -296,7 +296,7 @@ fn millis(lease: Duration) -> i64 {
     i64::try_from(lease.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
-/// In the order of their ids, out of one walk along the index for each status.
+/// Returns candidates in the order of their ids, from one walk along the index for each status.
 async fn candidates(
     connection: &mut PgConnection,
     standing: &Standing,

@@ -1,10 +1,9 @@
-//! What goes one day. One node at a time is at it: it holds an advisory lock on a connection of its own, and whoever loses
-//! that connection loses the lock.
+//! Retention. One node at a time runs it: it holds an advisory lock on its own connection, and losing the connection
+//! loses the lock.
 //!
-//! A month of events that are all old enough is dropped with its partition; so is a month of activities, once each of
-//! them was verified and if they are the beginnings of all chains that they belong to. The rest is deleted row by row. A
-//! partition is dropped under a lock that keeps the pipeline waiting, so little time is given to get it: otherwise it is
-//! left to row by row.
+//! A month of events that are all old enough is dropped with its partition. So is a month of activities, once each of
+//! them was verified, if they are the beginnings of all their chains. The rest is deleted row by row. The lock for
+//! dropping a partition delays the pipeline, so the time to get it is short. Otherwise the rows are deleted one by one.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use super::super::retention::{
     ChainAnchor, ChainSteps, Chains, Expired, Expiring, Expiry, Prefix, Retained, anchor_row, shorten_chain,
 };
 use super::faults::OrStoreError as _;
-use super::walk::{Walk, Walked};
+use super::walk::{Walk, WalkStep};
 use super::{PostgresStore, histories, others, partitions};
 
 /// The advisory lock under which rows are deleted: "conduitr" in ASCII.
@@ -109,8 +108,8 @@ impl PostgresExpiry<'_> {
         if self.drops_events {
             let old = partitions::before(&mut self.leader, "events", before).await?;
             if let Some(oldest) = old.first() {
-                // Those with a history first: while the partition is dropped, which keeps the pipeline waiting, there must
-                // be little else to delete.
+                // Events with a history first. Dropping the partition delays the pipeline, so there must be little else
+                // to delete then.
                 let replayed = self.store.remove_replayed(oldest, limit).await?;
                 if replayed > 0 {
                     return Ok(Expired {
@@ -138,7 +137,7 @@ impl PostgresExpiry<'_> {
         shorten_chain(self.store, &mut self.chains, before, limit).await
     }
 
-    /// One step towards dropping the oldest month of activities; none if there is nothing to drop.
+    /// Makes one step towards dropping the oldest month of activities. Returns `None` if there is nothing to drop.
     async fn expire_month(&mut self, before: Timestamp, limit: usize) -> Result<Option<Expired>, StoreError> {
         let mut walk = match self.walk.take() {
             Some(walk) => walk,
@@ -157,9 +156,9 @@ impl PostgresExpiry<'_> {
         };
         let mut expired = Expired::default();
         match walk.step(self.store, limit).await? {
-            Walked::On => self.walk = Some(walk),
-            Walked::Broken => self.drops_activities = false,
-            Walked::Through => {
+            WalkStep::On => self.walk = Some(walk),
+            WalkStep::Broken => self.drops_activities = false,
+            WalkStep::Through => {
                 self.drops_activities =
                     drop_partition(&mut self.leader, &walk.partition, walk.anchors(), self.store).await?;
                 expired.partitions = u64::from(self.drops_activities);
@@ -194,8 +193,8 @@ impl ChainSteps for PostgresStore {
 }
 
 impl PostgresStore {
-    /// A connection that holds the lock, unless another does. It is no part of the pool any more: when it is dropped, it
-    /// is closed, and the lock is free.
+    /// Returns a connection that holds the lock. Returns `None` if another node holds it. The connection no longer
+    /// belongs to the pool: dropping it closes it and frees the lock.
     async fn lead(&self) -> Result<Option<PgConnection>, StoreError> {
         let mut leader = self.pool.acquire().await.or_store_error()?.detach();
         let leads: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
@@ -251,7 +250,8 @@ impl PostgresStore {
         transaction.commit().await.or_store_error()
     }
 
-    /// True before its activities are gone as well as after: a statement of its own, that holds no other locks.
+    /// Stores when subjects were first seen. This is true before their activities are deleted as well as after. It is a
+    /// statement of its own that holds no other locks.
     pub(super) async fn remember_first_seen(&self, prefix: &Prefix) -> Result<(), StoreError> {
         let subjects: Vec<Uuid> = prefix.first_seen.iter().map(|(subject, _)| subject.as_uuid()).collect();
         let times: Vec<i64> = prefix.first_seen.iter().map(|(_, at)| at.as_millis()).collect();
@@ -300,8 +300,8 @@ async fn set_anchors(
     Ok(set.rows_affected() == anchors.len() as u64)
 }
 
-/// Drops a partition with the histories of its events, if it has events, and sets the anchors of the chains whose
-/// beginnings go with it; false if its lock was not to be had.
+/// Drops a partition with the histories of its events, if it has events. Sets the anchors of the chains whose
+/// beginnings go with it. Returns `false` if the lock was not available.
 async fn drop_partition(
     connection: &mut PgConnection,
     name: &str,

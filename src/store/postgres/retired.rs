@@ -11,7 +11,7 @@ use super::PostgresStore;
 use super::faults::OrStoreError as _;
 
 impl PostgresStore {
-    /// Only links that are there are retired, so that a placeholder which never linked leaves no row.
+    /// Inserts retired links, only for existing links. So only placeholders with links have rows.
     pub(super) async fn insert_retired(
         &self,
         controller: ControllerId,
@@ -54,7 +54,8 @@ impl PostgresStore {
         if count == 0 {
             return Ok((Vec::new(), 0));
         }
-        // Whoever holds the link may be merged by now: who is read for them, and the merges on the way there.
+        // The subject of the link may be merged by now: find the subject that is read for it, and the merges on the
+        // way.
         let found = sqlx::query(
             "SELECT r.controller, l.subject, r.category, r.at, \
              (WITH RECURSIVE chain (id) AS (SELECT l.subject UNION SELECT s.merged_into FROM chain \

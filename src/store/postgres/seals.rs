@@ -80,7 +80,7 @@ impl PostgresStore {
             .transpose()
     }
 
-    /// Owners are found by a step in an index each.
+    /// Counts stray records. Each owner is found by a step in an index.
     async fn count_strays(&self) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar(
             "WITH RECURSIVE owner (id) AS ((SELECT controller FROM activities ORDER BY controller LIMIT 1) UNION ALL \

@@ -23,10 +23,10 @@ impl PersonSearch for PostgresStore {
     }
 }
 
-/// Begins a query over these persons' events, `e`: those that have an activity, or are named in one, and the
-/// repeats of these. Each step is a
-/// look-up by an index for each row of the one before, whatever the planner thinks of their numbers: OFFSET 0 keeps it from
-/// walking all events in search of the few. A repeat is younger than its first, which spares the older partitions.
+/// Begins a query over these persons' events, `e`: events with their activity, events that name them, and repeats of
+/// these. Each step is a look-up by an index for each row of the step before, for any estimate of the planner. OFFSET 0
+/// keeps it from walking all events in search of the few. A repeat is younger than its first event, which spares the
+/// older partitions.
 pub(super) fn found_events(persons: &[SubjectId]) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new("WITH RECURSIVE person (id) AS (SELECT * FROM UNNEST(");
     query.push_bind(persons.iter().map(SubjectId::as_uuid).collect::<Vec<Uuid>>());

@@ -1,8 +1,8 @@
-//! What a connection must have before it is used: a session of its own, and the settings that promises depend on.
+//! Requirements for a connection before its use: a session of its own, and the settings that guarantees depend on.
 //!
-//! Settings are made by statements, since poolers refuse or drop those of the start of a connection, and are read back,
-//! since what stands between may keep them from the server. A pooler that gives the server's sessions to others between
-//! transactions is refused: it would mix up settings, prepared statements, advisory locks and notifications.
+//! Settings are made by statements, because poolers refuse or drop start-up options. They are read back, because an
+//! intermediary may keep them from the server. A pooler that shares the server's sessions between transactions is
+//! refused: it would mix up settings, prepared statements, advisory locks and notifications.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::PostgresOptions;
 use super::faults::{OpenError, first_error};
 
-/// What to do about a pooler that shares sessions.
+/// The advice about a pooler that shares sessions.
 const SHARED: &str = "a pooler in front of the database gives its sessions to others between transactions: set \
                       pool_mode = session for this database (PgBouncer), or connect to PostgreSQL itself";
 
@@ -26,7 +26,7 @@ const LOOKS: usize = 8;
 pub(super) struct Settings(Arc<[(&'static str, String)]>);
 
 impl Settings {
-    /// Those of connections for work: no statement takes longer, and none waits longer for a lock.
+    /// Returns the settings of connections for work: limits for the duration of a statement and for waiting for a lock.
     pub(super) fn new(statement_ms: u128, lock_ms: u128) -> Self {
         let settings = [
             // The journal is truncated behind a commit, so a commit that a power cut could take back would lose events.
@@ -42,7 +42,8 @@ impl Settings {
         Self(settings.into())
     }
 
-    /// Makes them on a new connection, and reads them back. What a pooler left of the session's last user is forgotten.
+    /// Makes the settings on a new connection, and reads them back. Discards the remains of the session's last user
+    /// behind a pooler.
     pub(super) async fn make(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let settings = self.0.iter().map(|(name, value)| format!("SET {name} = '{value}'"));
         let forget = ["DEALLOCATE ALL", "UNLISTEN *", "SELECT pg_advisory_unlock_all()"];
@@ -97,7 +98,7 @@ pub(super) async fn insist_on_own(connect: &PgConnectOptions, options: PostgresO
     }
 }
 
-/// What a pooler's own refusals mean. They say so by their words only.
+/// Returns the meaning of a pooler's own refusal, which only its words show. Returns `None` for other errors.
 fn refusal(error: &sqlx::Error) -> Option<String> {
     let sqlx::Error::Database(error) = error else {
         return None;

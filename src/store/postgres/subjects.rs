@@ -1,4 +1,4 @@
-//! Data subjects, each with what was merged into it.
+//! Data subjects, each with the subjects merged into it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -127,7 +127,7 @@ impl PostgresStore {
             .await
     }
 
-    /// In the order asked for; those that are not there are left out.
+    /// Loads subjects in the given order. Missing ones are left out.
     async fn load_subjects(&self, ids: Vec<Uuid>) -> Result<Vec<SubjectRow>, StoreError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -159,7 +159,7 @@ impl PostgresStore {
     }
 }
 
-/// Without its links and merges.
+/// Reads a subject without its links and merges.
 fn subject_row(root: Uuid, row: &PgRow) -> Result<SubjectRow, StoreError> {
     let first_seen_at = rows::time(row, "first_seen")?;
     Ok(SubjectRow {

@@ -31,7 +31,7 @@ pub(super) struct Walk {
 }
 
 /// How far a walk has come.
-pub(super) enum Walked {
+pub(super) enum WalkStep {
     /// There is more to verify.
     On,
     /// All is verified: the month may go.
@@ -86,9 +86,9 @@ impl Walk {
     }
 
     /// Verifies up to so many records.
-    pub(super) async fn step(&mut self, store: &PostgresStore, limit: usize) -> Result<Walked, StoreError> {
+    pub(super) async fn step(&mut self, store: &PostgresStore, limit: usize) -> Result<WalkStep, StoreError> {
         let Some(stretch) = self.stretches.last_mut() else {
-            return Ok(Walked::Through);
+            return Ok(WalkStep::Through);
         };
         let limit = usize::try_from(stretch.left).unwrap_or(limit).min(limit);
         let page = store
@@ -98,10 +98,10 @@ impl Walk {
         let prefix = match Prefix::of(stretch.verified, &page, Timestamp::from_millis(i64::MAX)) {
             Ok(prefix) if !page.is_empty() => prefix,
             // The controller was deleted meanwhile.
-            Ok(_) => return Ok(Walked::Broken),
+            Ok(_) => return Ok(WalkStep::Broken),
             Err(fault) => {
                 keep_evidence(stretch.controller, fault);
-                return Ok(Walked::Broken);
+                return Ok(WalkStep::Broken);
             }
         };
         store.remember_first_seen(&prefix).await?;
@@ -111,10 +111,10 @@ impl Walk {
             self.verified.push((stretch.controller, stretch.verified));
             self.stretches.pop();
         }
-        Ok(Walked::On)
+        Ok(WalkStep::On)
     }
 
-    /// The chains' anchors, once the month is gone.
+    /// Returns the chains' anchors after the month is dropped.
     pub(super) fn anchors(&self) -> &[(ControllerId, ChainHead)] {
         &self.verified
     }

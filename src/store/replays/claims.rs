@@ -16,11 +16,12 @@ pub(in crate::store) struct Stretch {
     pub(in crate::store) from: EventId,
     /// Up to here, not included.
     pub(in crate::store) to: EventId,
-    /// What is looked for, each once.
+    /// The keys to look for, each once.
     pub(in crate::store) keys: Vec<DedupKey>,
 }
 
-/// The stretches that the windows of these claims span, on both sides of each: where they overlap, one.
+/// Returns the stretches that the windows of these claims span, on both sides of each. Overlapping stretches become
+/// one.
 pub(in crate::store) fn stretches(claims: &[Claim]) -> Vec<Stretch> {
     let mut spans: Vec<(i64, i64, DedupKey)> = claims
         .iter()
@@ -50,7 +51,8 @@ pub(in crate::store) fn stretches(claims: &[Claim]) -> Vec<Stretch> {
     merged.into_iter().map(stretch).collect()
 }
 
-/// Which claims repeat which of the processed events `found`, each with its own claim: the first received, if several.
+/// Returns which claims repeat which of the processed events `found`, each with its own claim. If a claim repeats
+/// several, returns the first received.
 pub(in crate::store) fn repeated(claims: &[Claim], found: &[Claim]) -> HashMap<EventId, EventId> {
     let mut by_key: HashMap<DedupKey, Vec<&Claim>> = HashMap::new();
     for first in found {
@@ -67,7 +69,7 @@ pub(in crate::store) fn repeated(claims: &[Claim], found: &[Claim]) -> HashMap<E
         .collect()
 }
 
-/// A processed event's claim, from a row with `id`, `dedup_key` and `dedup_window`.
+/// Reads a processed event's claim from a row with `id`, `dedup_key` and `dedup_window`.
 pub(in crate::store) fn processed_claim(row: &impl Columns) -> Result<Claim, StoreError> {
     Ok(Claim {
         key: DedupKey(rows::bytes(row, "dedup_key")?),

@@ -44,7 +44,7 @@ pub(in crate::store) struct Standing {
     pub(in crate::store) job: ReplayJob,
     pub(in crate::store) filter: ReplayFilter,
     pub(in crate::store) from: Option<EventId>,
-    /// The last event that it is to replay; none if there is none.
+    /// The last event that it is to replay. `None` without events.
     pub(in crate::store) last: Option<EventId>,
 }
 
@@ -60,7 +60,8 @@ impl Standing {
         })
     }
 
-    /// The first of these candidates that fit into so many bytes, but one at least; and those whose payloads are wanted.
+    /// Keeps the first candidates that fit into so many bytes, but at least one. Returns those whose payloads are
+    /// needed.
     pub(in crate::store) fn cut(candidates: &mut Vec<Candidate>, max_bytes: usize) -> Vec<EventId> {
         let (mut bytes, mut taken) = (0, 0);
         let fits = candidates.iter().take_while(|candidate| {
@@ -74,7 +75,7 @@ impl Standing {
         wanted.map(|candidate| candidate.id).collect()
     }
 
-    /// The step that these candidates are, with the payloads that were found and opened.
+    /// Returns the step of these candidates, with the payloads that were found and opened.
     pub(in crate::store) fn batch(
         &self,
         candidates: Vec<Candidate>,
@@ -102,7 +103,7 @@ impl Standing {
 }
 
 fn replayed(controller: ControllerId, candidate: Candidate, body: Bytes) -> ReplayedEvent {
-    // What is stored is what may be shown; what the mapping asks for is what was sent.
+    // The stored type is the one that may be shown; the mapping needs the sent one.
     let sent = accepted_event_type(&body);
     let event = AcceptedEvent {
         id: candidate.id,

@@ -19,7 +19,7 @@ const SELECT_EACH: &str = " SELECT a.*, c.id AS controller FROM kind k CROSS JOI
      CROSS JOIN activities a ON a.pk IN (SELECT a.pk FROM activities a WHERE a.controller_pk = k.controller_pk \
      AND a.integration = k.integration AND a.event_type = k.event_type";
 
-/// The statement that reads a page of a list. `is_named`: whether activities name the filter's subject beside another.
+/// Returns the statement that reads a page of a list. `is_named`: activities name the filter's subject beside another.
 pub(super) fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     let is_each = filter.is_of_few_kinds();
@@ -56,7 +56,8 @@ pub(super) fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityC
     query
 }
 
-/// The beginning of such a list. The types of an integration's activities are few: those that it has mapped at some time.
+/// Returns the beginning of such a list. An integration has few types of activities: those that it has mapped at some
+/// time.
 fn newest_of_each_kind(filter: &ActivityFilter) -> QueryBuilder<Sqlite> {
     let mut query = sources("activities", filter.controller, filter.integration);
     query.push(", kind (controller_pk, integration, event_type) AS (SELECT s.controller_pk, s.integration, ");

@@ -14,8 +14,8 @@ use super::super::{rows, values};
 use super::SqliteStore;
 use super::faults::{OrStoreError as _, change_error};
 
-/// Brings the versions in line with what the owner's row has now, in the transaction that changed it: what serves no more
-/// is retired, what is new is issued, and what is older than the one before is forgotten.
+/// Brings the versions in line with the owner's row, in the transaction that changed it. Ended credentials are retired,
+/// new ones are issued, and versions older than the previous one are forgotten.
 pub(super) async fn record(
     connection: &mut SqliteConnection,
     owner: CredentialOwner,
@@ -59,8 +59,7 @@ pub(super) async fn record(
 }
 
 impl SqliteStore {
-    /// Sets a credential in the place of `before`, or of whichever there is; what served before and does not now ended for
-    /// this reason.
+    /// Replaces the credential `before`, or any present one. Credentials that no longer serve ended for this reason.
     async fn replace_credential(
         &self,
         owner: CredentialOwner,
@@ -125,7 +124,7 @@ impl SqliteStore {
     }
 }
 
-/// Removes those of one kind; the rows that tell of it.
+/// Removes ended versions of one kind. Returns the rows about them.
 async fn remove(
     connection: &mut SqliteConnection,
     Kind { table, prefix }: Kind,

@@ -1,4 +1,4 @@
-//! What became of events, and the sums of it.
+//! The outcomes of events, and their totals.
 
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
@@ -26,7 +26,7 @@ const SELECT_EACH: &str = " SELECT e.*, c.id AS controller FROM kind k CROSS JOI
      CROSS JOIN events e ON e.pk IN (SELECT e.pk FROM events e WHERE e.controller_pk = k.controller_pk \
      AND e.integration = k.integration AND e.status = k.status";
 
-/// The statement that reads a page of a list.
+/// Returns the statement that reads a page of a list.
 pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     let is_each = filter.is_of_few_kinds();
@@ -50,7 +50,7 @@ pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sq
     query
 }
 
-/// The beginning of such a list. A sender may name any number of types, so these are not gone through one by one.
+/// Returns the beginning of such a list. A sender may use any number of types, so the query does not enumerate them.
 fn newest_of_each_kind(filter: &EventFilter) -> QueryBuilder<Sqlite> {
     let mut query = sources("events", filter.controller, filter.integration);
     query.push(", kind (controller_pk, integration, status) AS (SELECT s.*, v.* FROM source s CROSS JOIN (VALUES ");

@@ -1,4 +1,4 @@
-//! What SQLite's errors mean for those who asked.
+//! The meaning of SQLite's errors for callers.
 
 use conduit_actors::ports::StoreError;
 
@@ -14,7 +14,7 @@ pub(super) fn migrate_error(error: &sqlx::migrate::MigrateError) -> StoreError {
     }
 }
 
-/// SQLite's own messages name tables and columns, never values.
+/// Converts an error. SQLite's own messages name tables and columns, never values.
 pub(super) fn store_error(error: &sqlx::Error) -> StoreError {
     /// Primary result codes for which waiting helps: PERM, BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN,
     /// PROTOCOL.

@@ -55,7 +55,7 @@ impl Integrations for SqliteStore {
         self.select_integrations(None, None, Some(ids)).await
     }
 
-    /// SQLite tells a text's bytes by its row's head, without reading it.
+    /// Returns the sizes. SQLite reads a text's length from the head of its row, without reading the text.
     async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
         let found = sqlx::query(
             "SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i \

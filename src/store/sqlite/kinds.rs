@@ -4,9 +4,9 @@
 use conduit_actors::ids::{ControllerId, IntegrationId};
 use sqlx::{QueryBuilder, Sqlite};
 
-/// Begins a query with the table `source`: the controllers and integrations that the filter lets through and that have rows
-/// in the table, found by a step for each in an index that begins with both. An integration that was deleted has its rows
-/// still, so the table of integrations does not know them all.
+/// Begins a query with the table `source`: the allowed controllers and integrations that have rows in the table. A step
+/// for each finds them in an index that begins with both. A deleted integration still has its rows, so the table of
+/// integrations does not list all of them.
 pub(super) fn sources(
     table: &'static str,
     controller: Option<ControllerId>,

@@ -1,7 +1,7 @@
 //! Links, as the resolver reads them.
 //!
 //! The resolver reads over the connection that writes: its pages are in memory, and every commit empties the caches of
-//! all others. What the API asks for goes over theirs.
+//! all others. Queries of the API use the other connections.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::super::survivors::{StoredLink, Survivors, stored_link};
 use super::faults::OrStoreError as _;
 use super::runs::runs;
 
-/// Asked for in the order of their hashes, so that neighbours in the index are read one after the other.
+/// Reads links in the order of their hashes, so that neighbours in the index are read one after the other.
 pub(super) async fn known_links(
     pool: &SqlitePool,
     controller: ControllerId,
@@ -47,8 +47,8 @@ pub(super) async fn known_links(
     Ok(survivors(pool, &subjects).await?.lead(raw))
 }
 
-/// The links of these hashes, at most `limit`, those of one hash together and in the order of their subjects. The CROSS
-/// JOIN keeps SQLite from walking all links in search of the few.
+/// Reads the links of these hashes, at most `limit`, grouped by hash and in the order of their subjects. The CROSS JOIN
+/// keeps SQLite from walking all links in search of the few.
 async fn joined_links(
     pool: &SqlitePool,
     pk: i64,
@@ -67,7 +67,7 @@ async fn joined_links(
     fetch_links(pool, &mut query).await
 }
 
-/// The same, at most `fan_out` of each hash: one range of the index for each.
+/// Reads the links of these hashes, at most `fan_out` of each: one range of the index for each.
 async fn cut_links(
     pool: &SqlitePool,
     pk: i64,
@@ -103,7 +103,7 @@ async fn pk_of(pool: &SqlitePool, controller: ControllerId) -> Result<Option<i64
         .or_store_error()
 }
 
-/// Which subject each of these is read as, merges followed, and when that one was first seen.
+/// Returns the subject as which each of these is read, with merges followed, and when that subject was first seen.
 pub(super) async fn survivors(pool: &SqlitePool, subjects: &[SubjectId]) -> Result<Survivors, StoreError> {
     let mut survivors = Survivors::default();
     let mut asked: Vec<SubjectId> = subjects.to_vec();
@@ -161,7 +161,7 @@ pub(super) async fn count_strong_links(
     Ok(counts)
 }
 
-/// See [`Ceiling`].
+/// Checks ceilings, see [`Ceiling`].
 pub(super) async fn hold_ceilings(connection: &mut SqliteConnection, ceilings: &[Ceiling]) -> Result<(), StoreError> {
     for (controller, subjects) in ceilings::subjects(ceilings) {
         for chunk in runs(&subjects) {

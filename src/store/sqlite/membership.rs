@@ -1,4 +1,4 @@
-//! Which database this is, and which process has it: one at a time, whatever its node.
+//! The identity of the database, and its process: one at a time, for any node.
 
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, Timestamp};

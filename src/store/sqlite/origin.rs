@@ -24,7 +24,7 @@ impl Origin {
     pub(super) fn find_or_make(path: &Path) -> Result<Self, StoreError> {
         let found = match identity(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Closing this ends no lock: nobody has a file open that was not there.
+                // Closing this ends no lock: no process has a file open that did not exist.
                 let made = OpenOptions::new().write(true).create_new(true).open(path);
                 made.and_then(|_| identity(path))
             }

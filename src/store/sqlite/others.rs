@@ -38,7 +38,8 @@ pub(super) async fn insert(
 }
 
 impl SqliteStore {
-    /// Whether any activity names this person beside another, which few do: what is asked for then takes longer.
+    /// Returns whether any activity names this person beside another. Few people are named so, and their queries take
+    /// longer.
     pub(super) async fn is_named(&self, subject: SubjectId) -> Result<bool, StoreError> {
         sqlx::query_scalar(
             "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \

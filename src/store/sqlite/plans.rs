@@ -1,4 +1,4 @@
-//! That lists are read by indexes: what SQLite means to do for each.
+//! Lists use indexes: SQLite's plan for each.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Replays: what there is to replay, and what is read for it. `replay_steps.rs` has the commits.
+//! Replays: the events to replay, and the data to read. `replay_steps.rs` has the commits.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,7 +21,8 @@ use super::faults::OrStoreError as _;
 const SELECT: &str =
     "SELECT r.*, c.id AS controller FROM replays r JOIN controllers c ON c.pk = r.controller_pk WHERE 1";
 
-/// Adds what a filter asks of the events `e` of one status. That they are not processed is said for the sake of the index.
+/// Adds the conditions of a filter on the events `e` of one status. The condition that they are not processed is for
+/// the index.
 fn push_matching(query: &mut QueryBuilder<Sqlite>, controller: ControllerId, status: Status, filter: &ReplayFilter) {
     query
         .push("e.controller_pk = (SELECT pk FROM controllers WHERE id = ")
@@ -155,7 +156,7 @@ impl Replays for SqliteStore {
         Ok(ended.rows_affected() == 1)
     }
 
-    /// All that run: nobody else has this database.
+    /// Returns all running replays: no other node uses this database.
     async fn lease_replays(&self, _: Duration) -> Result<Vec<ReplayJob>, StoreError> {
         let mut query = QueryBuilder::new(SELECT);
         query.push(" AND r.status = 'running' ORDER BY r.pk");
@@ -253,7 +254,7 @@ impl SqliteStore {
     }
 }
 
-/// In the order of their ids, out of one walk along the index for each status.
+/// Returns candidates in the order of their ids, from one walk along the index for each status.
 async fn candidates(
     connection: &mut SqliteConnection,
     standing: &Standing,

@@ -1,4 +1,4 @@
-//! What goes one day. One process has the file, so nobody else is ever at it.
+//! Retention. One process has the file, so no other node deletes at the same time.
 
 use async_trait::async_trait;
 use conduit_actors::event::Activity;
@@ -89,7 +89,7 @@ impl ChainSteps for SqliteStore {
         self.chain_anchor(controller).await
     }
 
-    /// Reads beside the pipeline: nobody else changes or removes what is read.
+    /// Reads beside the pipeline: no other code changes or removes these rows.
     async fn oldest(
         &self,
         controller: ControllerId,
@@ -105,7 +105,7 @@ impl ChainSteps for SqliteStore {
 }
 
 impl SqliteStore {
-    /// The oldest events, each with its history.
+    /// Deletes the oldest events, each with its history.
     async fn remove_events(&self, before: Timestamp, limit: usize) -> Result<Expired, StoreError> {
         let before = EventId::first_at(before);
         let history = "DELETE FROM event_outcomes WHERE event_id IN \

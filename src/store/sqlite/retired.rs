@@ -12,7 +12,7 @@ use super::runs::runs;
 use super::{SqliteStore, links};
 
 impl SqliteStore {
-    /// Only links that are there are retired, so that a placeholder which never linked leaves no row.
+    /// Inserts retired links, only for existing links. So only placeholders with links have rows.
     pub(super) async fn insert_retired(
         &self,
         controller: ControllerId,
@@ -65,7 +65,8 @@ impl RetiredLinks for SqliteStore {
         if count == 0 {
             return Ok((Vec::new(), 0));
         }
-        // Whoever holds the link may be merged by now: who is read for them, and the merges on the way there.
+        // The subject of the link may be merged by now: find the subject that is read for it, and the merges on the
+        // way.
         let query = format!(
             "SELECT c.id AS controller, l.subject, r.category, r.at, \
              (SELECT count(*) FROM merges m WHERE m.into_subject IN (\

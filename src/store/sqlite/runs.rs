@@ -10,7 +10,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::super::values;
 use super::faults::OrStoreError as _;
 
-/// The rows of the controllers of a batch. Those that are deleted are not in it, and leave nothing.
+/// The rows of the controllers of a batch. Deleted controllers are missing, and their events leave nothing.
 pub(super) type Pks = HashMap<ControllerId, i64>;
 
 /// Rows bound to one statement, at most: more gain nothing, and SQLite takes 32,766 values and 500 selects in a union.

@@ -1,4 +1,4 @@
-//! Data subjects, each with what was merged into it.
+//! Data subjects, each with the subjects merged into it.
 
 use std::collections::BTreeSet;
 

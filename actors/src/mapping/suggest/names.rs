@@ -141,7 +141,7 @@ fn singular(name: &str) -> &str {
 
 /// The category that words speak for.
 fn by_words<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<&'t Arc<Category>> {
-    // What the operator calls a category of their own is its name as well.
+    // The operator's name for a category of their own is its name as well.
     let of_its_own = taxonomy.categories().iter().find(|category| {
         let last = last_words(&category.key);
         let in_table = NAMES.iter().any(|(key, _)| *key == &*category.key);
@@ -294,7 +294,7 @@ fn by_parts<'t>(taxonomy: &'t Taxonomy, parents: &[&str], last: &str) -> Option<
     category(taxonomy, parents, last)
         .or_else(|| parents.last().and_then(both))
         .or_else(all)
-        // What has no owner is a person's; `order.id` has one.
+        // A name without an owner is a person's; `order.id` has an owner.
         .or_else(|| {
             category(taxonomy, &["user"], last).filter(|_| parents.iter().all(|parent| is_person(&words(parent))))
         })

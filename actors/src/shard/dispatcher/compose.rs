@@ -57,7 +57,7 @@ impl Dispatcher {
     pub(super) fn compose_shared(&mut self) -> Work {
         let mut groups: Vec<Group> = Vec::new();
         let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
-        // A controller may take several turns within a batch, until there is no room, or nobody has more to give.
+        // A controller may take several turns within a batch, until there is no room, or no controller has more events.
         let mut in_vain = 0;
         let now = Instant::now();
         while events_left > 0 && cost_left >= EVENT_COST && in_vain < self.turns.len() {

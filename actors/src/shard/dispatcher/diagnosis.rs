@@ -121,7 +121,7 @@ impl Dispatcher {
             replayed: None,
             traced: false,
         };
-        // What the resolver learns now does not come to be.
+        // The resolver must not keep what it learns now, because it is rolled back.
         self.cache_is_valid = false;
         let mut resolved = self.actors.resolver.ask(ResolverJob::Resolve(job)).await??;
         resolved.is_rehearsal = true;
@@ -140,7 +140,7 @@ fn made_up(controller: ControllerId, received_at: Timestamp, checkpoint: Sequenc
     };
     let link = |subject: SubjectId, strong| NewLink {
         controller,
-        // No two subjects have the same DID, so nobody has this hash.
+        // Two subjects never have the same DID, so no subject has this hash.
         hash: LinkHash(*subject.did().as_bytes()),
         subject,
         category: Arc::from("rehearsal"),

@@ -23,7 +23,7 @@ pub(super) struct Preparing {
     task: JoinHandle<()>,
 }
 
-/// What came of it.
+/// The results of the load.
 pub(super) enum Prepared {
     /// To be resolved and committed.
     Batch {

@@ -46,7 +46,7 @@ impl Dispatcher {
         }
         while let Some((job, limit)) = self.replays.next(Instant::now()) {
             if self.ports.directory.controller(job.controller).is_none() {
-                // Deleted; or not known here yet, then it is told again.
+                // Deleted, or not known here yet: then it is announced again.
                 self.replays.end(job);
                 continue;
             }

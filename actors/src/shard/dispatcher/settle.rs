@@ -136,7 +136,7 @@ impl Dispatcher {
             self.stall(group.controller, &cause);
             return true;
         }
-        // What the neighbours share with it may have ended just before they were tried.
+        // A condition that the neighbours share with it may have ended just before they were tried.
         self.passes(group).await
     }
 

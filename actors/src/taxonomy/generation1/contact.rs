@@ -11,7 +11,7 @@ pub(super) fn email(raw: &str) -> Option<String> {
     let domain = idna::domain_to_ascii_strict(domain).ok()?;
     let address = format!("{}@{}", local.to_lowercase(), domain);
     let syntax_ok = EmailAddress::from_str(&address).is_ok() && address.len() <= 254;
-    // One label is a host of the sender's own network: it names nobody out here.
+    // One label is a host of the sender's own network, and means nothing outside.
     let domain_ok = domain.contains('.') && !domain.starts_with('[');
     if syntax_ok && domain_ok { Some(address) } else { None }
 }

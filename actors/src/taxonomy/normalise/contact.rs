@@ -21,7 +21,7 @@ pub(super) fn email(text: &str) -> Result<String, Invalid> {
     let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EMAIL)?;
     let address = format!("{}@{domain}", unicode::lower(&unquoted(local)));
     let syntax_ok = EmailAddress::from_str(&address).is_ok() && address.len() <= 254;
-    // One label is a host of the sender's own network: it names nobody out here.
+    // One label is a host of the sender's own network, and means nothing outside.
     let domain_ok = domain
         .rsplit_once('.')
         .is_some_and(|(_, top_level)| is_top_level(top_level));

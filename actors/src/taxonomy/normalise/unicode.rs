@@ -110,7 +110,7 @@ mod tests {
             let c = char::from_u32(code).unwrap();
             let mapped = ordinary(c);
             if mapped != c {
-                // What is left is one character, of the same meaning in NFKC.
+                // The rest is one character, of the same meaning in NFKC.
                 assert_eq!(
                     mapped.nfkc().collect::<String>(),
                     c.nfkc().collect::<String>(),

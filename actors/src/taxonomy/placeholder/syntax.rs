@@ -45,7 +45,7 @@ pub(super) fn is_masked(value: &str) -> bool {
     if is_word && !value.contains(|c| MASKS.contains(&c) && !c.is_alphabetic()) {
         return false;
     }
-    // What is shown stands at one end, or at both.
+    // The visible part stands at one end, or at both.
     let inner = value.trim_matches(|c: char| !MASKS.contains(&c));
     inner.chars().all(|c| MASKS.contains(&c) || !c.is_alphanumeric())
 }

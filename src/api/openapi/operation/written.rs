@@ -169,7 +169,7 @@ pub(in crate::api::openapi) fn problem_examples() -> Map<String, Value> {
 /// Returns the title of a problem at a status.
 const fn title(status: u16) -> &'static str {
     match status {
-        400 => "The request is not right",
+        400 => "The request is invalid",
         401 => "Authentication failed",
         403 => "Not allowed",
         404 => "Not found",

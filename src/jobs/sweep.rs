@@ -1,9 +1,9 @@
-//! Goes through the links that earlier builds made, once for each state of the lists of placeholders, and switches those
-//! off that are made of a listed one.
+//! Checks the links of earlier builds, once for each state of the lists of placeholders, and switches off those of
+//! listed ones.
 //!
-//! A link is a hash, so the lists are hashed for each controller and the hashes looked up. Whoever is interrupted begins
-//! with the same controller again, and several nodes may do the same at once: nothing is done twice. What a list names by a
-//! pattern is switched off when it next arrives.
+//! A link is a hash, so the lists are hashed for each controller and the hashes looked up. An interrupted task begins
+//! with the same controller again, and several nodes may run it at once: nothing is done twice. A link that a list
+//! names by a pattern is switched off when its value next arrives.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::Directory as _;
 
-use super::LiveDirectory;
+use crate::directory::LiveDirectory;
 use crate::store::Store;
 
 /// How the directory stands to the database.

@@ -1,4 +1,4 @@
-//! Deletes what is older than it is to be kept, a little at a time, for as long as the program runs.
+//! Deletes rows at the end of their retention, a little at a time, as long as the program runs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ const DAY_MS: i64 = 86_400_000;
 /// The rest after a step, as a multiple of its time: the database is the pipeline's for most of the time.
 const REST: u32 = 4;
 
-/// What was deleted of one kind.
+/// The deleted rows of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "RetentionDeleted")]
@@ -31,7 +31,7 @@ pub struct Deleted {
     pub partitions: u64,
 }
 
-/// What was deleted, by kind.
+/// The deleted rows, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "RetentionSums")]
@@ -67,9 +67,9 @@ pub struct RetentionReport {
     pub is_running: bool,
     /// When the last run began; none yet, or another node was at it each time.
     pub last_run_at: Option<Timestamp>,
-    /// What the last run deleted, so far if it goes on.
+    /// The deletions of the last run, so far if it goes on.
     pub last_run: Sums,
-    /// What all runs deleted.
+    /// The deletions of all runs.
     pub total: Sums,
     /// Why the last run ended early.
     pub failure: Option<String>,
@@ -84,8 +84,8 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// An event that is in flight may be a repeat of one that came a window before it: such a one is kept, however long
-    /// the backlog waits.
+    /// Returns the limits. An event in flight may repeat one that came a window before it. Such an event is kept,
+    /// however long the backlog waits.
     fn at(now: Timestamp, config: &RetentionConfig, oldest_in_flight: Option<Timestamp>) -> Self {
         let ago = |days: u32| (days > 0).then(|| Timestamp::from_millis(now.as_millis() - i64::from(days) * DAY_MS));
         let claims = oldest_in_flight.map(|oldest| Timestamp::from_millis(oldest.as_millis() - LONGEST_WINDOW_MS));
@@ -97,7 +97,7 @@ impl Bounds {
         }
     }
 
-    /// A replay is kept as long as the events whose history names it, which it is younger than.
+    /// Returns the limit of a kind. A replay is kept as long as the events whose history names it, which are older.
     const fn of(&self, what: Expiring) -> Option<Timestamp> {
         match what {
             Expiring::Payloads => self.payloads,
@@ -117,7 +117,7 @@ pub struct RowRetention {
 }
 
 impl RowRetention {
-    /// Nothing is deleted before [`Self::keep`].
+    /// Creates the task. Nothing is deleted before [`Self::keep`].
     #[must_use]
     pub fn new(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, config: RetentionConfig, meters: Meters) -> Self {
         Self {
@@ -129,7 +129,7 @@ impl RowRetention {
         }
     }
 
-    /// How it stands.
+    /// Returns the report.
     #[must_use]
     pub fn report(&self) -> RetentionReport {
         self.report.lock().clone()

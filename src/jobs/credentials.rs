@@ -26,10 +26,10 @@ impl Drop for UsageBatch<'_> {
     }
 }
 
-/// Stores what was seen since this was called last.
+/// Stores the observations since the last call.
 ///
 /// # Errors
-/// [`StoreError`]: it is stored the next time.
+/// [`StoreError`]: they are stored the next time.
 pub async fn store_uses(store: &dyn Store, books: &UsageBooks) -> Result<(), StoreError> {
     let mut taken = UsageBatch {
         uses: books.take(),
@@ -54,7 +54,7 @@ pub async fn keep(store: Arc<dyn Store>, shards: Arc<Shards>, every: Duration) {
         };
         match done {
             Ok(ended) => ended.iter().for_each(report),
-            // That the database is away is said elsewhere, by those whom it keeps waiting.
+            // Other code, which waits for the database, reports its absence.
             Err(error) => tracing::debug!(%error, "the use of credentials cannot be stored yet"),
         }
     }

@@ -1,4 +1,4 @@
-//! Seals the chains of before, once, and writes down what this data directory commits and acknowledges.
+//! Seals older chains, once, and writes down this data directory's commits and acknowledgements.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::store::{HEADS_INTERVAL, Store};
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Seals, then writes notes for as long as it runs.
-pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, data_dir: PathBuf) {
+pub(crate) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, data_dir: PathBuf) {
     let sealing = async {
         let once = async || {
             audit::seal_pending(&*store).await?;
             audit::forget_deleted(&*store).await
         };
         while let Err(error) = once().await {
-            tracing::warn!(target: "conduit::supervision", %error, "audit chains of before cannot be sealed yet");
+            tracing::warn!(target: "conduit::supervision", %error, "older audit chains cannot be sealed yet");
             tokio::time::sleep(RETRY).await;
         }
     };
@@ -33,8 +33,8 @@ pub(super) async fn keep(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, d
     tokio::join!(sealing, noting);
 }
 
-/// Writes down what was committed. Says once that it fails. Returns whether it does.
-pub(super) fn note(store: &dyn Store, journal: &dyn NodeJournal, data_dir: &Path, is_failing: bool) -> bool {
+/// Writes down the commits. Logs once that it fails. Returns whether it does.
+pub(crate) fn note(store: &dyn Store, journal: &dyn NodeJournal, data_dir: &Path, is_failing: bool) -> bool {
     let written = store.heads().write(data_dir).and(journal.note_end());
     if let Err(error) = &written
         && !is_failing
