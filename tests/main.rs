@@ -32,7 +32,6 @@ mod health;
 mod http1;
 mod http2;
 mod identity;
-mod imports;
 mod journal;
 mod layout;
 mod limits;
