@@ -179,8 +179,8 @@ fn what_differs_is_shown_field_by_field_and_what_is_not_in_the_file_goes_only_wh
         "    events account_created fields email required: true → false",
         "    - events account_created fields items[].sku",
         "    + events account_created fields phone: {",
-        "integration hand \"By hand\" of did:web:shop.example: not in the file, left as it is",
-        "controller did:web:empty.example \"Empty\": not in the file, left as it is",
+        "integration hand \"By hand\" of did:web:shop.example: not in the file, stays",
+        "controller did:web:empty.example \"Empty\": not in the file, stays",
         "0 to create, 3 to change, 0 to delete.",
     ] {
         assert!(shown.contains(line), "{line}: {shown}");

@@ -6,7 +6,7 @@ use crate::common::size::sized;
 use crate::common::{Conduit, Tenant, client, tenant::body, wait_for};
 
 /// Events of the flood, in full size and usually.
-const FLOOD: (u64, u64) = (100_000, 30_000);
+const FLOOD: (u64, u64) = (100_000, 16_000);
 const SENDERS: u64 = 16;
 
 fn batches(supervision: &Value) -> u64 {

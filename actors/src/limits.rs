@@ -2,6 +2,9 @@
 //!
 //! A node limits its own events and does not know those of other nodes. With `n` nodes behind one address, each should
 //! have its share.
+//!
+//! The rate limit is our own code: one check takes the rate and the backlog together, and a refusal by one leaves nothing
+//! behind in the other. A crate for rates knows no backlog.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -12,6 +12,9 @@
 //!
 //! Other parts of Conduit hash by SHA-3. Receipts use SHA-256 because processors have instructions for it: every event
 //! hashes its body and about three places in a tree on the way to its 200. (Version 1 had SHA3-256.)
+//!
+//! The tree is our own code. It lives for one commit batch and gives each leaf one proof; crates for transparency logs have
+//! trees that grow, with proofs of consistency.
 
 use std::sync::Arc;
 

@@ -6,6 +6,9 @@
 //! of a deleted controller, is found nowhere. A sign-out is remembered here, and in a file of the data directory
 //! (`signed-out`), until the session would have ended anyway. Another node accepts a kept copy of the cookie until the
 //! session is idle for too long.
+//!
+//! The sessions are our own code. A session library ends a session by time, and stores a map for it; here the token decides,
+//! and no node stores anything.
 
 use std::path::PathBuf;
 use std::time::Duration;

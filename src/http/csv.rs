@@ -3,6 +3,9 @@
 //! A spreadsheet finds a formula behind white space and invisible characters too. In some languages it reads full-width
 //! signs as narrow ones. It splits at the separator of its own language, in spite of quotes. So each part of a cell
 //! that could become a cell and be run gets an apostrophe in front.
+//!
+//! The lines are written by our own code. The csv crate would quote the cells, but it does not guard them, and the guard
+//! has to look at every separator first.
 
 /// The first character of a file that Excel reads as UTF-8.
 pub(super) const BYTE_ORDER_MARK: char = '\u{FEFF}';

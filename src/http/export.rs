@@ -9,7 +9,6 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{ACCEPT, CONTENT_DISPOSITION, VARY};
 use actix_web::web::Bytes;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
-use conduit_actors::ports::StoreError;
 use futures_util::stream;
 
 use super::accept::Format;
@@ -131,9 +130,10 @@ impl<L: ExportList> Export<L> {
     }
 
     async fn read(&self, place: L::Place) -> Result<Vec<L::Item>, Error> {
-        conduit_actors::fail_point!("export::page", |_| Err(Error::Store(StoreError::Unavailable(
-            "as asked for".to_owned()
-        ))));
+        conduit_actors::fail_point!("export::page", |_| {
+            let cause = "as asked for".to_owned();
+            Err(Error::Store(conduit_actors::ports::StoreError::Unavailable(cause)))
+        });
         self.list.page(Some(place), self.left.min(L::Item::PAGE)).await
     }
 

@@ -5,6 +5,9 @@
 //!   10.1.1).
 //! - The unread rest of a body is discarded, within bounds, before the stream is reset: many clients lose an answer
 //!   that is followed by a reset.
+//!
+//! The h2 crate has the frames. The serving is our own code, because the framework limits neither streams nor heads, and
+//! lets idle connections delay a stop.
 
 mod frames;
 mod gathered;

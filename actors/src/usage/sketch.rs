@@ -1,4 +1,7 @@
 //! How many addresses, without keeping one.
+//!
+//! The sketch is our own code. Its bytes are a column of the database, so they must not change with a crate's version, and
+//! few addresses are to be counted exactly.
 
 use std::cmp::Ordering;
 

@@ -23,6 +23,8 @@ const WORDS: usize = 256;
 
 /// A set of controllers, as a Bloom filter of 2 KiB. It may contain one that was never added, but it always contains
 /// the added ones. With a thousand controllers it is wrong once in seventy times.
+///
+/// The filter is our own code: ids are random, so it needs no hash, and all of it is two functions.
 #[derive(Debug, Clone)]
 pub(super) struct Controllers(Box<[u64; WORDS]>);
 
