@@ -11,6 +11,7 @@ mod ceilings;
 mod chain_ends;
 mod chains;
 mod changes;
+mod commit;
 mod connections;
 mod controllers;
 mod credentials;

@@ -33,6 +33,7 @@ mod http1;
 mod http2;
 mod identity;
 mod journal;
+mod layout;
 mod limits;
 mod logging;
 mod management;

@@ -8,6 +8,7 @@ mod controllers;
 mod credentials;
 mod events;
 mod integrations;
+mod naming;
 mod operating;
 mod operation;
 mod parameters;

@@ -73,7 +73,7 @@ impl Identifier {
         let owner = services
             .directory
             .controller(controller)
-            .ok_or_else(|| Error::NotFound(Noun::Controller))?;
+            .ok_or(Error::NotFound(Noun::Controller))?;
         let versions = 1..=owner.link_key.version();
         Ok(versions
             .map(|version| LinkKey::derive(services.keyring.master(), controller, version))

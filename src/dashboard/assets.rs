@@ -49,7 +49,7 @@ pub(super) async fn get(name: Path<String>) -> Result<HttpResponse, Problem> {
     let address = format!("/assets/{name}");
     let all = [&*STYLE, &*SCRIPT, &*ICON];
     let found = all.into_iter().find(|asset| asset.address == address);
-    let asset = found.ok_or_else(|| Problem::no_such_file())?;
+    let asset = found.ok_or_else(Problem::no_such_file)?;
     Ok(HttpResponse::Ok()
         .content_type(asset.media_type)
         .insert_header((header::CACHE_CONTROL, "public, max-age=31536000, immutable"))

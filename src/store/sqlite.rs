@@ -14,6 +14,7 @@ mod columns;
 mod commit;
 mod controllers;
 mod credentials;
+mod effects;
 mod events;
 mod faults;
 mod history;

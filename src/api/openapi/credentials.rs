@@ -7,7 +7,7 @@ use super::super::controllers::{NewSecret, Rotation};
 use super::super::credentials::{NewToken, RevocationBody, Revoked};
 use super::super::integrations::NewKey;
 use super::operation::{Group, Operation};
-use super::{controllers, integrations};
+use super::{controllers, naming};
 use crate::api as handlers;
 use crate::app::credentials::CredentialReport;
 use crate::code::Code;
@@ -96,7 +96,7 @@ pub(super) fn group() -> Group {
         "Revoke a webhook secret",
         handlers::credentials::revoke_secret,
     )));
-    let get_key = integrations::with_did(integrations::named(Operation::get(
+    let get_key = naming::with_did(naming::named(Operation::get(
         "/api/v1/integrations/custom/{id}/api-key",
         "getApiKey",
         "Versions of an API key",
@@ -105,7 +105,7 @@ pub(super) fn group() -> Group {
     .about(VERSIONS)
     .gives::<CredentialReport>(200, "The versions.", versions(false));
     let rotate_key = rotation::<NewKey>(
-        integrations::named(Operation::post(
+        naming::named(Operation::post(
             "/api/v1/integrations/custom/{id}/api-key/rotate",
             "rotateApiKey",
             "Rotate an integration's API key",
@@ -113,7 +113,7 @@ pub(super) fn group() -> Group {
         )),
         json!({"webhookAuth": "Bearer cdt_key_…", "previousValidUntil": "2026-04-06T11:30:00.000Z"}),
     );
-    let revoke_key = revocation::<NewKey>(integrations::named(Operation::post(
+    let revoke_key = revocation::<NewKey>(naming::named(Operation::post(
         "/api/v1/integrations/custom/{id}/api-key/revoke",
         "revokeApiKey",
         "Revoke an API key",

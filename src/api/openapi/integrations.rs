@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use conduit_actors::ids::{ControllerDid, EventType, IntegrationId};
+use conduit_actors::ids::EventType;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use super::super::dry_run;
 use super::super::integrations::{CreatedIntegration, Integration};
 use super::super::paging::Items;
 use super::super::sent_integration::SentIntegration;
+use super::naming::{ID, named, spec, with_did};
 use super::operation::{Group, Operation};
 use super::parameters::{Flag, IfMatch, SnippetLanguage};
 use super::sending::SentEvent;
@@ -20,7 +21,6 @@ use crate::snippets::Snippet;
 
 const ALL: &str = "/api/v1/integrations/custom";
 const ONE: &str = "/api/v1/integrations/custom/{id}";
-const ID: &str = "019d6240-11f0-7a52-8d3c-5b9e2f47a610";
 
 /// The body of the dry run.
 struct DryRunBody;
@@ -48,15 +48,6 @@ impl JsonSchema for DryRunBody {
     }
 }
 
-pub(super) fn spec() -> Value {
-    json!({"name": "Web shop", "dataProcessorId": "web-shop", "defaultRegion": "DE", "events": [
-        {"name": "account_created", "purpose": "Account registration", "legalBasis": "contract",
-         "dedup": {"key": "pii", "windowSeconds": 60}, "fields": [
-            {"path": "email", "type": "string", "required": true, "pii": "user.contact.email"},
-            {"path": "customer.name", "type": "string", "required": false, "pii": "user.name"},
-            {"path": "items[].sku", "type": "string", "required": false}]}]})
-}
-
 fn example() -> Value {
     let mut example = spec();
     for (name, value) in [
@@ -81,18 +72,6 @@ fn created() -> Value {
     let mut created = example();
     created["webhookAuth"] = json!("Bearer cdt_key_…");
     created
-}
-
-pub(super) fn named(operation: Operation) -> Operation {
-    operation.path::<IntegrationId>("id", "The integration.", ID)
-}
-
-/// Adds `did`, which may accompany the id.
-pub(super) fn with_did(operation: Operation) -> Operation {
-    let about = "The integration's controller. It is optional, because the id implies it.";
-    operation
-        .query::<ControllerDid>("did", about, "did:web:shop.example")
-        .problems(400, &[Code::DidInvalid])
 }
 
 fn snippets() -> Operation {
@@ -195,10 +174,10 @@ pub(super) fn group() -> Group {
     )
     .header::<IfMatch>("If-Match", "The ETag of a GET: another version is refused.", "\"1\"")
     .takes::<SentIntegration>(
-        "The whole integration. The answer of GET can be changed and put back.",
+        "The whole integration; what GET gives can be changed and put back.",
         spec(),
     )
-    .gives::<Integration>(200, "The integration after the change.", example())
+    .gives::<Integration>(200, "The integration, as it is now.", example())
     .with_header("ETag")
     .problems(
         400,
@@ -217,13 +196,13 @@ pub(super) fn group() -> Group {
         "Delete an integration",
         handlers::integrations::delete,
     ))
-    .about("Its events and activities stay.")
+    .about("What came by it stays.")
     .header::<IfMatch>(
         "If-Match",
         "The ETag of a GET: another version is not deleted.",
         "\"1\"",
     )
-    .gives_nothing(204, "The integration is deleted. Its URL answers 401 at once.")
+    .gives_nothing(204, "It is gone. Its URL answers 401 at once.")
     .problems(400, &[Code::IfMatchInvalid, Code::IfNoneMatchInvalid])
     .problems(409, &[Code::VersionMismatch])
     .problems(412, &[Code::PreconditionFailed]);
@@ -234,7 +213,7 @@ pub(super) fn group() -> Group {
         "Dry run of an event",
         handlers::dry_run::test,
     )))
-    .about("The outcome that an event would have, field by field, with values masked. Stores nothing.")
+    .about("What would become of an event, field by field, with values masked. Stores nothing.")
     .query::<Flag>(
         "draft",
         "Whether the body has a draft of the integration with the event.",
@@ -242,7 +221,7 @@ pub(super) fn group() -> Group {
     )
     .takes::<DryRunBody>("An event or, with draft=true, a draft and an event.", event.clone())
     .or_takes("draft", json!({"integration": spec(), "event": event}))
-    .gives::<dry_run::DryRunView>(200, "The outcome that the event would have.", tried())
+    .gives::<dry_run::DryRunView>(200, "What would become of it.", tried())
     .problems(
         400,
         &[

@@ -4,7 +4,7 @@ use conduit_actors::ids::ControllerDid;
 use serde_json::{Value, json};
 
 use super::super::trial::TrialBody;
-use super::integrations::{named, spec};
+use super::naming::{named, spec};
 use super::operation::Operation;
 use super::parameters::IfMatch;
 use crate::api as handlers;

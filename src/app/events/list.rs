@@ -158,7 +158,7 @@ pub(crate) async fn find_subject(
 ) -> Result<(SubjectId, ControllerId), Error> {
     let found = services.store.subject(did).await?;
     let found = found.filter(|found| principal.sees(services, found.controller));
-    let found = found.ok_or_else(|| Error::NotFound(Noun::Subject))?;
+    let found = found.ok_or(Error::NotFound(Noun::Subject))?;
     Ok((found.id, found.controller))
 }
 

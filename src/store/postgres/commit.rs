@@ -1,24 +1,26 @@
 //! One batch, one transaction.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash, MappedDigest};
-use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
-use conduit_actors::ports::{BatchEffects, Checkpoint, KnownLink, Merge, PipelineStore, RetiredLink, StoreError};
-use futures_util::future::join;
-use sqlx::PgConnection;
+use conduit_actors::event::{Activity, LinkHash, MappedDigest, OutcomeRecord, Status};
+use conduit_actors::ids::{ControllerId, EventId, ReplayId, Sequence, SubjectId};
+use conduit_actors::ports::{
+    BatchEffects, Ceiling, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, ReplayStep, RetiredLink,
+    StoreError,
+};
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::super::chain_ends::{ChainEnd, Ends};
-use super::super::chains;
-use super::super::history::of_batch;
+use super::super::commit::{self, CommitSteps};
+use super::super::history::Key;
 use super::super::values::Counts;
 use super::super::{rows, values};
 use super::batch::{Locked, ROWS};
 use super::faults::OrStoreError as _;
-use super::{PostgresStore, history};
+use super::{PostgresStore, effects, history, links, replay_steps};
 
 /// Bytes of payloads in one statement, about.
 const PAYLOAD_BYTES: usize = 8 << 20;
@@ -59,7 +61,15 @@ impl PipelineStore for PostgresStore {
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
-        self.driver.run_in_time(self.commit_effects(effects)).await
+        let commit = async {
+            let steps = PostgresCommit {
+                store: self,
+                transaction: self.pool.begin().await.or_store_error()?,
+                locked: Locked::new(),
+            };
+            commit::commit(steps, effects, &self.keyring, &self.heads).await
+        };
+        self.driver.run_in_time(commit).await
     }
 
     async fn checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
@@ -67,53 +77,24 @@ impl PipelineStore for PostgresStore {
     }
 }
 
-impl PostgresStore {
-    async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
-        if let Some(step) = effects.replay {
-            return self.commit_replay(step, effects).await;
-        }
-        let mut transaction = self.pool.begin().await.or_store_error()?;
-        let connection = &mut *transaction;
-        let asked = effects.checkpoints.iter().map(|c| c.controller.as_uuid()).collect();
-        let locked = lock_controllers(connection, asked).await?;
-        self.move_checkpoints(connection, &locked, &effects.checkpoints).await?;
-        super::effects::insert_subjects(connection, &locked, &effects.subjects).await?;
-        super::effects::insert_links(connection, &locked, &effects.links).await?;
-        insert_merges(connection, &locked, &effects.merges).await?;
-        super::links::hold_ceilings(connection, &effects.ceilings).await?;
-        let events =
-            super::effects::insert_events(connection, &locked, &effects.outcomes, super::effects::INSERT_EVENTS);
-        let (inserted, ends) = join(events, self.chain_behind(&locked, &mut effects.activities)).await;
-        inserted?;
-        super::effects::insert_activities(connection, &locked, &effects.activities).await?;
-        move_heads_and_counts(connection, &ends, values::counts(&effects.outcomes)).await?;
-        history::add(connection, &locked, &of_batch(&effects.outcomes)).await?;
-        self.insert_payloads(connection, &locked, effects).await?;
-        if effects.is_rehearsal {
-            // A commit would check these now.
-            let check = sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(connection);
-            check.await.or_store_error()?;
-            return transaction.rollback().await.or_store_error();
-        }
-        transaction.commit().await.or_store_error()?;
-        self.heads.note(&locked, &ends);
-        Ok(())
+/// A transaction that writes a batch.
+struct PostgresCommit<'a> {
+    store: &'a PostgresStore,
+    transaction: Transaction<'static, Postgres>,
+    /// Set by the lock.
+    locked: Locked,
+}
+
+impl CommitSteps for PostgresCommit<'_> {
+    async fn lock(&mut self, asked: &[ControllerId]) -> Result<Ends, StoreError> {
+        self.locked = lock_controllers(&mut self.transaction, asked).await?;
+        Ok(self.locked.clone())
     }
 
-    /// Chains a batch's activities behind these ends.
-    pub(super) async fn chain_behind(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
-        chains::append(&self.keyring, &self.heads, before, activities).await
-    }
-
-    async fn move_checkpoints(
-        &self,
-        connection: &mut PgConnection,
-        locked: &Locked,
-        checkpoints: &[Checkpoint],
-    ) -> Result<(), StoreError> {
+    async fn move_checkpoints(&mut self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
         let found: Vec<_> = checkpoints
             .iter()
-            .filter(|checkpoint| locked.contains_key(&checkpoint.controller))
+            .filter(|checkpoint| self.locked.contains_key(&checkpoint.controller))
             .collect();
         let controllers: Vec<Uuid> = found.iter().map(|c| c.controller.as_uuid()).collect();
         let from: Vec<i64> = found.iter().map(|c| c.from.0.cast_signed()).collect();
@@ -126,11 +107,11 @@ impl PostgresStore {
              WHERE coalesce(now.sequence, 0) = m.start \
              ON CONFLICT (controller, node) DO UPDATE SET sequence = excluded.sequence",
         )
-        .bind(&self.node)
+        .bind(&self.store.node)
         .bind(controllers)
         .bind(from)
         .bind(through)
-        .execute(connection)
+        .execute(&mut *self.transaction)
         .await
         .or_store_error()?;
         if moved.rows_affected() == found.len() as u64 {
@@ -140,15 +121,53 @@ impl PostgresStore {
         }
     }
 
-    /// Seals the payloads of events that may be replayed.
-    async fn insert_payloads(
-        &self,
-        connection: &mut PgConnection,
-        locked: &Locked,
-        effects: &BatchEffects,
-    ) -> Result<(), StoreError> {
-        let known = |controller| locked.contains_key(&controller);
-        let sealed = self.payloads.seal(&effects.outcomes, known)?;
+    async fn move_cursor(&mut self, step: ReplayStep, counts: [i64; 4]) -> Result<(), StoreError> {
+        replay_steps::move_cursor(&mut self.transaction, &self.store.node, step, counts).await
+    }
+
+    async fn statuses(&mut self, outcomes: &[OutcomeRecord]) -> Result<Vec<(EventId, Status)>, StoreError> {
+        replay_steps::statuses(&mut self.transaction, outcomes).await
+    }
+
+    async fn insert_subjects(&mut self, subjects: &[NewSubject]) -> Result<(), StoreError> {
+        effects::insert_subjects(&mut self.transaction, &self.locked, subjects).await
+    }
+
+    async fn insert_links(&mut self, links: &[NewLink]) -> Result<(), StoreError> {
+        effects::insert_links(&mut self.transaction, &self.locked, links).await
+    }
+
+    async fn insert_merges(&mut self, merges: &[Merge]) -> Result<(), StoreError> {
+        effects::insert_merges(&mut self.transaction, &self.locked, merges).await
+    }
+
+    async fn hold_ceilings(&mut self, ceilings: &[Ceiling]) -> Result<(), StoreError> {
+        links::hold_ceilings(&mut self.transaction, ceilings).await
+    }
+
+    async fn keep_first_outcomes(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        replay_steps::keep_first_outcomes(&mut self.transaction, outcomes).await
+    }
+
+    async fn insert_events(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        effects::insert_events(&mut self.transaction, &self.locked, outcomes, effects::INSERT_EVENTS).await
+    }
+
+    async fn replace_events(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        effects::insert_events(&mut self.transaction, &self.locked, outcomes, effects::REPLACE_EVENTS).await
+    }
+
+    async fn insert_outcomes(&mut self, replay: ReplayId, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        replay_steps::insert_outcomes(&mut self.transaction, replay, outcomes).await
+    }
+
+    async fn insert_activities(&mut self, activities: &[Activity]) -> Result<(), StoreError> {
+        effects::insert_activities(&mut self.transaction, &self.locked, activities).await
+    }
+
+    async fn insert_payloads(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        let payloads = &self.store.payloads;
+        let sealed = payloads.seal(outcomes, |controller| self.locked.contains_key(&controller))?;
         let mut left = &sealed[..];
         while !left.is_empty() {
             let mut bytes = 0;
@@ -166,30 +185,53 @@ impl PostgresStore {
                  AS p (event_id, controller, counter, sealed) \
                  ON CONFLICT (event_id) DO UPDATE SET event_id = excluded.event_id",
             )
-            .bind(&self.payloads.epoch()[..])
+            .bind(&payloads.epoch()[..])
             .bind(chunk.iter().map(|p| p.event.as_uuid()).collect::<Vec<_>>())
             .bind(chunk.iter().map(|p| p.controller.as_uuid()).collect::<Vec<_>>())
             .bind(chunk.iter().map(|p| p.counter.cast_signed()).collect::<Vec<_>>())
             .bind(chunk.iter().map(|p| &p.bytes[..]).collect::<Vec<_>>())
-            .execute(&mut *connection)
+            .execute(&mut *self.transaction)
             .await
             .or_store_error()?;
-            // Existing rows stay, and count as written.
+            // What is there stays, and counts as written.
             values::all_written("payloads", written.rows_affected(), chunk.len())?;
         }
         Ok(())
+    }
+
+    async fn delete_payloads(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        replay_steps::delete_payloads(&mut self.transaction, outcomes).await
+    }
+
+    async fn move_heads(&mut self, ends: &Ends, counts: Counts) -> Result<(), StoreError> {
+        move_heads_and_counts(&mut self.transaction, ends, counts).await
+    }
+
+    async fn add_history(&mut self, added: &BTreeMap<Key, [i64; 4]>) -> Result<(), StoreError> {
+        history::add(&mut self.transaction, &self.locked, added).await
+    }
+
+    async fn roll_back(mut self) -> Result<(), StoreError> {
+        // A commit would check these now.
+        let check = sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(&mut *self.transaction);
+        check.await.or_store_error()?;
+        self.transaction.rollback().await.or_store_error()
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        self.transaction.commit().await.or_store_error()
     }
 }
 
 /// Locks the batch's controllers until its end, in the order of their ids, so that two batches never wait for each
 /// other. Each later statement sees the commits from before the lock. The lock leaves `FOR KEY SHARE` free, which new
 /// integrations take.
-pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<Uuid>) -> Result<Locked, StoreError> {
+async fn lock_controllers(connection: &mut PgConnection, asked: &[ControllerId]) -> Result<Locked, StoreError> {
     let found = sqlx::query(
         "SELECT id, chain_sequence, chain_hash, chain_seal FROM controllers WHERE id = ANY($1) ORDER BY id \
          FOR NO KEY UPDATE",
     )
-    .bind(asked)
+    .bind(asked.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
     .fetch_all(connection)
     .await
     .or_store_error()?;
@@ -201,7 +243,7 @@ pub(super) async fn lock_controllers(connection: &mut PgConnection, asked: Vec<U
 }
 
 /// Writes one new version of each controller's row: the end of its chain, and its totals.
-pub(super) async fn move_heads_and_counts(
+async fn move_heads_and_counts(
     connection: &mut PgConnection,
     ends: &Ends,
     mut counts: Counts,
@@ -245,61 +287,4 @@ pub(super) async fn move_heads_and_counts(
     .await
     .or_store_error()?;
     values::all_written("controllers", moved.rows_affected(), changed.len())
-}
-
-/// Merges in turn: each needs both of its subjects to be read as themselves, after those before it.
-pub(super) async fn insert_merges(
-    connection: &mut PgConnection,
-    locked: &Locked,
-    merges: &[Merge],
-) -> Result<(), StoreError> {
-    let found: Vec<_> = merges.iter().filter(|m| locked.contains_key(&m.controller)).collect();
-    if found.is_empty() {
-        return Ok(());
-    }
-    let involved: Vec<Uuid> = found
-        .iter()
-        .flat_map(|m| [m.from.as_uuid(), m.into.as_uuid()])
-        .collect();
-    let standing = sqlx::query_scalar::<_, Uuid>("SELECT id FROM subjects WHERE id = ANY($1) AND merged_into IS NULL")
-        .bind(involved)
-        .fetch_all(&mut *connection)
-        .await
-        .or_store_error()?;
-    let mut standing: HashSet<Uuid> = standing.into_iter().collect();
-    for merge in &found {
-        if !standing.contains(&merge.into.as_uuid()) || !standing.remove(&merge.from.as_uuid()) {
-            return Err(StoreError::Conflict);
-        }
-    }
-    let from: Vec<Uuid> = found.iter().map(|m| m.from.as_uuid()).collect();
-    let into: Vec<Uuid> = found.iter().map(|m| m.into.as_uuid()).collect();
-    let merged = sqlx::query(
-        "UPDATE subjects s SET merged_into = m.survivor \
-         FROM UNNEST($1::uuid[], $2::uuid[]) AS m (merged, survivor) WHERE s.id = m.merged",
-    )
-    .bind(&from)
-    .bind(&into)
-    .execute(&mut *connection)
-    .await
-    .or_store_error()?;
-    values::all_written("subjects", merged.rows_affected(), found.len())?;
-    let evidence = found
-        .iter()
-        .map(|m| values::evidence(m))
-        .collect::<Result<Vec<_>, _>>()?;
-    let noted = sqlx::query(
-        "INSERT INTO merges (controller, from_subject, into_subject, at, event_id, evidence) \
-         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::text[])",
-    )
-    .bind(found.iter().map(|m| m.controller.as_uuid()).collect::<Vec<_>>())
-    .bind(&from)
-    .bind(&into)
-    .bind(found.iter().map(|m| m.at.as_millis()).collect::<Vec<_>>())
-    .bind(found.iter().map(|m| m.event.as_uuid()).collect::<Vec<_>>())
-    .bind(evidence)
-    .execute(connection)
-    .await
-    .or_store_error()?;
-    values::all_written("merges", noted.rows_affected(), found.len())
 }

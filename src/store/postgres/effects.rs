@@ -1,7 +1,9 @@
 //! A batch's rows, as arrays: one for each column, many rows to a statement.
 
+use std::collections::HashSet;
+
 use conduit_actors::event::{Activity, OutcomeRecord};
-use conduit_actors::ports::{NewLink, NewSubject, StoreError};
+use conduit_actors::ports::{Merge, NewLink, NewSubject, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -239,4 +241,61 @@ pub(super) async fn insert_events(
         values::all_written("events", written.rows_affected(), chunk.len())?;
     }
     Ok(())
+}
+
+/// Merges in turn: each needs both of its subjects to be read as themselves, after those before it.
+pub(super) async fn insert_merges(
+    connection: &mut PgConnection,
+    locked: &Locked,
+    merges: &[Merge],
+) -> Result<(), StoreError> {
+    let found: Vec<_> = merges.iter().filter(|m| locked.contains_key(&m.controller)).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let involved: Vec<Uuid> = found
+        .iter()
+        .flat_map(|m| [m.from.as_uuid(), m.into.as_uuid()])
+        .collect();
+    let standing = sqlx::query_scalar::<_, Uuid>("SELECT id FROM subjects WHERE id = ANY($1) AND merged_into IS NULL")
+        .bind(involved)
+        .fetch_all(&mut *connection)
+        .await
+        .or_store_error()?;
+    let mut standing: HashSet<Uuid> = standing.into_iter().collect();
+    for merge in &found {
+        if !standing.contains(&merge.into.as_uuid()) || !standing.remove(&merge.from.as_uuid()) {
+            return Err(StoreError::Conflict);
+        }
+    }
+    let from: Vec<Uuid> = found.iter().map(|m| m.from.as_uuid()).collect();
+    let into: Vec<Uuid> = found.iter().map(|m| m.into.as_uuid()).collect();
+    let merged = sqlx::query(
+        "UPDATE subjects s SET merged_into = m.survivor \
+         FROM UNNEST($1::uuid[], $2::uuid[]) AS m (merged, survivor) WHERE s.id = m.merged",
+    )
+    .bind(&from)
+    .bind(&into)
+    .execute(&mut *connection)
+    .await
+    .or_store_error()?;
+    values::all_written("subjects", merged.rows_affected(), found.len())?;
+    let evidence = found
+        .iter()
+        .map(|m| values::evidence(m))
+        .collect::<Result<Vec<_>, _>>()?;
+    let noted = sqlx::query(
+        "INSERT INTO merges (controller, from_subject, into_subject, at, event_id, evidence) \
+         SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::text[])",
+    )
+    .bind(found.iter().map(|m| m.controller.as_uuid()).collect::<Vec<_>>())
+    .bind(&from)
+    .bind(&into)
+    .bind(found.iter().map(|m| m.at.as_millis()).collect::<Vec<_>>())
+    .bind(found.iter().map(|m| m.event.as_uuid()).collect::<Vec<_>>())
+    .bind(evidence)
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    values::all_written("merges", noted.rows_affected(), found.len())
 }

@@ -1,24 +1,25 @@
 //! One batch, one transaction.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use conduit_actors::event::{Activity, LinkHash, MappedDigest, OutcomeRecord};
-use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId};
+use conduit_actors::event::{Activity, LinkHash, MappedDigest, OutcomeRecord, Status};
+use conduit_actors::ids::{ControllerId, EventId, ReplayId, Sequence, SubjectId};
 use conduit_actors::ports::{
-    BatchEffects, Checkpoint, KnownLink, Merge, NewLink, PipelineStore, RetiredLink, StoreError,
+    BatchEffects, Ceiling, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, ReplayStep, RetiredLink,
+    StoreError,
 };
-use futures_util::future::join;
-use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, Transaction};
 
 use super::super::chain_ends::{ChainEnd, Ends};
-use super::super::chains;
-use super::super::history::of_batch;
+use super::super::commit::{self, CommitSteps};
+use super::super::history::Key;
+use super::super::rows;
 use super::super::values::Counts;
-use super::super::{rows, values};
 use super::faults::OrStoreError as _;
 use super::runs::{Pks, insert_runs, runs};
-use super::{SqliteStore, history, links, others};
+use super::{SqliteStore, effects, history, links, replay_steps};
 
 #[async_trait]
 impl PipelineStore for SqliteStore {
@@ -53,7 +54,12 @@ impl PipelineStore for SqliteStore {
     }
 
     async fn commit(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
-        self.commit_effects(effects).await
+        let steps = SqliteCommit {
+            store: self,
+            transaction: self.begin().await?,
+            pks: Pks::new(),
+        };
+        commit::commit(steps, effects, &self.keyring, &self.heads).await
     }
 
     async fn checkpoint(&self, controller: ControllerId) -> Result<Sequence, StoreError> {
@@ -61,56 +67,17 @@ impl PipelineStore for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    async fn commit_effects(&self, effects: &mut BatchEffects) -> Result<(), StoreError> {
-        if let Some(step) = effects.replay {
-            return self.commit_replay(step, effects).await;
-        }
-        let mut transaction = self.begin().await?;
-        let connection = &mut *transaction;
-        let asked: Vec<ControllerId> = effects
-            .checkpoints
-            .iter()
-            .map(|checkpoint| checkpoint.controller)
-            .collect();
-        let (pks, before) = controllers(connection, &asked).await?;
-        for checkpoint in &effects.checkpoints {
-            self.move_checkpoint(connection, &pks, checkpoint).await?;
-        }
-        insert_subjects(connection, &pks, effects).await?;
-        insert_links(connection, &pks, &effects.links).await?;
-        for merge in &effects.merges {
-            insert_merge(connection, &pks, merge).await?;
-        }
-        links::hold_ceilings(connection, &effects.ceilings).await?;
-        let events = insert_events(connection, &pks, &effects.outcomes, "");
-        let (inserted, ends) = join(events, self.chain_behind(&before, &mut effects.activities)).await;
-        inserted?;
-        insert_activities(connection, &pks, &effects.activities).await?;
-        self.insert_payloads(connection, &pks, &effects.outcomes).await?;
-        move_heads_and_counts(connection, &pks, &ends, values::counts(&effects.outcomes)).await?;
-        history::add(connection, &pks, &of_batch(&effects.outcomes)).await?;
-        if effects.is_rehearsal {
-            return transaction.rollback().await.or_store_error();
-        }
-        transaction.commit().await.or_store_error()?;
-        self.origin.check()?;
-        self.heads.note(&before, &ends);
-        Ok(())
-    }
+/// A transaction that writes a batch.
+struct SqliteCommit<'a> {
+    store: &'a SqliteStore,
+    transaction: Transaction<'static, Sqlite>,
+    /// Set by the lock.
+    pks: Pks,
+}
 
-    /// Chains a batch's activities behind these ends.
-    pub(super) async fn chain_behind(&self, before: &Ends, activities: &mut [Activity]) -> Ends {
-        chains::append(&self.keyring, &self.heads, before, activities).await
-    }
-
-    async fn move_checkpoint(
-        &self,
-        connection: &mut SqliteConnection,
-        pks: &Pks,
-        checkpoint: &Checkpoint,
-    ) -> Result<(), StoreError> {
-        let Some(pk) = pks.get(&checkpoint.controller) else {
+impl SqliteCommit<'_> {
+    async fn move_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let Some(pk) = self.pks.get(&checkpoint.controller) else {
             return Ok(());
         };
         let moved = sqlx::query(
@@ -119,10 +86,10 @@ impl SqliteStore {
              ON CONFLICT DO UPDATE SET sequence = excluded.sequence WHERE sequence = ?3",
         )
         .bind(pk)
-        .bind(&self.node)
+        .bind(&self.store.node)
         .bind(checkpoint.from.0.cast_signed())
         .bind(checkpoint.through.0.cast_signed())
-        .execute(connection)
+        .execute(&mut *self.transaction)
         .await
         .or_store_error()?;
         if moved.rows_affected() == 1 {
@@ -131,44 +98,117 @@ impl SqliteStore {
             Err(StoreError::Conflict)
         }
     }
+}
 
-    /// Seals the payloads of events that may be replayed.
-    async fn insert_payloads(
-        &self,
-        connection: &mut SqliteConnection,
-        pks: &Pks,
-        outcomes: &[OutcomeRecord],
-    ) -> Result<(), StoreError> {
-        let sealed = self
-            .payloads
-            .seal(outcomes, |controller| pks.contains_key(&controller))?;
+impl CommitSteps for SqliteCommit<'_> {
+    async fn lock(&mut self, asked: &[ControllerId]) -> Result<Ends, StoreError> {
+        let (pks, ends) = controllers(&mut self.transaction, asked).await?;
+        self.pks = pks;
+        Ok(ends)
+    }
+
+    async fn move_checkpoints(&mut self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+        for checkpoint in checkpoints {
+            self.move_checkpoint(checkpoint).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_cursor(&mut self, step: ReplayStep, counts: [i64; 4]) -> Result<(), StoreError> {
+        replay_steps::move_cursor(&mut self.transaction, step, counts).await
+    }
+
+    async fn statuses(&mut self, outcomes: &[OutcomeRecord]) -> Result<Vec<(EventId, Status)>, StoreError> {
+        replay_steps::statuses(&mut self.transaction, outcomes).await
+    }
+
+    async fn insert_subjects(&mut self, subjects: &[NewSubject]) -> Result<(), StoreError> {
+        effects::insert_subjects(&mut self.transaction, &self.pks, subjects).await
+    }
+
+    async fn insert_links(&mut self, links: &[NewLink]) -> Result<(), StoreError> {
+        effects::insert_links(&mut self.transaction, &self.pks, links).await
+    }
+
+    async fn insert_merges(&mut self, merges: &[Merge]) -> Result<(), StoreError> {
+        for merge in merges {
+            effects::insert_merge(&mut self.transaction, &self.pks, merge).await?;
+        }
+        Ok(())
+    }
+
+    async fn hold_ceilings(&mut self, ceilings: &[Ceiling]) -> Result<(), StoreError> {
+        links::hold_ceilings(&mut self.transaction, ceilings).await
+    }
+
+    async fn keep_first_outcomes(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        replay_steps::keep_first_outcomes(&mut self.transaction, outcomes).await
+    }
+
+    async fn insert_events(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        effects::insert_events(&mut self.transaction, &self.pks, outcomes, "").await
+    }
+
+    async fn replace_events(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        effects::insert_events(&mut self.transaction, &self.pks, outcomes, replay_steps::REPLACE).await
+    }
+
+    async fn insert_outcomes(&mut self, replay: ReplayId, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        replay_steps::insert_outcomes(&mut self.transaction, &self.pks, replay, outcomes).await
+    }
+
+    async fn insert_activities(&mut self, activities: &[Activity]) -> Result<(), StoreError> {
+        effects::insert_activities(&mut self.transaction, &self.pks, activities).await
+    }
+
+    async fn insert_payloads(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        let (payloads, pks) = (&self.store.payloads, &self.pks);
+        let sealed = payloads.seal(outcomes, |controller| pks.contains_key(&controller))?;
         let sealed: Vec<_> = sealed
             .iter()
             .filter_map(|payload| Some((pks.get(&payload.controller)?, payload)))
             .collect();
-        insert_runs(connection, "payloads", &sealed, |chunk| {
+        insert_runs(&mut self.transaction, "payloads", &sealed, |chunk| {
             let mut query =
                 QueryBuilder::new("INSERT INTO payloads (event_id, controller_pk, epoch, counter, sealed) ");
             query.push_values(chunk, |mut row, (pk, payload)| {
                 row.push_bind(payload.event.as_bytes().to_vec())
                     .push_bind(**pk)
-                    .push_bind(self.payloads.epoch().to_vec())
+                    .push_bind(payloads.epoch().to_vec())
                     .push_bind(payload.counter.cast_signed())
                     .push_bind(payload.bytes.clone());
             });
-            // Existing rows stay, and count as written.
+            // What is there stays, and counts as written.
             query.push(" ON CONFLICT DO UPDATE SET event_id = event_id");
             query
         })
         .await
     }
+
+    async fn delete_payloads(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
+        replay_steps::delete_payloads(&mut self.transaction, outcomes).await
+    }
+
+    async fn move_heads(&mut self, ends: &Ends, counts: Counts) -> Result<(), StoreError> {
+        effects::move_heads_and_counts(&mut self.transaction, &self.pks, ends, counts).await
+    }
+
+    async fn add_history(&mut self, added: &BTreeMap<Key, [i64; 4]>) -> Result<(), StoreError> {
+        history::add(&mut self.transaction, &self.pks, added).await
+    }
+
+    async fn roll_back(self) -> Result<(), StoreError> {
+        self.transaction.rollback().await.or_store_error()
+    }
+
+    async fn commit(self) -> Result<(), StoreError> {
+        self.transaction.commit().await.or_store_error()?;
+        self.store.origin.check()
+    }
 }
 
 /// Returns the batch's existing controllers, and the ends of their chains, which stay until this transaction ends.
-pub(super) async fn controllers(
-    connection: &mut SqliteConnection,
-    asked: &[ControllerId],
-) -> Result<(Pks, Ends), StoreError> {
+async fn controllers(connection: &mut SqliteConnection, asked: &[ControllerId]) -> Result<(Pks, Ends), StoreError> {
     let (mut pks, mut heads) = (Pks::new(), Ends::new());
     for chunk in runs(asked) {
         let mut query =
@@ -185,232 +225,4 @@ pub(super) async fn controllers(
         }
     }
     Ok((pks, heads))
-}
-
-pub(super) async fn insert_subjects(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    effects: &BatchEffects,
-) -> Result<(), StoreError> {
-    let found: Vec<_> = effects
-        .subjects
-        .iter()
-        .filter_map(|s| Some((pks.get(&s.controller)?, s)))
-        .collect();
-    insert_runs(connection, "subjects", &found, |chunk| {
-        let mut query = QueryBuilder::new("INSERT INTO subjects (id, controller_pk, did, first_seen_at) ");
-        query.push_values(chunk, |mut row, (pk, subject)| {
-            row.push_bind(subject.id.as_bytes().to_vec())
-                .push_bind(**pk)
-                .push_bind(subject.id.did().as_bytes().to_vec())
-                .push_bind(subject.first_seen_at.as_millis());
-        });
-        query
-    })
-    .await
-}
-
-/// Inserts links in the order of their hashes, so that neighbours in the index are written one after the other.
-pub(super) async fn insert_links(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    links: &[NewLink],
-) -> Result<(), StoreError> {
-    let mut found: Vec<_> = links
-        .iter()
-        .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
-        .collect();
-    if found.is_empty() {
-        return Ok(());
-    }
-    found.sort_unstable_by_key(|(pk, link)| (*pk, link.hash.0));
-    let newest_before: i64 = sqlx::query_scalar("SELECT coalesce(max(pk), 0) FROM links")
-        .fetch_one(&mut *connection)
-        .await
-        .or_store_error()?;
-    insert_runs(connection, "links", &found, |chunk| {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
-        );
-        query.push_values(chunk, |mut row, (pk, link)| {
-            row.push_bind(*pk)
-                .push_bind(link.hash.0.to_vec())
-                .push_bind(link.subject.as_bytes().to_vec())
-                .push_bind(link.category.to_string())
-                .push_bind(link.strong)
-                .push_bind(link.key_version)
-                .push_bind(link.first_seen_at.as_millis());
-        });
-        query.push(" ON CONFLICT DO UPDATE SET first_seen_at = min(first_seen_at, excluded.first_seen_at)");
-        query
-    })
-    .await?;
-    refuse_taken_links(connection, newest_before).await
-}
-
-/// Refuses taken links. A strong link leads to one subject: if another subject has a link after `newest_before`,
-/// another writer was first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
-async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i64) -> Result<(), StoreError> {
-    let taken: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM links AS new CROSS JOIN links AS old \
-         ON old.controller_pk = new.controller_pk AND old.hash = new.hash AND old.subject <> new.subject \
-         WHERE new.pk > ?1 AND new.strong = 1",
-    )
-    .bind(newest_before)
-    .fetch_one(connection)
-    .await
-    .or_store_error()?;
-    if taken == 0 { Ok(()) } else { Err(StoreError::Conflict) }
-}
-
-pub(super) async fn insert_merge(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    merge: &Merge,
-) -> Result<(), StoreError> {
-    let Some(pk) = pks.get(&merge.controller) else {
-        return Ok(());
-    };
-    let merged = sqlx::query(
-        "UPDATE subjects SET merged_into = ?1 WHERE id = ?2 AND merged_into IS NULL \
-         AND EXISTS (SELECT 1 FROM subjects WHERE id = ?1 AND merged_into IS NULL)",
-    )
-    .bind(&merge.into.as_bytes()[..])
-    .bind(&merge.from.as_bytes()[..])
-    .execute(&mut *connection)
-    .await
-    .or_store_error()?;
-    if merged.rows_affected() != 1 {
-        return Err(StoreError::Conflict);
-    }
-    let inserted = sqlx::query(
-        "INSERT INTO merges (controller_pk, from_subject, into_subject, at, event_id, evidence) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )
-    .bind(pk)
-    .bind(&merge.from.as_bytes()[..])
-    .bind(&merge.into.as_bytes()[..])
-    .bind(merge.at.as_millis())
-    .bind(&merge.event.as_bytes()[..])
-    .bind(values::evidence(merge)?)
-    .execute(connection)
-    .await
-    .or_store_error()?;
-    values::all_written("merges", inserted.rows_affected(), 1)
-}
-
-pub(super) async fn insert_activities(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    activities: &[Activity],
-) -> Result<(), StoreError> {
-    let found: Vec<_> = activities
-        .iter()
-        .filter_map(|a| Some((pks.get(&a.controller)?, a)))
-        .collect();
-    insert_runs(connection, "activities", &found, |chunk| {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, other_subjects, integration, \
-             processor, event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
-        );
-        query.push_values(chunk, |mut row, (pk, activity)| {
-            row.push_bind(**pk)
-                .push_bind(activity.sequence.0.cast_signed())
-                .push_bind(activity.id.as_bytes().to_vec())
-                .push_bind(activity.event.as_bytes().to_vec())
-                .push_bind(activity.subject.as_ref().map(subject_bytes))
-                .push_bind(values::subjects(&activity.other_subjects))
-                .push_bind(activity.integration.as_bytes().to_vec())
-                .push_bind(activity.processor.as_str().to_owned())
-                .push_bind(activity.event_type.as_str().to_owned())
-                .push_bind(activity.purpose.as_deref().map(str::to_owned))
-                .push_bind(activity.legal_basis.map(|basis| basis.as_str()))
-                .push_bind(activity.categories.join("\n"))
-                .push_bind(activity.triggered_at.as_millis())
-                .push_bind(activity.logged_at.as_millis())
-                .push_bind(activity.previous_hash.0.to_vec())
-                .push_bind(activity.hash.0.to_vec());
-        });
-        query
-    })
-    .await?;
-    others::insert(connection, pks, activities).await
-}
-
-fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
-    subject.as_bytes().to_vec()
-}
-
-/// Inserts events. `conflict`: the statement's action for existing events.
-pub(super) async fn insert_events(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    outcomes: &[OutcomeRecord],
-    conflict: &'static str,
-) -> Result<(), StoreError> {
-    let found: Vec<_> = outcomes
-        .iter()
-        .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
-        .collect();
-    insert_runs(connection, "events", &found, |chunk| {
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
-            "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
-             warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, \
-             journaled_at, extracted_at, resolved_at, logged_at) ",
-        );
-        query.push_values(chunk, |mut row, (pk, record)| {
-            let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
-            row.push_bind(**pk)
-                .push_bind(record.event.id.as_bytes().to_vec())
-                .push_bind(record.event.integration.as_bytes().to_vec())
-                .push_bind(record.processor.as_ref().map(|processor| processor.as_str().to_owned()))
-                .push_bind(record.shown_event_type.as_str().to_owned())
-                .push_bind(record.event.triggered_at.as_millis())
-                .push_bind(record.outcome.status().as_str())
-                .push_bind(reasons)
-                .push_bind(values::notices(&record.warnings))
-                .push_bind(record.categories.join("\n"))
-                .push_bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
-                .push_bind(subject.as_ref().map(subject_bytes))
-                .push_bind(values::subjects(&record.other_subjects))
-                .push_bind(record.dedup.map(|(key, _)| key.0.to_vec()))
-                .push_bind(record.dedup.map(|(_, window)| window))
-                .push_bind(record.mapped_digest.map(|digest| digest.0.to_vec()))
-                .push_bind(record.stages.journaled_at.as_millis())
-                .push_bind(record.stages.extracted_at.map(|time| time.as_millis()))
-                .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))
-                .push_bind(record.stages.logged_at.as_millis());
-        });
-        query.push(conflict);
-        query
-    })
-    .await
-}
-
-pub(super) async fn move_heads_and_counts(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    ends: &Ends,
-    mut counts: Counts,
-) -> Result<(), StoreError> {
-    for (controller, end) in ends {
-        let [processed, duplicate, rejected, failed] = counts.remove(controller).unwrap_or_default();
-        let moved = sqlx::query(
-            "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
-             rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6, chain_seal = ?7 WHERE pk = ?8",
-        )
-        .bind(processed)
-        .bind(duplicate)
-        .bind(rejected)
-        .bind(failed)
-        .bind(end.head.sequence.0.cast_signed())
-        .bind(&end.head.hash.0[..])
-        .bind(end.seal.as_ref().map(|seal| &seal[..]))
-        .bind(pks.get(controller))
-        .execute(&mut *connection)
-        .await
-        .or_store_error()?;
-        values::all_written("controllers", moved.rows_affected(), 1)?;
-    }
-    Ok(())
 }

@@ -1,0 +1,239 @@
+//! A batch's rows, many to a statement.
+
+use conduit_actors::event::{Activity, OutcomeRecord};
+use conduit_actors::ids::SubjectId;
+use conduit_actors::ports::{Merge, NewLink, NewSubject, StoreError};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::super::chain_ends::Ends;
+use super::super::values::{self, Counts};
+use super::faults::OrStoreError as _;
+use super::others;
+use super::runs::{Pks, insert_runs};
+
+pub(super) async fn insert_subjects(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    subjects: &[NewSubject],
+) -> Result<(), StoreError> {
+    let found: Vec<_> = subjects
+        .iter()
+        .filter_map(|s| Some((pks.get(&s.controller)?, s)))
+        .collect();
+    insert_runs(connection, "subjects", &found, |chunk| {
+        let mut query = QueryBuilder::new("INSERT INTO subjects (id, controller_pk, did, first_seen_at) ");
+        query.push_values(chunk, |mut row, (pk, subject)| {
+            row.push_bind(subject.id.as_bytes().to_vec())
+                .push_bind(**pk)
+                .push_bind(subject.id.did().as_bytes().to_vec())
+                .push_bind(subject.first_seen_at.as_millis());
+        });
+        query
+    })
+    .await
+}
+
+/// Inserts links in the order of their hashes, so that neighbours in the index are written one after the other.
+pub(super) async fn insert_links(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    links: &[NewLink],
+) -> Result<(), StoreError> {
+    let mut found: Vec<_> = links
+        .iter()
+        .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
+        .collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    found.sort_unstable_by_key(|(pk, link)| (*pk, link.hash.0));
+    let newest_before: i64 = sqlx::query_scalar("SELECT coalesce(max(pk), 0) FROM links")
+        .fetch_one(&mut *connection)
+        .await
+        .or_store_error()?;
+    insert_runs(connection, "links", &found, |chunk| {
+        let mut query = QueryBuilder::new(
+            "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
+        );
+        query.push_values(chunk, |mut row, (pk, link)| {
+            row.push_bind(*pk)
+                .push_bind(link.hash.0.to_vec())
+                .push_bind(link.subject.as_bytes().to_vec())
+                .push_bind(link.category.to_string())
+                .push_bind(link.strong)
+                .push_bind(link.key_version)
+                .push_bind(link.first_seen_at.as_millis());
+        });
+        query.push(" ON CONFLICT DO UPDATE SET first_seen_at = min(first_seen_at, excluded.first_seen_at)");
+        query
+    })
+    .await?;
+    refuse_taken_links(connection, newest_before).await
+}
+
+/// Refuses taken links. A strong link leads to one subject: if another subject has a link after `newest_before`,
+/// another writer was first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
+async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i64) -> Result<(), StoreError> {
+    let taken: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM links AS new CROSS JOIN links AS old \
+         ON old.controller_pk = new.controller_pk AND old.hash = new.hash AND old.subject <> new.subject \
+         WHERE new.pk > ?1 AND new.strong = 1",
+    )
+    .bind(newest_before)
+    .fetch_one(connection)
+    .await
+    .or_store_error()?;
+    if taken == 0 { Ok(()) } else { Err(StoreError::Conflict) }
+}
+
+pub(super) async fn insert_merge(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    merge: &Merge,
+) -> Result<(), StoreError> {
+    let Some(pk) = pks.get(&merge.controller) else {
+        return Ok(());
+    };
+    let merged = sqlx::query(
+        "UPDATE subjects SET merged_into = ?1 WHERE id = ?2 AND merged_into IS NULL \
+         AND EXISTS (SELECT 1 FROM subjects WHERE id = ?1 AND merged_into IS NULL)",
+    )
+    .bind(&merge.into.as_bytes()[..])
+    .bind(&merge.from.as_bytes()[..])
+    .execute(&mut *connection)
+    .await
+    .or_store_error()?;
+    if merged.rows_affected() != 1 {
+        return Err(StoreError::Conflict);
+    }
+    let inserted = sqlx::query(
+        "INSERT INTO merges (controller_pk, from_subject, into_subject, at, event_id, evidence) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .bind(pk)
+    .bind(&merge.from.as_bytes()[..])
+    .bind(&merge.into.as_bytes()[..])
+    .bind(merge.at.as_millis())
+    .bind(&merge.event.as_bytes()[..])
+    .bind(values::evidence(merge)?)
+    .execute(connection)
+    .await
+    .or_store_error()?;
+    values::all_written("merges", inserted.rows_affected(), 1)
+}
+
+pub(super) async fn insert_activities(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    activities: &[Activity],
+) -> Result<(), StoreError> {
+    let found: Vec<_> = activities
+        .iter()
+        .filter_map(|a| Some((pks.get(&a.controller)?, a)))
+        .collect();
+    insert_runs(connection, "activities", &found, |chunk| {
+        let mut query = QueryBuilder::new(
+            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, other_subjects, integration, \
+             processor, event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
+        );
+        query.push_values(chunk, |mut row, (pk, activity)| {
+            row.push_bind(**pk)
+                .push_bind(activity.sequence.0.cast_signed())
+                .push_bind(activity.id.as_bytes().to_vec())
+                .push_bind(activity.event.as_bytes().to_vec())
+                .push_bind(activity.subject.as_ref().map(subject_bytes))
+                .push_bind(values::subjects(&activity.other_subjects))
+                .push_bind(activity.integration.as_bytes().to_vec())
+                .push_bind(activity.processor.as_str().to_owned())
+                .push_bind(activity.event_type.as_str().to_owned())
+                .push_bind(activity.purpose.as_deref().map(str::to_owned))
+                .push_bind(activity.legal_basis.map(|basis| basis.as_str()))
+                .push_bind(activity.categories.join("\n"))
+                .push_bind(activity.triggered_at.as_millis())
+                .push_bind(activity.logged_at.as_millis())
+                .push_bind(activity.previous_hash.0.to_vec())
+                .push_bind(activity.hash.0.to_vec());
+        });
+        query
+    })
+    .await?;
+    others::insert(connection, pks, activities).await
+}
+
+fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
+    subject.as_bytes().to_vec()
+}
+
+/// Inserts events. `conflict`: the statement's action for existing events.
+pub(super) async fn insert_events(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    outcomes: &[OutcomeRecord],
+    conflict: &'static str,
+) -> Result<(), StoreError> {
+    let found: Vec<_> = outcomes
+        .iter()
+        .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
+        .collect();
+    insert_runs(connection, "events", &found, |chunk| {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+            "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
+             warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, \
+             journaled_at, extracted_at, resolved_at, logged_at) ",
+        );
+        query.push_values(chunk, |mut row, (pk, record)| {
+            let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
+            row.push_bind(**pk)
+                .push_bind(record.event.id.as_bytes().to_vec())
+                .push_bind(record.event.integration.as_bytes().to_vec())
+                .push_bind(record.processor.as_ref().map(|processor| processor.as_str().to_owned()))
+                .push_bind(record.shown_event_type.as_str().to_owned())
+                .push_bind(record.event.triggered_at.as_millis())
+                .push_bind(record.outcome.status().as_str())
+                .push_bind(reasons)
+                .push_bind(values::notices(&record.warnings))
+                .push_bind(record.categories.join("\n"))
+                .push_bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
+                .push_bind(subject.as_ref().map(subject_bytes))
+                .push_bind(values::subjects(&record.other_subjects))
+                .push_bind(record.dedup.map(|(key, _)| key.0.to_vec()))
+                .push_bind(record.dedup.map(|(_, window)| window))
+                .push_bind(record.mapped_digest.map(|digest| digest.0.to_vec()))
+                .push_bind(record.stages.journaled_at.as_millis())
+                .push_bind(record.stages.extracted_at.map(|time| time.as_millis()))
+                .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))
+                .push_bind(record.stages.logged_at.as_millis());
+        });
+        query.push(conflict);
+        query
+    })
+    .await
+}
+
+pub(super) async fn move_heads_and_counts(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    ends: &Ends,
+    mut counts: Counts,
+) -> Result<(), StoreError> {
+    for (controller, end) in ends {
+        let [processed, duplicate, rejected, failed] = counts.remove(controller).unwrap_or_default();
+        let moved = sqlx::query(
+            "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
+             rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6, chain_seal = ?7 WHERE pk = ?8",
+        )
+        .bind(processed)
+        .bind(duplicate)
+        .bind(rejected)
+        .bind(failed)
+        .bind(end.head.sequence.0.cast_signed())
+        .bind(&end.head.hash.0[..])
+        .bind(end.seal.as_ref().map(|seal| &seal[..]))
+        .bind(pks.get(controller))
+        .execute(&mut *connection)
+        .await
+        .or_store_error()?;
+        values::all_written("controllers", moved.rows_affected(), 1)?;
+    }
+    Ok(())
+}
