@@ -96,7 +96,7 @@ pub enum ChainFault {
     /// A record does not follow on the one before it.
     #[error("record {0} does not follow on the one before it: one of the two was replaced")]
     Unlinked(Sequence),
-    /// A record is not what was logged.
+    /// A record differs from the logged one.
     #[error("record {0} was changed: its content does not match its hash")]
     Changed(Sequence),
     /// The anchor, which says behind which record the chain begins, differs from the one that was written when older

@@ -56,7 +56,7 @@ impl Serialize for Resolution {
 pub struct DryRun {
     /// Each field of the event type's mapping; none, if the mapping does not know the type.
     pub fields: Vec<FieldTrace>,
-    /// As the pipeline would extract it; its warnings are those of resolution as well.
+    /// The result of the pipeline's extraction. Its warnings include those of resolution.
     pub extracted: ExtractedEvent,
     /// The event that it would be a repeat of.
     pub duplicate_of: Option<EventId>,
@@ -64,7 +64,7 @@ pub struct DryRun {
     pub resolution: Option<Resolution>,
     /// The other people that it would name, if it fits the mapping.
     pub others: Vec<Resolution>,
-    /// The names in it, beside those of the mapping.
+    /// The field names in it, with those of the mapping.
     pub received: Received,
 }
 

@@ -210,7 +210,7 @@ fn not_utf8(body: &[u8]) -> &'static str {
 }
 
 impl From<JsonFault> for EnvelopeFault {
-    /// Says what is wrong and where, and nothing of the body but the names on the way to it.
+    /// Returns the fault and its place, without any text of the body except the names on the way.
     fn from(fault: JsonFault) -> Self {
         match fault.kind {
             JsonFaultKind::Repeated(pointer) => {

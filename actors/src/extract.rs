@@ -267,7 +267,7 @@ impl Extractor<'_> {
         Person::Other(index)
     }
 
-    /// Notes how an earlier build may have linked what is refused today.
+    /// Notes how an earlier build may have linked a value that is refused today.
     fn refused(&mut self, category: &Arc<Category>, text: &str, context: &NormaliseContext<'_>) {
         let taxonomy = &self.mapping.taxonomy;
         if category.links()

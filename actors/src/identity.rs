@@ -1,27 +1,29 @@
-//! Identity: which data subject an event concerns.
+//! Identity: the data subject of an event.
 //!
-//! Within one controller, and for one event after the other in a batch:
+//! The rules apply within one controller, and to one event of a batch after the other:
 //!
-//! - No strong identifier of the event is known: a new subject, unless weak ones corroborate each other (below).
-//! - Those that are known lead to one subject: it is this one, and the event's other identifiers are attached to it.
-//! - They lead to several: these are one person. The one first seen survives (ties: the smaller id),
-//!   the others are merged into it, with the event and its identifiers as evidence.
-//! - An event without any identifier concerns nobody that Conduit can name: no subject.
+//! - If no strong identifier of the event is known, there is a new subject, unless weak ones corroborate each other
+//!   (below).
+//! - If the known ones lead to one subject, the event belongs to it, and the event's other identifiers are attached to
+//!   it.
+//! - If they lead to several, these are one person. The one first seen survives (ties: the smaller id). The others are
+//!   merged into it, with the event and its identifiers as evidence.
+//! - An event without any identifier has no subject.
 //!
 //! ## Rules that keep strangers apart
-//! - A subject holds at most so many distinct values per category ([`LinkCandidate::max_distinct`]), whatever is attached or
-//!   merged. One event with more than that is a list of people, not a person: none of these values links.
-//! - An identifier is *used up* when its subject cannot take the event's other strong identifiers without breaking a
-//!   limit: many people share it. It counts for nothing in such an event (see `sharing`), which belongs to the person of
-//!   its other strong identifiers and is found by them; the event says so in a warning. Where all fit one by one, but the
-//!   people whom they lead to would together be more than a person, the merge is refused: the fullest of them is left out.
+//! - A subject holds a limited number of distinct values per category ([`LinkCandidate::max_distinct`]), after every attachment
+//!   and merge. One event with more values is a list of people, not a person: none of these values links.
+//! - An identifier is *used up* when its subject cannot hold the event's other strong identifiers within the
+//!   limits: many people share it. It counts for nothing in such an event (see `sharing`). The event belongs to the person
+//!   of its other strong identifiers, is found by them, and has a warning. If all fit one by one, but the subjects
+//!   together would be more than a person, the merge is refused: the fullest of them is left out.
 //! - Only *strong* identifiers link alone, and only they merge. *Weak* ones (a name, a device) attach an event
-//!   that has no strong one at all, and only under the rules of `weak`.
-//! - What an event says of several people is a [`Sighting`] for each of them: one never becomes another by what they share.
+//!   without any strong one, and only under the rules of `weak`.
+//! - Each person of an event is a [`Sighting`] of their own: shared values never make two of them one.
 //! - Blocklisted values never come here.
 //!
 //! ## Order
-//! What is decided depends on which links are known, not on when events are processed: first-seen times are
+//! The decisions depend on the known links, not on the time of processing: first-seen times are
 //! minima over `triggeredAt`, and a survivor is chosen by them.
 
 mod respelling;
@@ -86,19 +88,19 @@ pub struct IdentityGraph {
     links: HashMap<LinkHash, Vec<SubjectId>>,
     /// Distinct strong links by category.
     counts: HashMap<SubjectId, BTreeMap<Arc<str>, u32>>,
-    /// Those that hold more than the store knows.
+    /// Subjects that hold more than the store knows.
     grown: BTreeSet<SubjectId>,
-    /// What is new, for the store.
+    /// The new subjects, for the store.
     pub new_subjects: Vec<NewSubject>,
-    /// What is new, for the store.
+    /// The new links, for the store.
     pub new_links: Vec<NewLink>,
-    /// What is new, for the store.
+    /// The new merges, for the store.
     pub merges: Vec<Merge>,
 }
 
 impl IdentityGraph {
-    /// A graph from what the store and the cache know of a batch's identifiers. `counts` are the distinct
-    /// strong links per category of those subjects that may get more, see [`IdentityGraph::growing`].
+    /// Creates a graph from the known identifiers of a batch, in the store and the cache. `counts` are the distinct
+    /// strong links per category of the subjects that may get more, see [`IdentityGraph::growing`].
     #[must_use]
     pub fn new(controller: ControllerId, key_version: u32, known: &[KnownLink]) -> Self {
         let mut subjects = HashMap::new();
@@ -135,8 +137,8 @@ impl IdentityGraph {
         self
     }
 
-    /// The known subjects that these events may attach identifiers to or merge: their counts must be
-    /// known before [`IdentityGraph::resolve`].
+    /// Returns the known subjects that these events may attach identifiers to or merge. Their counts must be known
+    /// before [`IdentityGraph::resolve`].
     #[must_use]
     pub fn growing<'a>(&self, sightings: impl Iterator<Item = Sighting<'a>>) -> Vec<SubjectId> {
         let mut growing = BTreeSet::new();
@@ -157,7 +159,7 @@ impl IdentityGraph {
         growing.into_iter().collect()
     }
 
-    /// Whose graph it is.
+    /// Returns the graph's controller.
     #[must_use]
     pub const fn controller(&self) -> ControllerId {
         self.controller
@@ -175,8 +177,8 @@ impl IdentityGraph {
         self.resolve_apart(sighting, &[], warnings)
     }
 
-    /// The same for another person of an event that names those of `apart` as well: what leads to one of these counts for
-    /// nothing, unless it is all that there is. Then it is the same person, named twice.
+    /// Resolves another person of an event that also names those of `apart`. An identifier that leads to one of these
+    /// counts for nothing, unless there is no other. Then it is the same person, named twice.
     pub fn resolve_apart(
         &mut self,
         sighting: Sighting<'_>,
@@ -231,7 +233,7 @@ impl IdentityGraph {
         people.split_off(before)
     }
 
-    /// What the subjects that grew may hold at most, for the store to hold against what other writers attached.
+    /// Returns the limits of the subjects that grew, which the store checks against identifiers of other writers.
     #[must_use]
     pub fn ceilings(&self) -> Vec<Ceiling> {
         let grown: BTreeSet<_> = self.grown.iter().map(|subject| self.survivor(*subject)).collect();
@@ -254,7 +256,7 @@ impl IdentityGraph {
         ceilings
     }
 
-    /// The subject that is read in place of this one, merges of this batch followed.
+    /// Returns the subject that is read in place of this one, with merges of this batch followed.
     #[must_use]
     pub fn survivor(&self, mut subject: SubjectId) -> SubjectId {
         while let Some(into) = self.subjects.get(&subject).and_then(|state| state.merged_into) {
@@ -263,7 +265,7 @@ impl IdentityGraph {
         subject
     }
 
-    /// Every strong link that is new, with the subject that it leads to: for a cache.
+    /// Returns every new strong link with its subject, for a cache.
     pub fn strong_links(&self) -> impl Iterator<Item = KnownLink> + '_ {
         self.new_links.iter().filter(|link| link.strong).map(|link| {
             let subject = self.survivor(link.subject);
@@ -279,7 +281,7 @@ impl IdentityGraph {
         })
     }
 
-    /// The subjects that known strong identifiers lead to, each with those that do.
+    /// Returns the subjects of known strong identifiers, each with its identifiers.
     fn parties<'a>(&self, strong: &[&'a LinkCandidate]) -> Vec<Party<'a>> {
         let mut parties: Vec<Party<'a>> = Vec::new();
         for link in strong {
@@ -316,7 +318,7 @@ impl IdentityGraph {
         id
     }
 
-    /// Merges all of these into the one first seen. What links the event is the evidence.
+    /// Merges all of these into the one first seen. The identifiers of the event are the evidence.
     fn merge(&mut self, parties: &[Party<'_>], links: &[&LinkCandidate], sighting: Sighting<'_>) -> SubjectId {
         let mut by_age: Vec<SubjectId> = parties.iter().map(|party| party.subject).collect();
         by_age.sort_by_key(|subject| (self.first_seen_at(*subject), *subject));
@@ -374,7 +376,7 @@ impl IdentityGraph {
         held.and_then(|held| held.get(category)).copied().unwrap_or(0)
     }
 
-    /// How many values of a category one subject may hold, as an event says that carries it, or the taxonomy.
+    /// Returns how many values of a category one subject may hold, by an identifier of the event, or by the taxonomy.
     fn limit(&self, category: &str, strong: &[&LinkCandidate]) -> u32 {
         let own = strong.iter().find(|link| &*link.category == category);
         let known = own.map(|link| link.max_distinct).or_else(|| {
@@ -385,7 +387,8 @@ impl IdentityGraph {
         known.unwrap_or(u32::MAX)
     }
 
-    /// Attaches what the subject does not hold yet. That its limits allow it is settled before; they are held all the same.
+    /// Attaches identifiers that the subject does not hold yet. The limits were checked before, and are enforced all
+    /// the same.
     fn attach(&mut self, subject: SubjectId, links: &[&LinkCandidate], seen_at: Timestamp, warnings: &mut Vec<Notice>) {
         for link in links {
             let holders = self.links.get(&link.hash).map_or(&[][..], Vec::as_slice);

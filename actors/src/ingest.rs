@@ -41,7 +41,7 @@ pub struct Parcel {
     pub reply: oneshot::Sender<Result<Receipt, Refusal>>,
 }
 
-/// A request at the door: its head, and what is to happen once the head is authenticated.
+/// A request: its head, and the next step after authentication.
 #[derive(Debug)]
 pub struct Submission {
     /// The head of the request.

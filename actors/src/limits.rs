@@ -106,10 +106,10 @@ impl Refused {
     }
 }
 
-/// One controller's limits, and what they are held against.
+/// One controller's limits, and their present use.
 ///
-/// The rate is the generic cell rate algorithm (ITU-T I.371): one number, the time at which the next event would be due if
-/// all came evenly. Threads share it without a lock.
+/// The rate is the generic cell rate algorithm (ITU-T I.371): one number, the time at which the next event would be due
+/// if all came evenly. Threads share it without a lock.
 #[derive(Debug)]
 pub struct Gate {
     limits: Limits,

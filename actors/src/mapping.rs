@@ -1,7 +1,7 @@
-//! Field mappings: what the fields of a tenant's events mean.
+//! Field mappings: the meaning of the fields of a tenant's events.
 //!
-//! A mapping is checked as a whole when it is saved: [`Mapping::compile`] names every fault at once, each by
-//! a JSON Pointer into what was sent. What is compiled is what the extractor walks.
+//! A mapping is checked as a whole when it is saved. [`Mapping::compile`] lists every fault at once, each by a JSON
+//! Pointer into the sent body. The extractor walks the compiled mapping.
 
 mod check;
 mod doubts;
@@ -24,7 +24,7 @@ use crate::event::LegalBasis;
 use crate::ids::EventType;
 use crate::taxonomy::{Category, Taxonomy};
 
-/// What applies to events that say nothing about dedup themselves.
+/// The dedup settings of events without settings of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupDefaults {
     /// The window, in seconds; 0 is off.
@@ -73,8 +73,8 @@ impl Mapping {
         check::compile(spec, taxonomy, defaults).map(|events| Self { events })
     }
 
-    /// The same for one that is to be saved: also what was not refused at all times, and may therefore be in those that were
-    /// saved before.
+    /// Compiles a mapping that is to be saved. Also refuses faults that former versions did not refuse, and that saved
+    /// mappings may therefore have.
     ///
     /// # Errors
     /// As [`Self::compile`].
@@ -93,19 +93,19 @@ impl Mapping {
         }
     }
 
-    /// The taxonomy that it was compiled with; none, if it has no events.
+    /// Returns the taxonomy of its compilation. Returns `None` for a mapping without events.
     #[must_use]
     pub fn taxonomy(&self) -> Option<&Arc<Taxonomy>> {
         self.events.values().next().map(|event| &event.taxonomy)
     }
 
-    /// What an event type means here.
+    /// Returns the mapping of an event type. Returns `None` for an unknown one.
     #[must_use]
     pub fn event(&self, event_type: &EventType) -> Option<&EventMapping> {
         self.events.get(event_type)
     }
 
-    /// What to say about an event type that is not here. `shown` is as much of it as may be said.
+    /// Returns the message about an unknown event type. `shown` is the part of it that may be shown.
     #[must_use]
     pub fn unknown_event_message(&self, event_type: &EventType, shown: &EventType) -> String {
         let mut known: Vec<&str> = self.events.keys().map(EventType::as_str).collect();
@@ -119,30 +119,30 @@ impl Mapping {
 }
 
 impl EventMapping {
-    /// What the data is processed for.
+    /// Returns the purpose of the processing.
     #[must_use]
     pub const fn purpose(&self) -> Option<&Arc<str>> {
         self.purpose.as_ref()
     }
 
-    /// Why that is lawful.
+    /// Returns the legal basis of the processing.
     #[must_use]
     pub const fn legal_basis(&self) -> Option<LegalBasis> {
         self.legal_basis
     }
 
-    /// What two events must share to be repeats.
+    /// Returns the values that two events must share to be repeats.
     #[must_use]
     pub const fn dedup_key(&self) -> DedupKeyKind {
         self.dedup_key
     }
 
-    /// Whether it has fields that are no personal data.
+    /// Returns whether it has fields that are no personal data.
     pub(crate) fn says_more(&self) -> bool {
         self.says_more
     }
 
-    /// For how long after the first, in seconds; 0 is off.
+    /// Returns the window after the first event, in seconds; 0 is off.
     #[must_use]
     pub const fn dedup_window_seconds(&self) -> u32 {
         self.dedup_window_seconds

@@ -77,8 +77,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// SHA3-256 of a credential. Credentials have 256 random bits, so a plain hash cannot be searched.
-/// Equality takes the same time whatever the bytes are.
+/// SHA3-256 of a credential. Credentials have 256 random bits, so a plain hash cannot be searched. Equality takes the
+/// same time for all bytes.
 #[derive(Clone, Copy)]
 pub struct CredentialHash([u8; 32]);
 

@@ -1,6 +1,6 @@
-//! The JSON Schemas (2020-12) of what is a text in JSON. The types derive theirs, but for these.
+//! The JSON Schemas (2020-12) of types that are texts in JSON. Other types derive theirs.
 //!
-//! A schema says what a type's `FromStr` takes and its `Serialize` gives, as exactly as a schema can.
+//! A schema describes the texts that a type's `FromStr` accepts and its `Serialize` writes, as exactly as a schema can.
 
 use std::borrow::Cow;
 

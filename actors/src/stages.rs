@@ -1,8 +1,8 @@
-//! The five actors, and what they pass on.
+//! The five actors, and their messages.
 //!
-//! Before the answer, one request at a time: [`AuthActor`] tells [`ValidatorActor`] what it let through, and
-//! that hands it to the journal, whose reply answers the sender. After it, one batch at a time, the
-//! shard's dispatcher asks [`PiiExtractorActor`], [`SubjectResolverActor`] and [`ActivityLoggerActor`] in turn.
+//! Before the answer, one request at a time: [`AuthActor`] passes authenticated requests to [`ValidatorActor`], which
+//! passes valid events to the journal, whose reply answers the sender. After it, one batch at a time, the shard's
+//! dispatcher asks [`PiiExtractorActor`], [`SubjectResolverActor`] and [`ActivityLoggerActor`] in turn.
 
 mod activity_logger_actor;
 mod auth_actor;
@@ -124,7 +124,7 @@ pub struct ResolvedEvent {
     pub resolved_at: Option<Timestamp>,
 }
 
-/// A batch after resolution: what is to be committed, but for the audit records.
+/// A batch after resolution: its effects to commit, without the audit records.
 #[derive(Debug, Default)]
 pub struct ResolvedBatch {
     /// The events, in the batch's order.

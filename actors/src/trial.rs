@@ -1,9 +1,9 @@
-//! A trial: what a draft of a mapping would change for events that were accepted, against the mapping that is live.
+//! A trial: the changes that a draft of a mapping would make for accepted events, against the live mapping.
 //!
-//! Each event runs under both, by the pipeline's own steps, as if it arrived now: a subject is whom it would resolve to with
-//! what the store knows, whatever else is examined. Repeats are told among the examined events alone, by their receive
-//! times, so an event at the beginning may be a repeat of one that was not examined. Nothing is stored or claimed, and no
-//! value is kept.
+//! Each event runs under both, by the pipeline's own steps, as if it arrived now. Its subject is the one to which it
+//! would resolve with the store's present links, independent of other examined events. Repeats are found among the
+//! examined events only, by their receive times. So an event at the beginning may be a repeat of one that was not
+//! examined. A trial stores and claims nothing, and keeps no value.
 
 mod comparison;
 mod judged;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use comparison::{
     CategoryRow, Changes, Comparison, EventRow, FieldRow, NoticeRow, Sample, SampleSide, Statuses, Subjects,
 };
-use judged::{Judged, Side};
+use judged::{Side, TrialEvent};
 use tally::Tally;
 
 use crate::dry_run::{Resolution, resolutions, sighting};
@@ -32,7 +32,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Of `draft` against `live`: the same integration under two mappings.
+    /// Creates a trial of `draft` against `live`: the same integration under two mappings.
     #[must_use]
     pub fn new(live: Arc<Integration>, draft: Arc<Integration>) -> Self {
         Self {
@@ -48,25 +48,25 @@ impl Trial {
     /// [`StoreError`], if links cannot be looked up: the trial is of no use then.
     pub async fn examine(&mut self, events: Vec<JournaledEvent>, store: &dyn PipelineStore) -> Result<(), StoreError> {
         crate::fail_point!("trial::examine");
-        let judge = |journaled: JournaledEvent| Judged {
+        let judge = |journaled: JournaledEvent| TrialEvent {
             live: Side::of(&self.live, &journaled),
             draft: Side::of(&self.draft, &journaled),
             journaled,
         };
-        let mut judged: Vec<Judged> = events.into_iter().map(judge).collect();
+        let mut judged: Vec<TrialEvent> = events.into_iter().map(judge).collect();
         self.resolve(&mut judged, store).await?;
         judged.into_iter().for_each(|event| self.tally.take(event));
         Ok(())
     }
 
-    /// What was found.
+    /// Returns the result.
     #[must_use]
     pub fn finish(self) -> Comparison {
         self.tally.finish()
     }
 
     /// Finds each event's subject, with two questions to the store for all of them.
-    async fn resolve(&self, events: &mut [Judged], store: &dyn PipelineStore) -> Result<(), StoreError> {
+    async fn resolve(&self, events: &mut [TrialEvent], store: &dyn PipelineStore) -> Result<(), StoreError> {
         let controller = &self.live.controller;
         let hashes: HashSet<_> = events
             .iter()
@@ -138,7 +138,8 @@ pub(crate) enum SubjectChange {
 }
 
 impl SubjectChange {
-    /// Of an event that fits neither mapping, or one, or both: what does not fit concerns nobody.
+    /// Compares the subjects of an event that fits neither mapping, or one, or both. Without a fitting mapping there is
+    /// no subject.
     fn between(live: Option<&Resolution>, draft: Option<&Resolution>) -> Self {
         use Resolution::{Known, Merged, New, Nobody};
         let live = live.unwrap_or(&Nobody);

@@ -165,7 +165,7 @@ impl UsageBooks {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what was noted since this was called last.
+    /// Takes the notes since the last call.
     #[must_use]
     pub fn take(&self) -> Vec<CredentialUse> {
         let mut all = Uses::new();

@@ -34,14 +34,14 @@ mod tests {
     use super::*;
 
     #[derive(Deserialize)]
-    struct Sent {
+    struct Body {
         #[serde(default, deserialize_with = "optional")]
         seconds: Option<u32>,
     }
 
     #[test]
     fn a_number_without_a_fraction_is_whole_however_it_is_written() {
-        let read = |text: &str| serde_json::from_str::<Sent>(text).map(|sent| sent.seconds).ok();
+        let read = |text: &str| serde_json::from_str::<Body>(text).map(|sent| sent.seconds).ok();
         for (text, expected) in [
             ("{}", Some(None)),
             (r#"{"seconds": null}"#, Some(None)),

@@ -30,7 +30,7 @@ use super::history::{self, of_batch, of_replay};
 use super::values::{self, Counts};
 use crate::keys::Keyring;
 
-/// What a step gives.
+/// The result of a step.
 type Step<T> = Result<T, StoreError>;
 
 /// The steps of one transaction. Rows of controllers that are not locked are left out: these are deleted.
@@ -144,7 +144,7 @@ pub(super) async fn commit(
     Ok(())
 }
 
-/// The controllers whose rows a batch writes.
+/// Returns the controllers whose rows a batch writes.
 fn controllers(effects: &BatchEffects) -> Vec<ControllerId> {
     match effects.replay {
         Some(step) => vec![step.job.controller],

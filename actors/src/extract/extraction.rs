@@ -104,7 +104,7 @@ pub struct FieldTrace {
 pub struct Extraction {
     /// The personal data, each value once.
     pub values: Vec<ExtractedValue>,
-    /// The categories found, also of what has no value to keep; sorted, each once.
+    /// The categories found, including those without a kept value; sorted, each once.
     pub categories: Vec<Arc<str>>,
     /// Values that were present, and are not kept.
     pub present: Personal<Vec<PresentValue>>,

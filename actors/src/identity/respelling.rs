@@ -19,13 +19,13 @@ pub struct Respelling {
 }
 
 impl LinkCandidate {
-    /// The hashes that it is looked up by: today's, and the one of an earlier generation if that differs.
+    /// Returns the hashes for the look-up: today's, and the one of an earlier generation if it differs.
     pub fn hashes(&self) -> impl Iterator<Item = LinkHash> + use<> {
         std::iter::once(self.hash).chain(self.earlier)
     }
 }
 
-/// Adds to what is `known` of events' identifiers what their former hashes lead to.
+/// Adds to `known` the links that lead from the events' former hashes.
 pub fn respell<'a>(
     known: &mut Vec<KnownLink>,
     candidates: impl Iterator<Item = (&'a LinkCandidate, Timestamp)>,
@@ -64,7 +64,7 @@ pub fn respell<'a>(
     found
 }
 
-/// The former links that count no more: strong ones, since only these are counted.
+/// Returns the former links that no longer count: strong ones, because only these are counted.
 pub fn retired(respellings: &[Respelling]) -> impl Iterator<Item = RetiredLink> + '_ {
     let strong = respellings.iter().filter(|respelling| respelling.candidate.strong);
     strong.map(|respelling| RetiredLink {

@@ -1,8 +1,8 @@
-//! Identifiers that many people share: what counts for nothing in an event, so that each of its people stays one.
+//! Shared identifiers: identifiers of many people count for nothing in an event, so that its people stay separate.
 //!
-//! Each subject that the event's identifiers lead to is a [`Party`]. One by one, parties are left out until those that are
-//! left are one person: whose identifiers are used up first, then, of people who cannot be merged, the fullest. Which goes
-//! depends on what they hold, not on the order of the identifiers or the events.
+//! Each subject of the event's identifiers is a [`Party`]. Parties are left out one by one until the rest are one
+//! person: first those with used-up identifiers, then, of people who cannot be merged, the fullest. The choice depends
+//! on what they hold, not on the order of the identifiers or the events.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ impl Party<'_> {
     }
 }
 
-/// What is left of an event while parties are left out.
+/// The rest of an event while parties are left out.
 struct Rest<'p, 'a> {
     parties: &'p mut Vec<Party<'a>>,
     strong: Vec<&'a LinkCandidate>,
@@ -46,7 +46,7 @@ impl<'a> Rest<'_, 'a> {
         party.own
     }
 
-    /// How many identifiers of a category lead nowhere.
+    /// Returns how many identifiers of a category lead nowhere.
     fn unknown(&self, category: &str) -> u32 {
         let unknown =
             |link: &&&LinkCandidate| &*link.category == category && !self.parties.iter().any(|party| party.holds(link));
@@ -55,7 +55,8 @@ impl<'a> Rest<'_, 'a> {
 }
 
 impl IdentityGraph {
-    /// Leaves parties out until the others, with what leads nowhere, can be one person. What counts for nothing.
+    /// Leaves parties out until the others, with unknown identifiers, can be one person. Returns the identifiers that
+    /// count for nothing.
     pub(super) fn leave_out<'a>(
         &self,
         parties: &mut Vec<Party<'a>>,
@@ -90,7 +91,8 @@ impl IdentityGraph {
         rest.left_out
     }
 
-    /// The party that is furthest from being able to take the event's other identifiers, if any cannot.
+    /// Returns the party that exceeds its limits most with the event's other identifiers. Returns `None` if all can
+    /// hold them.
     fn used_up(&self, rest: &Rest<'_, '_>) -> Option<usize> {
         let excess = |party: &Party<'_>| -> u32 {
             let mut added: BTreeMap<&str, u32> = BTreeMap::new();
@@ -111,7 +113,8 @@ impl IdentityGraph {
         Some(furthest.1)
     }
 
-    /// If those that are left would together hold too many values of a category: that, and who has most of them.
+    /// Returns a category of which the rest together would hold too many values, and the party with the most of them.
+    /// Returns `None` if they fit.
     fn fullest(&self, rest: &Rest<'_, '_>) -> Option<(Arc<str>, usize)> {
         if rest.parties.len() < 2 {
             return None;
@@ -134,7 +137,7 @@ impl IdentityGraph {
         None
     }
 
-    /// What each of some subjects holds, by category.
+    /// Returns the number of values of each subject, by category.
     fn held(&self, parties: &[Party<'_>]) -> BTreeMap<&Arc<str>, Vec<u32>> {
         let mut held: BTreeMap<&Arc<str>, Vec<u32>> = BTreeMap::new();
         for party in parties {
@@ -145,8 +148,8 @@ impl IdentityGraph {
         held
     }
 
-    /// Of two that could be left out, the one that is more likely to be many people: it holds more, or the event has
-    /// less of it. Ties: the one first seen.
+    /// Returns the order in which parties are left out. The first is more likely to be many people: it holds more, or
+    /// the event has less of it. Ties: the one first seen.
     fn fullness(&self, party: &Party<'_>) -> impl Ord + use<> {
         let held: u32 = self
             .counts

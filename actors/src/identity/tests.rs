@@ -17,7 +17,7 @@ fn link(category: &str, value: u8, strong: bool) -> LinkCandidate {
     }
 }
 
-/// The same limits as those of the candidates.
+/// Returns a taxonomy with the same limits as those of the candidates.
 fn taxonomy() -> Arc<Taxonomy> {
     let keys = [
         "user.contact.email",
@@ -345,7 +345,7 @@ fn subjects_that_cannot_grow_need_no_counts() {
     assert_eq!(growing(&[email(1), phone(1)]), [subject]);
 }
 
-/// What a store makes of a batch's effects, and what it answers.
+/// The store's state after a batch's effects, and its answers.
 #[derive(Default)]
 struct Stored {
     subjects: HashMap<SubjectId, (Timestamp, Option<SubjectId>)>,
@@ -422,7 +422,7 @@ impl Stored {
         }
     }
 
-    /// Which identifiers lead to the same subject.
+    /// Returns which identifiers lead to the same subject.
     fn people(&self) -> BTreeSet<BTreeSet<[u8; 32]>> {
         let mut people: HashMap<SubjectId, BTreeSet<[u8; 32]>> = HashMap::new();
         for (hash, (subject, _)) in &self.links {
@@ -433,8 +433,8 @@ impl Stored {
 }
 
 proptest::proptest! {
-    /// People with identifiers of their own, and some that they share. Each event is of one person, and has something of
-    /// their own; whatever the order, and however it is cut into batches.
+    /// Checks people with identifiers of their own, and some shared ones. Each event is of one person, and has an
+    /// identifier of their own. The result is the same for any order, and any division into batches.
     #[test]
     fn everybody_is_found_by_what_is_theirs_and_nobody_holds_too_much(
         events in proptest::collection::vec((0..9_u8, 1..16_u8, 0..8_u8), 1..40),

@@ -1,12 +1,12 @@
 //! Weak evidence: names, birth dates, places, devices. Each is true of many people.
 //!
-//! It attaches an event that has no strong identifier to a known subject, and never merges. Three kinds must agree, one of
-//! them a name, and lead to one subject only; otherwise the event is of somebody new. First and last name are one kind, and
-//! so are street and postal code. A first name alone is no name here, and user agents are no evidence. A value that more than
-//! [`WEAK_FAN_OUT`] subjects share says nothing.
+//! It attaches an event without a strong identifier to a known subject, and never merges. Three kinds must agree, one
+//! of them a name, and lead to one subject only. Otherwise the event belongs to a new subject. First and last name are
+//! one kind, and so are street and postal code. A first name alone is no name here, and user agents are no evidence. A
+//! value that more than [`WEAK_FAN_OUT`] subjects share says nothing.
 //!
-//! People of one family share a name, a street and a line. So whatever the event says of names, birth date and user name, the
-//! subject must have; what is new there speaks for somebody else.
+//! People of one family share a name, a street and a telephone. So all names, birth dates and user names of the event
+//! must belong to the subject already: a new one speaks for another person.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ const KINDS: usize = 3;
 /// The categories of which one must be among them.
 const NAMES: [&str; 2] = ["user.name", "user.name.last"];
 
-/// What a person has one of.
+/// Categories of which a person has one value.
 const PERSONAL: [&str; 5] = [
     "user.name",
     "user.name.first",
@@ -36,7 +36,7 @@ const PERSONAL: [&str; 5] = [
 /// Millions of people have the same.
 const NO_EVIDENCE: &str = "user.device.user_agent";
 
-/// What agrees with a subject.
+/// The agreement of an event with a subject.
 #[derive(Default)]
 struct Agreement<'a> {
     kinds: BTreeSet<&'a str>,
@@ -46,8 +46,8 @@ struct Agreement<'a> {
 }
 
 impl IdentityGraph {
-    /// The one subject that the weak identifiers of an event without strong ones agree on. The event is told. `apart` are
-    /// the others whom the event names.
+    /// Returns the one subject on which the weak identifiers of an event without strong ones agree, and adds a warning
+    /// to the event. Returns `None` without such a subject. `apart` are the other people of the event.
     pub(super) fn corroborated(
         &self,
         links: &[&LinkCandidate],
@@ -98,7 +98,7 @@ fn is_personal(link: &LinkCandidate) -> bool {
     PERSONAL.contains(&&*link.category)
 }
 
-/// The first two parts of a category's name.
+/// Returns the first two parts of a category's name.
 fn kind(category: &str) -> &str {
     category
         .match_indices('.')

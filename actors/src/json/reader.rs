@@ -7,7 +7,7 @@ use super::{JsonFault, JsonFaultKind};
 /// The fault that ended reading, without its place, which the reader knows.
 pub(super) type Wrong = JsonFaultKind;
 
-/// A place in a text, and what can be read from there.
+/// A place in a text, and the values that can be read from there.
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         Err(Wrong::Syntax)
     }
 
-    /// Reads a number, as it is written.
+    /// Reads a number without changing its text.
     pub(super) fn number(&mut self) -> Result<&'a str, Wrong> {
         let start = self.at;
         if self.byte() == Some(b'-') {

@@ -15,7 +15,7 @@ pub enum Json<'a> {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number, as it is written.
+    /// The text of a number.
     Number(&'a str),
     /// A text.
     String(Cow<'a, str>),

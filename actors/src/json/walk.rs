@@ -1,4 +1,4 @@
-//! A walk through a text that checks all of it, and keeps nothing but what it is asked for.
+//! A walk through a text that checks all of it, and keeps only the requested parts.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ const SHOWN_CHARS: usize = 64;
 pub struct Member<'a> {
     /// Its name.
     pub name: Cow<'a, str>,
-    /// Its value, as it is written.
+    /// The text of its value.
     pub value: &'a str,
     /// Its value, if that is a text.
     pub text: Option<Cow<'a, str>>,
@@ -33,7 +33,7 @@ pub fn check(body: &[u8]) -> Result<(), JsonFault> {
         .map_err(|wrong| walk.fault(wrong))
 }
 
-/// Returns the members of the object in a body, each as it is written. Returns `None` for another value. The inside of
+/// Returns the members of the object in a body, with their texts. Returns `None` for another value. The inside of
 /// members is checked, except for repeated names.
 ///
 /// # Errors

@@ -26,7 +26,7 @@ pub struct MappingFault {
     pub pointer: String,
     /// Stable, for programs.
     pub code: MappingCode,
-    /// What is wrong and what to do.
+    /// The fault and how to fix it.
     pub message: String,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn compile(
     }
 }
 
-/// What is refused of a spec that is to be saved, and not of one that is there.
+/// Returns the faults of a spec that is to be saved, which are no faults of a saved one.
 pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
     let mut faults = Vec::new();
     if spec.name.chars().any(char::is_control) {
@@ -263,7 +263,7 @@ fn is_envelope(path: &str) -> bool {
     matches!(path, "event" | "triggeredAt")
 }
 
-/// Whether values of a JSON type can be what a category holds.
+/// Returns whether values of a JSON type can be values of a category.
 pub(super) fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
     match field_type {
         FieldType::String => true,
@@ -293,8 +293,8 @@ pub(super) fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
     }
 }
 
-/// The known name that a misspelt one is nearest to, if any is near: first one of the same words, however they are
-/// written.
+/// Returns the known name that is nearest to a misspelt one, preferring one of the same words in another form. Returns
+/// `None` if no name is near.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let wanted = squeezed(name);
     if let Some(same) = known

@@ -1,4 +1,4 @@
-//! What is right in a mapping, and may still not be meant: its owner is told, and may say so.
+//! Doubtful parts of a valid mapping: its owner gets a question, and may answer it.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crate::codes::DoubtCode;
 use crate::event::Notice;
 use crate::taxonomy::{Class, Taxonomy};
 
-/// What to ask the owner of this mapping. Pointers lead into the spec.
+/// Returns the questions to the owner of this mapping. Pointers lead into the spec.
 #[must_use]
 pub fn doubts(spec: &IntegrationSpec, taxonomy: &Taxonomy) -> Vec<Notice> {
     let events = spec.events.iter().enumerate();
@@ -16,8 +16,8 @@ pub fn doubts(spec: &IntegrationSpec, taxonomy: &Taxonomy) -> Vec<Notice> {
         .collect()
 }
 
-/// The fields of strong categories that may be several people's: in an array, or beside another of the category. Whoever gives a
-/// role has said whose they are.
+/// Returns the fields of strong categories that may belong to several people: in an array, or beside another of the
+/// category. A field with a role is clear.
 pub fn whose<'a>(fields: impl Iterator<Item = (&'a str, Option<&'a str>)>, taxonomy: &Taxonomy) -> Vec<usize> {
     let strong: Vec<(usize, &str, &str)> = fields
         .enumerate()

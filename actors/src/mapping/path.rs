@@ -1,8 +1,8 @@
 //! Paths to fields: names divided by dots, `[]` behind a name for each element of an array.
 //!
-//! A name that has dots or brackets of its own, or anything else that would be misread, is quoted as in JSON:
-//! `customer["e-mail.address"]`. So every name that JSON can have has a spelling, but for those with U+0000, which no
-//! database takes.
+//! A name with dots or brackets, or with other characters that would be misread, is quoted as in JSON:
+//! `customer["e-mail.address"]`. So every JSON name has a spelling, except names with U+0000, which no database
+//! accepts.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -49,7 +49,7 @@ impl Path {
     /// Reads a path.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the path.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() || text.len() > MAX_BYTES {
             return Err("must have 1 to 256 bytes");
@@ -91,14 +91,14 @@ impl Path {
         Self::parse(&text).ok()
     }
 
-    /// The steps, outermost first.
+    /// Returns the steps, outermost first.
     #[must_use]
     pub fn steps(&self) -> &[PathStep] {
         &self.steps
     }
 
-    /// Whether a JSON Pointer (RFC 6901) is one of the places to which the path leads, or that of the path without its
-    /// elements, as a field has it that was not sent.
+    /// Returns whether a JSON Pointer (RFC 6901) is one of the places of the path, or the place of the path without its
+    /// elements, as for a missing field.
     #[must_use]
     pub fn leads_to(&self, pointer: &str) -> bool {
         let mut places = pointer.split('/').skip(1).peekable();
@@ -187,7 +187,7 @@ fn quoted_name(inside: &str) -> Result<(String, &str), &'static str> {
     Ok((name.into_owned(), rest))
 }
 
-/// Whether a name is written in quotation marks: it would be read as something else without, or not be seen.
+/// Returns whether a name must be quoted: without quotes it would be read differently, or be invisible.
 fn is_quoted(name: &str) -> bool {
     name.is_empty()
         || name.trim() != name
@@ -197,7 +197,7 @@ fn is_quoted(name: &str) -> bool {
             .any(|character| character.is_control() || is_invisible(character))
 }
 
-/// Whether a character turns what stands around it, or cannot be seen: in a path it is written as an escape.
+/// Returns whether a character turns its surroundings, or cannot be seen. A path writes it as an escape.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
@@ -205,7 +205,7 @@ fn is_invisible(character: char) -> bool {
     )
 }
 
-/// A name as a text of JSON.
+/// Returns a name as a text of JSON.
 fn quoted(name: &str) -> String {
     let mut text = String::from("\"");
     for character in name.chars() {

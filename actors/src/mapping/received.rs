@@ -1,7 +1,7 @@
-//! What an event has, by names alone: for people who ask why its mapping does not find it.
+//! The field names of an event, for people who ask why its mapping does not find a field.
 //!
-//! Names are structure, but a sender may put values there, as in an object whose names are e-mail addresses. A name that
-//! looks like a value is left out and counted. No value is ever read out.
+//! Names are structure, but a sender may put values there, as in an object whose names are e-mail addresses. A name
+//! that looks like a value is left out and counted. Values are never shown.
 
 use std::collections::HashSet;
 
@@ -22,14 +22,14 @@ const MAX_FIELDS: usize = 200;
 const MAX_ELEMENTS: usize = 20;
 /// Longest name that is taken for one, in characters.
 const MAX_CHARS: usize = 64;
-/// Digits that a name may have: `address2` is one, and `4915123456789` is none.
+/// The most digits of a name: `address2` is a name, and `4915123456789` is not.
 const MAX_DIGITS: usize = 4;
 
 /// The names in an event. No value of it.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Received {
-    /// Its type as it was sent; null if it looks like a value.
+    /// Its type in the sent body; null if it looks like a value.
     pub event: Option<String>,
     /// Its fields, in its order, 200 at most.
     pub fields: Vec<ReceivedField>,
@@ -45,7 +45,7 @@ pub struct Received {
 pub struct ReceivedField {
     /// Its path, as a mapping has it.
     pub path: String,
-    /// What its value is; null: nothing.
+    /// The type of its value. `None` for null.
     #[serde(rename = "type")]
     pub field_type: Option<FieldType>,
     /// Whether the mapping has this path.
@@ -55,7 +55,8 @@ pub struct ReceivedField {
 }
 
 impl Mapping {
-    /// Returns the names in an event, with those of this mapping that are near. `None` if the body is no JSON object.
+    /// Returns the field names of an event, with similar names of this mapping. Returns `None` if the body is no JSON
+    /// object.
     #[must_use]
     pub fn received(&self, body: &[u8]) -> Option<Received> {
         let Ok(Json::Object(members)) = Json::parse(body) else {
@@ -90,7 +91,7 @@ impl Mapping {
 struct Walk {
     found: Received,
     known: HashSet<Path>,
-    /// Those of the fields that are shown.
+    /// The paths of the shown fields.
     paths: Vec<Path>,
 }
 
@@ -161,8 +162,8 @@ impl Walk {
     }
 }
 
-/// How far a field that was sent is from one that is wanted: by its name, then by what the name means, then by its letters.
-/// `None` if they have nothing to do with each other.
+/// Returns the distance between a sent field and a wanted one: by its name, then by the meaning of the name, then by
+/// its letters. Returns `None` for unrelated fields.
 fn apart(wanted: &Path, category: Option<&str>, sent: &Path, taxonomy: &crate::taxonomy::Taxonomy) -> Option<usize> {
     let (wanted_text, sent_text) = (names::squeezed(&wanted.to_string()), names::squeezed(&sent.to_string()));
     if wanted_text == sent_text {
@@ -189,8 +190,8 @@ fn apart(wanted: &Path, category: Option<&str>, sent: &Path, taxonomy: &crate::t
     (letters * 3 <= wanted_last.chars().count()).then_some(2 + letters)
 }
 
-/// Whether a name looks like a value: an address, a number, an id, a token, a sentence. However it is spelt: in full width, or
-/// with percent signs.
+/// Returns whether a name looks like a value: an address, a number, an id, a token, a sentence. This includes full
+/// width and percent signs.
 fn looks_like_a_value(name: &str) -> bool {
     let plain: String = name.nfkc().collect();
     is_value(&plain) || percent::decoded(&plain).is_some_and(|decoded| looks_like_a_value(&decoded))
@@ -210,14 +211,14 @@ fn is_value(name: &str) -> bool {
         || is_hexadecimal_id(name)
 }
 
-/// Many digits, or nothing but digits and signs. `0` to `99` count what is in an object.
+/// Returns whether a name has many digits, or only digits and signs. `0` to `99` are positions in an object.
 fn is_number(name: &str) -> bool {
     let digits = name.chars().filter(|character| character.is_numeric()).count();
     let is_index = name.len() <= 2 && name.bytes().all(|byte| byte.is_ascii_digit());
     digits > MAX_DIGITS || digits > 0 && !is_index && !name.chars().any(char::is_alphabetic)
 }
 
-/// With a scheme, or a host and a path.
+/// Returns whether a name is an address with a scheme, or with a host and a path.
 fn is_url(name: &str) -> bool {
     let host = name.split_once('/').map(|(host, _)| host);
     name.contains("://") || host.is_some_and(|host| host.contains('.') && !host.contains(' '))
@@ -228,14 +229,14 @@ fn is_date(name: &str) -> bool {
         .is_some_and(|day| Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).is_some())
 }
 
-/// IPv4 and IPv6; in brackets, with a zone or the length of a network.
+/// Returns whether a name is IPv4 or IPv6; in brackets, with a zone or the length of a network.
 fn is_address(name: &str) -> bool {
     let bare = name.split(['/', '%']).next().unwrap_or_default();
     let bare = bare.strip_prefix('[').map_or(bare, |rest| rest.trim_end_matches(']'));
     bare.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// A UUID or a MAC address, even one with few digits.
+/// Returns whether a name is a UUID or a MAC address, even with few digits.
 fn is_hexadecimal_id(name: &str) -> bool {
     let parts: Vec<&str> = name.split(['-', ':']).collect();
     let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();

@@ -1,7 +1,7 @@
-//! A sample of an event: what a sender would send, with a plausible value for every field of the mapping.
+//! Sample events, with a plausible value for every field of the mapping.
 //!
-//! No value is anybody's: addresses and numbers are those that are set aside for documentation (RFC 2606, RFC 5737,
-//! RFC 7042, and what authorities and card schemes publish as examples).
+//! The values belong to nobody: addresses and numbers are reserved for documentation (RFC 2606, RFC 5737, RFC 7042, and
+//! published examples of authorities and card schemes).
 
 use serde_json::{Map, Value};
 
@@ -14,8 +14,8 @@ use crate::taxonomy::{Category, Normaliser};
 const MOMENT: &str = "2026-01-31T12:00:00Z";
 
 impl EventMapping {
-    /// An event of this type that fits the mapping. Where two fields contradict each other (one is in what another
-    /// is), the required one is there, or the first.
+    /// Returns an event of this type that fits the mapping. If two fields contradict each other (one is inside
+    /// another), it has the required one, or the first.
     #[must_use]
     pub fn sample(&self, event_type: &EventType, triggered_at: Timestamp) -> Value {
         let mut body = Value::Object(Map::new());
@@ -32,7 +32,7 @@ impl EventMapping {
         body
     }
 
-    /// None for what is better not sent at all.
+    /// Returns a sample value. Returns `None` for values that should not be sent at all.
     fn value(&self, field: &FieldMapping) -> Option<Value> {
         let Some(category) = &field.category else {
             return Some(plain(field.field_type));
@@ -95,7 +95,7 @@ fn plain(field_type: FieldType) -> Value {
     }
 }
 
-/// A text as the category holds it.
+/// Returns a text of the category.
 fn text(category: &Category) -> &'static str {
     match category.normalise {
         Normaliser::Email => "customer@shop.example",

@@ -36,7 +36,7 @@ pub struct EventSpec {
     /// The envelope's `event`.
     #[schemars(with = "EventType")]
     pub name: String,
-    /// What the data is processed for.
+    /// The purpose of the processing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub purpose: Option<String>,
@@ -52,7 +52,7 @@ pub struct EventSpec {
     pub fields: Vec<FieldSpec>,
 }
 
-/// What [`Path::parse`](super::Path::parse) takes, but for the number of steps.
+/// The pattern of [`Path::parse`](super::Path::parse), except for the number of steps.
 const PATH_PATTERN: &str = concat!(
     r"^(?:",
     r"[^.\[\]\u0000-\u001f\u007f-\u009f]+",
@@ -72,7 +72,7 @@ pub struct FieldSpec {
     /// brackets of their own are quoted: `["user.email"]`.
     #[schemars(length(max = 256), regex(pattern = PATH_PATTERN))]
     pub path: String,
-    /// What JSON value it must be.
+    /// The type of its JSON value.
     #[serde(rename = "type", default)]
     pub field_type: FieldType,
     /// Whether an event without it is rejected.
@@ -115,11 +115,11 @@ pub enum FieldType {
     Timestamp,
 }
 
-/// How repeats are recognised. What is left out is taken from the integration, then from the configuration.
+/// The recognition of repeats. Missing fields come from the integration, then from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DedupSpec {
-    /// What makes two events repeats.
+    /// The values that repeats share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<DedupKeyKind>,
     /// For how long after the first, in seconds: 0 (off) to 86,400.
@@ -132,11 +132,11 @@ pub struct DedupSpec {
     pub window_seconds: Option<u32>,
 }
 
-/// What two events must share to be repeats.
+/// The values that two events must share to be repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DedupKeyKind {
-    /// All personal data; the whole body if there is none.
+    /// All personal data, or the whole body without personal data.
     #[default]
     Pii,
     /// All mapped fields.

@@ -1,8 +1,8 @@
-//! Suggests a mapping from a sample payload: which fields there are, and which of them look like personal data.
+//! Suggests a mapping from a sample payload: its fields, and those that look like personal data.
 //!
-//! A field is recognised by its name, in the light of what it is part of. The name decides: a value that the category does
-//! not take is a remark of its own. Where the name says nothing, a value that can be nothing else, as an e-mail address, is
-//! recognised by itself. What is suggested is only a beginning: its owner knows better, and checks it.
+//! A field is recognised by its name, together with its parents. The name decides: if the value does not fit the
+//! category, the suggestion has a remark. If the name means nothing, an unmistakable value, such as an e-mail address,
+//! decides. A suggestion is only a beginning: the owner of the mapping knows better, and checks it.
 
 pub(super) mod names;
 
@@ -25,7 +25,7 @@ const MAX_DEPTH: usize = super::path::MAX_STEPS;
 /// How a category was recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recognised {
-    /// By the field's name, whatever its value is.
+    /// By the field's name, with any value.
     ByName,
     /// By its value alone.
     ByValue,
@@ -36,15 +36,15 @@ pub enum Recognised {
 pub struct SuggestedField {
     /// Its path, as a mapping has it.
     pub path: String,
-    /// What its value is.
+    /// The type of its value.
     pub field_type: FieldType,
-    /// What it seems to be, and how that was recognised; none: nothing personal, as far as one can see.
+    /// The probable category, and how it was recognised. `None` if the field does not look personal.
     pub category: Option<(Arc<Category>, Recognised)>,
-    /// What is to be said about the value in the sample, if it does not go with the name. Nothing of it is repeated.
+    /// A remark about the value in the sample, if it does not fit the name. It does not quote the value.
     pub remark: Option<String>,
 }
 
-/// What a sample suggests.
+/// The suggestion for a sample.
 #[derive(Debug, Clone, Default)]
 pub struct Suggestion {
     /// The event's type, if the sample has one.
@@ -56,8 +56,8 @@ pub struct Suggestion {
 }
 
 impl Suggestion {
-    /// The fields of which the sample does not tell whose they are: a strong category in an array, or of two places, and what
-    /// else is personal at the same place.
+    /// Returns the fields whose person the sample does not show: a strong category in an array, or in two places, and
+    /// other personal fields in the same place.
     #[must_use]
     pub fn unclear(&self, taxonomy: &Taxonomy) -> Vec<usize> {
         let key = |field: &'_ SuggestedField| field.category.as_ref().map(|(category, _)| Arc::clone(&category.key));
@@ -77,7 +77,8 @@ impl Suggestion {
     }
 }
 
-/// What one person's fields have in common: the element of an array, else the object. `None`: the whole event.
+/// Returns the common place of one person's fields: the element of an array, else the object. Returns `None` for the
+/// whole event.
 fn place(path: &str) -> Option<Vec<PathStep>> {
     let steps = Path::parse(path).ok()?.steps().to_vec();
     let array = steps.iter().rposition(|step| *step == PathStep::Each);
@@ -85,10 +86,10 @@ fn place(path: &str) -> Option<Vec<PathStep>> {
     (end > 0).then(|| steps[..end].to_vec())
 }
 
-/// Suggests a mapping. `default_region` is that of national telephone numbers.
+/// Suggests a mapping. `default_region` is the region of national telephone numbers.
 ///
 /// # Errors
-/// What is wrong with the sample; nothing of it is repeated.
+/// The fault of the sample, without quoting it.
 pub fn suggest(taxonomy: &Taxonomy, sample: &str, default_region: Option<&str>) -> Result<Suggestion, String> {
     // A body that the endpoint would refuse is no sample.
     scan_sample(sample.as_bytes())?;
@@ -187,7 +188,7 @@ impl Walk<'_> {
         });
     }
 
-    /// What a field seems to be, and what is to be said about its value.
+    /// Returns the probable category of a field, and a remark about its value.
     fn recognise(
         &self,
         parents: &[&str],
@@ -226,7 +227,7 @@ impl Walk<'_> {
         (Some((Arc::clone(category), Recognised::ByName)), remark)
     }
 
-    /// Why events with such a value would leave it out, or be rejected.
+    /// Returns why events with such a value would leave it out, or be rejected. Returns `None` if the value fits.
     fn misfit(&self, category: &Category, value: &Json<'_>, text: &str) -> Option<String> {
         if value.is_null() || text.is_empty() {
             return None;
@@ -257,7 +258,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a text that a normaliser takes can be little else, so that its field's name does not matter.
+/// Returns whether a text that a normaliser accepts is unmistakable, so that its field's name does not matter.
 fn is_unmistakable(normaliser: Normaliser, text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     match normaliser {

@@ -71,8 +71,8 @@ pub struct Integration {
 /// Looks up integrations in memory; a change made through this node's management API shows at the next call, one made
 /// through another node's within a second.
 pub trait Directory: Send + Sync + 'static {
-    /// Returns whether the content is recent enough to authenticate callers. It is not if for too long nobody knows
-    /// whether another node revoked a credential.
+    /// Returns whether the content is recent enough to authenticate callers. It is too old if another node may have
+    /// revoked a credential unnoticed.
     fn is_reliable(&self) -> bool;
 
     /// Finds an integration by the names in a webhook URL. Returns `None` for an unknown one.

@@ -57,7 +57,7 @@ pub enum JournalError {
     /// The disk refused: full, read-only, broken. Earlier records are untouched.
     #[error("the journal's disk refused the write: {0}")]
     Disk(String),
-    /// A record that was durable does not read back as it was written.
+    /// A durable record does not read back unchanged.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
     /// The journal is closed or closing.
@@ -83,8 +83,8 @@ pub trait BacklogListener: Send + Sync + 'static {
 
 /// One durable log for all shards, with a stream and a checkpoint per controller.
 ///
-/// Invariants: a stream's sequences count from 1 without gaps; `read` gives what was appended, in order;
-/// nothing that was acknowledged is lost by a crash at any instruction.
+/// Invariants: a stream's sequences count from 1 without gaps. `read` returns the appended events, in order. A crash at
+/// any instruction loses no acknowledged event.
 pub trait Journal: Send + Sync + 'static {
     /// Queues an event for the next commit batch; never blocks. `reply` hears when it is durable, or
     /// why not. A reply that is dropped unanswered means: not accepted, or not known to be.

@@ -18,7 +18,7 @@ pub enum StoreError {
     /// The database is away, busy or full. Nothing was written; wait and try again.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The database answered what it must not: a fault in the schema, the data or this program.
+    /// The database gave an impossible answer: a fault in the schema, the data or this program.
     #[error("the database failed: {0}")]
     Failed(String),
 }
@@ -166,14 +166,14 @@ pub struct BatchEffects {
     pub merges: Vec<Merge>,
     /// Conditions on existing subjects, once all effects are written.
     pub ceilings: Vec<Ceiling>,
-    /// Audit records, in the order in which each controller's are to be chained. Their places in the chain are the
-    /// store's to fill in: it alone knows what they come behind.
+    /// Audit records, in the order in which each controller's are to be chained. The store fills in their places in the
+    /// chain, because only the store knows the records before them.
     pub activities: Vec<Activity>,
     /// One per event of the batch.
     pub outcomes: Vec<OutcomeRecord>,
     /// One per controller in the batch; none in a batch of a replay.
     pub checkpoints: Vec<Checkpoint>,
-    /// Set in a batch of a replay: its events have outcomes already, which those of this batch take the place of.
+    /// Set in a batch of a replay. Its events have outcomes already, which the outcomes of this batch replace.
     pub replay: Option<ReplayStep>,
     /// Set in a rehearsal: the store does all that a commit does, and then takes it back.
     pub is_rehearsal: bool,

@@ -113,7 +113,7 @@ fn outcome_record(event: ResolvedEvent, logged_at: Timestamp) -> OutcomeRecord {
 
 impl Stage for ActivityLogger {
     type Job = ResolvedBatch;
-    type Done = Result<(), StageError>;
+    type Output = Result<(), StageError>;
     const ACTOR: &'static str = "ActivityLoggerActor";
 
     async fn handle(&mut self, batch: ResolvedBatch) -> Result<(), StageError> {

@@ -81,8 +81,8 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Notes in `usage` which credentials are used, holds each controller to its limits against what `journal` has of it,
-    /// and hands what it lets through to `validator`.
+    /// Notes in `usage` which credentials are used, holds each controller to its limits against its backlog in
+    /// `journal`, and passes admitted events to `validator`.
     #[must_use]
     pub fn new(
         directory: Arc<dyn Directory>,
@@ -133,7 +133,7 @@ impl Auth {
 
 impl Stage for Auth {
     type Job = Submission;
-    type Done = ();
+    type Output = ();
     const ACTOR: &'static str = "AuthActor";
 
     async fn handle(&mut self, submission: Submission) {

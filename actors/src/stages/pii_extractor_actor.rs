@@ -22,7 +22,7 @@ use crate::taxonomy::{Class, generation1};
 /// Extracts a batch by its tenants' mappings.
 pub type PiiExtractorActor = Supervised<PiiExtractor>;
 
-/// After so many events the thread is lent to whoever waits: the edge shares it.
+/// After so many events the thread serves other tasks, because the edge shares it.
 const EVENTS_PER_TURN: usize = 4;
 
 /// Other people of one event who become data subjects.
@@ -77,7 +77,7 @@ impl PiiExtractor {
         (key != claim.key).then_some(Claim { key, ..claim })
     }
 
-    /// Extracts one event under this integration, whatever the directory says.
+    /// Extracts one event under this integration, independently of the directory.
     #[must_use]
     pub fn extract_under(integration: Arc<Integration>, journaled: JournaledEvent) -> ExtractedEvent {
         crate::fail_point!(
@@ -230,7 +230,7 @@ pub fn shown_if_harmless(event_type: &EventType) -> EventType {
 
 impl Stage for PiiExtractor {
     type Job = Vec<JournaledEvent>;
-    type Done = Vec<ExtractedEvent>;
+    type Output = Vec<ExtractedEvent>;
     const ACTOR: &'static str = "PiiExtractorActor";
 
     async fn handle(&mut self, batch: Vec<JournaledEvent>) -> Vec<ExtractedEvent> {

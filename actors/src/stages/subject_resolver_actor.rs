@@ -39,7 +39,7 @@ pub enum ResolverJob {
 pub struct ResolveJob {
     /// The events of each controller, in stream order, with its committed checkpoint.
     pub groups: Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>,
-    /// Whether what was resolved before was committed. If not, the cache may know links that do not exist.
+    /// Whether the former resolution was committed. If not, the cache may know links that do not exist.
     pub cache_is_valid: bool,
     /// Set in a batch of a replay, which has one group and moves no checkpoint.
     pub replayed: Option<Replayed>,
@@ -407,7 +407,7 @@ pub(crate) fn duplicate_differs() -> Notice {
 
 impl Stage for SubjectResolver {
     type Job = ResolverJob;
-    type Done = Result<ResolvedBatch, StageError>;
+    type Output = Result<ResolvedBatch, StageError>;
     const ACTOR: &'static str = "SubjectResolverActor";
 
     async fn handle(&mut self, job: ResolverJob) -> Result<ResolvedBatch, StageError> {

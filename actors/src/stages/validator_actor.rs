@@ -31,7 +31,7 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// Hands what is valid to `journal`.
+    /// Creates the stage, which passes valid events to `journal`.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>) -> Self {
         Self { journal }
@@ -60,7 +60,7 @@ impl Validator {
 
 impl Stage for Validator {
     type Job = ValidateJob;
-    type Done = ();
+    type Output = ();
     const ACTOR: &'static str = "ValidatorActor";
 
     async fn handle(&mut self, job: ValidateJob) {

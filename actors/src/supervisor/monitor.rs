@@ -73,7 +73,7 @@ pub struct ActorReport {
     pub handled: u64,
 }
 
-/// One actor's record. Shared with whoever reports on it; outlives every generation.
+/// One actor's record. Shared with reports; outlives every generation.
 #[derive(Debug)]
 pub struct Monitor {
     shard: usize,

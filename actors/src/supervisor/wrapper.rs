@@ -16,12 +16,12 @@ pub trait Stage: Sized + Unpin + 'static {
     /// A job of the stage.
     type Job: Send + 'static;
     /// The result of a job.
-    type Done: Send + 'static;
+    type Output: Send + 'static;
     /// The actor's name, in logs and reports.
     const ACTOR: &'static str;
 
-    /// Does one job. May panic: the state is then dropped and made anew.
-    fn handle(&mut self, job: Self::Job) -> impl Future<Output = Self::Done>;
+    /// Does one job. May panic: the state is then dropped and created again.
+    fn handle(&mut self, job: Self::Job) -> impl Future<Output = Self::Output>;
 }
 
 /// Why a job came to nothing.
@@ -41,7 +41,7 @@ pub enum Fault {
 /// A job on its way, with its place in the mailbox count and the way back.
 struct Envelope<S: Stage> {
     job: S::Job,
-    reply: Option<oneshot::Sender<Result<S::Done, Fault>>>,
+    reply: Option<oneshot::Sender<Result<S::Output, Fault>>>,
 }
 
 impl<S: Stage> Message for Envelope<S> {
@@ -133,11 +133,11 @@ impl<S: Stage> ActorRef<S> {
         self.send(Envelope { job, reply: None })
     }
 
-    /// Hands a job over and waits for what comes of it.
+    /// Hands a job over and waits for its result.
     ///
     /// # Errors
     /// [`Fault`].
-    pub async fn ask(&self, job: S::Job) -> Result<S::Done, Fault> {
+    pub async fn ask(&self, job: S::Job) -> Result<S::Output, Fault> {
         let (reply, answer) = oneshot::channel();
         self.send(Envelope {
             job,
@@ -189,12 +189,12 @@ impl<S: Stage> Supervised<S> {
         }
     }
 
-    /// Keeps the state for the next job, or drops it after a panic; answers whoever asked.
+    /// Keeps the state for the next job, or drops it after a panic. Answers the caller.
     fn settle(
         &mut self,
         stage: S,
-        done: Result<S::Done, PanicCause>,
-        reply: Option<oneshot::Sender<Result<S::Done, Fault>>>,
+        done: Result<S::Output, PanicCause>,
+        reply: Option<oneshot::Sender<Result<S::Output, Fault>>>,
         ctx: &mut Context<Self>,
     ) {
         let answer = match done {
@@ -304,7 +304,7 @@ mod tests {
 
     impl Stage for Adder {
         type Job = i64;
-        type Done = i64;
+        type Output = i64;
         const ACTOR: &'static str = "Adder";
 
         async fn handle(&mut self, job: i64) -> i64 {

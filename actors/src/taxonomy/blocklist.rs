@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::placeholder::lower;
 use super::{Category, TaxonomyError, entry};
 
-/// What the operator lists for one category, as its values are spelt, in lower case.
+/// The operator's list for one category, normalised like its values, in lower case.
 #[derive(Debug, Default)]
 struct Patterns {
     exact: HashSet<String>,
@@ -90,7 +90,7 @@ impl Blocklist {
         Ok(Self(by_category))
     }
 
-    /// Whether one of the spellings of a value is listed.
+    /// Returns whether one of the spellings of a value is listed.
     pub(super) fn contains<'a>(&self, category: &str, spellings: impl IntoIterator<Item = Cow<'a, str>>) -> bool {
         let Some(patterns) = self.0.get(category) else {
             return false;
@@ -99,7 +99,7 @@ impl Blocklist {
         spellings.any(|spelling| patterns.contains(&lower(&spelling)))
     }
 
-    /// The values that a category's lists name whole, as they are written.
+    /// Returns the whole values in a category's lists, as they are written.
     pub(super) fn literals(&self, category: &str) -> impl Iterator<Item = &str> {
         let patterns = self.0.get(category).into_iter();
         patterns.flat_map(|patterns| patterns.written.iter().map(String::as_str))

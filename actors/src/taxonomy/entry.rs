@@ -13,10 +13,10 @@ pub(super) enum Place {
     Inside,
 }
 
-/// The spellings of an entry that names a whole value, in lower case.
+/// Returns the spellings of an entry for a whole value, in lower case.
 ///
 /// # Errors
-/// Why it can be no value.
+/// Why it cannot be a value.
 pub(super) fn whole(normaliser: Normaliser, text: &str) -> Result<Vec<String>, &'static str> {
     let normalised = normaliser.normalise(text, &NormaliseContext::default());
     let normalised = normalised.map_err(|invalid| invalid.message)?;
@@ -30,10 +30,10 @@ pub(super) fn whole(normaliser: Normaliser, text: &str) -> Result<Vec<String>, &
     Ok(spellings)
 }
 
-/// The spelling of a part of a value, in lower case.
+/// Returns the spelling of a part of a value, in lower case.
 ///
 /// # Errors
-/// Why no value has it there.
+/// Why no value contains it there.
 pub(super) fn affix(normaliser: Normaliser, text: &str, place: Place) -> Result<String, &'static str> {
     if text.is_empty() {
         return Ok(String::new());
@@ -68,7 +68,7 @@ pub(super) fn affix(normaliser: Normaliser, text: &str, place: Place) -> Result<
     Ok(part.to_lowercase())
 }
 
-/// The spellings of a value that lists name it by: without its scope; without a country's tag, an extension or a `+tag`.
+/// Returns the spellings of a value in lists: without its scope; without a country's tag, an extension or a `+tag`.
 pub(super) fn spellings(normaliser: Normaliser, normalised: &str) -> impl Iterator<Item = Cow<'_, str>> {
     let unscoped = normaliser.unscoped(normalised);
     let bare = normaliser.bare(normalised);
@@ -82,13 +82,13 @@ pub(super) fn spellings(normaliser: Normaliser, normalised: &str) -> impl Iterat
     std::iter::once(Cow::Borrowed(unscoped)).chain(bare).chain(shorter)
 }
 
-/// The characters, if all of them are of values.
+/// Returns the characters. Returns `None` unless all of them may be in values.
 fn only(characters: impl Iterator<Item = char>, is_of_value: impl Fn(char) -> bool) -> Option<String> {
     let part: String = characters.collect();
     part.chars().all(is_of_value).then_some(part)
 }
 
-/// A part of a number in E.164, or of its extension.
+/// Returns a part of a number in E.164, or of its extension. Returns `None` for other text.
 fn phone(text: &str, place: Place) -> Option<String> {
     if text.starts_with(";ext=") {
         return only(text.chars(), |c| c.is_ascii_digit() || ";ext=".contains(c));
@@ -103,7 +103,7 @@ fn phone(text: &str, place: Place) -> Option<String> {
     }
 }
 
-/// A domain as the DNS has it.
+/// Returns a domain as the DNS spells it.
 fn email(text: &str) -> String {
     let at = text.find('@').map_or_else(|| text.find('.'), Some);
     let (local, domain) = text.split_at(at.map_or(text.len(), |at| at + 1));
@@ -111,7 +111,7 @@ fn email(text: &str) -> String {
     format!("{local}{ascii}")
 }
 
-/// As names are spelt, with a space at an end that has one.
+/// Normalises a name, and keeps a space at an end.
 fn name(text: &str) -> String {
     let space = |is_there: bool| if is_there { " " } else { "" };
     let before = space(text.starts_with(char::is_whitespace));
@@ -119,7 +119,7 @@ fn name(text: &str) -> String {
     format!("{before}{}{behind}", name_of(text))
 }
 
-/// Pairs of hexadecimal digits with colons between them.
+/// Returns pairs of hexadecimal digits with colons between them. Returns `None` for other text.
 fn mac(text: &str, place: Place) -> Option<String> {
     let hex = only(text.chars().filter(|c| !matches!(c, ':' | '-' | '.')), |c| {
         c.is_ascii_hexdigit()

@@ -3,8 +3,8 @@
 use super::Normaliser;
 
 impl Normaliser {
-    /// A value that it takes: to show what is meant, and to make sample events of. From ranges that are set aside for
-    /// examples, where there are such.
+    /// Returns an example value, for documentation and sample events. It comes from the ranges that are reserved for
+    /// examples, if there are any.
     #[must_use]
     pub const fn example(self) -> &'static str {
         match self {

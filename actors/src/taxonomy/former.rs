@@ -8,7 +8,7 @@ use sha3::{Digest, Sha3_256};
 use super::{Category, NormaliseContext, Taxonomy};
 use crate::personal::Personal;
 
-/// Placeholders that are told by their form, as they come most often. Others are switched off when they next arrive.
+/// Placeholders that are recognised by their form, and occur most often. Others are switched off when they next arrive.
 const FORMS: [&str; 57] = [
     "[object Object]",
     "[object Undefined]",
@@ -90,7 +90,7 @@ const ADDRESSES: [&str; 12] = [
 pub struct FormerPlaceholders(BTreeMap<Arc<str>, Vec<Personal<String>>>);
 
 impl FormerPlaceholders {
-    /// Each spelling with its category.
+    /// Returns each spelling with its category.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &str)> {
         self.0
             .iter()
@@ -112,8 +112,8 @@ impl FormerPlaceholders {
 }
 
 impl Taxonomy {
-    /// The listed placeholders that earlier builds may have made links of: of the categories whose values count within a
-    /// processor those of `processor`, or of all others if there is none.
+    /// Returns the listed placeholders from which earlier builds may have made links. For categories whose values count
+    /// within a processor, returns those of `processor`, or of all others without one.
     #[must_use]
     pub fn former_placeholders(&self, processor: Option<&str>) -> FormerPlaceholders {
         let context = NormaliseContext {
@@ -148,7 +148,7 @@ impl Taxonomy {
     }
 }
 
-/// `not set`, `NOT SET`, `Not set`, `not_set`.
+/// Returns `not set`, `NOT SET`, `Not set`, `not_set`.
 fn variants(word: &str) -> impl Iterator<Item = String> + use<> {
     let mut letters = word.chars();
     let title: String = letters

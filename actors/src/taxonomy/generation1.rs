@@ -1,8 +1,8 @@
-//! Generation 1 of the normaliser, frozen: the spellings that links of earlier builds were hashed from.
+//! Generation 1 of the normaliser, frozen: the spellings from which links of earlier builds were hashed.
 //!
-//! A link is a keyed hash and cannot be computed again from what is stored. So the rules of a former generation stay in
-//! the code for as long as such links may exist. Never change anything here: `vectors.jsonl` holds values that the build
-//! of that time gave.
+//! A link is a keyed hash and cannot be computed again from stored data. So the rules of a former generation stay in
+//! the code as long as such links may exist. Never change anything here: `vectors.jsonl` has values from the build of
+//! that time.
 
 mod contact;
 mod dedup;

@@ -1,12 +1,12 @@
-//! Normalisers: each checks a value and brings it into the one spelling that all its spellings share.
+//! Normalisers: each checks a value and returns the one form that all its spellings share.
 //!
-//! All are idempotent, but for the scope that some put before a value. None ever shows the value in an error.
+//! All are idempotent, except for the scope that some put before a value. None ever shows the value in an error.
 //!
 //! # Generations
-//! Links are hashes of these spellings, so a change of the rules is a new generation: what an earlier build stored is found
-//! by the spelling of its time. This is generation 2; `generation1` is frozen. Where both spell the same
-//! value differently, [`Normalised::earlier`] has the former spelling: it is looked up too, and never written. Where
-//! generation 1 gave several values one spelling (extensions, queries), its spelling may name somebody else, and is left alone.
+//! Links are hashes of these spellings, so a change of the rules is a new generation: links of an earlier build are found
+//! by the spelling of its time. This is generation 2; `generation1` is frozen. If both spell the same
+//! value differently, [`Normalised::earlier`] has the former spelling: it is looked up too, and never written. If
+//! generation 1 gave several values one spelling (extensions, queries), its spelling may mean another person, and is not looked up.
 
 mod clock;
 pub(crate) mod contact;
@@ -66,7 +66,7 @@ pub enum Normaliser {
     Text,
     /// NFKC, case-folded, spaces collapsed.
     Name,
-    /// An ISO 8601 date from 1900 to today; of a date and time, the date as written.
+    /// An ISO 8601 date from 1900 to today, also from a date and time, as written.
     BirthDate,
     /// NFKC, spaces collapsed.
     Label,
@@ -89,13 +89,13 @@ pub enum Normaliser {
 }
 
 impl Normaliser {
-    /// Whether a value counts within its processor only.
+    /// Returns whether a value counts within its processor only.
     #[must_use]
     pub const fn is_scoped(self) -> bool {
         matches!(self, Self::Username | Self::IssuedNumber)
     }
 
-    /// A normalised value without the scope of its processor.
+    /// Returns a normalised value without the scope of its processor.
     #[must_use]
     pub fn unscoped(self, normalised: &str) -> &str {
         if !self.is_scoped() {
@@ -108,7 +108,7 @@ impl Normaliser {
         unscoped.unwrap_or(normalised)
     }
 
-    /// A normalised value without what stands before it: the scope of its processor, and a country's tag.
+    /// Returns a normalised value without its prefixes: the scope of its processor, and a country's tag.
     #[must_use]
     pub fn bare(self, normalised: &str) -> &str {
         let unscoped = self.unscoped(normalised);
@@ -123,7 +123,8 @@ fn untagged(number: &str) -> &str {
     number.split_once(':').map_or(number, |(_, number)| number)
 }
 
-/// A text as values of the normaliser are before they are spelt: characters that look alike are one. In numbers, dashes are.
+/// Returns a text with characters that look alike made equal, as the normaliser does first. In numbers, these include
+/// dashes.
 pub(super) fn lookalikes(normaliser: Normaliser, text: &str) -> Cow<'_, str> {
     let clean = unicode::clean(text);
     let is_number = matches!(
@@ -145,17 +146,17 @@ pub(super) fn lookalikes(normaliser: Normaliser, text: &str) -> Cow<'_, str> {
     clean
 }
 
-/// A text as names are spelt.
+/// Normalises a text as a name.
 pub(super) fn name_of(text: &str) -> String {
     text::name(text)
 }
 
-/// Whether a character only parts the number of a document, and is not kept.
+/// Returns whether a character only separates the parts of a document's number, and is not kept.
 pub(super) const fn is_document_sign(c: char) -> bool {
     matches!(c, ' ' | '-' | '.' | '/' | '\u{a0}')
 }
 
-/// What a value is normalised in.
+/// The context of a normalisation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NormaliseContext<'a> {
     /// The processor, for values that are unique only there.
@@ -176,7 +177,7 @@ pub struct Normalised {
 }
 
 impl Normalised {
-    /// A value, and nothing to say about it.
+    /// Creates a value without a warning.
     fn value(value: String) -> Self {
         Self {
             value: Some(Personal::new(value)),
@@ -185,7 +186,7 @@ impl Normalised {
         }
     }
 
-    /// Presence alone.
+    /// Creates presence without a value.
     const fn presence(warning: Option<(EventCode, &'static str)>) -> Self {
         Self {
             value: None,
@@ -195,7 +196,7 @@ impl Normalised {
     }
 }
 
-/// Why a value is not what its category says: a stable code, and what would be right.
+/// Why a value does not fit its category: a stable code, and a description of a valid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invalid {
     /// Stable, for programs.
@@ -214,7 +215,7 @@ impl Invalid {
     /// Nothing was sent: no character of it can be seen.
     pub(crate) const EMPTY: Self = Self::new(EventCode::EmptyValue, "must not be empty");
 
-    /// Whether the value is empty.
+    /// Returns whether the value is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::EMPTY
@@ -298,7 +299,8 @@ impl Normaliser {
         Ok(Normalised::value(value))
     }
 
-    /// Line breaks and tabs as spaces, where white space is only there to be read. In an identifier they are a fault.
+    /// Returns the text with line breaks and tabs as spaces, where white space only serves readers. In an identifier
+    /// they are a fault.
     fn unfolded(self, text: &str) -> Cow<'_, str> {
         let is_break = |c: char| matches!(c, '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
         let is_identifier = matches!(
@@ -312,7 +314,8 @@ impl Normaliser {
         Cow::Owned(spaced)
     }
 
-    /// Whether generation 1 may have spelt the same value differently, given that cleaning it `changed` it or not.
+    /// Returns whether generation 1 may have spelt the same value differently, given that cleaning it `changed` it or
+    /// not.
     const fn unifies(self, changed: bool) -> bool {
         match self {
             // The lower case of a composed text need not be composed.

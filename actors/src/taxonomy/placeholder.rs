@@ -1,8 +1,8 @@
-//! Placeholders: values that stand in an identifier's place and identify nobody.
+//! Placeholders: values in an identifier's place that identify nobody.
 //!
-//! Programs write them where they have no value: the text of a null, a template that nobody filled in, a row of zeros. Words
-//! are in the taxonomy file, where the operator extends them; forms are here. What is a placeholder depends on what the
-//! value is meant to be: `Null` and `Test` are surnames, and 123456 is somebody's customer number.
+//! Programs write them when they have no value: the text of a null, an unfilled template, a row of zeros. Words are in
+//! the taxonomy file, where the operator extends them; forms are here. The list depends on the meaning of the value:
+//! `Null` and `Test` are surnames, and 123456 may be a customer number.
 
 mod compound;
 mod digits;
@@ -20,7 +20,7 @@ pub(super) use numbers::behind_tag;
 pub(super) use words::{Words, lower};
 
 impl Words {
-    /// Whether a value is a placeholder. It is normalised, without its scope or its country tag.
+    /// Returns whether a value is a placeholder. The value is normalised, without its scope or its country tag.
     pub(super) fn is_placeholder(&self, normaliser: Normaliser, value: &str) -> bool {
         match normaliser {
             Normaliser::Email => email::is_placeholder(self, value),
@@ -64,8 +64,8 @@ impl Words {
     }
 }
 
-/// An address that many networks have inside, or that names no host. Addresses for documentation (RFC 5737, 3849) are
-/// for trying things.
+/// Returns whether many networks use an address inside, or it names no host. Addresses for documentation (RFC 5737,
+/// 3849) are for trials.
 fn is_of_nobody(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

@@ -1,4 +1,4 @@
-//! What a trial found, as it is shown.
+//! The result of a trial, as it is shown.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::ids::{EventId, EventType, Timestamp};
 pub struct Comparison {
     /// Events that were examined.
     pub examined: u64,
-    /// What would become of them under the live mapping.
+    /// Their outcomes under the live mapping.
     pub live: Statuses,
     /// And under the draft.
     pub draft: Statuses,
@@ -25,7 +25,7 @@ pub struct Comparison {
     pub events: Vec<EventRow>,
     /// Why events are rejected or fail.
     pub reasons: Vec<NoticeRow>,
-    /// What they are warned about.
+    /// Their warnings.
     pub warnings: Vec<NoticeRow>,
     /// Events that fit, and have a right value for a field.
     pub fields: Vec<FieldRow>,
@@ -39,7 +39,7 @@ pub struct Comparison {
     pub truncated: bool,
 }
 
-/// Events by what would become of them.
+/// Events by their outcome.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[allow(missing_docs)] // As in `Status`.
 #[schemars(rename = "TrialStatuses")]
@@ -50,7 +50,7 @@ pub struct Statuses {
     pub failed: u64,
 }
 
-/// Events by what the draft would make of them, of those of which the live mapping makes something else.
+/// Events by the change of their outcome under the draft.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs)] // As in `Status`.
@@ -76,7 +76,7 @@ pub struct EventRow {
     pub live_knows: bool,
     /// Whether the draft does.
     pub draft_knows: bool,
-    /// What would become of them under the live mapping.
+    /// Their outcomes under the live mapping.
     pub live: Statuses,
     /// And under the draft.
     pub draft: Statuses,
@@ -106,7 +106,7 @@ pub struct FieldRow {
     pub event: EventType,
     /// The field's path.
     pub path: Arc<str>,
-    /// What it is mapped to.
+    /// The category that it is mapped to.
     pub category: Option<Arc<str>>,
     /// Events under the live mapping.
     pub live: u64,
@@ -162,18 +162,18 @@ pub struct Sample {
     pub fields_gained: Vec<Arc<str>>,
     /// And the other way round.
     pub fields_lost: Vec<Arc<str>>,
-    /// What the live mapping makes of it.
+    /// Its result under the live mapping.
     pub live: SampleSide,
-    /// What the draft makes of it.
+    /// Its result under the draft.
     pub draft: SampleSide,
 }
 
-/// What one mapping makes of a sample.
+/// The result of a sample under one mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "TrialSide")]
 pub struct SampleSide {
-    /// What would become of it.
+    /// Its outcome.
     pub status: Status,
     /// Why, if it is rejected or fails.
     pub reasons: Vec<Notice>,

@@ -18,14 +18,14 @@ use crate::supervisor::fence_call;
 pub(super) type Field = (Arc<str>, Option<Arc<str>>);
 
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(super) struct TrialEvent {
     pub(super) journaled: JournaledEvent,
     pub(super) live: Side,
     pub(super) draft: Side,
 }
 
-impl Judged {
-    /// The event's type, as far as it may be shown.
+impl TrialEvent {
+    /// Returns the event's type, as far as it may be shown.
     pub(super) fn shown_event_type(&self) -> EventType {
         let event_type = &self.journaled.event.event_type;
         if self.live.knows_type || self.draft.knows_type {
@@ -40,7 +40,7 @@ impl Judged {
     }
 }
 
-/// What one mapping makes of an event.
+/// The result of an event under one mapping.
 #[derive(Debug)]
 pub(super) struct Side {
     /// Repeats are not told yet: those are still `processed`.
@@ -64,7 +64,7 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Runs an event under one mapping. What panics there would be a dead letter.
+    /// Runs an event under one mapping. A panic counts as a dead letter.
     pub(super) fn of(integration: &Arc<Integration>, journaled: &JournaledEvent) -> Self {
         let event_type = &journaled.event.event_type;
         let knows_type = integration.mapping.event(event_type).is_some();
@@ -116,12 +116,12 @@ impl Side {
         side
     }
 
-    /// The identifiers of all people that the event names.
+    /// Returns the identifiers of all people that the event names.
     pub(super) fn all_links(&self) -> impl Iterator<Item = &LinkCandidate> {
         self.people().flatten()
     }
 
-    /// The identifiers of each of them, the one whom it concerns first.
+    /// Returns the identifiers of each person, the data subject first.
     pub(super) fn people(&self) -> impl Iterator<Item = &[LinkCandidate]> {
         std::iter::once(&self.links).chain(&self.others).map(Vec::as_slice)
     }
@@ -131,7 +131,7 @@ impl Side {
     }
 }
 
-/// The fields with a right value.
+/// Returns the fields with a valid value.
 fn fields(integration: &Integration, journaled: &JournaledEvent) -> BTreeSet<Field> {
     let Some(mapping) = integration.mapping.event(&journaled.event.event_type) else {
         return BTreeSet::new();

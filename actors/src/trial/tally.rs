@@ -1,4 +1,4 @@
-//! What a trial finds, as it is counted.
+//! The counts of a trial.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::SubjectChange;
 use super::comparison::{
     CategoryRow, Changes, Comparison, EventRow, FieldRow, NoticeRow, Sample, SampleSide, Statuses, Subjects,
 };
-use super::judged::{Judged, Side};
+use super::judged::{Side, TrialEvent};
 use crate::event::{DedupKey, Status};
 use crate::ids::{EventId, EventType};
 use crate::ports::Claim;
@@ -29,10 +29,10 @@ type Counts<K> = BTreeMap<K, Pair>;
 type NoticeKey = (EventType, String, String);
 type FieldKey = (EventType, Arc<str>, Option<Arc<str>>);
 
-/// What is counted as events are examined.
+/// The counts while events are examined.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// One for each event, since repeats are told at the end.
+    /// One run for each event, because repeats are found at the end.
     runs: Vec<Run>,
     events: BTreeMap<EventType, EventRow>,
     reasons: Counts<NoticeKey>,
@@ -44,7 +44,7 @@ pub(super) struct Tally {
     samples: [usize; 2],
 }
 
-/// What is kept of an event until the end.
+/// The part of an event that is kept until the end.
 #[derive(Debug)]
 struct Run {
     event: EventId,
@@ -62,7 +62,7 @@ struct Outcome {
 }
 
 impl Tally {
-    pub(super) fn take(&mut self, judged: Judged) {
+    pub(super) fn take(&mut self, judged: TrialEvent) {
         let event_type = judged.shown_event_type();
         let row = self.events.entry(event_type.clone()).or_insert_with(|| EventRow {
             event: event_type.clone(),
@@ -114,9 +114,10 @@ impl Tally {
         }
     }
 
-    /// A sample, if something differs and there are not enough yet. Statuses are filled in at the end.
-    fn sample(&mut self, event_type: &EventType, judged: Judged, subject: SubjectChange) -> Option<Box<Sample>> {
-        let Judged { journaled, live, draft } = judged;
+    /// Returns a sample, if there is a difference and there are not enough samples yet. Returns `None` otherwise.
+    /// Statuses are filled in at the end.
+    fn sample(&mut self, event_type: &EventType, judged: TrialEvent, subject: SubjectChange) -> Option<Box<Sample>> {
+        let TrialEvent { journaled, live, draft } = judged;
         let is_alike = live.fields == draft.fields
             && live.claim == draft.claim
             && live.named == draft.named
@@ -267,7 +268,7 @@ fn covers(first: &Claim, event: EventId) -> bool {
     u128::from(millis(first.event).abs_diff(millis(event))) < first.window.as_millis()
 }
 
-/// Rows with the largest difference first.
+/// Returns rows with the largest difference first.
 fn rows<K: Ord, R>(counts: Counts<K>, truncated: &mut bool, row: impl Fn((K, Pair)) -> R) -> Vec<R> {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, pair)| std::cmp::Reverse(pair.live.abs_diff(pair.draft)));
@@ -276,7 +277,7 @@ fn rows<K: Ord, R>(counts: Counts<K>, truncated: &mut bool, row: impl Fn((K, Pai
     counts.into_iter().map(row).collect()
 }
 
-/// Events with another status, newest first, and behind them others for which something differs.
+/// Returns events with another status, newest first, followed by events with other differences.
 fn samples(runs: Vec<Run>) -> Vec<Sample> {
     let (changed, alike): (Vec<Run>, Vec<Run>) = runs
         .into_iter()
@@ -292,7 +293,7 @@ fn samples(runs: Vec<Run>) -> Vec<Sample> {
 }
 
 impl Run {
-    /// One of which no sample was made has another status only for what repeats it or is repeated by it.
+    /// Makes a sample of a run without one. Only its repeats, or its first event, can have changed its status.
     fn into_sample(self) -> Sample {
         let side = |outcome: Outcome| SampleSide {
             status: outcome.status,
@@ -322,7 +323,7 @@ impl Run {
     }
 }
 
-/// A pointer with `*` for each number in it, so that the elements of an array count together.
+/// Returns a pointer with `*` for each number in it, so that the elements of an array count together.
 fn any_element(pointer: &str) -> String {
     let is_number = |step: &str| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit());
     let steps: Vec<_> = pointer

@@ -85,7 +85,7 @@ impl World {
         })
     }
 
-    /// An event of a minute of its own.
+    /// Adds an event in its own minute.
     fn event(&mut self, event_type: &str, body: Value) -> EventId {
         let minute = self.events.len() as i64;
         self.event_at(minute * 60_000, event_type, body)
@@ -108,7 +108,7 @@ impl World {
         id
     }
 
-    /// A subject that is known by this.
+    /// Adds a subject that is known by this identifier.
     fn subject(&mut self, category: &str, value: &str) -> SubjectId {
         let subject = SubjectId::generate();
         self.known.push(KnownLink {
@@ -119,7 +119,7 @@ impl World {
         subject
     }
 
-    /// In two parts, as it is done with many.
+    /// Runs the trial in two parts, as with many events.
     fn run(self, live: Value, draft: Value) -> Comparison {
         let mut trial = Trial::new(self.integration(live), self.integration(draft));
         let store = Knows(self.known);

@@ -18,10 +18,10 @@ const MANY: u8 = 1;
 /// Counts distinct addresses by their keyed hashes: up to 32 exactly, beyond by HyperLogLog (P. Flajolet et al., 2007, with
 /// 64-bit hashes), to about 7 %. Sketches of the same thing merge, in any order and as often as one likes. At most 257 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressSketch(Kept);
+pub struct AddressSketch(Representation);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Kept {
+enum Representation {
     /// The hashes, sorted.
     Few(Vec<u64>),
     /// For each value of a hash's first byte, the longest run of zeros behind it, and one.
@@ -30,7 +30,7 @@ enum Kept {
 
 impl Default for AddressSketch {
     fn default() -> Self {
-        Self(Kept::Few(Vec::new()))
+        Self(Representation::Few(Vec::new()))
     }
 }
 
@@ -38,31 +38,31 @@ impl AddressSketch {
     /// Counts an address, by its keyed hash.
     pub fn insert(&mut self, hash: u64) {
         match &mut self.0 {
-            Kept::Few(hashes) => {
+            Representation::Few(hashes) => {
                 if let Err(place) = hashes.binary_search(&hash) {
                     hashes.insert(place, hash);
                     if hashes.len() > EXACT {
-                        self.0 = Kept::Many(spread(hashes));
+                        self.0 = Representation::Many(spread(hashes));
                     }
                 }
             }
-            Kept::Many(registers) => note(registers, hash),
+            Representation::Many(registers) => note(registers, hash),
         }
     }
 
     /// Counts what the other one has counted.
     pub fn merge(&mut self, other: &Self) {
         match &other.0 {
-            Kept::Few(hashes) => hashes.iter().for_each(|hash| self.insert(*hash)),
-            Kept::Many(theirs) => {
+            Representation::Few(hashes) => hashes.iter().for_each(|hash| self.insert(*hash)),
+            Representation::Many(theirs) => {
                 let mut own = match std::mem::take(self).0 {
-                    Kept::Few(hashes) => spread(&hashes),
-                    Kept::Many(registers) => registers,
+                    Representation::Few(hashes) => spread(&hashes),
+                    Representation::Many(registers) => registers,
                 };
                 own.iter_mut()
                     .zip(theirs.iter())
                     .for_each(|(own, other)| *own = (*own).max(*other));
-                self.0 = Kept::Many(own);
+                self.0 = Representation::Many(own);
             }
         }
     }
@@ -76,8 +76,8 @@ impl AddressSketch {
     )]
     pub fn count(&self) -> u64 {
         let registers = match &self.0 {
-            Kept::Few(hashes) => return hashes.len() as u64,
-            Kept::Many(registers) => registers,
+            Representation::Few(hashes) => return hashes.len() as u64,
+            Representation::Many(registers) => registers,
         };
         let m = REGISTERS as f64;
         let sum: f64 = registers.iter().map(|rank| 0.5f64.powi(i32::from(*rank))).sum();
@@ -95,11 +95,11 @@ impl AddressSketch {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
-            Kept::Few(hashes) => {
+            Representation::Few(hashes) => {
                 let bytes = hashes.iter().flat_map(|hash| hash.to_be_bytes());
                 std::iter::once(FEW).chain(bytes).collect()
             }
-            Kept::Many(registers) => std::iter::once(MANY).chain(registers.iter().copied()).collect(),
+            Representation::Many(registers) => std::iter::once(MANY).chain(registers.iter().copied()).collect(),
         }
     }
 
@@ -113,7 +113,7 @@ impl AddressSketch {
                 hashes.iter().for_each(|hash| sketch.insert(u64::from_be_bytes(*hash)));
                 rest.is_empty().then_some(sketch)
             }
-            (&MANY, registers) => Some(Self(Kept::Many(Box::new(registers.try_into().ok()?)))),
+            (&MANY, registers) => Some(Self(Representation::Many(Box::new(registers.try_into().ok()?)))),
             _ => None,
         }
     }

@@ -1,5 +1,5 @@
-// Says beside each time what it is in the reader's zone, copies, explains categories, changes the theme in place, and keeps
-// what is live up to date. Everything else works without it.
+// Adds the reader's local time to each time, copies, explains categories, changes the theme in place, and updates live
+// regions. Everything else works without this script.
 "use strict";
 
 document.documentElement.classList.add("scripted");
@@ -42,7 +42,7 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-pause]")) setPaused(!paused);
 });
 
-// A category that is chosen is explained beside its field.
+// Explains the chosen category beside its field.
 function explain(input) {
   const hint = document.getElementById(input.getAttribute("data-hint"));
   if (!hint) return;
@@ -53,12 +53,12 @@ document.addEventListener("input", (event) => {
   if (event.target.matches?.("input[data-hint]")) explain(event.target);
 });
 
-// Selects that filter send their form.
+// A select of a filter sends its form.
 document.addEventListener("change", (event) => {
   if (event.target.matches?.("select[data-submit]")) event.target.form.requestSubmit();
 });
 
-// The theme changes without leaving the page, on which there may be what is shown once, or not saved yet.
+// The theme changes without leaving the page, because its content may be shown only once, or not be saved yet.
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   for (const button of document.querySelectorAll("[data-theme-form] button")) {
@@ -70,12 +70,12 @@ document.addEventListener("submit", (event) => {
   if (!theme) return;
   event.preventDefault();
   setTheme(theme);
-  // The answer leads to a page, which is not asked for. If the choice is not kept, it holds for this page.
+  // The redirect of the answer is not followed. If the choice cannot be stored, it holds for this page.
   const body = new URLSearchParams({ theme });
   fetch(event.target.action, { method: "POST", body, redirect: "manual", keepalive: true }).catch(() => {});
 });
 
-// What is live: a stream says that there is news, and the page is read again.
+// Live updates: a stream says that there is news, and the script reads the page again.
 let source;
 let connection = "connecting"; // or "open", "refused", "ended"
 let paused = false;
@@ -128,7 +128,7 @@ async function refresh() {
   refreshing = false;
 }
 
-// The header says that nobody asked for it: the session does not count as used.
+// The header marks an automatic request, which does not count as use of the session.
 function ask() {
   const headers = { accept: "text/html", "x-conduit-refresh": "1" };
   return fetch(location.href, { headers, credentials: "same-origin", signal: AbortSignal.timeout(15000) });
@@ -152,7 +152,7 @@ async function readAgain() {
   showState();
 }
 
-// The session is over: what is shown stays, with a way to sign in and come back.
+// The session has ended: the content stays, with a way to sign in and come back.
 function end() {
   source.close();
   connection = "ended";
@@ -186,15 +186,15 @@ function takeOver(page) {
       if (!known.has(row.dataset.key)) row.classList.add("fresh");
     }
   }
-  // Nothing more happens to it.
+  // The node does not change any more.
   if (!page.body.dataset.live) {
     source.close();
     for (const controls of document.querySelectorAll("[data-live-controls]")) controls.hidden = true;
   }
 }
 
-// Makes a node's content that of a fresh one, and changes no more than differs: the focus, a selection, and what the
-// reader has opened stay.
+// Copies a fresh node's content into a node, and changes only differences. So the focus, a selection, and opened details
+// stay.
 function become(node, fresh) {
   let at = node.firstChild;
   for (const wanted of [...fresh.childNodes]) {
@@ -217,7 +217,7 @@ function become(node, fresh) {
 
 const keyOf = (node) => node.dataset?.key || node.id || "";
 
-// What stands for the same thing: by its key wherever it is, without one only at the same place.
+// Finds the node of the same object: by its key anywhere, or without a key in the same place.
 function counterpart(from, wanted) {
   for (let node = from; node; node = node.nextSibling) {
     if (node.nodeName === wanted.nodeName && keyOf(node) === keyOf(wanted)) return node;
@@ -250,7 +250,7 @@ function listen() {
   source.addEventListener("open", () => {
     connection = "open";
     showState();
-    // What happened before the stream was there is not told by it.
+    // The stream does not report changes from before its start.
     refresh();
   });
   source.addEventListener("changed", refresh);
@@ -265,7 +265,7 @@ function listen() {
   });
 }
 
-// The stream knows the session as it was when it began. If it goes on, so does the page.
+// The stream knows the session of its start. If the session has been renewed, the page goes on.
 async function lookAgain(meanwhile, wait) {
   connection = meanwhile;
   showState();
@@ -289,7 +289,7 @@ addEventListener("DOMContentLoaded", () => {
   if (document.body.dataset.live) goLive();
 });
 
-// A long check goes on by itself.
+// A long check continues automatically.
 addEventListener("load", () => {
   const form = document.querySelector("form[data-auto]");
   if (form) setTimeout(() => form.requestSubmit(), 300);

@@ -223,9 +223,9 @@ impl CommitSteps for PostgresCommit<'_> {
     }
 }
 
-/// Locks the batch's controllers until its end, in the order of their ids, so that no two batches wait for each other.
-/// Each statement that follows sees what was committed before the lock was given. The lock leaves `FOR KEY SHARE` free,
-/// which new integrations take.
+/// Locks the batch's controllers until its end, in the order of their ids, so that two batches never wait for each
+/// other. Each later statement sees the commits from before the lock. The lock leaves `FOR KEY SHARE` free, which new
+/// integrations take.
 async fn lock_controllers(connection: &mut PgConnection, asked: &[ControllerId]) -> Result<Locked, StoreError> {
     let found = sqlx::query(
         "SELECT id, chain_sequence, chain_hash, chain_seal FROM controllers WHERE id = ANY($1) ORDER BY id \
@@ -242,7 +242,7 @@ async fn lock_controllers(connection: &mut PgConnection, asked: &[ControllerId])
     Ok(locked)
 }
 
-/// One new version of each controller's row: the end of its chain, and its sums.
+/// Writes one new version of each controller's row: the end of its chain, and its totals.
 async fn move_heads_and_counts(
     connection: &mut PgConnection,
     ends: &Ends,

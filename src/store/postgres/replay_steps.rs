@@ -1,4 +1,4 @@
-//! What a step of a replay does beside what a batch does: events change their outcomes.
+//! The additional steps of a replay's batch: events change their outcomes.
 
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{EventId, ReplayId};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::super::{rows, values};
 use super::faults::OrStoreError as _;
 
-/// Only while the replay is running, is this node's, and stands where the step begins.
+/// Moves the cursor, only while the replay is running, belongs to this node, and stands where the step begins.
 pub(super) async fn move_cursor(
     connection: &mut PgConnection,
     node: &str,
@@ -44,8 +44,9 @@ fn ids(outcomes: &[OutcomeRecord]) -> Vec<Uuid> {
     outcomes.iter().map(|record| record.event.id.as_uuid()).collect()
 }
 
-/// What the events are before the step: each rejected or failed, or it is a conflict. Nobody changes them before the end of
-/// the transaction: whoever does has the controller's lock, or deletes what is old, and waits for these.
+/// Returns the statuses of the events before the step: rejected or failed. Any other status is a conflict. Nobody
+/// changes them before the end of the transaction: other writers hold the controller's lock, and deletions by age wait
+/// for these rows.
 pub(super) async fn statuses(
     connection: &mut PgConnection,
     outcomes: &[OutcomeRecord],
@@ -64,7 +65,7 @@ pub(super) async fn statuses(
     found.iter().map(each).collect()
 }
 
-/// The outcomes that events have which are replayed for the first time.
+/// Keeps the outcomes of events that are replayed for the first time.
 pub(super) async fn keep_first_outcomes(
     connection: &mut PgConnection,
     outcomes: &[OutcomeRecord],
@@ -118,7 +119,7 @@ pub(super) async fn insert_outcomes(
     values::all_written("event_outcomes", written.rows_affected(), records.len())
 }
 
-/// Those of events that are rejected or failed again are kept as they are.
+/// Deletes payloads. Payloads of events that are rejected or failed again stay.
 pub(super) async fn delete_payloads(
     connection: &mut PgConnection,
     outcomes: &[OutcomeRecord],

@@ -207,7 +207,7 @@ impl CommitSteps for SqliteCommit<'_> {
     }
 }
 
-/// The batch's controllers that are there, and the ends of their chains: nobody moves them before this transaction ends.
+/// Returns the batch's existing controllers, and the ends of their chains, which stay until this transaction ends.
 async fn controllers(connection: &mut SqliteConnection, asked: &[ControllerId]) -> Result<(Pks, Ends), StoreError> {
     let (mut pks, mut heads) = (Pks::new(), Ends::new());
     for chunk in runs(asked) {

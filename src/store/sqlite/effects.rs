@@ -33,7 +33,7 @@ pub(super) async fn insert_subjects(
     .await
 }
 
-/// In the order of their hashes, so that neighbours in the index are written one after the other.
+/// Inserts links in the order of their hashes, so that neighbours in the index are written one after the other.
 pub(super) async fn insert_links(
     connection: &mut SqliteConnection,
     pks: &Pks,
@@ -71,8 +71,8 @@ pub(super) async fn insert_links(
     refuse_taken_links(connection, newest_before).await
 }
 
-/// A strong link leads to one subject: if another has one of those behind `newest_before`, another writer was there
-/// first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
+/// Refuses taken links. A strong link leads to one subject: if another subject has a link after `newest_before`,
+/// another writer was first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
 async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i64) -> Result<(), StoreError> {
     let taken: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM links AS new CROSS JOIN links AS old \
@@ -164,7 +164,7 @@ fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
     subject.as_bytes().to_vec()
 }
 
-/// `conflict`: what the statement does about events that are there.
+/// Inserts events. `conflict`: the statement's action for existing events.
 pub(super) async fn insert_events(
     connection: &mut SqliteConnection,
     pks: &Pks,

@@ -1,4 +1,4 @@
-//! What a step of a replay does beside what a batch does: events change their outcomes.
+//! The additional steps of a replay's batch: events change their outcomes.
 
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{EventId, ReplayId};
@@ -10,7 +10,7 @@ use super::faults::OrStoreError as _;
 use super::replays::push_ids;
 use super::runs::{Pks, insert_runs};
 
-/// What an event that was committed before is changed into.
+/// The changes of an event that was committed before.
 pub(super) const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
     event_type = excluded.event_type, status = excluded.status, reasons = excluded.reasons, \
     warnings = excluded.warnings, categories = excluded.categories, duplicate_of = excluded.duplicate_of, \
@@ -46,7 +46,7 @@ pub(super) async fn move_cursor(
     }
 }
 
-/// What the events are before the step: each rejected or failed, or it is a conflict.
+/// Returns the statuses of the events before the step: rejected or failed. Any other status is a conflict.
 pub(super) async fn statuses(
     connection: &mut SqliteConnection,
     outcomes: &[OutcomeRecord],
@@ -63,7 +63,7 @@ pub(super) async fn statuses(
     found.iter().map(each).collect()
 }
 
-/// The outcomes that events have which are replayed for the first time.
+/// Keeps the outcomes of events that are replayed for the first time.
 pub(super) async fn keep_first_outcomes(
     connection: &mut SqliteConnection,
     outcomes: &[OutcomeRecord],
@@ -106,7 +106,7 @@ pub(super) async fn insert_outcomes(
     .await
 }
 
-/// Those of events that are rejected or failed again are kept as they are.
+/// Deletes payloads. Payloads of events that are rejected or failed again stay.
 pub(super) async fn delete_payloads(
     connection: &mut SqliteConnection,
     outcomes: &[OutcomeRecord],

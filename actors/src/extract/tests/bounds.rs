@@ -1,4 +1,4 @@
-//! However much is wrong with an event, what is said of it has an end.
+//! The list of an event's faults has a limit.
 
 use serde_json::{Value, json};
 

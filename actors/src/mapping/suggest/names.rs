@@ -11,7 +11,7 @@ use unicode_normalization::char::is_combining_mark;
 use super::super::check::distance;
 use crate::taxonomy::{Category, Normaliser, Taxonomy};
 
-/// What stands behind the word for a person in the name of an identifier, as in `customerNo`.
+/// Words behind the word for a person in the name of an identifier, as in `customerNo`.
 const IDENTIFIERS: &[&str] = &["id", "no", "nr", "number", "num", "uid", "uuid", "identifier"];
 
 /// Words that say which one of several something is.
@@ -32,8 +32,8 @@ const PARTS: &[&str] = &["first", "last", "given", "family"];
 /// Endings that are something else behind most words: an order's state, the time of the last login.
 const AMBIGUOUS: &[&str] = &["login", "state"];
 
-/// A name in lower-case words without accents: `firstName`, `first_name` and `FIRST-NAME` are one, as are `prénom` and
-/// `prenom`.
+/// Returns a name in lower-case words without accents. `firstName`, `first_name` and `FIRST-NAME` are equal, as are
+/// `prénom` and `prenom`.
 pub(in crate::mapping) fn words(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 4);
     let mut before = ' ';
@@ -55,12 +55,12 @@ pub(in crate::mapping) fn words(name: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The same without spaces: how names are told apart that are written as one word.
+/// Returns the words without spaces, to compare names that are written as one word.
 pub(in crate::mapping) fn squeezed(name: &str) -> String {
     words(name).replace(' ', "")
 }
 
-/// Whether a name is these words, written apart or as one, or ends with them.
+/// Returns whether a name equals these words or ends with them, written apart or as one.
 fn ends_with(name: &str, ending: &str) -> bool {
     let is_one_word = !name.contains(' ') && ending.contains(' ') && name == ending.replace(' ', "");
     is_one_word
@@ -69,7 +69,7 @@ fn ends_with(name: &str, ending: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.ends_with(' '))
 }
 
-/// Whether a word is what a person is called in a payload, one or many.
+/// Returns whether a word means a person in a payload, singular or plural.
 fn is_person(name: &str) -> bool {
     let plain = plain(name);
     let singular = singular(&plain);
@@ -78,15 +78,16 @@ fn is_person(name: &str) -> bool {
         .any(|person| ends_with(&plain, person) || ends_with(singular, person))
 }
 
-/// Whether words say nothing but whose something is, and which one: what stands before them is what a name is about.
+/// Returns whether words only name an owner and a number of something. The words before them are then the subject of
+/// the name.
 fn is_owner(words: &str) -> bool {
     words
         .split_whitespace()
         .all(|word| WHICH.contains(&word) || PEOPLE.contains(&word) || PEOPLE.contains(&singular(word)))
 }
 
-/// The category that a field's name speaks for: with what it is the value or a part of, as it is, or without what only says
-/// which one it is.
+/// Returns the category of a field's name: with its parents, as it is, or without words that only number it. Returns
+/// `None` for other names.
 pub(in crate::mapping) fn category<'t>(
     taxonomy: &'t Taxonomy,
     parents: &[&str],
@@ -100,7 +101,8 @@ pub(in crate::mapping) fn category<'t>(
         .or_else(|| by_words(taxonomy, parents, singular(&plain)))
 }
 
-/// The category of a value that is named by what it is part of: `phone.home`, `passport.number`, `name.first`.
+/// Returns the category of a value that is named by its parent: `phone.home`, `passport.number`, `name.first`. Returns
+/// `None` for other names.
 fn of_parent<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<&'t Arc<Category>> {
     let (parent, above) = parents.split_last()?;
     let parent = plain(&words(parent));
@@ -123,7 +125,8 @@ fn of_parent<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option
     joined().or_else(|| by_words(taxonomy, above, parent).filter(is_one_value))
 }
 
-/// A name without numbers behind its words, and without words at its end that only say which one it is: `email 2`, `phone home`.
+/// Returns a name without numbers behind its words, and without words at its end that only number it: `email 2`, `phone
+/// home`.
 fn plain(name: &str) -> String {
     let bare = |word: &'_ str| word.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();
     let all: Vec<String> = name.split(' ').map(bare).filter(|word| !word.is_empty()).collect();
@@ -131,7 +134,7 @@ fn plain(name: &str) -> String {
     all[..end.map_or(all.len(), |last| last + 1)].join(" ")
 }
 
-/// One of many.
+/// Returns the singular of a word.
 fn singular(name: &str) -> &str {
     match name.strip_suffix("sses") {
         Some(_) => &name[..name.len() - 2],
@@ -139,7 +142,7 @@ fn singular(name: &str) -> &str {
     }
 }
 
-/// The category that words speak for.
+/// Returns the category of these words. Returns `None` for other words.
 fn by_words<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<&'t Arc<Category>> {
     // The operator's name for a category of their own is its name as well.
     let of_its_own = taxonomy.categories().iter().find(|category| {
@@ -169,12 +172,12 @@ fn by_words<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<
         .or_else(|| identifier(name).then(|| taxonomy.get("user.unique_id")).flatten())
 }
 
-/// Whether a name is an ending, with nothing before it but whose it is, and which one.
+/// Returns whether a name is an ending, with only an owner and a number before it.
 fn is_about(name: &str, ending: &str) -> bool {
     ends_with(name, ending) && name.strip_suffix(ending).is_none_or(is_owner)
 }
 
-/// Whether a name is the word for a person and one for an identifier.
+/// Returns whether a name is the word for a person and one for an identifier.
 fn identifier(name: &str) -> bool {
     let apart = name
         .rsplit_once(' ')
@@ -187,13 +190,13 @@ fn identifier(name: &str) -> bool {
     apart || as_one()
 }
 
-/// The last part of a category's key, as words.
+/// Returns the last part of a category's key, as words.
 fn last_words(key: &str) -> String {
     key.rsplit('.').next().unwrap_or_default().replace('_', " ")
 }
 
-/// The category that somebody may have meant by a key that there is not: by its letters, then by its last part, which is
-/// what people remember, then by labels and by what fields are called.
+/// Returns the category that an unknown key may mean: by its letters, then by its last part, which people remember,
+/// then by labels and common field names. Returns `None` without one.
 pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option<&'t Arc<Category>> {
     let categories = taxonomy.categories();
     let wanted = squeezed(key);
@@ -250,7 +253,7 @@ pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option
         })
 }
 
-/// The category whose name is the nearest of those that a text may be a misspelling of.
+/// Returns the category with the nearest name among the possible ones of a misspelling. Returns `None` without one.
 fn nearest<'t>(
     categories: &'t [Arc<Category>],
     wanted: &str,
@@ -263,8 +266,9 @@ fn nearest<'t>(
         .map(|(_, category)| category)
 }
 
-/// How many edits lead from a misspelt text to what was meant, word by word: an edit for each four letters at most, and none of
-/// the first letter. `None`: it is another text. A `sender` has no gender, and a parent's id is not a patient's.
+/// Returns how many edits lead from a misspelt text to the intended one, word by word. There is at most one edit for
+/// each four letters, and none of the first letter. Returns `None` for another text: a `sender` has no gender, and a
+/// parent's id is not a patient's.
 fn misspelling(text: &str, meant: &str) -> Option<usize> {
     let (left, right): (Vec<&str>, Vec<&str>) = (text.split(' ').collect(), meant.split(' ').collect());
     if left.len() != right.len() {
@@ -278,7 +282,8 @@ fn misspelling(text: &str, meant: &str) -> Option<usize> {
     pairs.sum()
 }
 
-/// By the last part, alone and with the one before it, in either order: `user.name.given`, `user.birth.date`.
+/// Finds a category by the last part, alone and with the part before it, in either order: `user.name.given`,
+/// `user.birth.date`. Returns `None` without one.
 fn by_parts<'t>(taxonomy: &'t Taxonomy, parents: &[&str], last: &str) -> Option<&'t Arc<Category>> {
     let both = |before: &&str| {
         [format!("{last} {before}"), format!("{before} {last}")]

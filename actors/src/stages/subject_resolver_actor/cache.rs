@@ -1,7 +1,7 @@
 //! A bounded cache of strong links.
 //!
-//! Two generations: a link that is used moves to the young one; when that is half the size, the
-//! old one is dropped and the young one takes its place. So what is used stays, at a constant cost.
+//! It has two generations. A used link moves to the young one. When the young one has half the size, it replaces the
+//! old one, which is dropped. So used links stay, at a constant cost.
 
 use std::collections::HashMap;
 

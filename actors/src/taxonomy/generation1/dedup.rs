@@ -140,7 +140,7 @@ impl Former<'_> {
         Some(())
     }
 
-    /// The spelling of generation 1, if it was the same value then that it is today.
+    /// Returns the spelling of generation 1, if it meant the same value then as today. Returns `None` otherwise.
     fn spelling(&mut self, category: &Category, text: &str, written: &str) -> Option<String> {
         let former = spelling(category.normalise, text, &self.context)?;
         let today = category.normalise.normalise(written, &self.context).ok()?;
@@ -151,7 +151,7 @@ impl Former<'_> {
     }
 }
 
-/// The value as text, if it is of the type and if it lost nothing in it.
+/// Returns the value as text. Returns `None` if it has another type, or lost digits.
 fn text(field_type: FieldType, at: &Json<'_>) -> Option<String> {
     match (field_type, at) {
         (FieldType::String, Json::String(text)) => Some(text.clone().into_owned()),

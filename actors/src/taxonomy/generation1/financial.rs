@@ -42,7 +42,7 @@ fn is_iban(iban: &str) -> bool {
     remainder == 1
 }
 
-/// ABA routing numbers: nine digits, weights 3, 7, 1.
+/// Returns whether it is an ABA routing number: nine digits, weights 3, 7, 1.
 fn is_aba(routing: &str) -> bool {
     let digits: Option<Vec<u32>> = routing.chars().map(|c| c.to_digit(10)).collect();
     digits.is_some_and(|digits| {
@@ -66,7 +66,7 @@ pub(super) fn payment_card(raw: &str) -> Option<String> {
     }
 }
 
-/// ISO/IEC 7812-1, annex B.
+/// Checks digits by ISO/IEC 7812-1, annex B.
 fn luhn(digits: &[u32]) -> bool {
     let sum: u32 = digits
         .iter()

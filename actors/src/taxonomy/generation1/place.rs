@@ -20,7 +20,7 @@ pub(super) fn country(raw: &str) -> Option<String> {
     }
 }
 
-/// `de-be` is `DE-BE` (ISO 3166-2); anything else is a label.
+/// Normalises a region: `de-be` becomes `DE-BE` (ISO 3166-2), other text a label.
 pub(super) fn region(raw: &str) -> String {
     let upper = raw.to_uppercase();
     let is_code = upper.split_once('-').is_some_and(|(country_code, part)| {

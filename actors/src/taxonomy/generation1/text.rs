@@ -4,18 +4,18 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 use unicode_normalization::UnicodeNormalization as _;
 
-/// NFKC with spaces collapsed.
+/// Returns the text in NFKC with spaces collapsed.
 pub(super) fn label(raw: &str) -> String {
     let composed: String = raw.nfkc().collect();
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A label, case-folded. Lower-casing can undo the composition, hence twice.
+/// Returns a label, case-folded. Lower-casing can undo the composition, hence twice.
 pub(super) fn name(raw: &str) -> String {
     label(&label(raw).to_lowercase().replace('ß', "ss"))
 }
 
-/// A value that is unique only at one processor. The length keeps the two apart.
+/// Returns a value that is unique only at one processor. The length separates the two.
 pub(super) fn scoped(processor: &str, value: &str) -> String {
     format!("{}:{processor}:{value}", processor.len())
 }
@@ -39,8 +39,9 @@ pub(super) fn birth_date(raw: &str) -> Option<String> {
     ))
 }
 
-/// Well-formedness as in RFC 5646, section 2.1: language, then subtags of up to 8 letters and digits. Language in
-/// lower case, script in title case, region in upper case.
+/// Returns a language tag that is well-formed by RFC 5646, section 2.1: language, then subtags of up to 8 letters and
+/// digits. The language is in lower case, the script in title case, the region in upper case. Returns `None` for other
+/// text.
 pub(super) fn language(raw: &str) -> Option<String> {
     let raw = raw.replace('_', "-");
     let mut parts = raw.split('-');

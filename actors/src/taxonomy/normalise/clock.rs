@@ -1,7 +1,7 @@
 //! Times of day, as they stand behind a date.
 
-/// Whether it is a time of day (ISO 8601): `10:30`, `10:30:00.123`, `103000`, with an offset, `Z`, `UTC` or `GMT` behind it, or
-/// none, and the name of a time zone in brackets behind that (RFC 9557).
+/// Returns whether it is a time of day (ISO 8601): `10:30`, `10:30:00.123`, `103000`. An offset, `Z`, `UTC` or `GMT`
+/// may follow, and then the name of a time zone in brackets (RFC 9557).
 pub(super) fn is_time(text: &str) -> bool {
     let text = match text.strip_suffix(']').and_then(|text| text.split_once('[')) {
         Some((before, zone)) if !zone.is_empty() && zone.bytes().all(is_of_zone) => before,
@@ -18,7 +18,7 @@ const fn is_of_zone(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+' | b'=')
 }
 
-/// Hours and minutes, seconds if there are any, a fraction of them if there is one.
+/// Returns whether it is hours and minutes, with optional seconds and an optional fraction.
 fn is_clock(text: &str) -> bool {
     let (clock, fraction) = match text.split_once(['.', ',']) {
         Some((clock, fraction)) => (clock, Some(fraction)),
@@ -47,7 +47,8 @@ fn is_offset(text: &str) -> bool {
     two_digit_parts(digits).is_some_and(|([hour, minute, _], count)| count <= 2 && hour < 24 && minute < 60)
 }
 
-/// `10:30:00` or `103000`: up to three parts of two digits each, and how many there are.
+/// Reads up to three parts of two digits each, as in `10:30:00` or `103000`. Returns them with their number, or `None`
+/// for other text.
 fn two_digit_parts(text: &str) -> Option<([u32; 3], usize)> {
     let (mut parts, mut count) = ([0; 3], 0);
     let mut take = |part: &str| {

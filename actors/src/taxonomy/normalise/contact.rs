@@ -32,7 +32,7 @@ pub(super) fn email(text: &str) -> Result<String, Invalid> {
     }
 }
 
-/// A local part without quotes and backslashes that it does not need (RFC 5321, 4.1.2): of `"ada"`, `ada`.
+/// Returns a local part without needless quotes and backslashes (RFC 5321, 4.1.2): `ada` for `"ada"`.
 fn unquoted(local: &str) -> Cow<'_, str> {
     let quoted = local.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let Some(quoted) = quoted else {
@@ -61,22 +61,24 @@ fn unquoted(local: &str) -> Cow<'_, str> {
     Cow::Owned(format!("\"{escaped}\""))
 }
 
-/// Letters, or an encoded name: a number is part of an IP address, and no mail is delivered to one written like this.
+/// Returns whether a label is letters, or an encoded name. A number is part of an IP address, and no mail is delivered
+/// to one in this form.
 fn is_top_level(label: &str) -> bool {
     label.len() >= 2 && (label.bytes().all(|b| b.is_ascii_alphabetic()) || label.starts_with("xn--"))
 }
 
-/// Whether it is written as a region's code is (ISO 3166-1 alpha-2).
+/// Returns whether it has the form of a region's code (ISO 3166-1 alpha-2).
 pub(crate) fn is_region(code: &str) -> bool {
     Region::from_code(code).is_ok()
 }
 
-/// Whether telephone numbers of this region are known.
+/// Returns whether telephone numbers of this region are known.
 pub(crate) fn has_numbers(code: &str) -> bool {
     Region::from_code(code).is_ok_and(|region| PHONE_NUMBER_UTIL.get_country_code_for_region(region).is_some())
 }
 
-/// A number of this region (ISO 3166-1 alpha-2) that is published as an example, as it is dialled within it.
+/// Returns a published example number of this region (ISO 3166-1 alpha-2), as it is dialled within it. Returns `None`
+/// for an unknown region.
 pub(crate) fn example_number(code: &str) -> Option<u64> {
     let region = Region::from_code(code).ok()?;
     let example = PHONE_NUMBER_UTIL.get_example_number(region).ok()?;
@@ -160,14 +162,14 @@ fn is_tracking(parameter: &str) -> bool {
     name.starts_with("utm_") || matomo.is_some_and(|rest| MATOMO.contains(&rest)) || TRACKING.contains(&&*name)
 }
 
-/// The parameters that do not only say where a visitor came from.
+/// Returns the parameters except those of tracking.
 fn without_tracking(query: &str) -> String {
     let kept = query.split('&').filter(|part| !part.is_empty() && !is_tracking(part));
     kept.collect::<Vec<_>>().join("&")
 }
 
-/// The fragment, if it says whose page it is: a route (`/users/1`, `!/ada`, `users/1`), a name (`@ada`), or parameters
-/// (`id=1`). Others are places on the page.
+/// Returns the fragment if it names the owner of a page: a route (`/users/1`, `!/ada`, `users/1`), a name (`@ada`), or
+/// parameters (`id=1`). Returns `None` for others, which are places on the page.
 fn identity(fragment: &str) -> Option<String> {
     // A text that the browser is to look for.
     let fragment = fragment.split(":~:").next().unwrap_or_default();
@@ -186,7 +188,8 @@ fn identity(fragment: &str) -> Option<String> {
     (!kept.is_empty() && (is_route || kept.contains('='))).then_some(kept)
 }
 
-/// The query says whose page it is on many sites (`profile.php?id=1001`), and on some the fragment does (`#/users/1001`).
+/// Normalises an address. On many sites the query names the owner of a page (`profile.php?id=1001`), on some the
+/// fragment does (`#/users/1001`).
 pub(super) fn url(text: &str) -> Result<String, Invalid> {
     let mut url = Url::parse(text).map_err(|_| URL)?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {

@@ -56,7 +56,8 @@ pub(super) fn bank_account(raw: &str) -> Result<Normalised, Invalid> {
     })
 }
 
-/// ISO 13616: letters of a country, check digits from 02 to 98 (ISO 7064, mod 97), and the account.
+/// Returns whether it is an IBAN (ISO 13616): letters of a country, check digits from 02 to 98 (ISO 7064, mod 97), and
+/// the account.
 fn is_iban(iban: &str, length: Option<usize>) -> bool {
     if length != Some(iban.len()) || !iban.bytes().all(|b| b.is_ascii_alphanumeric()) {
         return false;
@@ -72,7 +73,7 @@ fn is_iban(iban: &str, length: Option<usize>) -> bool {
     remainder == 1
 }
 
-/// ABA routing numbers: nine digits, weights 3, 7, 1.
+/// Returns whether it is an ABA routing number: nine digits, weights 3, 7, 1.
 fn is_aba(routing: &str) -> bool {
     let digits: Option<Vec<u32>> = routing.chars().map(|c| c.to_digit(10)).collect();
     digits.is_some_and(|digits| {
@@ -100,7 +101,7 @@ pub(super) fn payment_card(raw: &str) -> Result<String, Invalid> {
     }
 }
 
-/// ISO/IEC 7812-1, annex B.
+/// Checks digits by ISO/IEC 7812-1, annex B.
 fn luhn(digits: &[u32]) -> bool {
     let sum: u32 = digits
         .iter()

@@ -12,7 +12,7 @@ const NATIONAL_ID: Invalid = Invalid::new(
     "must be a national identification number; behind a country tag (US:, PL:, GB:, IN:) its checksum must be right",
 );
 
-/// Upper-case letters and digits, behind a country tag if there is one: `de: l01x-00t4` is `DE:L01X00T4`.
+/// Returns upper-case letters and digits, after a country tag if there is one: `de: l01x-00t4` is `DE:L01X00T4`.
 pub(super) fn document(raw: &str) -> Result<String, Invalid> {
     let (tag, number) = split_tag(raw);
     let number: String = number
@@ -51,7 +51,7 @@ pub(super) fn national_id(raw: &str) -> Result<String, Invalid> {
     if ok { Ok(normalised) } else { Err(NATIONAL_ID) }
 }
 
-/// Social security numbers have no checksum, but groups that are never issued.
+/// Returns whether it is a possible social security number. These have no checksum, but some groups are never issued.
 fn is_ssn(number: &str) -> bool {
     number.len() == 9
         && !matches!(&number[..3], "000" | "666")
@@ -71,7 +71,7 @@ fn is_pesel(digits: &[u32]) -> bool {
             .is_multiple_of(10)
 }
 
-/// NHS numbers: ten digits, modulus 11.
+/// Returns whether it is an NHS number: ten digits, modulus 11.
 fn is_nhs(digits: &[u32]) -> bool {
     if digits.len() != 10 {
         return false;
@@ -88,7 +88,7 @@ fn is_nhs(digits: &[u32]) -> bool {
     }
 }
 
-/// The dihedral group D5 (J. Verhoeff, 1969), computed rather than tabulated.
+/// Checks digits in the dihedral group D5 (J. Verhoeff, 1969), computed rather than tabulated.
 fn verhoeff(digits: &[u32]) -> bool {
     let multiply = |a: u32, b: u32| match (a < 5, b < 5) {
         (true, true) => (a + b) % 5,

@@ -1,7 +1,7 @@
 //! Telephone numbers.
 //!
-//! libphonenumber knows the numbering plans. What it leaves to others is here: extensions in more languages, letters that
-//! are no number, and forms of numbers that a plan has given up and that messengers still send.
+//! libphonenumber knows the numbering plans. This module adds the rest: extensions in more languages, letters that are
+//! no number, and former numbers of a plan that messengers still send.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ const MAX_PARAMETER: usize = 20;
 /// A number, and its extension if that is written apart.
 type Parted<'a> = (Cow<'a, str>, Option<String>);
 
-/// What stands before an extension, in lower case and without a dot.
+/// The labels of an extension, in lower case and without a dot.
 const EXTENSION_LABELS: [&str; 44] = [
     "#",
     "~",
@@ -75,7 +75,7 @@ const EXTENSION_LABELS: [&str; 44] = [
 /// Calling codes of plans in which numbers are written with letters (1 800 FLOWERS).
 const WITH_LETTERS: [i32; 3] = [1, 61, 64];
 
-/// E.164, and behind it the extension as RFC 3966 writes it: `+4930901820;ext=101`.
+/// Returns E.164, followed by the extension as RFC 3966 writes it: `+4930901820;ext=101`.
 pub(super) fn phone(text: &str, default_region: Option<&str>) -> Result<String, Invalid> {
     let region = default_region.and_then(|code| Region::from_code(code).ok());
     let (main, labelled) = match split_parameters(text)? {
@@ -100,8 +100,9 @@ pub(super) fn phone(text: &str, default_region: Option<&str>) -> Result<String, 
     })
 }
 
-/// Parts a number from its parameters (RFC 3966), in whatever order they come: the extension is returned, the context is put
-/// before the number. Others are no part of who is called, as the subaddress (`isub`). `None` if there are no parameters.
+/// Separates a number from its parameters (RFC 3966), in any order. The extension is returned, and the context is put
+/// before the number. Other parameters, such as the subaddress (`isub`), do not belong to the number. Returns `None`
+/// without parameters.
 fn split_parameters(text: &str) -> Result<Option<Parted<'_>>, Invalid> {
     let Some((number, parameters)) = text.split_once(';').filter(|(_, rest)| rest.contains('=')) else {
         return Ok(None);
@@ -136,8 +137,8 @@ fn split_parameters(text: &str) -> Result<Option<Parted<'_>>, Invalid> {
     Ok(Some((main, extension)))
 }
 
-/// Parts a number from its extension, if that stands behind a label. A label with nothing behind it is dropped: it would
-/// be read as a number on a dial with letters.
+/// Separates a number from its extension, if that follows a label. A label without an extension is dropped, because a
+/// dial with letters would read it as digits.
 fn split_extension(text: &str) -> Parted<'_> {
     let is_plain = |b: u8| b.is_ascii_digit() || b" +()-./".contains(&b);
     if text.bytes().all(is_plain) {
@@ -163,8 +164,8 @@ fn split_extension(text: &str) -> Parted<'_> {
     }
 }
 
-/// Where the first letter behind the first digit is, labels of extensions that libphonenumber knows left out. A dial with
-/// letters would read it as a digit.
+/// Returns the place of the first letter after the first digit, except labels of extensions that libphonenumber knows.
+/// A dial with letters would read it as a digit. Returns `None` without one.
 fn first_letter(text: &str) -> Option<usize> {
     if text.is_ascii() && !text.bytes().any(|b| b.is_ascii_alphabetic()) {
         return None;
@@ -174,7 +175,7 @@ fn first_letter(text: &str) -> Option<usize> {
     text[start..end].find(char::is_alphabetic).map(|place| start + place)
 }
 
-/// The number before a remark: `+49 30 901820 (home)`.
+/// Returns the number before a remark: `+49 30 901820 (home)`. Returns `None` without one.
 fn without_remark(text: &str, letter: usize, region: Option<Region>) -> Option<PhoneNumber> {
     let (number, remark) = text.split_at_checked(letter)?;
     if remark.chars().any(char::is_numeric) {
@@ -184,8 +185,8 @@ fn without_remark(text: &str, letter: usize, region: Option<Region>) -> Option<P
     valid(number, region).or_else(|| former(number, region))
 }
 
-/// Numbers in a form that their plan has given up: Mexico's mobile prefix 1 and its trunk prefixes (until 2019), and
-/// Brazil's mobile numbers without the ninth digit (until 2016).
+/// Returns a number in a former form of its plan: Mexico's mobile prefix 1 and its trunk prefixes (until 2019), and
+/// Brazil's mobile numbers without the ninth digit (until 2016). Returns `None` for other text.
 fn former(text: &str, region: Option<Region>) -> Option<PhoneNumber> {
     // A scheme or a word may stand before the number: `whatsapp:+52…`.
     let number = &text[text.find(|c: char| c == '+' || c.is_ascii_digit())?..];

@@ -7,7 +7,7 @@ const CONTEXT: NormaliseContext<'_> = NormaliseContext {
     default_region: Some("DE"),
 };
 
-/// All but those that are scoped to a processor: their scope is not part of what is sent.
+/// All normalisers except those that are scoped to a processor: their scope is not part of the sent value.
 const ALL: [Normaliser; 21] = [
     Normaliser::Email,
     Normaliser::Phone,

@@ -1,13 +1,14 @@
 //! Characters that look alike: brought into one form, as PRECIS does for identifiers (RFC 8264 and 8265).
 //!
-//! In this order: invisible characters are removed, full-width and half-width forms become the ordinary ones, spaces of
-//! all kinds become the ASCII space, and what is left is composed (NFC). This is not NFKC, to which `x²` and `x2` are one.
+//! The steps have this order. Invisible characters are removed. Full-width and half-width forms become the ordinary ones.
+//! Spaces of all kinds become the ASCII space. The rest is composed (NFC). This is not NFKC, which would make `x²` and `x2`
+//! equal.
 
 use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
-/// Ordinary forms of the half-width and full-width characters from U+FF5F to U+FFEE; U+0000 where there is none.
+/// Ordinary forms of the half-width and full-width characters from U+FF5F to U+FFEE; U+0000 for characters without one.
 ///
 /// These are the decompositions `<narrow>` and `<wide>` of the Unicode Character Database. U+FF01 to U+FF5E are ASCII,
 /// shifted.
@@ -27,7 +28,7 @@ pub(super) fn clean(raw: &str) -> Cow<'_, str> {
     Cow::Owned(raw.chars().filter(|c| !is_invisible(*c)).map(ordinary).nfc().collect())
 }
 
-/// Lower case, composed again: lower-casing can undo the composition.
+/// Returns lower case, composed again, because lower-casing can undo the composition.
 pub(super) fn lower(text: &str) -> String {
     let lower = text.to_lowercase();
     if lower.is_ascii() { lower } else { lower.nfc().collect() }
@@ -39,14 +40,14 @@ pub(super) fn is_blank(text: &str) -> bool {
         .all(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
 }
 
-/// Whether it is a dash, a minus or a hyphen that is not the one of ASCII.
+/// Returns whether it is a dash, a minus or a hyphen outside of ASCII.
 pub(super) const fn is_dash(c: char) -> bool {
     matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}')
 }
 
-/// Default_Ignorable_Code_Point of the Unicode Character Database, the interlinear annotation characters, and the blank
-/// of Braille. Among them: the soft hyphen, zero-width characters, the byte order mark, marks of writing direction,
-/// variation selectors and tags.
+/// Returns whether it is invisible: Default_Ignorable_Code_Point of the Unicode Character Database, the interlinear
+/// annotation characters, and the blank of Braille. These include the soft hyphen, zero-width characters, the byte
+/// order mark, marks of writing direction, variation selectors and tags.
 pub(super) const fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -55,7 +56,7 @@ pub(super) const fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The ordinary form of a full-width or half-width character, or of a space.
+/// Returns the ordinary form of a full-width or half-width character, or of a space.
 fn ordinary(c: char) -> char {
     match c {
         '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => ' ',

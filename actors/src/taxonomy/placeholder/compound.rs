@@ -12,7 +12,7 @@ const MOST_ROLES: usize = 3;
 const GLUED: usize = 3;
 /// Of so short a role the word beside it needs more letters: `testid`, not `david`.
 const SHORT_ROLE: usize = 2;
-/// So many letters has a word that is told when it comes twice without anything between.
+/// The least letters of a word that is recognised when it is doubled without a separator.
 const REPEATED: usize = 4;
 /// Words that people write a short number behind: `guest123`, `test1`. A longer number is somebody's: `guest-4711`.
 const NUMBERED: [&str; 26] = [
@@ -44,7 +44,7 @@ const NUMBERED: [&str; 26] = [
     "unknown",
 ];
 
-/// What a placeholder word stands beside: `user`, `checkout`.
+/// The roles beside a placeholder word: `user`, `checkout`.
 #[derive(Debug, Default)]
 pub(super) struct Roles(Vec<String>);
 
@@ -67,7 +67,7 @@ pub(super) fn parts(lower: &str) -> impl Iterator<Item = &str> {
         .filter(|part| !part.is_empty())
 }
 
-/// Returns the word of which the text is a repetition without anything between: of `nullnull`, `null`.
+/// Returns the word that the text repeats directly: `null` for `nullnull`. Returns `None` otherwise.
 pub(super) fn repeated(lower: &str) -> Option<&str> {
     (2..=4).find_map(|times| {
         let length = lower.len() / times;
@@ -77,7 +77,7 @@ pub(super) fn repeated(lower: &str) -> Option<&str> {
     })
 }
 
-/// Whether it is made of placeholder words and of roles, and has a short number behind it at most.
+/// Returns whether it consists of placeholder words and roles, with at most a short number behind.
 pub(super) fn is_identifier(words: &List, roles: &Roles, value: &str) -> bool {
     // Most identifiers have a digit before their end, and are told by it.
     let before = value.trim_end_matches(|c: char| c.is_ascii_digit() || !c.is_alphanumeric());
@@ -104,18 +104,18 @@ pub(super) fn is_identifier(words: &List, roles: &Roles, value: &str) -> bool {
     is_all_known(words, roles, stem) || is_glued(words, roles, &parts(stem).collect::<String>())
 }
 
-/// Whether it is words of no name beside roles: `Unknown Customer`.
+/// Returns whether it consists of words that are no name, beside roles: `Unknown Customer`.
 pub(super) fn is_name(words: &List, roles: &Roles, value: &str) -> bool {
     let is_lone = |value: &str| !value.contains(|c: char| !c.is_alphanumeric());
     candidate(value).is_some_and(|lower| !is_lone(&lower) && is_all_known(words, roles, &lower))
 }
 
-/// The value in lower case, if it may be made of words. An address is none.
+/// Returns the value in lower case, if it may consist of words. Returns `None` for others, such as addresses.
 fn candidate(value: &str) -> Option<Cow<'_, str>> {
     (value.len() <= LONGEST && !value.contains('@')).then(|| lower(value))
 }
 
-/// Whether every part is a word or a role, and one of them is a word.
+/// Returns whether every part is a word or a role, and one of them is a word.
 fn is_all_known(words: &List, roles: &Roles, text: &str) -> bool {
     let mut has_word = false;
     let is_known = parts(text).all(|part| {
@@ -126,7 +126,7 @@ fn is_all_known(words: &List, roles: &Roles, text: &str) -> bool {
     is_known && has_word
 }
 
-/// Whether it is a word with roles before and behind it, and nothing between.
+/// Returns whether it is a word with roles directly before and behind it.
 fn is_glued(words: &List, roles: &Roles, text: &str) -> bool {
     let mut rest = text;
     for _ in 0..MOST_ROLES {
@@ -152,7 +152,7 @@ fn is_glued(words: &List, roles: &Roles, text: &str) -> bool {
     false
 }
 
-/// Whether it is a number that people write when they think of none: `1`, `01`, `123`.
+/// Returns whether it is a number that people add without thought: `1`, `01`, `123`.
 fn is_short(number: &str) -> bool {
     let is_row = || "123456789".starts_with(number);
     number.len() == 1 || is_row() || (number.len() <= 3 && number.starts_with('0'))

@@ -13,7 +13,7 @@ const PHONE_IN_A_ROW: usize = 10;
 /// So many equal letters are a placeholder, as xxx.
 const LETTERS: usize = 3;
 
-/// Whether it is zeros, one repeated character or digits in a row, whatever separates them.
+/// Returns whether it is zeros, one repeated character or digits in a row, with any separators.
 pub(super) fn is_placeholder(value: &str, repeated: usize) -> bool {
     if !value.is_ascii() {
         return false;
@@ -36,12 +36,12 @@ pub(super) fn is_placeholder(value: &str, repeated: usize) -> bool {
     is_repeated(&all, repeated) || is_in_a_row(&all) || is_dummy_uuid(value)
 }
 
-/// Whether it has no other digit or letter than zeros.
+/// Returns whether zeros are its only digits and letters.
 pub(super) fn is_zeros(value: &str) -> bool {
     value.contains('0') && value.bytes().all(|b| b == b'0' || is_separator(b))
 }
 
-/// Whether it is one letter again and again.
+/// Returns whether it is one letter again and again.
 pub(super) fn is_one_letter(value: &str) -> bool {
     let mut letters = value.chars();
     let Some(first) = letters.next().filter(|first| first.is_alphabetic()) else {
@@ -51,8 +51,8 @@ pub(super) fn is_one_letter(value: &str) -> bool {
     value.chars().count() >= LETTERS && letters.all(|letter| letter.to_lowercase().eq(first.iter().copied()))
 }
 
-/// Whether the number within its country is one digit again and again, or ten digits in a row. France's 01 23 45 67 89 has
-/// nine, and is a number of the plan.
+/// Returns whether the number within its country is one digit again and again, or ten digits in a row. France's 01 23
+/// 45 67 89 has nine, and is a number of the plan.
 pub(super) fn is_placeholder_phone(value: &str) -> bool {
     let number = value.split(';').next().unwrap_or_default();
     let digits = number.trim_start_matches('+').as_bytes();
@@ -69,7 +69,7 @@ pub(super) fn is_placeholder_phone(value: &str) -> bool {
             .is_ok_and(|number| is_dull(number.get_national_significant_number().as_bytes()))
 }
 
-/// Without what stands around a UUID and around a number in hexadecimal.
+/// Removes the wrapping of a UUID or of a number in hexadecimal.
 fn unwrapped(value: &str) -> &str {
     let value = value.strip_prefix("urn:uuid:").unwrap_or(value);
     value.strip_prefix("0x").unwrap_or(value)
@@ -95,7 +95,7 @@ pub(super) fn is_repeated(all: &[u8], repeated: usize) -> bool {
     all.len() >= enough && all.iter().all(|b| b == first)
 }
 
-/// The digit behind it, 0 behind 9.
+/// Returns the digit after it, 0 after 9.
 const fn next(digit: u8) -> u8 {
     match digit {
         b'9' => b'0',
@@ -110,8 +110,8 @@ pub(super) fn is_in_a_row(all: &[u8]) -> bool {
     all.len() >= IN_A_ROW && all.iter().all(u8::is_ascii_digit) && (rises() || falls())
 }
 
-/// UUIDs of documentation and of templates: `11111111-2222-3333-4444-555555555555`, `12345678-1234-1234-1234-123456789012`,
-/// `xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx`, all zeros but for the version.
+/// Returns whether it is a UUID of documentation or of templates: `11111111-2222-3333-4444-555555555555`,
+/// `12345678-1234-1234-1234-123456789012`, `xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx`, or all zeros except for the version.
 fn is_dummy_uuid(value: &str) -> bool {
     let value = value.trim_matches(['{', '}']);
     if value.len() != 36 {

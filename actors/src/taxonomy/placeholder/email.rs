@@ -1,4 +1,4 @@
-//! E-mail addresses at which nobody is.
+//! E-mail addresses that belong to nobody.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,7 @@ const SPECIAL: [&str; 13] = [
     "test",
 ];
 
-/// Domains that are for trying things.
+/// Returns whether a domain is for trials.
 fn is_example(domain: &str) -> bool {
     let is = |name: &str| domain == name || domain.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'));
     ["example", "example.com", "example.net", "example.org"]
@@ -30,7 +30,7 @@ fn is_example(domain: &str) -> bool {
         .any(|name| is(name))
 }
 
-/// Local parts of nobody, at whatever host, beside the words of identifiers.
+/// Local parts of nobody, at any host, in addition to the words of identifiers.
 const LOCALS: [&str; 29] = [
     "abc",
     "asdf",
@@ -135,12 +135,12 @@ fn is_nobody(words: &Words, local: &str) -> bool {
     LOCALS.contains(&local) || is_dull(local) || is_word()
 }
 
-/// One letter again and again, as in xxx@xxx.com.
+/// Returns whether it is one letter again and again, as in xxx@xxx.com.
 fn is_dull(text: &str) -> bool {
     text.len() >= 3 && text.bytes().all(|b| Some(&b) == text.as_bytes().first())
 }
 
-/// Without what stands behind a plus: `test+1@test.com` is `test@test.com`.
+/// Returns the local part without its `+tag`: `test+1@test.com` becomes `test@test.com`.
 fn without_tag(local: &str) -> &str {
     match local.split_once('+') {
         Some((before, _)) if !before.is_empty() => before,
@@ -148,14 +148,15 @@ fn without_tag(local: &str) -> &str {
     }
 }
 
-/// The address without what stands behind a plus in it, if there is one.
+/// Returns the address without its `+tag`. Returns `None` if it has none.
 pub(in crate::taxonomy) fn untagged(address: &str) -> Option<String> {
     let (local, domain) = address.rsplit_once('@')?;
     let before = without_tag(local);
     (before.len() < local.len()).then(|| format!("{before}@{domain}"))
 }
 
-/// Without signs between its parts, and without a number of up to three digits behind it: `your.email`, `test_2`.
+/// Returns the local part without signs between its parts, and without a number of up to three digits behind it:
+/// `your.email`, `test_2`.
 fn joined(local: &str) -> Cow<'_, str> {
     let stem = local.trim_end_matches(|c: char| c.is_ascii_digit());
     let stem = if local.len() - stem.len() <= 3 { stem } else { local };
@@ -166,7 +167,7 @@ fn joined(local: &str) -> Cow<'_, str> {
     }
 }
 
-/// Local parts that mean that there is no address, whatever host is named.
+/// Returns whether a local part means that there is no address, at any host.
 fn is_of_nobody_anywhere(local: &str) -> bool {
     matches!(
         local,

@@ -1,4 +1,4 @@
-//! Numbers of documents, of authorities and of issuers, behind whatever tag stands before them.
+//! Numbers of documents, of authorities and of issuers, with any tag in front.
 
 use super::super::Normaliser;
 use super::super::normalise::contact::is_region;
@@ -19,7 +19,7 @@ const TAGS: [&str; 48] = [
     "USA", "UTR",
 ];
 
-/// Whether a number, in upper case and without signs, is a placeholder, behind a tag or not.
+/// Returns whether a number, in upper case and without signs, is a placeholder, with or without a tag.
 pub(super) fn is_placeholder(words: &Words, normaliser: Normaliser, value: &str) -> bool {
     let repeated = match normaliser {
         Normaliser::IssuedNumber => digits::REPEATED,
@@ -36,7 +36,8 @@ pub(super) fn is_placeholder(words: &Words, normaliser: Normaliser, value: &str)
         || is_between_letters(value, of_authority)
 }
 
-/// The number behind a country's code or a number's name: of `US078051120` and `USSSN078051120`, `078051120`.
+/// Returns the number behind a country's code or a number's name: `078051120` for `US078051120` and `USSSN078051120`.
+/// Returns `None` without such a tag.
 pub(in crate::taxonomy) fn behind_tag(number: &str) -> Option<&str> {
     let named = |number: &'_ str| {
         let length = TAGS.iter().find(|tag| number.starts_with(**tag))?.len();
@@ -51,7 +52,7 @@ pub(in crate::taxonomy) fn behind_tag(number: &str) -> Option<&str> {
     number.get(length..).filter(|rest| !rest.is_empty())
 }
 
-/// Whether the digits between letters are zeros, one digit again and again, or digits in a row.
+/// Returns whether the digits between letters are zeros, one digit again and again, or digits in a row.
 fn is_between_letters(value: &str, of_authority: bool) -> bool {
     let is_letter = |c: char| c.is_ascii_alphabetic();
     let number = value.trim_start_matches(is_letter);

@@ -1,4 +1,4 @@
-//! What programs write where a value should be: templates that nobody filled in, objects printed as texts, masks.
+//! Texts that programs write in place of a value: unfilled templates, objects printed as texts, masks.
 
 /// Characters that hide others in a mask.
 const MASKS: [char; 10] = ['x', 'X', '*', '#', '•', '●', '·', '∗', '█', '_'];
@@ -15,7 +15,7 @@ const HASHES_OF_NOTHING: [&str; 9] = [
     "eb045d78d273107348b0300c01d29b7552d622abbc6faf81b3ec55359aa9950c",
 ];
 
-/// Whether it is a template, an object printed as a text, or signs without a letter or digit.
+/// Returns whether it is a template, an object printed as a text, or signs without a letter or digit.
 pub(super) fn is_placeholder(value: &str) -> bool {
     let is_ordinary = |b: u8| b.is_ascii_alphanumeric() || b" .,-_@+:/".contains(&b);
     if value.bytes().all(is_ordinary) {
@@ -26,7 +26,7 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     !value.chars().any(char::is_alphanumeric) || is_template(value) || is_printed(value)
 }
 
-/// Whether it is hidden but for a few characters at an end: `XXX-XX-1234`, `****1234`, `A*****`.
+/// Returns whether it is hidden except for a few characters at an end: `XXX-XX-1234`, `****1234`, `A*****`.
 pub(super) fn is_masked(value: &str) -> bool {
     if !value.contains(MASKS) {
         return false;
@@ -50,7 +50,7 @@ pub(super) fn is_masked(value: &str) -> bool {
     inner.chars().all(|c| MASKS.contains(&c) || !c.is_alphanumeric())
 }
 
-/// Whether a part of it is one of the others, as `https://shop.example/users/undefined`.
+/// Returns whether a part of it is one of the others, as `https://shop.example/users/undefined`.
 pub(super) fn is_placeholder_url(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     let encoded = [
@@ -75,7 +75,7 @@ pub(super) fn is_placeholder_url(value: &str) -> bool {
     parts.any(|part| matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil"))
 }
 
-/// The places of a template, in the languages that shops and mailers write them in.
+/// Returns whether it has the places of a template, in the languages of shops and mailers.
 fn is_template(value: &str) -> bool {
     let can_mark = |b: u8| matches!(b, b'{' | b'[' | b'<' | b'%' | b'$' | b'*' | b'\\' | b':') || !b.is_ascii();
     if !value.bytes().any(can_mark) {
@@ -101,7 +101,7 @@ fn is_template(value: &str) -> bool {
         || is_lone_place(value)
 }
 
-/// Whether it may name a variable. A number is a short one behind a word: `userId2`, but not `c4711`.
+/// Returns whether it may name a variable. It may have a short number behind a word: `userId2`, but not `c4711`.
 fn is_name(name: &str) -> bool {
     let is_of_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | ' ' | '-' | '!');
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
@@ -109,7 +109,8 @@ fn is_name(name: &str) -> bool {
     is_named && name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(is_of_name)
 }
 
-/// A place that is the whole value: `%s`, `%EMAIL%`, `$user_id`, `$1`, `:id`, `{0}`, `{name}`, `<email>`, `[NAME]`, `\N`.
+/// Returns whether the whole value is one place: `%s`, `%EMAIL%`, `$user_id`, `$1`, `:id`, `{0}`, `{name}`, `<email>`,
+/// `[NAME]`, `\N`.
 fn is_lone_place(value: &str) -> bool {
     let inside = |open: char, close: char| value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     let is_number = |text: &str| text.len() <= 2 && text.bytes().all(|b| b.is_ascii_digit());
@@ -128,7 +129,7 @@ fn is_lone_place(value: &str) -> bool {
         || value.starts_with("{!") && value.ends_with('}')
 }
 
-/// An object that was printed in place of one of its fields, or an error of a spreadsheet.
+/// Returns whether it is an object printed in place of one of its fields, or an error of a spreadsheet.
 fn is_printed(value: &str) -> bool {
     const STARTS: [&str; 11] = [
         "#<",
@@ -176,7 +177,7 @@ fn is_printed(value: &str) -> bool {
     }
 }
 
-/// A class of Java with its address, or a type of C#: `com.shop.User@1b6d3586`, `System.Object`.
+/// Returns whether it is a class of Java with its address, or a type of C#: `com.shop.User@1b6d3586`, `System.Object`.
 fn is_printed_name(value: &str) -> bool {
     if matches!(
         value,

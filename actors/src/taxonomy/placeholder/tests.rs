@@ -5,7 +5,7 @@ const CONTEXT: NormaliseContext<'_> = NormaliseContext {
     default_region: Some("DE"),
 };
 
-/// Whether a value links; `None` if it is no value of the category.
+/// Returns whether a value links. Returns `None` if it is no value of the category.
 pub(in crate::taxonomy) fn links(taxonomy: &Taxonomy, category: &str, raw: &str) -> Option<bool> {
     let category = taxonomy.get(category).unwrap();
     let normalised = category.normalise.normalise(raw, &CONTEXT).ok()?;

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 
 use super::compound::{self, Roles};
 
-/// The words of the taxonomy file, by what they are said of.
+/// The words of the taxonomy file, by their use.
 #[derive(Debug, Default)]
 pub(in crate::taxonomy) struct Words {
     identifiers: List,
     names: List,
-    /// What a placeholder word stands beside: `unknown user`.
+    /// The roles beside a placeholder word: `unknown user`.
     roles: Roles,
 }
 
@@ -60,8 +60,8 @@ impl List {
         self.bare.contains(&*bare(&lower)) || self.is_repeated(&lower)
     }
 
-    /// Whether it is the same word again, as `null null`, which is a first and a last name. Anything may stand between the
-    /// words, or nothing.
+    /// Returns whether it is the same word again, such as `null null`, which is a first and a last name. Anything may
+    /// stand between the words, or nothing.
     fn is_repeated(&self, lower: &str) -> bool {
         let mut parts = compound::parts(lower);
         let first = parts.next().unwrap_or_default();
@@ -72,18 +72,18 @@ impl List {
         again.peek().is_some() && again.all(|part| part == first) && self.exact.contains(first)
     }
 
-    /// Whether it is the same word again, in whatever case.
+    /// Returns whether it is the same word again, in any case.
     fn repeats(&self, value: &str) -> bool {
         value.len() <= compound::LONGEST && self.is_repeated(&lower(value))
     }
 
-    /// Whether it is a word without signs in it.
+    /// Returns whether it is a word without signs in it.
     pub(super) fn has(&self, word: &str) -> bool {
         self.bare.contains(word)
     }
 }
 
-/// In lower case, as most values are.
+/// Returns the text in lower case, which most values already are.
 pub(in crate::taxonomy) fn lower(value: &str) -> Cow<'_, str> {
     if value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
         Cow::Borrowed(value)
@@ -92,7 +92,7 @@ pub(in crate::taxonomy) fn lower(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// Without the signs around a word and between its parts: `(Not_Set)` is `notset`.
+/// Returns the text without the signs around a word and between its parts: `(Not_Set)` is `notset`.
 fn bare(lower: &str) -> Cow<'_, str> {
     if lower.bytes().all(|b| b.is_ascii_lowercase()) {
         return Cow::Borrowed(lower);
@@ -111,19 +111,19 @@ impl Words {
         }
     }
 
-    /// Whether it is a word that stands in the place of an identifier.
+    /// Returns whether it is a word in place of an identifier.
     pub(super) fn is_identifier_word(&self, value: &str) -> bool {
         self.identifiers.contains(value) || compound::is_identifier(&self.identifiers, &self.roles, value)
     }
 
-    /// Whether it is a word that is nobody's name: a surname may be Null, but is not `null null`.
+    /// Returns whether it is a word that is nobody's name: a surname may be Null, but is not `null null`.
     pub(super) fn is_name_word(&self, value: &str) -> bool {
         self.names.contains(value)
             || self.identifiers.repeats(value)
             || compound::is_name(&self.names, &self.roles, value)
     }
 
-    /// All words, as the file has them: what links of earlier builds may have been made of.
+    /// Returns all words, as the file has them: links of earlier builds may have been made from them.
     pub(in crate::taxonomy) fn all(&self) -> impl Iterator<Item = &str> {
         self.identifiers
             .exact

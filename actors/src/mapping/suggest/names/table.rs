@@ -1,5 +1,5 @@
-//! What fields that hold personal data are commonly called, in several languages: lower-case words without accents, as
-//! `words` in the module above makes them.
+//! Common names of fields with personal data, in several languages: lower-case words without accents, as `words` in the
+//! module above makes them.
 
 /// Words with which a field's name ends, and the category that they mean. The longest that fits counts. Where one word says
 /// too little, what the field is part of must be a person.
@@ -218,7 +218,7 @@ pub(in crate::mapping) const HINTS: &[(&str, &[&str])] = &[
     ("user.name", &["middle", "middle name"]),
 ];
 
-/// What a person is called in a payload.
+/// Words for a person in a payload.
 #[rustfmt::skip]
 pub(in crate::mapping) const PEOPLE: &[&str] = &[
     "customer", "user", "person", "contact", "recipient", "subscriber", "employee", "patient", "client",
