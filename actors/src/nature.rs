@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use uuid::Uuid;
 
 /// Returns the date and time.
@@ -43,7 +43,7 @@ pub mod simulated {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use rand::rngs::StdRng;
-    use rand::{Rng as _, SeedableRng as _};
+    use rand::{RngExt as _, SeedableRng as _};
     use tokio::time::Instant;
     use uuid::Uuid;
 

@@ -8,7 +8,7 @@ use conduit_actors::event_ids::EventIds;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
 use conduit_actors::shard::Backlogs;
 use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::Instant;
 
 use crate::dedup::Claims;
