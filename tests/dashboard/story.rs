@@ -210,7 +210,7 @@ fn a_chain_that_was_tampered_with_is_named() {
     browser.click("form[action='/activities/verify'] button");
     browser.wait_for_text("is broken");
     browser.wait_for_text("record 3 was changed");
-    browser.wait_for_text("2 records before it are as they were logged");
+    browser.wait_for_text("2 records before it are unchanged");
 }
 
 #[test]
