@@ -18,13 +18,6 @@ pub struct Respelling {
     is_stored: bool,
 }
 
-impl LinkCandidate {
-    /// The hashes that it is looked up by: today's, and the one of an earlier generation if that differs.
-    pub fn hashes(&self) -> impl Iterator<Item = LinkHash> + use<> {
-        std::iter::once(self.hash).chain(self.earlier)
-    }
-}
-
 /// Adds to what is `known` of events' identifiers what their former hashes lead to.
 pub fn respell<'a>(
     known: &mut Vec<KnownLink>,

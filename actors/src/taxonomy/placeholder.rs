@@ -7,6 +7,7 @@
 mod compound;
 mod digits;
 mod email;
+mod list;
 mod numbers;
 mod syntax;
 mod words;
@@ -16,8 +17,9 @@ use std::net::IpAddr;
 use super::Normaliser;
 use crate::percent;
 pub(super) use email::untagged;
+pub(super) use list::lower;
 pub(super) use numbers::behind_tag;
-pub(super) use words::{Words, lower};
+pub(super) use words::Words;
 
 impl Words {
     /// Whether a value is a placeholder. It is normalised, without its scope or its country tag.

@@ -2,18 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::words::{List, lower};
+use super::list::{LONGEST, List, lower, parts};
 
-/// Longest value that is looked at, in bytes.
-pub(super) const LONGEST: usize = 64;
 /// So many roles may stand around a word, as in `guest checkout customer`.
 const MOST_ROLES: usize = 3;
 /// So many letters has a word that may stand beside a role without anything between them.
 const GLUED: usize = 3;
 /// Of so short a role the word beside it needs more letters: `testid`, not `david`.
 const SHORT_ROLE: usize = 2;
-/// So many letters has a word that is told when it comes twice without anything between.
-const REPEATED: usize = 4;
 /// Words that people write a short number behind: `guest123`, `test1`. A longer number is somebody's: `guest-4711`.
 const NUMBERED: [&str; 26] = [
     "anon",
@@ -58,23 +54,6 @@ impl Roles {
     fn has(&self, word: &str) -> bool {
         self.0.binary_search_by(|role| role.as_str().cmp(word)).is_ok()
     }
-}
-
-/// Returns what stands between signs.
-pub(super) fn parts(lower: &str) -> impl Iterator<Item = &str> {
-    lower
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|part| !part.is_empty())
-}
-
-/// Returns the word of which the text is a repetition without anything between: of `nullnull`, `null`.
-pub(super) fn repeated(lower: &str) -> Option<&str> {
-    (2..=4).find_map(|times| {
-        let length = lower.len() / times;
-        let word = lower.get(..length).filter(|_| length * times == lower.len())?;
-        let is_long = length >= REPEATED || matches!(word, "nan" | "nil");
-        (is_long && lower.as_bytes().chunks(length).all(|chunk| chunk == word.as_bytes())).then_some(word)
-    })
 }
 
 /// Whether it is made of placeholder words and of roles, and has a short number behind it at most.
