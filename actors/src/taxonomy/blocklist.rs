@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::category::{Category, TaxonomyError};
+use super::entry;
 use super::placeholder::lower;
-use super::{Category, TaxonomyError, entry};
 
 /// What the operator lists for one category, as its values are spelt, in lower case.
 #[derive(Debug, Default)]

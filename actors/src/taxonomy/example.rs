@@ -1,6 +1,6 @@
 //! Examples: for each normaliser a value that it takes, of nobody.
 
-use super::Normaliser;
+use super::normalise::Normaliser;
 
 impl Normaliser {
     /// A value that it takes: to show what is meant, and to make sample events of. From ranges that are set aside for
