@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::comparison::{
     CategoryRow, Changes, Comparison, EventRow, FieldRow, NoticeRow, Sample, SampleSide, Statuses, Subjects,
 };
-use super::judged::{Judged, Side};
+use super::judged::{Side, TrialEvent};
 use super::subject_change::SubjectChange;
 use crate::event::{DedupKey, Status};
 use crate::ids::{EventId, EventType};
