@@ -26,10 +26,13 @@
 //! The decisions depend on the known links, not on the time of processing: first-seen times are
 //! minima over `triggeredAt`, and a survivor is chosen by them.
 
+mod candidate;
+mod party;
 mod respelling;
 mod sharing;
 mod weak;
 
+pub use candidate::{LinkCandidate, Sighting};
 pub use respelling::{Respelling, respell, retired};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -37,37 +40,11 @@ use std::sync::Arc;
 
 use crate::codes::EventCode;
 use crate::event::{LinkHash, Notice};
-use crate::ids::{ControllerId, EventId, SubjectId, Timestamp};
+use crate::ids::{ControllerId, SubjectId, Timestamp};
 use crate::ports::{Ceiling, KnownLink, Merge, NewLink, NewSubject};
 use crate::taxonomy::Taxonomy;
-use sharing::Party;
+use party::Party;
 pub use weak::WEAK_FAN_OUT;
-
-/// One identifier of an event that may link it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkCandidate {
-    /// Its keyed hash.
-    pub hash: LinkHash,
-    /// The hash of how an earlier generation of the normaliser spelt it, if differently: looked up, never written.
-    pub earlier: Option<LinkHash>,
-    /// Its category.
-    pub category: Arc<str>,
-    /// Whether it may link alone.
-    pub strong: bool,
-    /// How many distinct values of the category one subject may hold.
-    pub max_distinct: u32,
-}
-
-/// An event, as far as identity is concerned.
-#[derive(Debug, Clone, Copy)]
-pub struct Sighting<'a> {
-    /// The event.
-    pub event: EventId,
-    /// When it happened.
-    pub triggered_at: Timestamp,
-    /// The identifiers that it carries.
-    pub links: &'a [LinkCandidate],
-}
 
 #[derive(Debug, Clone, Copy)]
 struct SubjectState {

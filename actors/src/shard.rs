@@ -15,127 +15,38 @@
 //! `shard = hash(controller DID) mod N`: a controller's events are all in one place, in order. The edge is on the threads
 //! of the HTTP workers, so that no sender waits while a batch is worked on; the shards' may be given a lower priority.
 
+mod actors;
+mod assignment;
 mod backlog;
 mod dispatcher;
 mod isolation;
+mod options;
+mod place;
+mod progress;
 mod replays;
 mod stalls;
 mod turns;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use actix_rt::Arbiter;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
+pub use assignment::shard_of;
 pub use backlog::Backlogs;
-use dispatcher::Dispatcher;
-pub use dispatcher::{Blocked, DispatcherReport, Waiting};
+pub use options::{PipelineOptions, Ports};
+pub use progress::{Blocked, DispatcherReport, Waiting};
 
 use crate::edge::Edge;
-use crate::ids::ControllerDid;
-use crate::ports::{BatchTraces, DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
-use crate::stages::{ActivityLogger, PiiExtractor, SubjectResolver};
-use crate::supervisor::{ActorRef, ActorReport, Monitor, RestartPolicy, Stage};
+use crate::supervisor::{ActorReport, Monitor};
 use crate::usage::UsageBooks;
-
-/// How the pipeline is tuned.
-#[derive(Debug, Clone, Copy)]
-pub struct PipelineOptions {
-    /// Threads with a pipeline each.
-    pub shards: usize,
-    /// Events in a batch at most.
-    pub batch_events: usize,
-    /// Bytes of bodies in a batch at most, about.
-    pub batch_bytes: usize,
-    /// Events in a batch of a replay at most.
-    pub replay_events: usize,
-    /// Requests that may wait for an actor of the edge; beyond, they are refused.
-    pub mailbox_capacity: usize,
-    /// Strong links that each shard keeps in memory.
-    pub cached_links: usize,
-    /// How actors are restarted.
-    pub restart: RestartPolicy,
-    /// Times that an event alone may bring an actor down before it becomes a dead letter.
-    pub max_attempts: u32,
-    /// Longest wait between tries while the store or the dedup window is away.
-    pub retry_max: Duration,
-    /// Called first on each shard's thread; may lower its priority.
-    pub on_thread_start: fn(),
-    /// How long the calling thread has waited for a core since it was started; none where that is not known.
-    pub core_wait: fn() -> Option<Duration>,
-    /// Senders that may wait for their answer, while cores are short, before the pipeline rests between batches.
-    pub senders_tolerated: usize,
-}
-
-/// The world that the pipeline works in.
-#[derive(Clone)]
-pub struct Ports {
-    /// Who may send what.
-    pub directory: Arc<dyn Directory>,
-    /// Where events are durable.
-    pub journal: Arc<dyn Journal>,
-    /// Who was first.
-    pub dedup: Arc<dyn DedupWindow>,
-    /// Where effects go.
-    pub store: Arc<dyn PipelineStore>,
-    /// What is to run again.
-    pub replays: Arc<dyn ReplaySource>,
-    /// Who follows requests past their answers; none: nobody.
-    pub traces: Option<Arc<dyn BatchTraces>>,
-}
-
-/// The actors behind the answer.
-#[derive(Clone)]
-struct Actors {
-    extractor: ActorRef<PiiExtractor>,
-    resolver: ActorRef<SubjectResolver>,
-    logger: ActorRef<ActivityLogger>,
-}
-
-impl Actors {
-    /// Starts them on the current Arbiter, the last of the line first.
-    fn start(shard: usize, options: PipelineOptions, ports: &Ports) -> Self {
-        /// The dispatcher has one batch under way: a mailbox of it has room for more than that.
-        const BATCHES: usize = 4;
-        let monitor = |actor| Arc::new(Monitor::new(shard, actor, options.restart));
-        let logger = ActorRef::start(monitor(ActivityLogger::ACTOR), BATCHES, {
-            let store = Arc::clone(&ports.store);
-            move || ActivityLogger::new(Arc::clone(&store))
-        });
-        let resolver = ActorRef::start(monitor(SubjectResolver::ACTOR), BATCHES, {
-            let (dedup, store) = (Arc::clone(&ports.dedup), Arc::clone(&ports.store));
-            move || SubjectResolver::new(Arc::clone(&dedup), Arc::clone(&store), options.cached_links)
-        });
-        let extractor = ActorRef::start(monitor(PiiExtractor::ACTOR), BATCHES, {
-            let directory = Arc::clone(&ports.directory);
-            move || PiiExtractor::new(Arc::clone(&directory))
-        });
-        Self {
-            extractor,
-            resolver,
-            logger,
-        }
-    }
-
-    fn monitors(&self) -> [Arc<Monitor>; 3] {
-        [
-            Arc::clone(self.extractor.monitor()),
-            Arc::clone(self.resolver.monitor()),
-            Arc::clone(self.logger.monitor()),
-        ]
-    }
-
-    fn stop(&self) {
-        self.extractor.stop();
-        self.resolver.stop();
-        self.logger.stop();
-    }
-}
+use actors::Actors;
+use dispatcher::Dispatcher;
+use place::Place;
+use progress::Progress;
 
 /// A shard as the supervision report shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -157,7 +68,7 @@ struct Shard {
     monitors: [Arc<Monitor>; 3],
     /// Of the dispatcher.
     supervision: Arc<Monitor>,
-    dispatcher: Arc<dispatcher::Progress>,
+    dispatcher: Arc<Progress>,
     /// Taken when the shard is stopped.
     running: Mutex<Option<Running>>,
 }
@@ -170,38 +81,6 @@ struct Running {
     ended: oneshot::Receiver<()>,
 }
 
-/// Where a shard runs.
-enum Place {
-    /// On a thread of its own.
-    Thread(Arbiter),
-    /// On the thread that started it, in its `LocalSet`.
-    Here,
-}
-
-impl Place {
-    /// Returns what `work` gives, done there.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let Self::Thread(arbiter) = self else {
-            return work();
-        };
-        let (done, result) = oneshot::channel();
-        arbiter.spawn_fn(move || drop(done.send(work())));
-        #[allow(clippy::expect_used)] // At start-up only: the thread has just been made.
-        result.await.expect("a new thread starts its actors")
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        match self {
-            Self::Thread(arbiter) => {
-                arbiter.spawn(task);
-            }
-            Self::Here => {
-                actix_rt::spawn(task);
-            }
-        }
-    }
-}
-
 /// All shards.
 pub struct Shards {
     options: PipelineOptions,
@@ -210,14 +89,6 @@ pub struct Shards {
     usage: UsageBooks,
     senders: Arc<AtomicUsize>,
     shards: Vec<Shard>,
-}
-
-/// The shard of a controller.
-#[must_use]
-pub fn shard_of(did: &ControllerDid, shards: usize) -> usize {
-    let mut hasher = DefaultHasher::new();
-    did.hash(&mut hasher);
-    usize::try_from(hasher.finish() % shards.max(1) as u64).unwrap_or(0)
 }
 
 impl Shards {
@@ -334,7 +205,7 @@ impl Shard {
             }
         });
         let (actors, monitors) = started.await;
-        let progress = Arc::new(dispatcher::Progress::default());
+        let progress = Arc::new(Progress::default());
         let monitor = Arc::new(Monitor::new(shard, "Dispatcher", options.restart));
         let (tell_ended, ended) = oneshot::channel();
         let (stopping, told) = watch::channel(false);

@@ -7,6 +7,7 @@
 
 mod comparison;
 mod judged;
+mod subject_change;
 mod tally;
 
 use std::collections::{HashMap, HashSet};
@@ -18,7 +19,7 @@ pub use comparison::{
 use judged::{Side, TrialEvent};
 use tally::Tally;
 
-use crate::dry_run::{Resolution, resolutions, sighting};
+use crate::dry_run::{resolutions, sighting};
 use crate::event::JournaledEvent;
 use crate::identity::{IdentityGraph, LinkCandidate, WEAK_FAN_OUT, respell};
 use crate::ports::{Integration, KnownLink, PipelineStore, StoreError};
@@ -115,44 +116,6 @@ impl Trial {
             side.named = named;
         }
         Ok(())
-    }
-}
-
-/// How the subject that an event concerns differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SubjectChange {
-    /// The same under both.
-    Same,
-    /// Another one that is known.
-    Other,
-    /// Somebody new, where the live mapping finds one that is known.
-    New,
-    /// Somebody, where the live mapping finds nobody.
-    Gained,
-    /// Nobody, where the live mapping finds somebody.
-    Lost,
-    /// Several, which would become one.
-    WouldMerge,
-    /// Nobody under both.
-    Nobody,
-}
-
-impl SubjectChange {
-    /// Compares the subjects of an event that fits neither mapping, or one, or both. Without a fitting mapping there is
-    /// no subject.
-    fn between(live: Option<&Resolution>, draft: Option<&Resolution>) -> Self {
-        use Resolution::{Known, Merged, New, Nobody};
-        let live = live.unwrap_or(&Nobody);
-        match (live, draft.unwrap_or(&Nobody)) {
-            (Nobody, Nobody) => Self::Nobody,
-            (_, Nobody) => Self::Lost,
-            (live, draft) if live == draft => Self::Same,
-            (_, Merged { .. }) => Self::WouldMerge,
-            (Nobody, _) => Self::Gained,
-            (_, New) => Self::New,
-            (Merged { into, .. }, Known(found)) if into == found => Self::Same,
-            (_, Known(_)) => Self::Other,
-        }
     }
 }
 

@@ -18,14 +18,7 @@ pub struct Respelling {
     is_stored: bool,
 }
 
-impl LinkCandidate {
-    /// Returns the hashes for the look-up: today's, and the one of an earlier generation if it differs.
-    pub fn hashes(&self) -> impl Iterator<Item = LinkHash> + use<> {
-        std::iter::once(self.hash).chain(self.earlier)
-    }
-}
-
-/// Adds to `known` the links that lead from the events' former hashes.
+/// Adds to what is `known` of events' identifiers what their former hashes lead to.
 pub fn respell<'a>(
     known: &mut Vec<KnownLink>,
     candidates: impl Iterator<Item = (&'a LinkCandidate, Timestamp)>,

@@ -8,26 +8,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::party::Party;
 use super::{IdentityGraph, LinkCandidate};
 use crate::codes::EventCode;
 use crate::event::{LinkHash, Notice};
 use crate::ids::SubjectId;
 
-/// A subject that identifiers of an event lead to.
-#[derive(Debug)]
-pub(super) struct Party<'a> {
-    pub(super) subject: SubjectId,
-    /// The identifiers of the event that lead to it.
-    pub(super) own: Vec<&'a LinkCandidate>,
-}
-
-impl Party<'_> {
-    pub(super) fn holds(&self, link: &LinkCandidate) -> bool {
-        self.own.iter().any(|own| own.hash == link.hash)
-    }
-}
-
-/// The rest of an event while parties are left out.
+/// What is left of an event while parties are left out.
 struct Rest<'p, 'a> {
     parties: &'p mut Vec<Party<'a>>,
     strong: Vec<&'a LinkCandidate>,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::EventId;
 
 #[derive(Clone)]
 struct World {

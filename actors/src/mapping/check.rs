@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::compiled::{DedupDefaults, EventMapping, FieldMapping};
+use super::distance::distance;
+use super::fit::fits;
+use super::path::Path;
+use super::spec::{DedupSpec, EventSpec, FieldSpec, IntegrationSpec};
+use super::suggest;
 use super::suggest::names::squeezed;
-use super::{DedupDefaults, EventMapping, FieldMapping, Path, suggest};
-use super::{DedupSpec, EventSpec, FieldSpec, FieldType, IntegrationSpec};
 use crate::codes::MappingCode;
 use crate::ids::{EventType, ProcessorId};
 use crate::taxonomy::normalise::contact::{has_numbers, is_region};
-use crate::taxonomy::{Category, Normaliser, Taxonomy};
+use crate::taxonomy::{Category, Taxonomy};
 
 const MAX_EVENTS: usize = 200;
 const MAX_FIELDS: usize = 500;
@@ -263,38 +267,8 @@ fn is_envelope(path: &str) -> bool {
     matches!(path, "event" | "triggeredAt")
 }
 
-/// Returns whether values of a JSON type can be values of a category.
-pub(super) fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
-    match field_type {
-        FieldType::String => true,
-        FieldType::Timestamp => matches!(
-            normaliser,
-            Normaliser::BirthDate | Normaliser::Presence | Normaliser::Text
-        ),
-        FieldType::Integer => matches!(
-            normaliser,
-            Normaliser::Opaque
-                | Normaliser::Phone
-                | Normaliser::Document
-                | Normaliser::NationalId
-                | Normaliser::IssuedNumber
-                | Normaliser::PaymentCard
-                | Normaliser::PostalCode
-                | Normaliser::Text
-                | Normaliser::Presence
-                | Normaliser::Password
-        ),
-        FieldType::Number | FieldType::Boolean => {
-            matches!(
-                normaliser,
-                Normaliser::Text | Normaliser::Presence | Normaliser::Password
-            )
-        }
-    }
-}
-
-/// Returns the known name that is nearest to a misspelt one, preferring one of the same words in another form. Returns
-/// `None` if no name is near.
+/// The known name that a misspelt one is nearest to, if any is near: first one of the same words, however they are
+/// written.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let wanted = squeezed(name);
     if let Some(same) = known
@@ -309,24 +283,4 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clo
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
-}
-
-/// Edits (insert, delete, replace, swap two neighbours) from one text to the other; F. Damerau, 1964, each place once.
-pub(super) fn distance(a: &str, b: &str) -> usize {
-    let [a, b] = [a, b].map(|text| text.chars().take(200).collect::<Vec<char>>());
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, right) in b.iter().enumerate() {
-            let replaced = row[j] + usize::from(left != right);
-            let mut least = replaced.min(row[j + 1] + 1).min(next[j] + 1);
-            if i > 0 && j > 0 && *left == b[j - 1] && a[i - 1] == *right {
-                least = least.min(before[j - 1] + 1);
-            }
-            next.push(least);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[b.len()]
 }

@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::check::{distance, nearest};
+use super::check::nearest;
+use super::distance::distance;
 use super::suggest::names;
 use super::{EventMapping, FieldType, Mapping, Path, PathStep};
 use crate::ids::{EventType, Timestamp};

@@ -8,7 +8,7 @@ pub(super) mod names;
 
 use std::sync::Arc;
 
-use super::check::fits;
+use super::fit::fits;
 use super::{FieldType, Path, PathStep, whose};
 use crate::envelope::scan_sample;
 use crate::ids::Timestamp;

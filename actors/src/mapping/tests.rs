@@ -1,6 +1,9 @@
 use serde_json::{Value, json};
 
+use std::sync::Arc;
+
 use super::*;
+use crate::taxonomy::Taxonomy;
 
 fn compile(spec: Value) -> Result<Mapping, Vec<MappingFault>> {
     let spec: IntegrationSpec = serde_json::from_value(spec).unwrap();
@@ -89,7 +92,7 @@ fn swapped_letters_are_one_edit() {
         ("ca", "abc", 3),
     ] {
         assert_eq!(
-            (super::check::distance(a, b), super::check::distance(b, a)),
+            (super::distance::distance(a, b), super::distance::distance(b, a)),
             (edits, edits),
             "{a} {b}"
         );

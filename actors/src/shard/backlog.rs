@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::shard_of;
+use super::assignment::shard_of;
 use crate::ids::{ControllerId, Sequence};
 use crate::ports::{BacklogListener, Directory, ReplayJob};
 

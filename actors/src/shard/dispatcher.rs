@@ -20,10 +20,11 @@ mod batch;
 mod compose;
 mod courtesy;
 mod diagnosis;
+mod failure;
 mod preparing;
-mod progress;
 mod replaying;
 mod settle;
+mod work;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -33,18 +34,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use batch::Work;
 use courtesy::Courtesy;
+use failure::Cause;
 use preparing::Preparing;
-pub(super) use progress::Progress;
-pub use progress::{Blocked, DispatcherReport, Waiting};
+use work::Work;
 
-use super::backlog::News;
+use super::actors::Actors;
+use super::backlog::{Backlogs, News};
 use super::isolation::Isolation;
+use super::options::{PipelineOptions, Ports};
+use super::progress::Progress;
 use super::replays::Replays;
 use super::stalls::Stalls;
 use super::turns::Turns;
-use super::{Actors, Backlogs, PipelineOptions, Ports};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::supervisor::{Monitor, RestartPolicy, fence};
 
@@ -95,14 +97,6 @@ pub(super) struct Dispatcher {
     cache_is_valid: bool,
     tries_in_vain: u32,
     conflicts_in_a_row: u32,
-}
-
-/// Why a suspect's last batch failed.
-#[derive(Debug, Clone)]
-struct Cause {
-    text: String,
-    /// Whether it was the store that refused it. Otherwise an actor panicked.
-    is_of_store: bool,
 }
 
 impl Dispatcher {

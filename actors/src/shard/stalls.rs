@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Waiting;
+use super::progress::Waiting;
 use crate::ids::{ControllerId, Timestamp};
 
 #[derive(Debug)]

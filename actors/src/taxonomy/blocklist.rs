@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::category::{Category, TaxonomyError};
+use super::entry;
 use super::placeholder::lower;
-use super::{Category, TaxonomyError, entry};
 
 /// The operator's list for one category, normalised like its values, in lower case.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Examples: for each normaliser a value that it takes, of nobody.
 
-use super::Normaliser;
+use super::normalise::Normaliser;
 
 impl Normaliser {
     /// Returns an example value, for documentation and sample events. It comes from the ranges that are reserved for

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use sha3::{Digest, Sha3_256};
 
-use super::{Category, NormaliseContext, Taxonomy};
+use super::catalogue::Taxonomy;
+use super::category::Category;
+use super::normalise::NormaliseContext;
 use crate::personal::Personal;
 
 /// Placeholders that are recognised by their form, and occur most often. Others are switched off when they next arrive.

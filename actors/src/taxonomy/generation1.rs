@@ -14,7 +14,7 @@ mod text;
 
 pub(crate) use dedup::dedup_key;
 
-use super::{NormaliseContext, Normaliser};
+use super::normalise::{NormaliseContext, Normaliser};
 
 /// Longest value that was looked at, in bytes.
 const MAX_BYTES: usize = 2048;

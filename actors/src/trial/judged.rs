@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::SubjectChange;
+use super::subject_change::SubjectChange;
 use crate::codes::EventCode;
 use crate::dry_run::Resolution;
 use crate::event::{JournaledEvent, Notice, Status};

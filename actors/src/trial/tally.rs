@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::SubjectChange;
 use super::comparison::{
     CategoryRow, Changes, Comparison, EventRow, FieldRow, NoticeRow, Sample, SampleSide, Statuses, Subjects,
 };
 use super::judged::{Side, TrialEvent};
+use super::subject_change::SubjectChange;
 use crate::event::{DedupKey, Status};
 use crate::ids::{EventId, EventType};
 use crate::ports::Claim;

@@ -3,6 +3,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::dry_run::Resolution;
 use crate::event::{AcceptedEvent, MappedDigest};
 use crate::event::{LinkHash, Status};
 use crate::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};

@@ -8,7 +8,7 @@ use table::{HINTS, NAMES, OF_A_PERSON, PEOPLE};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-use super::super::check::distance;
+use super::super::distance::distance;
 use crate::taxonomy::{Category, Normaliser, Taxonomy};
 
 /// Words behind the word for a person in the name of an identifier, as in `customerNo`.

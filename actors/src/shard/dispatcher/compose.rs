@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::Dispatcher;
-use super::batch::{Group, Work};
+use super::work::{Group, Work};
 use crate::event::JournaledEvent;
 use crate::ids::{ControllerId, Sequence};
 use crate::shard::isolation::Step;

@@ -18,8 +18,8 @@
 use std::sync::Arc;
 
 use super::Dispatcher;
-use super::batch::Group;
-use super::settle::Failure;
+use super::failure::Failure;
+use super::work::Group;
 use crate::codes::EventCode;
 use crate::event::{
     AcceptedEvent, Activity, AuditHash, DedupKey, LinkHash, MappedDigest, Notice, Outcome, OutcomeRecord, StageTimes,

@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::diagnosis::Diagnosis;
+use super::failure::Failure;
 use super::preparing::{Prepared, Preparing, until_ready};
-use super::settle::{Failure, dead_letter};
+use super::settle::dead_letter;
 use super::{Dispatcher, pause};
 use crate::event::JournaledEvent;
 use crate::ids::{Sequence, Timestamp};

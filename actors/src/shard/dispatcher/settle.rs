@@ -3,16 +3,16 @@
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::batch::{Group, Tried};
 use super::diagnosis::Diagnosis;
-use super::{Cause, Dispatcher, pause};
+use super::failure::{Cause, Failure};
+use super::work::{Group, Tried};
+use super::{Dispatcher, pause};
 use crate::codes::EventCode;
 use crate::event::{JournaledEvent, Notice, Outcome};
 use crate::ids::{ControllerId, Sequence, Timestamp};
 use crate::log_limit::{LogLimit, MINUTE};
-use crate::ports::{Checkpoint, Directory, StoreError, TracedBatch};
-use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, StageError, shown_if_harmless};
-use crate::supervisor::Fault;
+use crate::ports::{Checkpoint, Directory, TracedBatch};
+use crate::stages::{ExtractedEvent, Finding, ResolvedBatch, ResolvedEvent, shown_if_harmless};
 
 /// The store forgot what it had confirmed. To go on from where it stands would skip the events between: they are released
 /// here, and only a start reads them from the journal again.
@@ -28,51 +28,6 @@ static DEAD_LETTERS: LogLimit = LogLimit::new(100, MINUTE);
 static WAITS: LogLimit = LogLimit::new(50, MINUTE);
 static STALLS: LogLimit = LogLimit::new(50, MINUTE);
 static GOING_ON: LogLimit = LogLimit::new(50, MINUTE);
-
-pub(super) enum Failure {
-    /// An actor panicked.
-    Poison(String),
-    /// The store calls the data faulty.
-    Refused(String),
-    Away(String),
-    Conflict,
-}
-
-impl Failure {
-    const fn word(&self) -> &'static str {
-        match self {
-            Self::Poison(_) => "poison",
-            Self::Refused(_) => "refused",
-            Self::Away(_) => "outage",
-            Self::Conflict => "conflict",
-        }
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Panicked(cause) => Self::Poison(cause),
-            Fault::Full | Fault::Gone => Self::Away(fault.to_string()),
-        }
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        StageError::from(error).into()
-    }
-}
-
-impl From<StageError> for Failure {
-    fn from(error: StageError) -> Self {
-        match error {
-            StageError::Store(StoreError::Conflict) => Self::Conflict,
-            StageError::Store(StoreError::Failed(_)) => Self::Refused(error.to_string()),
-            StageError::Store(StoreError::Unavailable(_)) | StageError::Dedup(_) => Self::Away(error.to_string()),
-        }
-    }
-}
 
 impl Dispatcher {
     /// Makes the one event of a group a dead letter. It goes to the logger alone: no other stage sees it again.

@@ -7,7 +7,8 @@ use email_address::EmailAddress;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
 use url::Url;
 
-use super::{Invalid, unicode};
+use super::normalised::Invalid;
+use super::unicode;
 use crate::codes::EventCode;
 
 const EMAIL: Invalid = Invalid::new(

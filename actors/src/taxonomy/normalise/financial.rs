@@ -1,6 +1,6 @@
 //! Bank accounts and payment cards.
 
-use super::{Invalid, Normalised};
+use super::normalised::{Invalid, Normalised};
 use crate::codes::EventCode;
 
 const BANK_ACCOUNT: Invalid = Invalid::new(

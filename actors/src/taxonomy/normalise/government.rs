@@ -1,7 +1,12 @@
 //! Numbers that authorities issue.
 
-use super::{Invalid, is_document_sign};
+use super::normalised::Invalid;
 use crate::codes::EventCode;
+
+/// Whether a character only parts the number of a document, and is not kept.
+pub(in crate::taxonomy) const fn is_document_sign(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '/' | '\u{a0}')
+}
 
 const DOCUMENT: Invalid = Invalid::new(
     EventCode::InvalidDocumentNumber,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use rlibphonenumber::{PhoneNumber, Region};
 
-use super::Invalid;
+use super::normalised::Invalid;
 use crate::codes::EventCode;
 
 const PHONE: Invalid = Invalid::new(

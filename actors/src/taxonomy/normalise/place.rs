@@ -1,6 +1,7 @@
 //! Places.
 
-use super::{Invalid, text};
+use super::normalised::Invalid;
+use super::text;
 use crate::codes::EventCode;
 
 const COUNTRY: Invalid = Invalid::new(EventCode::InvalidCountry, "must be an ISO 3166-1 alpha-2 code, as DE");

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{Invalid, Normalised};
+use super::normalised::{Invalid, Normalised};
 use crate::codes::EventCode;
 
 const DEVICE: Invalid = Invalid::new(EventCode::InvalidDeviceId, "must be a UUID that is not all zeros");

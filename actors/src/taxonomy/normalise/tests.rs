@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::codes::EventCode;
+use crate::personal::Personal;
 
 const CONTEXT: NormaliseContext<'_> = NormaliseContext {
     processor: "shop",

@@ -4,7 +4,8 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Invalid, clock};
+use super::clock;
+use super::normalised::Invalid;
 use crate::codes::EventCode;
 
 const DATE: Invalid = Invalid::new(

@@ -2,18 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::words::{List, lower};
+use super::list::{LONGEST, List, lower, parts};
 
-/// Longest value that is looked at, in bytes.
-pub(super) const LONGEST: usize = 64;
 /// So many roles may stand around a word, as in `guest checkout customer`.
 const MOST_ROLES: usize = 3;
 /// So many letters has a word that may stand beside a role without anything between them.
 const GLUED: usize = 3;
 /// Of so short a role the word beside it needs more letters: `testid`, not `david`.
 const SHORT_ROLE: usize = 2;
-/// The least letters of a word that is recognised when it is doubled without a separator.
-const REPEATED: usize = 4;
 /// Words that people write a short number behind: `guest123`, `test1`. A longer number is somebody's: `guest-4711`.
 const NUMBERED: [&str; 26] = [
     "anon",
@@ -60,24 +56,7 @@ impl Roles {
     }
 }
 
-/// Returns what stands between signs.
-pub(super) fn parts(lower: &str) -> impl Iterator<Item = &str> {
-    lower
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|part| !part.is_empty())
-}
-
-/// Returns the word that the text repeats directly: `null` for `nullnull`. Returns `None` otherwise.
-pub(super) fn repeated(lower: &str) -> Option<&str> {
-    (2..=4).find_map(|times| {
-        let length = lower.len() / times;
-        let word = lower.get(..length).filter(|_| length * times == lower.len())?;
-        let is_long = length >= REPEATED || matches!(word, "nan" | "nil");
-        (is_long && lower.as_bytes().chunks(length).all(|chunk| chunk == word.as_bytes())).then_some(word)
-    })
-}
-
-/// Returns whether it consists of placeholder words and roles, with at most a short number behind.
+/// Whether it is made of placeholder words and of roles, and has a short number behind it at most.
 pub(super) fn is_identifier(words: &List, roles: &Roles, value: &str) -> bool {
     // Most identifiers have a digit before their end, and are told by it.
     let before = value.trim_end_matches(|c: char| c.is_ascii_digit() || !c.is_alphanumeric());

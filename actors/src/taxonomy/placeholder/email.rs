@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Words, syntax};
+use super::syntax;
+use super::words::Words;
 
 /// Top-level names that are no part of the public DNS (the IANA registry of special-use domain names, and what networks
 /// use inside). `example` is left out: it is for trying things.

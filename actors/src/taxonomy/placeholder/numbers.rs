@@ -1,8 +1,9 @@
 //! Numbers of documents, of authorities and of issuers, with any tag in front.
 
-use super::super::Normaliser;
+use super::super::normalise::Normaliser;
 use super::super::normalise::contact::is_region;
-use super::{Words, digits, syntax};
+use super::words::Words;
+use super::{digits, syntax};
 
 /// So many digits in a row stand before check digits, as in 123.456.789-09.
 const BEFORE_CHECK: usize = 8;

@@ -506,7 +506,9 @@ fn an_operator_adds_values_and_allows_others() {
 #[test]
 fn a_copy_of_the_former_file_has_the_words_that_are_built_in() {
     let (head, _) = super::super::BUNDLED.split_once("[placeholders]").unwrap();
-    let former = super::super::FORMER_ANY.map(|value| format!("{value:?}")).join(", ");
+    let former = super::super::catalogue::FORMER_ANY
+        .map(|value| format!("{value:?}"))
+        .join(", ");
     let copy = format!("{head}\n[blocklist]\nany = [{former}, \"12345678\", \"123456789\", \"ours\"]\n");
     let taxonomy = Taxonomy::parse(&copy).unwrap();
     for (category, raw, expected) in [

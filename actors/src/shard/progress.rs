@@ -57,7 +57,7 @@ pub struct DispatcherReport {
 
 /// The same, written while it happens.
 #[derive(Debug, Default)]
-pub(in crate::shard) struct Progress {
+pub(super) struct Progress {
     batch_events: AtomicU64,
     batches: AtomicU64,
     events: AtomicU64,
@@ -118,7 +118,7 @@ impl Progress {
         self.suspects.store(suspects as u64, Ordering::Relaxed);
     }
 
-    pub(in crate::shard) fn report(&self) -> DispatcherReport {
+    pub(super) fn report(&self) -> DispatcherReport {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (stalled, longest) = self.stalled.lock().unwrap_or_else(PoisonError::into_inner).clone();
         DispatcherReport {

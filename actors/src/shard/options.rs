@@ -1,0 +1,53 @@
+//! What a pipeline is started with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ports::{BatchTraces, DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
+use crate::supervisor::RestartPolicy;
+
+/// How the pipeline is tuned.
+#[derive(Debug, Clone, Copy)]
+pub struct PipelineOptions {
+    /// Threads with a pipeline each.
+    pub shards: usize,
+    /// Events in a batch at most.
+    pub batch_events: usize,
+    /// Bytes of bodies in a batch at most, about.
+    pub batch_bytes: usize,
+    /// Events in a batch of a replay at most.
+    pub replay_events: usize,
+    /// Requests that may wait for an actor of the edge; beyond, they are refused.
+    pub mailbox_capacity: usize,
+    /// Strong links that each shard keeps in memory.
+    pub cached_links: usize,
+    /// How actors are restarted.
+    pub restart: RestartPolicy,
+    /// Times that an event alone may bring an actor down before it becomes a dead letter.
+    pub max_attempts: u32,
+    /// Longest wait between tries while the store or the dedup window is away.
+    pub retry_max: Duration,
+    /// Called first on each shard's thread; may lower its priority.
+    pub on_thread_start: fn(),
+    /// How long the calling thread has waited for a core since it was started; none where that is not known.
+    pub core_wait: fn() -> Option<Duration>,
+    /// Senders that may wait for their answer, while cores are short, before the pipeline rests between batches.
+    pub senders_tolerated: usize,
+}
+
+/// The world that the pipeline works in.
+#[derive(Clone)]
+pub struct Ports {
+    /// Who may send what.
+    pub directory: Arc<dyn Directory>,
+    /// Where events are durable.
+    pub journal: Arc<dyn Journal>,
+    /// Who was first.
+    pub dedup: Arc<dyn DedupWindow>,
+    /// Where effects go.
+    pub store: Arc<dyn PipelineStore>,
+    /// What is to run again.
+    pub replays: Arc<dyn ReplaySource>,
+    /// Who follows requests past their answers; none: nobody.
+    pub traces: Option<Arc<dyn BatchTraces>>,
+}

@@ -1,0 +1,78 @@
+//! What is a placeholder among the values of each kind.
+
+use std::net::IpAddr;
+
+use super::words::Words;
+use super::{digits, email, numbers, syntax};
+use crate::percent;
+use crate::taxonomy::normalise::Normaliser;
+
+impl Words {
+    /// Whether a value is a placeholder. It is normalised, without its scope or its country tag.
+    pub(in crate::taxonomy) fn is_placeholder(&self, normaliser: Normaliser, value: &str) -> bool {
+        match normaliser {
+            Normaliser::Email => email::is_placeholder(self, value),
+            Normaliser::Phone => digits::is_placeholder_phone(value),
+            Normaliser::Url => syntax::is_placeholder_url(value),
+            Normaliser::Opaque | Normaliser::Username => self.is_free(value),
+            Normaliser::Text => self.is_of_no_name(value),
+            Normaliser::NationalId | Normaliser::Document | Normaliser::IssuedNumber => {
+                numbers::is_placeholder(self, normaliser, value)
+            }
+            Normaliser::BankAccount => {
+                let account = value
+                    .split_once('/')
+                    .map_or(value.get(4..), |(_, account)| Some(account));
+                account.is_some_and(|account| account.bytes().all(|b| b == b'0'))
+            }
+            Normaliser::DeviceId => digits::is_placeholder(value, digits::REPEATED),
+            Normaliser::MacAddress => digits::is_placeholder(value, digits::REPEATED),
+            Normaliser::IpAddress => value.parse().is_ok_and(is_of_nobody),
+            Normaliser::Name => self.is_of_no_name(value) || digits::is_one_letter(value),
+            Normaliser::PostalCode => {
+                digits::is_zeros(value) || digits::is_one_letter(value) || syntax::is_placeholder(value)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_free(&self, value: &str) -> bool {
+        digits::is_placeholder(value, digits::REPEATED)
+            || self.is_identifier_word(value)
+            || syntax::is_placeholder(value)
+            || syntax::is_masked(value)
+            || (value.contains('@') && email::is_placeholder(self, &value.to_lowercase()))
+            || percent::decoded(value).is_some_and(|decoded| self.is_free(&decoded))
+    }
+
+    fn is_of_no_name(&self, value: &str) -> bool {
+        self.is_name_word(value)
+            || syntax::is_placeholder(value)
+            || percent::decoded(value).is_some_and(|decoded| self.is_of_no_name(decoded.trim()))
+    }
+}
+
+/// An address that many networks have inside, or that names no host. Addresses for documentation (RFC 5737, 3849) are
+/// for trying things.
+fn is_of_nobody(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let is_shared = a == 100 && (64..128).contains(&b);
+            v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || a == 0
+                || a >= 240
+                || is_shared
+        }
+        IpAddr::V6(v6) => {
+            v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local()
+        }
+    }
+}

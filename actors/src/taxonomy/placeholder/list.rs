@@ -1,0 +1,114 @@
+//! A list of words, and the texts that are one of them.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// Longest value that is looked at, in bytes.
+pub(super) const LONGEST: usize = 64;
+/// So many letters has a word that is told when it comes twice without anything between.
+const REPEATED: usize = 4;
+
+/// The words of one kind.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    /// As they are in the file, in lower case.
+    pub(super) exact: HashSet<String>,
+    /// Without what separates their parts.
+    bare: HashSet<String>,
+    /// Bytes of the longest, with room for signs around it and between its parts.
+    longest: usize,
+}
+
+impl List {
+    pub(super) fn new(words: &[String]) -> Self {
+        let exact: HashSet<String> = words.iter().map(|word| word.to_lowercase()).collect();
+        let is_plain = |word: &&String| {
+            word.chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        };
+        let bare = exact
+            .iter()
+            .filter(is_plain)
+            .map(|word| bare(word).into_owned())
+            .collect();
+        let longest = exact.iter().map(String::len).max().unwrap_or(0);
+        Self {
+            exact,
+            bare,
+            longest: longest + 8,
+        }
+    }
+
+    pub(super) fn contains(&self, value: &str) -> bool {
+        if value.len() > self.longest {
+            return false;
+        }
+        let lower = lower(value);
+        if self.exact.contains(&*lower) {
+            return true;
+        }
+        // Most identifiers have a digit, and hardly a word has one.
+        if lower.bytes().any(|b| b.is_ascii_digit()) {
+            return false;
+        }
+        self.bare.contains(&*bare(&lower)) || self.is_repeated(&lower)
+    }
+
+    /// Whether it is the same word again, as `null null`, which is a first and a last name. Anything may stand between the
+    /// words, or nothing.
+    fn is_repeated(&self, lower: &str) -> bool {
+        let mut parts = parts(lower);
+        let first = parts.next().unwrap_or_default();
+        if first.len() == lower.len() {
+            return repeated(lower).is_some_and(|word| self.exact.contains(word));
+        }
+        let mut again = parts.peekable();
+        again.peek().is_some() && again.all(|part| part == first) && self.exact.contains(first)
+    }
+
+    /// Whether it is the same word again, in whatever case.
+    pub(super) fn repeats(&self, value: &str) -> bool {
+        value.len() <= LONGEST && self.is_repeated(&lower(value))
+    }
+
+    /// Whether it is a word without signs in it.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.bare.contains(word)
+    }
+}
+
+/// In lower case, as most values are.
+pub(in crate::taxonomy) fn lower(value: &str) -> Cow<'_, str> {
+    if value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
+        Cow::Borrowed(value)
+    } else {
+        Cow::Owned(value.to_lowercase())
+    }
+}
+
+/// Without the signs around a word and between its parts: `(Not_Set)` is `notset`.
+fn bare(lower: &str) -> Cow<'_, str> {
+    if lower.bytes().all(|b| b.is_ascii_lowercase()) {
+        return Cow::Borrowed(lower);
+    }
+    let is_around = |c: char| "(){}<>[]\"'`*#.,:;!?~_- ".contains(c);
+    let inner = lower.trim_matches(is_around);
+    Cow::Owned(inner.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.')).collect())
+}
+
+/// Returns what stands between signs.
+pub(super) fn parts(lower: &str) -> impl Iterator<Item = &str> {
+    lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|part| !part.is_empty())
+}
+
+/// Returns the word of which the text is a repetition without anything between: of `nullnull`, `null`.
+fn repeated(lower: &str) -> Option<&str> {
+    (2..=4).find_map(|times| {
+        let length = lower.len() / times;
+        let word = lower.get(..length).filter(|_| length * times == lower.len())?;
+        let is_long = length >= REPEATED || matches!(word, "nan" | "nil");
+        (is_long && lower.as_bytes().chunks(length).all(|chunk| chunk == word.as_bytes())).then_some(word)
+    })
+}
