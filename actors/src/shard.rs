@@ -58,7 +58,7 @@ pub struct ShardReport {
     pub healthy: bool,
     /// Its actors, in the pipeline's order.
     pub actors: Vec<ActorReport>,
-    /// What its dispatcher is at.
+    /// The state of its dispatcher.
     pub dispatcher: DispatcherReport,
 }
 
@@ -75,7 +75,7 @@ struct Shard {
 
 struct Running {
     place: Place,
-    /// Tells the dispatcher to end. One for each shard: they hear it in a certain order.
+    /// Tells the dispatcher to end. Each shard has its own, because the dispatchers end in a certain order.
     stopping: watch::Sender<bool>,
     /// Says that the dispatcher has ended.
     ended: oneshot::Receiver<()>,
@@ -146,13 +146,13 @@ impl Shards {
         edge
     }
 
-    /// Which credentials the edge sees.
+    /// Returns the books of used credentials.
     #[must_use]
     pub const fn usage(&self) -> &UsageBooks {
         &self.usage
     }
 
-    /// What an operator sees.
+    /// Returns the report for an operator.
     #[must_use]
     pub fn report(&self) -> Vec<ShardReport> {
         let report = |(number, shard): (usize, &Shard)| {
@@ -168,7 +168,7 @@ impl Shards {
         self.shards.iter().enumerate().map(report).collect()
     }
 
-    /// Stops taking batches, lets the one under way end, and ends the threads. What is in flight stays in the journal.
+    /// Stops taking batches, lets the running one end, and ends the threads. Events in flight stay in the journal.
     pub async fn stop(&self) {
         let take = |shard: &Shard| shard.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let running: Vec<Running> = self.shards.iter().filter_map(take).collect();

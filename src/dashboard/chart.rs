@@ -3,8 +3,8 @@
 //! A bar stacks the outcomes, each with its own pattern and colour, so that the chart reads without colours. A table
 //! beside it has the same numbers. The drawing is stretched to its place, so all words are outside of it.
 //!
-//! The drawing is our own code. A chart library writes words, fonts and colours into the drawing; here the style sheet
-//! gives the colours, so that a chart follows the theme and the page needs no inline style.
+//! The drawing is our own code. A chart library writes words, fonts and colours into the drawing. Here the style sheet
+//! has the colours, so a chart follows the theme, and the page needs no inline style.
 
 use std::fmt::{self, Write as _};
 

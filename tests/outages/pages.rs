@@ -68,12 +68,12 @@ fn pages_show_what_they_have_while_postgresql_hangs() {
     conduit.get("/readyz").expect(200);
     conduit.admin("GET", "/api/v1/supervision", None).expect(200);
     for (path, missing) in [
-        ("/overview", "Missing:: the sums, the chart"),
-        ("/events", "Missing:: the events with an outcome"),
-        ("/integrations", "Missing:: the names, mappings"),
-        ("/subjects", "Missing:: the data subjects"),
-        ("/activities", "Missing:: the activities"),
-        ("/controllers", "Missing:: the names, sums"),
+        ("/overview", "Missing: the totals, the chart"),
+        ("/events", "Missing: the events with an outcome"),
+        ("/integrations", "Missing: the names, mappings"),
+        ("/subjects", "Missing: the data subjects"),
+        ("/activities", "Missing: the activities"),
+        ("/controllers", "Missing: the names, totals"),
     ] {
         let page = operator.get(path).expect(200).text;
         assert!(page.contains(missing), "{path}: {page}");

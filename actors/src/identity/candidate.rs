@@ -1,4 +1,4 @@
-//! What an event says about people, as far as identity is concerned.
+//! The people of an event, as identity sees them.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct LinkCandidate {
 }
 
 impl LinkCandidate {
-    /// The hashes that it is looked up by: today's, and the one of an earlier generation if that differs.
+    /// Returns the hashes for the look-up: today's, and the one of an earlier generation if it differs.
     pub fn hashes(&self) -> impl Iterator<Item = LinkHash> + use<> {
         std::iter::once(self.hash).chain(self.earlier)
     }

@@ -18,7 +18,7 @@ pub struct Respelling {
     is_stored: bool,
 }
 
-/// Adds to what is `known` of events' identifiers what their former hashes lead to.
+/// Adds to `known` the links that lead from the events' former hashes.
 pub fn respell<'a>(
     known: &mut Vec<KnownLink>,
     candidates: impl Iterator<Item = (&'a LinkCandidate, Timestamp)>,

@@ -14,7 +14,7 @@ use crate::codes::EventCode;
 use crate::event::{LinkHash, Notice};
 use crate::ids::SubjectId;
 
-/// What is left of an event while parties are left out.
+/// The rest of an event while parties are left out.
 struct Rest<'p, 'a> {
     parties: &'p mut Vec<Party<'a>>,
     strong: Vec<&'a LinkCandidate>,

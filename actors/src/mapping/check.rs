@@ -267,8 +267,8 @@ fn is_envelope(path: &str) -> bool {
     matches!(path, "event" | "triggeredAt")
 }
 
-/// The known name that a misspelt one is nearest to, if any is near: first one of the same words, however they are
-/// written.
+/// Returns the known name that is nearest to a misspelt one, preferring one of the same words in another form. Returns
+/// `None` if no name is near.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let wanted = squeezed(name);
     if let Some(same) = known

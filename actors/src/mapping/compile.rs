@@ -21,8 +21,8 @@ impl Mapping {
         check::compile(spec, taxonomy, defaults).map(|events| Self { events })
     }
 
-    /// The same for one that is to be saved: also what was not refused at all times, and may therefore be in those that were
-    /// saved before.
+    /// Compiles a mapping that is to be saved. Also refuses faults that former versions did not refuse, and that saved
+    /// mappings may therefore have.
     ///
     /// # Errors
     /// As [`Self::compile`].
@@ -41,7 +41,7 @@ impl Mapping {
         }
     }
 
-    /// What to say about an event type that is not here. `shown` is as much of it as may be said.
+    /// Returns the message about an unknown event type. `shown` is the part of it that may be shown.
     #[must_use]
     pub fn unknown_event_message(&self, event_type: &EventType, shown: &EventType) -> String {
         let mut known: Vec<&str> = self.events.keys().map(EventType::as_str).collect();

@@ -9,7 +9,7 @@ use crate::event::LegalBasis;
 use crate::ids::EventType;
 use crate::taxonomy::{Category, Taxonomy};
 
-/// What applies to events that say nothing about dedup themselves.
+/// The dedup settings of events without settings of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DedupDefaults {
     /// The window, in seconds; 0 is off.
@@ -46,13 +46,13 @@ pub(crate) struct FieldMapping {
 }
 
 impl Mapping {
-    /// The taxonomy that it was compiled with; none, if it has no events.
+    /// Returns the taxonomy of its compilation. Returns `None` for a mapping without events.
     #[must_use]
     pub fn taxonomy(&self) -> Option<&Arc<Taxonomy>> {
         self.events.values().next().map(|event| &event.taxonomy)
     }
 
-    /// What an event type means here.
+    /// Returns the mapping of an event type. Returns `None` for an unknown one.
     #[must_use]
     pub fn event(&self, event_type: &EventType) -> Option<&EventMapping> {
         self.events.get(event_type)
@@ -60,30 +60,30 @@ impl Mapping {
 }
 
 impl EventMapping {
-    /// What the data is processed for.
+    /// Returns the purpose of the processing.
     #[must_use]
     pub const fn purpose(&self) -> Option<&Arc<str>> {
         self.purpose.as_ref()
     }
 
-    /// Why that is lawful.
+    /// Returns the legal basis of the processing.
     #[must_use]
     pub const fn legal_basis(&self) -> Option<LegalBasis> {
         self.legal_basis
     }
 
-    /// What two events must share to be repeats.
+    /// Returns the values that two events must share to be repeats.
     #[must_use]
     pub const fn dedup_key(&self) -> DedupKeyKind {
         self.dedup_key
     }
 
-    /// Whether it has fields that are no personal data.
+    /// Returns whether it has fields that are no personal data.
     pub(crate) fn says_more(&self) -> bool {
         self.says_more
     }
 
-    /// For how long after the first, in seconds; 0 is off.
+    /// Returns the window after the first event, in seconds; 0 is off.
     #[must_use]
     pub const fn dedup_window_seconds(&self) -> u32 {
         self.dedup_window_seconds

@@ -3,7 +3,7 @@
 use super::spec::FieldType;
 use crate::taxonomy::Normaliser;
 
-/// Whether values of a JSON type can be what a category holds.
+/// Returns whether values of a JSON type can be values of a category.
 pub(super) fn fits(normaliser: Normaliser, field_type: FieldType) -> bool {
     match field_type {
         FieldType::String => true,

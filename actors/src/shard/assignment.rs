@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::ids::ControllerDid;
 
-/// The shard of a controller.
+/// Returns the shard of a controller.
 #[must_use]
 pub fn shard_of(did: &ControllerDid, shards: usize) -> usize {
     let mut hasher = DefaultHasher::new();

@@ -10,7 +10,7 @@ use super::assignment::shard_of;
 use crate::ids::{ControllerId, Sequence};
 use crate::ports::{BacklogListener, Directory, ReplayJob};
 
-/// What there is that the dispatcher does not know of yet.
+/// News that the dispatcher does not know yet.
 #[derive(Default)]
 pub(super) struct News {
     /// How far each stream reaches, if it grew.
@@ -32,7 +32,7 @@ pub struct Backlogs {
 }
 
 impl Backlogs {
-    /// Empty ones; the directory tells whose shard a controller is on.
+    /// Creates empty backlogs. The directory maps controllers to shards.
     #[must_use]
     pub fn new(directory: Arc<dyn Directory>, shards: usize) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl Backlogs {
         });
     }
 
-    /// Notes a replay that is this node's to run. That it is told again does no harm.
+    /// Notes a replay that this node runs. Repeated notes are harmless.
     pub fn note_replay(&self, job: ReplayJob) {
         self.tell(job.controller, |news| news.replays.push(job));
     }

@@ -1,20 +1,20 @@
 //! The dispatcher of one shard: composes batches, takes them through the stages, and decides what a failure means.
 //!
-//! A batch is read from the journal anew each time it is tried, so nothing is kept that a crash or a panic
-//! could lose. What a failure means:
+//! A batch is read from the journal again for each attempt, so a crash or a panic loses nothing. The meaning of a
+//! failure:
 //!
 //! | failure | meaning | next |
 //! |---|---|---|
 //! | a panic | one of the events may be poison | [`Isolation`] |
 //! | a store that calls the data faulty | one of the events may be poison, or the database ill | [`diagnosis`] |
-//! | store or dedup window away | nobody's fault in the batch | the same events again, after a backoff |
+//! | store or dedup window away | no fault of the batch | the same events again, after a backoff |
 //! | conflict | another node, or a commit whose answer was lost | checkpoints are read again, then at once; many in a row: after a backoff |
-//! | conflict, checkpoint before ours | the store lost commits | it waits: only a start reads the journal anew |
+//! | conflict, checkpoint before ours | the store lost commits | it waits: only a start reads the journal again |
 //! | journal unreadable | one stream cannot go on | it waits; the others go on |
 //! | a dead letter cannot be written | one stream cannot go on | it waits; the others go on |
 //!
 //! While a batch is being committed, the next one is read and extracted: *ahead*. It builds on checkpoints that are not
-//! committed yet; if the commit comes to nothing, it is dropped. Resolution waits for the commit, since it asks the store.
+//! committed yet, and is dropped if the commit fails. Resolution waits for the commit, because it asks the store.
 
 mod batch;
 mod compose;
@@ -55,9 +55,11 @@ const IDLE_TICK: Duration = Duration::from_secs(10);
 /// No request takes longer than this from its receive time to the journal.
 const SETTLED_AFTER_MS: i64 = 120_000;
 
-/// Runs a dispatcher until it is told to stop. One that panics is made anew after a backoff, as an actor is.
+/// Runs a dispatcher until it is told to stop. A dispatcher that panics is created again after a backoff, like an
+/// actor.
 ///
-/// Only a port that it asks by itself can make it panic. What it knew is lost: the new one begins with what the journal has.
+/// Only a port that it asks directly can make it panic. Its knowledge is lost: the new one begins with the content of
+/// the journal.
 pub(super) async fn run_supervised(
     make: impl Fn() -> Dispatcher,
     monitor: &Monitor,
@@ -211,7 +213,8 @@ impl Dispatcher {
         }
     }
 
-    /// A stream that is idle is passed by time alone. One that is stalled is not: its events are still to claim.
+    /// Passes time to idle streams, so that their claims expire. Stalled streams are left out, because their events are
+    /// still to claim.
     fn expire_claims(&mut self) {
         let settled = Timestamp::from_millis(Timestamp::now().as_millis() - SETTLED_AFTER_MS);
         for controller in self.recent.iter().filter(|recent| !self.turns.has(recent)) {
@@ -221,7 +224,7 @@ impl Dispatcher {
             .retain(|controller| self.ports.directory.controller(*controller).is_some());
     }
 
-    /// The backoff between tries while something is away: its limit is shorter than that of an actor's restart.
+    /// Returns the backoff between tries during an outage. Its limit is shorter than that of an actor's restart.
     fn retry_policy(&self) -> RestartPolicy {
         RestartPolicy {
             backoff_initial: Duration::from_millis(50),

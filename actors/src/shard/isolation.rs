@@ -1,9 +1,9 @@
-//! Finding the event that brings an actor down: bisection, one controller at a time.
+//! Finds the event that crashes an actor: bisection, one controller at a time.
 //!
-//! A batch that fails makes each of its controllers a *suspect*. A suspect's events are run in batches of
-//! their own, so that nobody else's wait for them, each half as long as what is left to suspect: the half that
-//! succeeds is committed, the half that fails is suspected further. An event that fails alone, so many
-//! times in a row, is *poison* and becomes a dead letter.
+//! A batch that fails makes each of its controllers a *suspect*. A suspect's events run in batches of their own, so
+//! that no other controller waits for them. Each batch has half of the remaining suspicious events: a half that
+//! succeeds is committed, a half that fails is divided further. An event that fails alone, so many times in a row, is
+//! *poison* and becomes a dead letter.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ struct Suspect {
     attempts: u32,
 }
 
-/// What to do about a suspect's next events.
+/// The next step for a suspect's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// Run so many of them as a batch of their own.
@@ -50,8 +50,8 @@ impl Isolation {
         self.suspects.keys().copied()
     }
 
-    /// A batch failed in which this controller had the events from behind `checkpoint` to `through`, alone
-    /// or with others.
+    /// Notes a failed batch in which this controller had the events from after `checkpoint` to `through`, alone or with
+    /// others.
     pub(super) fn failed(&mut self, controller: ControllerId, checkpoint: Sequence, through: Sequence, alone: bool) {
         let suspect = self
             .suspects
@@ -63,7 +63,7 @@ impl Isolation {
         }
     }
 
-    /// A batch of this controller up to `through` was committed.
+    /// Notes a committed batch of this controller up to `through`.
     pub(super) fn committed(&mut self, controller: ControllerId, through: Sequence) {
         if let Some(suspect) = self.suspects.get_mut(&controller) {
             suspect.attempts = 0;
@@ -73,8 +73,8 @@ impl Isolation {
         }
     }
 
-    /// What failed was not the event's fault, or its dead letter could not be written: the event is tried again before it
-    /// is given up.
+    /// Allows another try before the event is given up: the failure was not its fault, or its dead letter could not be
+    /// written.
     pub(super) fn try_again(&mut self, controller: ControllerId) {
         if let Some(suspect) = self.suspects.get_mut(&controller) {
             suspect.attempts = suspect.attempts.min(self.max_attempts - 1);
@@ -85,7 +85,8 @@ impl Isolation {
         self.suspects.remove(&controller);
     }
 
-    /// What to do next about a suspect whose stream is committed up to `checkpoint`.
+    /// Returns the next step for a suspect whose stream is committed up to `checkpoint`. Returns `None` for other
+    /// controllers.
     pub(super) fn step(&self, controller: ControllerId, checkpoint: Sequence) -> Option<Step> {
         let suspect = self.suspects.get(&controller)?;
         if suspect.attempts >= self.max_attempts {

@@ -1,4 +1,4 @@
-//! What a pipeline is started with.
+//! The options of a pipeline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,16 +38,16 @@ pub struct PipelineOptions {
 /// The world that the pipeline works in.
 #[derive(Clone)]
 pub struct Ports {
-    /// Who may send what.
+    /// Controllers, integrations and credentials.
     pub directory: Arc<dyn Directory>,
     /// Where events are durable.
     pub journal: Arc<dyn Journal>,
-    /// Who was first.
+    /// The dedup windows.
     pub dedup: Arc<dyn DedupWindow>,
     /// Where effects go.
     pub store: Arc<dyn PipelineStore>,
-    /// What is to run again.
+    /// The replays to run.
     pub replays: Arc<dyn ReplaySource>,
-    /// Who follows requests past their answers; none: nobody.
+    /// The tracer that follows requests beyond their answers. `None` without tracing.
     pub traces: Option<Arc<dyn BatchTraces>>,
 }

@@ -1,4 +1,4 @@
-//! What a dispatcher is at, for whoever reports on it.
+//! The progress of a dispatcher, for reports.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,14 +13,14 @@ use crate::ids::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// What is away.
+    /// The missing part.
     pub cause: String,
     /// Since when.
     pub since: Timestamp,
 }
 
-/// Seconds since start in which a batch was ready and could not go on. One that goes on at once adds nothing, and neither
-/// does a rest that is taken out of courtesy to senders.
+/// The seconds since the start in which a ready batch was blocked. A batch that goes on at once adds nothing, and
+/// neither does a rest for senders.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocked {
@@ -85,7 +85,7 @@ impl Progress {
         self.going_on();
     }
 
-    /// It waits no more.
+    /// Notes that it waits no more.
     pub(super) fn going_on(&self) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -99,7 +99,7 @@ impl Progress {
         });
     }
 
-    /// So many controllers wait on their own, the longest for this.
+    /// Notes that so many controllers wait on their own, and the longest wait.
     pub(super) fn stalled(&self, controllers: usize, longest: Option<&Waiting>) {
         *self.stalled.lock().unwrap_or_else(PoisonError::into_inner) = (controllers as u64, longest.cloned());
     }

@@ -1,13 +1,13 @@
-//! Whose replay is next, when, and how many events of it: replays are to delay nobody's live events, and yet to end.
+//! The order, time and size of replays' batches. Replays should delay no live events, and still end.
 //!
-//! - Live events first: a batch of a replay has its turn when there are none, or when they have had [`SHARE`] times as long
-//!   as the last turn of a replay took. So with live events without end, replays still have a fifth of the time.
-//! - Batches are small: half as many events after one that took long, twice as many after one that did not. So what a live
-//!   event waits for is short, however slow the database is.
-//! - Controllers take turns; one controller's replays run one after the other, a batch at a time.
-//! - A batch that brings an actor down is bisected, as one of live events is. An event that failed before, and
-//!   brings it down again alone, is given up at once. A fall is followed by a pause for its controller's replays, which
-//!   others do not share: dead letters that are replayed before their cause is mended must not spend the restart budget.
+//! - Live events first. A batch of a replay has its turn if there are none, or after they had [`SHARE`] times as long
+//!   as the last turn of a replay. So with endless live events, replays still have a fifth of the time.
+//! - Batches are small: half as many events after a long one, twice as many after a short one. So live events wait
+//!   briefly, even for a slow database.
+//! - Controllers take turns. One controller's replays run one after the other, a batch at a time.
+//! - A batch that crashes an actor is bisected, like one of live events. An event that failed before, and crashes the
+//!   actor again alone, is given up at once. A crash is followed by a pause for its controller's replays only. So dead
+//!   letters that are replayed before their cause is fixed cannot use up the restart budget.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -25,8 +25,8 @@ const LONG: Duration = Duration::from_millis(200);
 /// A batch that took less is followed by a larger one.
 const SHORT: Duration = Duration::from_millis(60);
 
-/// An event of a batch, and what it was before.
-pub(super) type Tried = (EventId, Status);
+/// An event of a batch, and its former outcome.
+pub(super) type PriorOutcome = (EventId, Status);
 
 /// A stretch of a replay with a poison event somewhere in it.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ struct Suspicion {
     left: usize,
     /// The event that failed alone, and how often.
     alone: Option<(EventId, u32)>,
-    /// It failed often enough: what comes next makes it a dead letter, which brings nothing down.
+    /// It failed often enough. The next batch makes it a dead letter, without running it.
     is_doomed: bool,
     cause: String,
 }
@@ -45,7 +45,7 @@ struct Suspicion {
 pub(super) struct Replays {
     jobs: HashMap<ControllerId, VecDeque<ReplayId>>,
     queue: VecDeque<ControllerId>,
-    /// Those that had a batch here.
+    /// Replays that had a batch here.
     begun: HashSet<ReplayId>,
     suspicions: HashMap<ReplayId, Suspicion>,
     /// Until when controllers whose replays brought an actor down have to wait, whatever they begin meanwhile.
@@ -55,14 +55,14 @@ pub(super) struct Replays {
     size: usize,
     max_attempts: u32,
     pause: Duration,
-    /// What the last batch of a replay took, and live events since.
+    /// The duration of the last batch of a replay, and of live events since.
     last: Duration,
     live: Duration,
 }
 
 impl Replays {
-    /// At most `most` events in a batch; `pause` after a fall; an event falls `max_attempts` times alone before it is
-    /// given up.
+    /// Creates the schedule. A batch has at most `most` events. A crash is followed by `pause`. An event may crash
+    /// `max_attempts` times alone before it is given up.
     pub(super) fn new(most: usize, max_attempts: u32, pause: Duration) -> Self {
         Self {
             jobs: HashMap::new(),
@@ -91,12 +91,12 @@ impl Replays {
         own.push_back(job.replay);
     }
 
-    /// A replay has a batch; whether that is its first here.
+    /// Notes a batch of a replay. Returns whether it is its first one here.
     pub(super) fn begins(&mut self, replay: ReplayId) -> bool {
         self.begun.insert(replay)
     }
 
-    /// A replay has ended, or is not this node's any more.
+    /// Removes a replay that has ended, or belongs to another node.
     pub(super) fn end(&mut self, job: ReplayJob) {
         self.suspicions.remove(&job.replay);
         self.begun.remove(&job.replay);
@@ -118,12 +118,12 @@ impl Replays {
         self.queue.is_empty()
     }
 
-    /// Whether live events have had their share of the time, and a replay goes before them.
+    /// Returns whether live events have had their share of the time, so that a replay goes first.
     pub(super) fn is_overdue(&self) -> bool {
         self.live >= self.last * SHARE
     }
 
-    /// How long until one may run; none if there is none.
+    /// Returns how long until a replay may run. Returns `None` without replays.
     pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
         let waits = self.jobs.iter().flat_map(|(controller, own)| {
             own.iter().map(|replay| {
@@ -142,8 +142,8 @@ impl Replays {
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
-    /// The next replay that may run, and how many events of it. It goes to the end of its controller's, and that to
-    /// the end of all.
+    /// Returns the next replay that may run, and the number of its events. It goes to the end of its controller's
+    /// replays, and the controller to the end of all.
     pub(super) fn next(&mut self, now: Instant) -> Option<(ReplayJob, usize)> {
         self.pauses.retain(|_, until| *until > now);
         for _ in 0..self.queue.len() {
@@ -169,25 +169,25 @@ impl Replays {
         None
     }
 
-    /// The event that is poison, which is to come next.
+    /// Returns the poison event, which must come next. Returns `None` without one.
     pub(super) fn doomed(&self, replay: ReplayId) -> Option<EventId> {
         let suspicion = self.suspicions.get(&replay).filter(|found| found.is_doomed)?;
         suspicion.alone.map(|(event, _)| event)
     }
 
-    /// How often the event that was tried last failed alone, and the last cause.
+    /// Returns how often the last tried event failed alone, and the last cause.
     pub(super) fn falls(&self, replay: ReplayId) -> (u32, String) {
         let found = self.suspicions.get(&replay);
         let attempts = found.and_then(|found| found.alone).map_or(0, |(_, attempts)| attempts);
         (attempts, found.map(|found| found.cause.clone()).unwrap_or_default())
     }
 
-    /// A controller's replays rest for so long.
+    /// Lets a controller's replays rest for so long.
     pub(super) fn rest_for(&mut self, controller: ControllerId, length: Duration, now: Instant) {
         self.pauses.insert(controller, now + length);
     }
 
-    /// What it was before counts: a dead letter failed often enough.
+    /// Returns the former attempts by the former outcome: a dead letter failed often enough.
     const fn attempts(&self, before: Status) -> u32 {
         match before {
             Status::Failed => 1,
@@ -195,8 +195,8 @@ impl Replays {
         }
     }
 
-    /// A batch of these events brought an actor down.
-    pub(super) fn failed(&mut self, job: ReplayJob, events: &[Tried], cause: &str, now: Instant) {
+    /// Notes that a batch of these events crashed an actor.
+    pub(super) fn failed(&mut self, job: ReplayJob, events: &[PriorOutcome], cause: &str, now: Instant) {
         let enough = self.attempts(events.first().map_or(Status::Rejected, |(_, before)| *before));
         self.rest_for(job.controller, self.pause, now);
         let suspicion = self.suspicions.entry(job.replay).or_default();
@@ -212,7 +212,7 @@ impl Replays {
         suspicion.is_doomed = !was_doomed && suspicion.alone.is_some_and(|(_, attempts)| attempts >= enough);
     }
 
-    /// A batch of so many events was committed, and took so long.
+    /// Notes a committed batch of so many events, and its duration.
     pub(super) fn committed(&mut self, replay: ReplayId, events: usize, took: Duration) {
         if took > LONG {
             self.size = (self.size / 2).max(1);
@@ -229,13 +229,13 @@ impl Replays {
         }
     }
 
-    /// A batch of a replay took so long, whatever came of it.
+    /// Notes the duration of a replay's batch, with any result.
     pub(super) const fn ran(&mut self, took: Duration) {
         self.last = took;
         self.live = Duration::ZERO;
     }
 
-    /// Live events took so long.
+    /// Notes the duration of live events.
     pub(super) const fn lived(&mut self, took: Duration) {
         self.live = self.live.saturating_add(took);
     }

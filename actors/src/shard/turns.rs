@@ -1,16 +1,16 @@
-//! Whose turn it is: deficit round robin over the controllers with a backlog.
+//! Turns: deficit round robin over the controllers with a backlog.
 //!
-//! Each turn adds a quantum to a controller's credit, and what is read is paid from it, so that over time each
-//! gets the same share whatever the size of its events (M. Shreedhar and G. Varghese, 1995).
-//! A controller without backlog keeps no credit. One that has nobody to share with takes what it likes, and owes nothing.
+//! Each turn adds a quantum to a controller's credit, and its events are paid from the credit. So over time all
+//! controllers get the same share, with events of any size (M. Shreedhar and G. Varghese, 1995). A controller without
+//! backlog keeps no credit. A single controller takes as much as it needs, and owes nothing.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::ids::{ControllerId, Sequence};
 
-/// What an event costs beside the bytes of its body.
+/// The cost of an event beside the bytes of its body.
 pub(super) const EVENT_COST: i64 = 256;
-/// What a turn adds.
+/// The credit of a turn.
 const QUANTUM: i64 = 32 * 1024;
 
 /// One controller's stream, as the dispatcher sees it.
@@ -37,8 +37,8 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// A stream reaches `last`; `checkpoint` is asked for if the stream is not known. One that is committed up to there
-    /// already has no turn: its events were read before they were told.
+    /// Notes that a stream reaches `last`. Calls `checkpoint` for an unknown stream. A stream that is committed up to
+    /// there already has no turn: its events were read before this note.
     pub(super) fn grown(&mut self, controller: ControllerId, last: Sequence, checkpoint: impl FnOnce() -> Sequence) {
         let queue = &mut self.queue;
         let stream = self.streams.entry(controller).or_insert_with(|| {
@@ -55,10 +55,11 @@ impl Turns {
         }
     }
 
-    /// The next controller and its credit, of those that `allowed` lets through. It goes to the end of the queue.
+    /// Returns the next controller and its credit, among those that `allowed` accepts. It goes to the end of the queue.
+    /// Returns `None` without one.
     ///
-    /// Those that are passed over keep their places: suspects and the others are asked for by turns, and to move one kind
-    /// would give the same of the other kind its turn again and again.
+    /// Controllers that are passed over keep their places. Suspects and the others are asked for alternately, so moving
+    /// one kind would give the same controller of the other kind its turn again and again.
     pub(super) fn next(&mut self, allowed: impl Fn(&ControllerId) -> bool) -> Option<(ControllerId, Stream, i64)> {
         let alone = self.queue.len() == 1;
         let place = self.queue.iter().position(allowed)?;
@@ -78,7 +79,7 @@ impl Turns {
         }
     }
 
-    /// A batch was committed up to `through`; a stream without backlog leaves the queue.
+    /// Notes a committed batch up to `through`. A stream without backlog leaves the queue.
     pub(super) fn committed(&mut self, controller: ControllerId, through: Sequence) {
         let Some(stream) = self.streams.get_mut(&controller) else {
             return;

@@ -34,12 +34,12 @@ struct Placeholders {
     identifiers: Vec<String>,
     #[serde(default)]
     names: Vec<String>,
-    /// Those that are built in, if there are none.
+    /// The roles of the file. `None`: the built-in ones.
     roles: Option<Vec<String>>,
 }
 
-/// What the built-in file had for every category before there were [`Placeholders`]. A copy of that file has it too, and
-/// the placeholders take its place there.
+/// The values that the built-in file had for every category before there were [`Placeholders`]. A copy of that file has
+/// them too, and the placeholders replace them there.
 pub(super) const FORMER_ANY: [&str; 28] = [
     "null",
     "nil",
@@ -72,7 +72,7 @@ pub(super) const FORMER_ANY: [&str; 28] = [
 ];
 
 impl File {
-    /// The file's own words, or those that are built in.
+    /// Returns the file's own words, or the built-in ones.
     fn words(&mut self) -> Result<Words, TaxonomyError> {
         let own = match self.placeholders.take() {
             Some(own) => own,
@@ -95,7 +95,7 @@ impl File {
     }
 }
 
-/// The words that are built in.
+/// Returns the built-in words.
 fn built_in() -> Result<Placeholders, TaxonomyError> {
     let bundled: File = toml::from_str(BUNDLED).map_err(|error| TaxonomyError(error.to_string()))?;
     Ok(bundled.placeholders.unwrap_or_default())
@@ -149,7 +149,7 @@ impl Taxonomy {
         })
     }
 
-    /// The taxonomy that is built in.
+    /// Returns the built-in taxonomy.
     ///
     /// # Panics
     /// Never: a test reads the same file.
@@ -159,19 +159,19 @@ impl Taxonomy {
         Self::parse(BUNDLED).expect("the bundled taxonomy is valid")
     }
 
-    /// A category by its key.
+    /// Returns a category by its key. Returns `None` for an unknown one.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Arc<Category>> {
         self.by_key.get(key)
     }
 
-    /// All categories, in the file's order.
+    /// Returns all categories, in the file's order.
     #[must_use]
     pub fn categories(&self) -> &[Arc<Category>] {
         &self.categories
     }
 
-    /// Whether a normalised value stands for nobody, or for many.
+    /// Returns whether a normalised value stands for nobody, or for many people.
     #[must_use]
     pub fn is_blocked(&self, category: &Category, normalised: &str) -> bool {
         let spellings = || entry::spellings(category.normalise, normalised);
@@ -181,8 +181,8 @@ impl Taxonomy {
         (is_listed() || is_placeholder()) && !self.allowed.contains(&category.key, spellings())
     }
 
-    /// The spelling that a link of an earlier build may have been made of, where today the value links nothing. `None` if
-    /// that build refused it too, or spelt it as a value that links today.
+    /// Returns the spelling from which an earlier build may have made a link, if the value links nothing today. Returns
+    /// `None` if that build refused it too, or spelt it as a value that links today.
     #[must_use]
     pub fn refused_spelling(
         &self,

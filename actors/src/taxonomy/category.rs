@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::normalise::Normaliser;
 
-/// What a value of a category says about identity.
+/// The identifying power of a category's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -35,12 +35,12 @@ pub enum Special {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all(serialize = "camelCase"))]
 pub struct Category {
-    /// What a mapping's `pii` names.
+    /// The name in a mapping's `pii`.
     #[serde(rename(serialize = "category"))]
     pub key: Arc<str>,
     /// For people.
     pub label: String,
-    /// What it says about identity.
+    /// The identifying power of its values.
     pub class: Class,
     /// How its values are checked and brought into one spelling.
     pub normalise: Normaliser,
@@ -61,7 +61,7 @@ pub struct Category {
     pub dpv_pd: Option<String>,
 }
 
-/// What to say about an event that carries a category.
+/// The warning for an event with a category.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Warn {
@@ -70,7 +70,7 @@ pub enum Warn {
 }
 
 impl Category {
-    /// Whether its values become links.
+    /// Returns whether its values become links.
     #[must_use]
     pub fn links(&self) -> bool {
         match self.class {

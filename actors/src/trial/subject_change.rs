@@ -22,7 +22,8 @@ pub(super) enum SubjectChange {
 }
 
 impl SubjectChange {
-    /// Of an event that fits neither mapping, or one, or both: what does not fit concerns nobody.
+    /// Compares the subjects of an event that fits neither mapping, or one, or both. Without a fitting mapping there is
+    /// no subject.
     pub(super) fn between(live: Option<&Resolution>, draft: Option<&Resolution>) -> Self {
         use Resolution::{Known, Merged, New, Nobody};
         let live = live.unwrap_or(&Nobody);

@@ -37,7 +37,7 @@ impl Claims {
     }
 }
 
-/// What goes wrong with one call.
+/// The fault of one call.
 enum Fault {
     Away,
     Panic,

@@ -22,7 +22,7 @@ pub enum Injected {
     Wrapper,
 }
 
-/// Panics. The panic's hook keeps silent about it.
+/// Panics. The panic's hook does not print it.
 pub fn injected(actor: Injected) -> ! {
     panic::panic_any(actor)
 }

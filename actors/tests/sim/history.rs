@@ -20,11 +20,11 @@ use crate::world::{State, Step, World};
 
 /// The date on which every history begins.
 const DATE_MS: u64 = 1_800_000_000_000;
-/// What is in flight when all is calm must be done by then.
+/// The time in which all events must be processed when no fault is left.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What came of a history.
-pub struct Told {
+/// The result of a history.
+pub struct HistoryReport {
     pub trace: Vec<Step>,
     pub events: usize,
     /// The first invariant that was broken.
@@ -32,12 +32,12 @@ pub struct Told {
 }
 
 /// Runs the history of a seed.
-pub fn run(seed: u64) -> Told {
+pub fn run(seed: u64) -> HistoryReport {
     run_plan(seed, Plan::of(seed))
 }
 
 /// Runs a history of this plan. The seed decides the rest: which calls fail, and how long each takes.
-pub fn run_plan(seed: u64, plan: Plan) -> Told {
+pub fn run_plan(seed: u64, plan: Plan) -> HistoryReport {
     faults::set_up();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
@@ -51,7 +51,7 @@ pub fn run_plan(seed: u64, plan: Plan) -> Told {
         world
     });
     let mut state = world.lock();
-    Told {
+    HistoryReport {
         trace: std::mem::take(&mut state.trace),
         events: state.ledger.facts().count(),
         broken: state.failure.take(),

@@ -11,7 +11,7 @@ const SIGNUP: Kind = Kind::Signup {
     customer: None,
 };
 
-/// One controller on one node, where nothing fails.
+/// Returns a plan of one controller on one node, without faults.
 fn plan(acts: &[Act]) -> Plan {
     Plan {
         nodes: 1,

@@ -17,10 +17,10 @@ pub struct Fact {
     pub kind: Kind,
 }
 
-/// What was sent, accepted and committed, kept apart from the journal and the store.
+/// The events that were sent, accepted and committed, kept apart from the journal and the store.
 #[derive(Default)]
 pub struct Ledger {
-    /// What was sent, by number.
+    /// The sent events, by number.
     pub sent: Vec<Kind>,
     facts: BTreeMap<EventId, Fact>,
     acknowledged: BTreeSet<EventId>,
@@ -109,7 +109,7 @@ pub fn check_commit(state: &mut State, effects: &BatchEffects) {
     }
 }
 
-/// Each controller's events follow what is committed, one by one.
+/// Checks that each controller's events follow the committed ones, one by one.
 fn check_live(state: &State, effects: &BatchEffects) -> Result<(), String> {
     let mut reached = state.ledger.committed.clone();
     for own in &effects.outcomes {
@@ -155,7 +155,7 @@ fn check_live(state: &State, effects: &BatchEffects) -> Result<(), String> {
     Ok(())
 }
 
-/// Each event of a replay was rejected or failed before.
+/// Checks that each event of a replay was rejected or failed before.
 fn check_replayed(state: &State, effects: &BatchEffects) -> Result<(), String> {
     for own in &effects.outcomes {
         let before = state
@@ -170,7 +170,7 @@ fn check_replayed(state: &State, effects: &BatchEffects) -> Result<(), String> {
     Ok(())
 }
 
-/// An outcome fits what is known of the event, and its activity fits the outcome.
+/// Checks that an outcome fits the event, and that its activity fits the outcome.
 fn check_one(state: &State, effects: &BatchEffects, own: &OutcomeRecord) -> Result<(), String> {
     let id = own.event.id;
     let fact = state

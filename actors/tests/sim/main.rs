@@ -63,7 +63,7 @@ mod world;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use history::Told;
+use history::HistoryReport;
 use plan::Plan;
 
 /// Histories in a run, unless `CONDUIT_SIM_HISTORIES` says otherwise.
@@ -75,7 +75,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Returns everything that helps to understand a history that broke an invariant.
-fn describe(seed: u64, told: &Told) -> String {
+fn describe(seed: u64, told: &HistoryReport) -> String {
     use std::fmt::Write as _;
     let mut plan = Plan::of(seed);
     let acts = std::mem::take(&mut plan.acts);
@@ -106,7 +106,7 @@ fn every_history_keeps_its_promises() {
     };
     let next = AtomicU64::new(seeds.start);
     let events = AtomicU64::new(0);
-    let broken: Mutex<Option<(u64, Told)>> = Mutex::new(None);
+    let broken: Mutex<Option<(u64, HistoryReport)>> = Mutex::new(None);
     let work = || {
         while let seed = next.fetch_add(1, Ordering::Relaxed)
             && seed < seeds.end

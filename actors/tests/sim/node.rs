@@ -19,7 +19,7 @@ use crate::store::SharedStore;
 use crate::tenants::Tenants;
 use crate::world::{Phase, Place};
 
-/// What a node is told.
+/// A command to a node.
 pub enum Command {
     /// A request of this controller: the number of an event that was sent.
     Request {

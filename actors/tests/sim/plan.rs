@@ -1,4 +1,4 @@
-//! What a seed decides: the size of the world, its faults, and what happens when.
+//! The decisions of a seed: the size of the world, its faults, and the times of its acts.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::tenants::{Kind, MOST, Poison};
 pub struct Faults {
     pub store_away: u32,
     pub dedup_away: u32,
-    /// What was asked for is done, and the answer is an error.
+    /// The action is done, and the answer is an error.
     pub answer_lost: u32,
     /// A commit finds that another writer was there first, who then wrote nothing of this.
     pub conflict: u32,
@@ -49,7 +49,7 @@ pub enum Act {
     StoreAway(Duration),
     DedupAway(Duration),
     JournalAway(Duration),
-    /// The store refuses whatever is of this controller; of all, if there is none.
+    /// The store refuses all rows of this controller, or of all controllers without one.
     Refuse {
         controller: Option<usize>,
         length: Duration,
@@ -77,7 +77,7 @@ pub struct Plan {
     /// Panics of the extractor in all: fewer than make an event poison.
     pub panics: u32,
     pub replays: bool,
-    /// What happens, each so long after what was before.
+    /// The acts, each with the time since the act before.
     pub acts: Vec<(Duration, Act)>,
 }
 
@@ -216,7 +216,7 @@ impl Planner {
         plan.acts = sends.into_iter().map(|act| (ms(0), act)).collect();
     }
 
-    /// Chooses which poison there may be.
+    /// Chooses the possible poison.
     fn poison(&mut self, is_refusing: bool) -> Vec<Poison> {
         match self.0.random_range(0..6) {
             _ if is_refusing => vec![],

@@ -15,7 +15,7 @@ use crate::tenants::{Kind, Poison};
 use crate::turns;
 use crate::world::{Place, State};
 
-/// What the store has.
+/// The content of the store.
 #[derive(Default)]
 pub struct Tables {
     checkpoints: BTreeMap<ControllerId, Sequence>,
@@ -92,7 +92,7 @@ impl Tables {
     }
 }
 
-/// What goes wrong with one commit.
+/// The fault of one commit.
 enum Fault {
     Error(StoreError),
     Panic,

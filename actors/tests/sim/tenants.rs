@@ -35,7 +35,7 @@ pub enum Poison {
     Store,
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Names a person by an e-mail address, and perhaps by a customer number. Repeats are dropped.

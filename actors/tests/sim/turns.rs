@@ -20,12 +20,12 @@ pub struct Waits {
 }
 
 impl Waits {
-    /// The node has read the controller's stream, or has got it.
+    /// Notes that the node has read the controller's stream, or has taken it over.
     pub fn had_turn(&mut self, node: usize, controller: ControllerId) {
         self.commits.remove(&(node, controller));
     }
 
-    /// Something is wrong with this controller alone: it may wait for longer than the backoff.
+    /// Notes a fault of this controller alone: it may wait for longer than the backoff.
     pub fn excuse(&mut self, controller: ControllerId, backoff: Duration) {
         self.excused.insert(controller, Instant::now() + 3 * backoff);
     }

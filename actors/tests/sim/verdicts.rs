@@ -52,7 +52,7 @@ fn apart(one: EventId, other: EventId) -> u64 {
     one.as_millis().abs_diff(other.as_millis())
 }
 
-/// What makes two events repeats of each other.
+/// The values that repeats share.
 type Likeness = (ControllerId, u8, Option<u8>);
 
 fn likeness(fact: &Fact) -> Option<Likeness> {
@@ -62,7 +62,7 @@ fn likeness(fact: &Fact) -> Option<Likeness> {
     }
 }
 
-/// An event is a repeat if a processed event like it was received within the window before, and only then.
+/// Checks that an event is a repeat if and only if a processed event like it was received within the window before.
 fn check_repeats(state: &State) -> Result<(), String> {
     let window = WINDOW_MS.unsigned_abs();
     let mut firsts: BTreeMap<Likeness, EventId> = BTreeMap::new();
@@ -88,7 +88,7 @@ fn check_repeats(state: &State) -> Result<(), String> {
     Ok(())
 }
 
-/// Processed events have the same subject if identifiers tie them together, and only then.
+/// Checks that processed events have the same subject if and only if identifiers connect them.
 fn check_people(state: &State) -> Result<(), String> {
     let mut groups = Groups::default();
     let mut processed = Vec::new();
@@ -112,8 +112,8 @@ fn check_people(state: &State) -> Result<(), String> {
         }
         processed.push((fact, (fact.controller, email), state.tables.survivor(subject)));
     }
-    let mut subjects: BTreeMap<Named, SubjectId> = BTreeMap::new();
-    let mut names: BTreeMap<SubjectId, Named> = BTreeMap::new();
+    let mut subjects: BTreeMap<TenantIdentifier, SubjectId> = BTreeMap::new();
+    let mut names: BTreeMap<SubjectId, TenantIdentifier> = BTreeMap::new();
     for (fact, identifier, subject) in processed {
         let name = groups.root(identifier);
         let (known, named) = (
@@ -139,21 +139,21 @@ enum Identifier {
     Only(EventId),
 }
 
-type Named = (ControllerId, Identifier);
+type TenantIdentifier = (ControllerId, Identifier);
 
 /// Identifiers that belong to the same person.
 #[derive(Default)]
-struct Groups(BTreeMap<Named, Named>);
+struct Groups(BTreeMap<TenantIdentifier, TenantIdentifier>);
 
 impl Groups {
-    fn root(&self, mut of: Named) -> Named {
+    fn root(&self, mut of: TenantIdentifier) -> TenantIdentifier {
         while let Some(next) = self.0.get(&of) {
             of = *next;
         }
         of
     }
 
-    fn join(&mut self, one: Named, other: Named) {
+    fn join(&mut self, one: TenantIdentifier, other: TenantIdentifier) {
         let (one, other) = (self.root(one), self.root(other));
         if one != other {
             self.0.insert(one, other);

@@ -1,4 +1,4 @@
-//! The world around the pipelines of one history: what is durable, what fails, and what was done.
+//! The world around the pipelines of one history: its durable state, its faults, and its acts so far.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Dispatcher;
 use super::failure::Failure;
-use super::work::{Extracted, Group, Tried, Work};
+use super::work::{AttemptedBatch, Extracted, Group, Work};
 use crate::event::JournaledEvent;
 use crate::ids::{ControllerId, Sequence};
 use crate::ports::{BatchTrace, Checkpoint, Stretch};
@@ -15,7 +15,7 @@ use crate::stages::{ExtractedEvent, ResolveJob, ResolvedBatch, ResolverJob};
 
 impl Dispatcher {
     pub(super) async fn extract(&self, groups: Vec<Group>, isolated: bool) -> Extracted {
-        let mut tried = Tried::of(&groups, isolated);
+        let mut tried = AttemptedBatch::of(&groups, isolated);
         tried.trace = self.begin_trace(&groups);
         let began = SystemTime::now();
         let shape: Vec<_> = groups
@@ -33,7 +33,7 @@ impl Dispatcher {
         Extracted { tried, result }
     }
 
-    /// A trace, if the request of any event is traced.
+    /// Begins a trace if the request of any event is traced. Returns `None` otherwise.
     fn begin_trace(&self, groups: &[Group]) -> Option<BatchTrace> {
         let mut events = groups
             .iter()
@@ -87,7 +87,7 @@ impl Dispatcher {
     async fn resolve(
         &mut self,
         groups: Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>,
-        tried: &mut Tried,
+        tried: &mut AttemptedBatch,
     ) -> Result<ResolvedBatch, Failure> {
         let job = ResolveJob {
             groups,
@@ -108,7 +108,7 @@ impl Dispatcher {
     async fn commit_and_go_ahead(
         &mut self,
         resolved: ResolvedBatch,
-        tried: &Tried,
+        tried: &AttemptedBatch,
     ) -> (Result<(), Failure>, SystemTime, Option<Extracted>) {
         let logger = self.actors.logger.clone();
         let commit = async {

@@ -1,4 +1,4 @@
-//! What goes into the next batch.
+//! The composition of the next batch.
 
 use tokio::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::shard::isolation::Step;
 use crate::shard::turns::EVENT_COST;
 
 impl Dispatcher {
-    /// The next batch: a suspect's alone, or everyone else's in turns; the two alternate.
+    /// Returns the next batch: a suspect's alone, or everyone else's in turns. The two alternate.
     pub(super) fn compose(&mut self) -> Work {
         self.suspects_turn = !self.suspects_turn;
         if self.suspects_turn {
@@ -53,7 +53,7 @@ impl Dispatcher {
         }
     }
 
-    /// The next batch of those that are not suspects, behind what is being committed.
+    /// Returns the next batch of controllers that are not suspects, after the batch that is being committed.
     pub(super) fn compose_shared(&mut self) -> Work {
         let mut groups: Vec<Group> = Vec::new();
         let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);

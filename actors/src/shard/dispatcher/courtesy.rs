@@ -1,10 +1,10 @@
-//! Senders first: when there are fewer cores than work, the pipeline rests between batches.
+//! Senders first: if there are fewer cores than work, the pipeline rests between batches.
 //!
-//! A sender waits for its answer; nobody waits for the pipeline. A lower priority alone does not help much: a thread that
-//! got a core keeps it for milliseconds. So a batch is followed by a rest if both hold: senders queue at the edge, and
-//! this shard's thread had to wait for a core. With cores to spare it never rests; without, it still works for a share of
-//! the time ([`REST`]), so that a burst is worked off behind its end, and an overload that lasts is refused by the
-//! journal's cap, not hidden.
+//! A sender waits for its answer; nobody waits for the pipeline. A lower priority alone does not help much, because a
+//! thread that has a core keeps it for milliseconds. So a batch is followed by a rest under two conditions: senders
+//! queue at the edge, and this shard's thread had to wait for a core. With spare cores the pipeline never rests.
+//! Without them, it still works for a share of the time ([`REST`]). So a burst is processed after its end, and a
+//! lasting overload is refused by the journal's cap, not hidden.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_millis(500);
 /// Cores are short if the thread waited for one for more than this part of the batch: one in so many.
 const SHORT_OF_CORES: u32 = 16;
 
-/// What is known of senders and cores at one shard's dispatcher.
+/// The observations of senders and cores at one shard's dispatcher.
 pub(super) struct Courtesy {
     core_wait: fn() -> Option<Duration>,
     tolerated: usize,
@@ -28,7 +28,8 @@ pub(super) struct Courtesy {
 }
 
 impl Courtesy {
-    /// `core_wait` says how long the calling thread has waited for a core, ever; up to `tolerated` senders may wait.
+    /// Creates the observer. `core_wait` returns how long the calling thread has ever waited for a core. Up to
+    /// `tolerated` senders may wait.
     pub(super) fn new(core_wait: fn() -> Option<Duration>, tolerated: usize) -> Self {
         Self {
             core_wait,
@@ -39,13 +40,13 @@ impl Courtesy {
         }
     }
 
-    /// A batch begins.
+    /// Notes the beginning of a batch.
     pub(super) fn begin(&mut self) {
         self.began = Instant::now();
         self.waited = (self.core_wait)();
     }
 
-    /// The batch has ended, and so many senders wait: how long to rest.
+    /// Notes the end of a batch while so many senders wait. Returns the length of the rest, or `None` for no rest.
     pub(super) fn rest(&mut self, senders: usize) -> Option<Duration> {
         self.senders = (self.senders * 3 + senders) / 4;
         if self.senders <= self.tolerated {

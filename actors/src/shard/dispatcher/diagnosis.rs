@@ -1,19 +1,19 @@
-//! Tells a fault of one event from a fault of the database.
+//! Distinguishes a fault of one event from a fault of the database.
 //!
-//! A store that calls the data faulty means one event, or it means all: a table is missing, a privilege was revoked, a file
-//! is damaged. What is wrong for all events is an outage. To make dead letters of them would be wrong for each.
+//! A store that calls the data faulty may mean one event, or all events: a table is missing, a privilege was revoked, a
+//! file is damaged. A fault of all events is an outage, and must not turn them into dead letters.
 //!
-//! So a batch that the store refused is followed by a *rehearsal*: made-up rows of the same controller go through the same
-//! statements on the same tables, and are taken back.
+//! So a refused batch is followed by a *rehearsal*: made-up rows of the same controller go through the same statements
+//! on the same tables, and are rolled back.
 //!
-//! | the store takes made-up rows | the fault is | next |
+//! | the store accepts made-up rows | the fault is | next |
 //! |---|---|---|
 //! | of this controller | in one of the events | bisection |
-//! | of another controller only | in what the store has of this controller | its stream waits, the others go on |
+//! | of another controller only | in the rows of this controller | its stream waits, the others go on |
 //! | of no controller | in the database | the shard waits |
 //!
-//! An event that is left alone by bisection becomes a dead letter only if one of the next events of its stream passes a
-//! rehearsal of its own, or if there is none; and if it fails once more behind that.
+//! An event that bisection leaves alone becomes a dead letter under two conditions. One of the next events of its
+//! stream passes its own rehearsal, or there is none. And the event fails once more after that.
 
 use std::sync::Arc;
 
@@ -129,7 +129,7 @@ impl Dispatcher {
     }
 }
 
-/// Rows for every table that a batch writes to, of an event received at this time.
+/// Returns rows for every table that a batch writes to, of an event received at this time.
 fn made_up(controller: ControllerId, received_at: Timestamp, checkpoint: Sequence) -> BatchEffects {
     let processed = EventId::first_at(received_at);
     let [kept, merged] = [SubjectId::generate(), SubjectId::generate()];

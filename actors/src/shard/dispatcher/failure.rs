@@ -4,7 +4,7 @@ use crate::ports::StoreError;
 use crate::stages::StageError;
 use crate::supervisor::Fault;
 
-/// What kept a batch from being committed.
+/// The reason why a batch was not committed.
 pub(super) enum Failure {
     /// An actor panicked.
     Poison(String),

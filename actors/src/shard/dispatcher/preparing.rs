@@ -1,6 +1,6 @@
-//! What a batch of a replay needs before its turn: its events, read and extracted, and what the store knows of repeats.
+//! The preparation of a replay's batch before its turn: its events, read and extracted, and their known repeats.
 //!
-//! It is a task of its own on the shard's thread, so that live batches go on however long the store takes to read.
+//! It is a separate task on the shard's thread, so that live batches go on while the store reads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::event::JournaledEvent;
 use crate::ids::EventId;
 use crate::ports::{Claim, ReplayBatch, ReplayJob, ReplaySource, ReplayStep, StoreError};
-use crate::shard::replays::Tried;
+use crate::shard::replays::PriorOutcome;
 use crate::stages::{ExtractedEvent, Finding, PiiExtractor, Replayed};
 use crate::supervisor::{ActorRef, Fault};
 
@@ -27,20 +27,20 @@ pub(super) struct Preparing {
 pub(super) enum Prepared {
     /// To be resolved and committed.
     Batch {
-        tried: Vec<Tried>,
+        tried: Vec<PriorOutcome>,
         extracted: Vec<ExtractedEvent>,
         replayed: Replayed,
     },
     /// Its one event is to become a dead letter.
     Doomed {
         step: ReplayStep,
-        tried: Vec<Tried>,
+        tried: Vec<PriorOutcome>,
         event: JournaledEvent,
     },
     /// It brought the extractor down.
     Fallen {
         step: ReplayStep,
-        tried: Vec<Tried>,
+        tried: Vec<PriorOutcome>,
         fault: Fault,
     },
     /// The replay has no more, or is not this node's.
@@ -88,7 +88,7 @@ impl Preparing {
         self.prepared.is_some()
     }
 
-    /// What came of it, if it is ready.
+    /// Takes the result if it is ready. Returns `None` otherwise.
     pub(super) fn take(mut self) -> Option<(ReplayJob, Prepared)> {
         self.is_ready();
         Some((self.job, self.prepared.take()?))
@@ -113,7 +113,7 @@ pub(super) async fn until_ready(preparing: &mut Option<Preparing>) {
     }
 }
 
-/// The task ended without a word. The panic's own line in the log has the place.
+/// Returns the result of a task that panicked. The panic's own log line has the place.
 fn panicked() -> Prepared {
     Prepared::Unreadable(StoreError::Failed("reading it failed: a panic".to_owned()))
 }
@@ -125,7 +125,7 @@ async fn prepare(
     doomed: Option<EventId>,
 ) -> Prepared {
     let ReplayBatch { step, events } = batch;
-    let tried: Vec<Tried> = events
+    let tried: Vec<PriorOutcome> = events
         .iter()
         .map(|event| (event.journaled.event.id, event.status))
         .collect();

@@ -1,12 +1,12 @@
-//! Batches of replays, between those of the journal: the same three actors, but where the events come from, and that
-//! what is committed moves a replay on and not a checkpoint.
+//! Batches of replays, between those of the journal. They run through the same three actors. Their events come from the
+//! store, and a commit moves a replay on instead of a checkpoint.
 //!
-//! What takes its time without changing anything is done beside the live batches, in [`preparing`](super::preparing): nobody waits
-//! for a reading of the past. Only resolution and commit take a turn.
+//! Slow steps that change nothing run beside the live batches, in [`preparing`](super::preparing): live events do not
+//! wait for a reading of the past. Only resolution and commit take a turn.
 //!
-//! As a batch of the journal, one of a replay is read anew each time it is tried. What a failure means is the same, but
-//! that only the replay is bisected, and that a conflict may mean that it was cancelled or went to another node: the next
-//! reading tells.
+//! Like a batch of the journal, a batch of a replay is read again for each attempt. Failures mean the same, with two
+//! differences. Only the replay is bisected. And a conflict may mean that the replay was cancelled or moved to another
+//! node: the next reading shows it.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::event::JournaledEvent;
 use crate::ids::{Sequence, Timestamp};
 use crate::log_limit::{LogLimit, MINUTE};
 use crate::ports::{ReplayJob, ReplayStep, StoreError};
-use crate::shard::replays::Tried;
+use crate::shard::replays::PriorOutcome;
 use crate::stages::{ExtractedEvent, Replayed, ResolveJob, ResolvedBatch, ResolverJob};
 
 /// Bytes of bodies in a batch of a replay: so many times less than in one of the journal.
@@ -60,7 +60,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether a batch of a replay waits for its turn.
+    /// Returns whether a batch of a replay waits for its turn.
     pub(super) fn is_replay_ready(&mut self) -> bool {
         self.preparing.as_mut().is_some_and(Preparing::is_ready)
     }
@@ -107,7 +107,7 @@ impl Dispatcher {
         }
     }
 
-    /// Live events do not wait for that: if the store is away, they find out by themselves.
+    /// Handles an unreadable replay. Live events do not wait for it: if the store is away, they find out by themselves.
     async fn cannot_read(&mut self, job: ReplayJob, error: StoreError) {
         tracing::debug!(
             target: "conduit::supervision",
@@ -136,7 +136,7 @@ impl Dispatcher {
     async fn settle_replayed(
         &mut self,
         step: ReplayStep,
-        tried: &[Tried],
+        tried: &[PriorOutcome],
         began: Instant,
         result: Result<(), Failure>,
         stopping: &mut watch::Receiver<bool>,
@@ -168,7 +168,7 @@ impl Dispatcher {
         }
     }
 
-    fn suspect_replayed(&mut self, step: ReplayStep, tried: &[Tried], cause: &str) {
+    fn suspect_replayed(&mut self, step: ReplayStep, tried: &[PriorOutcome], cause: &str) {
         if let Some(line) = FALLS.admit() {
             tracing::warn!(
                 target: "conduit::supervision",

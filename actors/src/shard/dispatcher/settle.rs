@@ -1,11 +1,11 @@
-//! What comes of a batch, and what a failure means.
+//! The results of a batch, and the meaning of a failure.
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::diagnosis::Diagnosis;
 use super::failure::{Cause, Failure};
-use super::work::{Group, Tried};
+use super::work::{AttemptedBatch, Group};
 use super::{Dispatcher, pause};
 use crate::codes::EventCode;
 use crate::event::{JournaledEvent, Notice, Outcome};
@@ -40,7 +40,7 @@ impl Dispatcher {
             return;
         }
         group.events.truncate(1);
-        let tried = Tried::of(std::slice::from_ref(&group), true);
+        let tried = AttemptedBatch::of(std::slice::from_ref(&group), true);
         let checkpoints = vec![group.checkpoint()];
         let Some(journaled) = group.events.pop() else {
             return;
@@ -83,7 +83,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether an event that the store refused alone is no dead letter yet.
+    /// Returns whether an event that the store refused alone is not yet a dead letter.
     async fn is_spared(&mut self, group: &Group, cause: &str) -> bool {
         if self.neighbours_pass(group).await == Some(false) {
             let cause = format!("different events fail in the same way: {cause}");
@@ -96,7 +96,7 @@ impl Dispatcher {
 
     pub(super) async fn settle(
         &mut self,
-        mut tried: Tried,
+        mut tried: AttemptedBatch,
         result: Result<(), Failure>,
         stopping: &mut watch::Receiver<bool>,
     ) {
@@ -128,7 +128,7 @@ impl Dispatcher {
         }
     }
 
-    fn committed(&mut self, tried: &Tried) {
+    fn committed(&mut self, tried: &AttemptedBatch) {
         for checkpoint in &tried.checkpoints {
             self.pass(checkpoint.controller, checkpoint.through);
         }
@@ -141,8 +141,8 @@ impl Dispatcher {
         self.go_on();
     }
 
-    /// The store called the data of a batch faulty.
-    async fn refused(&mut self, tried: &Tried, text: String, stopping: &mut watch::Receiver<bool>) {
+    /// Handles a batch whose data the store called faulty.
+    async fn refused(&mut self, tried: &AttemptedBatch, text: String, stopping: &mut watch::Receiver<bool>) {
         let Some((controller, received_at)) = tried.last_received.first().copied() else {
             return;
         };
@@ -202,7 +202,7 @@ impl Dispatcher {
         }
     }
 
-    /// What was away is back.
+    /// Goes on after an outage.
     pub(super) fn go_on(&mut self) {
         if std::mem::take(&mut self.tries_in_vain) > 0 {
             self.progress.going_on();
@@ -225,7 +225,7 @@ impl Dispatcher {
         }
     }
 
-    fn suspect(&mut self, tried: &Tried, cause: &Cause) {
+    fn suspect(&mut self, tried: &AttemptedBatch, cause: &Cause) {
         let alone = tried.checkpoints.len() == 1 && tried.isolated;
         let still_here = |checkpoint: &&Checkpoint| self.turns.has(&checkpoint.controller);
         for checkpoint in tried.checkpoints.iter().filter(still_here) {
@@ -261,8 +261,8 @@ impl Dispatcher {
         self.progress.blocked_by_outage(began.elapsed());
     }
 
-    /// Another writer was there first; the store knows how far the streams are.
-    async fn read_checkpoints_again(&mut self, tried: &Tried, stopping: &mut watch::Receiver<bool>) {
+    /// Reads the checkpoints again: another writer was first, and the store knows the position of the streams.
+    async fn read_checkpoints_again(&mut self, tried: &AttemptedBatch, stopping: &mut watch::Receiver<bool>) {
         self.conflicts_in_a_row = self.conflicts_in_a_row.saturating_add(1);
         let mut is_behind = false;
         for checkpoint in &tried.checkpoints {

@@ -1,4 +1,4 @@
-//! What a dispatcher works on.
+//! The work of a dispatcher.
 
 use crate::event::JournaledEvent;
 use crate::ids::{ControllerId, Sequence, Timestamp};
@@ -18,7 +18,7 @@ impl Group {
         self.events.last().map_or(self.checkpoint, |event| event.sequence)
     }
 
-    /// A group of this one event, behind the same checkpoint.
+    /// Returns a group of this one event, after the same checkpoint.
     pub(super) fn with(&self, event: JournaledEvent) -> Self {
         Self {
             controller: self.controller,
@@ -36,8 +36,8 @@ impl Group {
     }
 }
 
-/// What was tried, for when it comes to nothing.
-pub(super) struct Tried {
+/// The attempted batch, for the case of a failure.
+pub(super) struct AttemptedBatch {
     pub(super) checkpoints: Vec<Checkpoint>,
     pub(super) last_received: Vec<(ControllerId, Timestamp)>,
     pub(super) events: usize,
@@ -45,7 +45,7 @@ pub(super) struct Tried {
     pub(super) trace: Option<BatchTrace>,
 }
 
-impl Tried {
+impl AttemptedBatch {
     pub(super) fn of(groups: &[Group], isolated: bool) -> Self {
         let last_received = |group: &Group| Some((group.controller, group.events.last()?.event.id.received_at()));
         Self {
@@ -74,6 +74,6 @@ pub(super) enum Work {
 
 /// A batch behind the first stage, or what kept it there.
 pub(super) struct Extracted {
-    pub(super) tried: Tried,
+    pub(super) tried: AttemptedBatch,
     pub(super) result: Result<Vec<(ControllerId, Sequence, Vec<ExtractedEvent>)>, Fault>,
 }

@@ -3,7 +3,7 @@
 use super::normalised::Invalid;
 use crate::codes::EventCode;
 
-/// Whether a character only parts the number of a document, and is not kept.
+/// Returns whether a character only separates the parts of a document's number, and is not kept.
 pub(in crate::taxonomy) const fn is_document_sign(c: char) -> bool {
     matches!(c, ' ' | '-' | '.' | '/' | '\u{a0}')
 }

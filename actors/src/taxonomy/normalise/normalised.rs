@@ -1,9 +1,9 @@
-//! What comes of a value that is normalised.
+//! The result of a normalisation.
 
 use crate::codes::EventCode;
 use crate::personal::Personal;
 
-/// What a value is normalised in.
+/// The context of a normalisation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NormaliseContext<'a> {
     /// The processor, for values that are unique only there.
@@ -24,7 +24,7 @@ pub struct Normalised {
 }
 
 impl Normalised {
-    /// A value, and nothing to say about it.
+    /// Creates a value without a warning.
     pub(super) fn value(value: String) -> Self {
         Self {
             value: Some(Personal::new(value)),
@@ -33,7 +33,7 @@ impl Normalised {
         }
     }
 
-    /// Presence alone.
+    /// Creates presence without a value.
     pub(super) const fn presence(warning: Option<(EventCode, &'static str)>) -> Self {
         Self {
             value: None,
@@ -43,7 +43,7 @@ impl Normalised {
     }
 }
 
-/// Why a value is not what its category says: a stable code, and what would be right.
+/// Why a value does not fit its category: a stable code, and a description of a valid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invalid {
     /// Stable, for programs.
@@ -62,7 +62,7 @@ impl Invalid {
     /// Nothing was sent: no character of it can be seen.
     pub(crate) const EMPTY: Self = Self::new(EventCode::EmptyValue, "must not be empty");
 
-    /// Whether the value is empty.
+    /// Returns whether the value is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::EMPTY

@@ -39,7 +39,7 @@ pub enum Normaliser {
     Text,
     /// NFKC, case-folded, spaces collapsed.
     Name,
-    /// An ISO 8601 date from 1900 to today; of a date and time, the date as written.
+    /// An ISO 8601 date from 1900 to today, also from a date and time, as written.
     BirthDate,
     /// NFKC, spaces collapsed.
     Label,
@@ -62,13 +62,13 @@ pub enum Normaliser {
 }
 
 impl Normaliser {
-    /// Whether a value counts within its processor only.
+    /// Returns whether a value counts within its processor only.
     #[must_use]
     pub const fn is_scoped(self) -> bool {
         matches!(self, Self::Username | Self::IssuedNumber)
     }
 
-    /// A normalised value without the scope of its processor.
+    /// Returns a normalised value without the scope of its processor.
     #[must_use]
     pub fn unscoped(self, normalised: &str) -> &str {
         if !self.is_scoped() {
@@ -81,7 +81,7 @@ impl Normaliser {
         unscoped.unwrap_or(normalised)
     }
 
-    /// A normalised value without what stands before it: the scope of its processor, and a country's tag.
+    /// Returns a normalised value without its prefixes: the scope of its processor, and a country's tag.
     #[must_use]
     pub fn bare(self, normalised: &str) -> &str {
         let unscoped = self.unscoped(normalised);

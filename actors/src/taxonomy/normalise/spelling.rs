@@ -12,7 +12,8 @@ use crate::taxonomy::generation1;
 /// Longest value that is looked at, in bytes.
 const MAX_BYTES: usize = 2048;
 
-/// A text as values of the normaliser are before they are spelt: characters that look alike are one. In numbers, dashes are.
+/// Returns a text with characters that look alike made equal, as the normaliser does first. In numbers, these include
+/// dashes.
 pub(in crate::taxonomy) fn lookalikes(normaliser: Normaliser, text: &str) -> Cow<'_, str> {
     let clean = unicode::clean(text);
     let is_number = matches!(
@@ -34,7 +35,7 @@ pub(in crate::taxonomy) fn lookalikes(normaliser: Normaliser, text: &str) -> Cow
     clean
 }
 
-/// A text as names are spelt.
+/// Normalises a text as a name.
 pub(in crate::taxonomy) fn name_of(text: &str) -> String {
     text::name(text)
 }
@@ -116,7 +117,8 @@ impl Normaliser {
         Ok(Normalised::value(value))
     }
 
-    /// Line breaks and tabs as spaces, where white space is only there to be read. In an identifier they are a fault.
+    /// Returns the text with line breaks and tabs as spaces, where white space only serves readers. In an identifier
+    /// they are a fault.
     fn unfolded(self, text: &str) -> Cow<'_, str> {
         let is_break = |c: char| matches!(c, '\t'..='\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
         let is_identifier = matches!(
@@ -130,7 +132,8 @@ impl Normaliser {
         Cow::Owned(spaced)
     }
 
-    /// Whether generation 1 may have spelt the same value differently, given that cleaning it `changed` it or not.
+    /// Returns whether generation 1 may have spelt the same value differently, given that cleaning it `changed` it or
+    /// not.
     const fn unifies(self, changed: bool) -> bool {
         match self {
             // The lower case of a composed text need not be composed.

@@ -56,7 +56,7 @@ impl Roles {
     }
 }
 
-/// Whether it is made of placeholder words and of roles, and has a short number behind it at most.
+/// Returns whether it consists of placeholder words and roles, with at most a short number behind.
 pub(super) fn is_identifier(words: &List, roles: &Roles, value: &str) -> bool {
     // Most identifiers have a digit before their end, and are told by it.
     let before = value.trim_end_matches(|c: char| c.is_ascii_digit() || !c.is_alphanumeric());

@@ -1,4 +1,4 @@
-//! What is a placeholder among the values of each kind.
+//! The placeholders among the values of each kind.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::percent;
 use crate::taxonomy::normalise::Normaliser;
 
 impl Words {
-    /// Whether a value is a placeholder. It is normalised, without its scope or its country tag.
+    /// Returns whether a value is a placeholder. The value is normalised, without its scope or its country tag.
     pub(in crate::taxonomy) fn is_placeholder(&self, normaliser: Normaliser, value: &str) -> bool {
         match normaliser {
             Normaliser::Email => email::is_placeholder(self, value),
@@ -52,8 +52,8 @@ impl Words {
     }
 }
 
-/// An address that many networks have inside, or that names no host. Addresses for documentation (RFC 5737, 3849) are
-/// for trying things.
+/// Returns whether many networks use an address inside, or it names no host. Addresses for documentation (RFC 5737,
+/// 3849) are for trials.
 fn is_of_nobody(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 /// Longest value that is looked at, in bytes.
 pub(super) const LONGEST: usize = 64;
-/// So many letters has a word that is told when it comes twice without anything between.
+/// The least letters of a word that is recognised when it is doubled without a separator.
 const REPEATED: usize = 4;
 
 /// The words of one kind.
@@ -54,8 +54,8 @@ impl List {
         self.bare.contains(&*bare(&lower)) || self.is_repeated(&lower)
     }
 
-    /// Whether it is the same word again, as `null null`, which is a first and a last name. Anything may stand between the
-    /// words, or nothing.
+    /// Returns whether it is the same word again, such as `null null`, which is a first and a last name. Anything may
+    /// stand between the words, or nothing.
     fn is_repeated(&self, lower: &str) -> bool {
         let mut parts = parts(lower);
         let first = parts.next().unwrap_or_default();
@@ -66,18 +66,18 @@ impl List {
         again.peek().is_some() && again.all(|part| part == first) && self.exact.contains(first)
     }
 
-    /// Whether it is the same word again, in whatever case.
+    /// Returns whether it is the same word again, in any case.
     pub(super) fn repeats(&self, value: &str) -> bool {
         value.len() <= LONGEST && self.is_repeated(&lower(value))
     }
 
-    /// Whether it is a word without signs in it.
+    /// Returns whether it is a word without signs in it.
     pub(super) fn has(&self, word: &str) -> bool {
         self.bare.contains(word)
     }
 }
 
-/// In lower case, as most values are.
+/// Returns the text in lower case, which most values already are.
 pub(in crate::taxonomy) fn lower(value: &str) -> Cow<'_, str> {
     if value.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase()) {
         Cow::Borrowed(value)
@@ -86,7 +86,7 @@ pub(in crate::taxonomy) fn lower(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// Without the signs around a word and between its parts: `(Not_Set)` is `notset`.
+/// Returns the text without the signs around a word and between its parts: `(Not_Set)` is `notset`.
 fn bare(lower: &str) -> Cow<'_, str> {
     if lower.bytes().all(|b| b.is_ascii_lowercase()) {
         return Cow::Borrowed(lower);
@@ -103,7 +103,7 @@ pub(super) fn parts(lower: &str) -> impl Iterator<Item = &str> {
         .filter(|part| !part.is_empty())
 }
 
-/// Returns the word of which the text is a repetition without anything between: of `nullnull`, `null`.
+/// Returns the word that the text repeats directly: `null` for `nullnull`. Returns `None` otherwise.
 fn repeated(lower: &str) -> Option<&str> {
     (2..=4).find_map(|times| {
         let length = lower.len() / times;
