@@ -10,9 +10,8 @@
 //!   others do not share: dead letters that are replayed before their cause is mended must not spend the restart budget.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::event::Status;
 use crate::ids::{ControllerId, EventId, ReplayId};
