@@ -10,9 +10,8 @@
 //!   letters that are replayed before their cause is fixed cannot use up the restart budget.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use crate::event::Status;
 use crate::ids::{ControllerId, EventId, ReplayId};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::ports::{Claim, DedupError, DedupWindow, Verdict};
 
-use crate::faults::{Injected, injected};
+use crate::faults::{InjectedPanic, panic_by};
 use crate::tenants::{Kind, Poison};
 use crate::world::{Place, State};
 
@@ -83,7 +83,7 @@ impl DedupWindow for SharedWindow {
                 Some(Fault::Away) => return Err(away()),
                 Some(Fault::Panic) => {
                     drop(state);
-                    injected(Injected::Resolver)
+                    panic_by(InjectedPanic::Resolver)
                 }
                 fault => {
                     let window = state.claims.entry(controller).or_default();

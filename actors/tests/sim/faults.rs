@@ -15,15 +15,15 @@ thread_local! {
 
 /// The actor that an injected panic brings down.
 #[derive(Debug, Clone, Copy)]
-pub enum Injected {
+pub enum InjectedPanic {
     Extractor,
     Resolver,
     Logger,
     Wrapper,
 }
 
-/// Panics. The panic's hook does not print it.
-pub fn injected(actor: Injected) -> ! {
+/// Panics. The panic's hook keeps silent about it.
+pub fn panic_by(actor: InjectedPanic) -> ! {
     panic::panic_any(actor)
 }
 
@@ -33,28 +33,30 @@ pub fn set_up() {
     ONCE.call_once(|| {
         let usual = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !info.payload().is::<Injected>() {
+            if !info.payload().is::<InjectedPanic>() {
                 usual(info);
             }
         }));
         // The fail point asks for the event's type itself.
-        on_fail_point("PiiExtractorActor::event", Injected::Extractor, |state| !state.is_cured);
-        on_fail_point("PiiExtractorActor", Injected::Extractor, |state| {
+        on_fail_point("PiiExtractorActor::event", InjectedPanic::Extractor, |state| {
+            !state.is_cured
+        });
+        on_fail_point("PiiExtractorActor", InjectedPanic::Extractor, |state| {
             let rate = state.plan.faults.extractor_panic;
             state.panics_left > 0 && state.strikes(rate) && state.spend_panic()
         });
-        on_fail_point("supervisor::wrapper", Injected::Wrapper, |state| {
+        on_fail_point("supervisor::wrapper", InjectedPanic::Wrapper, |state| {
             let rate = state.plan.faults.wrapper_panic;
             state.strikes(rate)
         });
     });
 }
 
-fn on_fail_point(name: &str, actor: Injected, strikes: impl Fn(&mut State) -> bool + Send + Sync + 'static) {
+fn on_fail_point(name: &str, actor: InjectedPanic, strikes: impl Fn(&mut State) -> bool + Send + Sync + 'static) {
     let act = move || {
         let world = CURRENT.with_borrow(Clone::clone);
         if world.is_some_and(|world| strikes(&mut world.lock())) {
-            injected(actor);
+            panic_by(actor);
         }
     };
     fail::cfg_callback(name, act).unwrap();

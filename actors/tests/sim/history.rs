@@ -23,8 +23,8 @@ const DATE_MS: u64 = 1_800_000_000_000;
 /// The time in which all events must be processed when no fault is left.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The result of a history.
-pub struct HistoryReport {
+/// What came of a history.
+pub struct Report {
     pub trace: Vec<Step>,
     pub events: usize,
     /// The first invariant that was broken.
@@ -32,12 +32,12 @@ pub struct HistoryReport {
 }
 
 /// Runs the history of a seed.
-pub fn run(seed: u64) -> HistoryReport {
+pub fn run(seed: u64) -> Report {
     run_plan(seed, Plan::of(seed))
 }
 
 /// Runs a history of this plan. The seed decides the rest: which calls fail, and how long each takes.
-pub fn run_plan(seed: u64, plan: Plan) -> HistoryReport {
+pub fn run_plan(seed: u64, plan: Plan) -> Report {
     faults::set_up();
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
@@ -51,7 +51,7 @@ pub fn run_plan(seed: u64, plan: Plan) -> HistoryReport {
         world
     });
     let mut state = world.lock();
-    HistoryReport {
+    Report {
         trace: std::mem::take(&mut state.trace),
         events: state.ledger.facts().count(),
         broken: state.failure.take(),
@@ -257,7 +257,7 @@ impl Script {
             }
             let start = self.with(|state| state.nodes[node].starts);
             self.0.tell(node, Command::Stop);
-            self.wait_for("a node is told to stop and runs on", |state| {
+            self.wait_for("a node was told to stop and runs on", |state| {
                 state.nodes[node].starts > start
             })
             .await;

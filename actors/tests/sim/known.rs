@@ -39,8 +39,8 @@ const fn wait(millis: u64) -> Act {
 
 fn check(plan: &Plan) {
     for seed in 0..40 {
-        let told = run_plan(seed, plan.clone());
-        assert_eq!(told.broken, None, "with seed {seed}");
+        let report = run_plan(seed, plan.clone());
+        assert_eq!(report.broken, None, "with seed {seed}");
     }
 }
 

@@ -63,7 +63,7 @@ mod world;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use history::HistoryReport;
+use history::Report;
 use plan::Plan;
 
 /// Histories in a run, unless `CONDUIT_SIM_HISTORIES` says otherwise.
@@ -75,7 +75,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Returns everything that helps to understand a history that broke an invariant.
-fn describe(seed: u64, told: &HistoryReport) -> String {
+fn describe(seed: u64, report: &Report) -> String {
     use std::fmt::Write as _;
     let mut plan = Plan::of(seed);
     let acts = std::mem::take(&mut plan.acts);
@@ -83,7 +83,7 @@ fn describe(seed: u64, told: &HistoryReport) -> String {
     for (pause, act) in acts {
         writeln!(text, "{pause:>8.0?} later: {act:?}").unwrap();
     }
-    for step in &told.trace {
+    for step in &report.trace {
         let controller = step
             .controller
             .map_or_else(String::new, |index| format!(" controller {index}"));
@@ -106,17 +106,17 @@ fn every_history_keeps_its_promises() {
     };
     let next = AtomicU64::new(seeds.start);
     let events = AtomicU64::new(0);
-    let broken: Mutex<Option<(u64, HistoryReport)>> = Mutex::new(None);
+    let broken: Mutex<Option<(u64, Report)>> = Mutex::new(None);
     let work = || {
         while let seed = next.fetch_add(1, Ordering::Relaxed)
             && seed < seeds.end
         {
-            let told = history::run(seed);
-            events.fetch_add(told.events as u64, Ordering::Relaxed);
+            let report = history::run(seed);
+            events.fetch_add(report.events as u64, Ordering::Relaxed);
             let mut broken = broken.lock().unwrap();
-            if told.broken.is_some() && broken.as_ref().is_none_or(|(first, _)| seed < *first) {
+            if report.broken.is_some() && broken.as_ref().is_none_or(|(first, _)| seed < *first) {
                 next.store(seeds.end, Ordering::Relaxed);
-                *broken = Some((seed, told));
+                *broken = Some((seed, report));
             }
         }
     };
@@ -127,14 +127,14 @@ fn every_history_keeps_its_promises() {
         }
     });
     let broken = broken.into_inner().unwrap();
-    if let Some((seed, told)) = broken {
+    if let Some((seed, report)) = broken {
         if number("CONDUIT_SIM_SEED").is_some() {
-            println!("{}", describe(seed, &told));
+            println!("{}", describe(seed, &report));
         }
         panic!(
             "history {seed}: {}\nto repeat it:\nCONDUIT_SIM_SEED={seed} cargo test -p conduit-actors --features failpoints \
              --test sim every_history -- --nocapture",
-            told.broken.unwrap_or_default()
+            report.broken.unwrap_or_default()
         );
     }
     println!("{} histories, {} events", seeds.end - seeds.start, events.into_inner());

@@ -115,7 +115,7 @@ impl Planner {
             batch_events: self.pick(&[1, 2, 3, 5, 8, 16, 64]),
             cached_links: self.pick(&[2, 1_000]),
             max_attempts,
-            retry_max: ms(self.pick(&[100, 1_000, 5_000])),
+            retry_max: ms(self.pick(&[500, 1_000, 5_000])),
             slowest_ms: self.pick(&[10, 100, 3_000]),
             faults: Faults::default(),
             panics: max_attempts - 1,
@@ -124,7 +124,7 @@ impl Planner {
         };
         let is_refusing = self.chance(15);
         plan.faults = self.faults(is_refusing);
-        if self.chance(6) {
+        if self.chance(4) {
             self.crowd(&mut plan);
         } else {
             plan.acts = self.acts(&plan, is_refusing);
@@ -162,15 +162,15 @@ impl Planner {
         let pace = self.pick(&[0, 2, 20, 200, 20_000]);
         let poison = self.poison(is_refusing);
         let mut sends: Vec<Act> = Vec::new();
-        for _ in 0..self.0.random_range(5..40) {
+        for _ in 0..self.0.random_range(4..24) {
             let controller = self.0.random_range(0..plan.controllers);
             let kind = self.kind(&poison, 4);
             sends.push(Act::Send { controller, kind });
         }
-        for _ in 0..self.pick(&[0, 0, 0, 1, 1, 2]) {
+        for _ in 0..self.pick(&[0, 0, 0, 0, 1, 2]) {
             let controller = self.0.random_range(0..plan.controllers);
             let percent = self.pick(&[0, 70]);
-            for _ in 0..self.0.random_range(15..50) {
+            for _ in 0..self.0.random_range(10..40) {
                 let kind = self.kind(&poison, percent);
                 sends.push(Act::Send { controller, kind });
             }
@@ -206,7 +206,7 @@ impl Planner {
             controller: 1,
             kind: Kind::View { email: 0 },
         };
-        sends.extend(vec![flood; 120]);
+        sends.extend(vec![flood; 100]);
         for _ in 0..30 {
             let controller = self.0.random_range(2..plan.controllers);
             let kind = self.kind(&[], 0);

@@ -8,7 +8,7 @@ use conduit_actors::event::{LinkHash, MappedDigest, Outcome, OutcomeRecord, Stat
 use conduit_actors::ids::{ControllerId, EventId, Sequence, SubjectId, Timestamp};
 use conduit_actors::ports::{BatchEffects, KnownLink, NewLink, PipelineStore, RetiredLink, StoreError};
 
-use crate::faults::{Injected, injected};
+use crate::faults::{InjectedPanic, panic_by};
 use crate::ledger::check_commit;
 use crate::replays::Replay;
 use crate::tenants::{Kind, Poison};
@@ -239,7 +239,7 @@ impl PipelineStore for SharedStore {
                 Some(Fault::Error(error)) => return Err(error),
                 Some(Fault::Panic) => {
                     drop(state);
-                    injected(Injected::Logger);
+                    panic_by(InjectedPanic::Logger);
                 }
                 _ => {}
             }
@@ -255,7 +255,7 @@ impl PipelineStore for SharedStore {
         self.0.step("committed", controller, numbers).await;
         match fault {
             Some(Fault::AnswerLost) => Err(away()),
-            Some(Fault::LatePanic) => injected(Injected::Logger),
+            Some(Fault::LatePanic) => panic_by(InjectedPanic::Logger),
             _ => Ok(()),
         }
     }

@@ -112,8 +112,8 @@ fn check_people(state: &State) -> Result<(), String> {
         }
         processed.push((fact, (fact.controller, email), state.tables.survivor(subject)));
     }
-    let mut subjects: BTreeMap<TenantIdentifier, SubjectId> = BTreeMap::new();
-    let mut names: BTreeMap<SubjectId, TenantIdentifier> = BTreeMap::new();
+    let mut subjects: BTreeMap<Name, SubjectId> = BTreeMap::new();
+    let mut names: BTreeMap<SubjectId, Name> = BTreeMap::new();
     for (fact, identifier, subject) in processed {
         let name = groups.root(identifier);
         let (known, named) = (
@@ -139,21 +139,21 @@ enum Identifier {
     Only(EventId),
 }
 
-type TenantIdentifier = (ControllerId, Identifier);
+type Name = (ControllerId, Identifier);
 
 /// Identifiers that belong to the same person.
 #[derive(Default)]
-struct Groups(BTreeMap<TenantIdentifier, TenantIdentifier>);
+struct Groups(BTreeMap<Name, Name>);
 
 impl Groups {
-    fn root(&self, mut of: TenantIdentifier) -> TenantIdentifier {
+    fn root(&self, mut of: Name) -> Name {
         while let Some(next) = self.0.get(&of) {
             of = *next;
         }
         of
     }
 
-    fn join(&mut self, one: TenantIdentifier, other: TenantIdentifier) {
+    fn join(&mut self, one: Name, other: Name) {
         let (one, other) = (self.root(one), self.root(other));
         if one != other {
             self.0.insert(one, other);
