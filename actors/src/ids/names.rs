@@ -1,4 +1,4 @@
-//! Identifiers that are texts: of controllers, processors and event types.
+//! The identifiers that are texts: DIDs, processor ids and names of event types.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ impl ControllerDid {
     /// The longest DID taken, in bytes.
     pub const MAX_BYTES: usize = 512;
 
-    /// The DID as text.
+    /// Returns the DID as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -37,7 +37,7 @@ impl FromStr for ControllerDid {
     }
 }
 
-/// DID Core 1.0: `did:` method-name (lower-case letters and digits) `:` method-specific-id, which is
+/// Returns whether a text is a DID by DID Core 1.0: `did:` method-name (lower-case letters and digits) `:` method-specific-id, which is
 /// segments of idchars divided by colons, of which the last is not empty. An idchar is a letter, a
 /// digit, `.`, `-`, `_` or a percent-encoded byte.
 fn is_did(text: &str) -> bool {
@@ -67,12 +67,12 @@ fn is_did(text: &str) -> bool {
 pub struct ProcessorId(Arc<str>);
 
 impl ProcessorId {
-    /// The id in rows that are made up and taken back.
+    /// Returns an id for rows that are made up and taken back.
     pub(crate) fn rehearsal() -> Self {
         Self("rehearsal".into())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -99,12 +99,12 @@ impl EventType {
     /// The longest name, in characters.
     pub const MAX_CHARS: usize = 128;
 
-    /// The type in rows that are made up and taken back.
+    /// Returns a type for rows that are made up and taken back.
     pub(crate) fn rehearsal() -> Self {
         Self("rehearsal".into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -23,7 +23,7 @@ const DATE_MS: u64 = 1_800_000_000_000;
 /// The time in which all events must be processed when no fault is left.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What came of a history.
+/// The result of a history.
 pub struct Report {
     pub trace: Vec<Step>,
     pub events: usize,
