@@ -37,9 +37,9 @@ impl FromStr for ControllerDid {
     }
 }
 
-/// Returns whether a text is a DID by DID Core 1.0: `did:` method-name (lower-case letters and digits) `:` method-specific-id, which is
-/// segments of idchars divided by colons, of which the last is not empty. An idchar is a letter, a
-/// digit, `.`, `-`, `_` or a percent-encoded byte.
+/// Returns whether a text is a DID (DID Core 1.0, section 3.1): `did:`, a method's name in lower-case letters and digits, `:`,
+/// and an id. The id has segments divided by colons, of which the last is not empty. A segment has letters, digits, `.`, `-`,
+/// `_` and percent-encoded bytes.
 fn is_did(text: &str) -> bool {
     let Some((method, id)) = text.strip_prefix("did:").and_then(|rest| rest.split_once(':')) else {
         return false;
