@@ -14,6 +14,8 @@
 //!
 //! `triggeredAt` is part of the key only if it is mapped. The controller is in the key's key, see [`crate::links`].
 
+pub(crate) mod generation1;
+
 use sha3::{Digest, Sha3_256};
 
 use crate::event::{DedupKey, MappedDigest};

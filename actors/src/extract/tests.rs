@@ -534,7 +534,7 @@ fn the_key_of_the_former_generation_is_asked_for_where_it_means_no_other_event()
         let body = body.to_string();
         let found = event.extract(body.as_bytes(), &ExtractContext { processor: "p" });
         let today = dedup_key(event, &event_type, &found, body.as_bytes(), &link_key, "p");
-        let former = crate::taxonomy::generation1::dedup_key(event, &event_type, body.as_bytes(), &link_key, "p");
+        let former = crate::dedup_key::generation1::dedup_key(event, &event_type, body.as_bytes(), &link_key, "p");
         (today, former)
     };
     let (today, former) = keys(json!({"v": "ada@shop.example", "p": "030 901820"}));

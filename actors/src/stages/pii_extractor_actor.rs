@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codes::EventCode;
+use crate::dedup_key::generation1;
 use crate::dedup_key::{dedup_key, mapped_digest};
 use crate::event::{JournaledEvent, LinkHash, MappedDigest, Notice};
 use crate::extract::{ExtractContext, ExtractedValue, Extraction, Person};
@@ -17,7 +18,7 @@ use crate::mapping::EventMapping;
 use crate::ports::{Claim, Directory, Integration, RetiredLink, Retirement};
 use crate::stages::{ExtractedEvent, Finding, Fitting};
 use crate::supervisor::{Stage, Supervised};
-use crate::taxonomy::{Class, generation1};
+use crate::taxonomy::Class;
 
 /// Extracts a batch by its tenants' mappings.
 pub type PiiExtractorActor = Supervised<PiiExtractor>;

@@ -5,14 +5,11 @@
 //! that time.
 
 mod contact;
-mod dedup;
 mod financial;
 mod government;
 mod place;
 mod technical;
 mod text;
-
-pub(crate) use dedup::dedup_key;
 
 use super::normalise::{NormaliseContext, Normaliser};
 

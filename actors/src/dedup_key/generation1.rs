@@ -7,12 +7,12 @@ use std::collections::HashSet;
 
 use sha3::{Digest, Sha3_256};
 
-use super::spelling;
 use crate::event::DedupKey;
 use crate::ids::{EventType, Timestamp};
 use crate::json::{Json, number, push_name};
 use crate::links::{LinkKey, Parts as _};
 use crate::mapping::{DedupKeyKind, EventMapping, FieldMapping, FieldType, PathStep};
+use crate::taxonomy::generation1::spelling;
 use crate::taxonomy::{Category, NormaliseContext, Normaliser};
 
 /// Values that generation 1 looked at.
