@@ -2,7 +2,7 @@
 //!
 //! This module bounds all resources that a stranger can use, before authentication. Both faces (`api`, `dashboard`)
 //! build on this module, and it knows neither of them: the composition root gives the server their routes. Every error
-//! is a [`problem::Problem`]; there is one map from each inner error to its answer.
+//! is a `problem::Problem`; there is one map from each inner error to its answer.
 
 pub(crate) mod accept;
 mod authority;

@@ -30,9 +30,6 @@ const STAGE_SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0,
 ];
 
-/// The outcomes of an event.
-const OUTCOMES: [Status; 4] = [Status::Processed, Status::Duplicate, Status::Rejected, Status::Failed];
-
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 /// The metrics that are counted as they happen. Clones count together.
@@ -57,7 +54,7 @@ impl Default for Meters {
             dropped_partitions: Family::default(),
         };
         // A series that is there from the start begins at zero, so that its first step is seen.
-        for status in OUTCOMES {
+        for status in Status::OUTCOMES {
             meters.outcome(status);
             meters.replayed.get_or_create_owned(&[("outcome", status.as_str())]);
         }
@@ -119,14 +116,14 @@ impl Meters {
             }
             total.observe(seconds(received_at, logged_at));
         }
-        for status in OUTCOMES {
+        for status in Status::OUTCOMES {
             self.outcome(status).inc_by(count(outcomes, status));
         }
     }
 
     /// Counts committed outcomes of a replay. Their events are counted among the others by their first outcome.
     fn replayed(&self, outcomes: &[OutcomeRecord]) {
-        for status in OUTCOMES {
+        for status in Status::OUTCOMES {
             let counter = self.replayed.get_or_create_owned(&[("outcome", status.as_str())]);
             counter.inc_by(count(outcomes, status));
         }

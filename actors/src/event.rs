@@ -75,6 +75,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// All statuses.
+    pub const ALL: [Self; 5] = [
+        Self::Received,
+        Self::Processed,
+        Self::Duplicate,
+        Self::Rejected,
+        Self::Failed,
+    ];
+
+    /// The statuses of events that have an outcome.
+    pub const OUTCOMES: [Self; 4] = [Self::Processed, Self::Duplicate, Self::Rejected, Self::Failed];
+
     /// Returns the status as in JSON, SQL and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -35,6 +35,7 @@ pub mod links;
 pub mod log_limit;
 pub mod mapping;
 mod nature;
+pub mod per_outcome;
 mod percent;
 pub mod personal;
 pub mod ports;

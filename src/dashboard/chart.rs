@@ -10,13 +10,13 @@ use std::fmt::{self, Write as _};
 
 use askama::filters::HtmlSafe;
 use conduit_actors::ids::Timestamp;
+use conduit_actors::per_outcome::PerOutcome;
 
 use super::words::{Brief, Number};
 use crate::store::{HistoryRow, Resolution};
 
 const WIDTH: f64 = 600.0;
 const HEIGHT: f64 = 100.0;
-const CLASSES: [&str; 4] = ["processed", "duplicate", "rejected", "failed"];
 
 /// How far back a chart goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,17 +88,16 @@ impl Span {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bar {
     pub(super) start: Brief,
-    /// Processed, duplicate, rejected, failed.
-    pub(super) counts: [u64; 4],
+    pub(super) counts: PerOutcome<u64>,
 }
 
 impl Bar {
     pub(super) fn cells(&self) -> [Number; 4] {
-        self.counts.map(Number)
+        self.counts.into_array().map(Number)
     }
 
     pub(super) fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.into_array().iter().sum()
     }
 }
 
@@ -119,16 +118,13 @@ impl Chart {
         let mut bars: Vec<Bar> = starts
             .map(|start| Bar {
                 start: Brief(Timestamp::from_millis(start)),
-                counts: [0; 4],
+                counts: PerOutcome::default(),
             })
             .collect();
         for row in rows {
             let index = (row.starts_at.as_millis() - from).div_euclid(length);
             if let Some(bar) = usize::try_from(index).ok().and_then(|index| bars.get_mut(index)) {
-                bar.counts
-                    .iter_mut()
-                    .zip(row.counts)
-                    .for_each(|(sum, more)| *sum += more);
+                bar.counts += row.counts;
             }
         }
         let top_value = round_up(bars.iter().map(Bar::total).max().unwrap_or(0));
@@ -141,10 +137,10 @@ impl Chart {
     }
 
     /// Returns the totals over all bars.
-    pub(super) fn sums(&self) -> [u64; 4] {
-        let mut sums = [0; 4];
+    pub(super) fn sums(&self) -> PerOutcome<u64> {
+        let mut sums = PerOutcome::default();
         for bar in &self.bars {
-            sums.iter_mut().zip(bar.counts).for_each(|(sum, more)| *sum += more);
+            sums += bar.counts;
         }
         sums
     }
@@ -193,7 +189,8 @@ impl fmt::Display for Chart {
         for (index, bar) in self.bars.iter().enumerate() {
             let left = index as f64 * each;
             let mut words = String::new();
-            for (class, count) in CLASSES.iter().zip(bar.counts) {
+            for (status, count) in bar.counts.into_pairs() {
+                let class = status.as_str();
                 if count > 0 {
                     write!(words, ", {} {class}", Number(count))?;
                 }
@@ -210,7 +207,8 @@ impl fmt::Display for Chart {
                 "<path class=\"hit\" d=\"M{left:.2} 0h{each:.2}v{HEIGHT}h-{each:.2}z\"/>"
             )?;
             let mut bottom = HEIGHT;
-            for (class, count) in CLASSES.iter().zip(bar.counts) {
+            for (status, count) in bar.counts.into_pairs() {
+                let class = status.as_str();
                 // Every count is visible, even a small one.
                 let height = match count {
                     0 => continue,
@@ -222,7 +220,7 @@ impl fmt::Display for Chart {
                     f,
                     "<rect class=\"fill-{class}\" x=\"{x:.2}\" y=\"{bottom:.2}\" width=\"{width:.2}\" height=\"{height:.2}\"/>"
                 )?;
-                if *class != "processed" {
+                if class != "processed" {
                     write!(
                         f,
                         "<rect fill=\"url(#pattern-{class})\" x=\"{x:.2}\" y=\"{bottom:.2}\" width=\"{width:.2}\" \
@@ -253,10 +251,15 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
 
-    fn row(hour: i64, counts: [u64; 4]) -> HistoryRow {
+    fn row(hour: i64, [processed, duplicate, rejected, failed]: [u64; 4]) -> HistoryRow {
         HistoryRow {
             starts_at: Timestamp::from_millis(hour * HOUR),
-            counts,
+            counts: PerOutcome {
+                processed,
+                duplicate,
+                rejected,
+                failed,
+            },
         }
     }
 
@@ -271,13 +274,13 @@ mod tests {
         ];
         let day = Chart::new(Span::Day, now, &rows);
         assert_eq!(day.bars.len(), 24);
-        assert_eq!(day.bars[22].counts, [1, 2, 0, 0]);
-        assert_eq!(day.bars[23].counts, [5, 0, 1, 0]);
-        assert_eq!((day.sums(), day.top.0), ([6, 2, 1, 0], 10));
+        assert_eq!(day.bars[22].counts.into_array(), [1, 2, 0, 0]);
+        assert_eq!(day.bars[23].counts.into_array(), [5, 0, 1, 0]);
+        assert_eq!((day.sums().into_array(), day.top.0), ([6, 2, 1, 0], 10));
         let week = Chart::new(Span::Week, now, &rows);
         assert_eq!(week.bars.len(), 56);
         // Bars of three hours begin at hours that three divides: 999 to 1,001 are one.
-        assert_eq!(week.bars[55].counts, [13, 2, 1, 0]);
+        assert_eq!(week.bars[55].counts.into_array(), [13, 2, 1, 0]);
         assert_eq!(week.filled().len(), 1);
     }
 

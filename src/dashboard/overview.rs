@@ -83,7 +83,7 @@ pub(super) async fn get(
                 is_current: choice == span,
             })
             .collect(),
-        sums: chart.sums().map(Number),
+        sums: chart.sums().into_array().map(Number),
         chart,
         attention: attention::items(
             &session.principal,

@@ -104,15 +104,11 @@ pub(crate) fn checked_limit(limit: usize) -> Result<usize, Problem> {
 }
 
 pub(crate) fn read_status(text: &str) -> Result<Status, Problem> {
-    let all = [
-        Status::Received,
-        Status::Processed,
-        Status::Duplicate,
-        Status::Rejected,
-        Status::Failed,
-    ];
-    all.into_iter().find(|status| status.as_str() == text).ok_or_else(|| {
-        let detail = "status must be received, processed, duplicate, rejected or failed";
-        Problem::bad_request(Code::ParameterInvalid, detail)
-    })
+    Status::ALL
+        .into_iter()
+        .find(|status| status.as_str() == text)
+        .ok_or_else(|| {
+            let detail = "status must be received, processed, duplicate, rejected or failed";
+            Problem::bad_request(Code::ParameterInvalid, detail)
+        })
 }

@@ -20,6 +20,7 @@ use std::future::Future;
 
 use conduit_actors::event::{Activity, OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId, ReplayId, Timestamp};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::{BatchEffects, Ceiling, Checkpoint, Merge, NewLink, NewSubject, ReplayStep, StoreError};
 use futures_util::future::join;
 
@@ -43,7 +44,7 @@ pub(super) trait CommitSteps: Send {
 
     /// Moves a replay's cursor, and adds to its counts. It is a conflict unless the replay is running, is this node's, and
     /// stands where the step begins.
-    fn move_cursor(&mut self, step: ReplayStep, counts: [i64; 4]) -> impl Future<Output = Step<()>> + Send;
+    fn move_cursor(&mut self, step: ReplayStep, counts: PerOutcome<i64>) -> impl Future<Output = Step<()>> + Send;
 
     /// Returns the statuses of events before a replay. It is a conflict unless each is rejected or failed.
     fn statuses(&mut self, outcomes: &[OutcomeRecord]) -> impl Future<Output = Step<Vec<(EventId, Status)>>> + Send;
@@ -85,7 +86,8 @@ pub(super) trait CommitSteps: Send {
     /// Moves the ends of chains, and adds to the sums of outcomes.
     fn move_heads(&mut self, ends: &Ends, counts: Counts) -> impl Future<Output = Step<()>> + Send;
 
-    fn add_history(&mut self, added: &BTreeMap<history::Key, [i64; 4]>) -> impl Future<Output = Step<()>> + Send;
+    fn add_history(&mut self, added: &BTreeMap<history::Key, PerOutcome<i64>>)
+    -> impl Future<Output = Step<()>> + Send;
 
     /// Takes everything back, once all that a commit would check is checked.
     fn roll_back(self) -> impl Future<Output = Step<()>> + Send;

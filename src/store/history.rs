@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId, Timestamp};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::StoreError;
-
-use super::values;
 
 /// The unit of time of the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,8 +54,8 @@ impl Resolution {
 pub struct HistoryRow {
     /// Its first moment.
     pub starts_at: Timestamp,
-    /// Processed, duplicate, rejected, failed.
-    pub counts: [u64; 4],
+    /// How many events ended in each outcome.
+    pub counts: PerOutcome<u64>,
 }
 
 /// Reads the history, and keeps it short.
@@ -79,7 +78,7 @@ pub(super) type Key = (ControllerId, Resolution, Timestamp);
 
 /// Returns the counts that a batch adds for each outcome. They are in the order of their keys, so that no two batches
 /// lock them crosswise.
-pub(super) fn of_batch(outcomes: &[OutcomeRecord]) -> BTreeMap<Key, [i64; 4]> {
+pub(super) fn of_batch(outcomes: &[OutcomeRecord]) -> BTreeMap<Key, PerOutcome<i64>> {
     let mut added = BTreeMap::new();
     for record in outcomes {
         count(
@@ -99,7 +98,7 @@ pub(super) fn of_replay(
     outcomes: &[OutcomeRecord],
     before: &[(EventId, Status)],
     now: Timestamp,
-) -> BTreeMap<Key, [i64; 4]> {
+) -> BTreeMap<Key, PerOutcome<i64>> {
     let mut changed = of_batch(outcomes);
     if let Some(first) = outcomes.first() {
         for (event, status) in before {
@@ -110,12 +109,18 @@ pub(super) fn of_replay(
     changed
 }
 
-fn count(counts: &mut BTreeMap<Key, [i64; 4]>, controller: ControllerId, event: EventId, status: Status, by: i64) {
-    let Some(place) = values::counted_as(status) else {
-        return;
-    };
+fn count(
+    counts: &mut BTreeMap<Key, PerOutcome<i64>>,
+    controller: ControllerId,
+    event: EventId,
+    status: Status,
+    by: i64,
+) {
     for resolution in Resolution::ALL {
         let start = resolution.start_of(event.received_at());
-        counts.entry((controller, resolution, start)).or_default()[place] += by;
+        let counts = counts.entry((controller, resolution, start)).or_default();
+        if let Some(count) = counts.get_mut(status) {
+            *count += by;
+        }
     }
 }

@@ -3,6 +3,7 @@
 use conduit_actors::event::{Activity, AuditHash, DedupKey, LegalBasis, Notice, Status};
 use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use conduit_actors::limits::LimitOverrides;
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{ChainHead, Credential, StoreError};
 use conduit_actors::usage::AddressSketch;
@@ -134,13 +135,9 @@ pub(super) fn categories(row: &impl Columns) -> Result<Vec<String>, StoreError> 
 }
 
 pub(super) fn status(row: &impl Columns) -> Result<Status, StoreError> {
-    Ok(match str(row, "status")? {
-        "processed" => Status::Processed,
-        "duplicate" => Status::Duplicate,
-        "rejected" => Status::Rejected,
-        "failed" => Status::Failed,
-        _ => return Err(unreadable("status")),
-    })
+    let text = str(row, "status")?;
+    let found = Status::OUTCOMES.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| unreadable("status"))
 }
 
 pub(super) fn legal_basis(row: &impl Columns) -> Result<Option<LegalBasis>, StoreError> {
@@ -273,12 +270,12 @@ pub(super) fn history_row(row: &impl Columns) -> Result<HistoryRow, StoreError> 
     Ok(HistoryRow {
         starts_at: time(row, "starts_at")?,
         // A replay may subtract counts from before there was a history.
-        counts: [
-            integer(row, "processed")?.max(0).cast_unsigned(),
-            integer(row, "duplicate")?.max(0).cast_unsigned(),
-            integer(row, "rejected")?.max(0).cast_unsigned(),
-            integer(row, "failed")?.max(0).cast_unsigned(),
-        ],
+        counts: PerOutcome {
+            processed: integer(row, "processed")?.max(0).cast_unsigned(),
+            duplicate: integer(row, "duplicate")?.max(0).cast_unsigned(),
+            rejected: integer(row, "rejected")?.max(0).cast_unsigned(),
+            failed: integer(row, "failed")?.max(0).cast_unsigned(),
+        },
     })
 }
 

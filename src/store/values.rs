@@ -7,6 +7,7 @@ use conduit_actors::hex::Hex;
 use conduit_actors::ids::{ControllerId, EventId, SubjectId};
 use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::{Credential, Merge, StoreError};
 
 /// Returns the columns of a credential: current, previous, until when.
@@ -56,26 +57,16 @@ pub(super) fn subjects(subjects: &[SubjectId]) -> Option<Vec<u8>> {
     (!subjects.is_empty()).then(bytes)
 }
 
-/// How often each outcome occurs, by controller: processed, duplicate, rejected, failed.
-pub(super) type Counts = HashMap<ControllerId, [i64; 4]>;
-
-/// Returns the place where a status is counted. Returns `None` for an event without an outcome.
-pub(super) const fn counted_as(status: Status) -> Option<usize> {
-    match status {
-        Status::Processed => Some(0),
-        Status::Duplicate => Some(1),
-        Status::Rejected => Some(2),
-        Status::Failed => Some(3),
-        Status::Received => None,
-    }
-}
+/// How often each outcome occurs, by controller.
+pub(super) type Counts = HashMap<ControllerId, PerOutcome<i64>>;
 
 /// Returns the counts that a batch adds to the totals.
 pub(super) fn counts(outcomes: &[OutcomeRecord]) -> Counts {
     let mut counts = Counts::new();
     for record in outcomes {
-        if let Some(place) = counted_as(record.outcome.status()) {
-            counts.entry(record.event.controller).or_default()[place] += 1;
+        let own: &mut PerOutcome<i64> = counts.entry(record.event.controller).or_default();
+        if let Some(count) = own.get_mut(record.outcome.status()) {
+            *count += 1;
         }
     }
     counts
@@ -90,8 +81,10 @@ pub(super) fn counts_replaced(
 ) -> Counts {
     let mut counts = counts(outcomes);
     let own = counts.entry(controller).or_default();
-    for place in before.iter().filter_map(|(_, status)| counted_as(*status)) {
-        own[place] -= 1;
+    for (_, status) in before {
+        if let Some(count) = own.get_mut(*status) {
+            *count -= 1;
+        }
     }
     counts
 }

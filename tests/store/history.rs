@@ -16,7 +16,9 @@ async fn sums(store: &dyn Store, world: Option<conduit_actors::ids::ControllerId
         assert_eq!(resolution.start_of(row.starts_at), row.starts_at);
     }
     rows.iter().fold([0; 4], |mut sums, row| {
-        sums.iter_mut().zip(row.counts).for_each(|(sum, more)| *sum += more);
+        sums.iter_mut()
+            .zip(row.counts.into_array())
+            .for_each(|(sum, more)| *sum += more);
         sums
     })
 }

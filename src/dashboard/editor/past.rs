@@ -63,7 +63,7 @@ pub(super) async fn run(
             statuses.failed,
         ]
     };
-    let kinds = [Status::Processed, Status::Duplicate, Status::Rejected, Status::Failed];
+    let kinds = Status::OUTCOMES;
     let outcomes = kinds
         .into_iter()
         .zip(counts(found.live).into_iter().zip(counts(found.draft)));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conduit_actors::event::{Activity, LinkHash, MappedDigest, OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId, ReplayId, Sequence, SubjectId};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::{
     BatchEffects, Ceiling, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, ReplayStep, RetiredLink,
     StoreError,
@@ -121,7 +122,7 @@ impl CommitSteps for PostgresCommit<'_> {
         }
     }
 
-    async fn move_cursor(&mut self, step: ReplayStep, counts: [i64; 4]) -> Result<(), StoreError> {
+    async fn move_cursor(&mut self, step: ReplayStep, counts: PerOutcome<i64>) -> Result<(), StoreError> {
         replay_steps::move_cursor(&mut self.transaction, &self.store.node, step, counts).await
     }
 
@@ -207,7 +208,7 @@ impl CommitSteps for PostgresCommit<'_> {
         move_heads_and_counts(&mut self.transaction, ends, counts).await
     }
 
-    async fn add_history(&mut self, added: &BTreeMap<Key, [i64; 4]>) -> Result<(), StoreError> {
+    async fn add_history(&mut self, added: &BTreeMap<Key, PerOutcome<i64>>) -> Result<(), StoreError> {
         history::add(&mut self.transaction, &self.locked, added).await
     }
 
@@ -248,11 +249,12 @@ async fn move_heads_and_counts(
     ends: &Ends,
     mut counts: Counts,
 ) -> Result<(), StoreError> {
-    let changed: Vec<(ControllerId, (ChainEnd, [i64; 4]))> = ends
+    let changed: Vec<(ControllerId, (ChainEnd, PerOutcome<i64>))> = ends
         .iter()
         .map(|(id, end)| (*id, (*end, counts.remove(id).unwrap_or_default())))
         .collect();
-    let sums = |column: usize| -> Vec<i64> { changed.iter().map(|(_, (_, counts))| counts[column]).collect() };
+    let sums =
+        |of: fn(&PerOutcome<i64>) -> i64| -> Vec<i64> { changed.iter().map(|(_, (_, counts))| of(counts)).collect() };
     let moved = sqlx::query(
         "UPDATE controllers c SET chain_sequence = m.sequence, chain_hash = m.hash, chain_seal = m.seal, \
          processed = c.processed + m.processed, duplicate = c.duplicate + m.duplicate, \
@@ -273,10 +275,10 @@ async fn move_heads_and_counts(
             .map(|(_, (end, _))| &end.head.hash.0[..])
             .collect::<Vec<_>>(),
     )
-    .bind(sums(0))
-    .bind(sums(1))
-    .bind(sums(2))
-    .bind(sums(3))
+    .bind(sums(|counts| counts.processed))
+    .bind(sums(|counts| counts.duplicate))
+    .bind(sums(|counts| counts.rejected))
+    .bind(sums(|counts| counts.failed))
     .bind(
         changed
             .iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::StoreError;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -18,13 +19,13 @@ use super::faults::OrStoreError as _;
 pub(super) async fn add(
     connection: &mut PgConnection,
     locked: &Locked,
-    added: &BTreeMap<Key, [i64; 4]>,
+    added: &BTreeMap<Key, PerOutcome<i64>>,
 ) -> Result<(), StoreError> {
     let found: Vec<_> = added
         .iter()
         .filter(|((controller, ..), _)| locked.contains_key(controller))
         .collect();
-    let counts = |column: usize| -> Vec<i64> { found.iter().map(|(_, counts)| counts[column]).collect() };
+    let counts = |of: fn(&PerOutcome<i64>) -> i64| -> Vec<i64> { found.iter().map(|(_, counts)| of(counts)).collect() };
     let written = sqlx::query(
         "INSERT INTO outcome_history AS h \
          SELECT * FROM UNNEST($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], \
@@ -35,10 +36,10 @@ pub(super) async fn add(
     .bind(found.iter().map(|((id, ..), _)| id.as_uuid()).collect::<Vec<Uuid>>())
     .bind(found.iter().map(|((_, r, _), _)| r.millis()).collect::<Vec<_>>())
     .bind(found.iter().map(|((.., at), _)| at.as_millis()).collect::<Vec<_>>())
-    .bind(counts(0))
-    .bind(counts(1))
-    .bind(counts(2))
-    .bind(counts(3))
+    .bind(counts(|counts| counts.processed))
+    .bind(counts(|counts| counts.duplicate))
+    .bind(counts(|counts| counts.rejected))
+    .bind(counts(|counts| counts.failed))
     .execute(connection)
     .await
     .or_store_error()?;

@@ -2,6 +2,7 @@
 
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{EventId, ReplayId};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::{ReplayStep, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ pub(super) async fn move_cursor(
     connection: &mut PgConnection,
     node: &str,
     step: ReplayStep,
-    [processed, duplicate, rejected, failed]: [i64; 4],
+    counts: PerOutcome<i64>,
 ) -> Result<(), StoreError> {
     let moved = sqlx::query(
         "UPDATE replays SET cursor = $4, processed = processed + $5, duplicate = duplicate + $6, \
@@ -25,10 +26,10 @@ pub(super) async fn move_cursor(
     .bind(node)
     .bind(step.from.map(|event| event.as_uuid()))
     .bind(step.through.as_uuid())
-    .bind(processed)
-    .bind(duplicate)
-    .bind(rejected)
-    .bind(failed)
+    .bind(counts.processed)
+    .bind(counts.duplicate)
+    .bind(counts.rejected)
+    .bind(counts.failed)
     .bind(step.skipped.cast_signed())
     .execute(connection)
     .await

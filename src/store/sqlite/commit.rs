@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use conduit_actors::event::{Activity, LinkHash, MappedDigest, OutcomeRecord, Status};
 use conduit_actors::ids::{ControllerId, EventId, ReplayId, Sequence, SubjectId};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::{
     BatchEffects, Ceiling, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, ReplayStep, RetiredLink,
     StoreError,
@@ -114,7 +115,7 @@ impl CommitSteps for SqliteCommit<'_> {
         Ok(())
     }
 
-    async fn move_cursor(&mut self, step: ReplayStep, counts: [i64; 4]) -> Result<(), StoreError> {
+    async fn move_cursor(&mut self, step: ReplayStep, counts: PerOutcome<i64>) -> Result<(), StoreError> {
         replay_steps::move_cursor(&mut self.transaction, step, counts).await
     }
 
@@ -193,7 +194,7 @@ impl CommitSteps for SqliteCommit<'_> {
         effects::move_heads_and_counts(&mut self.transaction, &self.pks, ends, counts).await
     }
 
-    async fn add_history(&mut self, added: &BTreeMap<Key, [i64; 4]>) -> Result<(), StoreError> {
+    async fn add_history(&mut self, added: &BTreeMap<Key, PerOutcome<i64>>) -> Result<(), StoreError> {
         history::add(&mut self.transaction, &self.pks, added).await
     }
 

@@ -217,15 +217,15 @@ pub(super) async fn move_heads_and_counts(
     mut counts: Counts,
 ) -> Result<(), StoreError> {
     for (controller, end) in ends {
-        let [processed, duplicate, rejected, failed] = counts.remove(controller).unwrap_or_default();
+        let counts = counts.remove(controller).unwrap_or_default();
         let moved = sqlx::query(
             "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
              rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6, chain_seal = ?7 WHERE pk = ?8",
         )
-        .bind(processed)
-        .bind(duplicate)
-        .bind(rejected)
-        .bind(failed)
+        .bind(counts.processed)
+        .bind(counts.duplicate)
+        .bind(counts.rejected)
+        .bind(counts.failed)
         .bind(end.head.sequence.0.cast_signed())
         .bind(&end.head.hash.0[..])
         .bind(end.seal.as_ref().map(|seal| &seal[..]))

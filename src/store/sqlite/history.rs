@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -18,7 +19,7 @@ use super::runs::runs;
 pub(super) async fn add(
     connection: &mut SqliteConnection,
     pks: &HashMap<ControllerId, i64>,
-    added: &BTreeMap<Key, [i64; 4]>,
+    added: &BTreeMap<Key, PerOutcome<i64>>,
 ) -> Result<(), StoreError> {
     let found: Vec<_> = added
         .iter()
@@ -34,8 +35,8 @@ pub(super) async fn add(
             row.push_bind(*pk)
                 .push_bind(resolution.millis())
                 .push_bind(start.as_millis());
-            for count in *counts {
-                row.push_bind(*count);
+            for count in counts.into_array() {
+                row.push_bind(count);
             }
         });
         query.push(

@@ -2,6 +2,7 @@
 
 use conduit_actors::event::{OutcomeRecord, Status};
 use conduit_actors::ids::{EventId, ReplayId};
+use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::{ReplayStep, StoreError};
 use sqlx::{QueryBuilder, SqliteConnection};
 
@@ -21,7 +22,7 @@ pub(super) const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = co
 pub(super) async fn move_cursor(
     connection: &mut SqliteConnection,
     step: ReplayStep,
-    [processed, duplicate, rejected, failed]: [i64; 4],
+    counts: PerOutcome<i64>,
 ) -> Result<(), StoreError> {
     let moved = sqlx::query(
         "UPDATE replays SET cursor = ?3, processed = processed + ?4, duplicate = duplicate + ?5, \
@@ -31,10 +32,10 @@ pub(super) async fn move_cursor(
     .bind(&step.job.replay.as_bytes()[..])
     .bind(step.from.map(|event| event.as_bytes().to_vec()))
     .bind(&step.through.as_bytes()[..])
-    .bind(processed)
-    .bind(duplicate)
-    .bind(rejected)
-    .bind(failed)
+    .bind(counts.processed)
+    .bind(counts.duplicate)
+    .bind(counts.rejected)
+    .bind(counts.failed)
     .bind(step.skipped.cast_signed())
     .execute(connection)
     .await
