@@ -7,23 +7,18 @@ use actix_web::web::Data;
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The document as it is served. Its table of operations has the handlers below, so they take it as data.
+/// The document as it is served. Its table of operations has the handlers below, so they take it as data. Both texts are
+/// made when the first reader asks.
 pub(super) struct Document {
-    text: String,
-    page: String,
-}
-
-impl Document {
-    pub(super) const fn new(text: String, page: String) -> Self {
-        Self { text, page }
-    }
+    pub(super) text: fn() -> &'static str,
+    pub(super) page: fn() -> &'static str,
 }
 
 /// Answers `GET /api/v1/openapi.json`.
 pub(super) async fn openapi(document: Data<Document>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
-        .body(document.text.clone())
+        .body((document.text)())
 }
 
 /// Answers `GET /api/docs`.
@@ -32,7 +27,7 @@ pub(super) async fn page(document: Data<Document>) -> HttpResponse {
         .content_type("text/html; charset=utf-8")
         .insert_header(("content-security-policy", POLICY))
         .insert_header(("referrer-policy", "no-referrer"))
-        .body(document.page.clone())
+        .body((document.page)())
 }
 
 /// Answers `GET /api/docs/style.css`.

@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use actix_web::Resource;
+use actix_web::http::Method;
 use actix_web::web::{Data, ServiceConfig};
 use serde_json::{Map, Value, json};
 
@@ -60,13 +61,11 @@ pub fn text() -> &'static str {
     &TEXT
 }
 
-/// The document as it is served, with its page.
-static SERVED: LazyLock<Data<Document>> =
-    LazyLock::new(|| Data::new(Document::new(TEXT.clone(), docs::page(&DOCUMENT))));
+static PAGE: LazyLock<String> = LazyLock::new(|| docs::page(&DOCUMENT));
 
 /// Adds the routes of all operations, for one worker. Each address answers other methods with those that it has.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    config.app_data(Data::clone(&SERVED));
+    config.app_data(Data::new(Document { text, page: || &PAGE }));
     let operations = groups().into_iter().flat_map(|group| group.operations);
     // In the order of their bytes, a name comes before the parameter that it could be a value of.
     let mut by_path: BTreeMap<&str, Vec<Operation>> = BTreeMap::new();
@@ -74,8 +73,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         by_path.entry(operation.path).or_default().push(operation);
     }
     for (path, operations) in by_path {
-        let routed = operations.iter().filter(|operation| operation.route().is_some());
-        let methods: Vec<_> = routed.map(Operation::http_method).collect();
+        let methods = operations.iter().map(Operation::http_method);
+        let methods: Vec<_> = methods.filter(|method| *method != Method::HEAD).collect();
         let routes = operations.iter().filter_map(Operation::route);
         config.service(routes.fold(only(path, methods), Resource::route));
     }

@@ -1,13 +1,10 @@
 //! The page of the document.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::{DOCUMENT, docs};
-
-static PAGE: LazyLock<String> = LazyLock::new(|| docs::page(&DOCUMENT));
+use super::{DOCUMENT, PAGE};
 
 fn members(value: &Value) -> &Map<String, Value> {
     value.as_object().unwrap()
