@@ -3,6 +3,7 @@
 //! This module adds everything that follows from the description, so that each fact has one place. For example, the
 //! callers determine the answers to wrong credentials, and the parameters the answers to wrong parameters.
 
+mod problems;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -408,54 +409,5 @@ impl Operation {
     pub(super) fn problems(mut self, status: u16, codes: &[Code]) -> Self {
         self.problems.entry(status).or_default().extend(codes);
         self
-    }
-
-    fn with_common_problems(self) -> Self {
-        let has_query = self.parameters.iter().any(|parameter| parameter.place == "query");
-        let has_body = self.body.is_some();
-        let mut with = match self.caller {
-            Caller::Anyone => return self,
-            Caller::Sender => {
-                return self
-                    .problems(
-                        401,
-                        &[
-                            Code::AuthenticationFailed,
-                            Code::AuthorizationMalformed,
-                            Code::AuthorizationMissing,
-                        ],
-                    )
-                    .problems(401, &[Code::WebhookSecretMalformed, Code::WebhookSecretMissing])
-                    .problems(429, &[Code::TooManyFailures]);
-            }
-            Caller::Token => self,
-            Caller::Operator => self.problems(403, &[Code::OperatorOnly]),
-        };
-        with = with
-            .problems(
-                401,
-                &[
-                    Code::AuthenticationFailed,
-                    Code::AuthorizationMalformed,
-                    Code::AuthorizationMissing,
-                ],
-            )
-            .problems(429, &[Code::TooManyFailures])
-            .problems(500, &[Code::InternalError])
-            .problems(503, &[Code::CredentialsUnconfirmed, Code::DatabaseUnavailable]);
-        if has_query {
-            with = with.problems(
-                400,
-                &[Code::ParameterInvalid, Code::ParameterRepeated, Code::ParameterUnknown],
-            );
-        }
-        if has_body {
-            with = with
-                .problems(400, &[Code::BodyInvalid, Code::RequestInvalid])
-                .problems(408, &[Code::BodyTimeout])
-                .problems(413, &[Code::BodyTooLarge])
-                .problems(503, &[Code::Overloaded]);
-        }
-        with
     }
 }
