@@ -9,9 +9,10 @@ pub(super) fn came() -> bool {
     CAME.load(Ordering::Relaxed)
 }
 
-/// Notes them from now on. Where that cannot be done they end the program, as they do otherwise.
+/// Notes interrupts from now on. Where that cannot be done, an interrupt ends the program, as it does otherwise.
 pub(super) fn watch() {
-    let work = || {
+    let (note, noting) = std::sync::mpsc::channel();
+    let work = move || {
         actix_web::rt::System::new().block_on(async {
             use tokio::signal::unix::{SignalKind, signal};
             let (Ok(mut interrupt), Ok(mut terminate)) =
@@ -19,6 +20,8 @@ pub(super) fn watch() {
             else {
                 return;
             };
+            // The channel is open as long as `watch` waits.
+            let _ = note.send(());
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
@@ -26,6 +29,10 @@ pub(super) fn watch() {
             CAME.store(true, Ordering::Relaxed);
         });
     };
-    // It ends with the program.
-    drop(std::thread::Builder::new().name("bench-signals".to_owned()).spawn(work));
+    // The thread ends with the program.
+    let thread = std::thread::Builder::new().name("bench-signals".to_owned()).spawn(work);
+    if thread.is_ok() {
+        // An interrupt that came before the thread listens would end the program, and leave its server's data behind.
+        let _ = noting.recv();
+    }
 }
