@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::{Conduit, Tenant};
+use crate::common::{Conduit, Tenant, wait_for};
 
 const INTEGRATION: &str = include_str!("../docs/integration.md");
 const OPERATIONS: &str = include_str!("../docs/operations.md");
@@ -155,8 +155,12 @@ fn every_metric_is_documented() {
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
     shop.try_send(&conduit, b"{}").unwrap().expect(400);
-    conduit.settled();
-    let metrics = conduit.get("/metrics").expect(200).text;
+    // A commit is counted a moment after it is made.
+    let metrics = wait_for("the outcome to be counted", || {
+        let text = conduit.get("/metrics").expect(200).text;
+        text.contains("conduit_outcomes_total{outcome=\"processed\"} 1")
+            .then_some(text)
+    });
     let there: BTreeSet<&str> = metrics
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
