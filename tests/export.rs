@@ -287,7 +287,7 @@ fn fill(conduit: &Conduit, events: u32) {
 
 #[test]
 fn a_reader_that_stands_still_is_waited_for_with_a_page_in_hand() {
-    const EVENTS: u32 = 200_000;
+    const EVENTS: u32 = 300_000;
     let mut conduit = Conduit::start();
     let shop = Tenant::create(&conduit, "did:web:shop.example");
     shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
@@ -322,7 +322,7 @@ fn a_reader_that_stands_still_is_waited_for_with_a_page_in_hand() {
         }
     }
     assert_eq!(ids.len(), EVENTS as usize);
-    assert!(bytes > 80_000_000, "{bytes}");
-    // Caches and buffers, not the list.
-    assert!(most < before + 50_000, "{before} kB before, {most} kB at the most");
+    assert!(bytes > 120_000_000, "{bytes}");
+    // The database's caches (40 MB) and what the allocator has not given back yet, not the list.
+    assert!(most < before + 90_000, "{before} kB before, {most} kB at the most");
 }
