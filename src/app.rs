@@ -5,6 +5,7 @@
 //! module imports neither. An [`Error`] says why a use case failed; each face words it once.
 
 pub(crate) mod activities;
+pub(crate) mod admission;
 pub(crate) mod attention;
 pub(crate) mod controllers;
 pub(crate) mod credentials;

@@ -49,6 +49,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AboveCapacity "above_capacity" [500 "More events arrive than are processed, and this controller has its share of the backlog." "Send it again after Retry-After, and fewer at a time. If it lasts, ask the operator for more capacity."],
     AlreadyExists "already_exists" [409 "Another object has this DID or data processor id." "Choose another id, or use the existing object."],
     AuthenticationFailed "authentication_failed" [401 "The credentials are wrong. The answer does not say which." "To send events: compare did, dpid, API key and webhook secret with the ones shown at creation, or rotate them. To manage: use the operator's token or a controller's."],
     AuthorizationMalformed "authorization_malformed" [401 "The header Authorization is malformed." "Send it once: Bearer, a space, and the key or token."],

@@ -4,6 +4,7 @@
 //! This module checks keys, kinds and ranges, and imports nothing of the crate. Other modules check what only they can
 //! judge, such as certificates and keys. `serve::settings` puts both together.
 
+mod admission;
 mod categories;
 mod check;
 mod dashboard;
@@ -29,6 +30,7 @@ mod telemetry;
 pub mod text_file;
 mod value;
 
+pub use admission::AdmissionConfig;
 pub use categories::categories;
 pub use check::Check;
 pub use dashboard::DashboardConfig;

@@ -1,5 +1,6 @@
 //! Periodic work of a node. Each job runs for as long as it is polled, and the composition root starts it.
 
+pub(crate) mod admission;
 pub mod credentials;
 mod follow;
 mod history;

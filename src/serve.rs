@@ -49,7 +49,7 @@ use crate::instance::hold::{self, DatabaseLock, Locks};
 use crate::instance::{self, Home, Presence};
 use crate::jobs::replays::{self, StoredReplays};
 use crate::jobs::retention::RowRetention;
-use crate::jobs::{credentials, follow, prune_history, seals, sweep};
+use crate::jobs::{admission, credentials, follow, prune_history, seals, sweep};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters, Metrics, Reports};
 use crate::priority;
@@ -199,6 +199,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let server = http::run(Arc::clone(&edge), listener, certificate.as_ref(), move |routes| {
         faces.add_to(routes)
     })?;
+    tokio::task::spawn_local(admission::keep(Arc::clone(&services.shards), journal.clone()));
     let pruning = tokio::task::spawn_local(prune_history(store.clone()));
     let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
     let data_dir = config.storage.data_dir.clone();
@@ -304,8 +305,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
         max_attempts: pipeline.max_attempts,
         retry_max: Duration::from_millis(pipeline.retry_max_ms),
         on_thread_start: priority::lower,
-        core_wait: priority::core_wait,
-        senders_tolerated: pipeline.senders_tolerated,
+        admission: config.admission.options(),
     }
 }
 

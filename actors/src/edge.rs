@@ -7,10 +7,10 @@
 //! once, into the journal's writer, which gives all events their order and their ids.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::oneshot;
 
+use crate::admission::Admission;
 use crate::ingest::{Admitted, Head, Parcel, Refusal, Submission, Then};
 use crate::ports::{Directory, Journal};
 use crate::stages::{Auth, ValidateJob, Validator};
@@ -21,16 +21,6 @@ use crate::usage::UsageBook;
 pub struct Edge {
     auth: ActorRef<Auth>,
     validator: ActorRef<Validator>,
-    senders: Arc<AtomicUsize>,
-}
-
-/// One sender that waits for its answer; no longer, once this is dropped.
-pub struct Sender<'a>(&'a AtomicUsize);
-
-impl Drop for Sender<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Edge {
@@ -43,7 +33,7 @@ impl Edge {
         directory: Arc<dyn Directory>,
         journal: Arc<dyn Journal>,
         usage: UsageBook,
-        senders: Arc<AtomicUsize>,
+        admission: Arc<Admission>,
     ) -> Self {
         let monitor = |actor| Arc::new(Monitor::new(shard, actor, restart));
         let validator = ActorRef::start(monitor(Validator::ACTOR), mailbox_capacity, {
@@ -54,21 +44,11 @@ impl Edge {
             let validator = validator.clone();
             move || {
                 let (directory, journal) = (Arc::clone(&directory), Arc::clone(&journal));
-                Auth::new(directory, journal, usage.clone(), validator.clone())
+                let admission = Arc::clone(&admission);
+                Auth::new(directory, journal, admission, usage.clone(), validator.clone())
             }
         });
-        Self {
-            auth,
-            validator,
-            senders,
-        }
-    }
-
-    /// Counts a sender that waits: the pipeline makes room for many of them.
-    #[must_use]
-    pub fn sender(&self) -> Sender<'_> {
-        self.senders.fetch_add(1, Ordering::Relaxed);
-        Sender(&self.senders)
+        Self { auth, validator }
     }
 
     /// Takes a request whose body is here. The answer comes by the parcel's own reply.

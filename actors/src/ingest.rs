@@ -134,7 +134,12 @@ pub enum Refusal {
     Body(BodyFault),
     /// The envelope is not right.
     Envelope(EnvelopeFault),
-    /// Too much waits already.
+    /// More arrives than the pipeline processes, and this controller has its share of the backlog already.
+    Overload {
+        /// Seconds after which to send it again.
+        retry_after: u64,
+    },
+    /// Too many requests wait for an actor already.
     Overloaded,
     /// An actor was torn down with the request: nothing was accepted, or it is not known.
     Interrupted,

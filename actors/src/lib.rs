@@ -15,6 +15,7 @@
 
 #![warn(missing_docs)]
 
+pub mod admission;
 pub mod audit;
 pub mod codes;
 pub mod dedup_key;

@@ -40,6 +40,7 @@ pub use backlog::Backlogs;
 pub use options::{PipelineOptions, Ports};
 pub use progress::{Blocked, DispatcherReport, Waiting};
 
+use crate::admission::Admission;
 use crate::edge::Edge;
 use crate::supervisor::{ActorReport, Monitor};
 use crate::usage::UsageBooks;
@@ -87,7 +88,7 @@ pub struct Shards {
     ports: Ports,
     edges: AtomicUsize,
     usage: UsageBooks,
-    senders: Arc<AtomicUsize>,
+    admission: Arc<Admission>,
     shards: Vec<Shard>,
 }
 
@@ -113,17 +114,16 @@ impl Shards {
         for (controller, position) in ports.journal.backlog() {
             backlogs.note(controller, position.last);
         }
-        let senders = Arc::new(AtomicUsize::new(0));
         let mut shards = Vec::with_capacity(options.shards);
         for shard in 0..options.shards {
-            shards.push(Shard::start(place(), shard, options, &ports, &backlogs, &senders).await);
+            shards.push(Shard::start(place(), shard, options, &ports, &backlogs).await);
         }
         Self {
             options,
             ports,
             edges: AtomicUsize::new(0),
             usage: UsageBooks::default(),
-            senders,
+            admission: Arc::new(Admission::new(options.admission)),
             shards,
         }
     }
@@ -140,10 +140,22 @@ impl Shards {
             directory,
             journal,
             self.usage.book(),
-            Arc::clone(&self.senders),
+            Arc::clone(&self.admission),
         );
         self.shards[shard].edge().extend(edge.monitors());
         edge
+    }
+
+    /// Returns the admission of all edges.
+    #[must_use]
+    pub const fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// Returns whether a dispatcher waits for its store or its dedup window.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.shards.iter().any(|shard| shard.dispatcher.is_waiting())
     }
 
     /// Returns the books of used credentials.
@@ -193,7 +205,6 @@ impl Shard {
         options: PipelineOptions,
         ports: &Ports,
         backlogs: &Arc<Backlogs>,
-        senders: &Arc<AtomicUsize>,
     ) -> Self {
         let started = place.run({
             let ports = ports.clone();
@@ -210,12 +221,12 @@ impl Shard {
         let (tell_ended, ended) = oneshot::channel();
         let (stopping, told) = watch::channel(false);
         place.spawn({
-            let (ports, backlogs, senders) = (ports.clone(), Arc::clone(backlogs), Arc::clone(senders));
+            let (ports, backlogs) = (ports.clone(), Arc::clone(backlogs));
             let (progress, monitor) = (Arc::clone(&progress), Arc::clone(&monitor));
             let make = move || {
-                let (ports, backlogs, senders) = (ports.clone(), Arc::clone(&backlogs), Arc::clone(&senders));
+                let (ports, backlogs) = (ports.clone(), Arc::clone(&backlogs));
                 let progress = Arc::clone(&progress);
-                Dispatcher::new(shard, options, ports, actors.clone(), backlogs, progress, senders)
+                Dispatcher::new(shard, options, ports, actors.clone(), backlogs, progress)
             };
             async move {
                 dispatcher::run_supervised(make, &monitor, told).await;

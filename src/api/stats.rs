@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::limits;
 use super::paging::Items;
+use crate::app::admission::{Admission, admission};
 use crate::app::{Principal, Services, statistics};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -45,6 +46,8 @@ pub(crate) struct Stats {
 pub(crate) struct Supervision {
     /// The shards and their actors.
     shards: Vec<ShardReport>,
+    /// Whether events are accepted at once.
+    admission: Admission,
     /// Where events are durable.
     journal: JournalReport,
     /// When the oldest event without outcome was accepted; null: none is in flight.
@@ -88,6 +91,7 @@ pub(crate) async fn supervision(principal: Principal, services: Data<Services>) 
     principal.operator()?;
     Ok(HttpResponse::Ok().json(Supervision {
         shards: services.shards.report(),
+        admission: admission(&principal, &services)?,
         journal: services.journal.report(),
         oldest_in_flight_received_at: services.journal.oldest_in_flight(),
         dedup: services.dedup.description(),

@@ -48,6 +48,7 @@ impl Config {
         range("journal.max_waiting", journal.max_waiting as u64, 1, 10_000_000);
         range("journal.batch_events", journal.batch_events as u64, 1, 1_000_000);
         range("journal.gather_micros", journal.gather_micros, 0, 100_000);
+        self.admission.check(&mut range);
         self.retention.check(&mut range);
         range("pipeline.shards", pipeline.shards as u64, 0, 1_024);
         range("pipeline.batch_events", pipeline.batch_events as u64, 1, 100_000);

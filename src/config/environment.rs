@@ -131,6 +131,11 @@ impl Variables {
             return;
         }
         let path = rest.strip_prefix('_').map(str::to_ascii_lowercase);
+        if let Some(path) = &path
+            && layers.is_retired(&path.replace("__", "."), name)
+        {
+            return;
+        }
         if let Some((section, key)) = path.as_deref().and_then(|path| path.split_once("__"))
             && layers.default_of(section, key).is_some()
         {

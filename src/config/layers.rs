@@ -13,6 +13,13 @@ use super::sections::Config;
 use super::suggest::nearest;
 use super::{text_file, value};
 
+/// Settings of former versions, with what to do instead. They have no effect, and are no faults, so that an upgrade starts
+/// with the file of before.
+const RETIRED: [(&str, &str); 1] = [(
+    "pipeline.senders_tolerated",
+    "the pipeline no longer rests for senders; see [admission]",
+)];
+
 /// The settings so far, and their faults.
 pub(super) struct Layers {
     defaults: Table,
@@ -84,6 +91,9 @@ impl Layers {
             };
             for (key, value) in settings {
                 let Some(default) = known.get(&key) else {
+                    if self.is_retired(&format!("{section}.{key}"), &name.to_string()) {
+                        continue;
+                    }
                     let meant = nearest(&key, known.keys().map(String::as_str));
                     let meant = meant.map(|meant| format!("{section}.{meant}"));
                     self.unknown(&format!("{section}.{key} in {name}"), meant.as_deref());
@@ -93,6 +103,14 @@ impl Layers {
                 self.set(&section, &key, value, name.to_string());
             }
         }
+    }
+
+    /// Returns whether a setting had an effect in a former version. Then it warns of it.
+    pub(super) fn is_retired(&mut self, setting: &str, place: &str) -> bool {
+        let found = RETIRED.iter().find(|(name, _)| *name == setting);
+        self.warnings
+            .extend(found.map(|(name, advice)| format!("{name} ({place}) has no effect any more: {advice}")));
+        found.is_some()
     }
 
     fn unknown_section(&mut self, section: &str, place: &str) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use conduit_actors::limits::Limits;
 use serde::{Deserialize, Serialize};
 
+use super::admission::AdmissionConfig;
 use super::dashboard::DashboardConfig;
 use super::mappings::MappingsConfig;
 use super::receipts::ReceiptsConfig;
@@ -31,6 +32,7 @@ section! {
         auth: AuthConfig,
         storage: StorageConfig,
         journal: JournalConfig,
+        admission: AdmissionConfig,
         retention: RetentionConfig,
         pipeline: PipelineConfig,
         replay: ReplayConfig,
@@ -89,7 +91,6 @@ section! {
         restart_budget: usize,
         restart_window_seconds: u64,
         max_attempts: u32,
-        senders_tolerated: usize,
         retry_max_ms: u64,
     }
 }

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::Status;
-use conduit_actors::ids::Timestamp;
+use conduit_actors::ids::{ControllerDid, Timestamp};
 use conduit_actors::shard::ShardReport;
 use conduit_actors::supervisor::{ActorReport, ActorState};
 use tracing::Level;
@@ -19,6 +19,7 @@ use super::state::State;
 use super::words::{Badge, Icon, Number, Time, bytes, duration};
 use crate::app::List as _;
 use crate::app::Services;
+use crate::app::admission::{Admission, OverShare, admission};
 use crate::app::events::Event as EventView;
 use crate::app::events::Events;
 use crate::app::readiness::{self, Readiness};
@@ -63,6 +64,21 @@ struct DeadLetter {
     why: String,
 }
 
+/// An overload.
+struct Holding {
+    since: Time,
+    /// Events in a second.
+    processed: Number,
+    over_share: Vec<Over>,
+}
+
+/// A controller over its share of the backlog.
+struct Over {
+    did: ControllerDid,
+    in_flight: Number,
+    since: Time,
+}
+
 /// A line of the supervision log.
 struct LogItem {
     line: LogLine,
@@ -85,6 +101,8 @@ struct Supervision {
     dead: Option<Vec<DeadLetter>>,
     /// The fate of events that are sent now. `None` if all is well.
     acceptance: Option<String>,
+    /// Set while more events arrive than are processed.
+    holding: Option<Holding>,
     /// Which parts of the picture are not well: the edge, the journal, the actors, the dedup window, the database.
     bad: [bool; 5],
 }
@@ -141,10 +159,25 @@ pub(super) async fn get(
             .map(|(report, rates)| shard(report, &rates))
             .collect(),
         log: supervision::last(LINES).into_iter().map(logged).collect(),
+        holding: holding(admission(&session.principal, &services)?),
         acceptance: (readiness.status != "ready").then(|| away::acceptance(&readiness)),
         dead: dead.map(|dead| dead.into_iter().map(dead_letter).collect()),
         bad,
         readiness,
+    })
+}
+
+fn holding(admission: Admission) -> Option<Holding> {
+    let since = Time(admission.holding_since?);
+    let over = |over: &OverShare| Over {
+        did: over.did.clone(),
+        in_flight: Number(over.in_flight),
+        since: Time(over.since),
+    };
+    Some(Holding {
+        since,
+        processed: Number(admission.processed_per_second),
+        over_share: admission.over_share.iter().map(over).collect(),
     })
 }
 

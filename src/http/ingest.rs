@@ -73,7 +73,6 @@ pub(crate) async fn post_event(
         Err(Unread::Fault(fault)) => Err(fault),
         Err(Unread::NoRoom) => return Err(Problem::try_again(Code::Overloaded, NO_ROOM)),
     };
-    let _waiting = edge.sender();
     let append = traced::append(&state, &request);
     let (reply, answer) = oneshot::channel();
     let parcel = Parcel {

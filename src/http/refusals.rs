@@ -15,7 +15,8 @@ const LINES: u64 = 60;
 const LINES_OF_MANY: u64 = 5;
 
 /// The codes of such refusals.
-const OF_MANY: [Code; 9] = [
+const OF_MANY: [Code; 10] = [
+    Code::AboveCapacity,
     Code::JournalFull,
     Code::JournalUnavailable,
     Code::Overloaded,

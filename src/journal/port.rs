@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Instant;
 
+use conduit_actors::admission::InFlight;
 use conduit_actors::event::JournaledEvent;
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Timestamp};
 use conduit_actors::ports::{Journal, JournalError};
@@ -13,6 +14,9 @@ use super::report::{JournalMeters, JournalReport};
 ///
 /// The suite in `tests/journal/conformance.rs` holds every implementation to this contract.
 pub trait NodeJournal: Journal {
+    /// Returns what is in flight. It is asked for many times a second, so it must not go through the streams.
+    fn in_flight(&self) -> InFlight;
+
     /// Returns the journal's figures.
     fn report(&self) -> JournalReport;
 

@@ -99,6 +99,7 @@ impl Collector for Reports {
         let mut writer = Writer(encoder);
         self.journal(&mut writer)?;
         self.dedup(&mut writer)?;
+        self.admission(&mut writer)?;
         let shards = self.shards.report();
         dispatchers(&mut writer, &shards)?;
         let replays = shards.iter().map(|shard| shard.dispatcher.replays).sum();
@@ -228,6 +229,45 @@ impl Reports {
         gauges
             .into_iter()
             .try_for_each(|(name, help, value)| writer.gauge(name, help, value))
+    }
+
+    fn admission(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let report = self.shards.admission().report();
+        writer.gauge(
+            "admission_holding",
+            "1 while more events arrive than are processed, and only as many are accepted",
+            flag(report.holding_since.is_some()),
+        )?;
+        writer.gauge(
+            "admission_backlog_seconds",
+            "Seconds that the pipeline needs for the events in flight",
+            report.delay.as_secs_f64().min(f64::from(u32::MAX)),
+        )?;
+        writer.gauge(
+            "admission_processed_per_second",
+            "Events that are processed in a second, while there are some in flight",
+            report.drained_per_second,
+        )?;
+        writer.gauge(
+            "admission_controllers_over_share",
+            "Controllers with more than their share of the backlog, while admission holds",
+            count(report.over_share_count as u64),
+        )?;
+        writer.gauge(
+            "admission_waiting",
+            "Senders that wait for their turn",
+            count(report.waiting as u64),
+        )?;
+        writer.counter(
+            "admission_delayed",
+            "Events whose senders had to wait for their turn",
+            report.delayed,
+        )?;
+        writer.counter(
+            "admission_refused",
+            "Events that were answered 500 because their turn did not come in time",
+            report.refused,
+        )
     }
 
     fn dedup(&self, writer: &mut Writer<'_>) -> fmt::Result {

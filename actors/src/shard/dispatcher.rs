@@ -18,7 +18,6 @@
 
 mod batch;
 mod compose;
-mod courtesy;
 mod diagnosis;
 mod failure;
 mod preparing;
@@ -28,13 +27,11 @@ mod work;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use courtesy::Courtesy;
 use failure::Cause;
 use preparing::Preparing;
 use work::Work;
@@ -82,8 +79,6 @@ pub(super) struct Dispatcher {
     actors: Actors,
     backlogs: Arc<Backlogs>,
     progress: Arc<Progress>,
-    senders: Arc<AtomicUsize>,
-    courtesy: Courtesy,
     turns: Turns,
     isolation: Isolation,
     replays: Replays,
@@ -109,7 +104,6 @@ impl Dispatcher {
         actors: Actors,
         backlogs: Arc<Backlogs>,
         progress: Arc<Progress>,
-        senders: Arc<AtomicUsize>,
     ) -> Self {
         Self {
             shard,
@@ -118,8 +112,6 @@ impl Dispatcher {
             actors,
             backlogs,
             progress,
-            senders,
-            courtesy: Courtesy::new(options.core_wait, options.senders_tolerated),
             turns: Turns::default(),
             isolation: Isolation::new(options.max_attempts),
             replays: Replays::new(
@@ -156,7 +148,6 @@ impl Dispatcher {
         let mut ahead = None;
         while !*stopping.borrow() {
             self.take_backlog();
-            self.courtesy.begin();
             self.prepare_replay();
             if self.is_replay_ready() && self.replays.is_overdue() {
                 self.replay(stopping).await;
@@ -176,9 +167,6 @@ impl Dispatcher {
             }
             if is_live {
                 self.replays.lived(began.elapsed());
-            }
-            if let Some(rest) = self.courtesy.rest(self.senders.load(Ordering::Relaxed)) {
-                pause(rest, stopping).await;
             }
             self.progress.backlog(
                 self.turns.backlog(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::AdmissionOptions;
 use crate::ports::{BatchTraces, DedupWindow, Directory, Journal, PipelineStore, ReplaySource};
 use crate::supervisor::RestartPolicy;
 
@@ -29,10 +30,8 @@ pub struct PipelineOptions {
     pub retry_max: Duration,
     /// Called first on each shard's thread; may lower its priority.
     pub on_thread_start: fn(),
-    /// How long the calling thread has waited for a core since it was started; none where that is not known.
-    pub core_wait: fn() -> Option<Duration>,
-    /// Senders that may wait for their answer, while cores are short, before the pipeline rests between batches.
-    pub senders_tolerated: usize,
+    /// When admission holds.
+    pub admission: AdmissionOptions,
 }
 
 /// The world that the pipeline works in.

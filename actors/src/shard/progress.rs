@@ -19,8 +19,7 @@ pub struct Waiting {
     pub since: Timestamp,
 }
 
-/// The seconds since the start in which a ready batch was blocked. A batch that goes on at once adds nothing, and
-/// neither does a rest for senders.
+/// The seconds since the start in which a ready batch was blocked. A batch that goes on at once adds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocked {
@@ -88,6 +87,11 @@ impl Progress {
     /// Notes that it waits no more.
     pub(super) fn going_on(&self) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Returns whether it waits for the store or the dedup window.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub(super) fn waiting(&self, cause: &str) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::validator_actor::{ValidateJob, Validator};
-use crate::ids::Timestamp;
+use crate::admission::{Admission, Entry};
+use crate::ids::{ControllerId, Timestamp};
 use crate::ingest::{Admitted, AuthFailure, Head, Refusal, Submission, Then};
 use crate::limits::Permit;
 use crate::personal::CredentialHash;
@@ -76,17 +77,19 @@ pub struct Auth {
     directory: Arc<dyn Directory>,
     authenticator: Authenticator,
     journal: Arc<dyn Journal>,
+    admission: Arc<Admission>,
     usage: UsageBook,
     validator: ActorRef<Validator>,
 }
 
 impl Auth {
     /// Notes in `usage` which credentials are used, holds each controller to its limits against its backlog in
-    /// `journal`, and passes admitted events to `validator`.
+    /// `journal`, lets events in as `admission` says, and passes them to `validator`.
     #[must_use]
     pub fn new(
         directory: Arc<dyn Directory>,
         journal: Arc<dyn Journal>,
+        admission: Arc<Admission>,
         usage: UsageBook,
         validator: ActorRef<Validator>,
     ) -> Self {
@@ -94,6 +97,7 @@ impl Auth {
             authenticator: Authenticator::new(Arc::clone(&directory)),
             directory,
             journal,
+            admission,
             usage,
             validator,
         }
@@ -123,11 +127,13 @@ impl Auth {
         let Some(gate) = &controller.gate else {
             return Ok(None);
         };
-        let backlog = || {
-            let position = self.journal.position(controller.id);
-            position.last.0.saturating_sub(position.released.0)
-        };
-        gate.admit(backlog).map_err(Refusal::Exceeded)
+        gate.admit(|| self.backlog(controller.id)).map_err(Refusal::Exceeded)
+    }
+
+    /// Returns a controller's events in flight.
+    fn backlog(&self, controller: ControllerId) -> u64 {
+        let position = self.journal.position(controller);
+        position.last.0.saturating_sub(position.released.0)
     }
 }
 
@@ -143,14 +149,37 @@ impl Stage for Auth {
             Ok(admitted) => admitted,
             Err(refusal) => return then.refuse(refusal),
         };
-        match then {
-            Then::Validate(parcel) => {
-                if let Err((_, job)) = self.validator.tell(ValidateJob { parcel, admitted }) {
+        let controller = admitted.integration.controller.id;
+        match self.admission.enter(controller, || self.backlog(controller)) {
+            Entry::Open => then.go_on(admitted, &self.validator),
+            // This actor has others to serve meanwhile.
+            Entry::Wait(turn) => {
+                let (admission, validator) = (Arc::clone(&self.admission), self.validator.clone());
+                actix_rt::spawn(async move {
+                    if turn.wait().await {
+                        then.go_on(admitted, &validator);
+                    } else {
+                        then.refuse(Refusal::Overload {
+                            retry_after: admission.refuse(),
+                        });
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl Then {
+    /// Takes the next step for an admitted sender.
+    fn go_on(self, admitted: Admitted, validator: &ActorRef<Validator>) {
+        match self {
+            Self::Validate(parcel) => {
+                if let Err((_, job)) = validator.tell(ValidateJob { parcel, admitted }) {
                     job.parcel.refuse(Refusal::Overloaded);
                 }
             }
             // The sender may have hung up.
-            Then::Read(reply) => drop(reply.send(Ok(admitted))),
+            Self::Read(reply) => drop(reply.send(Ok(admitted))),
         }
     }
 }

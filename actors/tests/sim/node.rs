@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use conduit_actors::admission::AdmissionOptions;
 use conduit_actors::edge::Edge;
 use conduit_actors::ingest::Parcel;
 use conduit_actors::personal::Personal;
@@ -101,8 +102,11 @@ const fn options(plan: &Plan) -> PipelineOptions {
         max_attempts: plan.max_attempts,
         retry_max: plan.retry_max,
         on_thread_start: || {},
-        core_wait: || None,
-        senders_tolerated: 0,
+        admission: AdmissionOptions {
+            max_delay: Duration::ZERO,
+            max_bytes: 0,
+            max_wait: Duration::ZERO,
+        },
     }
 }
 

@@ -89,6 +89,14 @@ impl From<Refusal> for Problem {
             Refusal::Exceeded(exceeded) => exceeded.into(),
             Refusal::Body(fault) => fault.into(),
             Refusal::Envelope(fault) => fault.into(),
+            Refusal::Overload { retry_after } => Self {
+                retry_after: Some(retry_after),
+                ..Self::try_again(
+                    Code::AboveCapacity,
+                    "more events arrive at this node than it processes, and this controller has its share of the backlog: \
+                     send it again later, and fewer at a time",
+                )
+            },
             Refusal::Overloaded => {
                 Self::try_again(Code::Overloaded, "too many requests wait already: send it again later")
             }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use conduit_actors::admission::InFlight;
 use conduit_actors::event::{AcceptedEvent, JournaledEvent, ValidEvent};
 use conduit_actors::event_ids::EventIds;
 use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
@@ -185,6 +186,15 @@ fn journaled(event: ValidEvent, durable: &Durable) -> JournaledEvent {
 }
 
 impl NodeJournal for MemoryJournal {
+    fn in_flight(&self) -> InFlight {
+        let streams = self.log.lock();
+        InFlight {
+            events: streams.events(),
+            bytes: streams.bytes().sum(),
+            appended: streams.appended,
+        }
+    }
+
     fn report(&self) -> JournalReport {
         let streams = self.log.lock();
         let in_flight_bytes = streams.bytes().sum();

@@ -29,6 +29,8 @@ pub(super) struct Streams {
     forgotten: HashSet<ControllerId>,
     /// Past events that were dropped before their time.
     pub(super) given_up: u64,
+    /// Events that were ever appended.
+    pub(super) appended: u64,
 }
 
 /// One controller's stream.
@@ -125,6 +127,7 @@ impl Streams {
             stream.last = event.sequence;
             stream.bytes += bytes_of(&event);
             stream.events.push_back(event);
+            self.appended += 1;
         }
     }
 

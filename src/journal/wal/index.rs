@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
+use conduit_actors::admission::InFlight;
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::StreamPosition;
 
@@ -40,6 +41,12 @@ pub(super) struct Index {
     /// Runs in each segment that are not released.
     needed: BTreeMap<u64, u64>,
     bytes: u64,
+    /// Events in flight.
+    events: u64,
+    /// Events that were ever in flight, those of the start included.
+    appended: u64,
+    /// Controllers with events in flight.
+    behind: HashSet<ControllerId>,
     /// Controllers deleted in this run. An event may still be appended if its controller was deleted between
     /// authentication and the writer. Such events are gone with the controller, and must hold nothing back. Ids are
     /// never used again.
@@ -123,9 +130,13 @@ impl Index {
             return;
         }
         let stream = self.streams.entry(controller).or_default();
+        let before = stream.events();
         stream.last = run.last();
         stream.bytes += run.bytes;
         self.bytes += run.bytes;
+        self.appended += u64::from(run.count);
+        self.events += stream.events() - before;
+        self.behind.insert(controller);
         stream.runs.push_back(run);
         *self.needed.entry(run.segment).or_default() += 1;
     }
@@ -135,8 +146,13 @@ impl Index {
         let Some(stream) = self.streams.get_mut(&controller) else {
             return false;
         };
+        self.events -= stream.events();
         stream.released = stream.released.max(through);
         stream.last = stream.last.max(through);
+        self.events += stream.events();
+        if stream.events() == 0 {
+            self.behind.remove(&controller);
+        }
         let mut segment_done = false;
         while let Some(run) = stream.runs.front().copied()
             && run.last() <= stream.released
@@ -153,6 +169,8 @@ impl Index {
         self.forgotten.insert(controller);
         if let Some(stream) = self.streams.remove(&controller) {
             self.bytes -= stream.bytes;
+            self.events -= stream.events();
+            self.behind.remove(&controller);
             for run in stream.runs {
                 drop_need(&mut self.needed, run.segment);
             }
@@ -185,10 +203,10 @@ impl Index {
     }
 
     pub(super) fn backlog(&self) -> Vec<(ControllerId, StreamPosition)> {
-        let behind = |(controller, stream): (&ControllerId, &Stream)| {
-            (stream.last > stream.released).then(|| (*controller, stream.position()))
-        };
-        self.streams.iter().filter_map(behind).collect()
+        let behind = self.behind.iter();
+        behind
+            .map(|controller| (*controller, self.position(*controller)))
+            .collect()
     }
 
     pub(super) fn oldest_segment(&self) -> Option<u64> {
@@ -205,18 +223,25 @@ impl Index {
 
     /// Returns the bytes in flight of the controller with the most.
     pub(super) fn most_bytes(&self) -> u64 {
-        self.streams.values().map(|stream| stream.bytes).max().unwrap_or(0)
+        let behind = self.behind.iter();
+        behind.map(|controller| self.bytes_of(*controller)).max().unwrap_or(0)
     }
 
-    pub(super) fn events(&self) -> u64 {
-        self.streams
-            .values()
-            .map(|stream| stream.last.0 - stream.released.0)
-            .sum()
+    pub(super) const fn in_flight(&self) -> InFlight {
+        InFlight {
+            events: self.events,
+            bytes: self.bytes,
+            appended: self.appended,
+        }
     }
 }
 
 impl Stream {
+    /// Returns its events in flight.
+    const fn events(&self) -> u64 {
+        self.last.0 - self.released.0
+    }
+
     const fn position(&self) -> StreamPosition {
         StreamPosition {
             released: self.released,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use conduit_actors::admission::InFlight;
 use conduit_actors::event::{JournaledEvent, ValidEvent};
 use conduit_actors::event_ids::EventIds;
 use conduit_actors::ids::{ControllerId, EventId, Sequence};
@@ -113,6 +114,10 @@ impl Drop for WalJournal {
 }
 
 impl NodeJournal for WalJournal {
+    fn in_flight(&self) -> InFlight {
+        self.shared.index.lock().in_flight()
+    }
+
     fn report(&self) -> JournalReport {
         let retained = self.shared.retained.lock();
         let index = self.shared.index.lock();
@@ -120,7 +125,7 @@ impl NodeJournal for WalJournal {
             segments: self.shared.segments.count(),
             disk_bytes: self.shared.segments.disk_bytes(),
             in_flight_bytes: index.bytes(),
-            in_flight_events: index.events(),
+            in_flight_events: index.in_flight().events,
             batches: self.shared.batches.load(Ordering::Relaxed),
             events: self.shared.events.load(Ordering::Relaxed),
             last_sync_micros: self.shared.last_sync_micros.load(Ordering::Relaxed),
