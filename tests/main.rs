@@ -4,6 +4,7 @@
 
 mod common;
 
+mod admission;
 mod apply;
 mod audit;
 mod authorization;
