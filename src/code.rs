@@ -108,7 +108,7 @@ codes! {
     ParameterInvalid "parameter_invalid" [400 "A parameter has an invalid value." "Use a value from the detail."],
     ParameterRepeated "parameter_repeated" [400 "A query parameter occurs more than once." "Send it once."],
     ParameterUnknown "parameter_unknown" [400 "The call has no such query parameter." "Use the parameters in the detail."],
-    PreconditionFailed "precondition_failed" [412 "The state of the resource does not satisfy If-None-Match or, for a GET, If-Match." "Read it again, then decide."],
+    PreconditionFailed "precondition_failed" [412 "The state of the resource does not satisfy If-None-Match or, for a GET or an action, If-Match." "Read it again, then decide."],
     RateLimitExceeded "rate_limit_exceeded" [500 "The controller sends more events a second than its limit allows." "Wait for Retry-After, then send more evenly, or ask the operator for a higher limit."],
     RequestInvalid "request_invalid" [400 "The request is malformed." "Check the client: the request is not valid HTTP."],
     RestInvalid "rest_invalid" [400 "The continuation of a verification comes from another server." "Start the verification again."],

@@ -62,7 +62,7 @@ fn check_refusal(answer: &Answer) {
     assert!((1..=90).contains(&seconds), "{seconds}");
 }
 
-/// A slow pipeline, with a small target for its backlog.
+/// Starts a slow pipeline, with a small target for its backlog.
 fn slow(target: &str, wait_ms: &str) -> Conduit {
     Conduit::with(&[
         ("CONDUIT__PIPELINE__SHARDS", "1"),

@@ -418,18 +418,28 @@ fn a_change_is_made_only_to_what_its_sender_has_seen() {
         Some("\"2\"")
     );
     // A rotation shows in the answer, but is no other version of the mapping.
-    ask(&shop.token, "POST", &format!("{one}/api-key/rotate"), &[], "").expect(200);
+    let rotate = |fields: &[(&str, &str)]| ask(&shop.token, "POST", &format!("{one}/api-key/rotate"), fields, "");
+    assert_eq!(
+        rotate(&[("if-match", "\"2\"")]).expect(412).json()["code"],
+        "precondition_failed"
+    );
+    rotate(&[]).expect(200);
+    put(&[("if-match", "\"2\"")], &body).expect(409);
     let rotated = get(&[("if-none-match", "\"2\"")]).expect(200);
     let tag = rotated.header("etag").unwrap();
     get(&[("if-none-match", tag)]).expect(304);
-    assert_eq!(put(&[("if-match", tag)], &body).expect(200).json()["version"], 3);
+    put(&[("if-match", tag)], &old.to_string()).expect(409);
+    let changed = put(&[("if-match", tag)], &body).expect(200);
+    assert_eq!(changed.json()["version"], 3);
+    let tag = changed.header("etag").unwrap();
     let delete = |fields: &[(&str, &str)]| ask(&shop.token, "DELETE", &one, fields, "");
     assert_eq!(
         delete(&[("if-match", "\"2\"")]).expect(409).json()["code"],
         "version_mismatch"
     );
+    delete(&[("if-match", "\"3-1\"")]).expect(409);
     get(&[]).expect(200);
-    delete(&[("if-match", "\"3\"")]).expect(204);
+    delete(&[("if-match", tag)]).expect(204);
 
     let controller = "/api/v1/controllers/did:web:shop.example";
     let first = ask(&admin, "GET", controller, &[], "").expect(200);

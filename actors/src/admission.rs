@@ -8,7 +8,7 @@
 //!   accepted. A load below the pipeline's speed is still never refused, however old the backlog is.
 //!
 //! While holding, every controller has a share of the backlog. A controller below its share is accepted at once. A sender
-//! of another controller waits in a line, whose controllers take turns, until an event leaves the journal. So a sender
+//! of another controller waits in a queue, whose controllers take turns, until an event leaves the journal. So a sender
 //! in a closed loop becomes slower and is not refused. If a sender has waited for [`AdmissionOptions::max_wait`] in vain,
 //! it is refused. The wait keeps refusals from taking the cores.
 //!
@@ -23,7 +23,7 @@
 //! State: counters in memory, nothing durable. A restart begins open, and learns the speed of its pipeline anew.
 
 mod flow;
-mod line;
+mod queue;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,7 +38,7 @@ use crate::ids::{ControllerId, Timestamp};
 use crate::ports::StreamPosition;
 use flow::Flow;
 pub use flow::InFlight;
-use line::Line;
+use queue::Queue;
 
 /// Nothing was released for so long: the database hangs.
 const STANDSTILL: Duration = Duration::from_secs(10);
@@ -77,7 +77,7 @@ pub enum Entry {
     Wait(Turn),
 }
 
-/// A place in the line.
+/// A place in the queue.
 #[derive(Debug)]
 pub struct Turn {
     called: oneshot::Receiver<()>,
@@ -164,7 +164,7 @@ pub struct Admission {
 struct State {
     options: AdmissionOptions,
     flow: Flow,
-    line: Line,
+    queue: Queue,
     holding: Option<Holding>,
     is_outage: bool,
     over_share: HashMap<ControllerId, OverShare>,
@@ -203,10 +203,10 @@ impl State {
     /// Accepts those who have waited longest, as far as the credit goes.
     fn call(&mut self) {
         let Some(holding) = &mut self.holding else {
-            while self.line.call() {}
+            while self.queue.call() {}
             return;
         };
-        while holding.credit > 0 && self.line.call() {
+        while holding.credit > 0 && self.queue.call() {
             holding.credit -= 1;
         }
     }
@@ -224,7 +224,7 @@ impl Admission {
             state: Mutex::new(State {
                 options,
                 flow: Flow::new(Instant::now(), InFlight::default()),
-                line: Line::default(),
+                queue: Queue::default(),
                 holding: None,
                 is_outage: false,
                 over_share: HashMap::new(),
@@ -244,18 +244,18 @@ impl Admission {
         }
         let is_below_share = backlog() < self.share.load(Ordering::Relaxed);
         let mut state = self.state();
-        let has_line = !state.line.is_empty();
+        let has_queue = !state.queue.is_empty();
         let Some(holding) = &mut state.holding else {
             return Entry::Open;
         };
-        if is_below_share || (holding.credit > 0 && !has_line) {
+        if is_below_share || (holding.credit > 0 && !has_queue) {
             holding.credit -= 1;
             return Entry::Open;
         }
         self.delayed.fetch_add(1, Ordering::Relaxed);
         Entry::Wait(Turn {
             max_wait: state.options.max_wait,
-            called: state.line.join(controller),
+            called: state.queue.join(controller),
         })
     }
 
@@ -316,7 +316,7 @@ impl Admission {
         state.is_outage = is_outage;
         self.is_holding.store(state.holding.is_some(), Ordering::Relaxed);
         state.call();
-        state.line.tidy();
+        state.queue.tidy();
         change
     }
 
@@ -376,7 +376,7 @@ impl Admission {
             delay: state.flow.delay(),
             drained_per_second: state.flow.rate(),
             share: self.share.load(Ordering::Relaxed),
-            waiting: state.line.len(),
+            waiting: state.queue.len(),
             delayed: self.delayed.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
             over_share_count: state.over_share.len(),

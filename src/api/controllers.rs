@@ -16,7 +16,7 @@ use super::paging::Items;
 use crate::app::controllers::{self, ControllerName, GracePeriod, previous_until};
 use crate::app::{Principal, Services};
 use crate::http::body::Body;
-use crate::http::conditional::{expect_tag, tag_of_content};
+use crate::http::conditional::{expect_tag, refuse_if_match, tag_of_content};
 use crate::http::guard::Operator;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -228,9 +228,11 @@ pub(super) async fn delete(
 pub(super) async fn rotate_secret(
     principal: Principal,
     services: Data<Services>,
+    request: HttpRequest,
     did: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
+    refuse_if_match(&request)?;
     let row = controllers::load(&principal, &services, &did).await?;
     let grace = Rotation::read(&body)?;
     let (secret, until) = controllers::rotate_secret(&principal, &services, &row, grace).await?;

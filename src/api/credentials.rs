@@ -11,6 +11,7 @@ use super::json;
 use crate::app::credentials::{self, CredentialReport, Revocation, Scope};
 use crate::app::{Principal, Services, controllers, integrations};
 use crate::http::body::Body;
+use crate::http::conditional::refuse_if_match;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
@@ -77,9 +78,11 @@ pub(super) async fn secret(
 pub(super) async fn revoke_secret(
     principal: Principal,
     services: Data<Services>,
+    request: HttpRequest,
     did: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
+    refuse_if_match(&request)?;
     let row = controllers::load(&principal, &services, &did).await?;
     let RevocationBody { which } = json::read(&body)?;
     let answer = match credentials::revoke_secret(&principal, &services, &row, which.into()).await? {
@@ -105,9 +108,11 @@ pub(super) async fn key(
 pub(super) async fn revoke_key(
     principal: Principal,
     services: Data<Services>,
+    request: HttpRequest,
     id: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
+    refuse_if_match(&request)?;
     let (did, row) = integrations::load(&principal, &services, &id).await?;
     let RevocationBody { which } = json::read(&body)?;
     let answer = match credentials::revoke_key(&principal, &services, (&did, &row), which.into()).await? {
@@ -124,6 +129,7 @@ pub(super) async fn rotate_token(
     did: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    refuse_if_match(&request)?;
     principal.operator()?;
     Query::read(&request, &[])?;
     let row = controllers::load(&principal, &services, &did).await?;

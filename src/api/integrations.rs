@@ -20,7 +20,7 @@ use crate::app::controllers::previous_until;
 use crate::app::integrations::{self, webhook_url};
 use crate::app::{Principal, Services};
 use crate::http::body::{Body, LongBody};
-use crate::http::conditional::{etag_until, expected_version};
+use crate::http::conditional::{etag_until, expected_version, refuse_if_match};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 use crate::store::IntegrationRow;
@@ -177,7 +177,8 @@ pub(super) async fn list(
     }))
 }
 
-fn tag(row: &IntegrationRow) -> (&'static str, String) {
+/// Returns the ETag of an integration.
+pub(super) fn tag(row: &IntegrationRow) -> (&'static str, String) {
     etag_until(row.version, previous_until(&row.api_key))
 }
 
@@ -207,7 +208,7 @@ pub(super) async fn replace(
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = integrations::load(&principal, &services, &id).await?;
     let (spec, version) = read(&body)?;
-    let expected = expected_version(&request, row.version, version)?;
+    let expected = expected_version(&request, (row.version, &tag(&row).1), version)?;
     let row = integrations::replace(&principal, &services, (&did, &row), spec, expected).await?;
     Ok(answer(&services, &did, &row))
 }
@@ -220,7 +221,7 @@ pub(super) async fn delete(
     id: Path<String>,
 ) -> Result<HttpResponse, Problem> {
     let (did, row) = integrations::load(&principal, &services, &id).await?;
-    let expected = expected_version(&request, row.version, None)?;
+    let expected = expected_version(&request, (row.version, &tag(&row).1), None)?;
     integrations::delete(&principal, &services, (&did, &row), expected).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -229,9 +230,11 @@ pub(super) async fn delete(
 pub(super) async fn rotate_key(
     principal: Principal,
     services: Data<Services>,
+    request: HttpRequest,
     id: Path<String>,
     body: Body,
 ) -> Result<HttpResponse, Problem> {
+    refuse_if_match(&request)?;
     let (did, row) = integrations::load(&principal, &services, &id).await?;
     let grace = Rotation::read(&body)?;
     let (key, until) = integrations::rotate_key(&principal, &services, (&did, &row), grace).await?;

@@ -135,7 +135,7 @@ pub(super) async fn put(
     let overrides = sent.overrides();
     limits::check(&overrides)?;
     let current = limits::load(&principal, &services, controller).await?;
-    let expected = expected_version(&request, current.version, sent.version)?;
+    let expected = expected_version(&request, (current.version, &etag(current.version).1), sent.version)?;
     let limits = limits::set(&principal, &services, (&did, controller), overrides, expected).await?;
     Ok(answer(&services, limits))
 }

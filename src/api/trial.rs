@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::draft::SentDraft;
+use super::integrations::tag;
 use super::json;
 use super::sent_integration::SentIntegration;
 use crate::app::{Error, Noun, Principal, Services, integrations, trials};
@@ -63,7 +64,9 @@ pub(crate) async fn run(
     let integration = serde_json::to_vec(&sent.integration).unwrap_or_default();
     let draft = SentDraft::read(&services, &saved, &integration)?;
     draft.check_processor(&saved)?;
-    if expected_version(&request, row.version, draft.version)?.is_some_and(|expected| expected != row.version) {
+    if expected_version(&request, (row.version, &tag(&row).1), draft.version)?
+        .is_some_and(|expected| expected != row.version)
+    {
         return Err(Error::Change(ChangeError::VersionMismatch { current: row.version }).into());
     }
     let integration = draft.draft.integration;

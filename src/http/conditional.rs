@@ -25,20 +25,6 @@ pub(crate) fn etag_until(version: u64, until: Option<Timestamp>) -> (&'static st
     }
 }
 
-/// Returns the version in a tag of [`etag`] or [`etag_until`].
-fn version_of(tag: &str) -> Option<u64> {
-    let text = tag.strip_prefix('"')?.strip_suffix('"')?;
-    let (version, until) = text
-        .split_once('-')
-        .map_or((text, None), |(version, until)| (version, Some(until)));
-    // As they are made, and no other spelling of the numbers.
-    let number = |digits: &str| digits.parse::<u64>().ok().filter(|number| number.to_string() == digits);
-    match until {
-        Some(until) => number(until).and(number(version)),
-        None => number(version),
-    }
-}
-
 /// Returns an ETag of content that has no version of its own.
 pub(crate) fn tag_of_content(content: &[u8]) -> String {
     let hash = digest(&SHA256, content);
@@ -141,17 +127,42 @@ fn malformed(name: &HeaderName) -> Problem {
     }
 }
 
-/// Returns the version that a change is meant for: `If-Match` or, where it names none, the body's. `None`: any.
+/// Returns the version that a change is meant for: by `If-Match`, the body, or both. `None`: any. `tag` is the ETag of the
+/// current version.
 ///
 /// # Errors
 /// The change is meant for another version than the current one, or for none.
-pub(crate) fn expected_version(request: &HttpRequest, current: u64, sent: Option<u64>) -> Result<Option<u64>, Problem> {
-    let is_current = |tag: &str| version_of(tag) == Some(current);
-    refuse_if_seen(request, is_current)?;
+pub(crate) fn expected_version(
+    request: &HttpRequest,
+    (current, tag): (u64, &str),
+    sent: Option<u64>,
+) -> Result<Option<u64>, Problem> {
+    let is_expected = expect_tag(request, tag).map_err(|problem| match problem.code() {
+        Code::VersionMismatch => ChangeError::VersionMismatch { current }.into(),
+        _ => problem,
+    })?;
+    match sent {
+        Some(sent) if is_expected && sent != current => Err(ChangeError::VersionMismatch { current }.into()),
+        _ => Ok(sent.or(is_expected.then_some(current))),
+    }
+}
+
+/// Refuses an action with `If-Match`: its address has no state that could be compared (RFC 9110, section 13.1.1).
+///
+/// # Errors
+/// The header is there.
+pub(crate) fn refuse_if_match(request: &HttpRequest) -> Result<(), Problem> {
     match Tags::read(request.headers(), &IF_MATCH)? {
-        None | Some(Tags::Any) => Ok(sent),
-        Some(tags) if tags.has_strong(is_current) => Ok(Some(current)),
-        Some(_) => Err(ChangeError::VersionMismatch { current }.into()),
+        None => Ok(()),
+        Some(_) => {
+            let detail = "the address of this action has no ETag, so nothing matches If-Match: send it without";
+            Err(Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                Code::PreconditionFailed,
+                "Precondition failed",
+                detail,
+            ))
+        }
     }
 }
 
@@ -223,7 +234,7 @@ mod tests {
 
     /// Returns the version that a change is meant for, or the code of its refusal.
     fn expected(fields: &[(&str, &str)], sent: Option<u64>) -> Result<Option<u64>, Code> {
-        expected_version(&request(fields), 3, sent).map_err(|problem| problem.code())
+        expected_version(&request(fields), (3, "\"3\""), sent).map_err(|problem| problem.code())
     }
 
     #[test]
@@ -234,7 +245,8 @@ mod tests {
             (&[("if-match", "\"3\"")], None, Ok(Some(3))),
             (&[("if-match", "\"1\" ,, \"3\"")], None, Ok(Some(3))),
             (&[("if-match", "\"1\""), ("if-match", "\"3\"")], None, Ok(Some(3))),
-            (&[("if-match", "\"3-1775471400123\"")], None, Ok(Some(3))),
+            (&[("if-match", "\"3\"")], Some(2), Err(Code::VersionMismatch)),
+            (&[("if-match", "\"3-1775471400123\"")], None, Err(Code::VersionMismatch)),
             (&[("if-match", "\"2\"")], None, Err(Code::VersionMismatch)),
             (&[("if-match", "\"2-3\"")], None, Err(Code::VersionMismatch)),
             (&[("if-match", "W/\"3\"")], None, Err(Code::VersionMismatch)),

@@ -54,7 +54,8 @@ fn rotation<New: JsonSchema>(operation: Operation, new: Value) -> Operation {
         )
         .or_nothing()
         .gives::<New>(200, "The new one, shown this once.", new)
-        .problems(400, &[Code::GracePeriodInvalid])
+        .problems(400, &[Code::GracePeriodInvalid, Code::IfMatchInvalid])
+        .problems(412, &[Code::PreconditionFailed])
         .problems(409, &[Code::RotatedMeanwhile])
 }
 
@@ -68,7 +69,9 @@ fn revocation<New: JsonSchema>(operation: Operation) -> Operation {
             "How the versions stand now or, of the current one, the new one, shown this once.",
             versions(true),
         )
+        .problems(400, &[Code::IfMatchInvalid])
         .problems(409, &[Code::NothingToRevoke])
+        .problems(412, &[Code::PreconditionFailed])
 }
 
 pub(super) fn group() -> Group {
@@ -131,7 +134,8 @@ pub(super) fn group() -> Group {
         "The new one, shown this once.",
         json!({"managementToken": "cdt_mgt_…"}),
     )
-    .problems(400, &[Code::ParameterUnknown])
+    .problems(400, &[Code::IfMatchInvalid, Code::ParameterUnknown])
+    .problems(412, &[Code::PreconditionFailed])
     .operator_only()
     .problems(409, &[Code::RotatedMeanwhile]);
     Group {

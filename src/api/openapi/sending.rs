@@ -92,6 +92,7 @@ pub(super) fn group() -> Group {
         Code::TriggeredAtMissing,
     ];
     let here = [
+        Code::AboveCapacity,
         Code::BacklogLimitExceeded,
         Code::CredentialsUnconfirmed,
         Code::InternalError,

@@ -1,4 +1,4 @@
-//! The line of senders that wait for room, served by controllers in turns.
+//! The queue of senders that wait for room, served by controllers in turns.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -8,13 +8,13 @@ use crate::ids::ControllerId;
 
 /// Waiting senders. Each controller has a queue of its own, and the queues take turns.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct Queue {
     queues: HashMap<ControllerId, VecDeque<oneshot::Sender<()>>>,
     /// Each controller with a queue, once.
     turns: VecDeque<ControllerId>,
 }
 
-impl Line {
+impl Queue {
     /// Adds a sender at the end of its controller's queue.
     pub(super) fn join(&mut self, controller: ControllerId) -> oneshot::Receiver<()> {
         let (call, called) = oneshot::channel();
@@ -71,28 +71,28 @@ mod tests {
 
     #[test]
     fn controllers_take_turns_and_senders_of_one_keep_their_order() {
-        let (mut line, [a, b]) = (Line::default(), [(); 2].map(|()| ControllerId::generate()));
-        let mut waiting = [a, a, a, b].map(|controller| line.join(controller));
+        let (mut queue, [a, b]) = (Queue::default(), [(); 2].map(|()| ControllerId::generate()));
+        let mut waiting = [a, a, a, b].map(|controller| queue.join(controller));
         let mut called = Vec::new();
-        while line.call() {
+        while queue.call() {
             called.extend(waiting.iter_mut().position(|receiver| receiver.try_recv().is_ok()));
         }
         assert_eq!(called, [0, 3, 1, 2]);
-        assert!(line.is_empty());
+        assert!(queue.is_empty());
     }
 
     #[test]
     fn who_has_gone_is_passed_over_and_forgotten() {
-        let (mut line, controller) = (Line::default(), ControllerId::generate());
-        drop(line.join(controller));
-        let mut waits = line.join(controller);
-        drop(line.join(ControllerId::generate()));
-        line.tidy();
-        assert_eq!(line.len(), 1);
-        assert!(line.call());
+        let (mut queue, controller) = (Queue::default(), ControllerId::generate());
+        drop(queue.join(controller));
+        let mut waits = queue.join(controller);
+        drop(queue.join(ControllerId::generate()));
+        queue.tidy();
+        assert_eq!(queue.len(), 1);
+        assert!(queue.call());
         assert_eq!(waits.try_recv(), Ok(()));
-        drop(line.join(controller));
-        assert!(!line.call());
-        assert!(line.is_empty());
+        drop(queue.join(controller));
+        assert!(!queue.call());
+        assert!(queue.is_empty());
     }
 }
