@@ -176,7 +176,7 @@ struct Holding {
     began: Instant,
     /// Events that may be accepted now.
     credit: i64,
-    /// The smallest backlog since holding began: what the shares are shares of.
+    /// The smallest backlog since holding began. The shares divide it.
     events: u64,
 }
 
