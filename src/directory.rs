@@ -125,7 +125,10 @@ impl LiveDirectory {
             // Before the content: a change in between is then read twice rather than missed.
             *version = feed.version().await?;
         }
-        let mut integrations = store.integrations(None).await?;
+        let mut integrations: HashMap<ControllerId, Vec<IntegrationRow>> = HashMap::new();
+        for row in store.integrations(None).await? {
+            integrations.entry(row.controller).or_default().push(row);
+        }
         let limits: HashMap<_, _> = store
             .limits(None)
             .await?
@@ -133,9 +136,7 @@ impl LiveDirectory {
             .map(|row| (row.controller, row))
             .collect();
         for row in store.controllers().await? {
-            let own = integrations
-                .extract_if(.., |integration| integration.controller == row.id)
-                .collect();
+            let own = integrations.remove(&row.id).unwrap_or_default();
             let overrides = limits.get(&row.id).map(|row| row.overrides).unwrap_or_default();
             self.install(&ControllerData {
                 row,

@@ -171,6 +171,7 @@ fn a_database_that_is_away_refuses_nobody() {
         ("CONDUIT_DATABASE_URL", &server.database()),
         ("CONDUIT__PIPELINE__RETRY_MAX_MS", "200"),
         ("CONDUIT__ADMISSION__BACKLOG_SECONDS", "1"),
+        ("CONDUIT__ADMISSION__BURST_SECONDS", "0"),
         ("CONDUIT__ADMISSION__BACKLOG_BYTES", "20KB"),
         ("CONDUIT__ADMISSION__MAX_WAIT_MS", "0"),
     ]);

@@ -49,8 +49,6 @@ const SLACK: Duration = Duration::from_secs(2);
 const LEAST_SLACK: i64 = 1_024;
 /// Events of a backlog that is short at any speed: one controller's stream may be stalled.
 const FEW: u64 = 1_000;
-/// The oldest event has waited for this part of the target before admission holds: a half, a third and so on.
-const WAITED: u32 = 4;
 /// The longest `Retry-After`, before jitter.
 const LONGEST_RETRY: f64 = 60.0;
 /// Controllers over their share that a report names.
@@ -61,7 +59,9 @@ const NAMED: usize = 20;
 pub struct AdmissionOptions {
     /// The time that the pipeline needs for the events in flight.
     pub max_delay: Duration,
-    /// Their bytes.
+    /// The age of the oldest of them before that time counts.
+    pub burst: Duration,
+    /// Bytes in flight.
     pub max_bytes: u64,
     /// How long a sender may wait for its turn before it is refused.
     pub max_wait: Duration,
@@ -191,9 +191,12 @@ impl State {
     fn is_beyond(&self, now: Instant) -> bool {
         let InFlight { events, bytes, .. } = self.flow.latest();
         let AdmissionOptions {
-            max_delay, max_bytes, ..
+            max_delay,
+            burst,
+            max_bytes,
+            ..
         } = self.options;
-        let has_waited = self.holding.is_some() || self.flow.age(now) > max_delay / WAITED;
+        let has_waited = self.holding.is_some() || self.flow.age(now) > burst;
         // Holding goes on until half of it is worked off.
         let part = if self.holding.is_some() { 2 } else { 1 };
         let is_long = !max_delay.is_zero() && events > FEW && has_waited && self.flow.delay() > max_delay / part;

@@ -21,6 +21,8 @@ pub(super) struct Stream {
     /// Durable up to here.
     pub last: Sequence,
     credit: i64,
+    /// Its entry in the queue.
+    ticket: u64,
 }
 
 impl Stream {
@@ -30,29 +32,50 @@ impl Stream {
 }
 
 /// The streams of one shard with a backlog, in the order of their turns.
+///
+/// A stream that leaves does not search the queue for its entry: the entry is void, because its ticket is no longer the
+/// stream's, and is dropped when its turn comes. So each step costs the same for any number of controllers.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     streams: HashMap<ControllerId, Stream>,
-    queue: VecDeque<ControllerId>,
+    /// Controllers with their tickets. At most half of the entries, and a few more, are void.
+    queue: VecDeque<(ControllerId, u64)>,
+    tickets: u64,
+    /// The sum over all streams.
+    backlog: u64,
 }
+
+/// Void entries that a queue may have, whatever its length.
+const FEW_VOID: usize = 64;
 
 impl Turns {
     /// Notes that a stream reaches `last`. Calls `checkpoint` for an unknown stream. A stream that is committed up to
     /// there already has no turn: its events were read before this note.
     pub(super) fn grown(&mut self, controller: ControllerId, last: Sequence, checkpoint: impl FnOnce() -> Sequence) {
-        let queue = &mut self.queue;
+        let (queue, tickets) = (&mut self.queue, &mut self.tickets);
         let stream = self.streams.entry(controller).or_insert_with(|| {
-            queue.push_back(controller);
+            *tickets += 1;
+            queue.push_back((controller, *tickets));
+            let checkpoint = checkpoint();
             Stream {
-                checkpoint: checkpoint(),
-                last,
+                checkpoint,
+                last: checkpoint,
                 credit: 0,
+                ticket: *tickets,
             }
         });
+        let before = stream.backlog();
         stream.last = stream.last.max(last);
+        self.backlog += stream.backlog() - before;
         if stream.backlog() == 0 {
             self.remove(controller);
         }
+    }
+
+    fn is_void(&self, (controller, ticket): &(ControllerId, u64)) -> bool {
+        self.streams
+            .get(controller)
+            .is_none_or(|stream| stream.ticket != *ticket)
     }
 
     /// Returns the next controller and its credit, among those that `allowed` accepts. It goes to the end of the queue.
@@ -61,19 +84,23 @@ impl Turns {
     /// Controllers that are passed over keep their places. Suspects and the others are asked for alternately, so moving
     /// one kind would give the same controller of the other kind its turn again and again.
     pub(super) fn next(&mut self, allowed: impl Fn(&ControllerId) -> bool) -> Option<(ControllerId, Stream, i64)> {
-        let alone = self.queue.len() == 1;
-        let place = self.queue.iter().position(allowed)?;
-        let controller = self.queue.remove(place)?;
-        self.queue.push_back(controller);
-        let stream = self.streams.get_mut(&controller)?;
+        while self.queue.front().is_some_and(|entry| self.is_void(entry)) {
+            self.queue.pop_front();
+        }
+        let alone = self.streams.len() == 1;
+        let is_next = |entry: &(ControllerId, u64)| allowed(&entry.0) && !self.is_void(entry);
+        let place = self.queue.iter().position(is_next)?;
+        let entry = self.queue.remove(place)?;
+        self.queue.push_back(entry);
+        let stream = self.streams.get_mut(&entry.0)?;
         stream.credit = (stream.credit + QUANTUM).min(2 * QUANTUM);
         let credit = if alone { i64::MAX } else { stream.credit };
-        Some((controller, *stream, credit))
+        Some((entry.0, *stream, credit))
     }
 
     /// Pays for what was read in a turn.
     pub(super) fn pay(&mut self, controller: ControllerId, cost: i64) {
-        let alone = self.queue.len() == 1;
+        let alone = self.streams.len() == 1;
         if let Some(stream) = self.streams.get_mut(&controller) {
             stream.credit = if alone { 0 } else { stream.credit - cost };
         }
@@ -84,20 +111,29 @@ impl Turns {
         let Some(stream) = self.streams.get_mut(&controller) else {
             return;
         };
+        let before = stream.backlog();
         stream.checkpoint = stream.checkpoint.max(through);
+        self.backlog -= before - stream.backlog();
         if stream.backlog() == 0 {
             self.remove(controller);
         }
     }
 
     pub(super) fn remove(&mut self, controller: ControllerId) {
-        if self.streams.remove(&controller).is_some() {
-            self.queue.retain(|queued| *queued != controller);
+        if let Some(stream) = self.streams.remove(&controller) {
+            self.backlog -= stream.backlog();
+        }
+        if self.queue.len() > 2 * self.streams.len() + FEW_VOID {
+            let mut queue = std::mem::take(&mut self.queue);
+            queue.retain(|entry| !self.is_void(entry));
+            self.queue = queue;
         }
     }
 
+    /// Returns the controllers with a backlog, in the order of their turns.
     pub(super) fn controllers(&self) -> impl Iterator<Item = ControllerId> + '_ {
-        self.queue.iter().copied()
+        let entries = self.queue.iter().filter(|entry| !self.is_void(entry));
+        entries.map(|(controller, _)| *controller)
     }
 
     /// Returns whether a controller has a backlog.
@@ -106,11 +142,11 @@ impl Turns {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.queue.len()
+        self.streams.len()
     }
 
-    pub(super) fn backlog(&self) -> u64 {
-        self.streams.values().map(Stream::backlog).sum()
+    pub(super) const fn backlog(&self) -> u64 {
+        self.backlog
     }
 }
 
@@ -166,6 +202,26 @@ mod tests {
             .map(|t| (t.0, t.2))
             .collect();
         assert_eq!(credits, HashMap::from([(first, QUANTUM), (second, QUANTUM)]));
+    }
+
+    #[test]
+    fn entries_of_streams_that_left_are_few_and_give_no_turn() {
+        let mut turns = Turns::default();
+        let stays = ControllerId::generate();
+        turns.grown(stays, Sequence(100_000), || Sequence(0));
+        for sequence in 1..1_000 {
+            let comes = ControllerId::generate();
+            turns.grown(comes, Sequence(sequence), || Sequence(sequence - 1));
+            turns.committed(comes, Sequence(sequence));
+            // It comes back at once, behind its void entry.
+            turns.grown(comes, Sequence(sequence + 1), || Sequence(sequence));
+            assert_eq!(turns.controllers().collect::<Vec<_>>(), [stays, comes]);
+            assert_eq!((turns.len(), turns.backlog()), (2, 100_001));
+            turns.remove(comes);
+            assert!(turns.queue.len() <= 2 + FEW_VOID, "{}", turns.queue.len());
+        }
+        assert_eq!(turns.next(|_| true).unwrap().0, stays);
+        assert_eq!(turns.next(|_| true).unwrap().0, stays);
     }
 
     #[test]

@@ -104,6 +104,7 @@ const fn options(plan: &Plan) -> PipelineOptions {
         on_thread_start: || {},
         admission: AdmissionOptions {
             max_delay: Duration::ZERO,
+            burst: Duration::ZERO,
             max_bytes: 0,
             max_wait: Duration::ZERO,
         },

@@ -1,5 +1,8 @@
 //! The bytes of a commit batch; the layout is in the module's docs.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use conduit_actors::event::{AcceptedEvent, JournaledEvent, ValidEvent};
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, Timestamp};
@@ -128,46 +131,105 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The head of a record.
+pub(super) struct RecordHead {
+    pub(super) epoch: Epoch,
+    pub(super) journaled_at: Timestamp,
+    events: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn head(&mut self) -> Result<RecordHead, &'static str> {
+        if self.array::<1>()? != [VERSION] {
+            return Err("a record has a version that this program does not know");
+        }
+        Ok(RecordHead {
+            epoch: Epoch(self.array()?),
+            journaled_at: Timestamp::from_millis(i64::from_be_bytes(self.array()?)),
+            events: u32::from_be_bytes(self.array()?),
+        })
+    }
+
+    fn entry(&mut self) -> Result<Entry<'a>, &'static str> {
+        let controller = ControllerId::from_uuid(self.uuid()?);
+        let sequence = Sequence(u64::from_be_bytes(self.array()?));
+        let event = EventId::from_uuid(self.uuid()?);
+        let integration = IntegrationId::from_uuid(self.uuid()?);
+        let counter = u64::from_be_bytes(self.array()?);
+        let length = u32::from_be_bytes(self.array()?);
+        Ok(Entry {
+            controller,
+            sequence,
+            event,
+            integration,
+            counter,
+            sealed: self.take(length as usize)?,
+        })
+    }
+}
+
 impl<'a> Batch<'a> {
     /// Reads a record's structure, without opening its sealed parts.
     pub(super) fn parse(record: &'a [u8]) -> Result<Self, &'static str> {
         let mut reader = Reader(record);
-        if reader.array::<1>()? != [VERSION] {
-            return Err("a record has a version that this program does not know");
-        }
-        let epoch = Epoch(reader.array()?);
-        let journaled_at = Timestamp::from_millis(i64::from_be_bytes(reader.array()?));
-        let count = u32::from_be_bytes(reader.array()?);
-        let mut events = Vec::with_capacity((count as usize).min(record.len() / ENTRY_BYTES));
-        for _ in 0..count {
-            let controller = ControllerId::from_uuid(reader.uuid()?);
-            let sequence = Sequence(u64::from_be_bytes(reader.array()?));
-            let event = EventId::from_uuid(reader.uuid()?);
-            let integration = IntegrationId::from_uuid(reader.uuid()?);
-            let counter = u64::from_be_bytes(reader.array()?);
-            let length = u32::from_be_bytes(reader.array()?);
-            let sealed = reader.take(length as usize)?;
-            events.push(Entry {
-                controller,
-                sequence,
-                event,
-                integration,
-                counter,
-                sealed,
-            });
+        let head = reader.head()?;
+        let mut events = Vec::with_capacity((head.events as usize).min(record.len() / ENTRY_BYTES));
+        for _ in 0..head.events {
+            events.push(reader.entry()?);
         }
         if !reader.0.is_empty() {
             return Err("a record has bytes behind its last event");
         }
         Ok(Self {
-            epoch,
-            journaled_at,
+            epoch: head.epoch,
+            journaled_at: head.journaled_at,
             events,
         })
     }
 
     pub(super) fn events(&self) -> impl Iterator<Item = Entry<'a>> + '_ {
         self.events.iter().copied()
+    }
+}
+
+/// A record with the places of each controller's events. A record of many controllers is read once for each of them.
+pub(super) struct IndexedRecord {
+    bytes: Arc<[u8]>,
+    head: RecordHead,
+    /// Offsets of the entries, in the order of the record.
+    places: HashMap<ControllerId, Vec<u32>>,
+}
+
+impl IndexedRecord {
+    /// Reads a record's structure, without opening its sealed parts.
+    pub(super) fn parse(bytes: &Arc<[u8]>) -> Result<Self, &'static str> {
+        let mut reader = Reader(bytes);
+        let head = reader.head()?;
+        let mut places: HashMap<ControllerId, Vec<u32>> = HashMap::new();
+        for _ in 0..head.events {
+            let at = u32::try_from(bytes.len() - reader.0.len()).map_err(|_| "a record is too long")?;
+            places.entry(reader.entry()?.controller).or_default().push(at);
+        }
+        if !reader.0.is_empty() {
+            return Err("a record has bytes behind its last event");
+        }
+        Ok(Self {
+            bytes: Arc::clone(bytes),
+            head,
+            places,
+        })
+    }
+
+    pub(super) const fn head(&self) -> &RecordHead {
+        &self.head
+    }
+
+    /// Returns the events of one controller.
+    pub(super) fn events_of(&self, controller: ControllerId) -> impl Iterator<Item = Entry<'_>> {
+        let places = self.places.get(&controller).map_or(&[][..], Vec::as_slice);
+        places
+            .iter()
+            .filter_map(|at| Reader(self.bytes.get(*at as usize..)?).entry().ok())
     }
 }
 

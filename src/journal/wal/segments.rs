@@ -10,12 +10,16 @@ use conduit_actors::ports::JournalError;
 use parking_lot::Mutex;
 use wal_db::{FileStore, Lsn, OpenPolicy, Wal, WalConfig, WalError, WalStore};
 
+use super::codec::IndexedRecord;
 use super::error::OpenError;
 use super::record::DurableEnd;
-use super::tail::{Place, Tail};
+use super::tail::{KeptRecord, Place, Tail};
 
 /// Longer than any record that the writer makes.
 const MAX_RECORD_BYTES: u32 = 256 * 1024 * 1024;
+
+/// Bytes of the records that were read last.
+const READ_BYTES: usize = 16 * 1024 * 1024;
 
 /// The error of opening a sealed segment with a torn tail.
 const CHANGING: &str = "changing a sealed segment";
@@ -99,9 +103,10 @@ pub(super) fn open_file(file: FileStore, sealed: bool) -> Result<Segment, WalErr
 pub(super) struct Segments {
     dir: PathBuf,
     open: Mutex<BTreeMap<u64, Segment>>,
+    /// The records that were written last.
     tail: Mutex<Tail>,
-    /// The record that was read last: a large one is read in several turns.
-    last_read: Mutex<Option<(Place, Arc<[u8]>)>>,
+    /// The records that were read last: the controllers of a backlog take turns, and share records.
+    read: Mutex<Tail>,
 }
 
 /// Where an append failed.
@@ -138,7 +143,7 @@ impl Segments {
             dir: dir.to_owned(),
             open: Mutex::new(BTreeMap::new()),
             tail: Mutex::new(Tail::default()),
-            last_read: Mutex::new(None),
+            read: Mutex::new(Tail::default()),
         })
     }
 
@@ -278,7 +283,8 @@ impl Segments {
             .map_err(|error| AppendError::write(&as_io(error)))?
             .get();
         segment.sync().map_err(|error| AppendError::Sync(error.to_string()))?;
-        self.tail.lock().keep((number, lsn), Arc::clone(record), tail_bytes);
+        let kept = KeptRecord::new(Arc::clone(record));
+        self.tail.lock().keep((number, lsn), kept, tail_bytes, false);
         Ok((number, lsn))
     }
 
@@ -301,28 +307,25 @@ impl Segments {
     }
 
     /// Reads one record.
-    pub(super) fn read(&self, number: u64, lsn: u64) -> Result<Arc<[u8]>, JournalError> {
-        if let Some(record) = self.tail.lock().get((number, lsn)) {
-            return Ok(record);
-        }
-        if let Some((place, record)) = self.last_read.lock().as_ref()
-            && *place == (number, lsn)
-        {
-            return Ok(Arc::clone(record));
+    pub(super) fn read(&self, number: u64, lsn: u64) -> Result<Arc<IndexedRecord>, JournalError> {
+        let damaged = |what: &str| JournalError::Damaged(format!("{}, offset {lsn}: {what}", file_name(number)));
+        let place = (number, lsn);
+        let kept = self.tail.lock().get(place);
+        if let Some(kept) = kept.or_else(|| self.read.lock().get(place)) {
+            return kept.indexed().map_err(damaged);
         }
         let segment = self.open.lock().get(&number).cloned();
         let segment = segment.ok_or_else(|| JournalError::Damaged(format!("{} is gone", file_name(number))))?;
         let failed = |error: WalError| match error {
             WalError::Io { .. } => JournalError::Disk(error.to_string()),
-            other => JournalError::Damaged(format!("{}, offset {lsn}: {other}", file_name(number))),
+            other => damaged(&other.to_string()),
         };
         let mut records = segment.iter_from(Lsn::new(lsn)).map_err(failed)?;
-        let record = records
-            .next()
-            .ok_or_else(|| JournalError::Damaged(format!("{}, offset {lsn}: the record is gone", file_name(number))))?;
-        let record: Arc<[u8]> = record.map_err(failed)?.into_data().into();
-        *self.last_read.lock() = Some(((number, lsn), Arc::clone(&record)));
-        Ok(record)
+        let record = records.next().ok_or_else(|| damaged("the record is gone"))?;
+        let record = KeptRecord::new(record.map_err(failed)?.into_data().into());
+        let indexed = record.indexed().map_err(damaged)?;
+        self.read.lock().keep(place, record, READ_BYTES, true);
+        Ok(indexed)
     }
 
     /// Takes out the segments that nothing needs, oldest first: all before `needed`, but never the newest. Their files are
@@ -338,6 +341,7 @@ impl Segments {
         drop(open);
         if !done.is_empty() {
             self.tail.lock().forget_before(keep_from);
+            self.read.lock().forget_before(keep_from);
         }
         done.into_keys().collect()
     }

@@ -11,7 +11,7 @@ use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
 use conduit_actors::ports::{AppendReply, JournalError};
 use parking_lot::Mutex;
 
-use super::codec::{self, Batch};
+use super::codec;
 use super::contents::Contents;
 use super::index::{Index, Run};
 use super::options::JournalOptions;
@@ -72,19 +72,18 @@ impl Shared {
         after: Sequence,
         take: &mut dyn FnMut(JournaledEvent) -> bool,
     ) -> Result<(), JournalError> {
-        let record = self.segments.read(run.segment, run.lsn)?;
         let damaged = |what: &str| {
             let place = segments::file_name(run.segment);
             JournalError::Damaged(format!("{place}, offset {}: {what}", run.lsn))
         };
-        let batch = Batch::parse(&record).map_err(damaged)?;
+        let record = self.segments.read(run.segment, run.lsn)?;
+        let head = record.head();
         let key = self
             .keyring
-            .epoch_key(controller, codec::PURPOSE, batch.epoch)
+            .epoch_key(controller, codec::PURPOSE, head.epoch)
             .map_err(|error| damaged(&error.to_string()))?;
-        let wanted = |entry: &codec::Entry<'_>| entry.controller == controller && entry.sequence > after;
-        for entry in batch.events().filter(wanted) {
-            if !take(entry.open(&key, batch.journaled_at).map_err(damaged)?) {
+        for entry in record.events_of(controller).filter(|entry| entry.sequence > after) {
+            if !take(entry.open(&key, head.journaled_at).map_err(damaged)?) {
                 break;
             }
         }

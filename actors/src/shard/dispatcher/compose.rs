@@ -1,5 +1,7 @@
 //! The composition of the next batch.
 
+use std::collections::HashMap;
+
 use tokio::time::Instant;
 
 use super::Dispatcher;
@@ -8,6 +10,9 @@ use crate::event::JournaledEvent;
 use crate::ids::{ControllerId, Sequence};
 use crate::shard::isolation::Step;
 use crate::shard::turns::EVENT_COST;
+
+/// Events of a turn, at the least.
+const LEAST_PER_TURN: usize = 4;
 
 impl Dispatcher {
     /// Returns the next batch: a suspect's alone, or everyone else's in turns. The two alternate.
@@ -27,6 +32,9 @@ impl Dispatcher {
     }
 
     fn compose_suspect(&mut self) -> Work {
+        if self.isolation.suspects().next().is_none() {
+            return Work::Nothing;
+        }
         let (isolation, stalls, now) = (&self.isolation, &self.stalls, Instant::now());
         let allowed = |controller: &ControllerId| isolation.is_suspect(controller) && !stalls.holds(controller, now);
         let Some((controller, stream, _)) = self.turns.next(allowed) else {
@@ -56,6 +64,9 @@ impl Dispatcher {
     /// Returns the next batch of controllers that are not suspects, after the batch that is being committed.
     pub(super) fn compose_shared(&mut self) -> Work {
         let mut groups: Vec<Group> = Vec::new();
+        let mut places: HashMap<ControllerId, usize> = HashMap::new();
+        // With many controllers, a turn takes few events, so that one batch reads few records of the journal.
+        let per_turn = (self.options.batch_events / self.turns.len().max(1)).max(LEAST_PER_TURN);
         let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
         // A controller may take several turns within a batch, until there is no room, or no controller has more events.
         let mut in_vain = 0;
@@ -67,12 +78,13 @@ impl Dispatcher {
             let Some((controller, stream, credit)) = self.turns.next(allowed) else {
                 break;
             };
-            let taken = groups.iter().position(|group| group.controller == controller);
+            let taken = places.get(&controller).copied();
             let reached = self.committing.get(&controller).copied();
             let from = reached.map_or(stream.checkpoint, |reached| reached.max(stream.checkpoint));
             let after = taken.map_or(from, |index| groups[index].through());
             let budget = credit.min(cost_left);
-            let limit = events_left.min(usize::try_from(budget / EVENT_COST).unwrap_or(0));
+            let affordable = usize::try_from(budget / EVENT_COST).unwrap_or(0);
+            let limit = events_left.min(affordable).min(per_turn);
             if after >= stream.last {
                 in_vain += 1;
                 continue;
@@ -92,7 +104,10 @@ impl Dispatcher {
             events_left -= group.events.len().min(events_left);
             match taken {
                 Some(index) => groups[index].events.extend(group.events),
-                None => groups.push(group),
+                None => {
+                    places.insert(controller, groups.len());
+                    groups.push(group);
+                }
             }
         }
         if groups.is_empty() {
