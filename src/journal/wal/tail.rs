@@ -26,7 +26,7 @@ impl KeptRecord {
     /// Returns the record with its index.
     ///
     /// # Errors
-    /// What is wrong with its structure.
+    /// The fault of its structure.
     pub(super) fn indexed(&self) -> Result<Arc<IndexedRecord>, &'static str> {
         if let Some(index) = self.index.get() {
             return Ok(Arc::clone(index));
