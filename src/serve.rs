@@ -320,6 +320,7 @@ impl Running {
             load: Arc::new(load),
             before: self.read.clone(),
             certificate: self.certificate.clone(),
+            shards: Arc::clone(&self.services.shards),
         };
         tokio::task::spawn_local(reloading.follow(hangups));
     }

@@ -190,7 +190,7 @@ fn signals_end_no_server_unless_they_are_meant_to() {
     assert!(!conduit.logs().contains("\"DEBUG\""));
     fs::write(
         &file,
-        "[logging]\nfilter = \"debug\"\n[server]\nmax_body_bytes = 2048\n",
+        "[logging]\nfilter = \"debug\"\n[admission]\nbacklog_seconds = 7\n[server]\nmax_body_bytes = 2048\n",
     )
     .unwrap();
     conduit.signal("HUP");
@@ -199,6 +199,10 @@ fn signals_end_no_server_unless_they_are_meant_to() {
         (lines.len() == 2).then_some(lines)
     });
     assert_eq!(lines[1]["fields"]["needs_restart"], "server.max_body_bytes");
+    let changed = lines[1]["fields"]["changed"].as_str().unwrap();
+    assert!(changed.contains("admission.backlog_seconds 40 -> 7"), "{changed}");
+    let report = conduit.admin("GET", "/api/v1/supervision", None).expect(200).json();
+    assert_eq!(report["admission"]["maxBacklogSeconds"], 7);
     wait_for("a line at debug", || {
         // Faults of one connection are logged at debug.
         let mut stranger = TcpStream::connect(conduit.url.trim_start_matches("http://")).unwrap();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use conduit_actors::shard::Shards;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{Config, ConfigError};
@@ -50,11 +51,19 @@ pub(crate) struct Reloading {
     pub(crate) before: Config,
     /// The certificate, if TLS is spoken.
     pub(crate) certificate: Option<Arc<ServerCertificate>>,
+    /// The pipeline, whose admission follows the configuration.
+    pub(crate) shards: Arc<Shards>,
+}
+
+/// Returns whether a setting takes effect while serving. Such settings are no credentials, and are shown.
+fn is_live(name: &str) -> bool {
+    name == "logging.filter" || name.starts_with("admission.")
 }
 
 impl Reloading {
     /// Reads again at each SIGHUP, for as long as it is polled.
     pub(crate) async fn follow(self, mut hangups: Hangups) {
+        let mut in_force = self.before.clone();
         while hangups.0.recv().await.is_some() {
             if let Some(certificate) = &self.certificate {
                 certificate.look_now();
@@ -65,7 +74,7 @@ impl Reloading {
                 continue;
             };
             match loaded {
-                Ok(config) => self.take_over(&config),
+                Ok(config) => self.take_over(&mut in_force, config),
                 Err(error) => tracing::warn!(
                     %error,
                     "SIGHUP: the configuration cannot be used, the one before stays in force"
@@ -74,26 +83,41 @@ impl Reloading {
         }
     }
 
-    fn take_over(&self, config: &Config) {
+    fn take_over(&self, in_force: &mut Config, config: Config) {
         if let Err(error) = logging::set_filter(&config.logging) {
             tracing::warn!(%error, "SIGHUP: the log filter before stays in force");
             return;
         }
-        let restart = changed(&self.before, config).join(", ");
+        self.shards.admission().set_options(config.admission.options());
+        let restart: Vec<String> = differences(&self.before, &config)
+            .into_iter()
+            .filter(|(name, ..)| !is_live(name))
+            .map(|(name, ..)| name)
+            .collect();
+        let changed: Vec<String> = differences(in_force, &config)
+            .into_iter()
+            .filter(|(name, ..)| is_live(name))
+            .map(|(name, before, now)| format!("{name} {before} -> {now}"))
+            .collect();
         tracing::info!(
             log_filter = config.logging.filter,
-            needs_restart = restart,
-            "SIGHUP: the configuration was read again; the log filter and the TLS certificate follow it"
+            changed = changed.join(", "),
+            needs_restart = restart.join(", "),
+            "SIGHUP: the configuration was read again; the log filter, admission and the TLS certificate follow it"
         );
+        *in_force = config;
     }
 }
 
-/// Returns the settings that differ and take effect with the next start only.
-fn changed(before: &Config, now: &Config) -> Vec<String> {
+/// Returns the settings that differ, with their former and their present values.
+fn differences(before: &Config, now: &Config) -> Vec<(String, String, String)> {
     let (before, now) = (settings(before), settings(now));
-    let differs = |(name, value): &(&String, &String)| before.get(*name) != Some(*value);
-    let names = now.iter().filter(differs).map(|(name, _)| name.clone());
-    names.filter(|name| name != "logging.filter").collect()
+    now.into_iter()
+        .filter_map(|(name, now)| {
+            let before = before.get(&name).cloned().unwrap_or_default();
+            (before != now).then_some((name, before, now))
+        })
+        .collect()
 }
 
 /// Names and values, as TOML. None of them is shown: there are credentials among them.
@@ -120,9 +144,15 @@ mod tests {
         let before: Config = toml::from_str(DEFAULTS).unwrap();
         let mut now = before.clone();
         now.logging.filter = "debug".to_owned();
-        assert_eq!(changed(&before, &now), [""; 0]);
+        now.admission.backlog_seconds = 60;
+        let live = differences(&before, &now);
+        assert_eq!(live.len(), 2);
+        assert!(live.iter().all(|(name, ..)| is_live(name)), "{live:?}");
+        assert_eq!((live[0].1.as_str(), live[0].2.as_str()), ("40", "60"));
         now.server.workers = 7;
         now.storage.admin_token = "0123456789abcdef".to_owned();
-        assert_eq!(changed(&before, &now), ["server.workers", "storage.admin_token"]);
+        let all = differences(&before, &now).into_iter().map(|(name, ..)| name);
+        let restart: Vec<String> = all.filter(|name| !is_live(name)).collect();
+        assert_eq!(restart, ["server.workers", "storage.admin_token"]);
     }
 }

@@ -33,8 +33,8 @@ impl Stream {
 
 /// The streams of one shard with a backlog, in the order of their turns.
 ///
-/// A stream that leaves does not search the queue for its entry: the entry is void, because its ticket is no longer the
-/// stream's, and is dropped when its turn comes. So each step costs the same for any number of controllers.
+/// A stream that leaves does not search the queue for its entry. The entry is void, because its ticket is no longer the
+/// stream's, and it is dropped when its turn comes. So each step costs the same for any number of controllers.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     streams: HashMap<ControllerId, Stream>,
