@@ -155,7 +155,7 @@ fn public(text: &str) -> Result<Option<Url>, &'static str> {
     }
     let reachable = match url.host() {
         None => false,
-        Some(Host::Domain(name)) => !name.contains('*'),
+        Some(Host::Domain(name)) => is_host_name(name),
         Some(Host::Ipv4(ip)) => !ip.is_unspecified(),
         Some(Host::Ipv6(ip)) => !ip.is_unspecified() && !ip.to_ipv4_mapped().is_some_and(|ip| ip.is_unspecified()),
     };
@@ -163,6 +163,21 @@ fn public(text: &str) -> Result<Option<Url>, &'static str> {
         return Err("must name a host that senders can reach");
     }
     Ok(Some(url))
+}
+
+/// Returns whether a name can be that of a host (RFC 1123, section 2.1). Underscores are taken, because networks of
+/// containers have them.
+fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
 }
 
 #[cfg(test)]
@@ -194,6 +209,13 @@ mod tests {
             "http://[::]",
             "http://[::ffff:0.0.0.0]",
             "http://*:8080",
+            "https://.",
+            "https://-",
+            "https://c..example",
+            "https://-c.example",
+            "https://c-.example",
+            "https://c.example..",
+            "https://c!d.example",
             "http://c.example:0",
             "http://c.example:99999",
         ] {
@@ -209,6 +231,8 @@ mod tests {
             ("", "http://127.0.0.1:8080"),
             ("https://c.example", "https://c.example"),
             ("https://c.example/", "https://c.example"),
+            ("https://conduit_1:8080", "https://conduit_1:8080"),
+            ("https://c.example./", "https://c.example."),
             ("HTTPS://C.Example:443/", "https://c.example"),
             ("https://c.example/privacy/", "https://c.example/privacy"),
             ("http://[2001:db8::1]:8080", "http://[2001:db8::1]:8080"),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::compiled::{DedupDefaults, EventMapping, FieldMapping};
 use super::distance::distance;
 use super::fit::fits;
-use super::path::Path;
+use super::path::{Path, PathStep};
 use super::spec::{DedupSpec, EventSpec, FieldSpec, IntegrationSpec};
 use super::suggest;
 use super::suggest::names::squeezed;
@@ -263,8 +263,17 @@ impl Checker<'_> {
     }
 }
 
+/// Returns whether a path, in any spelling, leads to a field of the envelope.
 fn is_envelope(path: &str) -> bool {
-    matches!(path, "event" | "triggeredAt")
+    let Ok(path) = Path::parse(path) else {
+        return false;
+    };
+    match path.steps() {
+        [PathStep::Name(name), rest @ ..] => {
+            matches!(&**name, "event" | "triggeredAt") && rest.iter().all(|step| *step == PathStep::Each)
+        }
+        _ => false,
+    }
 }
 
 /// Returns the known name that is nearest to a misspelt one, preferring one of the same words in another form. Returns

@@ -62,6 +62,29 @@ fn every_fault_is_named_at_once() {
 }
 
 #[test]
+fn the_envelope_is_no_personal_data_in_any_spelling() {
+    for path in [
+        "event",
+        "[\"event\"]",
+        "[\"\\u0065vent\"]",
+        "event[]",
+        "triggeredAt",
+        "[\"triggeredAt\"][]",
+    ] {
+        let field = json!({"path": path, "pii": "user.contact.email"});
+        let found = faults(json!({"name": "n", "events": [{"name": "a", "fields": [field]}]}));
+        assert!(
+            found.iter().any(|(_, code)| *code == "envelope_not_pii"),
+            "{path} {found:?}"
+        );
+    }
+    for path in ["events", "data.event", "[\"event.name\"]"] {
+        let field = json!({"path": path, "pii": "user.contact.email"});
+        compile(json!({"name": "n", "events": [{"name": "a", "fields": [field]}]})).unwrap();
+    }
+}
+
+#[test]
 fn a_misspelt_category_or_event_gets_a_hint() {
     let spec = json!({"name": "n", "events": [{"name": "account_created", "fields": [
         {"path": "e", "pii": "user.contact.emial"}]}]});

@@ -72,6 +72,7 @@ impl Body {
                     match text {
                         None => return Ok(None),
                         Some(text) if text.is_empty() => *self = Self::Done,
+                        Some(text) if !is_field(&text) => return Err(self.fail(Malformed)),
                         Some(text) => *self = Self::Trailers(read + text.len() + 2),
                     }
                 }
@@ -109,6 +110,17 @@ fn line(input: &mut BytesMut, most: usize) -> Result<Option<Bytes>, Malformed> {
         Some((b'\r', _)) => Ok(Some(text.slice(..text.len() - 1))),
         _ => Err(Malformed),
     }
+}
+
+/// Returns whether a line is a field: a name of token characters, a colon, and a value without control characters
+/// (RFC 9110, sections 5.1, 5.5 and 5.6.2).
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+        return false;
+    };
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_text = |byte: &u8| !byte.is_ascii_control() || *byte == b'\t';
+    colon > 0 && line[..colon].iter().all(is_token) && line[colon..].iter().all(is_text)
 }
 
 /// Returns the size that a chunk's first line says.
@@ -186,6 +198,12 @@ mod tests {
             "fffffffffffffffff\r\n",
             "4;\x01\r\n",
             "4\rwiki\r\n",
+            "0\r\nX: \x01\r\n\r\n",
+            "0\r\nno colon\r\n\r\n",
+            "0\r\n: no name\r\n\r\n",
+            "0\r\nX : 1\r\n\r\n",
+            "0\r\n folded: 1\r\n\r\n",
+            "0\r\nX: 1\r\n folded\r\n\r\n",
             &long,
             &trailers,
         ] {
