@@ -82,8 +82,22 @@ pub(super) fn new_faults(spec: &IntegrationSpec) -> Vec<MappingFault> {
                 .to_owned(),
         });
     }
+    for (event, spec) in spec.events.iter().enumerate() {
+        for (index, field) in spec.fields.iter().enumerate().take(MAX_FIELDS) {
+            let is_plain = matches!(field.path.as_str(), "event" | "triggeredAt");
+            if field.pii.is_some() && !is_plain && is_envelope(&field.path) {
+                faults.push(MappingFault {
+                    pointer: format!("/events/{event}/fields/{index}/pii"),
+                    code: MappingCode::EnvelopeNotPii,
+                    message: ENVELOPE.to_owned(),
+                });
+            }
+        }
+    }
     faults
 }
+
+const ENVELOPE: &str = "event and triggeredAt are kept in clear: they cannot be personal data";
 
 impl Checker<'_> {
     fn fault(&mut self, pointer: impl Into<String>, code: MappingCode, message: impl Into<String>) {
@@ -228,9 +242,9 @@ impl Checker<'_> {
             self.fault(format!("{pointer}/path"), MappingCode::PathInvalid, wrong);
         }
         let category = field.pii.as_deref().and_then(|key| self.category(key, field, pointer));
-        if field.pii.is_some() && is_envelope(&field.path) {
-            let message = "event and triggeredAt are kept in clear: they cannot be personal data";
-            self.fault(format!("{pointer}/pii"), MappingCode::EnvelopeNotPii, message);
+        // Other spellings are faults of a new spec only.
+        if field.pii.is_some() && matches!(field.path.as_str(), "event" | "triggeredAt") {
+            self.fault(format!("{pointer}/pii"), MappingCode::EnvelopeNotPii, ENVELOPE);
         }
         if field.pii.is_none() && field.role.is_some() {
             let message = "says whose personal data it is: name its category in pii, or leave role out";
