@@ -7,7 +7,7 @@ use conduit_actors::ids::{ControllerId, EventId, IntegrationId, SubjectId, Times
 use conduit_actors::links::MasterKey;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::super::{ActivityFilter, EventFilter, Page};
+use super::super::{ActivityFilter, ActivityOrder, EventFilter, Page};
 use super::{SqliteStore, activities, events};
 use crate::keys::Keyring;
 
@@ -125,6 +125,26 @@ fn activities_of_a_kind_are_read_by_its_index() {
                         (controller_pk=? AND integration=? AND event_type=?)";
             assert!(plan.contains(step), "{step}:\n{plan}");
             assert!(!plan.contains("SCAN a") && !plan.contains("SCAN t"), "{plan}");
+        }
+    });
+}
+
+#[test]
+fn activities_of_a_controller_are_read_in_their_order() {
+    with_a_store(async |store| {
+        let controller = Some(ControllerId::generate());
+        let page = Page { after: None, limit: 50 };
+        for (order, step) in [
+            (ActivityOrder::TriggeredAt, "activities_by_time (controller_pk=?)"),
+            (ActivityOrder::Sequence, "activities_by_sequence (controller_pk=?)"),
+        ] {
+            let filter = ActivityFilter {
+                controller,
+                order,
+                ..ActivityFilter::default()
+            };
+            let plan = plan(store, &mut activities::list(&filter, false, page)).await;
+            assert!(plan.contains(step) && !plan.contains("TEMP B-TREE"), "{plan}");
         }
     });
 }
