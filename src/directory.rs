@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId};
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
 use conduit_actors::limits::{Gate, LimitOverrides, Limits};
 use conduit_actors::links::LinkKey;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
@@ -379,6 +379,21 @@ impl LiveDirectory {
     pub fn controllers(&self) -> Vec<Arc<Controller>> {
         let tenants = self.tenants.iter();
         tenants.map(|tenant| Arc::clone(&tenant.controller)).collect()
+    }
+
+    /// Returns the controllers whose former webhook secret is still valid, in no order.
+    #[must_use]
+    pub fn with_former_secrets(&self) -> Vec<(ControllerId, ControllerDid)> {
+        let now = Timestamp::now();
+        let is_valid = |controller: &Controller| {
+            let previous = controller.webhook_secret.previous.as_ref();
+            previous.is_some_and(|(_, until)| *until > now)
+        };
+        let tenants = self.tenants.iter();
+        tenants
+            .filter(|tenant| is_valid(&tenant.controller))
+            .map(|tenant| (tenant.controller.id, tenant.controller.did.clone()))
+            .collect()
     }
 
     /// Returns all integrations that accept events, in no order.

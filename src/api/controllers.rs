@@ -20,7 +20,7 @@ use crate::http::conditional::{expect_tag, refuse_if_match, tag_of_content};
 use crate::http::guard::Operator;
 use crate::http::problem::Problem;
 use crate::http::query::Query;
-use crate::store::ControllerRow;
+use crate::store::{ControllerRow, Page};
 
 /// No control character.
 pub(super) const NAME_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
@@ -155,9 +155,11 @@ pub(super) async fn list(
     let query = Query::read(&request, &["limit", "cursor"])?;
     let cursors = Cursors::of_query("controllers", &query);
     let (limit, after) = (query.limit()?, cursors.read_from::<ControllerId>(&query)?);
-    let mut rows = controllers::list(&principal, &services).await?;
-    rows.retain(|row| after.is_none_or(|after| row.id < after));
-    rows.truncate(limit + 1);
+    let page = Page {
+        after,
+        limit: limit + 1,
+    };
+    let rows = controllers::list(&principal, &services, page).await?;
     let page = Items::page(rows, limit, |row| cursors.write(&row.id));
     let items = Items {
         items: page.items.iter().map(Controller::from).collect(),

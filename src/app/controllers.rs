@@ -10,7 +10,7 @@ use conduit_actors::ports::{Credential, Directory as _};
 use super::{Error, Noun, Principal, Services};
 use crate::code::Code;
 use crate::secrets::{Purpose, generate};
-use crate::store::ControllerRow;
+use crate::store::{ControllerRow, Page};
 
 const MAX_NAME_CHARS: usize = 200;
 const DEFAULT_GRACE_SECONDS: u32 = 86_400;
@@ -152,17 +152,42 @@ pub(crate) async fn create(
     })
 }
 
-/// Returns the controllers that the principal may see, newest first.
+/// Returns a page of the controllers that the principal may see, newest first.
 ///
 /// # Errors
 /// [`Error::Store`]
-pub(crate) async fn list(principal: &Principal, services: &Services) -> Result<Vec<ControllerRow>, Error> {
-    let mut rows = services.store.controllers().await?;
-    rows.retain(|row| match principal {
-        Principal::Operator => true,
-        Principal::Controller(did) => row.did == *did,
-    });
-    rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.id));
+pub(crate) async fn list(
+    principal: &Principal,
+    services: &Services,
+    page: Page<ControllerId>,
+) -> Result<Vec<ControllerRow>, Error> {
+    match principal {
+        Principal::Operator => Ok(services.store.controllers_page(page).await?),
+        Principal::Controller(did) => {
+            let own = services.store.controller(did).await?;
+            let is_behind = |row: &ControllerRow| page.after.is_none_or(|after| row.id < after);
+            Ok(own.into_iter().filter(is_behind).collect())
+        }
+    }
+}
+
+/// Returns the controllers whose former webhook secret is still valid, as far as the principal may see them; newest first,
+/// and at most so many.
+///
+/// # Errors
+/// [`Error::Store`]
+pub(crate) async fn in_grace(
+    principal: &Principal,
+    services: &Services,
+    most: usize,
+) -> Result<Vec<ControllerRow>, Error> {
+    let mut found = services.directory.with_former_secrets();
+    found.retain(|(_, did)| principal.sees_did(did));
+    found.sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+    let mut rows = Vec::new();
+    for (_, did) in found.into_iter().take(most) {
+        rows.extend(services.store.controller(&did).await?);
+    }
     Ok(rows)
 }
 

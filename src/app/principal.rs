@@ -43,6 +43,14 @@ impl Principal {
         }
     }
 
+    /// Returns whether the principal may see the controller of this DID.
+    pub(super) fn sees_did(&self, did: &ControllerDid) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Controller(own) => own == did,
+        }
+    }
+
     /// Returns whether the principal may see a controller.
     pub(crate) fn sees(&self, services: &Services, controller: ControllerId) -> bool {
         match self {

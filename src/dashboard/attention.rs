@@ -11,10 +11,10 @@ use super::filters::Phrase;
 use super::words::{Badge, Icon, Number, Time, short};
 use crate::app::controllers::previous_until;
 use crate::app::readiness::Readiness;
-use crate::app::{Principal, Services, attention, controllers, events};
+use crate::app::{self, Principal, Services, attention, controllers, events};
 use crate::directory::Summary;
 use crate::http::problem::Problem;
-use crate::store::{ControllerRow, EventFilter, Page, Unsettled};
+use crate::store::{EventFilter, Page, Unsettled};
 
 /// How far back.
 const RECENT_MILLIS: i64 = 7 * 86_400_000;
@@ -22,6 +22,8 @@ const RECENT_MILLIS: i64 = 7 * 86_400_000;
 const MAX_PEOPLE: usize = 10;
 /// Kinds of events that are shown apart, of each status.
 const MAX_KINDS: usize = 5;
+/// Credentials with a valid predecessor that have an item each.
+const MAX_GRACE: usize = 20;
 /// The newest events of a kind, whose reasons are shown.
 const LOOKED_AT: usize = 20;
 
@@ -55,11 +57,10 @@ pub(super) async fn items(
 ) -> Result<Vec<Item>, Problem> {
     let mut found = Vec::new();
     found.extend(readiness.into_iter().flat_map(unready));
-    let controllers = controllers::list(principal, services).await?;
-    found.extend(unsettled(principal, services, controller, &controllers, integrations).await?);
+    found.extend(unsettled(principal, services, controller, integrations).await?);
     found.extend(restarts(services, readiness.is_some()));
     found.extend(placeholders(principal, services, controller).await?);
-    found.extend(grace(controller, &controllers, integrations));
+    found.extend(grace(principal, services, controller, integrations).await?);
     Ok(found)
 }
 
@@ -70,7 +71,6 @@ async fn unsettled(
     principal: &Principal,
     services: &Services,
     controller: Option<ControllerId>,
-    controllers: &[ControllerRow],
     integrations: &[Arc<Summary>],
 ) -> Result<Vec<Item>, Problem> {
     // To the minute: the link says the same, and is the same for a while.
@@ -83,14 +83,32 @@ async fn unsettled(
         for kind in &of_status {
             let name = integrations.iter().find(|row| row.id == kind.integration);
             let name = name.map_or("", |row| row.name.as_str());
-            let owner = controllers.iter().find(|row| row.id == kind.controller);
-            let owner = owner.filter(|_| controller.is_none());
+            let owner = match controller {
+                Some(_) => None,
+                None => owner(principal, services, kind.controller).await?,
+            };
             let detail = why(principal, services, kind, since).await?;
-            found.push(item(kind, detail, name, owner.map(|row| row.name.as_str()), since));
+            found.push(item(kind, detail, name, owner.as_deref(), since));
         }
         found.extend(the_rest(status, &of_status, since));
     }
     Ok(found)
+}
+
+/// Returns the name of a controller. Returns `None` if it was deleted meanwhile.
+async fn owner(
+    principal: &Principal,
+    services: &Services,
+    controller: ControllerId,
+) -> Result<Option<String>, Problem> {
+    let Some(did) = services.directory.did(controller) else {
+        return Ok(None);
+    };
+    match controllers::load(principal, services, did.as_str()).await {
+        Ok(row) => Ok(Some(row.name)),
+        Err(app::Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn item(kind: &Unsettled, detail: Phrase, integration: &str, owner: Option<&str>, since: Timestamp) -> Item {
@@ -268,8 +286,14 @@ fn restarts(services: &Services, is_operator: bool) -> Option<Item> {
     })
 }
 
-/// Returns items for credentials whose predecessors are still valid: a reminder to move the senders.
-fn grace(controller: Option<ControllerId>, controllers: &[ControllerRow], integrations: &[Arc<Summary>]) -> Vec<Item> {
+/// Returns items for credentials whose predecessors are still valid: a reminder to move the senders. There are at most
+/// [`MAX_GRACE`] for keys, and as many for secrets.
+async fn grace(
+    principal: &Principal,
+    services: &Services,
+    controller: Option<ControllerId>,
+    integrations: &[Arc<Summary>],
+) -> Result<Vec<Item>, Problem> {
     let item = |title: Phrase, until: Timestamp, href: String| Item {
         class: "received",
         icon: Icon("key"),
@@ -279,30 +303,36 @@ fn grace(controller: Option<ControllerId>, controllers: &[ControllerRow], integr
         href,
         action: "View",
     };
-    let owner = |id: ControllerId| controllers.iter().find(|row| controller.is_none() && row.id == id);
-    let keys = integrations.iter().filter_map(|row| {
-        let until = previous_until(&row.api_key)?;
+    let mut found = Vec::new();
+    let in_grace = |row: &&Arc<Summary>| previous_until(&row.api_key).is_some();
+    for row in integrations.iter().filter(in_grace).take(MAX_GRACE) {
+        let Some(until) = previous_until(&row.api_key) else {
+            continue;
+        };
         let title = Phrase::new("The old API key of ").name(&row.name);
-        let title = match owner(row.controller) {
-            Some(owner) => title.words(" of ").name(&owner.name),
+        let owner = match controller {
+            Some(_) => None,
+            None => owner(principal, services, row.controller).await?,
+        };
+        let title = match owner {
+            Some(owner) => title.words(" of ").name(&owner),
             None => title,
         };
-        Some(item(
+        found.push(item(
             title.words(" is still valid"),
             until,
             format!("/integrations/{}", row.id),
-        ))
-    });
-    let secrets = controllers.iter().filter_map(|row| {
-        let until = previous_until(&row.webhook_secret).filter(|_| controller.is_none_or(|wanted| wanted == row.id))?;
-        let title = Phrase::new("The old webhook secret of ")
-            .name(&row.name)
-            .words(" is still valid");
-        Some(item(
-            title,
-            until,
-            format!("/controllers/{}", super::page::segment(row.did.as_str())),
-        ))
-    });
-    keys.chain(secrets).collect()
+        ));
+    }
+    for row in controllers::in_grace(principal, services, MAX_GRACE).await? {
+        let is_meant = controller.is_none_or(|wanted| wanted == row.id);
+        if let Some(until) = previous_until(&row.webhook_secret).filter(|_| is_meant) {
+            let title = Phrase::new("The old webhook secret of ")
+                .name(&row.name)
+                .words(" is still valid");
+            let href = format!("/controllers/{}", super::page::segment(row.did.as_str()));
+            found.push(item(title, until, href));
+        }
+    }
+    Ok(found)
 }

@@ -20,7 +20,7 @@ use crate::app::statistics::{self, Sums};
 use crate::app::{Error, Services};
 use crate::code::Code;
 use crate::http::problem::Problem;
-use crate::store::{ChangeError, ControllerRow};
+use crate::store::{ChangeError, ControllerRow, Page};
 
 const PAGE: usize = 50;
 
@@ -64,18 +64,17 @@ async fn page_of(
     fault: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     let fields = Fields::read(request.query_string().as_bytes());
-    let rows = controllers::list(&session.principal, services).await?;
-    let skipped = fields.text("cursor").map_or(0, |cursor| {
-        rows.iter()
-            .position(|row| row.did.as_str() == cursor)
-            .map_or(0, |index| index + 1)
-    });
-    let has_more = rows.len() > skipped + PAGE;
-    let shown: Vec<ControllerRow> = rows.into_iter().skip(skipped).take(PAGE).collect();
+    let page = Page {
+        after: fields.text("cursor").and_then(|cursor| cursor.parse().ok()),
+        limit: PAGE + 1,
+    };
+    let mut shown = controllers::list(&session.principal, services, page).await?;
+    let has_more = shown.len() > PAGE;
+    shown.truncate(PAGE);
     let more = shown.last().filter(|_| has_more);
     page::render(&Controllers {
         shell: Shell::new(request, session, Section::Controllers, "Controllers"),
-        more: more.map(|last| format!("/controllers?cursor={}", segment(last.did.as_str()))),
+        more: more.map(|last| format!("/controllers?cursor={}", last.id)),
         lines: shown
             .into_iter()
             .map(|row| ControllerItem {

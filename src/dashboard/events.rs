@@ -22,7 +22,7 @@ use crate::code::Code;
 use crate::directory::Summary;
 use crate::http::problem::Problem;
 use crate::http::query::read_status;
-use crate::store::{ControllerRow, EventFilter};
+use crate::store::{ControllerRow, EventFilter, Page};
 
 const PAGE: usize = 50;
 /// Names offered in a filter, at most. Where there are more controllers, one may be typed (`controller_field.html`).
@@ -269,17 +269,21 @@ pub(super) async fn controllers(services: &Services, session: &Session, chosen: 
     if !session.is_operator() {
         return Ok(Vec::new());
     }
-    let rows = app::controllers::list(&session.principal, services).await?;
+    let page = Page {
+        after: None,
+        limit: MAX_OFFERED,
+    };
+    let mut rows = app::controllers::list(&session.principal, services, page).await?;
+    // The chosen one is always among them, or the field would say another.
+    if !chosen.is_empty() && !rows.iter().any(|row| row.did.as_str() == chosen) {
+        rows.extend(app::controllers::load(&session.principal, services, chosen).await.ok());
+    }
     let offer = |row: &ControllerRow| Offer {
         value: row.did.to_string(),
         word: row.name.clone(),
         is_chosen: row.did.as_str() == chosen,
     };
-    // The chosen one is always among them, or the field would say another.
-    let newest = rows.iter().take(MAX_OFFERED);
-    let is_left_out = |row: &&ControllerRow| row.did.as_str() == chosen;
-    let left_out = rows.iter().skip(MAX_OFFERED).find(is_left_out);
-    Ok(newest.chain(left_out).map(offer).collect())
+    Ok(rows.iter().map(offer).collect())
 }
 
 /// Returns the names of integrations, of those that are not gone.

@@ -6,6 +6,7 @@ use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{Credential, StoreError};
 
 use super::error::ChangeError;
+use super::page::Page;
 
 /// A controller's row.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct ControllerRow {
 pub trait Controllers: Send + Sync {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError>;
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError>;
+    /// Returns a page of them, newest first.
+    async fn controllers_page(&self, page: Page<ControllerId>) -> Result<Vec<ControllerRow>, StoreError>;
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError>;
     /// Deletes it with all that it owns.
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError>;

@@ -6,7 +6,7 @@ use conduit_actors::ports::{ChainHead, StoreError};
 use conduit_actors::usage::CredentialOwner;
 use sqlx::QueryBuilder;
 
-use super::super::{ChangeError, ControllerRow, Controllers, RetiredBecause};
+use super::super::{ChangeError, ControllerRow, Controllers, Page, RetiredBecause};
 use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::{PostgresStore, changes, credentials, deletions};
@@ -19,6 +19,10 @@ impl Controllers for PostgresStore {
 
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError> {
         self.driver.run_in_time(self.select_controllers(None)).await
+    }
+
+    async fn controllers_page(&self, page: Page<ControllerId>) -> Result<Vec<ControllerRow>, StoreError> {
+        self.driver.run_in_time(self.select_page(page)).await
     }
 
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError> {
@@ -70,6 +74,18 @@ impl PostgresStore {
             query.push(" AND did = ").push_bind(did.as_str());
         }
         query.push(" ORDER BY id DESC");
+        let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
+        found.iter().map(rows::controller_row).collect()
+    }
+
+    async fn select_page(&self, page: Page<ControllerId>) -> Result<Vec<ControllerRow>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT * FROM controllers");
+        if let Some(after) = page.after {
+            query.push(" WHERE id < ").push_bind(after.as_uuid());
+        }
+        query
+            .push(" ORDER BY id DESC LIMIT ")
+            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         found.iter().map(rows::controller_row).collect()
     }

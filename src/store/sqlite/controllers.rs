@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use conduit_actors::ids::{ControllerDid, ControllerId};
 use conduit_actors::ports::{ChainHead, StoreError};
 use conduit_actors::usage::CredentialOwner;
+use sqlx::QueryBuilder;
 
-use super::super::{ChangeError, ControllerRow, Controllers, RetiredBecause};
+use super::super::{ChangeError, ControllerRow, Controllers, Page, RetiredBecause};
 use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::{SqliteStore, credentials};
@@ -63,11 +64,32 @@ impl Controllers for SqliteStore {
     }
 
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError> {
-        self.select_controllers(None).await
+        let found = sqlx::query("SELECT * FROM controllers ORDER BY id DESC")
+            .fetch_all(&self.readers)
+            .await
+            .or_store_error()?;
+        found.iter().map(rows::controller_row).collect()
+    }
+
+    async fn controllers_page(&self, page: Page<ControllerId>) -> Result<Vec<ControllerRow>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT * FROM controllers");
+        if let Some(after) = page.after {
+            query.push(" WHERE id < ").push_bind(after.as_bytes().to_vec());
+        }
+        query
+            .push(" ORDER BY id DESC LIMIT ")
+            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
+        let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
+        found.iter().map(rows::controller_row).collect()
     }
 
     async fn controller(&self, did: &ControllerDid) -> Result<Option<ControllerRow>, StoreError> {
-        Ok(self.select_controllers(Some(did)).await?.pop())
+        let found = sqlx::query("SELECT * FROM controllers WHERE did = ?1")
+            .bind(did.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .or_store_error()?;
+        found.as_ref().map(rows::controller_row).transpose()
     }
 
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
@@ -98,16 +120,5 @@ impl Controllers for SqliteStore {
         } else {
             Err(ChangeError::NotFound)
         }
-    }
-}
-
-impl SqliteStore {
-    async fn select_controllers(&self, did: Option<&ControllerDid>) -> Result<Vec<ControllerRow>, StoreError> {
-        let found = sqlx::query("SELECT * FROM controllers WHERE ?1 IS NULL OR did = ?1 ORDER BY pk DESC")
-            .bind(did.map(ControllerDid::as_str))
-            .fetch_all(&self.readers)
-            .await
-            .or_store_error()?;
-        found.iter().map(rows::controller_row).collect()
     }
 }
