@@ -41,7 +41,7 @@ impl Words {
             || self.is_identifier_word(value)
             || syntax::is_placeholder(value)
             || syntax::is_masked(value)
-            || (value.contains('@') && email::is_placeholder(self, &value.to_lowercase()))
+            || (is_address(value) && email::is_placeholder(self, &value.to_lowercase()))
             || percent::decoded(value).is_some_and(|decoded| self.is_free(&decoded))
     }
 
@@ -50,6 +50,13 @@ impl Words {
             || syntax::is_placeholder(value)
             || percent::decoded(value).is_some_and(|decoded| self.is_of_no_name(decoded.trim()))
     }
+}
+
+/// Returns whether it has the form of an e-mail address. A handle (`@ada`) has nothing before its last at sign.
+fn is_address(value: &str) -> bool {
+    value
+        .rsplit_once('@')
+        .is_some_and(|(local, _)| !local.trim_matches('@').is_empty())
 }
 
 /// Returns whether many networks use an address inside, or it names no host. Addresses for documentation (RFC 5737,
@@ -73,6 +80,31 @@ fn is_of_nobody(address: IpAddr) -> bool {
                 || v6.is_multicast()
                 || v6.is_unique_local()
                 || v6.is_unicast_link_local()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check;
+
+    #[test]
+    fn a_handle_is_somebody_s() {
+        let somebody = [
+            "@ada_lovelace",
+            "@grace.hopper",
+            "@1x",
+            "@ada.test",
+            "@Ada",
+            "@@ada",
+            "%40ada",
+            "@ada@social.example",
+            "ada@",
+            "@user_1",
+        ];
+        let nobody = ["@", "@@", "@null", "@undefined", "@{user}", "%40null", "test@test.com"];
+        for category in ["user.unique_id", "user.account.username", "user.device.cookie_id"] {
+            check(category, &somebody, &nobody);
         }
     }
 }

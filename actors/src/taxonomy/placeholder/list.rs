@@ -91,7 +91,7 @@ fn bare(lower: &str) -> Cow<'_, str> {
     if lower.bytes().all(|b| b.is_ascii_lowercase()) {
         return Cow::Borrowed(lower);
     }
-    let is_around = |c: char| "(){}<>[]\"'`*#.,:;!?~_- ".contains(c);
+    let is_around = |c: char| "(){}<>[]\"'`*#.,:;!?~_-@ ".contains(c);
     let inner = lower.trim_matches(is_around);
     Cow::Owned(inner.chars().filter(|c| !matches!(c, ' ' | '-' | '_' | '.')).collect())
 }
