@@ -10,6 +10,7 @@
 
 mod clock;
 pub(crate) mod contact;
+mod extension;
 mod financial;
 mod government;
 mod normalised;
