@@ -10,6 +10,7 @@ mod email;
 mod kinds;
 mod list;
 mod numbers;
+mod printed;
 mod syntax;
 mod words;
 

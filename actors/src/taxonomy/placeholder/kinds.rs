@@ -42,13 +42,30 @@ impl Words {
             || syntax::is_placeholder(value)
             || syntax::is_masked(value)
             || (is_address(value) && email::is_placeholder(self, &value.to_lowercase()))
+            || self.is_written_number(value)
             || percent::decoded(value).is_some_and(|decoded| self.is_free(&decoded))
+            || syntax::unescaped(value).is_some_and(|plain| self.is_free(&plain))
+    }
+
+    /// Returns whether it is zero or another listed number, as a program prints a fraction: `0e0`, `0E-10`, `-1.0`.
+    fn is_written_number(&self, value: &str) -> bool {
+        let is_zeros = |text: &str| !text.is_empty() && text.bytes().all(|b| matches!(b, b'0' | b'.'));
+        let digits = value.trim_start_matches(['-', '+']);
+        if let Some((mantissa, exponent)) = digits.split_once(['e', 'E']) {
+            let power = exponent.trim_start_matches(['-', '+']);
+            let is_power = power.len() <= 3 && !power.is_empty() && power.bytes().all(|b| b.is_ascii_digit());
+            // A short id in hexadecimal may be 0e4: a printer writes a sign, or zeros.
+            return is_zeros(mantissa) && is_power && (power.len() < exponent.len() || is_zeros(power));
+        }
+        let whole = value.trim_end_matches('0').strip_suffix('.');
+        whole.is_some_and(|whole| whole.starts_with('-') && whole.len() > 1 && self.is_identifier_word(whole))
     }
 
     fn is_of_no_name(&self, value: &str) -> bool {
         self.is_name_word(value)
             || syntax::is_placeholder(value)
             || percent::decoded(value).is_some_and(|decoded| self.is_of_no_name(decoded.trim()))
+            || syntax::unescaped(value).is_some_and(|plain| self.is_of_no_name(plain.trim()))
     }
 }
 
