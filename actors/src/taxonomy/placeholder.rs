@@ -10,6 +10,7 @@ mod email;
 mod kinds;
 mod list;
 mod numbers;
+mod phones;
 mod printed;
 mod syntax;
 mod words;
@@ -17,6 +18,7 @@ mod words;
 pub(super) use email::untagged;
 pub(super) use list::lower;
 pub(super) use numbers::behind_tag;
+pub(super) use phones::is_placeholder as is_placeholder_phone;
 pub(super) use words::Words;
 
 #[cfg(test)]

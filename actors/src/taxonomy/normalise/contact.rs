@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::str::FromStr as _;
 
 use email_address::EmailAddress;
-use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
 use url::Url;
 
 use super::normalised::Invalid;
 use super::unicode;
 use crate::codes::EventCode;
+use crate::taxonomy::placeholder::is_placeholder_phone;
 
 const EMAIL: Invalid = Invalid::new(
     EventCode::InvalidEmail,
@@ -79,11 +80,17 @@ pub(crate) fn has_numbers(code: &str) -> bool {
 }
 
 /// Returns a published example number of this region (ISO 3166-1 alpha-2), as it is dialled within it. Returns `None`
-/// for an unknown region.
+/// for an unknown region. A number in a row would be a placeholder, so another last digit may take the place of its own.
 pub(crate) fn example_number(code: &str) -> Option<u64> {
     let region = Region::from_code(code).ok()?;
     let example = PHONE_NUMBER_UTIL.get_example_number(region).ok()?;
-    Some(example.national_number)
+    let links = |number: &u64| {
+        PhoneNumber::parse(number.to_string(), Some(region))
+            .is_ok_and(|number| number.is_valid() && !is_placeholder_phone(&number.to_string()))
+    };
+    let own = example.national_number;
+    let others = (0..10).map(|last| own / 10 * 10 + last);
+    std::iter::once(own).chain(others).find(links).or(Some(own))
 }
 
 /// Query parameters that say where a visitor came from, and nothing about whose address it is.

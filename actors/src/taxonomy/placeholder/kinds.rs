@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::words::Words;
-use super::{digits, email, numbers, syntax};
+use super::{digits, email, numbers, phones, syntax};
 use crate::percent;
 use crate::taxonomy::normalise::Normaliser;
 
@@ -12,7 +12,7 @@ impl Words {
     pub(in crate::taxonomy) fn is_placeholder(&self, normaliser: Normaliser, value: &str) -> bool {
         match normaliser {
             Normaliser::Email => email::is_placeholder(self, value),
-            Normaliser::Phone => digits::is_placeholder_phone(value),
+            Normaliser::Phone => phones::is_placeholder(value),
             Normaliser::Url => syntax::is_placeholder_url(value),
             Normaliser::Opaque | Normaliser::Username => self.is_free(value),
             Normaliser::Text => self.is_of_no_name(value),
