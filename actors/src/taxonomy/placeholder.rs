@@ -7,8 +7,10 @@
 mod compound;
 mod digits;
 mod email;
+mod keys;
 mod kinds;
 mod list;
+mod mailboxes;
 mod numbers;
 mod phones;
 mod printed;
