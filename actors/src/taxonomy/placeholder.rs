@@ -5,6 +5,7 @@
 //! `Null` and `Test` are surnames, and 123456 may be a customer number.
 
 mod compound;
+mod dates;
 mod digits;
 mod email;
 mod keys;

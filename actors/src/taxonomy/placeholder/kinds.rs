@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::words::Words;
-use super::{digits, email, numbers, phones, syntax};
+use super::{dates, digits, email, numbers, phones, syntax};
 use crate::percent;
 use crate::taxonomy::normalise::Normaliser;
 
@@ -29,6 +29,7 @@ impl Words {
             Normaliser::MacAddress => digits::is_placeholder(value, digits::REPEATED),
             Normaliser::IpAddress => value.parse().is_ok_and(is_of_nobody),
             Normaliser::Name => self.is_of_no_name(value) || digits::is_one_letter(value),
+            Normaliser::BirthDate => dates::is_placeholder(value),
             Normaliser::PostalCode => {
                 digits::is_zeros(value) || digits::is_one_letter(value) || syntax::is_placeholder(value)
             }
