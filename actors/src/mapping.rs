@@ -10,6 +10,7 @@ mod distance;
 mod doubts;
 mod fit;
 mod path;
+mod persons;
 mod received;
 mod sample;
 mod spec;

@@ -79,7 +79,7 @@ impl Suggestion {
 
 /// Returns the common place of one person's fields: the element of an array, else the object. Returns `None` for the
 /// whole event.
-fn place(path: &str) -> Option<Vec<PathStep>> {
+pub(super) fn place(path: &str) -> Option<Vec<PathStep>> {
     let steps = Path::parse(path).ok()?.steps().to_vec();
     let array = steps.iter().rposition(|step| *step == PathStep::Each);
     let end = array.unwrap_or(steps.len() - 1);
