@@ -99,7 +99,7 @@ impl Normaliser {
             Self::Document => government::document(text),
             Self::BankAccount => return financial::bank_account(text),
             Self::PaymentCard => financial::payment_card(text),
-            Self::IssuedNumber => Ok(text::scoped(context.processor, &government::document(text)?)),
+            Self::IssuedNumber => Ok(text::scoped(context.processor, &government::issued(text)?)),
             Self::DeviceId => technical::device_id(text),
             Self::IpAddress => technical::ip_address(text),
             Self::MacAddress => return technical::mac_address(text),

@@ -150,6 +150,20 @@ fn authorities() {
         normalise(Normaliser::IssuedNumber, "mr-1234").as_deref(),
         Ok("4:shop:MR1234")
     );
+    // A processor's first numbers are short.
+    for (raw, expected) in [
+        ("1", "4:shop:1"),
+        ("7", "4:shop:7"),
+        ("12", "4:shop:12"),
+        ("P-1", "4:shop:P1"),
+    ] {
+        assert_eq!(
+            normalise(Normaliser::IssuedNumber, raw).as_deref(),
+            Ok(expected),
+            "{raw}"
+        );
+    }
+    assert_eq!(normalise(Normaliser::IssuedNumber, "-"), Err("invalid_document_number"));
 }
 
 #[test]

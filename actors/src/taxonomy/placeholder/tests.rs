@@ -275,8 +275,8 @@ fn numbers_of_authorities() {
     );
     check(
         "user.health_and_medical.record_id",
-        &["MRN-0042", "1234", "123456"],
-        &["00000", "unknown", "n/a", "TEST", "XXXXX123"],
+        &["MRN-0042", "1234", "123456", "1", "7", "12", "P1"],
+        &["0", "00", "x", "00000", "unknown", "n/a", "TEST", "XXXXX123"],
     );
 }
 
@@ -427,6 +427,8 @@ fn a_surname_is_a_name() {
         "Ng",
         "Ó",
         "Anon",
+        "Strasse",
+        "Straße",
     ];
     let nobody = [
         "undefined",
@@ -459,7 +461,17 @@ fn a_surname_is_a_name() {
     check(
         "user.contact.address.street",
         &["12 Main St", "Hauptstr. 7", "Null Straße 3"],
-        &["n/a", "-", "unknown", "[object Object]", "xxx", "{{street}}"],
+        &[
+            "n/a",
+            "-",
+            "unknown",
+            "[object Object]",
+            "xxx",
+            "{{street}}",
+            "Straße",
+            "STRASSE",
+            "Street Address",
+        ],
     );
     check(
         "user.contact.address.postal_code",
