@@ -15,6 +15,7 @@ mod received;
 mod sample;
 mod spec;
 pub mod suggest;
+mod value_names;
 
 pub use check::MappingFault;
 pub(crate) use compiled::FieldMapping;
