@@ -20,6 +20,7 @@ mod place;
 mod spelling;
 mod technical;
 mod text;
+mod tracking;
 mod unicode;
 
 pub(super) use government::is_document_sign;

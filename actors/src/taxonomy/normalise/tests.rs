@@ -390,6 +390,23 @@ fn a_page_is_named_by_its_query_and_not_by_where_its_visitor_came_from() {
                 "https://s.example/?mtm_user=2",
             ),
             ("https://s.example/?utm%5Fsource=x&id=1", "https://s.example/?id=1"),
+            (
+                "https://s.example/ada?__cft__[0]=AZX&__tn__=-R&__hstc=1.2&__s=x&s_cid=1&oly_enc_id=2&id=1",
+                "https://s.example/ada?id=1",
+            ),
+            (
+                "https://s.example/?rb_clickid=1&ml_subscriber=2&wickedid=3&hsa_cam=4&hsa_grp=5&gad=1&gad_source=5",
+                "https://s.example/",
+            ),
+            (
+                "https://s.example/?matomo_campaign=a&at_campaign=b&at_medium=c&__cft__%5B0%5D=d&u=1",
+                "https://s.example/?u=1",
+            ),
+            ("https://s.example/?xyzclid=1&wbraid=2", "https://s.example/"),
+            (
+                "https://s.example/?clid=7&at_user=2&s=3",
+                "https://s.example/?clid=7&at_user=2&s=3",
+            ),
         ],
         &[],
     );

@@ -1,6 +1,7 @@
 //! Texts that programs write in place of a value: unfilled templates, objects printed as texts, masks.
 
 use super::printed;
+use crate::percent;
 
 /// Characters that hide others in a mask.
 const MASKS: [char; 10] = ['x', 'X', '*', '#', '•', '●', '·', '∗', '█', '_'];
@@ -74,7 +75,19 @@ pub(super) fn is_placeholder_url(value: &str) -> bool {
         .split(['/', '?', '&', '#', '='])
         .skip(1)
         .filter(|part| !part.is_empty());
-    parts.any(|part| matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil"))
+    parts.any(|part| {
+        matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil") || is_place_in_url(part)
+    })
+}
+
+/// Returns whether a part of an address is a place of a template, encoded or not: `{id}`, `:id`, `%24%7Bid%7D`. A dollar
+/// sign stands before names of people on some sites.
+fn is_place_in_url(part: &str) -> bool {
+    let is_place = |text: &str| {
+        let is_of_person = text.starts_with('$') && !text.contains('{');
+        !is_of_person && is_template(text)
+    };
+    is_place(part) || percent::decoded(part).is_some_and(|decoded| is_place(&decoded))
 }
 
 /// Returns whether it has the places of a template, in the languages of shops and mailers.
