@@ -205,7 +205,21 @@ fn words_dates_and_places() {
         ],
         &[" "],
     );
-    assert_eq!(normalise(Normaliser::Username, "Ada").as_deref(), Ok("4:shop:ada"));
+    for (raw, expected) in [
+        ("Ada", "4:shop:ada"),
+        ("X²a", "4:shop:x²a"),
+        ("Ⅳ", "4:shop:ⅳ"),
+        ("①", "4:shop:①"),
+        ("ＡＤＡ  L", "4:shop:ada l"),
+        ("Strauß", "4:shop:strauss"),
+        ("JOSE\u{301}", "4:shop:josé"),
+    ] {
+        assert_eq!(normalise(Normaliser::Username, raw).as_deref(), Ok(expected), "{raw}");
+    }
+    // The former spelling of this one is the spelling of another.
+    let full_width = Normaliser::Username.normalise("ｘ²", &CONTEXT).unwrap();
+    assert_eq!(full_width.earlier, None);
+    check(Normaliser::Name, &[("Ⅳ", "iv"), ("x²", "x2")], &[]);
     check(
         Normaliser::BirthDate,
         &[
