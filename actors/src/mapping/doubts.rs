@@ -47,8 +47,8 @@ fn people(path: &str) -> Vec<&'static str> {
     Path::parse(path).map(|path| named(&path)).unwrap_or_default()
 }
 
-/// Returns the fields of strong categories with the role `other` that the event takes for one person, and whose names
-/// speak of several, each with the first field of somebody else.
+/// Returns the fields of strong categories that the event takes for one other person, though their names speak of several.
+/// Beside each is the first field of somebody else.
 fn of_one_place(event: &EventSpec, taxonomy: &Taxonomy) -> Vec<(usize, usize)> {
     let is_strong = |field: &FieldSpec| {
         let category = field.pii.as_deref().and_then(|pii| taxonomy.get(pii));

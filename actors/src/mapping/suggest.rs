@@ -231,8 +231,8 @@ impl Walk<'_> {
         (Some((Arc::clone(category), Recognised::ByName)), remark)
     }
 
-    /// Returns the category of a name that says too little alone, at the top of an event, if its value says the rest: a
-    /// `name` of two capitalised words, an `address` with a number and a street.
+    /// Returns the category of a name that says too little alone, if its value says the rest. At the top of an event, these are
+    /// a `name` of two capitalised words, and an `address` with a number and a street.
     fn at_the_top(&self, parents: &[&str], name: &str, text: &str) -> Option<&Arc<Category>> {
         if !parents.is_empty() {
             return None;

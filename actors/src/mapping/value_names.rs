@@ -76,8 +76,8 @@ fn is_hexadecimal_id(name: &str) -> bool {
             .all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// Returns whether a name has a token: a JWT, or a part with digits in which the kind of letters changes more often than
-/// in words (`cus_NffrFeUfNV2Hib`, but not `addressLine1Text`), or a short hash (`f47ac10b`, but not `feed24`).
+/// Returns whether a name has a token. A JWT is one, and a short hash (`f47ac10b`, but not `feed24`). Others have digits,
+/// and the kind of their letters changes more often than in words: `cus_NffrFeUfNV2Hib`, but not `addressLine1Text`.
 fn is_token(name: &str) -> bool {
     let is_jwt = name.starts_with("eyJ") && name.contains('.');
     is_jwt
@@ -175,7 +175,7 @@ pub(super) fn is_a_person_s_name(name: &str) -> bool {
             .split(' ')
             .any(|word| OF_FIELDS.contains(&word) || OF_FIELDS.contains(&word.trim_end_matches('s')))
     };
-    (2..=3).contains(&parts.len()) && parts.iter().all(is_capitalised) && !parts.iter().any(|part| is_of_fields(&part))
+    (2..=3).contains(&parts.len()) && parts.iter().all(is_capitalised) && !parts.iter().any(is_of_fields)
 }
 
 /// Words of field names, in the singular.

@@ -8,8 +8,8 @@ const LONGEST_LIFE: i32 = 120;
 /// Forms and clerks write the first day of such a year for a birthday that they do not know.
 const ROUND: i32 = 5;
 
-/// Returns whether a date of birth is a default: of nobody who lives, of today or later, or the first day of a round year.
-/// A person who was born then loses weak evidence only.
+/// Returns whether a date of birth is a default: so long ago that nobody lives, today or later, or the first day of a round
+/// year. A person who was born then loses weak evidence only.
 pub(super) fn is_placeholder(value: &str) -> bool {
     is_default(value, OffsetDateTime::now_utc().date())
 }

@@ -1,8 +1,8 @@
 //! Local parts and hosts of e-mail addresses that belong to nobody.
 
-/// Top-level names that are no part of the public DNS: the IANA registry of special-use domain names, the private names of
-/// RFC 6762 (appendix G), and others that routers, networks and programs use inside. `example` is left out: it is for
-/// trying things.
+/// Top-level names that are no part of the public DNS. They are the IANA registry of special-use domain names, the private
+/// names of RFC 6762 (appendix G), and others that routers and systems use inside. `example` is left out: it is for trying
+/// things.
 pub(super) const SPECIAL: [&str; 51] = [
     "alt",
     "arpa",

@@ -99,8 +99,8 @@ fn is_sample_form(number: &str) -> bool {
         && number.bytes().all(|b| b == b'0' || Some(b) == first)
 }
 
-/// Returns whether it has no serial: zeros behind a country or a class (`756.0000.0000.00`), zeros behind the first day of
-/// a year (`010101-0000`), or counting that begins again and again (`123456-1234567`).
+/// Returns whether it has no serial. Zeros stand behind a country or a class (`756.0000.0000.00`), or behind the first day
+/// of a year (`010101-0000`), or it counts from 1 again and again (`123456-1234567`).
 fn is_without_serial(number: &str) -> bool {
     let digits = number.as_bytes();
     if digits.len() < FORM || !digits.iter().all(u8::is_ascii_digit) {

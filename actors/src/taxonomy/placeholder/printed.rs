@@ -46,7 +46,7 @@ pub(super) fn is_printed(value: &str) -> bool {
         "character(0)",
         "ref(0x0)",
     ];
-    /// What Python writes behind the first sign of an object that is no value.
+    /// The beginnings of objects of Python that are no values.
     const IN_ANGLES: [&str; 8] = [
         "<class ",
         "<function ",
