@@ -11,7 +11,9 @@ const GLUED: usize = 3;
 /// Of so short a role the word beside it needs more letters: `testid`, not `david`.
 const SHORT_ROLE: usize = 2;
 /// Names of types that printers write around a value: `Some(None)`, `bool(false)`.
-const WRAPPERS: [&str; 8] = ["bool", "boolean", "just", "maybe", "nullable", "ok", "some", "str"];
+const WRAPPERS: [&str; 13] = [
+    "bool", "boolean", "err", "just", "maybe", "nilclass", "nullable", "ok", "option", "some", "str", "text", "varchar",
+];
 /// Words that tell people to fill something in: `YOUR_USER_ID`, `replace_me`.
 const TO_FILL_IN: [&str; 9] = [
     "enter", "fill", "insert", "paste", "provide", "put", "replace", "specify", "your",
@@ -246,6 +248,11 @@ mod tests {
             "user=undefined",
             "Some(None)",
             "bool(false)",
+            "Err(None)",
+            "NULL::text",
+            "nil:NilClass",
+            "kein Kunde",
+            "Just Nothing",
             "YOUR_USER_ID",
             "<YOUR-USER-ID>",
             "your id",

@@ -64,10 +64,14 @@ impl List {
             return false;
         }
         let bare = bare(&lower);
-        self.bare.contains(&*bare)
-            || without_accents(&bare).is_some_and(|plain| self.plain.contains(&plain))
-            || self.is_spaced(inner)
-            || self.is_repeated(&lower)
+        self.bare.contains(&*bare) || self.is_unaccented(&bare) || self.is_spaced(inner) || self.is_repeated(&lower)
+    }
+
+    fn is_unaccented(&self, bare: &str) -> bool {
+        if bare.is_ascii() {
+            return self.plain.contains(bare);
+        }
+        without_accents(bare).is_some_and(|plain| self.plain.contains(&plain))
     }
 
     /// Returns whether it is an abbreviation with spaces at its signs: `n / a`, `k. A.`.

@@ -11,6 +11,8 @@ const BEFORE_CHECK: usize = 8;
 const CHECK: usize = 2;
 /// So many letters and digits has a number whose form is shown.
 const FORM: usize = 8;
+/// So many zeros it has.
+const FORM_ZEROS: usize = 4;
 /// So many zeros stand in place of a serial.
 const SERIAL_ZEROS: usize = 8;
 /// So many digits stand before a serial at most: a country, a class.
@@ -88,40 +90,53 @@ fn is_between_letters(value: &str, of_authority: bool) -> bool {
     is_dull(digits) || (of_authority && digits.len() > CHECK && (1..=CHECK).any(before_check))
 }
 
-/// Returns whether it shows the form of a number only: one letter and zeros, or the letter alone, as in
-/// `AAAAAA00A00A000A`.
+/// Returns whether it shows the form of a number only: letters between zeros, as in `AAAAAA00A00A000A`.
 fn is_sample_form(number: &str) -> bool {
-    let first = number.bytes().find(u8::is_ascii_alphabetic);
+    let zeros = number.bytes().filter(|b| *b == b'0').count();
     let letters = number.bytes().filter(u8::is_ascii_alphabetic).count();
-    number.len() >= FORM
-        && letters >= 2
-        && letters < number.len()
-        && number.bytes().all(|b| b == b'0' || Some(b) == first)
+    number.len() >= FORM && letters >= 2 && zeros >= FORM_ZEROS && zeros + letters == number.len()
 }
 
-/// Returns whether it has no serial. Zeros stand behind a country or a class (`756.0000.0000.00`), or behind the first day
-/// of a year (`010101-0000`), or it counts from 1 again and again (`123456-1234567`).
+/// Returns whether it has no serial. Zeros or counting stand behind a country or a class (`756.0000.0000.00`), or zeros
+/// behind the first day of a year (`010101-0000`). Others count from 1 again and again (`123456-1234567`).
 fn is_without_serial(number: &str) -> bool {
     let digits = number.as_bytes();
     if digits.len() < FORM || !digits.iter().all(u8::is_ascii_digit) {
         return false;
     }
-    let is_zeros = |digits: &[u8]| digits.iter().all(|b| *b == b'0');
-    let is_in_zeros = |prefix: usize, check: usize| {
-        let zeros = digits.get(prefix..digits.len() - check);
-        zeros.is_some_and(|zeros| zeros.len() >= SERIAL_ZEROS && is_zeros(zeros))
+    let is_serial = |prefix: usize, check: usize| {
+        let serial = digits.get(prefix..digits.len() - check).unwrap_or_default();
+        let counts = serial.first() == Some(&b'1') && digits::is_in_a_row(serial);
+        serial.len() >= SERIAL_ZEROS && (is_zeros(serial) || counts)
     };
-    (0..=CLASS).any(|prefix| (0..=CHECK).any(|check| is_in_zeros(prefix, check)))
+    (0..=CLASS).any(|prefix| (0..=CHECK).any(|check| is_serial(prefix, check)))
         || is_first_day_alone(digits)
+        || is_one_pair(digits)
         || is_counting_again(digits)
 }
 
-/// Returns whether it is the first of January with any year, as `010190`, `900101` or `19900101`, and four zeros.
+fn is_zeros(digits: &[u8]) -> bool {
+    digits.iter().all(|b| *b == b'0')
+}
+
+/// Returns whether it is the first of January with any year, as `010190`, `900101` or `19900101`, and then zeros. The code
+/// of a place may stand before the date.
 fn is_first_day_alone(digits: &[u8]) -> bool {
-    let Some(date) = digits.strip_suffix(b"0000") else {
-        return false;
-    };
-    matches!(date.len(), 6 | 8) && (date.starts_with(b"0101") || date.ends_with(b"0101"))
+    let parted = [6, 8, 14]
+        .into_iter()
+        .filter_map(|length| digits.split_at_checked(length));
+    parted.into_iter().any(|(date, serial)| {
+        let is_first_day = date.ends_with(b"0101") || (date.len() < 14 && date.starts_with(b"0101"));
+        is_first_day && matches!(serial.len(), 4 | 5) && is_zeros(serial)
+    })
+}
+
+/// Returns whether it is one pair of digits again and again, with or without a century: `19121212-1212`.
+fn is_one_pair(digits: &[u8]) -> bool {
+    let is_pair =
+        |digits: &[u8]| digits.len().is_multiple_of(2) && digits.chunks(2).all(|pair| Some(pair) == digits.get(..2));
+    let behind_century = digits.strip_prefix(b"19").or_else(|| digits.strip_prefix(b"20"));
+    is_pair(digits) || behind_century.is_some_and(is_pair)
 }
 
 /// Returns whether it consists of parts that count up from 1, three digits or more each.
@@ -184,6 +199,12 @@ mod tests {
             "KR:123456-1234567",
             "123-123-1234",
             "1234 1234 1234",
+            "IT:ABCDEF00A00A000A",
+            "NO:01010100000",
+            "SE:19121212-1212",
+            "DK:121212-1212",
+            "CN:110101190001010000",
+            "CH:756.1234.5678.97",
         ];
         let somebody = [
             "AB123456C",

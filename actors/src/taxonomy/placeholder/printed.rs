@@ -77,6 +77,13 @@ pub(super) fn is_printed(value: &str) -> bool {
     }
 }
 
+/// Returns whether it is a printed error: `ReferenceError: id is not defined`.
+fn is_error(value: &str) -> bool {
+    value
+        .split_once(": ")
+        .is_some_and(|(kind, _)| kind.len() > "Error".len() && (kind.ends_with("Error") || kind.ends_with("Exception")))
+}
+
 /// Returns whether it is a class or an array of Java with its address, or a type of C#: `com.shop.User@1b6d3586`,
 /// `[B@1b6d3586`, `System.Object`.
 pub(super) fn is_name(value: &str) -> bool {
@@ -91,6 +98,9 @@ pub(super) fn is_name(value: &str) -> bool {
             | "stdClass Object"
             | "stdclass object"
     ) {
+        return true;
+    }
+    if is_error(value) {
         return true;
     }
     let Some((class, address)) = value.rsplit_once('@') else {
@@ -164,6 +174,8 @@ mod tests {
             "Map(0) {}",
             "Promise { 5 }",
             "Invalid Date",
+            "ReferenceError: id is not defined",
+            "java.lang.NullPointerException: user",
             "\u{201c}null\u{201d}",
             "\u{300c}null\u{300d}",
             "\\\"null\\\"",
