@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::mailboxes::{ANYWHERE, HOSTS, LOCALS, LOCALS_LIKE_HOST, SPECIAL, UNREAD};
+use super::mailboxes::{ANYWHERE, HOSTS, LOCALS, LOCALS_LIKE_HOST, OF_MANY, SPECIAL, UNREAD};
 use super::words::Words;
 use super::{keys, syntax};
 
@@ -40,7 +40,11 @@ pub(super) fn is_placeholder(words: &Words, address: &str) -> bool {
     if !is_of_organisation && is_one_character(local) && is_one_character(host) {
         return true;
     }
-    if ANYWHERE.contains(&local) || is_said_in_two_words(words, local, host) {
+    if ANYWHERE.contains(&local)
+        || OF_MANY.contains(&&*parts)
+        || is_said_in_two_words(words, local, host)
+        || is_one_run(local, host)
+    {
         return true;
     }
     // Most addresses are told without looking at their words: Your.Email@, test_2@test.
@@ -71,6 +75,11 @@ fn is_said_in_two_words(words: &Words, local: &str, host: &str) -> bool {
         "not" | "no" | "none" | "non" | "nicht" | "sin" | "sem" | "senza" | "sans" | "ohne" | "kein" | "keine"
     );
     begins && local != host && words.is_identifier_word(&format!("{local} {host}"))
+}
+
+/// Returns whether local part and host are one run of keys: abc@def.com.
+fn is_one_run(local: &str, host: &str) -> bool {
+    local.len() > 1 && host.len() > 1 && keys::is_run(&format!("{local}{host}"))
 }
 
 fn is_one_character(text: &str) -> bool {
@@ -168,6 +177,14 @@ mod tests {
             "notiene@hotmail.com",
             "нет@нет.рф",
             "guest@shop.com",
+            "guest1@shop.com",
+            "guest-checkout@shop.com",
+            "deleted-user@shop.com",
+            "deleted+123@shop.com",
+            "redacted@shop.com",
+            "abc@def.com",
+            "ab@cd.com",
+            "poiuy@poiuy.com",
             "na@na.com",
         ];
         let somebody = [
@@ -193,6 +210,10 @@ mod tests {
             "asd@school.com",
             "123@qq.com",
             "guesthouse@shop.com",
+            "a@bc.com",
+            "info@info.com",
+            "ada@ada.com",
+            "gast@shop.com",
             "guest.ada@shop.com",
             "bob@bob.com",
             "hp@hp.com",

@@ -1,7 +1,7 @@
 //! Keys that stand side by side, as people type them who give no value.
 
-/// The rows of the keyboards QWERTY, QWERTZ and AZERTY, the digits, and the alphabet.
-const ROWS: [&str; 11] = [
+/// The rows, in both directions, of the keyboards QWERTY, QWERTZ and AZERTY, the digits, and the alphabet.
+const ROWS: [&str; 16] = [
     "qwertyuiop",
     "qwertzuiop",
     "azertyuiop",
@@ -13,6 +13,11 @@ const ROWS: [&str; 11] = [
     "0123456789",
     "abcdefghijklmnopqrstuvwxyz",
     "йцукенгшщзхъ",
+    "poiuytrewq",
+    "lkjhgfdsa",
+    "mnbvcxz",
+    "0987654321",
+    "987654321",
 ];
 /// The least keys of a run.
 const RUN: usize = 3;

@@ -91,7 +91,7 @@ pub(super) const LOCALS: [&str; 29] = [
 ];
 
 /// Words for mailboxes that nobody reads, without signs between their parts.
-pub(super) const UNREAD: [&str; 22] = [
+pub(super) const UNREAD: [&str; 23] = [
     "noreply",
     "donotreply",
     "dontreply",
@@ -113,6 +113,7 @@ pub(super) const UNREAD: [&str; 22] = [
     "nietantwoorden",
     "svarainte",
     "svarikke",
+    "ikkesvar",
     "nieodpowiadaj",
 ];
 
@@ -155,8 +156,8 @@ pub(super) const HOSTS: [&str; 32] = [
     "yourdomain",
 ];
 
-/// Local parts that mean that there is no address, at any host. `test` and `guest` are nobody's mailbox, though surnames.
-pub(super) const ANYWHERE: [&str; 60] = [
+/// Local parts that mean that there is no address, at any host. `test` is nobody's mailbox, though a surname.
+pub(super) const ANYWHERE: [&str; 57] = [
     "asdf",
     "asdfasdf",
     "fake",
@@ -181,9 +182,6 @@ pub(super) const ANYWHERE: [&str; 60] = [
     "notprovided",
     "placeholder",
     "dummy",
-    "guest",
-    "guestuser",
-    "guestcheckout",
     "notiene",
     "notienecorreo",
     "notieneemail",
@@ -217,4 +215,27 @@ pub(super) const ANYWHERE: [&str; 60] = [
     "нет",
     "нетпочты",
     "няма",
+];
+
+/// Mailboxes of many people, at any host, with or without signs and a short number. They are for orders without an account,
+/// or in place of an address that was deleted.
+pub(super) const OF_MANY: [&str; 18] = [
+    "guest",
+    "guestuser",
+    "guestcheckout",
+    "guestorder",
+    "guestcustomer",
+    "guestaccount",
+    "deleted",
+    "deleteduser",
+    "deletedaccount",
+    "deletedcustomer",
+    "redacted",
+    "anonymized",
+    "anonymised",
+    "anonymizeduser",
+    "anonymiseduser",
+    "anonymoususer",
+    "removeduser",
+    "geloescht",
 ];
