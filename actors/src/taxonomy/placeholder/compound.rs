@@ -112,7 +112,11 @@ fn is_to_fill_in_glued(roles: &Roles, text: &str) -> bool {
         return false;
     };
     for _ in 0..=MOST_ROLES {
-        let known = roles.0.iter().map(String::as_str).chain(FILLED);
+        // The shortest of them end other words: putin.
+        let filled = FILLED
+            .into_iter()
+            .filter(|word| word.len() > SHORT_ROLE || *word == "me");
+        let known = roles.0.iter().map(String::as_str).chain(filled);
         let longest = known.filter(|word| rest.starts_with(word)).map(str::len).max();
         let Some(length) = longest else {
             return false;
@@ -298,6 +302,7 @@ mod tests {
             "anna-member",
             "u-guest-7",
             "youri",
+            "putin",
             "your",
             "put-4711",
             "yourshop-ada",
