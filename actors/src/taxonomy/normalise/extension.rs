@@ -4,7 +4,12 @@
 use std::borrow::Cow;
 
 use super::normalised::Invalid;
-use super::phone::PHONE;
+use crate::codes::EventCode;
+
+pub(super) const PHONE: Invalid = Invalid::new(
+    EventCode::InvalidPhoneNumber,
+    "must be a valid telephone number with its country code (+49…), or set the integration's defaultRegion",
+);
 
 /// Longest extension (RFC 3966 sets no limit; longer ones are a second number).
 const MAX_EXTENSION: usize = 9;

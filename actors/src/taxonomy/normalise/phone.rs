@@ -8,14 +8,8 @@ use std::borrow::Cow;
 
 use rlibphonenumber::{PhoneNumber, Region};
 
-use super::extension::{split_extension, split_parameters};
+use super::extension::{PHONE, split_extension, split_parameters};
 use super::normalised::Invalid;
-use crate::codes::EventCode;
-
-pub(super) const PHONE: Invalid = Invalid::new(
-    EventCode::InvalidPhoneNumber,
-    "must be a valid telephone number with its country code (+49…), or set the integration's defaultRegion",
-);
 
 /// Calling codes of plans in which numbers are written with letters (1 800 FLOWERS).
 const WITH_LETTERS: [i32; 3] = [1, 61, 64];
