@@ -129,7 +129,7 @@ codes! {
 codes! {
     /// Doubtful parts of a valid mapping: a question to its author.
     DoubtCode {
-        RoleUnclear "role_unclear" "a strong category is in an array, or is mapped twice: are these several people? Set `role`",
+        RoleUnclear "role_unclear" "a strong category is in an array, is mapped twice, or is beside another person's: are these several people? Set `role`",
     }
 }
 

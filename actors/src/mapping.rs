@@ -10,10 +10,12 @@ mod distance;
 mod doubts;
 mod fit;
 mod path;
+mod persons;
 mod received;
 mod sample;
 mod spec;
 pub mod suggest;
+mod value_names;
 
 pub use check::MappingFault;
 pub(crate) use compiled::FieldMapping;

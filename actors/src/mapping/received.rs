@@ -7,24 +7,19 @@ use std::collections::HashSet;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use unicode_normalization::UnicodeNormalization as _;
 
 use super::check::nearest;
 use super::distance::distance;
 use super::suggest::names;
+use super::value_names::{is_a_person_s_name, looks_like_a_value};
 use super::{EventMapping, FieldType, Mapping, Path, PathStep};
 use crate::ids::{EventType, Timestamp};
 use crate::json::{Json, integer};
-use crate::percent;
 
 /// Names that are shown, at most.
 const MAX_FIELDS: usize = 200;
 /// Elements of an array that are looked at.
 const MAX_ELEMENTS: usize = 20;
-/// Longest name that is taken for one, in characters.
-const MAX_CHARS: usize = 64;
-/// The most digits of a name: `address2` is a name, and `4915123456789` is not.
-const MAX_DIGITS: usize = 4;
 
 /// The names in an event. No value of it.
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
@@ -98,7 +93,7 @@ struct Walk {
 
 impl Walk {
     fn member(&mut self, above: &[PathStep], name: &str, value: &Json<'_>) {
-        if looks_like_a_value(name) {
+        if looks_like_a_value(name) || is_a_person_s_name(name) {
             self.found.hidden += 1;
             return;
         }
@@ -189,63 +184,6 @@ fn apart(wanted: &Path, category: Option<&str>, sent: &Path, taxonomy: &crate::t
     // Short names are near to everything.
     let letters = distance(&wanted_last, near);
     (letters * 3 <= wanted_last.chars().count()).then_some(2 + letters)
-}
-
-/// Returns whether a name looks like a value: an address, a number, an id, a token, a sentence. This includes full
-/// width and percent signs.
-fn looks_like_a_value(name: &str) -> bool {
-    let plain: String = name.nfkc().collect();
-    is_value(&plain) || percent::decoded(&plain).is_some_and(|decoded| looks_like_a_value(&decoded))
-}
-
-fn is_value(name: &str) -> bool {
-    /// How an at sign is written for people, in HTML and in mails.
-    const AT: [&str; 7] = ["@", "(at)", "[at]", "{at}", "&#64;", "&commat;", "=40"];
-    let lower = name.to_lowercase();
-    let is_long = name.chars().count() > MAX_CHARS;
-    is_long
-        || is_number(name)
-        || AT.iter().any(|at| lower.contains(at))
-        || is_url(name)
-        || is_date(name)
-        || is_address(name)
-        || is_hexadecimal_id(name)
-}
-
-/// Returns whether a name has many digits, or only digits and signs. `0` to `99` are positions in an object.
-fn is_number(name: &str) -> bool {
-    let digits = name.chars().filter(|character| character.is_numeric()).count();
-    let is_index = name.len() <= 2 && name.bytes().all(|byte| byte.is_ascii_digit());
-    digits > MAX_DIGITS || digits > 0 && !is_index && !name.chars().any(char::is_alphabetic)
-}
-
-/// Returns whether a name is an address with a scheme, or with a host and a path.
-fn is_url(name: &str) -> bool {
-    let host = name.split_once('/').map(|(host, _)| host);
-    name.contains("://") || host.is_some_and(|host| host.contains('.') && !host.contains(' '))
-}
-
-fn is_date(name: &str) -> bool {
-    name.get(..10)
-        .is_some_and(|day| Timestamp::parse_rfc3339(&format!("{day}T00:00:00Z")).is_some())
-}
-
-/// Returns whether a name is IPv4 or IPv6; in brackets, with a zone or the length of a network.
-fn is_address(name: &str) -> bool {
-    let bare = name.split(['/', '%']).next().unwrap_or_default();
-    let bare = bare.strip_prefix('[').map_or(bare, |rest| rest.trim_end_matches(']'));
-    bare.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// Returns whether a name is a UUID or a MAC address, even with few digits.
-fn is_hexadecimal_id(name: &str) -> bool {
-    let parts: Vec<&str> = name.split(['-', ':']).collect();
-    let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-    let is_id = matches!(lengths[..], [8, 4, 4, 4, 12] | [2, 2, 2, 2, 2, 2]);
-    is_id
-        && parts
-            .iter()
-            .all(|part| part.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn type_of(value: &Json<'_>) -> Option<FieldType> {
@@ -357,11 +295,13 @@ mod tests {
                 "ada(at)shop.example": 1, "ada&#64;shop": 1, "4711": 1, "1.5.80": 1, "+1 22": 1, "::1/64": 1, "[::1]": 1,
                 "fe80::1%eth0": 1, "aa:bb:cc:dd:ee:ff": 1, "deadbeef-dead-beef-dead-beefdeadbeef": 1,
                 "linkedin.com/in/ada": 1, "a/b": 1, "7": 1,
+                "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x": 1, "cus_NffrFeUfNV2Hib": 1, "HB-X 123": 1, "12 Main St": 1,
+                "f47ac10b": 1, "Ada Lovelace": 1,
                 "address2": 1, "First name": 1, "Straße": 1}"#,
         );
         let paths: Vec<_> = found.fields.iter().map(|field| field.path.as_str()).collect();
         assert_eq!(paths, ["a/b", "7", "address2", "First name", "Straße"]);
-        assert_eq!(found.hidden, 23);
+        assert_eq!(found.hidden, 29);
     }
 
     #[test]

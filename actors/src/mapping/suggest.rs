@@ -9,7 +9,7 @@ pub(super) mod names;
 use std::sync::Arc;
 
 use super::fit::fits;
-use super::{FieldType, Path, PathStep, whose};
+use super::{FieldType, Path, PathStep, value_names, whose};
 use crate::envelope::scan_sample;
 use crate::ids::Timestamp;
 use crate::json::{Json, integer};
@@ -79,7 +79,7 @@ impl Suggestion {
 
 /// Returns the common place of one person's fields: the element of an array, else the object. Returns `None` for the
 /// whole event.
-fn place(path: &str) -> Option<Vec<PathStep>> {
+pub(super) fn place(path: &str) -> Option<Vec<PathStep>> {
     let steps = Path::parse(path).ok()?.steps().to_vec();
     let array = steps.iter().rposition(|step| *step == PathStep::Each);
     let end = array.unwrap_or(steps.len() - 1);
@@ -202,7 +202,15 @@ impl Walk<'_> {
             _ => String::new(),
         };
         let by_value = self.by_value(value, &text);
-        let Some(category) = names::category(self.taxonomy, parents, name) else {
+        let Some(category) =
+            names::category(self.taxonomy, parents, name).or_else(|| self.at_the_top(parents, name, &text))
+        else {
+            // A host's name may be its address, and a host is nobody.
+            if let Some(host) = by_value.filter(|category| category.normalise == Normaliser::IpAddress)
+                && names::is_of_name(&names::words(name))
+            {
+                return (None, Some(looks_like(host)));
+            }
             return (
                 by_value.map(|category| (Arc::clone(category), Recognised::ByValue)),
                 None,
@@ -217,14 +225,32 @@ impl Walk<'_> {
             return (None, Some(remark));
         }
         let remark = match by_value {
-            Some(other) if other.normalise != category.normalise => Some(format!(
-                "Its value in the sample looks like {} ({}): check what it is.",
-                other.label.to_lowercase(),
-                other.key
-            )),
+            Some(other) if other.normalise != category.normalise => Some(looks_like(other)),
             _ => self.misfit(category, value, &text),
         };
         (Some((Arc::clone(category), Recognised::ByName)), remark)
+    }
+
+    /// Returns the category of a name that says too little alone, if its value says the rest. At the top of an event, these are
+    /// a `name` of two capitalised words, and an `address` with a number and a street.
+    fn at_the_top(&self, parents: &[&str], name: &str, text: &str) -> Option<&Arc<Category>> {
+        if !parents.is_empty() {
+            return None;
+        }
+        let name = names::words(name);
+        let is_person = || names::is_of_name(&name) && value_names::is_a_person_s_name(text);
+        let is_street = || {
+            matches!(
+                &*name,
+                "address" | "adresse" | "anschrift" | "direccion" | "indirizzo" | "adres"
+            ) && text.contains(' ')
+                && text.contains(char::is_alphabetic)
+                && text.contains(|c: char| c.is_ascii_digit())
+        };
+        if is_person() {
+            return self.taxonomy.get("user.name");
+        }
+        is_street().then(|| self.taxonomy.get("user.contact.address.street"))?
     }
 
     /// Returns why events with such a value would leave it out, or be rejected. Returns `None` if the value fits.
@@ -256,6 +282,14 @@ impl Walk<'_> {
             .filter(|category| is_unmistakable(category.normalise, text))
             .find(takes)
     }
+}
+
+fn looks_like(category: &Category) -> String {
+    format!(
+        "Its value in the sample looks like {} ({}): check what it is.",
+        category.label.to_lowercase(),
+        category.key
+    )
 }
 
 /// Returns whether a text that a normaliser accepts is unmistakable, so that its field's name does not matter.

@@ -47,7 +47,7 @@ pub(super) fn affix(normaliser: Normaliser, text: &str, place: Place) -> Result<
         }
         Normaliser::Phone => phone(&text, place),
         Normaliser::Email => Some(email(&text)),
-        Normaliser::Name | Normaliser::Username => Some(name(&text)),
+        Normaliser::Name | Normaliser::Username => Some(name(normaliser, &text)),
         Normaliser::BankAccount => only(text.chars().filter(|c| !c.is_whitespace() && *c != '-'), |c| {
             c.is_ascii_alphanumeric() || c == '/'
         }),
@@ -112,11 +112,11 @@ fn email(text: &str) -> String {
 }
 
 /// Normalises a name, and keeps a space at an end.
-fn name(text: &str) -> String {
+fn name(normaliser: Normaliser, text: &str) -> String {
     let space = |is_there: bool| if is_there { " " } else { "" };
     let before = space(text.starts_with(char::is_whitespace));
     let behind = space(text.ends_with(char::is_whitespace));
-    format!("{before}{}{behind}", name_of(text))
+    format!("{before}{}{behind}", name_of(normaliser, text))
 }
 
 /// Returns pairs of hexadecimal digits with colons between them. Returns `None` for other text.

@@ -10,6 +10,7 @@
 
 mod clock;
 pub(crate) mod contact;
+mod extension;
 mod financial;
 mod government;
 mod normalised;
@@ -19,6 +20,7 @@ mod place;
 mod spelling;
 mod technical;
 mod text;
+mod tracking;
 mod unicode;
 
 pub(super) use government::is_document_sign;

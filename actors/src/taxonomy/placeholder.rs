@@ -5,17 +5,23 @@
 //! `Null` and `Test` are surnames, and 123456 may be a customer number.
 
 mod compound;
+mod dates;
 mod digits;
 mod email;
+mod keys;
 mod kinds;
 mod list;
+mod mailboxes;
 mod numbers;
+mod phones;
+mod printed;
 mod syntax;
 mod words;
 
 pub(super) use email::untagged;
 pub(super) use list::lower;
 pub(super) use numbers::behind_tag;
+pub(super) use phones::is_placeholder as is_placeholder_phone;
 pub(super) use words::Words;
 
 #[cfg(test)]

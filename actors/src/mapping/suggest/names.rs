@@ -6,7 +6,7 @@ mod table;
 use std::sync::Arc;
 
 pub(in crate::mapping) use meant::meant;
-use table::{NAMES, OF_A_PERSON, PEOPLE};
+use table::{ADDRESSES, NAMES, OF_A_PERSON, PEOPLE};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
@@ -53,7 +53,9 @@ pub(in crate::mapping) fn words(name: &str) -> String {
         }
         before = letter;
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Syllables of Korean are letters that were taken apart.
+    if words.is_ascii() { words } else { words.nfc().collect() }
 }
 
 /// Returns the words without spaces, to compare names that are written as one word.
@@ -152,7 +154,11 @@ fn by_words<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<
         // One word of the tables' categories may say too little.
         !name.is_empty() && (words(&category.label) == name || last == name) && (!in_table || name.contains(' '))
     });
-    let is_of_a_person = parents.last().is_some_and(|parent| is_person(&words(parent)));
+    // A `uid` at the top is the user's.
+    let is_of_a_person = match parents.last() {
+        Some(parent) => is_person(&words(parent)) || (is_of_name(name) && ADDRESSES.contains(&&*words(parent))),
+        None => matches!(name, "uid" | "guid"),
+    };
     let says_it = |ending: &str| ends_with(name, ending) && (!AMBIGUOUS.contains(&ending) || is_about(name, ending));
     let of_anything = NAMES
         .iter()
@@ -171,6 +177,12 @@ fn by_words<'t>(taxonomy: &'t Taxonomy, parents: &[&str], name: &str) -> Option<
     of_its_own
         .or(in_tables)
         .or_else(|| identifier(name).then(|| taxonomy.get("user.unique_id")).flatten())
+}
+
+/// Returns whether it is the word for a name of anything, which is a person's in an address.
+pub(in crate::mapping) fn is_of_name(name: &str) -> bool {
+    let names = OF_A_PERSON.iter().find(|(key, _)| *key == "user.name");
+    names.is_some_and(|(_, words)| words.contains(&name))
 }
 
 /// Returns whether a name is an ending, with only an owner and a number before it.
@@ -249,10 +261,35 @@ mod tests {
             ("Straße", "user.contact.address.street"),
             ("imię", "user.name.first"),
             ("código postal", "user.contact.address.postal_code"),
+            ("custId", "user.unique_id"),
+            ("cust_no", "user.unique_id"),
+            ("KdNr", "user.unique_id"),
+            ("uid", "user.unique_id"),
+            ("handynr", "user.contact.phone_number"),
+            ("whatsappNumber", "user.contact.phone_number"),
+            ("geb_datum", "user.demographic.date_of_birth"),
+            ("bday", "user.demographic.date_of_birth"),
+            ("birth_year", "user.demographic.age_range"),
+            ("lat", "user.location.precise"),
+            ("lng", "user.location.precise"),
+            ("IBAN_CODE", "user.financial.bank_account"),
+            ("電話番号", "user.contact.phone_number"),
+            ("телефон", "user.contact.phone_number"),
+            ("전화번호", "user.contact.phone_number"),
+            ("メールアドレス", "user.contact.email"),
         ] {
             assert_eq!(found(name).as_deref(), Some(expected), "{name}");
         }
-        for name in ["orderNo", "invoiceNumber", "sku", "productName", "status", "version"] {
+        for name in [
+            "orderNo",
+            "invoiceNumber",
+            "sku",
+            "productName",
+            "status",
+            "version",
+            "orderUid",
+            "name",
+        ] {
             assert_eq!(found(name), None, "{name}");
         }
     }
@@ -292,6 +329,9 @@ mod tests {
             (&["customer", "name"], "first", "user.name.first"),
             (&["name"], "last", "user.name.last"),
             (&["customer"], "billingAddress", "user.contact.address.street"),
+            (&["shipping"], "name", "user.name"),
+            (&["order", "shippingAddress"], "name", "user.name"),
+            (&["billTo"], "name", "user.name"),
             (&[], "login", "user.account.username"),
             (&[], "homeState", "user.contact.address.state"),
         ] {
@@ -312,6 +352,10 @@ mod tests {
             (&[], "orderState"),
             (&[], "tenantId"),
             (&["order"], "id"),
+            (&["shipping"], "id"),
+            (&["shipping"], "number"),
+            (&["product"], "uid"),
+            (&["company"], "name"),
             (&["address"], "number"),
         ] {
             assert_eq!(found(parents, name), None, "{parents:?} {name}");

@@ -114,6 +114,31 @@ fn the_name_decides_and_the_value_is_a_remark_of_its_own() {
 }
 
 #[test]
+fn at_the_top_the_value_completes_a_name_that_says_too_little() {
+    for (sample, expected, has_remark) in [
+        (r#"{"name": "Ada Lovelace"}"#, "user.name", false),
+        (r#"{"name": "Order Completed"}"#, "", false),
+        (r#"{"name": "widget"}"#, "", false),
+        (r#"{"name": "203.0.113.7"}"#, "", true),
+        (r#"{"product": {"name": "Ada Lovelace"}}"#, "", false),
+        (r#"{"shipping": {"name": "Ada Lovelace"}}"#, "user.name", false),
+        (r#"{"address": "12 Main St"}"#, "user.contact.address.street", false),
+        (r#"{"address": "Am Markt 1"}"#, "user.contact.address.street", false),
+        (r#"{"address": "ada@shop.example"}"#, "user.contact.email", false),
+        (
+            r#"{"address": "0x52908400098527886E0F7030069857D2E4169EE7"}"#,
+            "",
+            false,
+        ),
+        (r#"{"host": "203.0.113.7"}"#, "user.device.ip_address", false),
+    ] {
+        let suggestion = suggested(sample);
+        assert_eq!(keys(&suggestion)[0].1, expected, "{sample}");
+        assert_eq!(suggestion.fields[0].remark.is_some(), has_remark, "{sample}");
+    }
+}
+
+#[test]
 fn what_is_suggested_compiles() {
     let sample = r#"{"user": {"dateOfBirth": "1990-01-01T00:00:00Z", "age": 30, "passportNumber": 123456789, "email": null,
         "weird.name": 1, "": 2, "[]": 3}, "tags": ["a", "b"], "matrix": [[{"phone": "+49 30 901820"}]], "empty": {}}"#;

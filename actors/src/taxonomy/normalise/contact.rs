@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::str::FromStr as _;
 
 use email_address::EmailAddress;
-use rlibphonenumber::{PHONE_NUMBER_UTIL, Region};
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumber, Region};
 use url::Url;
 
 use super::normalised::Invalid;
+use super::tracking::is_tracking;
 use super::unicode;
 use crate::codes::EventCode;
+use crate::taxonomy::placeholder::is_placeholder_phone;
 
 const EMAIL: Invalid = Invalid::new(
     EventCode::InvalidEmail,
@@ -79,88 +81,17 @@ pub(crate) fn has_numbers(code: &str) -> bool {
 }
 
 /// Returns a published example number of this region (ISO 3166-1 alpha-2), as it is dialled within it. Returns `None`
-/// for an unknown region.
+/// for an unknown region. A number in a row would be a placeholder, so another last digit may take the place of its own.
 pub(crate) fn example_number(code: &str) -> Option<u64> {
     let region = Region::from_code(code).ok()?;
     let example = PHONE_NUMBER_UTIL.get_example_number(region).ok()?;
-    Some(example.national_number)
-}
-
-/// Query parameters that say where a visitor came from, and nothing about whose address it is.
-const TRACKING: [&str; 44] = [
-    "_branch_match_id",
-    "_bta_c",
-    "_bta_tid",
-    "_ga",
-    "_gl",
-    "_hsenc",
-    "_hsmi",
-    "_ke",
-    "_openstat",
-    "dclid",
-    "ef_id",
-    "epik",
-    "fb_action_ids",
-    "fb_action_types",
-    "fb_source",
-    "fbclid",
-    "fref",
-    "gad_campaignid",
-    "gad_source",
-    "gbraid",
-    "gclid",
-    "gclsrc",
-    "hsctatracking",
-    "igsh",
-    "igshid",
-    "irclickid",
-    "li_fat_id",
-    "mc_cid",
-    "mc_eid",
-    "mibextid",
-    "mkt_tok",
-    "msclkid",
-    "rdt_cid",
-    "ref_src",
-    "ref_url",
-    "s_kwcid",
-    "scid",
-    "srsltid",
-    "ttclid",
-    "twclid",
-    "utm",
-    "vero_id",
-    "wbraid",
-    "yclid",
-];
-
-/// The parameters of Matomo behind `pk_`, `mtm_` and `piwik_`. Others may say who it is: `pk_user`.
-const MATOMO: [&str; 9] = [
-    "campaign",
-    "cid",
-    "content",
-    "group",
-    "keyword",
-    "kwd",
-    "medium",
-    "placement",
-    "source",
-];
-
-fn is_tracking(parameter: &str) -> bool {
-    let name = parameter.split('=').next().unwrap_or_default();
-    let decoded = name
-        .contains('%')
-        .then(|| url::form_urlencoded::parse(name.as_bytes()).next())
-        .flatten();
-    let name = decoded
-        .as_ref()
-        .map_or(name, |(decoded, _)| decoded)
-        .to_ascii_lowercase();
-    let matomo = ["pk_", "mtm_", "piwik_"]
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix));
-    name.starts_with("utm_") || matomo.is_some_and(|rest| MATOMO.contains(&rest)) || TRACKING.contains(&&*name)
+    let links = |number: &u64| {
+        PhoneNumber::parse(number.to_string(), Some(region))
+            .is_ok_and(|number| number.is_valid() && !is_placeholder_phone(&number.to_string()))
+    };
+    let own = example.national_number;
+    let others = (0..10).map(|last| own / 10 * 10 + last);
+    std::iter::once(own).chain(others).find(links).or(Some(own))
 }
 
 /// Returns the parameters except those of tracking.

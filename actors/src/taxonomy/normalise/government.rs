@@ -12,6 +12,10 @@ const DOCUMENT: Invalid = Invalid::new(
     EventCode::InvalidDocumentNumber,
     "must have 3 to 40 letters and digits, after an optional country tag (DE:…)",
 );
+const ISSUED: Invalid = Invalid::new(
+    EventCode::InvalidDocumentNumber,
+    "must have 1 to 40 letters and digits, after an optional country tag (DE:…)",
+);
 const NATIONAL_ID: Invalid = Invalid::new(
     EventCode::InvalidNationalId,
     "must be a national identification number; behind a country tag (US:, PL:, GB:, IN:) its checksum must be right",
@@ -19,15 +23,24 @@ const NATIONAL_ID: Invalid = Invalid::new(
 
 /// Returns upper-case letters and digits, after a country tag if there is one: `de: l01x-00t4` is `DE:L01X00T4`.
 pub(super) fn document(raw: &str) -> Result<String, Invalid> {
+    number(raw, 3, DOCUMENT)
+}
+
+/// Returns the same of a number that a processor counts by itself. Its first numbers are short.
+pub(super) fn issued(raw: &str) -> Result<String, Invalid> {
+    number(raw, 1, ISSUED)
+}
+
+fn number(raw: &str, shortest: usize, invalid: Invalid) -> Result<String, Invalid> {
     let (tag, number) = split_tag(raw);
     let number: String = number
         .chars()
         .filter(|c| !is_document_sign(*c))
         .collect::<String>()
         .to_uppercase();
-    let ok = (3..=40).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_alphanumeric());
+    let ok = (shortest..=40).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_alphanumeric());
     if !ok {
-        return Err(DOCUMENT);
+        return Err(invalid);
     }
     Ok(tag.map_or(number.clone(), |tag| format!("{tag}:{number}")))
 }

@@ -17,7 +17,7 @@ pub enum Normaliser {
     Url,
     /// As it is, trimmed; case-sensitive; width mapping and NFC, but not NFKC.
     Opaque,
-    /// NFKC, case-folded; scoped to the processor.
+    /// Case-folded; width mapping and NFC, but not NFKC; scoped to the processor.
     Username,
     /// Upper-case letters and digits; behind a country tag, known checksums.
     NationalId,

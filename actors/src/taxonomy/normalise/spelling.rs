@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::is_nfkc;
+
 use super::normalised::{Invalid, NormaliseContext, Normalised};
 use super::normaliser::Normaliser;
 use super::{contact, financial, government, phone, place, technical, text, unicode};
@@ -35,9 +37,12 @@ pub(in crate::taxonomy) fn lookalikes(normaliser: Normaliser, text: &str) -> Cow
     clean
 }
 
-/// Normalises a text as a name.
-pub(in crate::taxonomy) fn name_of(text: &str) -> String {
-    text::name(text)
+/// Normalises a text as a name, or as a user name.
+pub(in crate::taxonomy) fn name_of(normaliser: Normaliser, text: &str) -> String {
+    match normaliser {
+        Normaliser::Username => text::username(text),
+        _ => text::name(text),
+    }
 }
 
 impl Normaliser {
@@ -80,7 +85,9 @@ impl Normaliser {
             return Err(Invalid::EMPTY);
         }
         let is_quoted = self == Self::Email && raw.starts_with('"');
-        if is_quoted || (!raw.is_ascii() && self.unifies(matches!(clean, Cow::Owned(_)))) {
+        // Generation 1 gave such a user name the spelling of another: x2 for x².
+        let is_shared = || self == Self::Username && !is_nfkc(&text);
+        if is_quoted || (!raw.is_ascii() && !is_shared() && self.unifies(matches!(clean, Cow::Owned(_)))) {
             normalised.earlier = generation1::spelling(self, raw, context)
                 .map(Personal::new)
                 .filter(|earlier| normalised.value.as_ref() != Some(earlier));
@@ -94,12 +101,12 @@ impl Normaliser {
             Self::Phone => phone::phone(text, context.default_region),
             Self::Url => contact::url(text),
             Self::Opaque | Self::Text => Ok(text.to_owned()),
-            Self::Username => Ok(text::scoped(context.processor, &text::name(text))),
+            Self::Username => Ok(text::scoped(context.processor, &text::username(text))),
             Self::NationalId => government::national_id(text),
             Self::Document => government::document(text),
             Self::BankAccount => return financial::bank_account(text),
             Self::PaymentCard => financial::payment_card(text),
-            Self::IssuedNumber => Ok(text::scoped(context.processor, &government::document(text)?)),
+            Self::IssuedNumber => Ok(text::scoped(context.processor, &government::issued(text)?)),
             Self::DeviceId => technical::device_id(text),
             Self::IpAddress => technical::ip_address(text),
             Self::MacAddress => return technical::mac_address(text),

@@ -150,6 +150,20 @@ fn authorities() {
         normalise(Normaliser::IssuedNumber, "mr-1234").as_deref(),
         Ok("4:shop:MR1234")
     );
+    // A processor's first numbers are short.
+    for (raw, expected) in [
+        ("1", "4:shop:1"),
+        ("7", "4:shop:7"),
+        ("12", "4:shop:12"),
+        ("P-1", "4:shop:P1"),
+    ] {
+        assert_eq!(
+            normalise(Normaliser::IssuedNumber, raw).as_deref(),
+            Ok(expected),
+            "{raw}"
+        );
+    }
+    assert_eq!(normalise(Normaliser::IssuedNumber, "-"), Err("invalid_document_number"));
 }
 
 #[test]
@@ -191,7 +205,21 @@ fn words_dates_and_places() {
         ],
         &[" "],
     );
-    assert_eq!(normalise(Normaliser::Username, "Ada").as_deref(), Ok("4:shop:ada"));
+    for (raw, expected) in [
+        ("Ada", "4:shop:ada"),
+        ("X²a", "4:shop:x²a"),
+        ("Ⅳ", "4:shop:ⅳ"),
+        ("①", "4:shop:①"),
+        ("ＡＤＡ  L", "4:shop:ada l"),
+        ("Strauß", "4:shop:strauss"),
+        ("JOSE\u{301}", "4:shop:josé"),
+    ] {
+        assert_eq!(normalise(Normaliser::Username, raw).as_deref(), Ok(expected), "{raw}");
+    }
+    // The former spelling of this one is the spelling of another.
+    let full_width = Normaliser::Username.normalise("ｘ²", &CONTEXT).unwrap();
+    assert_eq!(full_width.earlier, None);
+    check(Normaliser::Name, &[("Ⅳ", "iv"), ("x²", "x2")], &[]);
     check(
         Normaliser::BirthDate,
         &[
@@ -376,6 +404,23 @@ fn a_page_is_named_by_its_query_and_not_by_where_its_visitor_came_from() {
                 "https://s.example/?mtm_user=2",
             ),
             ("https://s.example/?utm%5Fsource=x&id=1", "https://s.example/?id=1"),
+            (
+                "https://s.example/ada?__cft__[0]=AZX&__tn__=-R&__hstc=1.2&__s=x&s_cid=1&oly_enc_id=2&id=1",
+                "https://s.example/ada?id=1",
+            ),
+            (
+                "https://s.example/?rb_clickid=1&ml_subscriber=2&wickedid=3&hsa_cam=4&hsa_grp=5&gad=1&gad_source=5",
+                "https://s.example/",
+            ),
+            (
+                "https://s.example/?matomo_campaign=a&at_campaign=b&at_medium=c&__cft__%5B0%5D=d&u=1",
+                "https://s.example/?u=1",
+            ),
+            ("https://s.example/?xyzclid=1&wbraid=2", "https://s.example/"),
+            (
+                "https://s.example/?clid=7&at_user=2&s=3",
+                "https://s.example/?clid=7&at_user=2&s=3",
+            ),
         ],
         &[],
     );

@@ -4,8 +4,8 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::clock;
 use super::normalised::Invalid;
+use super::{clock, unicode};
 use crate::codes::EventCode;
 
 const DATE: Invalid = Invalid::new(
@@ -26,6 +26,13 @@ pub(super) fn label(raw: &str) -> String {
 /// Returns a label, case-folded. Lower-casing can undo the composition, hence twice.
 pub(super) fn name(raw: &str) -> String {
     label(&label(raw).to_lowercase().replace('ß', "ss"))
+}
+
+/// Returns a user name as RFC 8265 compares it: case-folded and composed, but not in NFKC, which would make `x²` and `x2`
+/// equal. Spaces are collapsed. The text is clean already.
+pub(super) fn username(text: &str) -> String {
+    let lower = unicode::lower(text).replace('ß', "ss");
+    lower.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Returns a value that is unique only at one processor. The length separates the two.

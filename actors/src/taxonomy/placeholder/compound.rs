@@ -10,6 +10,18 @@ const MOST_ROLES: usize = 3;
 const GLUED: usize = 3;
 /// Of so short a role the word beside it needs more letters: `testid`, not `david`.
 const SHORT_ROLE: usize = 2;
+/// Names of types that printers write around a value: `Some(None)`, `bool(false)`.
+const WRAPPERS: [&str; 13] = [
+    "bool", "boolean", "err", "just", "maybe", "nilclass", "nullable", "ok", "option", "some", "str", "text", "varchar",
+];
+/// Words that tell people to fill something in: `YOUR_USER_ID`, `replace_me`.
+const TO_FILL_IN: [&str; 9] = [
+    "enter", "fill", "insert", "paste", "provide", "put", "replace", "specify", "your",
+];
+/// Words that stand behind them, beside roles.
+const FILLED: [&str; 15] = [
+    "a", "an", "by", "guid", "here", "in", "it", "me", "my", "own", "the", "this", "uuid", "with", "your",
+];
 /// Words that people write a short number behind: `guest123`, `test1`. A longer number is somebody's: `guest-4711`.
 const NUMBERED: [&str; 26] = [
     "anon",
@@ -78,9 +90,43 @@ pub(super) fn is_identifier(words: &List, roles: &Roles, value: &str) -> bool {
     };
     if second.is_none() {
         let is_numbered = !number.is_empty() && NUMBERED.contains(&first) && words.has(first);
-        return is_numbered || is_glued(words, roles, first);
+        return is_numbered || is_glued(words, roles, first) || is_to_fill_in_glued(roles, first);
     }
-    is_all_known(words, roles, stem) || is_glued(words, roles, &parts(stem).collect::<String>())
+    is_all_known(words, roles, stem)
+        || is_to_fill_in(roles, stem)
+        || is_glued(words, roles, &parts(stem).collect::<String>())
+}
+
+/// Returns whether it tells people to fill in a value, in words with signs between them: `YOUR_USER_ID`.
+fn is_to_fill_in(roles: &Roles, text: &str) -> bool {
+    let mut parts = parts(text);
+    parts
+        .next()
+        .is_some_and(|first| TO_FILL_IN.contains(&first) || first == "my")
+        && parts.all(|part| roles.has(part) || FILLED.contains(&part) || TO_FILL_IN.contains(&part))
+}
+
+/// Returns whether it says the same in one word: `yourUserId`, `replaceme`.
+fn is_to_fill_in_glued(roles: &Roles, text: &str) -> bool {
+    let Some(mut rest) = TO_FILL_IN.iter().find_map(|verb| text.strip_prefix(verb)) else {
+        return false;
+    };
+    for _ in 0..=MOST_ROLES {
+        // The shortest of them end other words: putin.
+        let filled = FILLED
+            .into_iter()
+            .filter(|word| word.len() > SHORT_ROLE || *word == "me");
+        let known = roles.0.iter().map(String::as_str).chain(filled);
+        let longest = known.filter(|word| rest.starts_with(word)).map(str::len).max();
+        let Some(length) = longest else {
+            return false;
+        };
+        rest = &rest[length..];
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    false
 }
 
 /// Returns whether it consists of words that are no name, beside roles: `Unknown Customer`.
@@ -98,7 +144,8 @@ fn candidate(value: &str) -> Option<Cow<'_, str>> {
 fn is_all_known(words: &List, roles: &Roles, text: &str) -> bool {
     let mut has_word = false;
     let is_known = parts(text).all(|part| {
-        let (is_word, is_role) = (words.has(part), roles.has(part));
+        let is_word = words.has(part);
+        let is_role = roles.has(part) || (!is_word && WRAPPERS.contains(&part));
         has_word |= is_word && !is_role && (part.len() >= GLUED || matches!(part, "no" | "na" | "nn"));
         is_word || is_role
     });
@@ -203,6 +250,25 @@ mod tests {
             "Guest Account",
             "Kunde unbekannt",
             "user=undefined",
+            "Some(None)",
+            "bool(false)",
+            "Err(None)",
+            "NULL::text",
+            "nil:NilClass",
+            "kein Kunde",
+            "Just Nothing",
+            "YOUR_USER_ID",
+            "<YOUR-USER-ID>",
+            "your id",
+            "yourUserId",
+            "INSERT_USER_ID",
+            "insert your id here",
+            "REPLACE_ME",
+            "replaceme",
+            "replace_with_customer_id",
+            "enter-customer-number",
+            "MY_USER_ID",
+            "PUT_YOUR_ID_HERE",
         ];
         let somebody = [
             "guest-4711",
@@ -235,6 +301,16 @@ mod tests {
             "nonedonelist",
             "anna-member",
             "u-guest-7",
+            "youri",
+            "putin",
+            "your",
+            "put-4711",
+            "yourshop-ada",
+            "myra",
+            "enterprise",
+            "insertion",
+            "some-ada",
+            "provider",
         ];
         check("user.unique_id", &somebody, &nobody);
         check(

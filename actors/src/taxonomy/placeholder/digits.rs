@@ -1,15 +1,11 @@
 //! Zeros, one repeated character, digits in a row.
 
-use rlibphonenumber::PhoneNumber;
-
 /// So many equal digits are a placeholder in an id: shorter ones are somebody's number in a short row.
 pub(super) const REPEATED: usize = 7;
 /// So many in a document's number, which is never short.
 pub(super) const REPEATED_IN_DOCUMENTS: usize = 5;
 /// So many digits in a row are a placeholder, as 1234567.
 const IN_A_ROW: usize = 7;
-/// So many in a telephone number, as 1234567890.
-const PHONE_IN_A_ROW: usize = 10;
 /// So many equal letters are a placeholder, as xxx.
 const LETTERS: usize = 3;
 
@@ -49,24 +45,6 @@ pub(super) fn is_one_letter(value: &str) -> bool {
     };
     let first: Vec<char> = first.to_lowercase().collect();
     value.chars().count() >= LETTERS && letters.all(|letter| letter.to_lowercase().eq(first.iter().copied()))
-}
-
-/// Returns whether the number within its country is one digit again and again, or ten digits in a row. France's 01 23
-/// 45 67 89 has nine, and is a number of the plan.
-pub(super) fn is_placeholder_phone(value: &str) -> bool {
-    let number = value.split(';').next().unwrap_or_default();
-    let digits = number.trim_start_matches('+').as_bytes();
-    // A calling code has one to three digits. Most numbers are told without looking it up.
-    let is_dull = |national: &[u8]| {
-        is_repeated(national, REPEATED) || (national.len() >= PHONE_IN_A_ROW && is_in_a_row(national))
-    };
-    if digits == b"12345678900" {
-        return true;
-    }
-    (1..=3).any(|code| digits.get(code..).is_some_and(is_dull))
-        && number
-            .parse::<PhoneNumber>()
-            .is_ok_and(|number| is_dull(number.get_national_significant_number().as_bytes()))
 }
 
 /// Removes the wrapping of a UUID or of a number in hexadecimal.

@@ -2,26 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::syntax;
+use super::mailboxes::{ANYWHERE, HOSTS, LOCALS, LOCALS_LIKE_HOST, OF_MANY, SPECIAL, UNREAD};
 use super::words::Words;
-
-/// Top-level names that are no part of the public DNS (the IANA registry of special-use domain names, and what networks
-/// use inside). `example` is left out: it is for trying things.
-const SPECIAL: [&str; 13] = [
-    "alt",
-    "arpa",
-    "corp",
-    "home",
-    "internal",
-    "invalid",
-    "lan",
-    "local",
-    "localdomain",
-    "localhost",
-    "mail",
-    "onion",
-    "test",
-];
+use super::{keys, syntax};
 
 /// Returns whether a domain is for trials.
 fn is_example(domain: &str) -> bool {
@@ -31,76 +14,6 @@ fn is_example(domain: &str) -> bool {
         .any(|name| is(name))
 }
 
-/// Local parts of nobody, at any host, in addition to the words of identifiers.
-const LOCALS: [&str; 29] = [
-    "abc",
-    "asdf",
-    "asdfasdf",
-    "bar",
-    "email",
-    "emailaddress",
-    "fake",
-    "foo",
-    "me",
-    "my",
-    "myemail",
-    "myname",
-    "name",
-    "noemail",
-    "nomail",
-    "nope",
-    "qwerty",
-    "sample",
-    "somebody",
-    "someone",
-    "test1",
-    "test123",
-    "tester",
-    "you",
-    "your",
-    "youremail",
-    "youremailaddress",
-    "yourmail",
-    "yourname",
-];
-
-/// Local parts that are somebody's at some hosts, and nobody's at one that is called the same.
-const LOCALS_LIKE_HOST: [&str; 6] = ["a", "aa", "mail", "no", "x", "xx"];
-
-/// Hosts that exist to be written into forms.
-const HOSTS: [&str; 30] = [
-    "abc",
-    "asdf",
-    "asdfasdf",
-    "bar",
-    "baz",
-    "company",
-    "domain",
-    "dummy",
-    "email",
-    "fake",
-    "foo",
-    "foobar",
-    "mydomain",
-    "myemail",
-    "nobody",
-    "nodomain",
-    "noemail",
-    "nomail",
-    "none",
-    "null",
-    "qwerty",
-    "sample",
-    "somewhere",
-    "test",
-    "test123",
-    "testing",
-    "undefined",
-    "unknown",
-    "yourcompany",
-    "yourdomain",
-];
-
 pub(super) fn is_placeholder(words: &Words, address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else {
         return false;
@@ -109,18 +22,37 @@ pub(super) fn is_placeholder(words: &Words, address: &str) -> bool {
     if SPECIAL.contains(&top_level) || syntax::is_placeholder(local) || local.contains("***") {
         return true;
     }
+    let local = without_tag(local);
+    let parts = joined(local);
+    if is_unread(&parts) {
+        return true;
+    }
     if is_example(domain) {
         return false;
     }
-    let host = host.split('.').next_back().unwrap_or_default();
-    let local = without_tag(local);
-    // Most addresses are told without putting their parts together: Your.Email@, test_2@test.
-    let is_near = local.starts_with("your") || local.as_bytes().first() == host.as_bytes().first();
-    let is_known = HOSTS.contains(&host) || is_dull(host) || is_of_nobody_anywhere(local);
+    let host = decoded(host.split('.').next_back().unwrap_or_default());
+    let host = &*host;
+    let is_of_organisation = top_level == "org";
+    if is_of_organisation && local == host && LOCALS_LIKE_HOST.contains(&local) {
+        return false;
+    }
+    // Hosts of one letter in .com do not exist, and those of countries are nobody's mail.
+    if !is_of_organisation && is_one_character(local) && is_one_character(host) {
+        return true;
+    }
+    if ANYWHERE.contains(&local)
+        || OF_MANY.contains(&&*parts)
+        || is_said_in_two_words(words, local, host)
+        || is_one_run(local, host)
+    {
+        return true;
+    }
+    // Most addresses are told without looking at their words: Your.Email@, test_2@test.
+    let is_near = local.starts_with("your") || local.chars().next() == host.chars().next();
+    let is_known = HOSTS.contains(&host) || is_dull(host) || keys::is_run(host);
     if !(is_near || is_known) {
         return false;
     }
-    let parts = joined(local);
     let is_alike = local == host || *parts == *host;
     let is_yours = parts.starts_with("your") && LOCALS.contains(&&*parts);
     if !(is_known || is_alike || is_yours) {
@@ -133,7 +65,41 @@ pub(super) fn is_placeholder(words: &Words, address: &str) -> bool {
 
 fn is_nobody(words: &Words, local: &str) -> bool {
     let is_word = || !local.bytes().any(|b| b.is_ascii_digit()) && words.is_identifier_word(local);
-    LOCALS.contains(&local) || is_dull(local) || is_word()
+    LOCALS.contains(&local) || is_dull(local) || keys::is_run(local) || is_word()
+}
+
+/// Returns whether local part and host say together that there is no address: not@provided.com, no@email.com.
+fn is_said_in_two_words(words: &Words, local: &str, host: &str) -> bool {
+    let begins = matches!(
+        local,
+        "not" | "no" | "none" | "non" | "nicht" | "sin" | "sem" | "senza" | "sans" | "ohne" | "kein" | "keine"
+    );
+    begins && local != host && words.is_identifier_word(&format!("{local} {host}"))
+}
+
+/// Returns whether local part and host are one run of keys: abc@def.com.
+fn is_one_run(local: &str, host: &str) -> bool {
+    local.len() > 1 && host.len() > 1 && keys::is_run(&format!("{local}{host}"))
+}
+
+fn is_one_character(text: &str) -> bool {
+    text.chars().count() == 1
+}
+
+/// Returns a host in the letters that people see: `нет` for `xn--e1axn`.
+fn decoded(host: &str) -> Cow<'_, str> {
+    if host.starts_with("xn--") {
+        Cow::Owned(idna::domain_to_unicode(host).0)
+    } else {
+        Cow::Borrowed(host)
+    }
+}
+
+/// Returns whether nobody reads what is sent there: a local part that begins or ends with a word for that.
+fn is_unread(parts: &str) -> bool {
+    UNREAD
+        .iter()
+        .any(|word| parts.starts_with(word) || parts.ends_with(word))
 }
 
 /// Returns whether it is one letter again and again, as in xxx@xxx.com.
@@ -168,39 +134,6 @@ fn joined(local: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns whether a local part means that there is no address, at any host.
-fn is_of_nobody_anywhere(local: &str) -> bool {
-    matches!(
-        local,
-        "asdf"
-            | "asdfasdf"
-            | "fake"
-            | "n/a"
-            | "na"
-            | "nil"
-            | "noemail"
-            | "nomail"
-            | "none"
-            | "nope"
-            | "null"
-            | "qwerty"
-            | "test"
-            | "test1"
-            | "test123"
-            | "tester"
-            | "testing"
-            | "undefined"
-            | "unknown"
-            | "youremail"
-            | "yourname"
-            | "youremailaddress"
-            | "not provided"
-            | "notprovided"
-            | "placeholder"
-            | "dummy"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::check;
@@ -220,6 +153,39 @@ mod tests {
             "noreply+ada@shop.com",
             "first-user@test.test",
             "unknown-user@test.com",
+            "qwe@qwe.com",
+            "asd@asd.com",
+            "zxc@zxc.de",
+            "asd@qwe.com",
+            "qweqwe@qweqwe.com",
+            "a@b.com",
+            "x@y.com",
+            "1@1.com",
+            "a@b.de",
+            "123@123.com",
+            "1234@1234.de",
+            "111@111.com",
+            "abc@xyz.com",
+            "no_responder@x.es",
+            "nicht-antworten@x.de",
+            "nao-responda@x.br",
+            "noreply-orders@shop.com",
+            "orders.no-reply@shop.com",
+            "not@provided.com",
+            "no@email.com",
+            "anonymized@anonymized.com",
+            "notiene@hotmail.com",
+            "нет@нет.рф",
+            "guest@shop.com",
+            "guest1@shop.com",
+            "guest-checkout@shop.com",
+            "deleted-user@shop.com",
+            "deleted+123@shop.com",
+            "redacted@shop.com",
+            "abc@def.com",
+            "ab@cd.com",
+            "poiuy@poiuy.com",
+            "na@na.com",
         ];
         let somebody = [
             "ada+test@shop.com",
@@ -232,6 +198,60 @@ mod tests {
             "mail2@mail.com",
             "+ada@shop.com",
             "youri@gmail.com",
+            "na@shop.com",
+            "nil@nilsson.se",
+            "aa@aa.org",
+            "x@x.org",
+            "no@shop.com",
+            "not@shop.com",
+            "a@shop.com",
+            "ada@x.com",
+            "qwe@gmail.com",
+            "asd@school.com",
+            "123@qq.com",
+            "guesthouse@shop.com",
+            "a@bc.com",
+            "info@info.com",
+            "ada@ada.com",
+            "gast@shop.com",
+            "guest.ada@shop.com",
+            "bob@bob.com",
+            "hp@hp.com",
+            "иван@иван.рф",
+            "reply@shop.com",
+            "norah@shop.com",
+        ];
+        check("user.contact.email", &somebody, &nobody);
+    }
+
+    #[test]
+    fn names_inside_a_network() {
+        let nobody = [
+            "a@x.intranet",
+            "a@x.private",
+            "a@x.workgroup",
+            "a@x.domain",
+            "a@x.router",
+            "a@x.belkin",
+            "a@x.home",
+            "a@x.lan",
+            "a@x.internal",
+            "a@x.corp",
+            "a@nas.dlink",
+            "a@x.localnet",
+            "a@x.null",
+            "a@x.server",
+            "a@x.home.arpa",
+        ];
+        let somebody = [
+            "ada@intranet.com",
+            "ada@private.de",
+            "ada@router.shop.com",
+            "ada@x.network",
+            "ada@x.host",
+            "ada@x.email",
+            "ada@fritz.box",
+            "ada@x.example",
         ];
         check("user.contact.email", &somebody, &nobody);
     }

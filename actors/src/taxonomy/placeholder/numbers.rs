@@ -9,6 +9,16 @@ use super::{digits, syntax};
 const BEFORE_CHECK: usize = 8;
 /// So many check digits or letters stand behind a number at most.
 const CHECK: usize = 2;
+/// So many letters and digits has a number whose form is shown.
+const FORM: usize = 8;
+/// So many zeros it has.
+const FORM_ZEROS: usize = 4;
+/// So many zeros stand in place of a serial.
+const SERIAL_ZEROS: usize = 8;
+/// So many digits stand before a serial at most: a country, a class.
+const CLASS: usize = 3;
+/// So many digits in a row begin again, as in 123-123-1234.
+const COUNTED: usize = 3;
 /// So few zeros behind letters are still somebody's.
 const ZEROS: usize = 5;
 
@@ -30,8 +40,11 @@ pub(super) fn is_placeholder(words: &Words, normaliser: Normaliser, value: &str)
         digits::is_placeholder(number, repeated) || words.is_identifier_word(number) || syntax::is_masked(number)
     };
     let of_authority = normaliser == Normaliser::NationalId;
+    let is_form = |number: &str| is_sample_form(number) || (of_authority && is_without_serial(number));
     // An authority's number is not letters alone.
     (of_authority && value.bytes().all(|b| b.is_ascii_alphabetic()))
+        || is_form(value)
+        || behind_tag(value).is_some_and(is_form)
         || is_plain(value)
         || behind_tag(value).is_some_and(is_plain)
         || is_between_letters(value, of_authority)
@@ -77,6 +90,62 @@ fn is_between_letters(value: &str, of_authority: bool) -> bool {
     is_dull(digits) || (of_authority && digits.len() > CHECK && (1..=CHECK).any(before_check))
 }
 
+/// Returns whether it shows the form of a number only: letters between zeros, as in `AAAAAA00A00A000A`.
+fn is_sample_form(number: &str) -> bool {
+    let zeros = number.bytes().filter(|b| *b == b'0').count();
+    let letters = number.bytes().filter(u8::is_ascii_alphabetic).count();
+    number.len() >= FORM && letters >= 2 && zeros >= FORM_ZEROS && zeros + letters == number.len()
+}
+
+/// Returns whether it has no serial. Zeros or counting stand behind a country or a class (`756.0000.0000.00`), or zeros
+/// behind the first day of a year (`010101-0000`). Others count from 1 again and again (`123456-1234567`).
+fn is_without_serial(number: &str) -> bool {
+    let digits = number.as_bytes();
+    if digits.len() < FORM || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let is_serial = |prefix: usize, check: usize| {
+        let serial = digits.get(prefix..digits.len() - check).unwrap_or_default();
+        let counts = serial.first() == Some(&b'1') && digits::is_in_a_row(serial);
+        serial.len() >= SERIAL_ZEROS && (is_zeros(serial) || counts)
+    };
+    (0..=CLASS).any(|prefix| (0..=CHECK).any(|check| is_serial(prefix, check)))
+        || is_first_day_alone(digits)
+        || is_one_pair(digits)
+        || is_counting_again(digits)
+}
+
+fn is_zeros(digits: &[u8]) -> bool {
+    digits.iter().all(|b| *b == b'0')
+}
+
+/// Returns whether it is the first of January with any year, as `010190`, `900101` or `19900101`, and then zeros. The code
+/// of a place may stand before the date.
+fn is_first_day_alone(digits: &[u8]) -> bool {
+    let parted = [6, 8, 14]
+        .into_iter()
+        .filter_map(|length| digits.split_at_checked(length));
+    parted.into_iter().any(|(date, serial)| {
+        let is_first_day = date.ends_with(b"0101") || (date.len() < 14 && date.starts_with(b"0101"));
+        is_first_day && matches!(serial.len(), 4 | 5) && is_zeros(serial)
+    })
+}
+
+/// Returns whether it is one pair of digits again and again, with or without a century: `19121212-1212`.
+fn is_one_pair(digits: &[u8]) -> bool {
+    let is_pair =
+        |digits: &[u8]| digits.len().is_multiple_of(2) && digits.chunks(2).all(|pair| Some(pair) == digits.get(..2));
+    let behind_century = digits.strip_prefix(b"19").or_else(|| digits.strip_prefix(b"20"));
+    is_pair(digits) || behind_century.is_some_and(is_pair)
+}
+
+/// Returns whether it consists of parts that count up from 1, three digits or more each.
+fn is_counting_again(digits: &[u8]) -> bool {
+    digits
+        .chunk_by(|before, digit| *digit == before + 1)
+        .all(|part| part.len() >= COUNTED && part[0] == b'1')
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::check;
@@ -118,6 +187,24 @@ mod tests {
             "IT 00000000000",
             "BR:000.000.000-00",
             "IN-1234 5678 9012",
+            "IT:XXXXXX00X00X000X",
+            "AAAAAA00A00A000A",
+            "CH:756.0000.0000.00",
+            "CH 756.0000.0000.02",
+            "AE:784-0000-0000000-0",
+            "DK:010101-0000",
+            "010190-0000",
+            "19900101-0000",
+            "190001010000",
+            "KR:123456-1234567",
+            "123-123-1234",
+            "1234 1234 1234",
+            "IT:ABCDEF00A00A000A",
+            "NO:01010100000",
+            "SE:19121212-1212",
+            "DK:121212-1212",
+            "CN:110101190001010000",
+            "CH:756.1234.5678.97",
         ];
         let somebody = [
             "AB123456C",
@@ -129,12 +216,28 @@ mod tests {
             "VECJ880326XXX0",
             "10000000T",
             "529.982.247-25",
+            "CH:756.9217.0769.85",
+            "AE:784-1982-1234567-1",
+            "DK:010190-1235",
+            "DK:211062-5629",
+            "KR:900101-1234568",
+            "199001012384",
+            "IT:RSSMRA85T10A562T",
+            "234123410000",
         ];
         check("user.government_id.national_identification_number", &somebody, &nobody);
         check(
             "user.government_id.passport_number",
-            &["C01X00T47", "AB123456", "YA1234507", "123456782", "X1000000"],
             &[
+                "C01X00T47",
+                "AB123456",
+                "YA1234507",
+                "123456782",
+                "X1000000",
+                "AA0000123",
+            ],
+            &[
+                "FR:00AA00000",
                 "DE-000000000",
                 "DE XXXXXXXXX",
                 "FR unknown",

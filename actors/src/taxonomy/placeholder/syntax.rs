@@ -1,5 +1,8 @@
 //! Texts that programs write in place of a value: unfilled templates, objects printed as texts, masks.
 
+use super::printed;
+use crate::percent;
+
 /// Characters that hide others in a mask.
 const MASKS: [char; 10] = ['x', 'X', '*', '#', '•', '●', '·', '∗', '█', '_'];
 /// Hashes of nothing, and of the words null and undefined: MD5, SHA-1 and SHA-256 in hexadecimal.
@@ -20,10 +23,10 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     let is_ordinary = |b: u8| b.is_ascii_alphanumeric() || b" .,-_@+:/".contains(&b);
     if value.bytes().all(is_ordinary) {
         return !value.bytes().any(|b| b.is_ascii_alphanumeric())
-            || is_printed_name(value)
+            || printed::is_name(value)
             || is_hash_of_nothing(value);
     }
-    !value.chars().any(char::is_alphanumeric) || is_template(value) || is_printed(value)
+    !value.chars().any(char::is_alphanumeric) || is_template(value) || printed::is_printed(value)
 }
 
 /// Returns whether it is hidden except for a few characters at an end: `XXX-XX-1234`, `****1234`, `A*****`.
@@ -72,7 +75,19 @@ pub(super) fn is_placeholder_url(value: &str) -> bool {
         .split(['/', '?', '&', '#', '='])
         .skip(1)
         .filter(|part| !part.is_empty());
-    parts.any(|part| matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil"))
+    parts.any(|part| {
+        matches!(part, "undefined" | "null" | "nan" | "(null)" | "none" | "%s" | "nil") || is_place_in_url(part)
+    })
+}
+
+/// Returns whether a part of an address is a place of a template, encoded or not: `{id}`, `:id`, `%24%7Bid%7D`. A dollar
+/// sign stands before names of people on some sites.
+fn is_place_in_url(part: &str) -> bool {
+    let is_place = |text: &str| {
+        let is_of_person = text.starts_with('$') && !text.contains('{');
+        !is_of_person && is_template(text)
+    };
+    is_place(part) || percent::decoded(part).is_some_and(|decoded| is_place(&decoded))
 }
 
 /// Returns whether it has the places of a template, in the languages of shops and mailers.
@@ -91,6 +106,7 @@ fn is_template(value: &str) -> bool {
         || has("#{", "}")
         || has("@{", "}")
         || has("<%", "%>")
+        || has("<?", "?>")
         || has("{%", "%}")
         || has("[[", "]]")
         || has("*|", "|*")
@@ -129,73 +145,56 @@ fn is_lone_place(value: &str) -> bool {
         || value.starts_with("{!") && value.ends_with('}')
 }
 
-/// Returns whether it is an object printed in place of one of its fields, or an error of a spreadsheet.
-fn is_printed(value: &str) -> bool {
-    const STARTS: [&str; 11] = [
-        "#<",
-        "%!",
-        "[l",
-        "array(0x",
-        "code(0x",
-        "function ",
-        "function(",
-        "hash(0x",
-        "object id #",
-        "scalar(0x",
-        "table: 0x",
-    ];
-    const WHOLE: [&str; 15] = [
-        "#n/a",
-        "#ref!",
-        "#value!",
-        "#name?",
-        "#null!",
-        "#div/0!",
-        "#num!",
-        "#error!",
-        "#spill!",
-        "#calc!",
-        "optional(nil)",
-        "promise { <pending> }",
-        "character(0)",
-        "some(null)",
-        "ref(0x0)",
-    ];
-    let starts = |start: &&str| {
-        value
-            .get(..start.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(start))
-    };
-    if WHOLE.iter().any(|whole| value.eq_ignore_ascii_case(whole)) || STARTS[3..].iter().any(starts) {
-        return true;
-    }
-    match value.as_bytes().first() {
-        Some(b'[') => starts(&"[object ") || (starts(&"[L") && value.contains(";@")),
-        Some(b'<') => value.ends_with('>') && (value.contains(" at 0x") || value.contains(" object")),
-        Some(b'#' | b'%') => STARTS[..2].iter().any(starts),
-        _ => value.contains("[object ") || value.contains("[Object "),
-    }
-}
-
-/// Returns whether it is a class of Java with its address, or a type of C#: `com.shop.User@1b6d3586`, `System.Object`.
-fn is_printed_name(value: &str) -> bool {
-    if matches!(
-        value,
-        "System.Object" | "System.String" | "System.Guid" | "System.Int32" | "System.DBNull" | "java.lang.Object"
-    ) {
-        return true;
-    }
-    let Some((class, address)) = value.rsplit_once('@') else {
-        return false;
-    };
-    let is_address =
-        (1..=8).contains(&address.len()) && address.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let is_class = class.rsplit_once('.').is_some_and(|(package, name)| {
-        name.starts_with(|c: char| c.is_ascii_uppercase()) && package.starts_with(|c: char| c.is_ascii_lowercase())
-    });
-    is_address && is_class
-}
-
 fn is_hash_of_nothing(value: &str) -> bool {
     matches!(value.len(), 32 | 40 | 64) && HASHES_OF_NOTHING.iter().any(|hash| value.eq_ignore_ascii_case(hash))
+}
+
+/// Returns a text with the characters that HTML escapes: `<id>` for `&lt;id&gt;`. Returns `None` without any.
+pub(super) fn unescaped(value: &str) -> Option<String> {
+    const NAMED: [(&str, char); 12] = [
+        ("lt", '<'),
+        ("gt", '>'),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("amp", '&'),
+        ("nbsp", ' '),
+        ("lbrace", '{'),
+        ("lcub", '{'),
+        ("rbrace", '}'),
+        ("rcub", '}'),
+        ("lsqb", '['),
+        ("rsqb", ']'),
+    ];
+    if value.len() > 256 {
+        return None;
+    }
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value;
+    while let Some((before, behind)) = rest.split_once('&') {
+        text.push_str(before);
+        let escaped = behind.split_once(';').and_then(|(name, after)| {
+            let numbered = |number: &str| match number.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16).ok(),
+                None => number.parse().ok(),
+            };
+            let named = || NAMED.iter().find(|(known, _)| *known == name).map(|(_, c)| *c);
+            let c = match name.strip_prefix('#') {
+                Some(number) => numbered(number).and_then(char::from_u32),
+                None => named(),
+            };
+            Some((c?, after))
+        });
+        match escaped {
+            Some((c, after)) => {
+                text.push(c);
+                rest = after;
+            }
+            None => {
+                text.push('&');
+                rest = behind;
+            }
+        }
+    }
+    text.push_str(rest);
+    (text.len() < value.len()).then_some(text)
 }

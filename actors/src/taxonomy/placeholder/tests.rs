@@ -275,8 +275,8 @@ fn numbers_of_authorities() {
     );
     check(
         "user.health_and_medical.record_id",
-        &["MRN-0042", "1234", "123456"],
-        &["00000", "unknown", "n/a", "TEST", "XXXXX123"],
+        &["MRN-0042", "1234", "123456", "1", "7", "12", "P1"],
+        &["0", "00", "x", "00000", "unknown", "n/a", "TEST", "XXXXX123"],
     );
 }
 
@@ -357,12 +357,28 @@ fn addresses() {
             "https://social.example/ada",
             "https://social.example/profile.php?id=1001",
             "https://social.example/nullmeier",
+            "https://social.example/$ada",
+            "https://social.example/@ada",
+            "https://social.example/ada:lovelace",
+            "https://social.example/caf%C3%A9",
+            "https://social.example/?q[]=1",
+            "https://social.example/c++",
+            "https://social.example/~ada",
         ],
         &[
             "https://social.example/undefined",
             "https://social.example/profile.php?id=null",
             "https://social.example/{{user}}",
             "https://social.example/[object Object]",
+            "https://social.example/users/{id}",
+            "https://social.example/users/:id",
+            "https://social.example/users/:user_id/profile",
+            "https://social.example/profile?id=%24%7Bid%7D",
+            "https://social.example/profile?id=%7Bid%7D",
+            "https://social.example/profile?id=<id>",
+            "https://social.example/%USER_ID%",
+            "https://social.example/[id]",
+            "https://social.example/#/users/{{id}}",
         ],
     );
     check(
@@ -427,6 +443,8 @@ fn a_surname_is_a_name() {
         "Ng",
         "Ó",
         "Anon",
+        "Strasse",
+        "Straße",
     ];
     let nobody = [
         "undefined",
@@ -459,7 +477,17 @@ fn a_surname_is_a_name() {
     check(
         "user.contact.address.street",
         &["12 Main St", "Hauptstr. 7", "Null Straße 3"],
-        &["n/a", "-", "unknown", "[object Object]", "xxx", "{{street}}"],
+        &[
+            "n/a",
+            "-",
+            "unknown",
+            "[object Object]",
+            "xxx",
+            "{{street}}",
+            "Straße",
+            "STRASSE",
+            "Street Address",
+        ],
     );
     check(
         "user.contact.address.postal_code",
@@ -468,7 +496,7 @@ fn a_surname_is_a_name() {
     );
     check(
         "user.demographic.date_of_birth",
-        &["1985-12-10", "1900-01-03"],
+        &["1985-12-10", "1950-01-03"],
         &["1900-01-01", "1970-01-01", "0001-01-01", "0000-00-00"],
     );
     check("user.location.precise", &["53.07583,8.80717"], &["0,0"]);

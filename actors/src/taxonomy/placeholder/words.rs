@@ -42,3 +42,64 @@ impl Words {
             .map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check;
+
+    #[test]
+    fn words_in_many_languages() {
+        let nobody = [
+            "해당 없음",
+            "해당없음",
+            "non applicabile",
+            "Non Applicabile",
+            "não se aplica",
+            "NAO SE APLICA",
+            "okänt",
+            "ΑΓΝΩΣΤΟ",
+            "정보 없음",
+            "비회원",
+            "не определено",
+            "Не определено",
+            "н.д.",
+            "Н. Д.",
+            "Non spécifié",
+            "NON SPECIFIE",
+            "indéfini",
+            "INDEFINI",
+            "no definido",
+            "onbekende klant",
+            "ohne Angabe",
+            "entfällt",
+            "uppgift saknas",
+            "není k dispozici",
+            "غير محدد",
+            "زائر",
+            "לא זמין",
+            "ไม่ระบุ",
+            "không xác định",
+            "tidak tersedia",
+            "未提供",
+        ];
+        check(
+            "user.unique_id",
+            &["Bos", "gosta", "neurin", "fehlberg", "mangler-7", "khachik"],
+            &nobody,
+        );
+        let somebody = [
+            "Gast",
+            "Leer",
+            "Ohne",
+            "Инген",
+            "Bos",
+            "Gosta",
+            "Khách",
+            "Host",
+            "Brak",
+            "Zadan",
+        ];
+        check("user.name", &somebody, &nobody);
+        check("user.name.last", &somebody, &nobody);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::table::{HINTS, NAMES};
+use super::table::{HINTS, NAMES, OF_A_PERSON};
 use super::{by_words, category, is_person, last_words, squeezed, words};
 use crate::mapping::distance::distance;
 use crate::taxonomy::{Category, Taxonomy};
@@ -33,10 +33,20 @@ pub(in crate::mapping) fn meant<'t>(taxonomy: &'t Taxonomy, key: &str) -> Option
             categories.iter().find(within).filter(|_| parents.len() == 1)
         })
         .or_else(|| by_parts(taxonomy, parents, last))
-        .or_else(|| {
-            let of_key = |key: &str| words(&key.replace('.', " "));
-            nearest(categories, &of_key(key), |category| of_key(&category.key))
-        })
+        .map_or_else(|| by_likeness(taxonomy, key, parents, last), Some)
+}
+
+/// Returns the category whose key or name is nearest. A word that means something only of a person leads nowhere behind
+/// another owner: `company.name` is no person's name.
+fn by_likeness<'t>(taxonomy: &'t Taxonomy, key: &str, parents: &[&str], last: &str) -> Option<&'t Arc<Category>> {
+    let categories = taxonomy.categories();
+    let is_owned = !parents.iter().all(|parent| is_person(&words(parent)));
+    let is_of_any = OF_A_PERSON.iter().any(|(_, names)| names.contains(&&*words(last)));
+    if is_owned && is_of_any {
+        return None;
+    }
+    let of_key = |key: &str| words(&key.replace('.', " "));
+    nearest(categories, &of_key(key), |category| of_key(&category.key))
         .or_else(|| {
             let last = words(last);
             categories.iter().find(|category| last_words(&category.key) == last)
@@ -175,6 +185,19 @@ mod tests {
             ("user.contact.website", "user.contact.url"),
             ("device", "user.device.device_id"),
             ("user.name.middle", "user.name"),
+            ("guid", "user.unique_id"),
+            ("user.guid", "user.unique_id"),
+            ("medical_record", "user.health_and_medical.record_id"),
+            ("marital", "user.demographic.marital_status"),
+            ("plate", "user.government_id.vehicle_registration"),
+            ("politics", "user.demographic.political_opinion"),
+            ("orientation", "user.demographic.sexual_orientation"),
+            ("bank", "user.financial.bank_account"),
+            ("user.card", "user.financial.credit_card"),
+            ("latitude", "user.location.precise"),
+            ("IBAN_CODE", "user.financial.bank_account"),
+            ("電話番号", "user.contact.phone_number"),
+            ("телефон", "user.contact.phone_number"),
             ("user.contact.adress.stret", "user.contact.address.street"),
             ("user.age", "user.demographic.age_range"),
         ] {
@@ -199,6 +222,12 @@ mod tests {
             "grace",
             "parent_id",
             "user.vat",
+            "company.name",
+            "product.name",
+            "file.name",
+            "product.names",
+            "order.code",
+            "host.name",
         ] {
             let found = meant(&taxonomy, key).map(|category| category.key.to_string());
             assert_eq!(found, None, "{key}");

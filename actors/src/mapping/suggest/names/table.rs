@@ -9,7 +9,7 @@ pub(in crate::mapping) const NAMES: &[(&str, &[&str])] = &[
         "email", "e mail", "mail", "email address", "mail address", "email addr", "emailid", "email id", "e post",
         "epost", "e mail adresse", "mail adresse", "mailadresse", "emailadresse", "courriel", "adresse email",
         "adresse mail", "adresse electronique", "correo", "correo electronico", "posta elettronica",
-        "indirizzo email", "e mailadres", "emailadres", "endereco de email", "adres email", "adres e mail"
+        "indirizzo email", "e mailadres", "emailadres", "endereco de email", "adres email", "adres e mail", "электронная почта", "почта", "メールアトレス", "邮箱", "电子邮件", "이메일"
     ]),
     ("user.contact.phone_number", &[
         "phone", "telephone", "tel", "mobile", "cell", "msisdn", "phone number", "mobile number",
@@ -18,7 +18,9 @@ pub(in crate::mapping) const NAMES: &[(&str, &[&str])] = &[
         "telefonnummer", "handy", "handynummer", "mobil", "mobilnummer", "rufnummer", "mobiltelefon", "telefone",
         "telemovel", "celular", "telefono", "numero de telefono", "movil", "cellulare", "numero di telefono",
         "telephone portable", "numero de telephone", "telefoon", "telefoonnummer", "mobiel", "tlf",
-        "numer telefonu", "komorka", "telefonnr"
+        "numer telefonu", "komorka", "telefonnr", "handynr", "handy nr", "mobilnr", "whatsapp number", "whatsappnumber", "telegram number",
+        "mobile phone number", "gsm", "numero telefono", "numero di cellulare", "telefonszam", "телефон", "номер телефона",
+        "мобильныи телефон", "電話番号", "電話", "携帯電話", "电话", "电话号码", "手机", "手机号", "手机号码", "전화번호", "휴대폰", "هاتف"
     ]),
     ("user.contact.fax_number", &["fax", "fax number", "telefax", "faxnummer", "numero de fax"]),
     ("user.contact.url", &["profile url", "linkedin", "homepage", "profile link"]),
@@ -29,7 +31,8 @@ pub(in crate::mapping) const NAMES: &[(&str, &[&str])] = &[
         "kundenid", "benutzer id", "nutzer id", "mitgliedsnummer", "numero client", "numero de client",
         "id client", "identifiant client", "id cliente", "numero de cliente", "codice cliente", "numero cliente",
         "klantnummer", "klant id", "kundenummer", "kundnummer", "numer klienta", "id klienta", "loyalty number",
-        "loyalty id", "employee id", "employee number", "personalnummer", "matrikelnummer"
+        "loyalty id", "employee id", "employee number", "personalnummer", "matrikelnummer", "kd nr", "kdnr", "kd nummer", "cust id",
+        "custid", "cust no", "custno", "cust number", "customer guid", "user guid", "mitgliedsnr", "顧客番号", "会員番号", "客户编号", "회원번호"
     ]),
     ("user.unique_id.pseudonymous", &["anonymous id", "session id", "visitor id", "distinct id", "pseudonym"]),
     ("user.account.username", &[
@@ -61,7 +64,7 @@ pub(in crate::mapping) const NAMES: &[(&str, &[&str])] = &[
         "kennzeichen", "plaque d immatriculation", "matricula", "kenteken"
     ]),
     ("user.financial.bank_account", &[
-        "iban", "bank account", "bank account number", "account iban", "kontonummer", "bankverbindung",
+        "iban", "bank account", "bank account number", "account iban", "iban code", "iban number", "iban nr", "iban no", "kontonummer", "bankverbindung",
         "bankkonto", "compte bancaire", "cuenta bancaria", "conto bancario", "rekeningnummer"
     ]),
     ("user.financial.credit_card", &[
@@ -92,26 +95,27 @@ pub(in crate::mapping) const NAMES: &[(&str, &[&str])] = &[
         "full name", "fullname", "display name", "customer name", "contact name", "recipient name", "card holder",
         "cardholder", "account holder", "complete name", "person name", "vollstandiger name", "vor und nachname",
         "kundenname", "nom complet", "nombre completo", "nome completo", "volledige naam", "imie i nazwisko",
-        "fulde navn", "karteninhaber", "kontoinhaber", "titulaire"
+        "fulde navn", "karteninhaber", "kontoinhaber", "titulaire", "фио", "氏名", "お名前", "姓名", "성명"
     ]),
     ("user.name.first", &[
         "first name", "firstname", "given name", "forename", "fname", "first names", "given names", "vorname",
         "vornamen", "prenom", "nombre de pila", "primer nombre", "primeiro nome", "nome di battesimo", "voornaam",
-        "fornavn", "fornamn", "imie"
+        "fornavn", "fornamn", "imie", "имя"
     ]),
     ("user.name.last", &[
         "last name", "lastname", "surname", "family name", "lname", "last names", "sur name", "second name",
         "nachname", "familienname", "zuname", "nom de famille", "apellido", "apellidos", "cognome", "sobrenome",
-        "apelido", "achternaam", "efternavn", "etternavn", "efternamn", "nazwisko"
+        "apelido", "achternaam", "efternavn", "etternavn", "efternamn", "nazwisko", "фамилия"
     ]),
     ("user.demographic.date_of_birth", &[
         "birthday", "birthdate", "birth date", "date of birth", "dob", "born", "birth day", "birthdate utc",
         "date birth", "geburtsdatum", "geburtstag", "geboren", "geboren am", "date de naissance", "naissance",
         "fecha de nacimiento", "fecha nacimiento", "data di nascita", "data de nascimento", "geboortedatum",
-        "fodselsdato", "fodelsedatum", "data urodzenia"
+        "fodselsdato", "fodelsedatum", "data urodzenia", "bday", "b day", "birth dt", "geb datum", "gebdatum", "geb dat", "gebdat",
+        "birth date time", "дата рождения", "生年月日", "出生日期", "생년월일"
     ]),
     ("user.demographic.age_range", &[
-        "age", "age range", "age group", "altersgruppe", "tranche d age", "rango de edad"
+        "age", "age range", "age group", "birth year", "year of birth", "birthyear", "geburtsjahr", "annee de naissance", "altersgruppe", "tranche d age", "rango de edad"
     ]),
     ("user.contact.address.street", &[
         "street", "street address", "address line", "address line1", "line1", "address1", "street name",
@@ -138,7 +142,7 @@ pub(in crate::mapping) const NAMES: &[(&str, &[&str])] = &[
     ]),
     ("user.location.precise", &[
         "coordinates", "geo", "lat lng", "gps", "lat long", "geolocation", "geo location", "gps coordinates",
-        "koordinaten", "coordonnees gps", "coordenadas", "coordinate"
+        "koordinaten", "coordonnees gps", "coordenadas", "coordinate", "lat", "lng", "latitude", "longitude", "geo lat", "geo lng", "geo lon"
     ]),
     ("user.demographic.gender", &[
         "gender", "sex", "geschlecht", "sexe", "genero", "sexo", "sesso", "genere", "geslacht", "plec", "kjonn",
@@ -204,7 +208,7 @@ pub(in crate::mapping) const NAMES: &[(&str, &[&str])] = &[
 pub(in crate::mapping) const OF_A_PERSON: &[(&str, &[&str])] = &[
     ("user.name", &["name", "names", "naam", "navn", "namn", "nom", "nome", "nombre"]),
     ("user.unique_id", &[
-        "id", "number", "no", "nr", "uid", "uuid", "reference", "ref", "key", "code", "nummer", "numero"
+        "id", "number", "no", "nr", "uid", "uuid", "guid", "reference", "ref", "key", "code", "nummer", "numero"
     ]),
     ("user.name.first", &["first", "given", "forename"]),
     ("user.name.last", &["last", "family"]),
@@ -215,6 +219,24 @@ pub(in crate::mapping) const OF_A_PERSON: &[(&str, &[&str])] = &[
 pub(in crate::mapping) const HINTS: &[(&str, &[&str])] = &[
     ("user.contact.url", &["website", "web site"]),
     ("user.device.device_id", &["device"]),
+    (
+        "user.health_and_medical.record_id",
+        &["medical record", "patient record", "medical records"],
+    ),
+    ("user.demographic.marital_status", &["marital", "married"]),
+    (
+        "user.government_id.vehicle_registration",
+        &["plate", "licence plate", "plates"],
+    ),
+    (
+        "user.demographic.political_opinion",
+        &["politics", "political", "political view", "party"],
+    ),
+    ("user.demographic.sexual_orientation", &["orientation", "sexuality"]),
+    ("user.financial.bank_account", &["bank", "bank details", "account iban"]),
+    ("user.financial.credit_card", &["card"]),
+    ("user.demographic.religious_belief", &["faith", "belief"]),
+    ("user.criminal_history", &["crime", "criminal"]),
     ("user.name", &["middle", "middle name"]),
 ];
 
@@ -227,5 +249,29 @@ pub(in crate::mapping) const PEOPLE: &[&str] = &[
     "shopper", "consumer", "kunde", "kunden", "kundin", "kaufer", "besteller", "empfanger", "nutzer",
     "benutzer", "kontakt", "mitglied", "mitarbeiter", "gast", "patientin", "cliente", "clientes",
     "utilisateur", "acheteur", "destinataire", "usuario", "comprador", "destinatario", "utente", "acquirente",
-    "klant", "gebruiker", "klient", "bruger", "bruker", "anvandare", "kund",
+    "klant", "gebruiker", "klient", "bruger", "bruker", "anvandare", "kund", "cust",
+];
+
+/// Words for an address that belongs to a person whose name is in it.
+pub(in crate::mapping) const ADDRESSES: &[&str] = &[
+    "shipping",
+    "billing",
+    "delivery",
+    "ship to",
+    "bill to",
+    "deliver to",
+    "shipping address",
+    "billing address",
+    "delivery address",
+    "lieferadresse",
+    "rechnungsadresse",
+    "lieferanschrift",
+    "rechnungsanschrift",
+    "lieferung",
+    "adresse de livraison",
+    "adresse de facturation",
+    "livraison",
+    "facturation",
+    "envio",
+    "facturacion",
 ];
