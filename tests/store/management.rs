@@ -20,6 +20,19 @@ pub async fn controllers_are_made_found_and_changed(world: World) {
 
     let listed = store.controllers().await.unwrap();
     assert_eq!(listed.iter().map(|c| c.id).collect::<Vec<_>>(), [rival.id, shop.id]);
+    let mut paged = Vec::new();
+    while let Some(row) = store
+        .controllers_page(Page {
+            after: paged.last().copied(),
+            limit: 1,
+        })
+        .await
+        .unwrap()
+        .pop()
+    {
+        paged.push(row.id);
+    }
+    assert_eq!(paged, [rival.id, shop.id]);
     let found = store.controller(&shop.did).await.unwrap().unwrap();
     assert_eq!(
         (
