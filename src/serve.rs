@@ -67,7 +67,7 @@ use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
 use signals::Signals;
 pub use store::open_store;
-pub(crate) use store::{lock_database, open_own_store};
+pub(crate) use store::{lock_database, open_own_store, open_store_if};
 use waiting::Wait;
 pub use waiting::{Interrupted, Misconfigured};
 

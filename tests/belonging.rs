@@ -1,5 +1,7 @@
 //! A data directory and its database: strangers are refused before any loss, and every refusal has a way out.
 
+mod untouched;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -60,6 +60,13 @@ pub enum Refusal {
         of_directory: InstanceId,
     },
     #[error(
+        "{database} has no tables of Conduit, and the data directory {dir} has a journal with events. Nothing was changed. \
+         Check storage.database_url, and whether the database's disk is mounted; or restore the database from a backup. To \
+         give up the journal's events and begin anew with this database, run `conduit adopt --discard-events` with this \
+         configuration"
+    )]
+    NoTables { dir: PathBuf, database: String },
+    #[error(
         "the journal in {dir} has {events} of {controllers} that {database} does not know (one is \
          {example}). Nothing was changed. Check storage.database_url and storage.data_dir, or restore a newer backup of the \
          database. If these controllers were deleted or their events are to be given up, run `conduit adopt \
