@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::sync::Notify;
 
 use super::super::changes::ChangeFeed;
@@ -25,6 +25,13 @@ use crate::store::migrations;
 
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
 const MIGRATION: Duration = Duration::from_secs(600);
+
+/// How long a look at a table may wait for a lock, in milliseconds: longer than a change of the schema holds it, and
+/// shorter than the patience of those who ask whether the database answers.
+const LOOK_LOCK_MS: u32 = 1500;
+
+/// The SQLSTATE of a lock that was not to be had in this time.
+const LOCKED: &str = "55P03";
 
 /// How long a connection that goes back to the pool may take to show that it is fit to be used again.
 const RELEASE: Duration = Duration::from_secs(5);
@@ -117,7 +124,14 @@ impl Connections for PostgresStore {
             if is_read_only(&mut connection).await.or_store_error()? {
                 return Err(StoreError::Unavailable("it is read-only".to_owned()));
             }
-            Ok(())
+            match read_tables(&mut connection).await.or_store_error() {
+                Err(StoreError::Unavailable(cause)) if cause.contains(LOCKED) => {
+                    Err(StoreError::Unavailable(format!("a table is locked: {cause}")))
+                }
+                Err(StoreError::Unavailable(cause)) => Err(StoreError::Unavailable(cause)),
+                // A table that is missing, or may not be read, is for the pipeline to report: others can be read.
+                _ => Ok(()),
+            }
         };
         self.driver.run_in_time(ping).await
     }
@@ -204,6 +218,26 @@ async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error
     sqlx::query_scalar("SELECT current_setting('transaction_read_only')::bool")
         .fetch_one(connection)
         .await
+}
+
+/// Finds out whether the main tables can be read, and reads no row. While somebody has an exclusive lock on one, this
+/// fails, as would every page and every batch. Each table has a transaction of its own: two locks at once could make a
+/// deadlock with that somebody. A failure leaves its transaction open, and so the connection is not used again.
+async fn read_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const TABLES: [&str; 6] = [
+        "controllers",
+        "integrations",
+        "events",
+        "activities",
+        "subjects",
+        "links",
+    ];
+    let read = TABLES
+        .map(|table| format!("BEGIN; SET LOCAL lock_timeout = {LOOK_LOCK_MS}; SELECT FROM {table} LIMIT 0; COMMIT"));
+    sqlx::raw_sql(AssertSqlSafe(read.join("; ")))
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
