@@ -154,6 +154,21 @@ fn a_start_on_a_server_that_says_nothing_answers_probes_at_once() {
 }
 
 #[test]
+fn a_start_waits_for_a_database_that_takes_no_connections() {
+    let server = Postgres::start();
+    let url = server.database();
+    let name = url.rsplit('/').next().unwrap();
+    let allow = |allowed: bool| server.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allowed}"));
+    allow(false);
+    let mut conduit = Conduit::unstarted(&[("CONDUIT_DATABASE_URL", &url)]);
+    wait_without_a_database(&mut conduit);
+    assert!(conduit.logs().contains("55000"), "{}", conduit.logs());
+    allow(true);
+    conduit.wait_until_it_listens();
+    conduit.get("/readyz").expect(200);
+}
+
+#[test]
 fn a_start_that_waits_can_be_stopped() {
     let url = format!("postgresql://conduit:{PASSWORD}@127.0.0.1:1/conduit");
     let mut conduit = Conduit::unstarted(&[("CONDUIT_DATABASE_URL", &url)]);
@@ -167,8 +182,11 @@ fn a_start_that_waits_can_be_stopped() {
 fn a_server_that_refuses_the_configuration_ends_the_start_with_words() {
     let server = Postgres::shared();
     let url = server.database();
-    let (address, _) = url.rsplit_once('/').unwrap();
+    let (address, name) = url.rsplit_once('/').unwrap();
+    server.sql("CREATE ROLE guest LOGIN PASSWORD 'hidden'");
+    server.sql(&format!("REVOKE CONNECT ON DATABASE {name} FROM public"));
     for (wrong, words) in [
+        (url.replace("conduit:", "guest:").replace(PASSWORD, "hidden"), "42501"),
         (url.replace(PASSWORD, "hidden"), "28P01"),
         (url.replace("conduit:", "nobody:"), "28P01"),
         (format!("{address}/nowhere"), "3D000"),
