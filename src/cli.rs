@@ -11,6 +11,7 @@ mod health;
 mod output;
 mod receipt;
 mod send;
+mod stop;
 mod usage;
 
 use std::path::PathBuf;

@@ -65,7 +65,7 @@ pub(crate) use journal::read_journal;
 use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
-use signals::Signals;
+pub(crate) use signals::Signals;
 pub use store::open_store;
 pub(crate) use store::{lock_database, open_own_store, open_store_if};
 use waiting::Wait;
