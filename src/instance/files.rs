@@ -130,8 +130,7 @@ impl Home {
         })
     }
 
-    /// Refuses a newest segment that is shorter than its acknowledged part. Reading it would free the rest of its last
-    /// record.
+    /// Refuses a newest segment that is shorter than its acknowledged part, before it is read.
     ///
     /// # Errors
     /// [`Refusal::Vanished`].
