@@ -11,8 +11,10 @@ mod health;
 mod output;
 mod receipt;
 mod send;
+mod stop;
 mod usage;
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -94,16 +96,19 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Clients of a server need no configuration.
     let client = match &cli.command {
-        Some(Command::Send(send)) => Some(actix_web::rt::System::new().block_on(send.run())),
-        Some(Command::Apply(apply)) => Some(actix_web::rt::System::new().block_on(apply.run())),
-        Some(Command::Export(export)) => Some(actix_web::rt::System::new().block_on(export.run())),
+        Some(Command::Send(send)) => Some(block_on(send.run())),
+        Some(Command::Apply(apply)) => Some(block_on(apply.run())),
+        Some(Command::Export(export)) => Some(block_on(export.run())),
         _ => None,
     };
     if let Some(result) = client {
         return finish(result);
     }
     if let Some(Command::Bench(bench)) = &cli.command {
-        return bench.run();
+        return match descriptors::check_command() {
+            Ok(()) => bench.run(),
+            Err(few) => finish(Err(few.into())),
+        };
     }
     if let Some(Command::Config(ConfigCommand::Reference)) = &cli.command {
         return finish(print(&config::reference()));
@@ -115,7 +120,7 @@ pub fn main() -> ExitCode {
         return finish(print(crate::api::openapi::text()));
     }
     if let Some(Command::Receipt(command)) = &cli.command {
-        return finish(actix_web::rt::System::new().block_on(command.run()));
+        return finish(block_on(command.run()));
     }
     let (config, warnings) = match serve::settings::load(cli.config.as_deref()) {
         Ok(loaded) => loaded,
@@ -140,13 +145,17 @@ pub fn main() -> ExitCode {
     if matches!(command, Command::Serve) {
         log_warnings(&warnings);
     }
-    let system = actix_web::rt::System::new();
+    if matches!(command, Command::Serve | Command::Demo(_))
+        && let Err(few) = descriptors::connections_per_thread(&config, descriptors::raise_limit())
+    {
+        return finish(Err(few.into()));
+    }
     finish(match command {
-        Command::Serve => system.block_on(run_server(config, cli.config)),
-        Command::Demo(demo) => system.block_on(demo.run(config)),
-        Command::Health(health) => system.block_on(health.run(&config)),
-        Command::Adopt(adopt) => system.block_on(adopt.run(config)),
-        Command::Audit(audit) => system.block_on(audit.run(&config)),
+        Command::Serve => block_on(run_server(config, cli.config)),
+        Command::Demo(demo) => block_on(demo.run(config)),
+        Command::Health(health) => block_on(health.run(&config)),
+        Command::Adopt(adopt) => block_on(adopt.run(config)),
+        Command::Audit(audit) => block_on(audit.run(&config)),
         Command::Config(command) => print_config(&config, &warnings, &command),
         // Handled above: they need no configuration.
         Command::Send(_)
@@ -156,6 +165,12 @@ pub fn main() -> ExitCode {
         | Command::Openapi
         | Command::Receipt(_) => Ok(true),
     })
+}
+
+/// Runs a command in a runtime of its own. Making one needs descriptors, and panics without them.
+fn block_on(command: impl Future<Output = Result<bool>>) -> Result<bool> {
+    descriptors::check_command()?;
+    actix_web::rt::System::new().block_on(command)
 }
 
 /// Logs settings without effect, or with an unexpected one.

@@ -27,18 +27,40 @@ const MORE_SEGMENTS: u64 = 24;
 /// Fewer connections to an HTTP thread serve nobody.
 const FEWEST: u64 = 8;
 
+/// Standard streams, a runtime or two, and connections of a command that serves nothing.
+const COMMAND: u64 = 32;
+
 /// The system allows too few open files.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the system allows {allowed} open files, but this configuration needs at least {needed}: {own} for the journal, the \
-     database and the threads, and {connections} for connections. Raise the limit (`ulimit -n`, LimitNOFILE= with systemd), \
-     or lower server.workers, pipeline.shards, or journal.max_bytes with segments of the same size"
-)]
-pub struct TooFew {
-    allowed: u64,
-    needed: u64,
-    own: u64,
-    connections: u64,
+#[allow(missing_docs)] // The messages say it.
+pub enum TooFew {
+    #[error(
+        "the system allows {allowed} open files, but this configuration needs at least {needed}: {own} for the journal, the \
+         database and the threads, and {connections} for connections. Raise the limit (`ulimit -n`, LimitNOFILE= with \
+         systemd), or lower server.workers, pipeline.shards, or journal.max_bytes with segments of the same size"
+    )]
+    ToServe {
+        allowed: u64,
+        needed: u64,
+        own: u64,
+        connections: u64,
+    },
+    #[error(
+        "the system allows {allowed} open files, but this command needs at least {COMMAND}. Raise the limit (`ulimit -n`, \
+         LimitNOFILE= with systemd)"
+    )]
+    ToRun { allowed: u64 },
+}
+
+/// Checks whether the limit leaves what any command needs. A runtime cannot be made with less.
+///
+/// # Errors
+/// [`TooFew`].
+pub fn check_command() -> Result<(), TooFew> {
+    match raise_limit() {
+        Some(allowed) if allowed < COMMAND => Err(TooFew::ToRun { allowed }),
+        _ => Ok(()),
+    }
 }
 
 /// Raises the limit of open files as far as the system lets this user; the limit that is then in force. `None`: no limit.
@@ -71,7 +93,7 @@ pub fn connections_per_thread(config: &Config, limit: Option<u64>) -> Result<usi
     let own = own_files(config);
     let fewest = FEWEST.min(configured as u64) * threads;
     if allowed < own + fewest {
-        return Err(TooFew {
+        return Err(TooFew::ToServe {
             allowed,
             needed: own + fewest,
             own,

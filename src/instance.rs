@@ -8,8 +8,8 @@
 //!  journal.record       which segments the journal had, so that vanished ones are noticed
 //! ```
 //!
-//! A start has this order. The files are read ([`Home::open`]). The database opens. The journal is read, and stays
-//! unchanged. [`admit`] decides. The files are written. Only then segments are released and events numbered. Each
+//! A start has this order. The files are read ([`Home::open`]). [`judge`] looks at the database, before it gets tables.
+//! The database opens. The journal is read, and stays unchanged. [`admit`] decides. The files are written. Only then segments are released and events numbered. Each
 //! refusal names its way out. `conduit adopt` is the last way: it makes directory and database belong together.
 
 mod decide;
@@ -25,7 +25,7 @@ use conduit_actors::ids::{ControllerId, Timestamp};
 use crate::config::Config;
 use crate::journal::{Findings, JournalRecord, RecordContent};
 use crate::keys::Keyring;
-use crate::store::{EventFilter, Instance, InstanceId, Page, Store};
+use crate::store::{EventFilter, Instance, InstanceId, Look, Page, Store};
 pub use decide::Refusal;
 use decide::{Case, decide};
 pub(crate) use files::{DirectoryFiles, Home, new_node};
@@ -34,12 +34,37 @@ pub(crate) use presence::Presence;
 /// How many streams are compared with the database's events.
 const COMPARED: usize = 256;
 
+/// Refuses a database by a look at it, before it gets tables or other versions of them.
+///
+/// # Errors
+/// [`Refusal`].
+pub(crate) fn judge(home: &Home, config: &Config, look: &Look, keyring: &Keyring) -> Result<(), Refusal> {
+    if !look.has_tables {
+        let dir = config.storage.data_dir.clone();
+        let database = config.database().to_string();
+        return match home.instance {
+            Some(of_directory) => Err(Refusal::NewDatabase {
+                dir,
+                database,
+                of_directory,
+            }),
+            None if home.has_segments => Err(Refusal::NoTables { dir, database }),
+            None => Ok(()),
+        };
+    }
+    compare(home, config, look.instance, keyring)
+}
+
 /// Refuses another database and another master key by their ids, before anything is read.
 ///
 /// # Errors
 /// [`Refusal`], or that the database cannot be read.
 pub(crate) async fn compare_ids(home: &Home, config: &Config, store: &dyn Store, keyring: &Keyring) -> Result<()> {
-    let Some(named) = store.instance().await? else {
+    Ok(compare(home, config, store.instance().await?, keyring)?)
+}
+
+fn compare(home: &Home, config: &Config, named: Option<Instance>, keyring: &Keyring) -> Result<(), Refusal> {
+    let Some(named) = named else {
         return Ok(());
     };
     if let Some(of_directory) = home.instance.filter(|id| *id != named.id) {
@@ -48,11 +73,10 @@ pub(crate) async fn compare_ids(home: &Home, config: &Config, store: &dyn Store,
             database: config.database().to_string(),
             of_directory,
             of_database: named.id,
-        }
-        .into());
+        });
     }
     if named.key_check != keyring.key_check() {
-        return Err(Refusal::OtherMasterKey.into());
+        return Err(Refusal::OtherMasterKey);
     }
     Ok(())
 }

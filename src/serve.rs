@@ -2,8 +2,8 @@
 //!
 //! 1. The data directory and an SQLite file are locked, and the keys are read, because everything needs them. The
 //!    address is taken.
-//! 2. The store opens and brings its schema up to date. While PostgreSQL is away, the start waits, and probes are
-//!    answered.
+//! 2. The store opens and brings its schema up to date, unless it is a stranger's. While PostgreSQL is away, the start
+//!    waits. During a wait, and during a step that takes long, probes are answered.
 //! 3. The directory loads controllers and integrations, and with them the data keys.
 //! 4. The journal is read against the store's checkpoints. It needs the data keys to know the controllers of its
 //!    events. If it belongs to the database (`instance.rs`), it opens.
@@ -65,9 +65,9 @@ pub(crate) use journal::read_journal;
 use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
-use signals::Signals;
+pub(crate) use signals::Signals;
 pub use store::open_store;
-pub(crate) use store::{lock_database, open_own_store};
+pub(crate) use store::{lock_database, open_own_store, open_store_if};
 use waiting::Wait;
 pub use waiting::{Interrupted, Misconfigured};
 
@@ -118,24 +118,25 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let certificate = certificate.transpose().map_err(anyhow::Error::msg)?;
     let mut wait = Wait::new(&config, &listener, certificate.as_ref());
     let (store, keyring) = wait.open(async || open_own_store(&config, &home).await).await?;
-    wait.answered(async || instance::compare_ids(&home, &config, &*store, &keyring).await)
-        .await?;
-    let directory = wait.answered(async || load_directory(&config, &*store, &keyring).await);
-    let directory = directory.await?;
+    let compare = async || instance::compare_ids(&home, &config, &*store, &keyring).await;
+    wait.answered("reading the database's id", compare).await?;
+    let load = async || load_directory(&config, &*store, &keyring).await;
+    let directory = wait.answered("reading controllers and integrations", load).await?;
     let memory = Arc::new(MemoryWindow::new(config.dedup.max_entries));
 
     let shards = or_cores(config.pipeline.shards);
     let backlogs = Arc::new(Backlogs::new(directory.clone(), shards));
     let recover = async || recover_journal(&config, &home, &*store, &keyring).await;
-    let (recovered, record) = wait.answered(recover).await?;
-    let presence = wait.answered(async || Presence::begin(&config, &home, store.clone()).await);
-    let presence = presence.await?;
+    let (recovered, record) = wait.answered("reading the journal", recover).await?;
+    let begin = async || Presence::begin(&config, &home, store.clone()).await;
+    let presence = wait.answered("taking hold of this node in the database", begin).await?;
     let admin_token = secrets::admin_token(&config.storage)?;
-    let notary = wait.answered(async || start_notary(&config, &*store).await).await?;
+    let begin = async || start_notary(&config, &*store).await;
+    let notary = wait.answered("storing the key of receipts", begin).await?;
     let journal = start_journal(recovered, record, &backlogs, notary)?;
     let oldest = journal.oldest_in_flight();
-    wait.answered(async || warm_dedup(&*store, &memory, oldest).await)
-        .await?;
+    let warm = async || warm_dedup(&*store, &memory, oldest).await;
+    wait.answered("reading the dedup windows", warm).await?;
     let dedup = open_dedup(&config, memory).await?;
     let meters = Meters::default();
     let tracer = Tracer::start(&config.telemetry, home.node()).map_err(anyhow::Error::msg)?;

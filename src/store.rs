@@ -51,7 +51,7 @@ pub use events::{EventFilter, EventRow, Events, OutcomeCounts, StoredClaim};
 pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution};
 pub use integrations::{IntegrationRow, IntegrationSize, Integrations};
-pub use membership::{Holder, Instance, InstanceId, Membership};
+pub use membership::{Holder, Instance, InstanceId, Look, Membership};
 pub use page::Page;
 pub(crate) use postgres::check_address;
 pub use postgres::{OpenError, PostgresOptions, PostgresStore};

@@ -145,23 +145,36 @@ fn a_running_server_is_loaded_with_what_its_integration_takes() {
 
 #[test]
 fn an_interrupted_run_leaves_nothing_behind() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_conduit"))
-        .args(["bench", "--duration", "3600", "--connections", "1"])
-        .current_dir(dir.path())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let entries = || std::fs::read_dir(dir.path()).unwrap().count();
-    wait_for("its own server to log", || (entries() == 1).then_some(()));
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    wait_for("the run to end", || child.try_wait().unwrap());
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!((output.status.code(), entries()), (Some(1), 0), "{said}");
-    assert!(said.contains("interrupted"), "{said}");
+    // A closed terminal is like Ctrl-C. Signals that mean nothing change nothing, so that the next one is answered.
+    for name in ["TERM", "INT", "QUIT", "HUP"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_conduit"))
+            .args(["bench", "--duration", "3600", "--connections", "1"])
+            .current_dir(dir.path())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let entries = || std::fs::read_dir(dir.path()).unwrap().count();
+        wait_for("its own server to log", || (entries() == 1).then_some(()));
+        let pid = child.id().to_string();
+        let server = wait_for("its own server", || {
+            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+            Some(children.split_whitespace().next()?.to_owned())
+        });
+        for signal in ["-USR1", "-USR2", &format!("-{name}")] {
+            assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        }
+        wait_for("the run to end", || child.try_wait().unwrap());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), entries()), (Some(1), 0), "{name}: {said}");
+        assert!(said.contains("interrupted"), "{name}: {said}");
+        assert!(
+            !std::path::Path::new(&format!("/proc/{server}")).exists(),
+            "{name}: its server goes on"
+        );
+    }
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn limited(conduit: &Conduit, files: u32, port: u16, stderr: impl Into<Stdio>) -
 #[test]
 fn too_few_descriptors_are_named_at_the_start() {
     let conduit = Conduit::unstarted(&[]);
-    for files in [16, 24, 100] {
+    for files in [6, 8, 12, 16, 24, 100] {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let mut child = limited(&conduit, files, free_port(), writer);
         let mut text = String::new();
@@ -262,6 +262,27 @@ fn too_few_descriptors_are_named_at_the_start() {
         assert_eq!(child.wait().unwrap().code(), Some(2), "{files}: {text}");
         assert!(text.contains(&format!("allows {files} open files")), "{text}");
         assert!(!text.contains("panic"), "{text}");
+    }
+}
+
+#[test]
+fn too_few_descriptors_for_a_command_are_named() {
+    let conduit = Conduit::unstarted(&[]);
+    let program = conduit.command();
+    for command in ["health", "audit verify", "export", "bench", "demo", "adopt"] {
+        let output = Command::new("bash")
+            .args(["-c", &format!("ulimit -n 8; exec \"$0\" {command}")])
+            .arg(program.get_program())
+            .env("CONDUIT_DATA_DIR", conduit.data_dir())
+            .env("CONDUIT_API_TOKEN", "token")
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command}: {text}");
+        assert!(
+            text.contains("allows 8 open files") && !text.contains("panic"),
+            "{command}: {text}"
+        );
     }
 }
 

@@ -190,9 +190,19 @@ pub(crate) async fn find(principal: &Principal, services: &Services, id: &str) -
         event.received = received;
         return Ok(event);
     }
-    let mut event = pending.ok_or_else(missing)?;
-    event.history = Some(Vec::new());
-    Ok(event)
+    pending.map(without_outcome).ok_or_else(missing)
+}
+
+/// Returns one event that is in flight here. Asks the journal only, for the time without the database. All other events
+/// are in the store.
+pub(crate) fn find_in_journal(principal: &Principal, services: &Services, id: &str) -> Result<Option<Event>, Error> {
+    let id: EventId = id.parse().map_err(|_| Error::NotFound(Noun::Event))?;
+    Ok(find_pending(principal, services, id)?.map(without_outcome))
+}
+
+fn without_outcome(event: Event) -> Event {
+    let history = Some(Vec::new());
+    Event { history, ..event }
 }
 
 /// Returns the field names of a rejected or failed event. Opens its payload for this caller, and stores nothing.

@@ -9,6 +9,8 @@ use conduit_actors::ids::{ControllerId, Timestamp};
 use super::output::say_line;
 use crate::config::{Config, Database};
 use crate::instance::{self, DirectoryFiles, Home, Refusal, hold, new_node};
+use crate::keys::Keyring;
+use crate::store::Look;
 use crate::{permissions, serve};
 
 /// See the module's docs.
@@ -62,7 +64,16 @@ impl Adopt {
         if !found.has_journal() {
             return Ok(new_node());
         }
-        let (store, _) = serve::open_store(config).await?;
+        // Its own tables are not made before it is known to be the right database.
+        let judge = |look: &Look, _: &Keyring| match look.has_tables || self.discard_events {
+            true => Ok(()),
+            false => Err(Refusal::NoTables {
+                dir: config.storage.data_dir.clone(),
+                database: config.database().to_string(),
+            }
+            .into()),
+        };
+        let (store, _) = serve::open_store_if(config, &judge).await?;
         let nodes = store.nodes().await?;
         store.close().await;
         match nodes.as_slice() {
@@ -77,7 +88,7 @@ impl Adopt {
     }
 
     async fn adopt(&self, config: &Config, node: String) -> Result<Outcome> {
-        let home = Home::adopted(&config.storage.data_dir, node, self.node.is_some())?;
+        let home = Home::adopted(&config.storage.data_dir, node, self.node.is_some(), self.discard_events)?;
         let (store, keyring) = serve::open_own_store(config, &home).await?;
         serve::load_directory(config, &*store, &keyring).await?;
         let recovered = serve::read_journal(config, &*store, &keyring).await?;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::client::{Api, Webhook, member};
 use super::output::{self, say_line};
+use super::stop::Stop;
 use crate::config::Config;
 use crate::serve;
 
@@ -47,26 +48,48 @@ impl Demo {
         // It talks to itself, by an address that no certificate is for.
         config.server.tls_cert = Default::default();
         config.server.tls_key = Default::default();
-        let result = tokio::task::LocalSet::new().run_until(self.tell(config)).await;
-        std::fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))?;
+        let mut stop = Stop::listen()?;
+        let told = self.tell(config, &mut stop);
+        let result = tokio::task::LocalSet::new().run_until(told).await;
+        match std::fs::remove_dir_all(&scratch) {
+            // It was stopped before there was anything.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.with_context(|| format!("cannot remove {}", scratch.display()))?,
+        }
         result
     }
 
-    async fn tell(&self, mut config: Config) -> Result<bool> {
+    /// Runs the demo until its end, or until it is told to stop. Its server is ended then.
+    async fn tell(&self, mut config: Config, stop: &mut Stop) -> Result<bool> {
         if std::net::TcpListener::bind(config.server.listen).is_err() {
             say_line!("{} is taken: listening on a free port instead.\n", config.server.listen);
             config.server.listen.set_port(0);
         }
-        let mut running = serve::start(config).await?;
+        let started = tokio::select! {
+            started = serve::start(config) => started,
+            () = stop.came() => return Ok(!self.exit),
+        };
+        let mut running = match started {
+            Err(error) if error.is::<serve::Interrupted>() => return Ok(!self.exit),
+            started => started?,
+        };
+        let result = tokio::select! {
+            result = self.present(&mut running) => result,
+            () = stop.came() => Ok(!self.exit),
+        };
+        running.stop().await;
+        result
+    }
+
+    async fn present(&self, running: &mut serve::Running) -> Result<bool> {
         say_line!("Conduit listens on http://{}\n", running.address);
-        let story = Story::begin(&running).await?;
+        let story = Story::begin(running).await?;
         let told = story.tell().await;
         if let Err(error) = &told {
             say_line!("\nThe demo failed: {error:#}");
         }
         // Without a reader there is nothing more to show.
         if self.exit || told.is_err() || output::is_reader_gone() {
-            running.stop().await;
             return Ok(told.is_ok());
         }
         story.show_what_next(running.admin_token.expose());
@@ -74,7 +97,6 @@ impl Demo {
             ended = running.until_signal() => ended?,
             () = story.stream() => {}
         }
-        running.stop().await;
         Ok(true)
     }
 }

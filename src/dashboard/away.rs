@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use conduit_actors::event::Status;
-use conduit_actors::ids::{IntegrationId, Timestamp};
+use conduit_actors::ids::IntegrationId;
 
 use super::filters;
 use super::guard::{self, Session};
@@ -94,8 +94,8 @@ struct Page {
     title: &'static str,
     missing: &'static str,
     here: String,
-    since: Time,
-    cause: String,
+    /// `None` if the database answers, but not the question of this page.
+    away: Option<(Time, String)>,
     acceptance: String,
     /// How many there are, in words.
     in_flight: String,
@@ -122,24 +122,20 @@ pub(super) fn acceptance(readiness: &Readiness) -> String {
 pub(super) async fn instead(request: &HttpRequest) -> Option<HttpResponse> {
     let services = request.app_data::<Data<Services>>()?;
     let away = services.database.away()?;
-    // An event in flight is shown by its own page.
+    // An event in flight has a page of its own, which needs the journal only.
     if request.path().starts_with("/events/") {
         return None;
     }
-    of(request, services, away).await
+    of(request, services, Some(away)).await
 }
 
 /// Returns the page to show instead of one for which the database did not answer.
 pub(super) async fn after_all(request: &HttpRequest) -> Option<HttpResponse> {
     let services = request.app_data::<Data<Services>>()?;
-    let away = services.database.away().unwrap_or_else(|| Away {
-        cause: "it does not answer".to_owned(),
-        since: Timestamp::now(),
-    });
-    of(request, services, away).await
+    of(request, services, services.database.away()).await
 }
 
-async fn of(request: &HttpRequest, services: &Data<Services>, away: Away) -> Option<HttpResponse> {
+async fn of(request: &HttpRequest, services: &Data<Services>, away: Option<Away>) -> Option<HttpResponse> {
     if request.method() != Method::GET || !guard::is_html_wanted(request) {
         return None;
     }
@@ -170,8 +166,7 @@ async fn of(request: &HttpRequest, services: &Data<Services>, away: Away) -> Opt
         title: partial.title,
         missing: partial.missing,
         here: here.to_owned(),
-        since: Time(away.since),
-        cause: away.cause,
+        away: away.map(|away| (Time(away.since), away.cause)),
         acceptance: acceptance(&readiness),
         in_flight: counted(services.in_flight(controller), "event in flight", "events in flight"),
         pending: pending.collect(),

@@ -8,6 +8,7 @@ use askama::Template;
 use conduit_actors::event::{Notice, Status};
 use conduit_actors::ids::EventId;
 use conduit_actors::mapping::{FieldSpec, IntegrationSpec, Path};
+use conduit_actors::ports::StoreError;
 
 use super::fields::Fields;
 use super::filters;
@@ -19,6 +20,7 @@ use crate::app::events::{self, Event as EventView, EventOutcome};
 use crate::app::replays;
 use crate::app::{Error, Noun, Principal, Services, integrations};
 use crate::http::problem::Problem;
+use crate::store::IntegrationRow;
 use stages::{Replayed, Stage};
 
 /// One of several outcomes.
@@ -48,6 +50,7 @@ struct Page {
     shell: Shell,
     event: EventView,
     badge: Badge,
+    /// `None` if it is gone, or the database is away.
     integration: Option<String>,
     stages: Vec<Stage>,
     reasons: Vec<Reason>,
@@ -73,8 +76,7 @@ pub(super) async fn get(
     id: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let event = events::find(&session.principal, &services, &id).await?;
-    let integration = integrations::find(&session.principal, &services, event.integration_id).await?;
+    let (event, integration) = find(&session.principal, &services, &id).await?;
     let spec = integration.as_ref().map(|row| &row.spec);
     let reason = |notice: &Notice| Reason {
         line: spec.and_then(|spec| line(spec, &event.event, &notice.field)),
@@ -119,6 +121,21 @@ pub(super) async fn get(
         integration: integration.map(|row| row.spec.name),
         event,
     })
+}
+
+/// Returns an event and its integration. While the database is known to be away, it is not asked in vain.
+async fn find(
+    principal: &Principal,
+    services: &Services,
+    id: &str,
+) -> Result<(EventView, Option<IntegrationRow>), Error> {
+    if let Some(away) = services.database.away() {
+        let event = events::find_in_journal(principal, services, id)?;
+        return Ok((event.ok_or(StoreError::Unavailable(away.cause))?, None));
+    }
+    let event = events::find(principal, services, id).await?;
+    let integration = integrations::find(principal, services, event.integration_id).await?;
+    Ok((event, integration))
 }
 
 /// Answers `POST /events/{id}/replay`: under the current mapping.

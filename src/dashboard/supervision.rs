@@ -2,6 +2,8 @@
 
 pub(super) mod rates;
 
+use std::time::Duration;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
@@ -29,6 +31,8 @@ use crate::logging::supervision::{self, LogLine};
 use crate::store::EventFilter;
 
 const DEAD_LETTERS: usize = 20;
+/// How long the page waits for them. Everything else on it is in memory.
+const PATIENCE: Duration = Duration::from_millis(300);
 /// Lines of the supervision log that are shown.
 const LINES: usize = 20;
 
@@ -122,12 +126,13 @@ pub(super) async fn get(
         status: Some(Status::Failed),
         ..EventFilter::default()
     };
-    // The page is for outages too: it waits for nothing that is away.
+    // The page is for outages too: it waits for nothing that is away, also before this is known.
     let dead = match services.database.away() {
         Some(_) => None,
         None => {
             let events = Events::new(&session.principal, Data::clone(&services).into_inner(), filter)?;
-            events.page(None, DEAD_LETTERS).await.ok()
+            let page = tokio::time::timeout(PATIENCE, events.page(None, DEAD_LETTERS)).await;
+            page.ok().and_then(Result::ok)
         }
     };
     let is_bad = |name: &str| {

@@ -1,4 +1,4 @@
-//! The answers while the start waits for the database.
+//! The answers while the start waits for the database, or takes long.
 //!
 //! Orchestrators see a living process that is not ready, and senders must send again. No event is accepted, because
 //! checking credentials needs the directory.
@@ -24,7 +24,7 @@ use crate::code::Code;
 use crate::config::ServerConfig;
 use crate::tls::ServerCertificate;
 
-/// The cause of the start's waiting. Clones share it.
+/// Why the start is not done. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Cause(Arc<Mutex<String>>);
 
@@ -90,13 +90,12 @@ async fn live() -> HttpResponse {
 }
 
 async fn ready(cause: Data<Cause>) -> HttpResponse {
-    let detail = format!("away since the start: {}", cause.get());
     HttpResponse::ServiceUnavailable().json(Readiness {
         status: "unavailable",
         checks: vec![Check {
             name: "database",
             status: "unavailable",
-            detail,
+            detail: cause.get(),
         }],
     })
 }

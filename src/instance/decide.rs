@@ -60,6 +60,13 @@ pub enum Refusal {
         of_directory: InstanceId,
     },
     #[error(
+        "{database} has no tables of Conduit, and the data directory {dir} has a journal with events. Nothing was changed. \
+         Check storage.database_url, and whether the database's disk is mounted; or restore the database from a backup. To \
+         give up the journal's events and begin anew with this database, run `conduit adopt --discard-events` with this \
+         configuration"
+    )]
+    NoTables { dir: PathBuf, database: String },
+    #[error(
         "the journal in {dir} has {events} of {controllers} that {database} does not know (one is \
          {example}). Nothing was changed. Check storage.database_url and storage.data_dir, or restore a newer backup of the \
          database. If these controllers were deleted or their events are to be given up, run `conduit adopt \
@@ -79,7 +86,7 @@ pub enum Refusal {
     )]
     Vanished { dir: PathBuf, what: String },
     #[error(
-        "the newest segment of the journal in {dir} is damaged: {what}. What could not be read was cut off. Check the disk, and put \
+        "the newest segment of the journal in {dir} is damaged: {what}. Nothing was changed. Check the disk, and put \
          the journal's files back from a copy, if there is one. To go on without these events, run `conduit adopt \
          --discard-events` with this configuration"
     )]
@@ -357,9 +364,8 @@ mod tests {
         }
     }
 
-    /// A last record that is damaged is cut when it is read: something was changed, and nothing may say otherwise.
     #[test]
-    fn damage_that_was_cut_is_not_said_to_have_changed_nothing() {
+    fn damage_at_the_end_of_what_was_acknowledged_is_refused() {
         let case = Case {
             newest_bytes: 899,
             ..pair()
@@ -369,6 +375,6 @@ mod tests {
             refusal.contains("had 900 bytes of events that were acknowledged, and has 899 now"),
             "{refusal}"
         );
-        assert!(!refusal.contains("Nothing was changed"), "{refusal}");
+        assert!(refusal.contains("Nothing was changed"), "{refusal}");
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct Home {
     signed: Option<String>,
     pub(super) noted: Option<RecordContent>,
     pub(super) end: Option<DurableEnd>,
+    /// Whether there is a segment with anything in it that is to be kept.
+    pub(super) has_segments: bool,
 }
 
 /// The same, not judged yet.
@@ -103,15 +105,16 @@ impl Home {
             signed: found.signed,
             noted: found.noted,
             end: found.end,
+            has_segments: found.has_segments,
         })
     }
 
     /// Reads the directory as if it belonged to no database, with this id for its journal. A `certain` id is not
-    /// compared with the events of the database.
+    /// compared with the events of the database. If events may be given up, any database will do.
     ///
     /// # Errors
     /// The file that cannot be read.
-    pub(crate) fn adopted(dir: &Path, node: String, certain: bool) -> Result<Self> {
+    pub(crate) fn adopted(dir: &Path, node: String, certain: bool, gives_up: bool) -> Result<Self> {
         let found = DirectoryFiles::read(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
@@ -123,11 +126,11 @@ impl Home {
             node,
             noted: found.noted,
             end: found.end,
+            has_segments: found.has_segments && !gives_up,
         })
     }
 
-    /// Refuses a newest segment that is shorter than its acknowledged part. Reading it would free the rest of its last
-    /// record.
+    /// Refuses a newest segment that is shorter than its acknowledged part, before it is read.
     ///
     /// # Errors
     /// [`Refusal::Vanished`].

@@ -45,6 +45,7 @@ mod past;
 mod record;
 mod recovered;
 mod retained;
+mod segment_file;
 mod segments;
 mod shared;
 mod tail;

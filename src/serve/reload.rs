@@ -30,6 +30,16 @@ const REAL_TIME: std::ops::RangeInclusive<i32> = 1..=0;
 /// SIGHUP, as it comes.
 pub(crate) struct Hangups(Signal);
 
+impl Hangups {
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // None will come any more.
+            std::future::pending().await
+        }
+    }
+}
+
 /// Keeps the process alive from now on when signals come that are not meant to end it. Call it before anything else.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! A start without the database: it waits, and reports that to the log and to callers.
+//! A start without the database, or with one that takes long: it reports that to the log and to callers.
 //!
 //! If the process ended instead, its supervisor would start it again and again, in steps of its backoff. The process
 //! would be missing when the database is back, and liveness probes would count its ends.
@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,11 +26,16 @@ use crate::tls::ServerCertificate;
 /// How long it waits between two tries: at first, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
+/// How long a step may take until callers get an answer. Shorter than the time-out of a probe and its period together.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// How long requests under way may take when the wait is over.
 const CLOSE: Duration = Duration::from_secs(1);
 
 /// Lines of the wait for a store that never opened, and of that for one that did.
 static WAITS: [LogLimit; 2] = [LogLimit::new(1, MINUTE), LogLimit::new(1, MINUTE)];
+/// Lines of steps that take long.
+static LONG: LogLimit = LogLimit::new(5, MINUTE);
 
 /// The configuration and the database do not fit: waiting does not help.
 #[derive(Debug, thiserror::Error)]
@@ -108,19 +114,21 @@ impl<'a> Wait<'a> {
     /// # Errors
     /// [`Misconfigured`], [`Interrupted`], or a fault that waiting does not fix.
     pub(super) async fn open<T>(&mut self, open: impl AsyncFn() -> Result<T>) -> Result<T> {
-        let opened = self.answered(open).await?;
+        let what = "opening the database, which may hold a lock, get a new version of its tables by this or another \
+                    node, or not answer";
+        let opened = self.answered(what, open).await?;
         self.is_open = true;
         Ok(opened)
     }
 
-    /// Runs a step until the database answers. A step must be harmless if it runs twice.
+    /// Runs a step until the database answers. A step must be harmless if it runs twice. `what` says what it does.
     ///
     /// # Errors
     /// [`Misconfigured`], [`Interrupted`], or a fault that waiting does not fix.
-    pub(super) async fn answered<T>(&mut self, step: impl AsyncFn() -> Result<T>) -> Result<T> {
+    pub(super) async fn answered<T>(&mut self, what: &str, step: impl AsyncFn() -> Result<T>) -> Result<T> {
         let mut nth = 0;
         loop {
-            let error = match self.unless_stopped(step()).await? {
+            let error = match self.patiently(what, step()).await? {
                 Ok(done) => {
                     if nth > 0 {
                         tracing::info!("the database answers: the start goes on");
@@ -141,16 +149,39 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Reports to the log and to callers that the start waits.
-    fn tell(&mut self, cause: &str) -> Result<()> {
+    /// Returns the result of a step. If it takes long, callers get an answer meanwhile.
+    async fn patiently<T>(&mut self, what: &str, step: impl Future<Output = T>) -> Result<T> {
+        let mut step = pin!(step);
+        if let Ok(done) = tokio::time::timeout(SILENCE, self.unless_stopped(&mut step)).await {
+            return done;
+        }
+        self.answer_with(&format!("the start takes long: {what}"))?;
+        if let Some(line) = LONG.admit() {
+            let (left_out, address) = (line.left_out(), self.listener.local_addr()?);
+            tracing::warn!(
+                %address, database = %self.config.database(), step = what, left_out,
+                "the start takes long: until its end nothing is accepted, and /readyz says unavailable"
+            );
+        }
+        self.unless_stopped(step).await
+    }
+
+    /// Answers callers with this from now on.
+    fn answer_with(&mut self, detail: &str) -> Result<()> {
         // Before any report of the wait.
         if self.signals.is_none() {
             self.signals = Some(Signals::listen()?);
         }
         match &self.room {
-            Some(room) => room.cause.set(cause),
-            None => self.room = Some(Room::open(self.config, self.listener, self.certificate, cause)?),
+            Some(room) => room.cause.set(detail),
+            None => self.room = Some(Room::open(self.config, self.listener, self.certificate, detail)?),
         }
+        Ok(())
+    }
+
+    /// Reports to the log and to callers that the start waits.
+    fn tell(&mut self, cause: &str) -> Result<()> {
+        self.answer_with(&format!("away since the start: {cause}"))?;
         let Some(line) = WAITS[usize::from(self.is_open)].admit() else {
             return Ok(());
         };

@@ -48,6 +48,15 @@ pub struct Instance {
     pub key_check: [u8; 32],
 }
 
+/// The result of a look at a database that is not opened yet: nothing in it was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Look {
+    /// Whether it has Conduit's tables, in any version.
+    pub has_tables: bool,
+    /// Its name. Databases of earlier versions have none.
+    pub instance: Option<Instance>,
+}
+
 /// A process that serves a data directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::postgres::Sessions;
 use crate::common::{Answer, Conduit, Postgres, Tenant, request, wait_for};
 
 /// Somebody who has signed in.
@@ -111,4 +112,58 @@ fn pages_show_what_they_have_while_postgresql_hangs() {
         (!page.contains("Missing:")).then_some(page)
     });
     assert!(page.contains("Events received"));
+}
+
+#[test]
+fn pages_and_readiness_agree_while_tables_are_locked() {
+    let server = Postgres::start();
+    let url = server.database();
+    let conduit = Conduit::with(&[("CONDUIT_DATABASE_URL", &url)]);
+    let shop = Tenant::create(&conduit, "did:web:shop.example");
+    let operator = Visitor::sign_in(&conduit, &conduit.admin_token());
+    let done = shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
+    shop.outcome(&conduit, &done);
+
+    let mut sessions = Sessions::new(&url);
+    sessions.lock("LOCK TABLE events, activities, subjects, links, controllers, integrations IN ACCESS EXCLUSIVE MODE");
+    // Before anybody knows: the page waits for the dead letters for a moment only. Other pages that had no answer do
+    // not say since when.
+    let page = operator.get("/supervision").expect(200).text;
+    assert!(page.contains("The dead letters cannot be shown"), "{page}");
+    let waiting = shop.send(&conduit, "contact", json!({"email": "ada.two@shop.example"}));
+    let since = wait_for("the database to be degraded", || {
+        let answer = conduit.get("/readyz").expect(200).json();
+        let checks = answer["checks"].as_array().unwrap();
+        let detail = checks.iter().find(|check| check["name"] == "database").unwrap()["detail"].as_str();
+        let (since, cause) = detail?.strip_prefix("away since ")?.split_once(": ")?;
+        assert!(cause.contains("a table is locked"), "{cause}");
+        Some(since.to_owned())
+    });
+    for path in ["/overview", "/events", "/subjects", "/controllers"] {
+        let page = operator.get(path).expect(200).text;
+        assert!(
+            page.contains("The database is away since") && page.contains("a table is locked"),
+            "{path}: {page}"
+        );
+        assert!(
+            page.contains(&format!("datetime=\"{since}\"")),
+            "{path} says {since}: {page}"
+        );
+    }
+    // The journal has the one event. The other one is in the database only, which is not asked.
+    let page = operator.get(&format!("/events/{waiting}")).expect(200).text;
+    assert!(page.contains(&waiting) && page.contains(&shop.processor), "{page}");
+    let page = operator.get(&format!("/events/{done}")).expect(503).text;
+    assert!(page.contains("Missing: the events with an outcome"), "{page}");
+
+    sessions.end();
+    super::wait_until_ready(&conduit);
+    assert!(
+        operator
+            .get(&format!("/events/{done}"))
+            .expect(200)
+            .text
+            .contains(&done)
+    );
+    assert_eq!(conduit.settled().processed, 2);
 }

@@ -1,6 +1,8 @@
-//! Ctrl-C and SIGTERM: the run ends early, so that its own server is ended and removed.
+//! Ctrl-C and other signals that end the run early, so that its own server is ended and removed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::super::stop::Stop;
 
 static CAME: AtomicBool = AtomicBool::new(false);
 
@@ -14,18 +16,12 @@ pub(super) fn watch() {
     let (note, noting) = std::sync::mpsc::channel();
     let work = move || {
         actix_web::rt::System::new().block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
+            let Ok(mut stop) = Stop::listen() else {
                 return;
             };
             // The channel is open as long as `watch` waits.
             let _ = note.send(());
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            stop.came().await;
             CAME.store(true, Ordering::Relaxed);
         });
     };

@@ -64,6 +64,7 @@ impl WalJournal {
             contents,
             newest_event,
         } = state;
+        segments.free_torn()?;
         segments.begin_first()?;
         let end = segments.synced_end()?;
         let retained = Retained::open(&options.dir, options.retention)?;

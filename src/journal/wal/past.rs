@@ -20,7 +20,8 @@ use wal_db::{FileStore, Lsn, WalError};
 use super::codec::{self, Batch, Entry};
 use super::contents::Controllers;
 use super::retained::RetainedSegment;
-use super::segments::{self, Segment};
+use super::segment_file::{self, Cut, Segment};
+use super::segments;
 use super::shared::Shared;
 use crate::journal::port::{Past, PastFilter, Step};
 use crate::keys::{Epoch, EpochKey, KeyError};
@@ -201,7 +202,7 @@ impl WalPast {
         }
         let file = FileStore::open(&path).map_err(|error| failed(&name, &error))?;
         drop(retained);
-        let segment = segments::open_file(file, true).map_err(|error| failed(&name, &error))?;
+        let segment = segment_file::open_file(file, Cut::Never).map_err(|error| failed(&name, &error))?;
         Ok((name, Some(segment)))
     }
 
@@ -281,7 +282,7 @@ fn damaged(name: &str, lsn: u64, what: &str) -> JournalError {
 
 fn failed(name: &str, error: &WalError) -> JournalError {
     match error {
-        torn if segments::is_torn(torn) => JournalError::Damaged(format!("{name}: {}", segments::TORN)),
+        torn if segment_file::is_torn(torn) => JournalError::Damaged(format!("{name}: {}", segment_file::TORN)),
         WalError::Io { .. } => JournalError::Disk(format!("{name}: {error}")),
         other => JournalError::Damaged(format!("{name}: {other}")),
     }

@@ -48,8 +48,8 @@ pub struct Recovered {
 }
 
 impl Recovered {
-    /// Reads the journal against the store's committed checkpoints. Frees the file of an incomplete record at the end,
-    /// and changes nothing else.
+    /// Reads the journal against the store's committed checkpoints, and changes nothing. An incomplete record at the
+    /// end is not read.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -114,7 +114,7 @@ impl Recovered {
         self.state.options.notary = notary;
     }
 
-    /// Puts the journal to use: releases segments that no stream needs, and starts the writer. Streams of controllers
+    /// Puts the journal to use: cuts off an incomplete record at its end, releases segments that no stream needs, and starts the writer. Streams of controllers
     /// without a data key belong to deleted ones, and are dropped. Written segments are noted in `record`, if there is
     /// one.
     ///

@@ -8,29 +8,16 @@ use std::sync::Arc;
 
 use conduit_actors::ports::JournalError;
 use parking_lot::Mutex;
-use wal_db::{FileStore, Lsn, OpenPolicy, Wal, WalConfig, WalError, WalStore};
+use wal_db::{FileStore, Lsn, WalError};
 
 use super::codec::IndexedRecord;
 use super::error::OpenError;
 use super::record::DurableEnd;
+use super::segment_file::{Cut, Segment, TORN, cut_behind, is_torn, open_file};
 use super::tail::{KeptRecord, Place, Tail};
-
-/// Longer than any record that the writer makes.
-const MAX_RECORD_BYTES: u32 = 256 * 1024 * 1024;
 
 /// Bytes of the records that were read last.
 const READ_BYTES: usize = 16 * 1024 * 1024;
-
-/// The error of opening a sealed segment with a torn tail.
-const CHANGING: &str = "changing a sealed segment";
-
-/// The message about such a segment.
-pub(super) const TORN: &str = "the segment ends in a torn record, but is not the last one";
-
-/// Returns whether a segment that is not the last one ends in a torn record.
-pub(super) fn is_torn(error: &WalError) -> bool {
-    matches!(error, WalError::Io { context: CHANGING, .. })
-}
 
 /// Returns the file's name.
 pub fn file_name(segment: u64) -> String {
@@ -40,63 +27,6 @@ pub fn file_name(segment: u64) -> String {
 fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".wal").filter(|digits| digits.len() == 20)?;
     digits.parse().ok()
-}
-
-/// A segment's file. Only the newest may be changed: a torn tail in an older one is damage.
-pub(super) struct SegmentFile {
-    file: FileStore,
-    sealed: bool,
-}
-
-impl SegmentFile {
-    fn changeable(&self) -> Result<(), WalError> {
-        if self.sealed {
-            let source = io::Error::other("the segment is not the last one");
-            return Err(WalError::Io {
-                context: CHANGING,
-                source,
-            });
-        }
-        Ok(())
-    }
-}
-
-impl WalStore for SegmentFile {
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> wal_db::Result<()> {
-        self.changeable()?;
-        self.file.write_at(offset, bytes)
-    }
-
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> wal_db::Result<usize> {
-        self.file.read_at(offset, buf)
-    }
-
-    fn truncate(&self, len: u64) -> wal_db::Result<()> {
-        self.changeable()?;
-        self.file.truncate(len)
-    }
-
-    fn sync(&self) -> wal_db::Result<()> {
-        self.file.sync()
-    }
-
-    fn len(&self) -> wal_db::Result<u64> {
-        self.file.len()
-    }
-}
-
-/// An open segment. It can be read as long as it is held, even if its file is moved or deleted.
-pub(super) type Segment = Arc<Wal<SegmentFile>>;
-
-/// Reads a segment's records, all of them, and takes it in if each is whole.
-pub(super) fn open_file(file: FileStore, sealed: bool) -> Result<Segment, WalError> {
-    let config = WalConfig::new()
-        .with_max_record_size(MAX_RECORD_BYTES)
-        .with_open_policy(OpenPolicy::Strict);
-    Ok(Arc::new(Wal::with_store_and_config(
-        SegmentFile { file, sealed },
-        config,
-    )?))
 }
 
 /// All segments of a journal.
@@ -155,7 +85,7 @@ impl Segments {
         self.dir.join(file_name(segment))
     }
 
-    /// Reads every record, oldest first.
+    /// Reads every record, oldest first, and changes nothing.
     pub(super) fn recover(
         &self,
         mut record: impl FnMut(u64, u64, &[u8]) -> Result<(), OpenError>,
@@ -173,14 +103,11 @@ impl Segments {
                 });
             }
             expected = Some(number + 1);
-            let segment = self.open_segment(number, last != Some(number))?;
-            let cut = segment.truncated_on_open();
-            if cut > 0 {
-                tracing::warn!(
-                    segment = %self.file_name(number), bytes = cut,
-                    "the journal's end was a record that is not whole, as a crash leaves it: it was cut off"
-                );
-            }
+            let cut = match last == Some(number) {
+                true => Cut::Later,
+                false => Cut::Never,
+            };
+            let segment = self.open_segment(number, cut)?;
             for entry in segment.iter().map_err(|error| self.damaged(number, &error))? {
                 let entry = entry.map_err(|error| self.damaged(number, &error))?;
                 record(number, entry.lsn().get(), entry.data())?;
@@ -198,6 +125,21 @@ impl Segments {
         Ok(())
     }
 
+    /// Cuts off a torn record at the end. Call it before the first append.
+    pub(super) fn free_torn(&self) -> Result<(), OpenError> {
+        let Some((number, segment)) = self.newest() else {
+            return Ok(());
+        };
+        let cut = cut_behind(&self.path(number), segment.len()).map_err(|error| disk(&self.path(number), &error))?;
+        if cut > 0 {
+            tracing::warn!(
+                segment = %self.file_name(number), bytes = cut,
+                "the journal's end was a record that is not whole, as a crash leaves it: it was cut off"
+            );
+        }
+        Ok(())
+    }
+
     fn numbers(&self) -> Result<Vec<u64>, OpenError> {
         let mut numbers = Vec::new();
         for entry in fs::read_dir(&self.dir).map_err(|error| disk(&self.dir, &error))? {
@@ -208,9 +150,9 @@ impl Segments {
         Ok(numbers)
     }
 
-    fn open_segment(&self, number: u64, sealed: bool) -> Result<Segment, OpenError> {
+    fn open_segment(&self, number: u64, cut: Cut) -> Result<Segment, OpenError> {
         FileStore::open(self.path(number))
-            .and_then(|file| open_file(file, sealed))
+            .and_then(|file| open_file(file, cut))
             .map_err(|error| self.damaged(number, &error))
     }
 
@@ -236,7 +178,7 @@ impl Segments {
         let file = FileStore::open(self.path(number)).map_err(as_io)?;
         File::open(self.path(number))?.sync_all()?;
         File::open(&self.dir)?.sync_all()?;
-        let segment = open_file(file, false).map_err(as_io)?;
+        let segment = open_file(file, Cut::Now).map_err(as_io)?;
         self.open.lock().insert(number, segment);
         Ok(())
     }
@@ -296,7 +238,7 @@ impl Segments {
         let file = OpenOptions::new().write(true).open(self.path(number))?;
         file.set_len(end)?;
         file.sync_all()?;
-        let segment = self.open_segment(number, false).map_err(io::Error::other)?;
+        let segment = self.open_segment(number, Cut::Now).map_err(io::Error::other)?;
         self.open.lock().insert(number, segment);
         Ok(())
     }

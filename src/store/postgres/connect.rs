@@ -7,15 +7,17 @@ use async_trait::async_trait;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::StoreError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::sync::Notify;
 
 use super::super::changes::ChangeFeed;
 use super::super::connections::Connections;
 use super::super::heads::HeadBook;
+use super::super::membership::Look;
 use super::super::payloads::Payloads;
 use super::driver::Driver;
 use super::faults::{OpenError, OrStoreError as _, first_error, store_error};
+use super::membership::select_instance;
 use super::session::{self, Settings};
 use super::{PostgresOptions, PostgresStore, address, changes, deletions, partitions};
 use crate::keys::Keyring;
@@ -24,29 +26,79 @@ use crate::store::migrations;
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
 const MIGRATION: Duration = Duration::from_secs(600);
 
+/// How long a look at a table may wait for a lock, in milliseconds: longer than a change of the schema holds it, and
+/// shorter than the patience of those who ask whether the database answers.
+const LOOK_LOCK_MS: u32 = 1500;
+
+/// The SQLSTATE of a lock that was not to be had in this time.
+const LOCKED: &str = "55P03";
+
 /// How long a connection that goes back to the pool may take to show that it is fit to be used again.
 const RELEASE: Duration = Duration::from_secs(5);
 
+/// A server that gives fit sessions. Nothing in its database was changed.
+pub struct Reached {
+    driver: Driver,
+    connect: PgConnectOptions,
+    options: PostgresOptions,
+}
+
 impl PostgresStore {
-    /// Connects, brings the schema up to date and creates the partitions of this month and the next. `node` names this
-    /// process's journal. Several nodes may do so at once: the first does the work, the others wait for it.
+    /// Connects, and opens the database, see [`Reached::open`].
     ///
     /// # Errors
-    /// [`OpenError`]: the URL is invalid, the server is away or refuses, or the schema was written by a newer version.
-    /// No message contains the URL's password.
+    /// Those of the two steps.
     pub async fn open(
         url: &str,
         node: &str,
         keyring: Arc<Keyring>,
         options: PostgresOptions,
     ) -> Result<Self, OpenError> {
+        Self::reach(url, options).await?.open(node, keyring).await
+    }
+
+    /// Connects, and changes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the URL is invalid, or the server is away or refuses. No message contains the URL's password.
+    pub async fn reach(url: &str, options: PostgresOptions) -> Result<Reached, OpenError> {
+        let connect = connect_options(url)?;
         let driver = Driver::start()?;
-        let Pools { pool, looks, listens } = driver.run(open_pools(url, options)).await?;
+        driver.run(session::insist_on_own(&connect, options)).await?;
+        Ok(Reached {
+            driver,
+            connect,
+            options,
+        })
+    }
+}
+
+impl Reached {
+    /// Looks at the database.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn look(&self) -> Result<Look, OpenError> {
+        self.driver.run_in_time(look(&self.connect, self.options)).await
+    }
+
+    /// Brings the schema up to date and creates the partitions of this month and the next. `node` names this process's
+    /// journal. Several nodes may do so at once: the first does the work, the others wait for it.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the server is away, or the schema was written by a newer version.
+    pub async fn open(self, node: &str, keyring: Arc<Keyring>) -> Result<PostgresStore, OpenError> {
+        let Self {
+            driver,
+            connect,
+            options,
+        } = self;
+        let Pools { pool, looks, listens } = driver.run(open_pools(connect, options)).await?;
         driver.spawn(partitions::keep_ahead(pool.clone()));
         driver.spawn(deletions::keep_finishing(pool.clone()));
         let heard = Arc::new(Notify::new());
         driver.spawn(changes::listen(listens.clone(), Arc::clone(&heard)));
-        Ok(Self {
+        Ok(PostgresStore {
             pool,
             looks,
             listens,
@@ -72,7 +124,14 @@ impl Connections for PostgresStore {
             if is_read_only(&mut connection).await.or_store_error()? {
                 return Err(StoreError::Unavailable("it is read-only".to_owned()));
             }
-            Ok(())
+            match read_tables(&mut connection).await.or_store_error() {
+                Err(StoreError::Unavailable(cause)) if cause.contains(LOCKED) => {
+                    Err(StoreError::Unavailable(format!("a table is locked: {cause}")))
+                }
+                Err(StoreError::Unavailable(cause)) => Err(StoreError::Unavailable(cause)),
+                // A table that is missing, or may not be read, is for the pipeline to report: others can be read.
+                _ => Ok(()),
+            }
         };
         self.driver.run_in_time(ping).await
     }
@@ -92,11 +151,14 @@ struct Pools {
     listens: PgPool,
 }
 
-async fn open_pools(url: &str, options: PostgresOptions) -> Result<Pools, OpenError> {
-    let connect = connect_options(url)?;
-    session::insist_on_own(&connect, options).await?;
+/// Returns the settings of connections for work.
+fn work_settings(options: PostgresOptions) -> Settings {
+    Settings::new(options.statement_timeout.as_millis(), options.lock_timeout.as_millis())
+}
+
+async fn open_pools(connect: PgConnectOptions, options: PostgresOptions) -> Result<Pools, OpenError> {
     migrate(&connect, options).await?;
-    let settings = Settings::new(options.statement_timeout.as_millis(), options.lock_timeout.as_millis());
+    let settings = work_settings(options);
     let pool = |connections| {
         let settings = settings.clone();
         PgPoolOptions::new()
@@ -158,6 +220,26 @@ async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error
         .await
 }
 
+/// Finds out whether the main tables can be read, and reads no row. While somebody has an exclusive lock on one, this
+/// fails, as would every page and every batch. Each table has a transaction of its own: two locks at once could make a
+/// deadlock with that somebody. A failure leaves its transaction open, and so the connection is not used again.
+async fn read_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const TABLES: [&str; 6] = [
+        "controllers",
+        "integrations",
+        "events",
+        "activities",
+        "subjects",
+        "links",
+    ];
+    let read = TABLES
+        .map(|table| format!("BEGIN; SET LOCAL lock_timeout = {LOOK_LOCK_MS}; SELECT FROM {table} LIMIT 0; COMMIT"));
+    sqlx::raw_sql(AssertSqlSafe(read.join("; ")))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = address::connect_options(url).map_err(StoreError::Failed)?;
     Ok(options
@@ -168,16 +250,40 @@ fn connect_options(url: &str) -> Result<PgConnectOptions, StoreError> {
         .disable_statement_logging())
 }
 
-async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), OpenError> {
-    let patient = Settings::new(MIGRATION.as_millis(), MIGRATION.as_millis());
+/// Opens a connection outside the pools.
+async fn session_with(
+    settings: Settings,
+    connect: &PgConnectOptions,
+    options: PostgresOptions,
+) -> Result<PgConnection, OpenError> {
     let connected = tokio::time::timeout(options.connect_timeout, async {
         let mut connection = connect.connect().await?;
-        patient.make(&mut connection).await.map(|()| connection)
+        settings.make(&mut connection).await.map(|()| connection)
     });
-    let mut connection = connected
+    connected
         .await
         .map_err(|_| StoreError::Unavailable("the database does not answer".to_owned()))?
-        .map_err(|error| first_error(&error))?;
+        .map_err(|error| first_error(&error))
+}
+
+async fn look(connect: &PgConnectOptions, options: PostgresOptions) -> Result<Look, OpenError> {
+    let mut connection = session_with(work_settings(options), connect, options).await?;
+    let (has_tables, has_names): (bool, bool) =
+        sqlx::query_as("SELECT to_regclass('journal_checkpoints') IS NOT NULL, to_regclass('instance') IS NOT NULL")
+            .fetch_one(&mut connection)
+            .await
+            .or_store_error()?;
+    let instance = match has_tables && has_names {
+        true => select_instance(&mut connection).await?,
+        false => None,
+    };
+    connection.close().await.or_store_error()?;
+    Ok(Look { has_tables, instance })
+}
+
+async fn migrate(connect: &PgConnectOptions, options: PostgresOptions) -> Result<(), OpenError> {
+    let patient = Settings::new(MIGRATION.as_millis(), MIGRATION.as_millis());
+    let mut connection = session_with(patient, connect, options).await?;
     // The migrator has an advisory lock of the database while it is at work.
     migrations::postgres()
         .run(&mut connection)

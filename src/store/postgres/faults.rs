@@ -20,8 +20,8 @@ pub enum OpenError {
 /// Converts an error of the first connection. For later connections, such a refusal is an outage, because an operator
 /// may be changing credentials.
 pub(super) fn first_error(error: &sqlx::Error) -> OpenError {
-    /// Invalid authorization, invalid password, no such database.
-    const MISFITS: [&str; 3] = ["28000", "28P01", "3D000"];
+    /// Invalid authorization, invalid password, no such database, no right to connect to it.
+    const MISFITS: [&str; 4] = ["28000", "28P01", "3D000", "42501"];
     match error {
         sqlx::Error::Database(database) if database.code().is_some_and(|code| MISFITS.contains(&&*code)) => {
             let code = database.code().unwrap_or_default();
@@ -92,10 +92,13 @@ fn meaning(code: &str) -> Meaning {
     match code {
         // Serialization failure, deadlock: rolled back, to be tried again on the present rows.
         "40001" | "40P01" => Meaning::Conflict,
-        // The lock is not available, the statement was cancelled (by its time limit, or by hand), a transaction was
-        // idle or at work too long, a standby is not promoted yet, or credentials are refused. An operator may be
-        // changing credentials just now.
-        "55P03" | "57014" | "25P03" | "25P04" | "25006" | "28000" | "28P01" | "3D000" => Meaning::Passing,
+        // The database takes no connections, it or another object is in use by a maintenance command, the lock is not
+        // available, the statement was cancelled (by its time limit, or by hand), a transaction was idle or at work too
+        // long, a standby is not promoted yet, or credentials are refused. An operator may be changing credentials just
+        // now.
+        "55000" | "55006" | "55P03" | "57014" | "25P03" | "25P04" | "25006" | "28000" | "28P01" | "3D000" => {
+            Meaning::Passing
+        }
         _ => match code.get(..2) {
             // Connection, resources (connections, disk, memory), operator intervention (shutdown, start), the system's
             // own trouble (I/O).
@@ -122,8 +125,8 @@ mod tests {
             assert_eq!(meaning(code), Meaning::Conflict, "{code}");
         }
         for code in [
-            "55P03", "57014", "25P03", "25P04", "25006", "57P01", "57P02", "57P03", "53100", "53200", "53300", "08006",
-            "58030",
+            "55000", "55006", "55P03", "57014", "25P03", "25P04", "25006", "57P01", "57P02", "57P03", "53100", "53200",
+            "53300", "08006", "58030",
         ] {
             assert_eq!(meaning(code), Meaning::Passing, "{code}");
         }

@@ -3,26 +3,25 @@
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::ports::StoreError;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::super::membership::{Holder, Instance, Membership, deleted_row, holder_row, instance_row};
 use super::PostgresStore;
 use super::faults::OrStoreError as _;
 
-impl PostgresStore {
-    async fn select_instance(&self) -> Result<Option<Instance>, StoreError> {
-        let found = sqlx::query("SELECT id, key_check FROM instance")
-            .fetch_optional(&self.pool)
-            .await
-            .or_store_error()?;
-        found.as_ref().map(instance_row).transpose()
-    }
+pub(super) async fn select_instance(executor: impl PgExecutor<'_>) -> Result<Option<Instance>, StoreError> {
+    let found = sqlx::query("SELECT id, key_check FROM instance")
+        .fetch_optional(executor)
+        .await
+        .or_store_error()?;
+    found.as_ref().map(instance_row).transpose()
 }
 
 #[async_trait]
 impl Membership for PostgresStore {
     async fn instance(&self) -> Result<Option<Instance>, StoreError> {
-        self.driver.run_in_time(self.select_instance()).await
+        self.driver.run_in_time(select_instance(&self.pool)).await
     }
 
     async fn name_instance(&self, instance: &Instance) -> Result<Instance, StoreError> {
@@ -36,7 +35,7 @@ impl Membership for PostgresStore {
             .execute(&self.pool)
             .await
             .or_store_error()?;
-            Ok(self.select_instance().await?.unwrap_or(*instance))
+            Ok(select_instance(&self.pool).await?.unwrap_or(*instance))
         };
         self.driver.run_in_time(name).await
     }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::ports::StoreError;
+use sqlx::SqliteExecutor;
 use uuid::Uuid;
 
 use super::super::membership::{Holder, Instance, Membership, deleted_row, holder_row, instance_row};
@@ -19,14 +20,18 @@ impl SqliteStore {
     }
 }
 
+pub(super) async fn select_instance(executor: impl SqliteExecutor<'_>) -> Result<Option<Instance>, StoreError> {
+    let found = sqlx::query("SELECT id, key_check FROM instance")
+        .fetch_optional(executor)
+        .await
+        .or_store_error()?;
+    found.as_ref().map(instance_row).transpose()
+}
+
 #[async_trait]
 impl Membership for SqliteStore {
     async fn instance(&self) -> Result<Option<Instance>, StoreError> {
-        let found = sqlx::query("SELECT id, key_check FROM instance")
-            .fetch_optional(&self.writer)
-            .await
-            .or_store_error()?;
-        found.as_ref().map(instance_row).transpose()
+        select_instance(&self.writer).await
     }
 
     async fn name_instance(&self, instance: &Instance) -> Result<Instance, StoreError> {
