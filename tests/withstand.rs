@@ -274,6 +274,7 @@ fn too_few_descriptors_for_a_command_are_named() {
             .args(["-c", &format!("ulimit -n 8; exec \"$0\" {command}")])
             .arg(program.get_program())
             .env("CONDUIT_DATA_DIR", conduit.data_dir())
+            .env("CONDUIT_API_URL", "http://127.0.0.1:1")
             .env("CONDUIT_API_TOKEN", "token")
             .output()
             .unwrap();

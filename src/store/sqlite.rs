@@ -51,13 +51,11 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 use super::changes::ChangeFeed;
 use super::connections::Connections;
 use super::heads::HeadBook;
-use super::membership::Look;
 use super::migrations;
 use super::payloads::Payloads;
 use crate::keys::Keyring;
 use crate::priority;
 use faults::{OrStoreError as _, migrate_error, store_error};
-use membership::select_instance;
 use origin::Origin;
 
 /// The name of the writing connection's thread.
@@ -82,36 +80,6 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Looks at the file, and leaves it unchanged. A file that is not there has nothing in it.
-    ///
-    /// # Errors
-    /// [`StoreError`]: the file cannot be read, or is no database.
-    pub async fn look(path: &Path) -> Result<Look, StoreError> {
-        if !path.exists() {
-            return Ok(Look::default());
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .busy_timeout(Duration::from_secs(10))
-            .disable_statement_logging();
-        let mut connection = options.connect().await.or_store_error()?;
-        let tables: Vec<String> = sqlx::query_scalar(
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('journal_checkpoints', 'instance')",
-        )
-        .fetch_all(&mut connection)
-        .await
-        .or_store_error()?;
-        let has = |name: &str| tables.iter().any(|table| table == name);
-        let has_tables = has("journal_checkpoints");
-        let instance = match has_tables && has("instance") {
-            true => select_instance(&mut connection).await?,
-            false => None,
-        };
-        connection.close().await.or_store_error()?;
-        Ok(Look { has_tables, instance })
-    }
-
     /// Opens the file, made if it is not there, and brings its schema up to date. `node` names this process's
     /// journal.
     ///

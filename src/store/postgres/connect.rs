@@ -26,8 +26,8 @@ use crate::store::migrations;
 /// How long the schema's changes may take, and the wait for another node that makes them just now.
 const MIGRATION: Duration = Duration::from_secs(600);
 
-/// How long a look at a table may wait for a lock, in milliseconds: longer than a change of the schema holds it, and
-/// shorter than the patience of those who ask whether the database answers.
+/// How long a look at a table may wait for a lock, in milliseconds. A change of the schema holds it for less. Callers of the
+/// ping wait longer.
 const LOOK_LOCK_MS: u32 = 1500;
 
 /// The SQLSTATE of a lock that was not to be had in this time.
@@ -47,7 +47,7 @@ impl PostgresStore {
     /// Connects, and opens the database, see [`Reached::open`].
     ///
     /// # Errors
-    /// Those of the two steps.
+    /// [`OpenError`], by either step.
     pub async fn open(
         url: &str,
         node: &str,

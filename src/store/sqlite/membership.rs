@@ -1,16 +1,50 @@
 //! The identity of the database, and its process: one at a time, for any node.
 
+use std::path::Path;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::ports::StoreError;
-use sqlx::SqliteExecutor;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteExecutor};
 use uuid::Uuid;
 
-use super::super::membership::{Holder, Instance, Membership, deleted_row, holder_row, instance_row};
+use super::super::membership::{Holder, Instance, Look, Membership, deleted_row, holder_row, instance_row};
 use super::SqliteStore;
 use super::faults::OrStoreError as _;
 
 impl SqliteStore {
+    /// Looks at the file, and leaves it unchanged. A missing file has no tables.
+    ///
+    /// # Errors
+    /// [`StoreError`]: the file cannot be read, or is no database.
+    pub async fn look(path: &Path) -> Result<Look, StoreError> {
+        if !path.exists() {
+            return Ok(Look::default());
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(10))
+            .disable_statement_logging();
+        let mut connection = options.connect().await.or_store_error()?;
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('journal_checkpoints', 'instance')",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .or_store_error()?;
+        let has = |name: &str| tables.iter().any(|table| table == name);
+        let has_tables = has("journal_checkpoints");
+        let instance = match has_tables && has("instance") {
+            true => select_instance(&mut connection).await?,
+            false => None,
+        };
+        connection.close().await.or_store_error()?;
+        Ok(Look { has_tables, instance })
+    }
+
     async fn select_holders(&self) -> Result<Vec<Holder>, StoreError> {
         let found = sqlx::query("SELECT * FROM nodes WHERE process IS NOT NULL")
             .fetch_all(&self.writer)
@@ -20,7 +54,7 @@ impl SqliteStore {
     }
 }
 
-pub(super) async fn select_instance(executor: impl SqliteExecutor<'_>) -> Result<Option<Instance>, StoreError> {
+async fn select_instance(executor: impl SqliteExecutor<'_>) -> Result<Option<Instance>, StoreError> {
     let found = sqlx::query("SELECT id, key_check FROM instance")
         .fetch_optional(executor)
         .await
