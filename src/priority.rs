@@ -4,18 +4,8 @@
 //! run at a lower priority, so that a burst is accepted first and worked off behind it. With cores to spare, or no more
 //! arriving than the pipeline can take, it makes no difference.
 
-use std::time::Duration;
-
 /// As `nice` counts: 0 is normal, 19 the least.
 const BACK_NICENESS: i32 = 10;
-
-/// Returns how long the calling thread has waited for a core since its start: the second figure of Linux's schedstat.
-#[must_use]
-pub fn core_wait() -> Option<Duration> {
-    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanos = schedstat.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(Duration::from_nanos(nanos))
-}
 
 /// Lowers the calling thread's priority, and that of the threads that it will start. Linux keeps it per thread.
 pub fn lower() {
