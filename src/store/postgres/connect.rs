@@ -44,7 +44,7 @@ pub struct Reached {
 }
 
 impl PostgresStore {
-    /// Connects, and opens the database, see [`Reached::open`].
+    /// Connects, and opens the database, as the second half of a start.
     ///
     /// # Errors
     /// [`OpenError`], by either step.
