@@ -148,7 +148,9 @@ fn an_interrupted_run_leaves_nothing_behind() {
     // A closed terminal is like Ctrl-C. Signals that mean nothing change nothing, so that the next one is answered.
     for name in ["TERM", "INT", "QUIT", "HUP"] {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_conduit"))
+        // As in a terminal, also if the tests were started by nohup.
+        let mut child = Command::new("env")
+            .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_conduit")])
             .args(["bench", "--duration", "3600", "--connections", "1"])
             .current_dir(dir.path())
             .stdout(std::process::Stdio::piped())

@@ -36,8 +36,9 @@ fn the_demo_tells_its_story_and_ends_with_0() {
 
 /// Starts the demo with its data in this directory.
 fn demo(dir: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_conduit"))
-        .arg("demo")
+    // As in a terminal, also if the tests were started by nohup.
+    Command::new("env")
+        .args(["--default-signal=HUP", env!("CARGO_BIN_EXE_conduit"), "demo"])
         .env("CONDUIT_LISTEN", "127.0.0.1:0")
         .env("TMPDIR", dir)
         .stdout(Stdio::piped())
