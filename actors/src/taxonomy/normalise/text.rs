@@ -1,5 +1,7 @@
 //! Names and other words.
 
+use std::borrow::Cow;
+
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 use unicode_normalization::UnicodeNormalization as _;
@@ -19,7 +21,12 @@ const LANGUAGE: Invalid = Invalid::new(
 
 /// Returns the text in NFKC with spaces collapsed.
 pub(super) fn label(raw: &str) -> String {
-    let composed: String = raw.nfkc().collect();
+    // ASCII is composed already (UAX 15), and most names are ASCII.
+    let composed = if raw.is_ascii() {
+        Cow::Borrowed(raw)
+    } else {
+        Cow::Owned(raw.nfkc().collect::<String>())
+    };
     composed.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
