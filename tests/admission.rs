@@ -29,7 +29,17 @@ struct Flood<'a> {
     refused: AtomicU64,
 }
 
-impl Flood<'_> {
+impl<'a> Flood<'a> {
+    const fn new(conduit: &'a Conduit, tenant: &'a Tenant) -> Self {
+        Self {
+            conduit,
+            tenant,
+            stop: AtomicBool::new(false),
+            accepted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
     fn send(&self) {
         let (client, url) = (client(), self.tenant.webhook_url(self.conduit));
         for number in 0.. {
@@ -80,13 +90,7 @@ fn an_overload_slows_its_sender_down_and_nobody_else() {
     let flood = Tenant::create(&conduit, "did:web:flood.example");
     let small = Tenant::create(&conduit, "did:web:small.example");
     assert_eq!(admission(&conduit)["state"], "open");
-    let senders = Flood {
-        conduit: &conduit,
-        tenant: &flood,
-        stop: AtomicBool::new(false),
-        accepted: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-    };
+    let senders = Flood::new(&conduit, &flood);
     let mut of_small = 0;
     std::thread::scope(|scope| {
         for _ in 0..SENDERS {
@@ -143,13 +147,7 @@ fn an_overload_slows_its_sender_down_and_nobody_else() {
 fn senders_in_a_closed_loop_become_slower_and_are_not_refused() {
     let conduit = slow("100KB", "10000");
     let flood = Tenant::create(&conduit, "did:web:flood.example");
-    let senders = Flood {
-        conduit: &conduit,
-        tenant: &flood,
-        stop: AtomicBool::new(false),
-        accepted: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-    };
+    let senders = Flood::new(&conduit, &flood);
     std::thread::scope(|scope| {
         for _ in 0..SENDERS {
             scope.spawn(|| senders.send());
