@@ -1,6 +1,7 @@
 //! Periodic work of a node. Each job runs for as long as it is polled, and the composition root starts it.
 
 pub(crate) mod admission;
+pub(crate) mod conversion;
 pub mod credentials;
 mod follow;
 mod history;

@@ -49,7 +49,7 @@ use crate::instance::hold::{self, DatabaseLock, Locks};
 use crate::instance::{self, Home, Presence};
 use crate::jobs::replays::{self, StoredReplays};
 use crate::jobs::retention::RowRetention;
-use crate::jobs::{admission, credentials, follow, prune_history, seals, sweep};
+use crate::jobs::{admission, conversion, credentials, follow, prune_history, seals, sweep};
 use crate::keys::Keyring;
 use crate::metrics::{Measured, Meters, Metrics, Reports};
 use crate::priority;
@@ -90,6 +90,7 @@ pub struct Running {
     pruning: JoinHandle<()>,
     sweeping: JoinHandle<()>,
     sealing: JoinHandle<()>,
+    converting: JoinHandle<()>,
     read: Config,
     certificate: Option<Arc<ServerCertificate>>,
     presence: Presence,
@@ -205,6 +206,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
     let sweeping = tokio::task::spawn_local(sweep(store.clone(), directory, keyring));
     let data_dir = config.storage.data_dir.clone();
     let sealing = tokio::task::spawn_local(seals::keep(store.clone(), journal, data_dir));
+    let converting = tokio::task::spawn_local(conversion::run(store.clone()));
     let retaining = tokio::task::spawn_local({
         let services = Arc::clone(&services);
         async move { services.retention.keep().await }
@@ -235,6 +237,7 @@ pub async fn start(mut config: Config) -> Result<Running> {
         pruning,
         sweeping,
         sealing,
+        converting,
         read,
         certificate,
         presence,

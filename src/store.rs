@@ -14,6 +14,7 @@ mod changes;
 mod commit;
 mod connections;
 mod controllers;
+mod conversion;
 mod credentials;
 mod error;
 mod events;
@@ -45,6 +46,7 @@ pub use attention::{Attention, Unsettled};
 pub use changes::{ChangeFeed, Changed, Changes, DirectoryVersion};
 pub use connections::Connections;
 pub use controllers::{ControllerRow, Controllers};
+pub use conversion::Conversion;
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
 pub use error::ChangeError;
 pub use events::{EventFilter, EventRow, Events, OutcomeCounts, StoredClaim};
@@ -88,6 +90,7 @@ pub trait Store:
     + ReceiptKeys
     + Membership
     + Connections
+    + Conversion
 {
 }
 
@@ -110,5 +113,6 @@ impl<S> Store for S where
         + ReceiptKeys
         + Membership
         + Connections
+        + Conversion
 {
 }

@@ -96,6 +96,7 @@ impl Running {
         self.pruning.abort();
         self.sweeping.abort();
         self.sealing.abort();
+        self.converting.abort();
 
         if remaining.until(limit, self.services.shards.stop()).await.is_some() {
             tracing::info!("stopping: the batches under way have ended");

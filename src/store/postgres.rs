@@ -45,11 +45,14 @@ mod walk;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use conduit_actors::ports::StoreError;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
 pub(crate) use address::check as check_address;
 
+use super::Conversion;
 use super::heads::HeadBook;
 use super::payloads::Payloads;
 use crate::keys::Keyring;
@@ -93,6 +96,14 @@ pub struct PostgresStore {
     keyring: Arc<Keyring>,
     heads: HeadBook,
     driver: Driver,
+}
+
+#[async_trait]
+impl Conversion for PostgresStore {
+    /// No row has another form than in former builds.
+    async fn convert(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
 }
 
 /// Returns the text to search for. It may be any text, but the server refuses U+0000. No event type has a control

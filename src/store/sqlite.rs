@@ -17,6 +17,8 @@ mod credentials;
 mod effects;
 mod events;
 mod faults;
+mod former_links;
+mod hash_index;
 mod history;
 mod integrations;
 mod kinds;
@@ -24,6 +26,7 @@ mod links;
 mod membership;
 mod origin;
 mod others;
+mod people;
 #[cfg(test)]
 mod plans;
 mod receipt_keys;
@@ -39,6 +42,7 @@ mod subjects;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -48,6 +52,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, Transaction};
 
+use super::Conversion as _;
 use super::changes::ChangeFeed;
 use super::connections::Connections;
 use super::heads::HeadBook;
@@ -56,6 +61,7 @@ use super::payloads::Payloads;
 use crate::keys::Keyring;
 use crate::priority;
 use faults::{OrStoreError as _, migrate_error, store_error};
+use hash_index::HashIndex;
 use origin::Origin;
 
 /// The name of the writing connection's thread.
@@ -77,6 +83,9 @@ pub struct SqliteStore {
     payloads: Payloads,
     keyring: Arc<Keyring>,
     heads: HeadBook,
+    links: HashIndex,
+    subjects: HashIndex,
+    are_links_converted: AtomicBool,
 }
 
 impl SqliteStore {
@@ -140,7 +149,12 @@ impl SqliteStore {
             .connect_with(options.pragma("query_only", "on").pragma("cache_size", READER_CACHE))
             .await
             .map_err(|error| store_error(&error))?;
-        Ok(Self {
+        let mut connection = writer.acquire().await.or_store_error()?;
+        let are_links_converted = former_links::are_converted(&mut connection).await?;
+        let links = HashIndex::open(&mut connection, hash_index::LINKS).await?;
+        let subjects = HashIndex::open(&mut connection, hash_index::SUBJECTS).await?;
+        drop(connection);
+        let store = Self {
             origin,
             writer,
             readers,
@@ -148,7 +162,14 @@ impl SqliteStore {
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
             heads: HeadBook::default(),
-        })
+            links,
+            subjects,
+            are_links_converted: AtomicBool::new(are_links_converted),
+        };
+        if store.has_no_links().await? {
+            store.convert().await?;
+        }
+        Ok(store)
     }
 
     /// Begins a transaction that writes, unless its writes would be lost with a removed file.

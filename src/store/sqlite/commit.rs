@@ -19,6 +19,7 @@ use super::super::history::Key;
 use super::super::rows;
 use super::super::values::Counts;
 use super::faults::OrStoreError as _;
+use super::people::People;
 use super::runs::{Pks, insert_runs, runs};
 use super::{SqliteStore, effects, history, links, replay_steps};
 
@@ -30,7 +31,7 @@ impl PipelineStore for SqliteStore {
         hashes: &[LinkHash],
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError> {
-        links::known_links(&self.writer, controller, hashes, fan_out).await
+        self.known_links(&self.writer, controller, hashes, fan_out).await
     }
 
     async fn strong_link_counts(
@@ -59,6 +60,7 @@ impl PipelineStore for SqliteStore {
             store: self,
             transaction: self.begin().await?,
             pks: Pks::new(),
+            people: People::default(),
         };
         commit::commit(steps, effects, &self.keyring, &self.heads).await
     }
@@ -74,6 +76,7 @@ struct SqliteCommit<'a> {
     transaction: Transaction<'static, Sqlite>,
     /// Set by the lock.
     pks: Pks,
+    people: People,
 }
 
 impl SqliteCommit<'_> {
@@ -124,11 +127,15 @@ impl CommitSteps for SqliteCommit<'_> {
     }
 
     async fn insert_subjects(&mut self, subjects: &[NewSubject]) -> Result<(), StoreError> {
-        effects::insert_subjects(&mut self.transaction, &self.pks, subjects).await
+        let (connection, people) = (&mut self.transaction, &mut self.people);
+        self.store
+            .insert_subjects(connection, &self.pks, subjects, people)
+            .await
     }
 
     async fn insert_links(&mut self, links: &[NewLink]) -> Result<(), StoreError> {
-        effects::insert_links(&mut self.transaction, &self.pks, links).await
+        let (connection, people) = (&mut self.transaction, &mut self.people);
+        self.store.insert_links(connection, &self.pks, links, people).await
     }
 
     async fn insert_merges(&mut self, merges: &[Merge]) -> Result<(), StoreError> {
@@ -204,6 +211,7 @@ impl CommitSteps for SqliteCommit<'_> {
 
     async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await.or_store_error()?;
+        self.store.committed(self.people);
         self.store.origin.check()
     }
 }

@@ -11,8 +11,8 @@ use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::{SqliteStore, credentials};
 
-/// Everything that belongs to a controller.
-const OWNED: [&str; 18] = [
+/// Everything that belongs to a controller, except its links.
+const OWNED: [&str; 17] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
@@ -20,7 +20,6 @@ const OWNED: [&str; 18] = [
     "events",
     "payloads",
     "subjects",
-    "links",
     "merges",
     "activities",
     "activity_others",
@@ -94,6 +93,7 @@ impl Controllers for SqliteStore {
 
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
         let mut transaction = self.begin().await?;
+        let gone = self.delete_people(&mut transaction, controller).await?;
         for table in OWNED {
             // The names are the constants above.
             let sql = format!("DELETE FROM {table} WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1)");
@@ -114,7 +114,9 @@ impl Controllers for SqliteStore {
             .execute(&mut *transaction)
             .await
             .or_store_error()?;
+        let last = self.last_people(&mut transaction).await?;
         transaction.commit().await.or_store_error()?;
+        self.forget_people(&gone, last);
         if deleted.rows_affected() == 1 {
             Ok(())
         } else {

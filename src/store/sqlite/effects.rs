@@ -2,7 +2,7 @@
 
 use conduit_actors::event::{Activity, OutcomeRecord};
 use conduit_actors::ids::SubjectId;
-use conduit_actors::ports::{Merge, NewLink, NewSubject, StoreError};
+use conduit_actors::ports::{Merge, StoreError};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::chain_ends::Ends;
@@ -10,81 +10,6 @@ use super::super::values::{self, Counts};
 use super::faults::OrStoreError as _;
 use super::others;
 use super::runs::{Pks, insert_runs};
-
-pub(super) async fn insert_subjects(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    subjects: &[NewSubject],
-) -> Result<(), StoreError> {
-    let found: Vec<_> = subjects
-        .iter()
-        .filter_map(|s| Some((pks.get(&s.controller)?, s)))
-        .collect();
-    insert_runs(connection, "subjects", &found, |chunk| {
-        let mut query = QueryBuilder::new("INSERT INTO subjects (id, controller_pk, did, first_seen_at) ");
-        query.push_values(chunk, |mut row, (pk, subject)| {
-            row.push_bind(subject.id.as_bytes().to_vec())
-                .push_bind(**pk)
-                .push_bind(subject.id.did().as_bytes().to_vec())
-                .push_bind(subject.first_seen_at.as_millis());
-        });
-        query
-    })
-    .await
-}
-
-/// Inserts links in the order of their hashes, so that neighbours in the index are written one after the other.
-pub(super) async fn insert_links(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    links: &[NewLink],
-) -> Result<(), StoreError> {
-    let mut found: Vec<_> = links
-        .iter()
-        .filter_map(|link| Some((*pks.get(&link.controller)?, link)))
-        .collect();
-    if found.is_empty() {
-        return Ok(());
-    }
-    found.sort_unstable_by_key(|(pk, link)| (*pk, link.hash.0));
-    let newest_before: i64 = sqlx::query_scalar("SELECT coalesce(max(pk), 0) FROM links")
-        .fetch_one(&mut *connection)
-        .await
-        .or_store_error()?;
-    insert_runs(connection, "links", &found, |chunk| {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO links (controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
-        );
-        query.push_values(chunk, |mut row, (pk, link)| {
-            row.push_bind(*pk)
-                .push_bind(link.hash.0.to_vec())
-                .push_bind(link.subject.as_bytes().to_vec())
-                .push_bind(link.category.to_string())
-                .push_bind(link.strong)
-                .push_bind(link.key_version)
-                .push_bind(link.first_seen_at.as_millis());
-        });
-        query.push(" ON CONFLICT DO UPDATE SET first_seen_at = min(first_seen_at, excluded.first_seen_at)");
-        query
-    })
-    .await?;
-    refuse_taken_links(connection, newest_before).await
-}
-
-/// Refuses taken links. A strong link leads to one subject: if another subject has a link after `newest_before`,
-/// another writer was first. The CROSS JOIN keeps SQLite from walking all links in search of the few.
-async fn refuse_taken_links(connection: &mut SqliteConnection, newest_before: i64) -> Result<(), StoreError> {
-    let taken: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM links AS new CROSS JOIN links AS old \
-         ON old.controller_pk = new.controller_pk AND old.hash = new.hash AND old.subject <> new.subject \
-         WHERE new.pk > ?1 AND new.strong = 1",
-    )
-    .bind(newest_before)
-    .fetch_one(connection)
-    .await
-    .or_store_error()?;
-    if taken == 0 { Ok(()) } else { Err(StoreError::Conflict) }
-}
 
 pub(super) async fn insert_merge(
     connection: &mut SqliteConnection,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{Ceiling, KnownLink, StoreError};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
 use super::super::ceilings;
@@ -15,90 +16,187 @@ use super::super::rows;
 use super::super::survivors::{StoredLink, Survivors, stored_link};
 use super::faults::OrStoreError as _;
 use super::runs::runs;
+use super::{SqliteStore, hash_index};
 
-/// Reads links in the order of their hashes, so that neighbours in the index are read one after the other.
-pub(super) async fn known_links(
-    pool: &SqlitePool,
-    controller: ControllerId,
-    hashes: &[LinkHash],
-    fan_out: usize,
-) -> Result<Vec<KnownLink>, StoreError> {
-    let mut raw: Vec<StoredLink> = Vec::new();
-    let Some(pk) = pk_of(pool, controller).await? else {
-        return Ok(Vec::new());
-    };
-    let mut hashes = hashes.to_vec();
-    hashes.sort_unstable_by_key(|hash| hash.0);
-    for chunk in runs(&hashes) {
-        let room = chunk.len() * fan_out;
-        let found = joined_links(pool, pk, chunk, room).await?;
-        if found.len() < room {
-            raw.extend(
-                found
-                    .chunk_by(|a, b| a.0 == b.0)
-                    .flat_map(|same| same.iter().take(fan_out)),
-            );
-        } else {
-            // A popular weak link may have taken the room of others: rare, and then each is cut at the fan-out.
-            raw.extend(cut_links(pool, pk, chunk, fan_out).await?);
+/// A row of `links`, by its place.
+struct LinkAt {
+    pk: i64,
+    link: StoredLink,
+}
+
+impl SqliteStore {
+    /// Returns the links of these hashes, of each at most `fan_out`, the oldest ones.
+    pub(super) async fn known_links(
+        &self,
+        pool: &SqlitePool,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        let mut connection = pool.acquire().await.or_store_error()?;
+        let Some(pk) = pk_of(&mut connection, controller).await? else {
+            return Ok(Vec::new());
+        };
+        let stored = self.stored_links(&mut connection, pk, hashes, fan_out).await?;
+        drop(connection);
+        let subjects: Vec<SubjectId> = stored.iter().map(|(_, subject)| *subject).collect();
+        Ok(survivors(pool, &subjects).await?.lead(stored))
+    }
+
+    /// The same, with the subjects that they were stored with, grouped by hash.
+    pub(super) async fn stored_links(
+        &self,
+        connection: &mut SqliteConnection,
+        controller: i64,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<StoredLink>, StoreError> {
+        // Neighbours in the index are read one after the other.
+        let mut hashes = hashes.to_vec();
+        hashes.sort_unstable_by_key(|hash| hash.0);
+        hashes.dedup();
+        let way = self.way_to_links();
+        let mut found = Vec::new();
+        if way == Way::HashIndex {
+            self.links.catch_up(connection).await?;
+            // The waiting ones first: see the invariants of the index.
+            let waiting = self.links.waiting(hashes.iter().map(hash_index::of_link), fan_out);
+            for chunk in runs(&waiting) {
+                found.extend(links_at(connection, controller, chunk).await?);
+            }
+            found.retain(|at| hashes.binary_search_by_key(&at.link.0.0, |hash| hash.0).is_ok());
         }
+        for chunk in runs(&hashes) {
+            let room = chunk.len() * fan_out;
+            let joined = way.joined(connection, controller, chunk, room).await?;
+            found.extend(if joined.len() < room {
+                joined
+            } else {
+                // A popular weak link may have taken the room of others: rare, and then each is cut at the fan-out.
+                way.cut(connection, controller, chunk, fan_out).await?
+            });
+        }
+        found.sort_unstable_by_key(|at| (at.link.0.0, at.pk));
+        found.dedup_by_key(|at| at.pk);
+        let same = found.chunk_by(|a, b| a.link.0 == b.link.0);
+        Ok(same
+            .flat_map(|same| same.iter().take(fan_out))
+            .map(|at| at.link)
+            .collect())
     }
-    let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
-    Ok(survivors(pool, &subjects).await?.lead(raw))
 }
 
-/// Reads the links of these hashes, at most `limit`, grouped by hash and in the order of their subjects. The CROSS JOIN
-/// keeps SQLite from walking all links in search of the few.
-async fn joined_links(
-    pool: &SqlitePool,
-    pk: i64,
-    hashes: &[LinkHash],
-    limit: usize,
-) -> Result<Vec<StoredLink>, StoreError> {
-    let mut query = QueryBuilder::new("SELECT l.hash, l.subject FROM (");
-    query.push_values(hashes, |mut row, hash| {
-        row.push_bind(hash.0.to_vec());
-    });
-    query
-        .push(") AS asked CROSS JOIN links AS l ON l.hash = asked.column1 AND l.controller_pk = ")
-        .push_bind(pk);
-    // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
-    query.push(format_args!(" LIMIT {limit}"));
-    fetch_links(pool, &mut query).await
+/// How links are found by their hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By the index of former builds, until all links are in the other one.
+    Former,
+    /// See [`hash_index`].
+    HashIndex,
 }
 
-/// Reads the links of these hashes, at most `fan_out` of each: one range of the index for each.
-async fn cut_links(
-    pool: &SqlitePool,
-    pk: i64,
-    hashes: &[LinkHash],
-    fan_out: usize,
-) -> Result<Vec<StoredLink>, StoreError> {
-    let mut query = QueryBuilder::new("");
-    for (index, hash) in hashes.iter().enumerate() {
-        query.push(if index == 0 {
-            "SELECT * FROM ("
-        } else {
-            " UNION ALL SELECT * FROM ("
+impl Way {
+    /// Reads the links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the
+    /// few.
+    async fn joined(
+        self,
+        connection: &mut SqliteConnection,
+        controller: i64,
+        hashes: &[LinkHash],
+        limit: usize,
+    ) -> Result<Vec<LinkAt>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject FROM (");
+        query.push_values(hashes, |mut row, hash| {
+            row.push_bind(hash.0.to_vec()).push_bind(hash_index::of_link(hash));
         });
-        query
-            .push("SELECT hash, subject FROM links WHERE controller_pk = ")
-            .push_bind(pk);
-        query.push(" AND hash = ").push_bind(hash.0.to_vec());
-        query.push(format_args!(" ORDER BY subject LIMIT {fan_out})"));
+        query.push(") AS asked ").push(match self {
+            Self::Former => "CROSS JOIN links AS l ON l.hash = asked.column1 AND l.controller_pk = ",
+            Self::HashIndex => {
+                "CROSS JOIN link_index AS i ON i.prefix = asked.column2 \
+                 CROSS JOIN links AS l ON l.pk = i.row AND l.hash = asked.column1 AND l.controller_pk = "
+            }
+        });
+        query.push_bind(controller);
+        // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
+        query.push(format_args!(" LIMIT {limit}"));
+        fetch_links(connection, &mut query).await
     }
-    fetch_links(pool, &mut query).await
+
+    /// Reads the links of these hashes, at most `fan_out` of each: one range of the index for each.
+    async fn cut(
+        self,
+        connection: &mut SqliteConnection,
+        controller: i64,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<LinkAt>, StoreError> {
+        let mut query = QueryBuilder::new("");
+        for (index, hash) in hashes.iter().enumerate() {
+            query.push(if index == 0 {
+                "SELECT * FROM ("
+            } else {
+                " UNION ALL SELECT * FROM ("
+            });
+            query.push("SELECT l.pk, l.hash, l.subject FROM ");
+            match self {
+                Self::Former => query.push("links l WHERE l.controller_pk = ").push_bind(controller),
+                Self::HashIndex => {
+                    query.push("link_index i CROSS JOIN links l ON l.pk = i.row WHERE i.prefix = ");
+                    query
+                        .push_bind(hash_index::of_link(hash))
+                        .push(" AND l.controller_pk = ");
+                    query.push_bind(controller)
+                }
+            };
+            query.push(" AND l.hash = ").push_bind(hash.0.to_vec());
+            query.push(format_args!(
+                " ORDER BY {} LIMIT {fan_out})",
+                match self {
+                    Self::Former => "l.subject",
+                    Self::HashIndex => "i.row",
+                }
+            ));
+        }
+        fetch_links(connection, &mut query).await
+    }
 }
 
-async fn fetch_links(pool: &SqlitePool, query: &mut QueryBuilder<Sqlite>) -> Result<Vec<StoredLink>, StoreError> {
-    let rows = query.build().fetch_all(pool).await.or_store_error()?;
-    rows.iter().map(stored_link).collect()
+async fn links_at(connection: &mut SqliteConnection, controller: i64, rows: &[i64]) -> Result<Vec<LinkAt>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT pk, hash, subject FROM links WHERE controller_pk = ");
+    query.push_bind(controller).push(" AND pk IN (");
+    let mut pks = query.separated(", ");
+    for row in rows {
+        pks.push_bind(*row);
+    }
+    query.push(")");
+    fetch_links(connection, &mut query).await
 }
 
-async fn pk_of(pool: &SqlitePool, controller: ControllerId) -> Result<Option<i64>, StoreError> {
+async fn fetch_links(
+    connection: &mut SqliteConnection,
+    query: &mut QueryBuilder<Sqlite>,
+) -> Result<Vec<LinkAt>, StoreError> {
+    let rows = query.build().fetch_all(connection).await.or_store_error()?;
+    let at = |row| {
+        Ok(LinkAt {
+            pk: row_pk(row)?,
+            link: stored_link(row)?,
+        })
+    };
+    rows.iter().map(at).collect()
+}
+
+fn row_pk(row: &SqliteRow) -> Result<i64, StoreError> {
+    row.try_get("pk").or_store_error()
+}
+
+pub(super) async fn pk_of(
+    connection: &mut SqliteConnection,
+    controller: ControllerId,
+) -> Result<Option<i64>, StoreError> {
     sqlx::query_scalar("SELECT pk FROM controllers WHERE id = ?1")
         .bind(&controller.as_bytes()[..])
-        .fetch_optional(pool)
+        .fetch_optional(connection)
         .await
         .or_store_error()
 }

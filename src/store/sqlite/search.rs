@@ -7,7 +7,7 @@ use conduit_actors::ports::StoreError;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::search::{PersonSearch, subjects};
-use super::{SqliteStore, links};
+use super::SqliteStore;
 
 #[async_trait]
 impl PersonSearch for SqliteStore {
@@ -17,7 +17,7 @@ impl PersonSearch for SqliteStore {
         hashes: &[LinkHash],
         limit: usize,
     ) -> Result<Vec<SubjectId>, StoreError> {
-        links::known_links(&self.readers, controller, hashes, limit)
+        self.known_links(&self.readers, controller, hashes, limit)
             .await
             .map(subjects)
     }

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use super::super::rows;
 use super::super::{Page, SubjectRow, Subjects};
 use super::faults::OrStoreError as _;
-use super::{SqliteStore, links};
+use super::{SqliteStore, hash_index, links};
 
 /// A subject and everyone merged into it, and the events that name one of them beside somebody else.
 const PERSON: &str = "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \
@@ -45,15 +45,9 @@ impl Subjects for SqliteStore {
     }
 
     async fn subject(&self, did: &SubjectDid) -> Result<Option<SubjectRow>, StoreError> {
-        let found = sqlx::query("SELECT id FROM subjects WHERE did = ?1")
-            .bind(&did.as_bytes()[..])
-            .fetch_optional(&self.readers)
-            .await
-            .or_store_error()?;
-        let Some(row) = found else {
+        let Some(id) = self.subject_by_did(did).await? else {
             return Ok(None);
         };
-        let id = subject_id(&row)?;
         let survivor = links::survivors(&self.readers, &[id]).await?.of(id);
         Ok(self.load_subjects(vec![survivor]).await?.pop())
     }
@@ -64,7 +58,7 @@ impl Subjects for SqliteStore {
         hashes: &[LinkHash],
         limit: usize,
     ) -> Result<Vec<SubjectRow>, StoreError> {
-        let known = links::known_links(&self.readers, controller, hashes, limit).await?;
+        let known = self.known_links(&self.readers, controller, hashes, limit).await?;
         let subjects: BTreeSet<SubjectId> = known.into_iter().map(|link| link.subject).collect();
         self.load_subjects(subjects.into_iter().rev().take(limit).collect())
             .await
@@ -72,6 +66,28 @@ impl Subjects for SqliteStore {
 }
 
 impl SqliteStore {
+    async fn subject_by_did(&self, did: &SubjectDid) -> Result<Option<SubjectId>, StoreError> {
+        let mut connection = self.readers.acquire().await.or_store_error()?;
+        self.subjects.catch_up(&mut connection).await?;
+        let prefix = hash_index::of_did(did);
+        // The waiting ones first: see the invariants of the index.
+        let mut query = QueryBuilder::new("SELECT id FROM subjects WHERE pk IN (");
+        let mut pks = query.separated(", ");
+        for row in self.subjects.waiting(std::iter::once(prefix), usize::MAX) {
+            pks.push_bind(row);
+        }
+        query.push(
+            ") UNION ALL SELECT s.id FROM subject_index i CROSS JOIN subjects s ON s.pk = i.row WHERE i.prefix = ",
+        );
+        query.push_bind(prefix);
+        // Those of former builds.
+        query.push(" UNION ALL SELECT id FROM subjects WHERE did_or_id = ");
+        query.push_bind(did.as_bytes().to_vec());
+        let found = query.build().fetch_all(&mut *connection).await.or_store_error()?;
+        let ids = found.iter().map(subject_id).collect::<Result<Vec<_>, _>>()?;
+        Ok(ids.into_iter().find(|id| id.did() == *did))
+    }
+
     async fn load_subjects(&self, ids: Vec<SubjectId>) -> Result<Vec<SubjectRow>, StoreError> {
         let mut subjects = Vec::with_capacity(ids.len());
         for id in ids {

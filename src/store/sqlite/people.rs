@@ -1,0 +1,268 @@
+//! A batch's new subjects and links.
+
+use std::collections::{HashMap, HashSet};
+
+use conduit_actors::event::LinkHash;
+use conduit_actors::ids::{ControllerId, SubjectId};
+use conduit_actors::ports::{NewLink, NewSubject, StoreError};
+use sqlx::{QueryBuilder, Row as _, SqliteConnection};
+
+use super::super::survivors::stored_link;
+use super::faults::OrStoreError as _;
+use super::hash_index::{self, Changes, Entry};
+use super::runs::{Pks, insert_runs, runs};
+use super::{SqliteStore, links};
+
+/// What a transaction adds to the indexes of random keys, and whom it adds.
+#[derive(Default)]
+pub(super) struct People {
+    subjects: Option<Changes>,
+    links: Option<Changes>,
+    /// Nobody of these had a link before.
+    new: HashSet<SubjectId>,
+}
+
+/// What finds people who are deleted.
+pub(super) struct GonePeople {
+    subjects: Vec<Entry>,
+    links: Vec<Entry>,
+}
+
+/// A link that is not stored yet.
+struct Addition<'a> {
+    controller: i64,
+    link: &'a NewLink,
+    /// The earliest of its sightings.
+    first_seen_at: i64,
+}
+
+impl SqliteStore {
+    /// Notes that a transaction which added these was committed.
+    pub(super) fn committed(&self, people: People) {
+        if let Some(changes) = people.subjects {
+            self.subjects.committed(changes);
+        }
+        if let Some(changes) = people.links {
+            self.links.committed(changes);
+        }
+    }
+
+    /// Deletes a controller's links, and what finds them and the subjects. The subjects themselves stay.
+    pub(super) async fn delete_people(
+        &self,
+        connection: &mut SqliteConnection,
+        controller: ControllerId,
+    ) -> Result<GonePeople, StoreError> {
+        let of_controller = "(SELECT pk FROM controllers WHERE id = ?1)";
+        let links = format!(
+            "SELECT l.pk, l.hash AS key FROM subjects s CROSS JOIN links l ON l.subject = s.id \
+             WHERE s.controller_pk = {of_controller}"
+        );
+        let subjects = format!("SELECT pk, id AS key FROM subjects WHERE controller_pk = {of_controller}");
+        let gone = GonePeople {
+            links: self.links.entries(connection, links, controller).await?,
+            subjects: self.subjects.entries(connection, subjects, controller).await?,
+        };
+        self.links.delete(connection, &gone.links).await?;
+        self.subjects.delete(connection, &gone.subjects).await?;
+        let delete = format!(
+            "DELETE FROM links WHERE subject IN (SELECT id FROM subjects WHERE controller_pk = {of_controller})"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(delete))
+            .bind(&controller.as_bytes()[..])
+            .execute(connection)
+            .await
+            .or_store_error()?;
+        Ok(gone)
+    }
+
+    /// Returns the last rows of subjects and links.
+    pub(super) async fn last_people(&self, connection: &mut SqliteConnection) -> Result<[i64; 2], StoreError> {
+        Ok([
+            self.subjects.last(connection).await?,
+            self.links.last(connection).await?,
+        ])
+    }
+
+    /// Notes that a transaction which deleted these was committed, and left these rows as the last ones.
+    pub(super) fn forget_people(&self, gone: &GonePeople, [subject, link]: [i64; 2]) {
+        self.subjects.forget(&gone.subjects, subject);
+        self.links.forget(&gone.links, link);
+    }
+
+    pub(super) async fn insert_subjects(
+        &self,
+        connection: &mut SqliteConnection,
+        pks: &Pks,
+        subjects: &[NewSubject],
+        people: &mut People,
+    ) -> Result<(), StoreError> {
+        if subjects.is_empty() {
+            return Ok(());
+        }
+        let mut last = self.subjects.catch_up(connection).await?;
+        let (mut found, mut added) = (Vec::new(), Vec::new());
+        for subject in subjects {
+            let Some(controller) = pks.get(&subject.controller) else {
+                continue;
+            };
+            last += 1;
+            found.push((last, *controller, subject));
+            added.push((hash_index::of_did(&subject.id.did()), last));
+            people.new.insert(subject.id);
+        }
+        insert_runs(connection, "subjects", &found, |chunk| {
+            let mut query =
+                QueryBuilder::new("INSERT INTO subjects (pk, id, controller_pk, did_or_id, first_seen_at) ");
+            query.push_values(chunk, |mut row, (pk, controller, subject)| {
+                row.push_bind(*pk)
+                    .push_bind(subject.id.as_bytes().to_vec())
+                    .push_bind(*controller)
+                    .push_bind(subject.id.as_bytes().to_vec())
+                    .push_bind(subject.first_seen_at.as_millis());
+            });
+            query
+        })
+        .await?;
+        people.subjects = Some(self.subjects.sweep(connection, added).await?);
+        Ok(())
+    }
+
+    /// Inserts links. Of one that is stored already, the earlier sighting counts.
+    pub(super) async fn insert_links(
+        &self,
+        connection: &mut SqliteConnection,
+        pks: &Pks,
+        links: &[NewLink],
+        people: &mut People,
+    ) -> Result<(), StoreError> {
+        let mut additions = additions(pks, links)?;
+        if additions.is_empty() {
+            return Ok(());
+        }
+        leave_out_stored(connection, &mut additions, &people.new).await?;
+        self.refuse_taken_links(connection, &additions).await?;
+        let way = self.way_to_links();
+        let mut last = match way {
+            links::Way::HashIndex => self.links.catch_up(connection).await?,
+            links::Way::Former => self.links.last(connection).await?,
+        };
+        let (mut found, mut added) = (Vec::new(), Vec::new());
+        for addition in additions {
+            last += 1;
+            added.push((hash_index::of_link(&addition.link.hash), last));
+            found.push((last, addition));
+        }
+        insert_runs(connection, "links", &found, |chunk| {
+            let mut query = QueryBuilder::new(
+                "INSERT INTO links (pk, controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
+            );
+            query.push_values(chunk, |mut row, (pk, addition)| {
+                row.push_bind(*pk)
+                    .push_bind(addition.controller)
+                    .push_bind(addition.link.hash.0.to_vec())
+                    .push_bind(addition.link.subject.as_bytes().to_vec())
+                    .push_bind(addition.link.category.to_string())
+                    .push_bind(addition.link.strong)
+                    .push_bind(addition.link.key_version)
+                    .push_bind(addition.first_seen_at);
+            });
+            query
+        })
+        .await?;
+        if way == links::Way::HashIndex {
+            people.links = Some(self.links.sweep(connection, added).await?);
+        }
+        Ok(())
+    }
+
+    /// Refuses taken links. A strong link leads to one subject: if another subject has its hash, another writer was first.
+    async fn refuse_taken_links(
+        &self,
+        connection: &mut SqliteConnection,
+        additions: &[Addition<'_>],
+    ) -> Result<(), StoreError> {
+        let mut strong: HashMap<i64, HashMap<LinkHash, SubjectId>> = HashMap::new();
+        for addition in additions.iter().filter(|addition| addition.link.strong) {
+            let of_one = strong.entry(addition.controller).or_default();
+            of_one.insert(addition.link.hash, addition.link.subject);
+        }
+        for (controller, holders) in strong {
+            let hashes: Vec<LinkHash> = holders.keys().copied().collect();
+            // One of the two may be the subject itself.
+            let stored = self.stored_links(connection, controller, &hashes, 2).await?;
+            if stored.iter().any(|(hash, subject)| holders.get(hash) != Some(subject)) {
+                return Err(StoreError::Conflict);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns each link once. It is a conflict if a strong one leads to two subjects.
+fn additions<'a>(pks: &Pks, links: &'a [NewLink]) -> Result<Vec<Addition<'a>>, StoreError> {
+    let mut additions: Vec<Addition> = Vec::with_capacity(links.len());
+    let mut places: HashMap<(i64, LinkHash, SubjectId), usize> = HashMap::with_capacity(links.len());
+    let mut strong: HashMap<(i64, LinkHash), SubjectId> = HashMap::with_capacity(links.len());
+    for link in links {
+        let Some(controller) = pks.get(&link.controller).copied() else {
+            continue;
+        };
+        if link.strong && *strong.entry((controller, link.hash)).or_insert(link.subject) != link.subject {
+            return Err(StoreError::Conflict);
+        }
+        let first_seen_at = link.first_seen_at.as_millis();
+        let place = *places
+            .entry((controller, link.hash, link.subject))
+            .or_insert(additions.len());
+        match additions.get_mut(place) {
+            Some(addition) => addition.first_seen_at = addition.first_seen_at.min(first_seen_at),
+            None => additions.push(Addition {
+                controller,
+                link,
+                first_seen_at,
+            }),
+        }
+    }
+    Ok(additions)
+}
+
+/// Leaves out links that are stored, after their sightings were counted. `new`: subjects without any link before.
+async fn leave_out_stored(
+    connection: &mut SqliteConnection,
+    additions: &mut Vec<Addition<'_>>,
+    new: &HashSet<SubjectId>,
+) -> Result<(), StoreError> {
+    let asked: Vec<(LinkHash, SubjectId)> = additions
+        .iter()
+        .filter(|addition| !new.contains(&addition.link.subject))
+        .map(|addition| (addition.link.hash, addition.link.subject))
+        .collect();
+    let mut stored: HashMap<(LinkHash, SubjectId), (i64, i64)> = HashMap::new();
+    for chunk in runs(&asked) {
+        let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject, l.first_seen_at FROM (");
+        query.push_values(chunk, |mut row, (hash, subject)| {
+            row.push_bind(hash.0.to_vec()).push_bind(subject.as_bytes().to_vec());
+        });
+        query.push(") AS asked CROSS JOIN links l ON l.subject = asked.column2 AND l.hash = asked.column1");
+        for row in &query.build().fetch_all(&mut *connection).await.or_store_error()? {
+            let seen = row.try_get("first_seen_at").or_store_error()?;
+            stored.insert(stored_link(row)?, (row.try_get("pk").or_store_error()?, seen));
+        }
+    }
+    for addition in &*additions {
+        let Some((pk, seen)) = stored.get(&(addition.link.hash, addition.link.subject)) else {
+            continue;
+        };
+        if addition.first_seen_at < *seen {
+            sqlx::query("UPDATE links SET first_seen_at = ?2 WHERE pk = ?1")
+                .bind(pk)
+                .bind(addition.first_seen_at)
+                .execute(&mut *connection)
+                .await
+                .or_store_error()?;
+        }
+    }
+    additions.retain(|addition| !stored.contains_key(&(addition.link.hash, addition.link.subject)));
+    Ok(())
+}
