@@ -32,6 +32,8 @@
 //! are found by their DID, in `did_or_id`, and stay as they are.
 
 mod pending;
+#[cfg(test)]
+mod tests;
 
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectDid, SubjectId};
@@ -97,6 +99,7 @@ pub(super) fn of_did(did: &SubjectDid) -> i64 {
 /// See the module's docs.
 pub(super) struct HashIndex {
     kind: Kind,
+    room: usize,
     pending: Mutex<Pending>,
 }
 
@@ -115,8 +118,11 @@ impl HashIndex {
             .fetch_one(connection)
             .await
             .or_store_error()?;
-        let pending = Mutex::new(Pending::behind(through));
-        Ok(Self { kind, pending })
+        Ok(Self {
+            kind,
+            room: ROOM,
+            pending: Mutex::new(Pending::behind(through)),
+        })
     }
 
     /// Reads the rows that were committed and not seen: after a start, after a commit with an unknown end, or by another
@@ -182,7 +188,7 @@ impl HashIndex {
         connection: &mut SqliteConnection,
         added: Vec<Entry>,
     ) -> Result<Changes, StoreError> {
-        let swept = self.pending.lock().sweep(ROOM.saturating_sub(added.len()), SWEEP);
+        let swept = self.pending.lock().sweep(self.room.saturating_sub(added.len()), SWEEP);
         self.insert(connection, &swept.entries).await?;
         if let Some(through) = swept.through {
             self.move_through(connection, through).await?;
