@@ -2,6 +2,7 @@
 """Helps run to measure.
 
     measure.py cpu PID ...      prints the processor seconds of these processes and of all that they started
+    measure.py others PID       prints the processor seconds, since the machine's start, of all but this process and its tree
     measure.py table TURNS      prints the turns, a JSON object in each line, as a Markdown table
 """
 
@@ -33,6 +34,12 @@ def cpu(roots):
     return sum(ticks[pid] for pid in seen) / os.sysconf("SC_CLK_TCK")
 
 
+def others(root):
+    """Returns the processor seconds of everything but the tree of a process."""
+    user, nice, system, _idle, _wait, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK") - cpu([root])
+
+
 COLUMNS = {
     "accepted/s": lambda turn: turn["accepted"] / turn["seconds"],
     # Requests under way when the load ends may be processed, but count as accepted nowhere.
@@ -53,7 +60,7 @@ def show(column, values):
 
 
 def table(turns):
-    """Yields the lines of the table, and a line for each turn that lost or refused events."""
+    """Yields the lines of the table, what else the machine did, and a line for each turn that lost or refused events."""
     names = list(dict.fromkeys(turn["contestant"] for turn in turns))
     yield "| | stores in | a 200 promises | " + " | ".join(COLUMNS) + " |"
     yield "|" + "---|" * (3 + len(COLUMNS))
@@ -62,6 +69,8 @@ def table(turns):
         cells = [show(column, [figure(turn) for turn in of_it]) for column, figure in COLUMNS.items()]
         yield "| " + " | ".join([of_it[0]["name"], of_it[0]["stores"], of_it[0]["promise"], *cells]) + " |"
     yield ""
+    shares = [turn["others_seconds"] / turn["all_seconds"] for turn in turns]
+    yield f"- Other programs of the machine used {statistics.median(shares):.2f} cores in the median turn, {max(shares):.2f} at most."
     for turn in turns:
         who = f"{turn['name']} on {turn['stores']}"
         if turn["refused"] or turn["broken"]:
@@ -78,6 +87,8 @@ def main(arguments):
     match arguments:
         case ["cpu", *pids]:
             print(cpu(map(int, pids)))
+        case ["others", pid]:
+            print(others(int(pid)))
         case ["table", path]:
             print("\n".join(table([json.loads(line) for line in open(path)])))
         case _:
