@@ -1,9 +1,11 @@
 # To be sourced: PostgreSQL and Redis for a benchmark, empty, on free ports, in a directory that must not be there yet.
-# They sync as they do in production. start_servers sets CONDUIT_DATABASE_URL and CONDUIT_REDIS_URL.
+# They sync as they do in production. start_servers sets CONDUIT_DATABASE_URL and CONDUIT_REDIS_URL. Redis gets its further
+# arguments.
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
-start_servers() { # DIR
+start_servers() { # DIR [REDIS-OPTION...]
     local dir=$1 as=() bin port
+    shift
     mkdir -p "$dir/postgres"
     bin=$(find /usr/lib/postgresql -maxdepth 2 -name bin | sort -V | tail -1)
     # PostgreSQL does not run as root.
@@ -20,7 +22,7 @@ start_servers() { # DIR
     until "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"; do kill -0 $postgres_pid; sleep 0.1; done
     postgres_server=postgresql://conduit@127.0.0.1:$port
     port=$(free_port)
-    redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save '' --maxmemory-policy noeviction \
+    redis-server --port "$port" --bind 127.0.0.1 --dir "$dir" --save '' --maxmemory-policy noeviction "$@" \
         >"$dir/redis.log" & redis_pid=$!
     redis_cli=(redis-cli -h 127.0.0.1 -p "$port")
     until [ "$("${redis_cli[@]}" ping 2>/dev/null)" = PONG ]; do kill -0 $redis_pid; sleep 0.1; done
