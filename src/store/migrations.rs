@@ -33,7 +33,7 @@ const SQLITE: &[File] = files!("sqlite":
     "0015_attention"
     "0017_seals"
     "0018_seal_marks"
-    "0019_hash_indexes"
+    "0019_late_indexes"
 );
 
 const POSTGRES: &[File] = files!("postgres":

@@ -9,19 +9,22 @@
 //! user opens another.
 
 mod activities;
+mod activity_rows;
+mod additions;
 mod attention;
 mod columns;
 mod commit;
+mod concerning;
 mod controllers;
 mod credentials;
 mod effects;
 mod events;
 mod faults;
-mod former_links;
-mod hash_index;
+mod former;
 mod history;
 mod integrations;
 mod kinds;
+mod late_index;
 mod links;
 mod membership;
 mod origin;
@@ -42,7 +45,6 @@ mod subjects;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -61,7 +63,8 @@ use super::payloads::Payloads;
 use crate::keys::Keyring;
 use crate::priority;
 use faults::{OrStoreError as _, migrate_error, store_error};
-use hash_index::HashIndex;
+use late_index::LateIndex;
+use late_index::kinds::{ActivitiesBySubject, LinksByHash, SubjectsByDid};
 use origin::Origin;
 
 /// The name of the writing connection's thread.
@@ -83,9 +86,9 @@ pub struct SqliteStore {
     payloads: Payloads,
     keyring: Arc<Keyring>,
     heads: HeadBook,
-    links: HashIndex,
-    subjects: HashIndex,
-    are_links_converted: AtomicBool,
+    links: LateIndex<LinksByHash>,
+    subjects: LateIndex<SubjectsByDid>,
+    activities_by_subject: LateIndex<ActivitiesBySubject>,
 }
 
 impl SqliteStore {
@@ -150,9 +153,9 @@ impl SqliteStore {
             .await
             .map_err(|error| store_error(&error))?;
         let mut connection = writer.acquire().await.or_store_error()?;
-        let are_links_converted = former_links::are_converted(&mut connection).await?;
-        let links = HashIndex::open(&mut connection, hash_index::LINKS).await?;
-        let subjects = HashIndex::open(&mut connection, hash_index::SUBJECTS).await?;
+        let links = LateIndex::open(&mut connection).await?;
+        let subjects = LateIndex::open(&mut connection).await?;
+        let activities_by_subject = LateIndex::open(&mut connection).await?;
         drop(connection);
         let store = Self {
             origin,
@@ -164,10 +167,10 @@ impl SqliteStore {
             heads: HeadBook::default(),
             links,
             subjects,
-            are_links_converted: AtomicBool::new(are_links_converted),
+            activities_by_subject,
         };
-        if store.has_no_links().await? {
-            store.convert().await?;
+        if store.is_new().await? {
+            while !store.convert().await? {}
         }
         Ok(store)
     }

@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 use conduit_actors::event::Activity;
-use conduit_actors::ids::{ControllerId, Sequence};
+use conduit_actors::ids::{ControllerId, Sequence, SubjectId};
 use conduit_actors::ports::{ChainHead, StoreError};
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::rows;
 use super::super::{Activities, ActivityCursor, ActivityFilter, ActivityOrder, Page};
 use super::SqliteStore;
+use super::concerning::Concerning;
 use super::faults::OrStoreError as _;
 use super::kinds::sources;
 
@@ -20,15 +21,27 @@ const SELECT_EACH: &str = " SELECT a.*, c.id AS controller FROM kind k CROSS JOI
      CROSS JOIN activities a ON a.pk IN (SELECT a.pk FROM activities a WHERE a.controller_pk = k.controller_pk \
      AND a.integration = k.integration AND a.event_type = k.event_type";
 
-/// Returns the statement that reads a page of a list. `is_named`: activities name the filter's subject beside another.
-pub(super) fn list(filter: &ActivityFilter, is_named: bool, page: Page<ActivityCursor>) -> QueryBuilder<Sqlite> {
+/// How the filter's person is found.
+pub(super) struct Person {
+    subject: SubjectId,
+    concerning: Concerning,
+    /// Activities name them beside another.
+    is_named: bool,
+}
+
+/// Returns the statement that reads a page of a list.
+pub(super) fn list(
+    filter: &ActivityFilter,
+    person: Option<&Person>,
+    page: Page<ActivityCursor>,
+) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     let is_each = filter.is_of_few_kinds();
     let mut query = if is_each {
         newest_of_each_kind(filter)
     } else {
         let mut query = QueryBuilder::new(SELECT);
-        push_filter(&mut query, filter, is_named);
+        push_filter(&mut query, filter, person);
         query
     };
     push_times(&mut query, filter);
@@ -83,11 +96,15 @@ impl Activities for SqliteStore {
         filter: &ActivityFilter,
         page: Page<ActivityCursor>,
     ) -> Result<Vec<Activity>, StoreError> {
-        let is_named = match filter.subject {
-            Some(subject) => self.is_named(subject).await?,
-            None => false,
+        let person = match filter.subject {
+            Some(subject) => Some(Person {
+                subject,
+                concerning: self.concerning(&[subject]).await?,
+                is_named: self.is_named(subject).await?,
+            }),
+            None => None,
         };
-        let mut query = list(filter, is_named, page);
+        let mut query = list(filter, person.as_ref(), page);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::activity_row).collect()
     }
@@ -123,25 +140,23 @@ fn push_controller(query: &mut QueryBuilder<Sqlite>, controller: ControllerId) {
     query.push_bind(controller.as_bytes().to_vec()).push(")");
 }
 
-fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &ActivityFilter, is_named: bool) {
+fn push_filter(query: &mut QueryBuilder<Sqlite>, filter: &ActivityFilter, person: Option<&Person>) {
     if let Some(controller) = filter.controller {
         push_controller(query, controller);
     }
-    if let Some(subject) = filter.subject {
-        query.push(if is_named {
-            " AND a.pk IN (WITH RECURSIVE person (id) AS (SELECT "
-        } else {
-            " AND a.subject IN (WITH RECURSIVE person (id) AS (SELECT "
-        });
-        query.push_bind(subject.as_bytes().to_vec());
-        query.push(" UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) ");
-        query.push(if is_named {
-            "SELECT i.pk FROM person p CROSS JOIN activities i ON i.subject = p.id UNION ALL \
-             SELECT i.pk FROM person p CROSS JOIN activity_others o ON o.subject = p.id CROSS JOIN activities i \
-             ON i.controller_pk = o.controller_pk AND i.sequence = o.sequence)"
-        } else {
-            "SELECT id FROM person)"
-        });
+    if let Some(person) = person {
+        query.push(" AND a.pk IN (WITH RECURSIVE person (id) AS (SELECT ");
+        query.push_bind(person.subject.as_bytes().to_vec());
+        query.push(" UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id), ");
+        person.concerning.push(query);
+        query.push(" SELECT pk FROM concerning");
+        if person.is_named {
+            query.push(
+                " UNION ALL SELECT i.pk FROM person p CROSS JOIN activity_others o ON o.subject = p.id \
+                 CROSS JOIN activities i ON i.controller_pk = o.controller_pk AND i.sequence = o.sequence",
+            );
+        }
+        query.push(")");
     }
     if let Some(integration) = filter.integration {
         query

@@ -18,8 +18,8 @@ use super::super::commit::{self, CommitSteps};
 use super::super::history::Key;
 use super::super::rows;
 use super::super::values::Counts;
+use super::additions::Additions;
 use super::faults::OrStoreError as _;
-use super::people::People;
 use super::runs::{Pks, insert_runs, runs};
 use super::{SqliteStore, effects, history, links, replay_steps};
 
@@ -60,7 +60,7 @@ impl PipelineStore for SqliteStore {
             store: self,
             transaction: self.begin().await?,
             pks: Pks::new(),
-            people: People::default(),
+            added: Additions::default(),
         };
         commit::commit(steps, effects, &self.keyring, &self.heads).await
     }
@@ -76,7 +76,7 @@ struct SqliteCommit<'a> {
     transaction: Transaction<'static, Sqlite>,
     /// Set by the lock.
     pks: Pks,
-    people: People,
+    added: Additions,
 }
 
 impl SqliteCommit<'_> {
@@ -127,15 +127,13 @@ impl CommitSteps for SqliteCommit<'_> {
     }
 
     async fn insert_subjects(&mut self, subjects: &[NewSubject]) -> Result<(), StoreError> {
-        let (connection, people) = (&mut self.transaction, &mut self.people);
-        self.store
-            .insert_subjects(connection, &self.pks, subjects, people)
-            .await
+        let (connection, added) = (&mut self.transaction, &mut self.added);
+        self.store.insert_subjects(connection, &self.pks, subjects, added).await
     }
 
     async fn insert_links(&mut self, links: &[NewLink]) -> Result<(), StoreError> {
-        let (connection, people) = (&mut self.transaction, &mut self.people);
-        self.store.insert_links(connection, &self.pks, links, people).await
+        let (connection, added) = (&mut self.transaction, &mut self.added);
+        self.store.insert_links(connection, &self.pks, links, added).await
     }
 
     async fn insert_merges(&mut self, merges: &[Merge]) -> Result<(), StoreError> {
@@ -166,7 +164,10 @@ impl CommitSteps for SqliteCommit<'_> {
     }
 
     async fn insert_activities(&mut self, activities: &[Activity]) -> Result<(), StoreError> {
-        effects::insert_activities(&mut self.transaction, &self.pks, activities).await
+        let (connection, added) = (&mut self.transaction, &mut self.added);
+        self.store
+            .insert_activities(connection, &self.pks, activities, added)
+            .await
     }
 
     async fn insert_payloads(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
@@ -211,7 +212,7 @@ impl CommitSteps for SqliteCommit<'_> {
 
     async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await.or_store_error()?;
-        self.store.committed(self.people);
+        self.store.committed(self.added);
         self.store.origin.check()
     }
 }

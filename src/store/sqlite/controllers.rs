@@ -11,15 +11,14 @@ use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::{SqliteStore, credentials};
 
-/// Everything that belongs to a controller, except its links.
-const OWNED: [&str; 17] = [
+/// Everything that belongs to a controller, except what has a late index.
+const OWNED: [&str; 16] = [
     "credential_versions",
     "controller_limits",
     "journal_checkpoints",
     "integrations",
     "events",
     "payloads",
-    "subjects",
     "merges",
     "activities",
     "activity_others",
@@ -93,7 +92,13 @@ impl Controllers for SqliteStore {
 
     async fn delete_controller(&self, controller: ControllerId) -> Result<(), ChangeError> {
         let mut transaction = self.begin().await?;
-        let gone = self.delete_people(&mut transaction, controller).await?;
+        // Links are found by their subjects.
+        let links = self.links.delete_of(&mut transaction, controller).await?;
+        let subjects = self.subjects.delete_of(&mut transaction, controller).await?;
+        let activities = self
+            .activities_by_subject
+            .delete_of(&mut transaction, controller)
+            .await?;
         for table in OWNED {
             // The names are the constants above.
             let sql = format!("DELETE FROM {table} WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1)");
@@ -114,9 +119,10 @@ impl Controllers for SqliteStore {
             .execute(&mut *transaction)
             .await
             .or_store_error()?;
-        let last = self.last_people(&mut transaction).await?;
         transaction.commit().await.or_store_error()?;
-        self.forget_people(&gone, last);
+        self.links.forget(&links);
+        self.subjects.forget(&subjects);
+        self.activities_by_subject.forget(&activities);
         if deleted.rows_affected() == 1 {
             Ok(())
         } else {

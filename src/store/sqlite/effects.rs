@@ -1,6 +1,6 @@
 //! A batch's rows, many to a statement.
 
-use conduit_actors::event::{Activity, OutcomeRecord};
+use conduit_actors::event::OutcomeRecord;
 use conduit_actors::ids::SubjectId;
 use conduit_actors::ports::{Merge, StoreError};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -8,7 +8,6 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::super::chain_ends::Ends;
 use super::super::values::{self, Counts};
 use super::faults::OrStoreError as _;
-use super::others;
 use super::runs::{Pks, insert_runs};
 
 pub(super) async fn insert_merge(
@@ -47,45 +46,7 @@ pub(super) async fn insert_merge(
     values::all_written("merges", inserted.rows_affected(), 1)
 }
 
-pub(super) async fn insert_activities(
-    connection: &mut SqliteConnection,
-    pks: &Pks,
-    activities: &[Activity],
-) -> Result<(), StoreError> {
-    let found: Vec<_> = activities
-        .iter()
-        .filter_map(|a| Some((pks.get(&a.controller)?, a)))
-        .collect();
-    insert_runs(connection, "activities", &found, |chunk| {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO activities (controller_pk, sequence, id, event_id, subject, other_subjects, integration, \
-             processor, event_type, purpose, legal_basis, categories, triggered_at, logged_at, previous_hash, hash) ",
-        );
-        query.push_values(chunk, |mut row, (pk, activity)| {
-            row.push_bind(**pk)
-                .push_bind(activity.sequence.0.cast_signed())
-                .push_bind(activity.id.as_bytes().to_vec())
-                .push_bind(activity.event.as_bytes().to_vec())
-                .push_bind(activity.subject.as_ref().map(subject_bytes))
-                .push_bind(values::subjects(&activity.other_subjects))
-                .push_bind(activity.integration.as_bytes().to_vec())
-                .push_bind(activity.processor.as_str().to_owned())
-                .push_bind(activity.event_type.as_str().to_owned())
-                .push_bind(activity.purpose.as_deref().map(str::to_owned))
-                .push_bind(activity.legal_basis.map(|basis| basis.as_str()))
-                .push_bind(activity.categories.join("\n"))
-                .push_bind(activity.triggered_at.as_millis())
-                .push_bind(activity.logged_at.as_millis())
-                .push_bind(activity.previous_hash.0.to_vec())
-                .push_bind(activity.hash.0.to_vec());
-        });
-        query
-    })
-    .await?;
-    others::insert(connection, pks, activities).await
-}
-
-fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
+pub(super) fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
     subject.as_bytes().to_vec()
 }
 

@@ -9,6 +9,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::super::rows;
 use super::super::survivors::Survivors;
 use super::super::{EventFilter, EventRow, Events, OutcomeCounts, Page, StoredClaim};
+use super::concerning::Concerning;
 use super::faults::OrStoreError as _;
 use super::kinds::sources;
 use super::search::found_events;
@@ -27,17 +28,18 @@ const SELECT_EACH: &str = " SELECT e.*, c.id AS controller FROM kind k CROSS JOI
      AND e.integration = k.integration AND e.status = k.status";
 
 /// Returns the statement that reads a page of a list.
-pub(super) fn list(filter: &EventFilter, page: Page<EventId>) -> QueryBuilder<Sqlite> {
+/// `concerning`: of the persons that the filter names.
+pub(super) fn list(filter: &EventFilter, concerning: Option<&Concerning>, page: Page<EventId>) -> QueryBuilder<Sqlite> {
     let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
     let is_each = filter.is_of_few_kinds();
-    let mut query = match &filter.subjects {
-        Some(persons) => {
-            let mut query = found_events(persons);
+    let mut query = match (&filter.subjects, concerning) {
+        (Some(persons), Some(concerning)) => {
+            let mut query = found_events(persons, concerning);
             query.push(SELECT_FOUND);
             query
         }
-        None if is_each => newest_of_each_kind(filter),
-        None => QueryBuilder::new(SELECT),
+        _ if is_each => newest_of_each_kind(filter),
+        _ => QueryBuilder::new(SELECT),
     };
     if !is_each {
         push_filter(&mut query, filter);
@@ -92,10 +94,12 @@ fn push_bounds(query: &mut QueryBuilder<Sqlite>, filter: &EventFilter, after: Op
 #[async_trait]
 impl Events for SqliteStore {
     async fn events(&self, filter: &EventFilter, page: Page<EventId>) -> Result<Vec<EventRow>, StoreError> {
-        if filter.subjects.as_ref().is_some_and(Vec::is_empty) {
-            return Ok(Vec::new());
-        }
-        let mut query = list(filter, page);
+        let concerning = match &filter.subjects {
+            Some(persons) if persons.is_empty() => return Ok(Vec::new()),
+            Some(persons) => Some(self.concerning(persons).await?),
+            None => None,
+        };
+        let mut query = list(filter, concerning.as_ref(), page);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         let mut events: Vec<EventRow> = found.iter().map(rows::event_row).collect::<Result<_, _>>()?;
         self.follow_merges(&mut events).await?;

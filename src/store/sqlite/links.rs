@@ -14,9 +14,11 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 use super::super::ceilings;
 use super::super::rows;
 use super::super::survivors::{StoredLink, Survivors, stored_link};
+use super::SqliteStore;
 use super::faults::OrStoreError as _;
+use super::late_index::Way;
+use super::late_index::kinds::LinksByHash;
 use super::runs::runs;
-use super::{SqliteStore, hash_index};
 
 /// A row of `links`, by its place.
 struct LinkAt {
@@ -55,12 +57,12 @@ impl SqliteStore {
         let mut hashes = hashes.to_vec();
         hashes.sort_unstable_by_key(|hash| hash.0);
         hashes.dedup();
-        let way = self.way_to_links();
+        let way = self.links.way();
         let mut found = Vec::new();
-        if way == Way::HashIndex {
+        if way == Way::Late {
             self.links.catch_up(connection).await?;
             // The waiting ones first: see the invariants of the index.
-            let waiting = self.links.waiting(hashes.iter().map(hash_index::of_link), fan_out);
+            let waiting = self.links.waiting(hashes.iter().map(LinksByHash::range), fan_out);
             for chunk in runs(&waiting) {
                 found.extend(links_at(connection, controller, chunk).await?);
             }
@@ -68,12 +70,12 @@ impl SqliteStore {
         }
         for chunk in runs(&hashes) {
             let room = chunk.len() * fan_out;
-            let joined = way.joined(connection, controller, chunk, room).await?;
+            let joined = joined(way, connection, controller, chunk, room).await?;
             found.extend(if joined.len() < room {
                 joined
             } else {
                 // A popular weak link may have taken the room of others: rare, and then each is cut at the fan-out.
-                way.cut(connection, controller, chunk, fan_out).await?
+                cut(way, connection, controller, chunk, fan_out).await?
             });
         }
         found.sort_unstable_by_key(|at| (at.link.0.0, at.pk));
@@ -86,79 +88,68 @@ impl SqliteStore {
     }
 }
 
-/// How links are found by their hashes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// By the index of former builds, until all links are in the other one.
-    Former,
-    /// See [`hash_index`].
-    HashIndex,
+/// Reads the links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the
+/// few.
+async fn joined(
+    way: Way,
+    connection: &mut SqliteConnection,
+    controller: i64,
+    hashes: &[LinkHash],
+    limit: usize,
+) -> Result<Vec<LinkAt>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject FROM (");
+    query.push_values(hashes, |mut row, hash| {
+        row.push_bind(hash.0.to_vec()).push_bind(LinksByHash::prefix(hash));
+    });
+    query.push(") AS asked ").push(match way {
+        Way::Former => "CROSS JOIN links AS l ON l.hash = asked.column1 AND l.controller_pk = ",
+        Way::Late => {
+            "CROSS JOIN links_late AS i ON i.prefix = asked.column2 \
+             CROSS JOIN links AS l ON l.pk = i.row AND l.hash = asked.column1 AND l.controller_pk = "
+        }
+    });
+    query.push_bind(controller);
+    // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
+    query.push(format_args!(" LIMIT {limit}"));
+    fetch_links(connection, &mut query).await
 }
 
-impl Way {
-    /// Reads the links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the
-    /// few.
-    async fn joined(
-        self,
-        connection: &mut SqliteConnection,
-        controller: i64,
-        hashes: &[LinkHash],
-        limit: usize,
-    ) -> Result<Vec<LinkAt>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject FROM (");
-        query.push_values(hashes, |mut row, hash| {
-            row.push_bind(hash.0.to_vec()).push_bind(hash_index::of_link(hash));
+/// Reads the links of these hashes, at most `fan_out` of each: one range of the index for each.
+async fn cut(
+    way: Way,
+    connection: &mut SqliteConnection,
+    controller: i64,
+    hashes: &[LinkHash],
+    fan_out: usize,
+) -> Result<Vec<LinkAt>, StoreError> {
+    let mut query = QueryBuilder::new("");
+    for (index, hash) in hashes.iter().enumerate() {
+        query.push(if index == 0 {
+            "SELECT * FROM ("
+        } else {
+            " UNION ALL SELECT * FROM ("
         });
-        query.push(") AS asked ").push(match self {
-            Self::Former => "CROSS JOIN links AS l ON l.hash = asked.column1 AND l.controller_pk = ",
-            Self::HashIndex => {
-                "CROSS JOIN link_index AS i ON i.prefix = asked.column2 \
-                 CROSS JOIN links AS l ON l.pk = i.row AND l.hash = asked.column1 AND l.controller_pk = "
+        query.push("SELECT l.pk, l.hash, l.subject FROM ");
+        match way {
+            Way::Former => query.push("links l WHERE l.controller_pk = ").push_bind(controller),
+            Way::Late => {
+                query.push("links_late i CROSS JOIN links l ON l.pk = i.row WHERE i.prefix = ");
+                query
+                    .push_bind(LinksByHash::prefix(hash))
+                    .push(" AND l.controller_pk = ");
+                query.push_bind(controller)
             }
-        });
-        query.push_bind(controller);
-        // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
-        query.push(format_args!(" LIMIT {limit}"));
-        fetch_links(connection, &mut query).await
+        };
+        query.push(" AND l.hash = ").push_bind(hash.0.to_vec());
+        query.push(format_args!(
+            " ORDER BY {} LIMIT {fan_out})",
+            match way {
+                Way::Former => "l.subject",
+                Way::Late => "i.row",
+            }
+        ));
     }
-
-    /// Reads the links of these hashes, at most `fan_out` of each: one range of the index for each.
-    async fn cut(
-        self,
-        connection: &mut SqliteConnection,
-        controller: i64,
-        hashes: &[LinkHash],
-        fan_out: usize,
-    ) -> Result<Vec<LinkAt>, StoreError> {
-        let mut query = QueryBuilder::new("");
-        for (index, hash) in hashes.iter().enumerate() {
-            query.push(if index == 0 {
-                "SELECT * FROM ("
-            } else {
-                " UNION ALL SELECT * FROM ("
-            });
-            query.push("SELECT l.pk, l.hash, l.subject FROM ");
-            match self {
-                Self::Former => query.push("links l WHERE l.controller_pk = ").push_bind(controller),
-                Self::HashIndex => {
-                    query.push("link_index i CROSS JOIN links l ON l.pk = i.row WHERE i.prefix = ");
-                    query
-                        .push_bind(hash_index::of_link(hash))
-                        .push(" AND l.controller_pk = ");
-                    query.push_bind(controller)
-                }
-            };
-            query.push(" AND l.hash = ").push_bind(hash.0.to_vec());
-            query.push(format_args!(
-                " ORDER BY {} LIMIT {fan_out})",
-                match self {
-                    Self::Former => "l.subject",
-                    Self::HashIndex => "i.row",
-                }
-            ));
-        }
-        fetch_links(connection, &mut query).await
-    }
+    fetch_links(connection, &mut query).await
 }
 
 async fn links_at(connection: &mut SqliteConnection, controller: i64, rows: &[i64]) -> Result<Vec<LinkAt>, StoreError> {

@@ -3,30 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use conduit_actors::event::LinkHash;
-use conduit_actors::ids::{ControllerId, SubjectId};
+use conduit_actors::ids::SubjectId;
 use conduit_actors::ports::{NewLink, NewSubject, StoreError};
 use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 
 use super::super::survivors::stored_link;
+use super::SqliteStore;
+use super::additions::Additions;
 use super::faults::OrStoreError as _;
-use super::hash_index::{self, Changes, Entry};
+use super::late_index::kinds::{LinksByHash, SubjectsByDid};
 use super::runs::{Pks, insert_runs, runs};
-use super::{SqliteStore, links};
-
-/// What a transaction adds to the indexes of random keys, and whom it adds.
-#[derive(Default)]
-pub(super) struct People {
-    subjects: Option<Changes>,
-    links: Option<Changes>,
-    /// Nobody of these had a link before.
-    new: HashSet<SubjectId>,
-}
-
-/// What finds people who are deleted.
-pub(super) struct GonePeople {
-    subjects: Vec<Entry>,
-    links: Vec<Entry>,
-}
 
 /// A link that is not stored yet.
 struct Addition<'a> {
@@ -37,79 +23,26 @@ struct Addition<'a> {
 }
 
 impl SqliteStore {
-    /// Notes that a transaction which added these was committed.
-    pub(super) fn committed(&self, people: People) {
-        if let Some(changes) = people.subjects {
-            self.subjects.committed(changes);
-        }
-        if let Some(changes) = people.links {
-            self.links.committed(changes);
-        }
-    }
-
-    /// Deletes a controller's links, and what finds them and the subjects. The subjects themselves stay.
-    pub(super) async fn delete_people(
-        &self,
-        connection: &mut SqliteConnection,
-        controller: ControllerId,
-    ) -> Result<GonePeople, StoreError> {
-        let of_controller = "(SELECT pk FROM controllers WHERE id = ?1)";
-        let links = format!(
-            "SELECT l.pk, l.hash AS key FROM subjects s CROSS JOIN links l ON l.subject = s.id \
-             WHERE s.controller_pk = {of_controller}"
-        );
-        let subjects = format!("SELECT pk, id AS key FROM subjects WHERE controller_pk = {of_controller}");
-        let gone = GonePeople {
-            links: self.links.entries(connection, links, controller).await?,
-            subjects: self.subjects.entries(connection, subjects, controller).await?,
-        };
-        self.links.delete(connection, &gone.links).await?;
-        self.subjects.delete(connection, &gone.subjects).await?;
-        let delete = format!(
-            "DELETE FROM links WHERE subject IN (SELECT id FROM subjects WHERE controller_pk = {of_controller})"
-        );
-        sqlx::query(sqlx::AssertSqlSafe(delete))
-            .bind(&controller.as_bytes()[..])
-            .execute(connection)
-            .await
-            .or_store_error()?;
-        Ok(gone)
-    }
-
-    /// Returns the last rows of subjects and links.
-    pub(super) async fn last_people(&self, connection: &mut SqliteConnection) -> Result<[i64; 2], StoreError> {
-        Ok([
-            self.subjects.last(connection).await?,
-            self.links.last(connection).await?,
-        ])
-    }
-
-    /// Notes that a transaction which deleted these was committed, and left these rows as the last ones.
-    pub(super) fn forget_people(&self, gone: &GonePeople, [subject, link]: [i64; 2]) {
-        self.subjects.forget(&gone.subjects, subject);
-        self.links.forget(&gone.links, link);
-    }
-
     pub(super) async fn insert_subjects(
         &self,
         connection: &mut SqliteConnection,
         pks: &Pks,
         subjects: &[NewSubject],
-        people: &mut People,
+        added: &mut Additions,
     ) -> Result<(), StoreError> {
         if subjects.is_empty() {
             return Ok(());
         }
         let mut last = self.subjects.catch_up(connection).await?;
-        let (mut found, mut added) = (Vec::new(), Vec::new());
+        let (mut found, mut entries) = (Vec::new(), Vec::new());
         for subject in subjects {
             let Some(controller) = pks.get(&subject.controller) else {
                 continue;
             };
             last += 1;
             found.push((last, *controller, subject));
-            added.push((hash_index::of_did(&subject.id.did()), last));
-            people.new.insert(subject.id);
+            entries.push(SubjectsByDid::new_entry(&subject.id.did(), last));
+            added.new.insert(subject.id);
         }
         insert_runs(connection, "subjects", &found, |chunk| {
             let mut query =
@@ -124,7 +57,7 @@ impl SqliteStore {
             query
         })
         .await?;
-        people.subjects = Some(self.subjects.sweep(connection, added).await?);
+        added.subjects = Some(self.subjects.sweep(connection, entries).await?);
         Ok(())
     }
 
@@ -134,23 +67,19 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         pks: &Pks,
         links: &[NewLink],
-        people: &mut People,
+        added: &mut Additions,
     ) -> Result<(), StoreError> {
         let mut additions = additions(pks, links)?;
         if additions.is_empty() {
             return Ok(());
         }
-        leave_out_stored(connection, &mut additions, &people.new).await?;
+        leave_out_stored(connection, &mut additions, &added.new).await?;
         self.refuse_taken_links(connection, &additions).await?;
-        let way = self.way_to_links();
-        let mut last = match way {
-            links::Way::HashIndex => self.links.catch_up(connection).await?,
-            links::Way::Former => self.links.last(connection).await?,
-        };
-        let (mut found, mut added) = (Vec::new(), Vec::new());
+        let mut last = self.links.catch_up(connection).await?;
+        let (mut found, mut entries) = (Vec::new(), Vec::new());
         for addition in additions {
             last += 1;
-            added.push((hash_index::of_link(&addition.link.hash), last));
+            entries.push(LinksByHash::new_entry(&addition.link.hash, last));
             found.push((last, addition));
         }
         insert_runs(connection, "links", &found, |chunk| {
@@ -170,9 +99,7 @@ impl SqliteStore {
             query
         })
         .await?;
-        if way == links::Way::HashIndex {
-            people.links = Some(self.links.sweep(connection, added).await?);
-        }
+        added.links = Some(self.links.sweep(connection, entries).await?);
         Ok(())
     }
 

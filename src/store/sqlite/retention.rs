@@ -144,6 +144,17 @@ impl SqliteStore {
         let mut transaction = self.begin().await?;
         let connection = &mut *transaction;
         remember_first_seen(connection, prefix).await?;
+        let concerning = sqlx::query(
+            "SELECT pk, subject, triggered_at, event_id FROM activities \
+             WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1) \
+             AND sequence > ?2 AND sequence <= ?3 AND subject IS NOT NULL",
+        )
+        .bind(&controller.as_bytes()[..])
+        .bind(anchor.sequence.0.cast_signed())
+        .bind(prefix.anchor.sequence.0.cast_signed())
+        .fetch_all(&mut *connection)
+        .await
+        .or_store_error()?;
         let removed = sqlx::query(
             "DELETE FROM activities WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1) \
              AND sequence > ?2 AND sequence <= ?3",
@@ -158,6 +169,10 @@ impl SqliteStore {
             // The controller was deleted meanwhile.
             return Err(StoreError::Conflict);
         }
+        let gone = self
+            .activities_by_subject
+            .delete_entries(connection, &concerning)
+            .await?;
         sqlx::query(
             "DELETE FROM activity_others WHERE controller_pk = (SELECT pk FROM controllers WHERE id = ?1) \
              AND sequence <= ?2",
@@ -179,7 +194,9 @@ impl SqliteStore {
         .execute(&mut *connection)
         .await
         .or_store_error()?;
-        transaction.commit().await.or_store_error()
+        transaction.commit().await.or_store_error()?;
+        self.activities_by_subject.forget(&gone);
+        Ok(())
     }
 }
 

@@ -1,25 +1,42 @@
 //! Data subjects, each with the subjects merged into it.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use async_trait::async_trait;
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectDid, SubjectId};
 use conduit_actors::ports::StoreError;
-use sqlx::QueryBuilder;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::rows;
 use super::super::{Page, SubjectRow, Subjects};
 use super::faults::OrStoreError as _;
-use super::{SqliteStore, hash_index, links};
+use super::late_index::kinds::SubjectsByDid;
+use super::{SqliteStore, links};
 
-/// A subject and everyone merged into it, and the events that name one of them beside somebody else.
-const PERSON: &str = "WITH RECURSIVE person (id) AS (SELECT ?1 UNION ALL \
-     SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id), \
-     named AS (SELECT DISTINCT o.event_id, o.triggered_at FROM person p CROSS JOIN activity_others o ON o.subject = p.id \
+/// The events that name the person beside somebody else, and what is said of a subject by its activities.
+const SUMS: &str = ", named AS (SELECT DISTINCT o.event_id, o.triggered_at FROM person p \
+     CROSS JOIN activity_others o ON o.subject = p.id \
      WHERE NOT EXISTS (SELECT 1 FROM activities a WHERE a.controller_pk = o.controller_pk AND a.sequence = o.sequence \
-     AND a.subject IN (SELECT id FROM person))) ";
+     AND a.subject IN (SELECT id FROM person))), \
+     own AS (SELECT count(*) AS many, min(triggered_at) AS earliest, max(triggered_at) AS latest FROM concerning) \
+     SELECT c.id AS controller, \
+     (SELECT min(first_seen_at) FROM subjects WHERE id IN (SELECT id FROM person)) AS first_seen, \
+     own.many AS activities, own.earliest, own.latest, \
+     (SELECT count(*) FROM named) AS named, \
+     (SELECT min(triggered_at) FROM named) AS named_earliest, \
+     (SELECT max(triggered_at) FROM named) AS named_latest \
+     FROM subjects s JOIN controllers c ON c.pk = s.controller_pk CROSS JOIN own WHERE s.id = ";
+
+/// Begins a query with the table `person` of a subject and everyone merged into it.
+fn of_person(subject: SubjectId) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("WITH RECURSIVE person (id) AS (SELECT ");
+    query.push_bind(subject.as_bytes().to_vec());
+    query.push(" UNION ALL SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id)");
+    query
+}
 
 #[async_trait]
 impl Subjects for SqliteStore {
@@ -69,17 +86,16 @@ impl SqliteStore {
     async fn subject_by_did(&self, did: &SubjectDid) -> Result<Option<SubjectId>, StoreError> {
         let mut connection = self.readers.acquire().await.or_store_error()?;
         self.subjects.catch_up(&mut connection).await?;
-        let prefix = hash_index::of_did(did);
         // The waiting ones first: see the invariants of the index.
         let mut query = QueryBuilder::new("SELECT id FROM subjects WHERE pk IN (");
         let mut pks = query.separated(", ");
-        for row in self.subjects.waiting(std::iter::once(prefix), usize::MAX) {
+        for row in self.subjects.waiting(iter::once(SubjectsByDid::range(did)), usize::MAX) {
             pks.push_bind(row);
         }
         query.push(
-            ") UNION ALL SELECT s.id FROM subject_index i CROSS JOIN subjects s ON s.pk = i.row WHERE i.prefix = ",
+            ") UNION ALL SELECT s.id FROM subjects_late i CROSS JOIN subjects s ON s.pk = i.row WHERE i.prefix = ",
         );
-        query.push_bind(prefix);
+        query.push_bind(SubjectsByDid::prefix(did));
         // Those of former builds.
         query.push(" UNION ALL SELECT id FROM subjects WHERE did_or_id = ");
         query.push_bind(did.as_bytes().to_vec());
@@ -97,37 +113,27 @@ impl SqliteStore {
     }
 
     async fn load_subject(&self, id: SubjectId) -> Result<Option<SubjectRow>, StoreError> {
-        let key = id.as_bytes().to_vec();
-        let found = self
-            .about(
-                "SELECT c.id AS controller, \
-                 (SELECT min(first_seen_at) FROM subjects WHERE id IN (SELECT id FROM person)) AS first_seen, \
-                 (SELECT count(*) FROM activities WHERE subject IN (SELECT id FROM person)) AS activities, \
-                 (SELECT min(triggered_at) FROM activities WHERE subject IN (SELECT id FROM person)) AS earliest, \
-                 (SELECT max(triggered_at) FROM activities WHERE subject IN (SELECT id FROM person)) AS latest, \
-                 (SELECT count(*) FROM named) AS named, \
-                 (SELECT min(triggered_at) FROM named) AS named_earliest, \
-                 (SELECT max(triggered_at) FROM named) AS named_latest \
-                 FROM subjects s JOIN controllers c ON c.pk = s.controller_pk WHERE s.id = ?1",
-                &key,
-            )
-            .await?;
-        let Some(row) = found.first() else {
+        let mut query = of_person(id);
+        query.push(", ");
+        self.concerning(&[id]).await?.push(&mut query);
+        query.push(SUMS).push_bind(id.as_bytes().to_vec());
+        let found = query.build().fetch_optional(&self.readers).await.or_store_error()?;
+        let Some(row) = &found else {
             return Ok(None);
         };
         let first_seen_at = rows::time(row, "first_seen")?;
         let links = self
             .about(
-                "SELECT category, key_version, min(first_seen_at) AS first_seen_at FROM links \
+                " SELECT category, key_version, min(first_seen_at) AS first_seen_at FROM links \
                  WHERE subject IN (SELECT id FROM person) GROUP BY hash, category, key_version \
                  ORDER BY category, first_seen_at LIMIT 1000",
-                &key,
+                id,
             )
             .await?;
         let merges = self
             .about(
-                "SELECT * FROM merges WHERE into_subject IN (SELECT id FROM person) ORDER BY pk DESC LIMIT 1000",
-                &key,
+                " SELECT * FROM merges WHERE into_subject IN (SELECT id FROM person) ORDER BY pk DESC LIMIT 1000",
+                id,
             )
             .await?;
         let times = |columns: [&str; 2]| -> Result<Vec<_>, StoreError> {
@@ -147,16 +153,17 @@ impl SqliteStore {
         }))
     }
 
-    async fn about(&self, select: &'static str, key: &[u8]) -> Result<Vec<SqliteRow>, StoreError> {
-        // Both halves are constants of this file.
-        sqlx::query(sqlx::AssertSqlSafe(format!("{PERSON}{select}")))
-            .bind(key)
+    async fn about(&self, select: &'static str, subject: SubjectId) -> Result<Vec<SqliteRow>, StoreError> {
+        let mut query = of_person(subject);
+        query
+            .push(select)
+            .build()
             .fetch_all(&self.readers)
             .await
             .or_store_error()
     }
 }
 
-fn subject_id(row: &SqliteRow) -> Result<SubjectId, StoreError> {
+pub(super) fn subject_id(row: &SqliteRow) -> Result<SubjectId, StoreError> {
     rows::uuid(row, "id").map(SubjectId::from_uuid)
 }

@@ -1,40 +1,40 @@
 //! Entries that wait for their place in an index.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 
-/// An entry: the first bytes of a hash, and the row that has it.
-pub(in super::super) type Entry = (i64, i64);
-
-/// An entry before all others.
-const FIRST: Entry = (i64::MIN, i64::MIN);
+/// An entry of an index, in its order.
+pub(in super::super) trait Entry: Copy + Ord {
+    /// Returns the row that it leads to.
+    fn row(&self) -> i64;
+}
 
 /// The entries of rows up to `seen` that are not known to be in the index.
-pub(super) struct Pending {
-    entries: BTreeSet<Entry>,
+pub(super) struct Pending<E> {
+    entries: BTreeSet<E>,
     seen: i64,
-    /// Where the next sweep goes on.
-    cursor: Entry,
-    /// What was seen when the current round of sweeps began.
+    /// The last entry that was swept in this round.
+    cursor: Option<E>,
+    /// What was seen when the round began.
     round: i64,
 }
 
 /// Entries that a transaction puts into the index.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Sweep {
+#[derive(Debug, PartialEq)]
+pub(super) struct Sweep<E> {
     /// In their order.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<E>,
     /// The round ends here: all rows up to this one are in the index.
     pub(super) through: Option<i64>,
 }
 
-impl Pending {
+impl<E: Entry> Pending<E> {
     /// Nothing waits; all rows up to `through` are in the index.
     pub(super) const fn behind(through: i64) -> Self {
         Self {
             entries: BTreeSet::new(),
             seen: through,
-            cursor: FIRST,
+            cursor: None,
             round: through,
         }
     }
@@ -45,49 +45,62 @@ impl Pending {
     }
 
     /// Takes in rows, which are all up to `seen`. Does nothing for those that wait already.
-    pub(super) fn add(&mut self, entries: impl IntoIterator<Item = Entry>, seen: i64) {
+    pub(super) fn add(&mut self, entries: impl IntoIterator<Item = E>, seen: i64) {
         self.entries.extend(entries);
         self.seen = self.seen.max(seen);
     }
 
-    /// Forgets rows that are gone, and that no row behind `last` was ever seen: its place is taken again.
-    pub(super) fn forget(&mut self, gone: &[Entry], last: i64) {
-        for entry in gone {
+    /// Returns the waiting entries in these ranges.
+    pub(super) fn within(&self, ranges: impl Iterator<Item = RangeInclusive<E>>) -> Vec<E> {
+        ranges.flat_map(|range| self.entries.range(range)).copied().collect()
+    }
+
+    /// Notes that entries are in the index.
+    pub(super) fn remove(&mut self, entries: &[E]) {
+        for entry in entries {
             self.entries.remove(entry);
         }
+    }
+
+    /// Forgets rows that are gone. No row behind `last` is left: its place is taken again.
+    pub(super) fn forget(&mut self, gone: &[E], last: i64) {
+        self.remove(gone);
         self.seen = self.seen.min(last);
         self.round = self.round.min(last);
     }
 
-    /// Returns the rows that wait and may have this hash, oldest first.
-    pub(super) fn rows(&self, prefix: i64) -> impl Iterator<Item = i64> {
-        let range = self.entries.range((prefix, i64::MIN)..=(prefix, i64::MAX));
-        range.map(|(_, row)| *row)
+    /// Returns those of these entries that wait.
+    pub(super) fn waiting(&self, entries: &[E]) -> Vec<E> {
+        entries
+            .iter()
+            .filter(|entry| self.entries.contains(entry))
+            .copied()
+            .collect()
     }
 
-    /// Returns what a transaction should put into the index, so that about `room` entries wait: the next ones in the order
-    /// of their hashes, at most `limit`.
-    pub(super) fn sweep(&self, room: usize, limit: usize) -> Sweep {
+    /// Returns the rows of the waiting entries in this range, in their order.
+    pub(super) fn rows(&self, range: RangeInclusive<E>) -> impl Iterator<Item = i64> {
+        self.entries.range(range).map(Entry::row)
+    }
+
+    /// Returns what a transaction should put into the index, so that about `room` entries wait: the next ones in their
+    /// order, at most `limit`.
+    pub(super) fn sweep(&self, room: usize, limit: usize) -> Sweep<E> {
         let wanted = self.entries.len().saturating_sub(room).min(limit);
-        if wanted == 0 {
-            return Sweep::default();
-        }
-        let rest = (Bound::Included(self.cursor), Bound::Unbounded);
-        let entries: Vec<Entry> = self.entries.range(rest).take(wanted).copied().collect();
+        let rest = (self.cursor.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let entries: Vec<E> = self.entries.range(rest).take(wanted).copied().collect();
         let through = (entries.len() < wanted).then_some(self.round);
         Sweep { entries, through }
     }
 
     /// Notes that a sweep was committed.
-    pub(super) fn finish(&mut self, sweep: &Sweep) {
-        for entry in &sweep.entries {
-            self.entries.remove(entry);
-        }
+    pub(super) fn finish(&mut self, sweep: &Sweep<E>) {
+        self.remove(&sweep.entries);
         if sweep.through.is_some() {
-            self.cursor = FIRST;
+            self.cursor = None;
             self.round = self.seen;
         } else if let Some(last) = sweep.entries.last() {
-            self.cursor = *last;
+            self.cursor = Some(*last);
         }
     }
 }
@@ -96,7 +109,15 @@ impl Pending {
 mod tests {
     use super::*;
 
-    fn waiting(pending: &Pending) -> Vec<Entry> {
+    type Pair = (i64, i64);
+
+    impl Entry for Pair {
+        fn row(&self) -> i64 {
+            self.1
+        }
+    }
+
+    fn waiting(pending: &Pending<Pair>) -> Vec<Pair> {
         pending.entries.iter().copied().collect()
     }
 
@@ -104,7 +125,10 @@ mod tests {
     fn entries_are_swept_in_the_order_of_their_hashes_round_by_round() {
         let mut pending = Pending::behind(10);
         pending.add([(5, 11), (-3, 12), (7, 13), (5, 14)], 14);
-        assert_eq!(pending.sweep(4, 9), Sweep::default(), "there is room for all");
+        assert_eq!(
+            (pending.sweep(4, 9).entries.len(), pending.sweep(4, 9).through),
+            (0, None)
+        );
 
         let first = pending.sweep(2, 9);
         assert_eq!((&first.entries[..], first.through), (&[(-3, 12), (5, 11)][..], None));
@@ -133,9 +157,9 @@ mod tests {
         pending.add([(1, 1), (2, 2), (3, 3)], 3);
         let failed = pending.sweep(1, 9);
         assert_eq!(pending.sweep(1, 9), failed);
-        assert_eq!(pending.rows(2).collect::<Vec<_>>(), [2]);
+        assert_eq!(pending.rows((2, 0)..=(2, 9)).collect::<Vec<_>>(), [2]);
         pending.finish(&failed);
-        assert_eq!(pending.rows(2).count(), 0);
+        assert_eq!(pending.rows((2, 0)..=(2, 9)).count(), 0);
     }
 
     #[test]
@@ -143,7 +167,7 @@ mod tests {
         let mut pending = Pending::behind(2);
         pending.add([(1, 3), (1, 4)], 4);
         pending.forget(&[(1, 4)], 3);
-        assert_eq!(pending.rows(1).collect::<Vec<_>>(), [3]);
+        assert_eq!(pending.rows((1, 0)..=(1, 9)).collect::<Vec<_>>(), [3]);
         assert_eq!(pending.seen(), 3);
     }
 }

@@ -1,18 +1,19 @@
 //! Links and subjects are found wherever their entries are.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use conduit_actors::event::LinkHash;
-use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
+use conduit_actors::event::{Activity, AuditHash, LinkHash};
+use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use conduit_actors::links::MasterKey;
 use conduit_actors::ports::{NewLink, NewSubject};
 
-use super::super::people::People;
+use super::super::additions::Additions;
 use super::super::runs::Pks;
 use crate::keys::Keyring;
-use crate::store::{Conversion as _, SqliteStore, Subjects as _};
+use crate::store::{Activities as _, ActivityFilter, Conversion as _, Page, SqliteStore, Subjects as _};
 
 /// What a store has room for before it sweeps.
 const FEW: usize = 100;
@@ -20,7 +21,7 @@ const FEW: usize = 100;
 async fn open(path: &Path) -> SqliteStore {
     let keyring = Arc::new(Keyring::new(MasterKey::new([7; 32])));
     let mut store = SqliteStore::open(path, "node", keyring).await.unwrap();
-    (store.links.room, store.subjects.room) = (FEW, FEW);
+    (store.links.room, store.subjects.room, store.activities_by_subject.room) = (FEW, FEW, FEW);
     store
 }
 
@@ -28,6 +29,10 @@ async fn open(path: &Path) -> SqliteStore {
 struct Known {
     controller: ControllerId,
     people: HashMap<LinkHash, SubjectId>,
+    /// How many activities concern each.
+    activities: HashMap<SubjectId, u64>,
+    /// The last place in the chain.
+    sequence: u64,
 }
 
 /// Returns a hash as even and as unlike its neighbours as real ones.
@@ -55,6 +60,8 @@ impl Known {
         Self {
             controller,
             people: HashMap::new(),
+            activities: HashMap::new(),
+            sequence: 0,
         }
     }
 
@@ -70,7 +77,30 @@ impl Known {
         }
     }
 
-    /// Adds people with two links each, in one transaction, which is committed or rolled back.
+    /// Returns an activity that concerns somebody.
+    fn activity(&self, subject: SubjectId, sequence: u64) -> Activity {
+        let triggered_at = Timestamp::from_millis((sequence % 7).cast_signed());
+        Activity {
+            id: ActivityId::generate(),
+            controller: self.controller,
+            sequence: Sequence(sequence),
+            event: EventId::generate(),
+            subject: Some(subject),
+            other_subjects: Vec::new(),
+            integration: IntegrationId::generate(),
+            processor: "shop".parse().unwrap(),
+            event_type: "account_created".parse().unwrap(),
+            purpose: None,
+            legal_basis: None,
+            categories: Vec::new(),
+            triggered_at,
+            logged_at: triggered_at,
+            previous_hash: AuditHash([0; 32]),
+            hash: AuditHash([0; 32]),
+        }
+    }
+
+    /// Adds people with two links and an activity each, and one for somebody of before, in one transaction, which is committed or rolled back.
     async fn add(&mut self, store: &SqliteStore, numbers: std::ops::Range<u64>, is_committed: bool) {
         let (mut subjects, mut links) = (Vec::new(), Vec::new());
         for number in numbers {
@@ -82,20 +112,36 @@ impl Known {
             });
             links.extend([2 * number, 2 * number + 1].map(|number| self.link(hash(number), id)));
         }
+        let concerned = subjects
+            .iter()
+            .map(|subject| subject.id)
+            .chain(self.activities.keys().copied().take(9));
+        let activities: Vec<Activity> = concerned
+            .zip(self.sequence + 1..)
+            .map(|(subject, place)| self.activity(subject, place))
+            .collect();
         let mut transaction = store.begin().await.unwrap();
         let pks = Pks::from([(self.controller, 1)]);
-        let mut people = People::default();
+        let mut added = Additions::default();
         store
-            .insert_subjects(&mut transaction, &pks, &subjects, &mut people)
+            .insert_subjects(&mut transaction, &pks, &subjects, &mut added)
             .await
             .unwrap();
         store
-            .insert_links(&mut transaction, &pks, &links, &mut people)
+            .insert_links(&mut transaction, &pks, &links, &mut added)
+            .await
+            .unwrap();
+        store
+            .insert_activities(&mut transaction, &pks, &activities, &mut added)
             .await
             .unwrap();
         if is_committed {
             transaction.commit().await.unwrap();
-            store.committed(people);
+            self.sequence += activities.len() as u64;
+            for activity in &activities {
+                *self.activities.entry(activity.subject.unwrap()).or_default() += 1;
+            }
+            store.committed(added);
             self.people.extend(links.iter().map(|link| (link.hash, link.subject)));
         } else {
             transaction.rollback().await.unwrap();
@@ -112,9 +158,21 @@ impl Known {
             .unwrap();
         let found: HashMap<LinkHash, SubjectId> = found.iter().map(|link| (link.hash, link.subject)).collect();
         assert_eq!(found, self.people);
-        for subject in self.people.values().take(40) {
+        for subject in self.people.values().take(20) {
             let row = store.subject(&subject.did()).await.unwrap().unwrap();
             assert_eq!((row.id, row.links.len()), (*subject, 2));
+            assert_eq!(row.activity_count, self.activities[subject]);
+            let filter = ActivityFilter {
+                subject: Some(*subject),
+                ..ActivityFilter::default()
+            };
+            let page = Page {
+                after: None,
+                limit: 1000,
+            };
+            let listed = store.activities(&filter, page).await.unwrap();
+            assert_eq!(listed.len() as u64, self.activities[subject]);
+            assert!(listed.is_sorted_by_key(|activity| Reverse((activity.triggered_at, activity.event))));
         }
         assert!(store.subject(&SubjectId::generate().did()).await.unwrap().is_none());
     }
@@ -134,7 +192,7 @@ fn everybody_is_found_while_entries_wait_are_swept_and_after_a_restart() {
     on_a_path(async |path| {
         let mut store = open(path).await;
         let mut known = Known::new(&store).await;
-        for round in 0..30 {
+        for round in 0..20 {
             let first = 100 * round;
             known.add(&store, first..first + 10 + round, true).await;
             known.add(&store, first + 60..first + 70, false).await;
@@ -147,9 +205,9 @@ fn everybody_is_found_while_entries_wait_are_swept_and_after_a_restart() {
                 known.is_known_to(&store).await;
             }
         }
-        let through = count(&store, "SELECT through FROM hash_indexes WHERE name = 'link_index'").await;
-        let missing = "SELECT count(*) FROM links l JOIN hash_indexes h ON h.name = 'link_index' AND l.pk <= h.through \
-                       WHERE NOT EXISTS (SELECT 1 FROM link_index i WHERE i.row = l.pk)";
+        let through = count(&store, "SELECT through FROM late_indexes WHERE name = 'links_late'").await;
+        let missing = "SELECT count(*) FROM links l JOIN late_indexes h ON h.name = 'links_late' AND l.pk <= h.through \
+                       WHERE NOT EXISTS (SELECT 1 FROM links_late i WHERE i.row = l.pk)";
         assert!(through > 0);
         assert_eq!(count(&store, missing).await, 0);
     });
@@ -177,10 +235,13 @@ fn of_deleted_people_no_entry_is_left_and_their_places_are_taken_again() {
         let mut known = Known::new(&store).await;
         known.add(&store, 0..200, true).await;
         store.delete_controller(known.controller).await.unwrap();
-        for table in ["SELECT count(*) FROM link_index", "SELECT count(*) FROM subject_index"] {
+        for table in [
+            "SELECT count(*) FROM links_late",
+            "SELECT count(*) FROM subjects_late",
+            "SELECT count(*) FROM activities_late",
+        ] {
             assert_eq!(count(&store, table).await, 0);
         }
-        known.people.clear();
         let mut known = Known::new(&store).await;
         known.add(&store, 0..10, true).await;
         known.is_known_to(&store).await;
@@ -196,10 +257,13 @@ fn links_of_a_former_build_are_found_before_during_and_after_their_conversion() 
         // As a former build left it: one index, and DIDs in the subjects' rows.
         for sql in [
             "CREATE UNIQUE INDEX links_by_hash ON links (controller_pk, hash, subject)",
-            "DELETE FROM link_index",
-            "UPDATE hash_indexes SET through = 0 WHERE name = 'link_index'",
-            "DELETE FROM subject_index",
-            "UPDATE hash_indexes SET through = (SELECT max(pk) FROM subjects) WHERE name = 'subject_index'",
+            "CREATE INDEX activities_by_subject ON activities (subject, triggered_at, event_id) WHERE subject IS NOT NULL",
+            "DELETE FROM activities_late",
+            "UPDATE late_indexes SET through = 0 WHERE name = 'activities_late'",
+            "DELETE FROM links_late",
+            "UPDATE late_indexes SET through = 0 WHERE name = 'links_late'",
+            "DELETE FROM subjects_late",
+            "UPDATE late_indexes SET through = (SELECT max(pk) FROM subjects) WHERE name = 'subjects_late'",
         ] {
             sqlx::query(sql).execute(&store.writer).await.unwrap();
         }
@@ -227,14 +291,14 @@ fn links_of_a_former_build_are_found_before_during_and_after_their_conversion() 
             }
             steps += 1;
         }
-        assert_eq!(steps, 2);
+        assert_eq!(steps, 3);
         known.is_known_to(&store).await;
         known.add(&store, next..next + 200, true).await;
         known.is_known_to(&store).await;
         assert_eq!(
             count(
                 &store,
-                "SELECT count(*) FROM sqlite_schema WHERE name = 'links_by_hash'"
+                "SELECT count(*) FROM sqlite_schema WHERE name IN ('links_by_hash', 'activities_by_subject')"
             )
             .await,
             0
