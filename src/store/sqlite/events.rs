@@ -129,25 +129,23 @@ impl Events for SqliteStore {
 
     async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
         let mut transaction = self.readers.begin().await.or_store_error()?;
-        let id = controller.map(|controller| controller.as_bytes().to_vec());
-        let sums = sqlx::query(
+        let mut query = QueryBuilder::new(
             "SELECT coalesce(sum(processed), 0) AS processed, coalesce(sum(duplicate), 0) AS duplicate, \
-             coalesce(sum(rejected), 0) AS rejected, coalesce(sum(failed), 0) AS failed \
-             FROM controllers WHERE ?1 IS NULL OR id = ?1",
-        )
-        .bind(&id)
-        .fetch_one(&mut *transaction)
-        .await
-        .or_store_error()?;
-        let checkpoints = sqlx::query(
-            "SELECT c.id, k.sequence FROM journal_checkpoints k JOIN controllers c ON c.pk = k.controller_pk \
-             WHERE k.node = ?2 AND (?1 IS NULL OR c.id = ?1)",
-        )
-        .bind(&id)
-        .bind(&self.node)
-        .fetch_all(&mut *transaction)
-        .await
-        .or_store_error()?;
+             coalesce(sum(rejected), 0) AS rejected, coalesce(sum(failed), 0) AS failed FROM controllers",
+        );
+        if let Some(controller) = controller {
+            query.push(" WHERE id = ").push_bind(controller.as_bytes().to_vec());
+        }
+        let sums = query.build().fetch_one(&mut *transaction).await.or_store_error()?;
+        let mut query = QueryBuilder::new(
+            "SELECT c.id, k.sequence FROM controllers c JOIN journal_checkpoints k ON k.controller_pk = c.pk \
+             WHERE k.node = ",
+        );
+        query.push_bind(self.node.clone());
+        if let Some(controller) = controller {
+            query.push(" AND c.id = ").push_bind(controller.as_bytes().to_vec());
+        }
+        let checkpoints = query.build().fetch_all(&mut *transaction).await.or_store_error()?;
         Ok(OutcomeCounts {
             processed: rows::count(&sums, "processed")?,
             duplicate: rows::count(&sums, "duplicate")?,

@@ -5,7 +5,7 @@ use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::ports::StoreError;
 use conduit_actors::usage::CredentialOwner;
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::{ChangeError, IntegrationRow, IntegrationSize, Integrations, RetiredBecause};
 use super::super::{rows, values};
@@ -57,14 +57,13 @@ impl Integrations for SqliteStore {
 
     /// Returns the sizes. SQLite reads a text's length from the head of its row, without reading the text.
     async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
-        let found = sqlx::query(
-            "SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i \
-             WHERE ?1 IS NULL OR i.controller_pk = (SELECT pk FROM controllers WHERE id = ?1) ORDER BY i.id DESC",
-        )
-        .bind(controller.map(|controller| controller.as_bytes().to_vec()))
-        .fetch_all(&self.readers)
-        .await
-        .or_store_error()?;
+        let mut query = QueryBuilder::new("SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i");
+        if let Some(controller) = controller {
+            query.push(" WHERE i.controller_pk = ");
+            push_pk(&mut query, controller);
+        }
+        query.push(" ORDER BY i.id DESC");
+        let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::integration_size).collect()
     }
 
@@ -134,7 +133,8 @@ impl SqliteStore {
             "SELECT i.*, c.id AS controller FROM integrations i JOIN controllers c ON c.pk = i.controller_pk WHERE 1",
         );
         if let Some(controller) = controller {
-            query.push(" AND c.id = ").push_bind(controller.as_bytes().to_vec());
+            query.push(" AND i.controller_pk = ");
+            push_pk(&mut query, controller);
         }
         if let Some(id) = id {
             query.push(" AND i.id = ").push_bind(id.as_bytes().to_vec());
@@ -151,4 +151,10 @@ impl SqliteStore {
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::integration_row).collect()
     }
+}
+
+/// Adds the place of a controller, so that the query begins at it.
+fn push_pk(query: &mut QueryBuilder<Sqlite>, controller: ControllerId) {
+    query.push("(SELECT pk FROM controllers WHERE id = ");
+    query.push_bind(controller.as_bytes().to_vec()).push(")");
 }

@@ -5,6 +5,7 @@ use conduit_actors::ids::ControllerId;
 use conduit_actors::limits::LimitOverrides;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::StoreError;
+use sqlx::QueryBuilder;
 
 use super::super::{ChangeError, ControllerSettings, LimitsRow};
 use super::super::{rows, values};
@@ -14,14 +15,13 @@ use super::faults::{OrStoreError as _, change_error};
 #[async_trait]
 impl ControllerSettings for SqliteStore {
     async fn limits(&self, controller: Option<ControllerId>) -> Result<Vec<LimitsRow>, StoreError> {
-        let found = sqlx::query(
-            "SELECT l.*, c.id AS controller FROM controller_limits l JOIN controllers c ON c.pk = l.controller_pk \
-             WHERE ?1 IS NULL OR c.id = ?1",
-        )
-        .bind(controller.as_ref().map(|id| &id.as_bytes()[..]))
-        .fetch_all(&self.readers)
-        .await
-        .or_store_error()?;
+        let mut query = QueryBuilder::new(
+            "SELECT l.*, c.id AS controller FROM controller_limits l JOIN controllers c ON c.pk = l.controller_pk",
+        );
+        if let Some(controller) = controller {
+            query.push(" WHERE c.id = ").push_bind(controller.as_bytes().to_vec());
+        }
+        let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::limits_row).collect()
     }
 
