@@ -8,6 +8,7 @@ use super::super::values;
 use super::SqliteStore;
 use super::additions::Additions;
 use super::effects::subject_bytes;
+use super::late_index::Added;
 use super::late_index::kinds::ActivitiesBySubject;
 use super::others;
 use super::runs::{Pks, insert_runs};
@@ -23,15 +24,14 @@ impl SqliteStore {
         if activities.is_empty() {
             return Ok(());
         }
-        let mut last = self.activities_by_subject.catch_up(connection).await?;
-        let (mut found, mut entries) = (Vec::new(), Vec::new());
+        let mut rows = Added::behind(self.activities_by_subject.catch_up(connection).await?);
+        let mut found = Vec::new();
         for activity in activities {
             let Some(controller) = pks.get(&activity.controller) else {
                 continue;
             };
-            last += 1;
-            found.push((last, *controller, activity));
-            entries.extend(ActivitiesBySubject::new_entry(activity, last));
+            let pk = rows.add(|pk| ActivitiesBySubject::new_entry(activity, pk));
+            found.push((pk, *controller, activity));
         }
         insert_runs(connection, "activities", &found, |chunk| {
             let mut query = QueryBuilder::new(
@@ -60,7 +60,7 @@ impl SqliteStore {
             query
         })
         .await?;
-        added.activities = Some(self.activities_by_subject.sweep(connection, entries).await?);
+        added.activities = Some(self.activities_by_subject.sweep(connection, rows).await?);
         others::insert(connection, pks, activities).await
     }
 }

@@ -129,22 +129,9 @@ impl Events for SqliteStore {
 
     async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError> {
         let mut transaction = self.readers.begin().await.or_store_error()?;
-        let mut query = QueryBuilder::new(
-            "SELECT coalesce(sum(processed), 0) AS processed, coalesce(sum(duplicate), 0) AS duplicate, \
-             coalesce(sum(rejected), 0) AS rejected, coalesce(sum(failed), 0) AS failed FROM controllers",
-        );
-        if let Some(controller) = controller {
-            query.push(" WHERE id = ").push_bind(controller.as_bytes().to_vec());
-        }
+        let mut query = outcome_sums(controller);
         let sums = query.build().fetch_one(&mut *transaction).await.or_store_error()?;
-        let mut query = QueryBuilder::new(
-            "SELECT c.id, k.sequence FROM controllers c JOIN journal_checkpoints k ON k.controller_pk = c.pk \
-             WHERE k.node = ",
-        );
-        query.push_bind(self.node.clone());
-        if let Some(controller) = controller {
-            query.push(" AND c.id = ").push_bind(controller.as_bytes().to_vec());
-        }
+        let mut query = checkpoints(&self.node, controller);
         let checkpoints = query.build().fetch_all(&mut *transaction).await.or_store_error()?;
         Ok(OutcomeCounts {
             processed: rows::count(&sums, "processed")?,
@@ -190,4 +177,27 @@ impl SqliteStore {
             .first()
             .map_or(Sequence(0), |(_, sequence)| *sequence))
     }
+}
+
+pub(super) fn outcome_sums(controller: Option<ControllerId>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "SELECT coalesce(sum(processed), 0) AS processed, coalesce(sum(duplicate), 0) AS duplicate, \
+         coalesce(sum(rejected), 0) AS rejected, coalesce(sum(failed), 0) AS failed FROM controllers",
+    );
+    if let Some(controller) = controller {
+        query.push(" WHERE id = ").push_bind(controller.as_bytes().to_vec());
+    }
+    query
+}
+
+pub(super) fn checkpoints(node: &str, controller: Option<ControllerId>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "SELECT c.id, k.sequence FROM controllers c JOIN journal_checkpoints k ON k.controller_pk = c.pk \
+         WHERE k.node = ",
+    );
+    query.push_bind(node.to_owned());
+    if let Some(controller) = controller {
+        query.push(" AND c.id = ").push_bind(controller.as_bytes().to_vec());
+    }
+    query
 }

@@ -57,12 +57,7 @@ impl Integrations for SqliteStore {
 
     /// Returns the sizes. SQLite reads a text's length from the head of its row, without reading the text.
     async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i");
-        if let Some(controller) = controller {
-            query.push(" WHERE i.controller_pk = ");
-            push_pk(&mut query, controller);
-        }
-        query.push(" ORDER BY i.id DESC");
+        let mut query = sizes(controller);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::integration_size).collect()
     }
@@ -129,25 +124,7 @@ impl SqliteStore {
         id: Option<IntegrationId>,
         among: Option<&[IntegrationId]>,
     ) -> Result<Vec<IntegrationRow>, StoreError> {
-        let mut query = QueryBuilder::new(
-            "SELECT i.*, c.id AS controller FROM integrations i JOIN controllers c ON c.pk = i.controller_pk WHERE 1",
-        );
-        if let Some(controller) = controller {
-            query.push(" AND i.controller_pk = ");
-            push_pk(&mut query, controller);
-        }
-        if let Some(id) = id {
-            query.push(" AND i.id = ").push_bind(id.as_bytes().to_vec());
-        }
-        if let Some(ids) = among {
-            query.push(" AND i.id IN (");
-            let mut list = query.separated(", ");
-            for id in ids {
-                list.push_bind(id.as_bytes().to_vec());
-            }
-            query.push(")");
-        }
-        query.push(" ORDER BY i.pk DESC");
+        let mut query = select(controller, id, among);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::integration_row).collect()
     }
@@ -157,4 +134,41 @@ impl SqliteStore {
 fn push_pk(query: &mut QueryBuilder<Sqlite>, controller: ControllerId) {
     query.push("(SELECT pk FROM controllers WHERE id = ");
     query.push_bind(controller.as_bytes().to_vec()).push(")");
+}
+
+pub(super) fn sizes(controller: Option<ControllerId>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i");
+    if let Some(controller) = controller {
+        query.push(" WHERE i.controller_pk = ");
+        push_pk(&mut query, controller);
+    }
+    query.push(" ORDER BY i.id DESC");
+    query
+}
+
+pub(super) fn select(
+    controller: Option<ControllerId>,
+    id: Option<IntegrationId>,
+    among: Option<&[IntegrationId]>,
+) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "SELECT i.*, c.id AS controller FROM integrations i JOIN controllers c ON c.pk = i.controller_pk WHERE 1",
+    );
+    if let Some(controller) = controller {
+        query.push(" AND i.controller_pk = ");
+        push_pk(&mut query, controller);
+    }
+    if let Some(id) = id {
+        query.push(" AND i.id = ").push_bind(id.as_bytes().to_vec());
+    }
+    if let Some(ids) = among {
+        query.push(" AND i.id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(id.as_bytes().to_vec());
+        }
+        query.push(")");
+    }
+    query.push(" ORDER BY i.pk DESC");
+    query
 }

@@ -73,9 +73,34 @@ pub(super) struct LateIndex<K: Kind> {
     is_complete: AtomicBool,
 }
 
+/// The rows that a transaction adds, and the entries of those that have one.
+pub(super) struct Added<K: Kind> {
+    behind: i64,
+    last: i64,
+    entries: Vec<K::Entry>,
+}
+
+impl<K: Kind> Added<K> {
+    /// No row yet, behind this one, which is the last.
+    pub(super) const fn behind(row: i64) -> Self {
+        Self {
+            behind: row,
+            last: row,
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds a row. Returns its `pk`. `entry`: of this row.
+    pub(super) fn add(&mut self, entry: impl FnOnce(i64) -> Option<K::Entry>) -> i64 {
+        self.last += 1;
+        self.entries.extend(entry(self.last));
+        self.last
+    }
+}
+
 /// The changes of a transaction, which count once it is committed.
 pub(super) struct Changes<K: Kind> {
-    added: Vec<K::Entry>,
+    added: Added<K>,
     swept: Sweep<K::Entry>,
 }
 
@@ -213,18 +238,14 @@ impl<K: Kind> LateIndex<K> {
     pub(super) async fn sweep(
         &self,
         connection: &mut SqliteConnection,
-        added: Vec<K::Entry>,
+        added: Added<K>,
     ) -> Result<Changes<K>, StoreError> {
-        if self.way() == Way::Former {
-            // The steps of the conversion come to them.
-            let (entries, through) = (Vec::new(), None);
-            let swept = Sweep { entries, through };
-            return Ok(Changes {
-                added: Vec::new(),
-                swept,
-            });
-        }
-        let swept = self.pending.lock().sweep(self.room.saturating_sub(added.len()), SWEEP);
+        // Those of a former build are put there by the steps of the conversion.
+        let room = match self.way() {
+            Way::Late => self.room.saturating_sub(added.entries.len()),
+            Way::Former => usize::MAX,
+        };
+        let swept = self.pending.lock().sweep(room, SWEEP);
         Self::insert(connection, &swept.entries).await?;
         if let Some(through) = swept.through {
             Self::move_through(connection, through).await?;
@@ -252,8 +273,11 @@ impl<K: Kind> LateIndex<K> {
     pub(super) fn committed(&self, changes: Changes<K>) {
         let mut pending = self.pending.lock();
         pending.finish(&changes.swept);
-        let last = changes.added.iter().map(Entry::row).max();
-        pending.add(changes.added, last.unwrap_or_default());
+        let Added { behind, last, entries } = changes.added;
+        if self.way() == Way::Late && pending.seen() >= behind {
+            pending.add(entries, last);
+        }
+        // Otherwise there are other rows before them, and all of these are read.
     }
 
     /// Forgets rows that a committed transaction deleted.

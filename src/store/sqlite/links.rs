@@ -70,7 +70,7 @@ impl SqliteStore {
         }
         for chunk in runs(&hashes) {
             let room = chunk.len() * fan_out;
-            let joined = joined(way, connection, controller, chunk, room).await?;
+            let joined = fetch_links(connection, &mut joined(way, controller, chunk, room)).await?;
             found.extend(if joined.len() < room {
                 joined
             } else {
@@ -88,15 +88,9 @@ impl SqliteStore {
     }
 }
 
-/// Reads the links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the
+/// Returns the query for the links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the
 /// few.
-async fn joined(
-    way: Way,
-    connection: &mut SqliteConnection,
-    controller: i64,
-    hashes: &[LinkHash],
-    limit: usize,
-) -> Result<Vec<LinkAt>, StoreError> {
+pub(super) fn joined(way: Way, controller: i64, hashes: &[LinkHash], limit: usize) -> QueryBuilder<Sqlite> {
     let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject FROM (");
     query.push_values(hashes, |mut row, hash| {
         row.push_bind(hash.0.to_vec()).push_bind(LinksByHash::prefix(hash));
@@ -111,7 +105,7 @@ async fn joined(
     query.push_bind(controller);
     // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
     query.push(format_args!(" LIMIT {limit}"));
-    fetch_links(connection, &mut query).await
+    query
 }
 
 /// Reads the links of these hashes, at most `fan_out` of each: one range of the index for each.

@@ -11,6 +11,7 @@ use super::super::survivors::stored_link;
 use super::SqliteStore;
 use super::additions::Additions;
 use super::faults::OrStoreError as _;
+use super::late_index::Added;
 use super::late_index::kinds::{LinksByHash, SubjectsByDid};
 use super::runs::{Pks, insert_runs, runs};
 
@@ -33,15 +34,14 @@ impl SqliteStore {
         if subjects.is_empty() {
             return Ok(());
         }
-        let mut last = self.subjects.catch_up(connection).await?;
-        let (mut found, mut entries) = (Vec::new(), Vec::new());
+        let mut rows = Added::behind(self.subjects.catch_up(connection).await?);
+        let mut found = Vec::new();
         for subject in subjects {
             let Some(controller) = pks.get(&subject.controller) else {
                 continue;
             };
-            last += 1;
-            found.push((last, *controller, subject));
-            entries.push(SubjectsByDid::new_entry(&subject.id.did(), last));
+            let pk = rows.add(|pk| Some(SubjectsByDid::new_entry(&subject.id.did(), pk)));
+            found.push((pk, *controller, subject));
             added.new.insert(subject.id);
         }
         insert_runs(connection, "subjects", &found, |chunk| {
@@ -57,7 +57,7 @@ impl SqliteStore {
             query
         })
         .await?;
-        added.subjects = Some(self.subjects.sweep(connection, entries).await?);
+        added.subjects = Some(self.subjects.sweep(connection, rows).await?);
         Ok(())
     }
 
@@ -75,12 +75,11 @@ impl SqliteStore {
         }
         leave_out_stored(connection, &mut additions, &added.new).await?;
         self.refuse_taken_links(connection, &additions).await?;
-        let mut last = self.links.catch_up(connection).await?;
-        let (mut found, mut entries) = (Vec::new(), Vec::new());
+        let mut rows = Added::behind(self.links.catch_up(connection).await?);
+        let mut found = Vec::new();
         for addition in additions {
-            last += 1;
-            entries.push(LinksByHash::new_entry(&addition.link.hash, last));
-            found.push((last, addition));
+            let pk = rows.add(|pk| Some(LinksByHash::new_entry(&addition.link.hash, pk)));
+            found.push((pk, addition));
         }
         insert_runs(connection, "links", &found, |chunk| {
             let mut query = QueryBuilder::new(
@@ -99,7 +98,7 @@ impl SqliteStore {
             query
         })
         .await?;
-        added.links = Some(self.links.sweep(connection, entries).await?);
+        added.links = Some(self.links.sweep(connection, rows).await?);
         Ok(())
     }
 

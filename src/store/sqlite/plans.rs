@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use conduit_actors::event::Status;
+use conduit_actors::event::{LinkHash, Status};
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, SubjectId, Timestamp};
 use conduit_actors::links::MasterKey;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::super::{ActivityFilter, ActivityOrder, EventFilter, Page};
-use super::{SqliteStore, activities, events};
+use super::late_index::Way;
+use super::{SqliteStore, activities, events, integrations, links, settings};
 use crate::keys::Keyring;
 
 async fn plan_of_events(store: &SqliteStore, filter: EventFilter) -> String {
@@ -153,6 +154,46 @@ fn activities_of_a_controller_are_read_in_their_order() {
             };
             let plan = plan(store, &mut activities::list(&filter, None, page)).await;
             assert!(plan.contains(step) && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    });
+}
+
+#[test]
+fn links_are_found_by_either_index() {
+    with_a_store(async |store| {
+        let hashes = [LinkHash([1; 32]), LinkHash([2; 32])];
+        let late = plan(store, &mut links::joined(Way::Late, 1, &hashes, 9)).await;
+        for step in [
+            "SEARCH i USING PRIMARY KEY (prefix=?)",
+            "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)",
+        ] {
+            assert!(late.contains(step), "{late}");
+        }
+        sqlx::query("CREATE UNIQUE INDEX links_by_hash ON links (controller_pk, hash, subject)")
+            .execute(&store.writer)
+            .await
+            .unwrap();
+        let former = plan(store, &mut links::joined(Way::Former, 1, &hashes, 9)).await;
+        assert!(
+            former.contains("links_by_hash (controller_pk=? AND hash=?)"),
+            "{former}"
+        );
+    });
+}
+
+#[test]
+fn what_belongs_to_one_controller_is_not_looked_for_among_all() {
+    with_a_store(async |store| {
+        let controller = ControllerId::generate();
+        for mut query in [
+            integrations::sizes(Some(controller)),
+            integrations::select(Some(controller), None, None),
+            settings::limits(Some(controller)),
+            events::outcome_sums(Some(controller)),
+            events::checkpoints("node", Some(controller)),
+        ] {
+            let plan = plan(store, &mut query).await;
+            assert!(!plan.contains("SCAN"), "{plan}");
         }
     });
 }

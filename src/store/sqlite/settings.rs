@@ -5,7 +5,7 @@ use conduit_actors::ids::ControllerId;
 use conduit_actors::limits::LimitOverrides;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::StoreError;
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::{ChangeError, ControllerSettings, LimitsRow};
 use super::super::{rows, values};
@@ -15,12 +15,7 @@ use super::faults::{OrStoreError as _, change_error};
 #[async_trait]
 impl ControllerSettings for SqliteStore {
     async fn limits(&self, controller: Option<ControllerId>) -> Result<Vec<LimitsRow>, StoreError> {
-        let mut query = QueryBuilder::new(
-            "SELECT l.*, c.id AS controller FROM controller_limits l JOIN controllers c ON c.pk = l.controller_pk",
-        );
-        if let Some(controller) = controller {
-            query.push(" WHERE c.id = ").push_bind(controller.as_bytes().to_vec());
-        }
+        let mut query = limits(controller);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::limits_row).collect()
     }
@@ -111,4 +106,14 @@ impl ControllerSettings for SqliteStore {
             .or_store_error()?;
         Err(there.map_or(ChangeError::NotFound, |_| ChangeError::Rotated))
     }
+}
+
+pub(super) fn limits(controller: Option<ControllerId>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "SELECT l.*, c.id AS controller FROM controller_limits l JOIN controllers c ON c.pk = l.controller_pk",
+    );
+    if let Some(controller) = controller {
+        query.push(" WHERE c.id = ").push_bind(controller.as_bytes().to_vec());
+    }
+    query
 }
