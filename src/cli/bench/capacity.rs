@@ -1,0 +1,165 @@
+//! The capacity: the highest steady rate with a flat backlog.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::pace::Order;
+use super::population::{float, whole};
+use super::session::{Offer, Session};
+
+/// The search ends when its bounds are so near each other.
+const PRECISION: f64 = 0.05;
+
+/// The most tries of a search.
+const MOST_TRIES: usize = 8;
+
+/// A backlog is flat if no more than this share of the arrivals is left over.
+const FLAT: f64 = 0.05;
+
+/// The share of a try that does not count, at its beginning.
+const WARM_UP: f64 = 0.3;
+
+/// How long an event may wait for a free connection.
+pub(super) const GIVE_UP: Duration = Duration::from_millis(100);
+
+/// The capacity, and how it was found.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Capacity {
+    /// Events processed in a second.
+    pub(super) per_second: f64,
+    pub(super) tries: Vec<Attempt>,
+}
+
+/// A rate that was tried.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Attempt {
+    pub(super) offered_per_second: f64,
+    pub(super) accepted_per_second: f64,
+    pub(super) processed_per_second: f64,
+    /// Whether all of it was accepted and the backlog did not grow.
+    pub(super) is_sustained: bool,
+}
+
+impl Attempt {
+    fn of(rate: u32, offer: &Offer) -> Self {
+        let window = offer.window(WARM_UP);
+        let accepted = window.accepted_per_second();
+        let processed = window.done_per_second();
+        let is_flat = window.backlog_growth() < accepted * window.seconds() * FLAT;
+        let keeps_up = |rate: f64, wanted: f64| rate >= wanted * (1.0 - 2.0 * FLAT);
+        Self {
+            offered_per_second: f64::from(rate),
+            accepted_per_second: accepted,
+            processed_per_second: processed,
+            is_sustained: is_flat && keeps_up(accepted, f64::from(rate)) && keeps_up(processed, accepted),
+        }
+    }
+}
+
+/// Searches the capacity by halving. `start` is a guess; without one, a closed loop gives it.
+///
+/// # Errors
+/// The load cannot be made, or nothing is processed.
+pub(super) fn find(session: &mut Session<'_>, start: Option<f64>, each: Duration) -> Result<Capacity> {
+    let guess = match start {
+        Some(guess) => guess,
+        None => burst(session, each)?,
+    };
+    ensure!(guess >= 1.0, "the server processes less than an event a second");
+    let (mut low, mut high, mut is_bounded) = (0.0, guess * 1.3, false);
+    let mut rate = guess;
+    let mut tries: Vec<Attempt> = Vec::new();
+    while tries.len() < MOST_TRIES && high - low > high * PRECISION {
+        let attempt = attempt(session, rate, each)?;
+        if attempt.is_sustained {
+            low = rate;
+            if !is_bounded && high - low <= high * PRECISION {
+                // The guess was too low.
+                high *= 1.3;
+            }
+        } else {
+            (high, is_bounded) = (rate, true);
+        }
+        tries.push(attempt);
+        rate = if low == 0.0 {
+            high * 0.7
+        } else {
+            f64::midpoint(low, high)
+        };
+    }
+    Ok(Capacity {
+        per_second: best(&tries),
+        tries,
+    })
+}
+
+/// Returns the highest rate that was sustained or, if none was, the highest rate at which events were processed.
+fn best(tries: &[Attempt]) -> f64 {
+    let highest = |sustained: bool| {
+        let rates = tries.iter().filter(|attempt| attempt.is_sustained || !sustained);
+        rates.map(|attempt| attempt.processed_per_second).max_by(f64::total_cmp)
+    };
+    highest(true).or_else(|| highest(false)).unwrap_or(0.0)
+}
+
+/// Returns the rate at which events of a closed loop are processed, from its begin until none is in flight.
+fn burst(session: &mut Session<'_>, each: Duration) -> Result<f64> {
+    session.tell("looking for the capacity: as fast as the answers come");
+    let offer = session.offer("burst", Order::Closed, each)?;
+    ensure!(
+        offer.sent.accepted > 0,
+        "no event was accepted: {:?}",
+        offer.sent.refused
+    );
+    let rest = session.settle()?;
+    let accepted = float(offer.sent.accepted);
+    Ok(rest.map_or_else(
+        || offer.window(0.0).done_per_second(),
+        |rest| accepted / (offer.to - offer.from + rest),
+    ))
+}
+
+fn attempt(session: &mut Session<'_>, rate: f64, each: Duration) -> Result<Attempt> {
+    let rate = u32::try_from(whole(rate).max(1)).unwrap_or(u32::MAX);
+    let order = Order::Open {
+        rate,
+        give_up: Some(GIVE_UP),
+    };
+    let offer = session.offer("capacity", order, each)?;
+    let attempt = Attempt::of(rate, &offer);
+    let flat = if attempt.is_sustained { "sustained" } else { "too much" };
+    session.tell(&format!(
+        "  {rate} events/s: {:.0}/s processed, {flat}",
+        attempt.processed_per_second
+    ));
+    session.settle()?;
+    Ok(attempt)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(processed: f64, is_sustained: bool) -> Attempt {
+        Attempt {
+            offered_per_second: processed,
+            accepted_per_second: processed,
+            processed_per_second: processed,
+            is_sustained,
+        }
+    }
+
+    #[test]
+    fn the_capacity_is_a_sustained_rate_if_there_is_one() {
+        assert_eq!(
+            best(&[tried(500.0, true), tried(900.0, false), tried(700.0, true)]),
+            700.0
+        );
+        assert_eq!(best(&[tried(500.0, false), tried(900.0, false)]), 900.0);
+        assert_eq!(best(&[]), 0.0);
+    }
+}
