@@ -10,9 +10,10 @@
 //! | `load`, `shape`, `pace`, `events`, `population`, `wire` | the senders: when, about whom, how |
 //! | `sampler`, `watch`, `process`, `session` | the server under load, by time |
 //! | `measure`, `capacity`, `overload`, `curve` | what is measured |
-//! | `report`, `text`, `page`, `drawings`, `plot`, `advice`, `machine` | the results |
+//! | `report`, `text`, `page`, `drawings`, `plot`, `axis`, `advice`, `machine` | the results |
 
 mod advice;
+mod axis;
 mod capacity;
 mod curve;
 mod drawings;

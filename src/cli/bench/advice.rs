@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::plot::number;
+use super::axis::number;
 use super::population::{float, whole};
 
 /// The share of the machine's memory that Conduit may take in an overload.

@@ -1,8 +1,9 @@
 //! The plots of a report.
 
+use super::axis::Axis;
 use super::curve::{CurveResult, Dimension};
 use super::overload::{Overload, Step};
-use super::plot::{Axis, Band, Plot, Series};
+use super::plot::{Band, Plot, Series};
 use super::population::float;
 use super::report::Report;
 use super::sampler::Sample;
@@ -42,7 +43,7 @@ fn over_time(timeline: &Timeline, id: String, title: String, y: Axis, lines: Vec
     Plot {
         id,
         title,
-        x: Axis::linear("Time (s)"),
+        x: Axis::tight("Time (s)"),
         y,
         lines,
         bands: timeline.phases.iter().map(band).collect(),
@@ -127,9 +128,24 @@ fn throughput(timeline: &Timeline) -> Vec<Series> {
         lines = vec![series("accepted", accepted.collect())];
     }
     if timeline.answers.iter().any(|answers| answers.refused_per_second > 0.0) {
-        lines.push(series("refused", refused.collect()));
+        lines.push(series(
+            "refused",
+            answered(timeline, |answers| answers.refused_per_second),
+        ));
     }
     lines
+}
+
+/// Returns a value of the answers by time, with a gap between two loads.
+fn answered(timeline: &Timeline, value: impl Fn(&Answers) -> f64) -> Vec<(f64, f64)> {
+    let mut points = Vec::with_capacity(timeline.answers.len() + timeline.phases.len());
+    for phase in &timeline.phases {
+        let within = timeline.answers.iter();
+        let within = within.filter(|answers| (phase.from..phase.to).contains(&answers.at));
+        points.extend(within.map(|answers| (answers.at, value(answers))));
+        points.push((phase.to, f64::NAN));
+    }
+    points
 }
 
 /// Returns how fast a count grew, over two intervals of samples: one commit more or less then matters little.
@@ -177,7 +193,7 @@ fn of_overload(overload: &Overload) -> Vec<Plot> {
     let plot = |id: &str, title: &str, y: Axis, lines: Vec<Series>| Plot {
         id: id.to_owned(),
         title: title.to_owned(),
-        x: Axis::linear("Offered load (multiples of the capacity)"),
+        x: Axis::tight("Offered load (multiples of the capacity)"),
         y,
         lines,
         bands: Vec::new(),

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use askama::Template;
 
+use super::axis::number;
 use super::drawings;
-use super::plot::number;
 use super::report::{Report, Run};
 use super::text;
 
@@ -169,6 +169,7 @@ fn notes(report: &Report) -> Vec<String> {
              found no free connection in time, because the server slowed its senders down."
                 .to_owned(),
         );
+        notes.push("Grey in the plots: loads. Those without a name belong to the search for the capacity.".to_owned());
         if let Some(cores) = text::sender_cores(overload) {
             notes.push(format!(
                 "The sender of the load used up to {cores:.1} cores of the machine. If the server runs there too, it had less."

@@ -1,17 +1,14 @@
 //! Plots as SVG: lines over an axis of numbers, with units, a legend, and both of a page's colour schemes.
 
-mod axis;
-
 use std::fmt::Write as _;
 
-use axis::Scale;
-pub(super) use axis::{Axis, number};
+use super::axis::{Axis, Scale};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 74.0;
 const RIGHT: f64 = 18.0;
-const TOP: f64 = 58.0;
+const TOP: f64 = 64.0;
 const BOTTOM: f64 = 46.0;
 
 /// Most points of a line; more would not be seen.
@@ -135,24 +132,21 @@ impl Plot {
 
     fn draw_bands(&self, svg: &mut String, x: &Scale) -> std::fmt::Result {
         let height = HEIGHT - TOP - BOTTOM;
-        let mut free_from = 0.0;
         for band in &self.bands {
-            let (from, to) = (x.place(band.from), x.place(band.to));
+            let from = x.place(band.from);
+            let width = (x.place(band.to) - from).max(0.5);
             write!(
                 svg,
-                "<rect class=\"band\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{height}\"/>",
-                (to - from).max(0.5)
+                "<rect class=\"band\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{width:.1}\" height=\"{height}\"/>"
             )?;
-            // A name that would touch the one before is left out.
-            if from >= free_from {
-                let name = escaped(&band.name);
+            // A name that is wider than its band is left out.
+            if width >= 7.0 * super::population::float(band.name.len() as u64) {
+                let (middle, name) = (from + width / 2.0, escaped(&band.name));
                 write!(
                     svg,
-                    "<text class=\"faint\" x=\"{:.1}\" y=\"{}\">{name}</text>",
-                    from + 2.0,
-                    TOP + 12.0
+                    "<text class=\"faint\" x=\"{middle:.1}\" y=\"{}\" text-anchor=\"middle\">{name}</text>",
+                    TOP - 4.0
                 )?;
-                free_from = from + 10.0 + 7.0 * super::population::float(band.name.len() as u64);
             }
         }
         Ok(())
@@ -186,7 +180,7 @@ impl Plot {
             "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{x_label}</text>",
             HEIGHT - 8.0
         )?;
-        write!(svg, "<text x=\"12\" y=\"{}\">{y_label}</text>", TOP - 20.0)
+        write!(svg, "<text x=\"12\" y=\"{}\">{y_label}</text>", TOP - 24.0)
     }
 
     /// Draws the names of the lines at the right of the title.
@@ -198,13 +192,13 @@ impl Plot {
         for (place, line) in self.lines.iter().enumerate().rev() {
             at -= 7.0 * super::population::float(line.name.chars().count() as u64);
             let name = escaped(&line.name);
-            write!(svg, "<text x=\"{at:.1}\" y=\"{}\">{name}</text>", TOP - 20.0)?;
+            write!(svg, "<text x=\"{at:.1}\" y=\"{}\">{name}</text>", TOP - 24.0)?;
             at -= 32.0;
             write!(
                 svg,
                 "<path class=\"line k{}\" d=\"M{at:.1} {}h26\"/>",
                 place % 4,
-                TOP - 24.0
+                TOP - 28.0
             )?;
             at -= 14.0;
         }
@@ -231,7 +225,11 @@ fn path(points: &[(f64, f64)]) -> String {
 /// Returns the highest point of each of a few groups, so that a peak is seen however many points there are.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let group = points.len().div_ceil(MOST_POINTS).max(1);
-    let highest = |group: &[(f64, f64)]| group.iter().copied().max_by(|one, other| one.1.total_cmp(&other.1));
+    let highest = |group: &[(f64, f64)]| {
+        let numbers = group.iter().copied().filter(|(_, value)| value.is_finite());
+        let highest = numbers.max_by(|one, other| one.1.total_cmp(&other.1));
+        highest.or_else(|| group.first().copied())
+    };
     points.chunks(group).filter_map(highest).collect()
 }
 

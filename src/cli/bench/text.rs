@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::advice;
+use super::axis::number;
 use super::curve::CurveResult;
 use super::overload::{Overload, Step};
-use super::plot::number;
 use super::report::{Report, Run};
 
 /// The columns of runs behind their settings.

@@ -1,31 +1,42 @@
 //! Axes: where a value stands, and which values have a label.
 
-use super::super::population::{float, whole};
+use super::population::{float, whole};
 
 /// About so many labels on a linear axis.
 const TICKS: f64 = 5.0;
 
 /// An axis with the name and the unit of its values.
-pub(in crate::cli::bench) struct Axis {
+pub(super) struct Axis {
     pub(super) label: String,
     /// Whether each power of ten takes the same space.
     is_logarithmic: bool,
+    /// Whether the axis ends with its last value, not with a round one.
+    is_tight: bool,
 }
 
 impl Axis {
-    /// Creates an axis that begins at 0.
-    pub(in crate::cli::bench) fn linear(label: &str) -> Self {
+    /// Creates an axis that begins at 0 and ends with a round value.
+    pub(super) fn linear(label: &str) -> Self {
         Self {
             label: label.to_owned(),
             is_logarithmic: false,
+            is_tight: false,
+        }
+    }
+
+    /// Creates an axis that begins at 0 and ends with its last value.
+    pub(super) fn tight(label: &str) -> Self {
+        Self {
+            is_tight: true,
+            ..Self::linear(label)
         }
     }
 
     /// Creates an axis of powers of ten. It shows values above 0 only.
-    pub(in crate::cli::bench) fn logarithmic(label: &str) -> Self {
+    pub(super) fn logarithmic(label: &str) -> Self {
         Self {
-            label: label.to_owned(),
             is_logarithmic: true,
+            ..Self::linear(label)
         }
     }
 
@@ -58,9 +69,11 @@ impl Scale {
             };
         }
         let step = step(highest);
+        let round = (highest / step).ceil().max(1.0) * step;
+        let last = if axis.is_tight && highest > 0.0 { highest } else { round };
         Self {
             from: (0.0, begins),
-            to: ((highest / step).ceil().max(1.0) * step, ends),
+            to: (last, ends),
             step,
             is_logarithmic: false,
         }
@@ -75,7 +88,7 @@ impl Scale {
 
     /// Returns the values with a label.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
-        let count = whole((self.to.0 - self.from.0) / self.step);
+        let count = whole(((self.to.0 - self.from.0) / self.step + 1e-6).floor());
         let at = |place: u64| self.from.0 + float(place) * self.step;
         let value = |place: u64| {
             if self.is_logarithmic {
@@ -99,7 +112,7 @@ fn step(highest: f64) -> f64 {
 }
 
 /// Returns a number for people: with separators from a thousand on, and with few digits below.
-pub(in crate::cli::bench) fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.abs() < 1000.0 {
         let decimals = match value.abs() {
             size if size >= 100.0 => 0,
@@ -141,6 +154,8 @@ mod tests {
         assert_eq!(labels(&linear, &[3.0, 9.7]), ["0", "2", "4", "6", "8", "10"]);
         assert_eq!(labels(&linear, &[13_708.0]), ["0", "5,000", "10,000", "15,000"]);
         assert_eq!(labels(&linear, &[0.12]), ["0", "0.05", "0.1", "0.15"]);
+        assert_eq!(labels(&Axis::tight("x"), &[68.0]), ["0", "20", "40", "60"]);
+        assert_eq!(labels(&Axis::tight("x"), &[5.0]), ["0", "1", "2", "3", "4", "5"]);
         let powers = Axis::logarithmic("x");
         assert_eq!(labels(&powers, &[0.5, 120.0]), ["0.1", "1", "10", "100", "1,000"]);
         assert_eq!(labels(&powers, &[10.0]), ["10", "100"]);
