@@ -116,7 +116,7 @@ impl Bench {
         for (number, combination) in combinations.iter().enumerate() {
             self.tell(&self.announced(combination, number, combinations.len()));
             let server = self.server(&place, combination, self.controllers, &mut report.origin)?;
-            let run = measure::measure(&server, &shape, patience, combination, preload, !self.json)?;
+            let run = measure::measure(&server, &shape, patience, combination, preload, self.tells())?;
             report.runs.push(run);
             anyhow::ensure!(!interrupt::came(), "interrupted");
         }
@@ -133,7 +133,7 @@ impl Bench {
         controllers: u32,
         origin: &mut Origin,
     ) -> Result<Server> {
-        let server = Server::prepare(place, combination, controllers as usize, !self.json)?;
+        let server = Server::prepare(place, combination, controllers as usize, self.tells())?;
         origin.note(&server);
         Ok(server)
     }
@@ -147,7 +147,7 @@ impl Bench {
     ) -> Result<()> {
         let (shape, duration) = (self.shape(), Duration::from_secs(self.duration));
         let server = self.server(place, combination, self.controllers, &mut report.origin)?;
-        let mut session = Session::begin(&server, &shape, Duration::from_secs(self.patience), !self.json)?;
+        let mut session = Session::begin(&server, &shape, Duration::from_secs(self.patience), self.tells())?;
         if self.preloads(self.subjects) {
             session.preload()?;
         }
@@ -183,7 +183,7 @@ impl Bench {
             let server = self.server(place, combination, controllers, origin)?;
             let mut shape = self.shape();
             shape.population = self.population(controllers, subjects);
-            let mut session = Session::begin(&server, &shape, Duration::from_secs(self.patience), !self.json)?;
+            let mut session = Session::begin(&server, &shape, Duration::from_secs(self.patience), self.tells())?;
             if curve.dimension == Dimension::Subjects || self.preloads(subjects) {
                 session.preload()?;
             }
@@ -206,8 +206,13 @@ impl Bench {
         )
     }
 
+    /// Returns whether the progress is printed. Long measurements always print it.
+    const fn tells(&self) -> bool {
+        !self.json || self.overload.is_some() || self.curve.is_some()
+    }
+
     fn tell(&self, line: &str) {
-        if !self.json {
+        if self.tells() {
             complain!("{line}");
         }
     }

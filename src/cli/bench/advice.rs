@@ -11,7 +11,7 @@ use super::population::{float, whole};
 /// The share of the machine's memory that Conduit may take in an overload.
 const MEMORY_SHARE: f64 = 0.6;
 
-/// What is left of the capacity for a limit of a server that collapses.
+/// The share of the capacity for the limits of a server that collapses.
 const SAFE_SHARE: f64 = 0.7;
 
 const MIB: f64 = 1_048_576.0;
@@ -235,7 +235,8 @@ fn limit(evidence: &Evidence) -> Option<Change> {
     let controllers = float(evidence.controllers.max(1));
     let rate = (evidence.capacity * SAFE_SHARE / controllers).floor().max(1.0);
     let reason = format!(
-        "This build collapses in an overload. The limit keeps {} controllers together at {:.0} % of the capacity ({} events/s).",
+        "This build collapses in an overload. Together, the limits of {} tested controller(s) are {:.0} % of the capacity of \
+         {} events/s.",
         number(controllers),
         SAFE_SHARE * 100.0,
         number(evidence.capacity.round())

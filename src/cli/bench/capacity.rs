@@ -101,7 +101,9 @@ pub(super) fn find(session: &mut Session<'_>, start: Option<f64>, each: Duration
 fn best(tries: &[Attempt]) -> f64 {
     let highest = |sustained: bool| {
         let rates = tries.iter().filter(|attempt| attempt.is_sustained || !sustained);
-        rates.map(|attempt| attempt.processed_per_second).max_by(f64::total_cmp)
+        // A rest of the time before may be processed as well: it does not count.
+        let rates = rates.map(|attempt| attempt.processed_per_second.min(attempt.accepted_per_second));
+        rates.max_by(f64::total_cmp)
     };
     highest(true).or_else(|| highest(false)).unwrap_or(0.0)
 }
@@ -144,10 +146,10 @@ fn attempt(session: &mut Session<'_>, rate: f64, each: Duration) -> Result<Attem
 mod tests {
     use super::*;
 
-    fn tried(processed: f64, is_sustained: bool) -> Attempt {
+    fn tried(accepted: f64, processed: f64, is_sustained: bool) -> Attempt {
         Attempt {
-            offered_per_second: processed,
-            accepted_per_second: processed,
+            offered_per_second: accepted,
+            accepted_per_second: accepted,
             processed_per_second: processed,
             is_sustained,
         }
@@ -155,11 +157,10 @@ mod tests {
 
     #[test]
     fn the_capacity_is_a_sustained_rate_if_there_is_one() {
-        assert_eq!(
-            best(&[tried(500.0, true), tried(900.0, false), tried(700.0, true)]),
-            700.0
-        );
-        assert_eq!(best(&[tried(500.0, false), tried(900.0, false)]), 900.0);
+        let sustained = tried(700.0, 750.0, true);
+        let tries = [tried(500.0, 500.0, true), tried(950.0, 900.0, false), sustained];
+        assert_eq!(best(&tries), 700.0);
+        assert_eq!(best(&[tried(600.0, 500.0, false), tried(1000.0, 900.0, false)]), 900.0);
         assert_eq!(best(&[]), 0.0);
     }
 }

@@ -108,10 +108,6 @@ fn series(name: &str, points: Vec<(f64, f64)>) -> Series {
 }
 
 fn throughput(timeline: &Timeline) -> Vec<Series> {
-    let refused = timeline
-        .answers
-        .iter()
-        .map(|answers| (answers.at, answers.refused_per_second));
     let mut lines = vec![
         series(
             "accepted",

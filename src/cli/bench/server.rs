@@ -32,7 +32,7 @@ pub(super) enum Place<'a> {
 
 /// A server that is ready for events.
 pub(super) struct Server {
-    /// One for each controller.
+    /// A webhook for each controller.
     pub(super) webhooks: Arc<[Webhook]>,
     pub(super) watch: Option<Watch>,
     pub(super) pid: Option<u32>,

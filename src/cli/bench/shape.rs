@@ -1,4 +1,4 @@
-//! What is sent, by how many connections, and when.
+//! The shape of a load: its events, its connections and its pace.
 
 use std::time::Duration;
 
