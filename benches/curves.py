@@ -53,7 +53,7 @@ def load(store):
             f"{step['offeredPerSecond']:,.0f}",
             f"{step['acceptedPerSecond']:,.0f}",
             f"{step['goodputPerSecond']:,.0f} ({step['goodputToCapacity']:.2f})",
-            f"{step['refusedShare']:.1%}",
+            f"{step['refusedShare'] * 100:.1f} %",
             shown(step["latencyMs"][2], ".1f"),
             shown(step["backlogSeconds"], ".1f"),
             mebibytes(step["memoryBytes"]),
@@ -68,7 +68,7 @@ def load(store):
     head = ["load", "offered/s", "accepted/s", "processed/s (of capacity)", "refused", "p99 ms", "backlog, s", "memory, MiB"]
     print(table(head, rows))
     for finding in overload["findings"]:
-        print(f"- {finding}.")
+        print(f"- {finding}.\n")
     print(image(store, "load", "goodput", "Goodput by offered load"))
     print(image(store, "load", "latency", "Latency by offered load"))
     print(image(store, "load", "memory", "Memory by offered load"))

@@ -145,14 +145,14 @@ impl Bench {
         combination: &Combination,
         report: &mut Report,
     ) -> Result<()> {
-        let (shape, duration) = (self.shape(), Duration::from_secs(self.duration));
+        let (shape, duration) = (self.shape(), self.duration());
         let server = self.server(place, combination, self.controllers, &mut report.origin)?;
         let mut session = Session::begin(&server, &shape, Duration::from_secs(self.patience), self.tells())?;
         if self.preloads(self.subjects) {
             session.preload()?;
         }
         let each = Duration::from_secs(self.probe_seconds);
-        let overload = overload::measure(&mut session, multiples, duration, each)?;
+        let overload = overload::measure(&mut session, multiples, duration, each, server.burst_seconds())?;
         let (timeline, samples) = session.end();
         let evidence = Evidence {
             settings: server.settings.clone().unwrap_or_default(),

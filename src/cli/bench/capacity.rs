@@ -13,7 +13,10 @@ use super::session::{Offer, Session};
 const PRECISION: f64 = 0.05;
 
 /// The most tries of a search.
-const MOST_TRIES: usize = 8;
+const MOST_TRIES: usize = 12;
+
+/// A rate of which this share was processed is tried a second time.
+const NEARLY: f64 = 0.8;
 
 /// A backlog is flat if no more than this share of the arrivals is left over.
 const FLAT: f64 = 0.05;
@@ -70,31 +73,73 @@ pub(super) fn find(session: &mut Session<'_>, start: Option<f64>, each: Duration
         None => burst(session, each)?,
     };
     ensure!(guess >= 1.0, "the server processes less than an event a second");
-    let (mut low, mut high, mut is_bounded) = (0.0, guess * 1.3, false);
-    let mut rate = guess;
+    let mut search = Search::new(guess);
     let mut tries: Vec<Attempt> = Vec::new();
-    while tries.len() < MOST_TRIES && high - low > high * PRECISION {
+    while tries.len() < MOST_TRIES
+        && let Some(rate) = search.next()
+    {
         let attempt = attempt(session, rate, each)?;
-        if attempt.is_sustained {
-            low = rate;
-            if !is_bounded && high - low <= high * PRECISION {
-                // The guess was too low.
-                high *= 1.3;
-            }
-        } else {
-            (high, is_bounded) = (rate, true);
-        }
+        search.note(&attempt);
         tries.push(attempt);
-        rate = if low == 0.0 {
-            high * 0.7
-        } else {
-            f64::midpoint(low, high)
-        };
     }
     Ok(Capacity {
         per_second: best(&tries),
         tries,
     })
+}
+
+/// The bounds of the capacity so far.
+struct Search {
+    rate: f64,
+    /// The highest sustained rate; 0: none yet.
+    low: f64,
+    /// The lowest rate that was too much.
+    high: Option<f64>,
+    /// How much the rate grows while none was too much.
+    growth: f64,
+    /// Whether the present rate was nearly sustained, and is tried a second time.
+    is_repeated: bool,
+}
+
+impl Search {
+    const fn new(guess: f64) -> Self {
+        Self {
+            rate: guess,
+            low: 0.0,
+            high: None,
+            growth: 1.15,
+            is_repeated: false,
+        }
+    }
+
+    /// Returns the rate to try. Returns `None` if the bounds are near each other.
+    fn next(&self) -> Option<f64> {
+        let is_near = self.high.is_some_and(|high| high - self.low <= high * PRECISION);
+        (!is_near).then_some(self.rate)
+    }
+
+    fn note(&mut self, attempt: &Attempt) {
+        let processed = attempt.processed_per_second;
+        if attempt.is_sustained {
+            self.low = self.rate;
+        } else if !self.is_repeated && processed >= self.rate * NEARLY {
+            // A disk or a neighbour may have been slow for a moment.
+            self.is_repeated = true;
+            return;
+        } else {
+            self.high = Some(self.rate);
+        }
+        self.is_repeated = false;
+        self.rate = match self.high {
+            None => {
+                let faster = self.low * self.growth;
+                self.growth = (self.growth * self.growth).min(1.5);
+                faster
+            }
+            Some(high) if self.low > 0.0 => f64::midpoint(self.low, high),
+            Some(high) => (processed * 0.95).clamp(high * 0.5, high * 0.9),
+        };
+    }
 }
 
 /// Returns the highest rate that was sustained or, if none was, the highest rate at which events were processed.
@@ -153,6 +198,38 @@ mod tests {
             processed_per_second: processed,
             is_sustained,
         }
+    }
+
+    /// Searches at a server with a capacity. Returns the tried rates and their best.
+    fn search(guess: f64, capacity: f64, slow: &[usize]) -> (Vec<f64>, f64) {
+        let (mut search, mut tries) = (Search::new(guess), Vec::new());
+        while tries.len() < MOST_TRIES
+            && let Some(rate) = search.next()
+        {
+            let is_slow = slow.contains(&tries.len());
+            let processed = if is_slow { rate * 0.85 } else { rate.min(capacity) };
+            let attempt = tried(rate, processed, rate <= capacity && !is_slow);
+            search.note(&attempt);
+            tries.push(attempt);
+        }
+        (
+            tries.iter().map(|attempt| attempt.offered_per_second).collect(),
+            best(&tries),
+        )
+    }
+
+    #[test]
+    fn the_search_finds_the_capacity_whatever_the_guess_was() {
+        for guess in [300.0, 700.0, 1000.0, 1500.0, 4000.0] {
+            let (rates, found) = search(guess, 1000.0, &[]);
+            assert!((900.0..=1000.0).contains(&found), "{guess}: {found}, by {rates:?}");
+        }
+    }
+
+    #[test]
+    fn a_slow_moment_does_not_bound_the_capacity() {
+        let (rates, found) = search(950.0, 1000.0, &[0]);
+        assert!(rates[1] == 950.0 && found >= 900.0, "{found}, by {rates:?}");
     }
 
     #[test]

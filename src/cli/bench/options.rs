@@ -21,6 +21,9 @@ const MANY_SUBJECTS: u32 = 100_001;
 /// Connections for most loads, and for an overload.
 const CONNECTIONS: (u16, u16) = (64, 1_000);
 
+/// Seconds of most loads, and of an overload. An overload must be longer than a burst (`admission.burst_seconds`).
+const SECONDS: (u64, u64) = (10, 60);
+
 /// When data subjects are stored before the measuring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Preload {
@@ -61,9 +64,9 @@ pub(in crate::cli) struct Bench {
     /// The program of its own server, as an older build of Conduit. Without it, this program.
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     pub(super) program: Option<PathBuf>,
-    /// Seconds of load; with --overload, of each multiple.
-    #[arg(long, alias = "seconds", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(super) duration: u64,
+    /// Seconds of load. Default: 10; with --overload, 60 for each multiple.
+    #[arg(long, alias = "seconds", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) duration: Option<u64>,
     /// Connections, each with one request under way at most. Default: 64; with --overload or --curve, 1,000.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(super) connections: Option<u16>,
@@ -171,6 +174,13 @@ impl Bench {
         })
     }
 
+    /// Returns the time of a load.
+    pub(super) fn duration(&self) -> Duration {
+        let (short, long) = SECONDS;
+        let usual = if self.overload.is_some() { long } else { short };
+        Duration::from_secs(self.duration.unwrap_or(usual))
+    }
+
     pub(super) fn shape(&self) -> Shape {
         let is_heavy = self.overload.is_some() || self.curve.is_some();
         let connections = self
@@ -183,7 +193,7 @@ impl Bench {
             usize::from(self.threads)
         };
         Shape {
-            duration: Duration::from_secs(self.duration),
+            duration: self.duration(),
             connections: usize::from(connections),
             threads: threads.clamp(1, usize::from(connections)),
             order: self
@@ -214,6 +224,10 @@ impl Bench {
             || "as fast as the answers come".to_owned(),
             |rate| format!("{rate} events/s"),
         );
-        format!("{} s, {} connections, {pace}", self.duration, self.shape().connections)
+        format!(
+            "{} s, {} connections, {pace}",
+            self.duration().as_secs(),
+            self.shape().connections
+        )
     }
 }

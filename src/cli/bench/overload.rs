@@ -19,6 +19,9 @@ const OVERLOADED: f64 = 2.0;
 /// Below this share of the capacity, goodput has collapsed.
 const COLLAPSED: f64 = 0.5;
 
+/// The name of a collapse in the findings.
+const COLLAPSE: &str = "congestion collapse";
+
 /// The multiples of the capacity to offer.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Multiples(Vec<f64>);
@@ -57,10 +60,13 @@ pub(super) struct Step {
     pub(super) accepted_per_second: f64,
     /// Accepted and processed in a second, while the load lasts.
     pub(super) goodput_per_second: f64,
+    /// The same in the last third of the load, when it has settled.
+    pub(super) settled_goodput_per_second: f64,
     /// To the capacity at the beginning.
     pub(super) goodput_to_capacity: f64,
-    /// To the capacity at that time, on the line from the one at the beginning to the one at the end.
-    pub(super) goodput_to_present_capacity: f64,
+    /// The better one of both goodputs to the capacity at that time, which is on the line from the capacity at the
+    /// beginning to the capacity at the end.
+    pub(super) best_to_present_capacity: f64,
     /// Refused events of those that were sent.
     pub(super) refused_share: f64,
     pub(super) refused: BTreeMap<String, u64>,
@@ -88,6 +94,7 @@ pub(super) fn measure(
     multiples: &Multiples,
     duration: Duration,
     each: Duration,
+    burst_seconds: Option<f64>,
 ) -> Result<Overload> {
     let capacity = capacity::find(session, None, each)?;
     session.tell(&format!("capacity: {:.0} events/s", capacity.per_second));
@@ -100,8 +107,9 @@ pub(super) fn measure(
     session.tell(&format!("capacity: {:.0} events/s", capacity_after.per_second));
     let (first, last) = (capacity.per_second, capacity_after.per_second);
     compare(&mut steps, first, last);
+    let is_burst = burst_seconds.is_some_and(|burst| duration.as_secs_f64() <= burst);
     Ok(Overload {
-        findings: findings(&steps, first, last),
+        findings: findings(&steps, first, last, is_burst),
         capacity,
         capacity_after,
         seconds: duration.as_secs(),
@@ -140,7 +148,8 @@ fn result(multiple: f64, rate: u32, duration: Duration, offer: &Offer) -> Step {
         accepted_per_second: window.accepted_per_second(),
         goodput_per_second: window.done_per_second(),
         goodput_to_capacity: 0.0,
-        goodput_to_present_capacity: 0.0,
+        settled_goodput_per_second: window.last_third().done_per_second(),
+        best_to_present_capacity: 0.0,
         refused_share: share(offer.sent.refused_count(), sent),
         refused: offer.sent.refused.clone(),
         unsent_share: share(due.saturating_sub(sent), due),
@@ -162,20 +171,31 @@ fn compare(steps: &mut [Step], first: f64, last: f64) {
     for (place, step) in steps.iter_mut().enumerate() {
         let at = (float(place as u64) + 1.0) / count;
         let present = first + (last - first) * at;
-        step.goodput_to_present_capacity = step.goodput_per_second / present.max(f64::MIN_POSITIVE);
+        let best = step.goodput_per_second.max(step.settled_goodput_per_second);
+        step.best_to_present_capacity = best / present.max(f64::MIN_POSITIVE);
     }
 }
 
-/// Names the faults that the results show.
-fn findings(steps: &[Step], first: f64, last: f64) -> Vec<String> {
+/// Names the faults that the results show. A load that is no longer than a burst is accepted at full
+/// speed, and processed afterwards.
+fn findings(steps: &[Step], first: f64, last: f64, is_burst: bool) -> Vec<String> {
     let mut findings: Vec<String> = Vec::new();
     let collapsed = steps.iter().filter(|step| {
-        step.multiple >= OVERLOADED && step.goodput_to_capacity.max(step.goodput_to_present_capacity) < COLLAPSED
+        step.multiple >= OVERLOADED && step.goodput_to_capacity.max(step.best_to_present_capacity) < COLLAPSED
     });
     findings.extend(collapsed.map(|step| {
+        let (name, hint) = if is_burst {
+            (
+                "low goodput in a burst",
+                ". The load was no longer than admission.burst_seconds, and such a burst is accepted at full speed. Repeat it \
+                 with a longer --duration",
+            )
+        } else {
+            (COLLAPSE, "")
+        };
         format!(
-            "congestion collapse: at {}x the capacity, {:.0} events/s were processed while the load lasted, {:.0} % of the \
-             capacity ({first:.0}/s)",
+            "{name}: at {}x the capacity, {:.0} events/s were processed while the load lasted, {:.0} % of the capacity \
+             ({first:.0}/s){hint}",
             step.multiple,
             step.goodput_per_second,
             step.goodput_to_capacity * 100.0
@@ -200,9 +220,7 @@ fn findings(steps: &[Step], first: f64, last: f64) -> Vec<String> {
 impl Overload {
     /// Returns whether goodput collapsed.
     pub(super) fn has_collapsed(&self) -> bool {
-        self.findings
-            .iter()
-            .any(|finding| finding.starts_with("congestion collapse"))
+        self.findings.iter().any(|finding| finding.starts_with(COLLAPSE))
     }
 }
 
@@ -214,7 +232,8 @@ pub(super) fn sample_step(multiple: f64, goodput: f64) -> Step {
         accepted_per_second: goodput,
         goodput_per_second: goodput,
         goodput_to_capacity: goodput / 1000.0,
-        goodput_to_present_capacity: 0.0,
+        settled_goodput_per_second: goodput,
+        best_to_present_capacity: 0.0,
         refused_share: 0.25,
         refused: BTreeMap::from([("above_capacity".to_owned(), 7)]),
         unsent_share: 0.0,
@@ -238,7 +257,7 @@ mod tests {
             .map(|(multiple, goodput)| sample_step(*multiple, *goodput))
             .collect();
         compare(&mut steps, 1000.0, last);
-        findings(&steps, 1000.0, last)
+        findings(&steps, 1000.0, last, false)
     }
 
     #[test]
@@ -256,6 +275,21 @@ mod tests {
         assert_eq!(found(&[(2.0, 450.0)], 600.0), Vec::<String>::new());
         let findings = found(&[(2.0, 950.0)], 300.0);
         assert!(findings[0].starts_with("lower capacity"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_short_burst_is_no_collapse() {
+        let findings = findings(&[sample_step(3.0, 300.0)], 1000.0, 1000.0, true);
+        assert!(findings[0].starts_with("low goodput in a burst: at 3x"), "{findings:?}");
+        let mut settled = sample_step(3.0, 400.0);
+        settled.settled_goodput_per_second = 900.0;
+        let mut steps = [settled];
+        compare(&mut steps, 1000.0, 1000.0);
+        assert_eq!(
+            super::findings(&steps, 1000.0, 1000.0, false),
+            Vec::<String>::new(),
+            "it recovers meanwhile"
+        );
     }
 
     #[test]

@@ -165,7 +165,8 @@ fn notes(report: &Report) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(overload) = &report.overload {
         notes.push(
-            "Goodput: events that were accepted and processed in a second, while the load lasted. Not sent: events that \
+            "Goodput: events that were accepted and processed in a second, while the load lasted. Settled: the same in the \
+             last third of the load. Not sent: events that \
              found no free connection in time, because the server slowed its senders down."
                 .to_owned(),
         );

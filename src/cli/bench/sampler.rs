@@ -194,9 +194,18 @@ impl<'a> Window<'a> {
 
     /// Returns a value's median in the last third, where a load has settled.
     pub(super) fn settled(&self, value: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-        let mut values = self.values(self.to - self.seconds() / 3.0, self.to, value);
+        let third = self.last_third();
+        let mut values = self.values(third.from, third.to, value);
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied()
+    }
+
+    /// Returns the last third, where a load has settled.
+    pub(super) fn last_third(&self) -> Self {
+        Self {
+            from: self.to - self.seconds() / 3.0,
+            ..*self
+        }
     }
 
     /// Returns how much the events in flight grew, by the means of the first and the last third.

@@ -83,6 +83,17 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Returns how long a burst is accepted at full speed. Returns `None` if it is unknown, or the build knows no bursts.
+    pub(super) fn burst_seconds(&self) -> Option<f64> {
+        let seconds = self.settings.as_ref()?.get("admission")?.get("burst_seconds")?;
+        seconds
+            .as_integer()
+            .and_then(|seconds| u32::try_from(seconds).ok())
+            .map(f64::from)
+    }
+}
+
 /// Runs a command of the user, as to empty a database.
 fn run(command: &str) -> Result<()> {
     let status = std::process::Command::new("sh")

@@ -20,12 +20,13 @@ const RUNS: [&str; 7] = [
 ];
 
 /// The columns of an overload.
-const STEPS: [&str; 14] = [
+const STEPS: [&str; 15] = [
     "load",
     "offered/s",
     "accepted/s",
     "goodput/s",
     "of capacity",
+    "settled/s",
     "refused",
     "not sent",
     "p50 ms",
@@ -183,6 +184,7 @@ pub(super) fn step_rows(steps: &[Step]) -> Vec<Vec<String>> {
         ];
         row.extend(rates.map(|rate| format!("{rate:.0}")));
         row.push(format!("{:.2}", step.goodput_to_capacity));
+        row.push(format!("{:.0}", step.settled_goodput_per_second));
         row.extend([percent(step.refused_share), percent(step.unsent_share)]);
         row.extend(step.latency_ms.map(milliseconds));
         row.push(known(step.backlog_seconds, 1));
