@@ -351,4 +351,6 @@ fn a_running_server_gets_controllers_of_its_own_for_the_load() {
 
     let missing = bench(&["--target", &conduit.url]);
     assert_eq!(missing.0, Some(2), "{}", missing.2);
+    let unreadable = bench(&["--target", &conduit.url, "--operator-token-file", "/nowhere"]);
+    assert_eq!(unreadable.0, Some(2), "{}", unreadable.2);
 }

@@ -71,8 +71,18 @@ impl Bench {
                 }
             }
         }
+        let place = match self.place() {
+            Ok(place) => place,
+            Err(error) => {
+                complain!("conduit: {error:#}");
+                return ExitCode::from(2);
+            }
+        };
         interrupt::watch();
-        match self.measured(&combinations).and_then(|report| self.show(&report)) {
+        match self
+            .measured(&place, &combinations)
+            .and_then(|report| self.show(&report))
+        {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
@@ -101,21 +111,21 @@ impl Bench {
         Ok(report.is_good())
     }
 
-    fn measured(&self, combinations: &[Combination]) -> Result<Report> {
-        let (place, shape) = (self.place()?, self.shape());
+    fn measured(&self, place: &Place<'_>, combinations: &[Combination]) -> Result<Report> {
+        let shape = self.shape();
         let mut report = Report::new(&shape, self.zipf, self.origin());
         if let Some(curve) = &self.curve {
-            report.curve = Some(self.curve(curve, &place, &combinations[0], &mut report.origin)?);
+            report.curve = Some(self.curve(curve, place, &combinations[0], &mut report.origin)?);
             return Ok(report);
         }
         if let Some(multiples) = &self.overload {
-            self.overload(multiples, &place, &combinations[0], &mut report)?;
+            self.overload(multiples, place, &combinations[0], &mut report)?;
             return Ok(report);
         }
         let (preload, patience) = (self.preloads(self.subjects), Duration::from_secs(self.patience));
         for (number, combination) in combinations.iter().enumerate() {
             self.tell(&self.announced(combination, number, combinations.len()));
-            let server = self.server(&place, combination, self.controllers, &mut report.origin)?;
+            let server = self.server(place, combination, self.controllers, &mut report.origin)?;
             let run = measure::measure(&server, &shape, patience, combination, preload, self.tells())?;
             report.runs.push(run);
             anyhow::ensure!(!interrupt::came(), "interrupted");
@@ -154,10 +164,13 @@ impl Bench {
         let each = Duration::from_secs(self.probe_seconds);
         let overload = overload::measure(&mut session, multiples, duration, each, server.burst_seconds())?;
         let (timeline, samples) = session.end();
+        // The memory of another machine is unknown.
+        let is_here = self.has_own_server() || self.pid.is_some();
+        let memory = report.origin.machine.memory_bytes.filter(|_| is_here);
         let evidence = Evidence {
             settings: server.settings.clone().unwrap_or_default(),
             controllers: u64::from(self.controllers),
-            machine_bytes: report.origin.machine.memory_bytes.map(population::float),
+            machine_bytes: memory.map(population::float),
             ..evidence(&overload, &samples)
         };
         report.recommendation = Some(advice::advise(&evidence));

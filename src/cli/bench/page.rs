@@ -152,8 +152,10 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         origin.version.clone().unwrap_or_else(|| "unknown version".to_owned()),
     ));
     facts.push(("Store", origin.store.clone().unwrap_or_else(|| "unknown".to_owned())));
-    facts.push(("Controllers", number(super::population::float(report.controllers))));
-    facts.push(("Data subjects", number(super::population::float(report.subjects))));
+    if report.curve.is_none() {
+        facts.push(("Controllers", number(super::population::float(report.controllers))));
+        facts.push(("Data subjects", number(super::population::float(report.subjects))));
+    }
     facts.push(("Skew (Zipf exponent)", report.zipf.to_string()));
     facts.push(("Bytes of an event", report.event_bytes.to_string()));
     facts.push(("Connections", report.connections.to_string()));
@@ -178,7 +180,8 @@ fn notes(report: &Report) -> Vec<String> {
         }
     }
     if report.origin.is_elsewhere {
-        notes.push("The server was running already. The machine below is the one that sent the load.".to_owned());
+        notes.push("The settings of the server are unknown. A recommendation assumes the defaults.".to_owned());
+        notes.push("The server was running already. The machine above is the one that sent the load.".to_owned());
     }
     notes.push("Processor time and memory are those of Conduit's process, without a database or Redis.".to_owned());
     notes

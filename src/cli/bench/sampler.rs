@@ -17,7 +17,7 @@ use super::watch::Watch;
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long a server may take to tell its totals.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A server at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -121,10 +121,11 @@ pub(super) fn pause(duration: Duration) {
 }
 
 async fn sample(watch: &Watch, pid: Option<u32>, started: Instant, shared: &Shared) {
+    let reader = watch.reader();
     while !shared.ended.load(Ordering::Relaxed) {
         let asked = started.elapsed().as_secs_f64();
         // A server that is too busy to answer has a gap.
-        if let Ok((totals, metrics)) = watch.read().await {
+        if let Ok((totals, metrics)) = reader.read().await {
             let at = f64::midpoint(asked, started.elapsed().as_secs_f64());
             let usage = pid.and_then(process::usage);
             shared.in_flight.store(totals.in_flight, Ordering::Relaxed);

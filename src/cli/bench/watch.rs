@@ -91,24 +91,39 @@ impl Watch {
         totals(call(self.totals.as_str(), &self.token, "", None)?)
     }
 
+    /// Returns a reader with its own connections, which belongs to the thread's runtime.
+    pub(super) fn reader(&self) -> Reader {
+        Reader {
+            totals: Api::new(self.totals.as_str(), &self.token),
+            metrics: Api::new(self.metrics.as_str(), &self.token),
+        }
+    }
+
+    /// Reads the version of the server, on a thread that runs nothing else.
+    pub(super) fn version(&self) -> Option<String> {
+        let read = actix_web::rt::System::new().block_on(async { self.reader().read().await });
+        read.ok()?.1.version
+    }
+}
+
+/// Connections to a server that is watched.
+pub(super) struct Reader {
+    totals: Api,
+    metrics: Api,
+}
+
+impl Reader {
     /// Reads totals and metrics. A server may keep its metrics for itself.
     ///
     /// # Errors
     /// There is no answer, or no totals in it.
     pub(super) async fn read(&self) -> Result<(Totals, Metrics)> {
-        let api = Api::new(self.totals.as_str(), &self.token);
-        let found = totals(api.call(Method::GET, "", None).await?)?;
-        let metrics = Api::new(self.metrics.as_str(), &self.token).text().await;
+        let found = totals(self.totals.call(Method::GET, "", None).await?)?;
+        let metrics = self.metrics.text().await;
         Ok((
             found,
             metrics.map_or_else(|_| Metrics::default(), |text| Metrics::of(&text)),
         ))
-    }
-
-    /// Reads the version of the server, on a thread that runs nothing else.
-    pub(super) fn version(&self) -> Option<String> {
-        let read = actix_web::rt::System::new().block_on(self.read());
-        read.ok()?.1.version
     }
 }
 
