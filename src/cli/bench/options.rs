@@ -65,7 +65,7 @@ pub(in crate::cli) struct Bench {
     #[arg(long, value_name = "FILE", conflicts_with = "url")]
     pub(super) program: Option<PathBuf>,
     /// Seconds of load. Default: 10; with --overload, 60 for each multiple.
-    #[arg(long, alias = "seconds", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, visible_alias = "seconds", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(super) duration: Option<u64>,
     /// Connections, each with one request under way at most. Default: 64; with --overload or --curve, 1,000.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=10_000))]

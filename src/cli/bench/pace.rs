@@ -1,5 +1,6 @@
 //! When events are sent: as the answers come, at a rate, or each person's once.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,8 +25,11 @@ pub(super) enum Order {
         /// After this time without a free connection, an event is not sent at all. The load then ends on time.
         give_up: Option<Duration>,
     },
-    /// One event for each person, while few events are in flight.
-    Each { people: u64, in_flight: Arc<AtomicU64> },
+    /// One event for each person with a number in this range, while few events are in flight.
+    Each {
+        people: Range<u64>,
+        in_flight: Arc<AtomicU64>,
+    },
 }
 
 /// The turns of all connections.
@@ -86,7 +90,8 @@ impl Pace {
                 while in_flight.load(Ordering::Relaxed) > FULL && !interrupt::came() {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                (person < *people).then(|| Turn {
+                let person = people.start + person;
+                (person < people.end).then(|| Turn {
                     since: Instant::now(),
                     person: Some(person),
                 })
@@ -168,9 +173,16 @@ mod tests {
     #[test]
     fn each_person_has_one_turn() {
         let in_flight = Arc::default();
-        let pace = Pace::new(Instant::now(), Duration::ZERO, &Order::Each { people: 3, in_flight });
+        let pace = Pace::new(
+            Instant::now(),
+            Duration::ZERO,
+            &Order::Each {
+                people: 5..8,
+                in_flight,
+            },
+        );
         let people: Vec<_> = (0..4).map(|_| turn(&pace).and_then(|turn| turn.person)).collect();
-        assert_eq!(people, [Some(0), Some(1), Some(2), None]);
+        assert_eq!(people, [Some(5), Some(6), Some(7), None]);
         assert!(pace.repeats());
     }
 

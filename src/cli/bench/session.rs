@@ -20,6 +20,9 @@ use super::shape::Shape;
 /// Most samples of a server that a timeline keeps for its reader.
 const MOST_SAMPLES: usize = 600;
 
+/// People of a preload after whom the progress is told.
+const PART_OF_PRELOAD: usize = 500_000;
+
 /// A server, and the loads so far.
 pub(super) struct Session<'a> {
     webhooks: Arc<[Webhook]>,
@@ -141,23 +144,33 @@ impl<'a> Session<'a> {
     pub(super) fn preload(&mut self) -> Result<()> {
         let people = self.shape.population.subjects();
         self.tell(&format!("storing {people} data subjects before the measuring"));
-        let order = Order::Each {
-            people,
-            in_flight: self.sampler.in_flight(),
-        };
         let began = Instant::now();
-        let duration = Duration::from_secs(3600);
-        let shape = Shape {
-            order,
-            duration,
-            ..self.shape.clone()
-        };
-        let sent = load::send(&self.webhooks, &shape)?;
+        let mut accepted = 0;
+        for first in (0..people).step_by(PART_OF_PRELOAD) {
+            let end = people.min(first + PART_OF_PRELOAD as u64);
+            let order = Order::Each {
+                people: first..end,
+                in_flight: self.sampler.in_flight(),
+            };
+            let duration = Duration::from_secs(3600);
+            let shape = Shape {
+                order,
+                duration,
+                ..self.shape.clone()
+            };
+            accepted += load::send(&self.webhooks, &shape)?.accepted;
+            ensure!(!interrupt::came(), "interrupted");
+            if end < people {
+                self.tell(&format!(
+                    "{end} of {people} are sent after {:.0} s",
+                    began.elapsed().as_secs_f64()
+                ));
+            }
+        }
         self.settle()?;
         ensure!(
-            sent.accepted >= people,
-            "only {} of {people} data subjects were stored",
-            sent.accepted
+            accepted >= people,
+            "only {accepted} of {people} data subjects were stored"
         );
         self.tell(&format!("stored them in {:.0} s", began.elapsed().as_secs_f64()));
         Ok(())
