@@ -14,6 +14,9 @@ const MEMORY_SHARE: f64 = 0.6;
 /// The share of the capacity for the limits of a server that collapses.
 const SAFE_SHARE: f64 = 0.7;
 
+/// Runs of a sweep that differ by less than this share are equal.
+const CHANCE: f64 = 0.1;
+
 const MIB: f64 = 1_048_576.0;
 
 /// A recommended setting.
@@ -59,14 +62,21 @@ pub(super) fn advise(evidence: &Evidence) -> Vec<Change> {
     changes
 }
 
-/// Returns the settings of the best run of a sweep that differ from the default. `others` are the rates of all runs.
-pub(super) fn of_sweep(best: &BTreeMap<String, String>, swept: &[String], rate: f64, others: &[f64]) -> Vec<Change> {
-    let lowest = others.iter().copied().min_by(f64::total_cmp).unwrap_or(rate);
+/// Returns the settings of the best run of a sweep that differ from the default. Returns none if the best and the worst
+/// figure are so near each other that chance may have decided. `unit` is that of the figures.
+pub(super) fn of_sweep(
+    best: &BTreeMap<String, String>,
+    swept: &[String],
+    (figure, worst): (f64, f64),
+    (runs, unit): (usize, &str),
+) -> Vec<Change> {
+    if (figure - worst).abs() < worst * CHANCE {
+        return Vec::new();
+    }
     let reason = format!(
-        "The best of {} runs: {} events/s processed. The slowest run processed {} events/s.",
-        others.len(),
-        number(rate.round()),
-        number(lowest.round())
+        "The best of {runs} runs: {} {unit}. The worst run had {} {unit}.",
+        number(figure),
+        number(worst)
     );
     let chosen = best
         .iter()
@@ -377,8 +387,13 @@ mod tests {
         ];
         let best = best.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let swept = ["pipeline.batch_events".to_owned(), "pipeline.shards".to_owned()];
-        let changes = of_sweep(&best, &swept, 900.0, &[500.0, 900.0]);
+        let changes = of_sweep(&best, &swept, (900.0, 500.0), (2, "events/s processed"));
         assert_eq!(keys(&changes), ["pipeline.batch_events"]);
-        assert!(changes[0].reason.contains("best of 2 runs: 900"), "{changes:?}");
+        assert!(
+            changes[0].reason.contains("best of 2 runs: 900 events/s processed"),
+            "{changes:?}"
+        );
+        let by_chance = of_sweep(&best, &swept, (900.0, 890.0), (2, "events/s processed"));
+        assert_eq!(by_chance, [], "no more than chance");
     }
 }

@@ -196,8 +196,17 @@ impl Report {
         let good = self.runs.iter().enumerate().filter(|(_, run)| run.is_good());
         let best = good.max_by(|(_, one), (_, other)| one.worth(by).total_cmp(&other.worth(by)));
         self.best = best.map(|(place, _)| place);
-        let rates: Vec<f64> = self.runs.iter().map(|run| run.worth(BestBy::Pipeline)).collect();
-        self.recommendation = best.map(|(place, run)| advice::of_sweep(&run.settings, swept, rates[place], &rates));
+        let unit = match by {
+            BestBy::Accepted => "events/s accepted",
+            BestBy::Pipeline => "events/s processed",
+            BestBy::P99 => "ms (99th percentile of the latency)",
+        };
+        let worst = self.runs.iter().map(|run| run.worth(by)).min_by(f64::total_cmp);
+        let worst = worst.unwrap_or_default().abs();
+        self.recommendation = best.map(|(_, run)| {
+            let figures = (run.worth(by).abs(), worst);
+            advice::of_sweep(&run.settings, swept, figures, (self.runs.len(), unit))
+        });
     }
 
     /// Returns whether every run accepted events and processed them, and no goodput collapsed.
