@@ -50,7 +50,7 @@ enum Command {
     /// Send events from a file, as JSON or NDJSON.
     Send(send::Send),
     /// Load an own server, or a running one, and show the results; sweep over settings.
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
     /// Make controllers and integrations what a file says: shows what differs, asks, does it.
     Apply(apply::Apply),
     /// Write controllers and integrations as a file that apply takes; without credentials.

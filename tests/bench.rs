@@ -192,3 +192,165 @@ fn wrong_settings_are_refused_before_anything_is_started() {
         assert!(err.contains(reason), "{args:?}: {err}");
     }
 }
+
+/// Asserts that each element of a document ends, and in the right order.
+fn assert_well_formed(document: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = document.strip_prefix("<!DOCTYPE html>").unwrap_or(document);
+    while let Some(at) = rest.find('<') {
+        let end = at + rest[at..].find('>').expect("a tag ends");
+        let tag = &rest[at + 1..end];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "</{name}>");
+        } else if !tag.ends_with('/') {
+            open.push(tag.split_whitespace().next().unwrap());
+        }
+        rest = &rest[end + 1..];
+    }
+    assert_eq!(open, Vec::<&str>::new());
+}
+
+#[test]
+fn an_overload_has_a_report_with_plots_and_numbers() {
+    let out = tempfile::tempdir().unwrap();
+    let (page, plots) = (out.path().join("report.html"), out.path().join("plots"));
+    let args = [
+        "--overload",
+        "0.5,2",
+        "--probe-seconds",
+        "1",
+        "--controllers",
+        "3",
+        "--subjects",
+        "60",
+        "--zipf",
+        "1.1",
+        "--preload",
+        "always",
+        "--report",
+        page.to_str().unwrap(),
+        "--svg",
+        plots.to_str().unwrap(),
+        "--json",
+    ];
+    // A burst of a second is no collapse, whatever its goodput is.
+    let (code, text, err) = bench(&args);
+    assert_eq!(code, Some(0), "{text}{err}");
+    let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}{err}"));
+    assert_eq!((count(&report, "controllers"), count(&report, "subjects")), (3, 60));
+    let overload = &report["overload"];
+    for capacity in ["capacity", "capacityAfter"] {
+        let rate = overload[capacity]["perSecond"].as_f64();
+        assert!(rate.is_some_and(|rate| rate > 0.0), "{capacity}: {overload}");
+    }
+    let steps = overload["steps"].as_array().unwrap();
+    let multiples: Vec<_> = steps.iter().map(|step| step["multiple"].as_f64().unwrap()).collect();
+    assert_eq!(multiples, [0.5, 2.0]);
+    for step in steps {
+        assert!(
+            step["goodputPerSecond"].as_f64().is_some_and(|rate| rate >= 0.0),
+            "{step}"
+        );
+        assert!(step["latencyMs"][2].as_f64().is_some_and(|ms| ms > 0.0), "{step}");
+        let memory = step["memoryBytes"].as_f64();
+        assert!(
+            memory.is_some_and(|bytes| bytes > 1e6) && step["settledSeconds"].is_number(),
+            "{step}"
+        );
+    }
+    assert!(!report["timeline"]["server"].as_array().unwrap().is_empty());
+    assert!(report["recommendation"].is_array() && report["store"] == "SQLite, dedup windows in process");
+
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert_well_formed(&html);
+    for part in [
+        "Throughput",
+        "Latency of accepted events",
+        "Backlog age",
+        "Processor",
+        "Memory",
+        "Goodput by offered load",
+    ] {
+        assert!(html.contains(&format!(">{part}</text>")), "{part}");
+    }
+    assert!(html.contains("<td>0.5x</td>") && html.contains("<td>2x</td>"), "{html}");
+    assert!(html.contains(&format!(">{}<", env!("CARGO_PKG_VERSION"))), "{html}");
+    let namespace = "http://www.w3.org/2000/svg";
+    assert!(!html.replace(namespace, "").contains("http"), "it needs nothing else");
+    for plot in [
+        "load-goodput",
+        "load-latency",
+        "throughput",
+        "latency",
+        "backlog",
+        "cpu",
+        "memory",
+    ] {
+        let svg = std::fs::read_to_string(plots.join(format!("{plot}.svg"))).unwrap();
+        assert!(
+            svg.contains(namespace) && svg.contains("<path class=\"line k0\" d=\"M"),
+            "{svg}"
+        );
+        assert_well_formed(&svg);
+    }
+}
+
+#[test]
+fn a_curve_measures_each_number_with_a_server_of_its_own() {
+    let (code, out, err) = bench(&[
+        "--curve",
+        "controllers=2,4",
+        "--probe-seconds",
+        "1",
+        "--subjects",
+        "20",
+        "--reset",
+        "echo reset >&2",
+        "--json",
+    ]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(report["curve"]["dimension"], "controllers");
+    let points = report["curve"]["points"].as_array().unwrap();
+    let values: Vec<_> = points.iter().map(|point| count(point, "value")).collect();
+    assert_eq!((values, err.matches("reset").count()), (vec![2, 4], 2));
+    for point in points {
+        assert!(
+            point["capacity"]["perSecond"].as_f64().is_some_and(|rate| rate > 0.0),
+            "{point}"
+        );
+        assert!(
+            point["memoryBytes"].as_f64().is_some_and(|bytes| bytes > 1e6),
+            "{point}"
+        );
+    }
+}
+
+#[test]
+fn a_running_server_gets_controllers_of_its_own_for_the_load() {
+    let conduit = Conduit::start();
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, format!("{}\n", conduit.admin_token())).unwrap();
+    let target = [
+        "--target",
+        &conduit.url,
+        "--operator-token-file",
+        token.to_str().unwrap(),
+    ];
+    let report = report(&[&target[..], &["--rate", "100", "--controllers", "4", "--zipf", "0.5"]].concat());
+    assert_sums(&report["runs"][0]);
+    assert_eq!(
+        (conduit.settled().accepted, report["isElsewhere"].as_bool()),
+        (100, Some(true))
+    );
+    assert!(
+        report["store"].is_null() && report["version"] == env!("CARGO_PKG_VERSION"),
+        "{report}"
+    );
+
+    let missing = bench(&["--target", &conduit.url]);
+    assert_eq!(missing.0, Some(2), "{}", missing.2);
+    let unreadable = bench(&["--target", &conduit.url, "--operator-token-file", "/nowhere"]);
+    assert_eq!(unreadable.0, Some(2), "{}", unreadable.2);
+}

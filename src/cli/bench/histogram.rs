@@ -35,6 +35,11 @@ impl Histogram {
         self.some(|all| millis(all.value_at_quantile(share).min(all.max())))
     }
 
+    /// Returns the number of latencies.
+    pub(super) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
     /// Returns the milliseconds on the average, or `None` if there are none.
     pub(super) fn mean(&self) -> Option<f64> {
         self.some(|all| all.mean() / 1000.0)

@@ -1,39 +1,29 @@
 //! The senders: threads with connections, in a closed or an open loop.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use awc::{Client, Connector};
-use conduit_actors::ids::Timestamp;
 use futures_util::future::join_all;
-use rand::rngs::SmallRng;
-use rand::{RngExt as _, SeedableRng as _};
 
 use super::super::client::Webhook;
+use super::events::Events;
 use super::histogram::Histogram;
 use super::interrupt;
+use super::pace::Pace;
+use super::shape::Shape;
+use super::wire::Wire;
 
-/// Longer than a server should ever take.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Most parts of a timeline.
+const MOST_PARTS: u32 = 120;
 
-/// How much later than asked a timer may come and be taken for being on time: its own resolution is a millisecond.
-const TIMER: Duration = Duration::from_millis(2);
+/// How long the sender of a preload waits before it sends a refused event again.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// The shape of the load.
-#[derive(Debug, Clone)]
-pub(super) struct Shape {
-    pub(super) duration: Duration,
-    pub(super) connections: usize,
-    pub(super) threads: usize,
-    /// Events a second; none: a closed loop.
-    pub(super) rate: Option<u32>,
-    pub(super) subjects: u32,
-    pub(super) event_bytes: usize,
-    pub(super) event: String,
-}
+/// How often the sender of a preload sends an event at most.
+const MOST_TRIES: u32 = 2_000;
 
 /// The results of the load.
 #[derive(Debug, Default)]
@@ -44,6 +34,16 @@ pub(super) struct LoadResult {
     pub(super) latency: Histogram,
     /// By the problem's code or, where there was no answer, by what stood in its place.
     pub(super) refused: BTreeMap<String, u64>,
+    /// The same by time, in parts of equal length.
+    pub(super) parts: Vec<Part>,
+    pub(super) part_seconds: f64,
+}
+
+/// The answers that came within a part of the time.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) latency: Histogram,
+    pub(super) refused: u64,
 }
 
 impl LoadResult {
@@ -53,31 +53,59 @@ impl LoadResult {
         for (code, count) in &other.refused {
             *self.refused.entry(code.clone()).or_default() += count;
         }
+        let length = self.parts.len().max(other.parts.len());
+        self.parts.resize_with(length, Part::default);
+        for (part, other) in self.parts.iter_mut().zip(&other.parts) {
+            part.latency.merge(&other.latency);
+            part.refused += other.refused;
+        }
+    }
+
+    pub(super) fn refused_count(&self) -> u64 {
+        self.refused.values().sum()
+    }
+
+    fn note(&mut self, at: Duration, latency: Duration, refused: Option<String>) {
+        let place = super::population::whole((at.as_secs_f64() / self.part_seconds).floor());
+        // Answers after the end of the load belong to its last part.
+        let place = usize::try_from(place).unwrap_or(0).min(MOST_PARTS as usize);
+        if self.parts.len() <= place {
+            self.parts.resize_with(place + 1, Part::default);
+        }
+        match refused {
+            None => {
+                self.accepted += 1;
+                self.latency.add(latency);
+                self.parts[place].latency.add(latency);
+            }
+            Some(code) => {
+                *self.refused.entry(code).or_default() += 1;
+                self.parts[place].refused += 1;
+            }
+        }
     }
 }
 
-/// Sends until the time is over and the last answer is there.
+/// Sends until the time is over and the last answer is there. The webhooks are those of the population's controllers.
 ///
 /// # Errors
 /// A thread cannot be started, or ended by a panic.
-pub(super) fn send(webhook: &Webhook, shape: &Shape) -> Result<LoadResult> {
+pub(super) fn send(webhooks: &Arc<[Webhook]>, shape: &Shape) -> Result<LoadResult> {
     let started = Instant::now();
-    let pace = Arc::new(Pace {
-        started,
-        ends: started + shape.duration,
-        rate: shape.rate,
-        next: AtomicU64::new(0),
-    });
+    let pace = Arc::new(Pace::new(started, shape.duration, &shape.order));
     let mut threads = Vec::with_capacity(shape.threads);
     for number in 0..shape.threads {
         // The first ones take what cannot be shared out evenly.
         let connections = shape.connections / shape.threads + usize::from(number < shape.connections % shape.threads);
-        let (webhook, shape, pace) = (webhook.clone(), shape.clone(), Arc::clone(&pace));
+        let (webhooks, shape, pace) = (Arc::clone(webhooks), shape.clone(), Arc::clone(&pace));
         let thread = std::thread::Builder::new().name(format!("bench-{number}"));
-        let work = move || actix_web::rt::System::new().block_on(on_thread(&webhook, &shape, &pace, connections));
+        let work = move || actix_web::rt::System::new().block_on(on_thread(&webhooks, &shape, &pace, connections));
         threads.push(thread.spawn(work).context("cannot start a thread")?);
     }
-    let mut sent = LoadResult::default();
+    let mut sent = LoadResult {
+        part_seconds: part_seconds(shape.duration),
+        ..LoadResult::default()
+    };
     for thread in threads {
         let part = thread
             .join()
@@ -88,79 +116,41 @@ pub(super) fn send(webhook: &Webhook, shape: &Shape) -> Result<LoadResult> {
     Ok(sent)
 }
 
-/// When events are sent.
-struct Pace {
-    started: Instant,
-    ends: Instant,
-    rate: Option<u32>,
-    next: AtomicU64,
+fn part_seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() / f64::from(MOST_PARTS)).max(0.5)
 }
 
-impl Pace {
-    /// Waits for the next event's turn. Returns the time from which its latency counts. Returns `None` when the time is
-    /// over.
-    ///
-    /// In an open loop, an event that is due while all connections wait is sent late, and its latency counts from when
-    /// it was due. So a stalling server is charged for the events that it delayed.
-    async fn turn(&self) -> Option<Instant> {
-        if interrupt::came() {
-            return None;
-        }
-        let now = Instant::now();
-        let Some(rate) = self.rate else {
-            return (now < self.ends).then_some(now);
-        };
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let nanos = u128::from(number) * 1_000_000_000 / u128::from(rate);
-        let due = self.started + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        if due >= self.ends {
-            return None;
-        }
-        if due <= now {
-            return Some(due);
-        }
-        tokio::time::sleep_until(due.into()).await;
-        let woken = Instant::now();
-        Some(if woken - due <= TIMER { woken } else { due })
-    }
+async fn on_thread(webhooks: &[Webhook], shape: &Shape, pace: &Pace, connections: usize) -> LoadResult {
+    let sent = RefCell::new(LoadResult {
+        part_seconds: part_seconds(shape.duration),
+        ..LoadResult::default()
+    });
+    join_all((0..connections).map(|_| on_connection(webhooks, shape, pace, &sent))).await;
+    sent.into_inner()
 }
 
-async fn on_thread(webhook: &Webhook, shape: &Shape, pace: &Pace, connections: usize) -> LoadResult {
-    let connector = Connector::new()
-        .limit(connections)
-        .conn_keep_alive(TIMEOUT)
-        .timeout(TIMEOUT);
-    let client = Client::builder()
-        .connector(connector)
-        .timeout(TIMEOUT)
-        .disable_redirects()
-        .finish();
-    let parts = join_all((0..connections).map(|_| on_connection(&client, webhook, shape, pace))).await;
-    let mut sent = LoadResult::default();
-    parts.iter().for_each(|part| sent.merge(part));
-    sent
-}
-
-async fn on_connection(client: &Client, webhook: &Webhook, shape: &Shape, pace: &Pace) -> LoadResult {
-    let mut sent = LoadResult::default();
+async fn on_connection(webhooks: &[Webhook], shape: &Shape, pace: &Pace, sent: &RefCell<LoadResult>) {
+    let Some(any) = webhooks.first() else { return };
     let mut events = Events::new(shape);
-    while let Some(since) = pace.turn().await {
-        let refused = match webhook.request(client).send_body(events.next()).await {
-            Ok(mut answer) => {
-                let body = answer.body().await.unwrap_or_default();
-                (!answer.status().is_success()).then(|| code(answer.status().as_u16(), &body))
+    let mut wire = Wire::to(any);
+    while let Some(turn) = pace.turn().await {
+        for attempt in 1..=MOST_TRIES {
+            let (controller, event) = events.next(turn.person);
+            let webhook = webhooks.get(controller).unwrap_or(any);
+            let refused = match wire.send(webhook, event).await {
+                Ok(answer) if (200..300).contains(&answer.status) => None,
+                Ok(answer) => Some(code(answer.status, &answer.body)),
+                Err(error) => Some(format!("no answer: {error}")),
+            };
+            let again = refused.is_some() && pace.repeats() && attempt < MOST_TRIES && !interrupt::came();
+            sent.borrow_mut()
+                .note(pace.started().elapsed(), turn.since.elapsed(), refused);
+            if !again {
+                break;
             }
-            Err(error) => Some(format!("no answer: {error}")),
-        };
-        match refused {
-            None => {
-                sent.accepted += 1;
-                sent.latency.add(since.elapsed());
-            }
-            Some(code) => *sent.refused.entry(code).or_default() += 1,
+            tokio::time::sleep(PAUSE).await;
         }
     }
-    sent
 }
 
 /// Returns the code of a problem or, without one, the status.
@@ -170,82 +160,38 @@ fn code(status: u16, body: &[u8]) -> String {
     code.map_or_else(|| format!("status {status}"), str::to_owned)
 }
 
-/// Events of one connection.
-struct Events {
-    event: String,
-    triggered_at: String,
-    subjects: u32,
-    note: String,
-    chance: SmallRng,
-}
-
-impl Events {
-    fn new(shape: &Shape) -> Self {
-        let mut events = Self {
-            // As JSON has it between quotation marks.
-            event: serde_json::Value::from(shape.event.as_str()).to_string(),
-            triggered_at: Timestamp::now().to_string(),
-            subjects: shape.subjects,
-            note: String::new(),
-            chance: SmallRng::from_rng(&mut rand::rng()),
-        };
-        let bare = events.next().len();
-        events.note = "x".repeat(shape.event_bytes.saturating_sub(bare));
-        events
-    }
-
-    /// Returns an event of a person drawn at random. The order number is new each time, so that no event repeats
-    /// another.
-    fn next(&mut self) -> String {
-        let (person, order) = (self.chance.random_range(0..self.subjects), self.chance.random::<u64>());
-        format!(
-            "{{\"event\":{},\"triggeredAt\":\"{}\",\"email\":\"customer{person:08}@bench.example\",\
-             \"phone\":\"+4930{person:08}\",\"customer\":{{\"name\":\"Customer {person:08}\"}},\
-             \"order\":\"{order:020}\",\"note\":\"{}\"}}",
-            self.event, self.triggered_at, self.note
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shape(rate: Option<u32>) -> Shape {
-        Shape {
-            duration: Duration::from_secs(1),
-            connections: 1,
-            threads: 1,
-            rate,
-            subjects: 10,
-            event_bytes: 500,
-            event: "a \"b\"".to_owned(),
-        }
-    }
-
     #[test]
-    fn an_event_is_json_of_the_size_that_was_asked_for() {
-        let mut events = Events::new(&shape(None));
-        for _ in 0..100 {
-            let event = events.next();
-            assert_eq!(event.len(), 500, "{event}");
-            let parsed: serde_json::Value = serde_json::from_str(&event).unwrap();
-            assert_eq!(parsed["event"], "a \"b\"");
-        }
-    }
-
-    #[test]
-    fn what_is_late_counts_from_when_it_was_due() {
-        let started = Instant::now().checked_sub(Duration::from_millis(500)).unwrap();
-        let pace = Pace {
-            started,
-            ends: started + Duration::from_secs(3600),
-            rate: Some(1000),
-            next: AtomicU64::new(100),
+    fn answers_count_in_the_part_of_the_time_in_which_they_came() {
+        let of = |at: f64, refused: Option<&str>| {
+            let mut sent = LoadResult {
+                part_seconds: 0.5,
+                ..LoadResult::default()
+            };
+            let at = Duration::from_secs_f64(at);
+            sent.note(at, Duration::from_millis(3), refused.map(str::to_owned));
+            sent
         };
-        let since = actix_web::rt::System::new().block_on(pace.turn());
-        assert_eq!(since, Some(started + Duration::from_millis(100)));
-        let over = Pace { ends: started, ..pace };
-        assert_eq!(actix_web::rt::System::new().block_on(over.turn()), None);
+        let mut all = of(0.1, None);
+        for other in [of(0.6, None), of(0.7, Some("overloaded")), of(1e9, None)] {
+            all.merge(&other);
+        }
+        assert_eq!((all.accepted, all.refused_count()), (3, 1));
+        let parts: Vec<_> = all
+            .parts
+            .iter()
+            .map(|part| (part.latency.count(), part.refused))
+            .collect();
+        assert_eq!((parts[0], parts[1], parts.len()), ((1, 0), (1, 1), 121));
+        assert_eq!(parts[120], (1, 0));
+    }
+
+    #[test]
+    fn a_refusal_is_named_by_its_code() {
+        assert_eq!(code(500, br#"{"code":"journal_full"}"#), "journal_full");
+        assert_eq!(code(502, b"<html>"), "status 502");
     }
 }

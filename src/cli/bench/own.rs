@@ -7,12 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::client::{Webhook, call, member};
 use super::super::output::complain;
-use super::measure::Watch;
 use super::settings::{Combination, shown};
 
 /// How long it may take to start.
@@ -21,13 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct OwnServer {
     child: Child,
     dir: PathBuf,
-    webhook: Webhook,
+    base: String,
     token: String,
 }
 
-/// Returns this program with these settings, and without the present environment's settings.
-fn program(combination: &Combination) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
+/// Returns a program, or this one, with these settings, and without the present environment's settings.
+fn program(file: Option<&Path>, combination: &Combination) -> Result<Command> {
+    let mut command = match file {
+        Some(file) => Command::new(file),
+        None => Command::new(std::env::current_exe().context("cannot find this program")?),
+    };
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CONDUIT_")) {
         command.env_remove(name);
     }
@@ -39,11 +40,11 @@ fn program(combination: &Combination) -> Result<Command> {
 ///
 /// # Errors
 /// The fault, in the program's own words.
-pub(super) fn check(combination: &Combination) -> Result<()> {
-    let output = program(combination)?
+pub(super) fn check(file: Option<&Path>, combination: &Combination) -> Result<()> {
+    let output = program(file, combination)?
         .args(["config", "check"])
         .output()
-        .context("cannot start this program")?;
+        .context("cannot start the program")?;
     if output.status.success() {
         return Ok(());
     }
@@ -54,17 +55,27 @@ pub(super) fn check(combination: &Combination) -> Result<()> {
     bail!("{}: {said}", shown(combination))
 }
 
+/// Returns the settings in force, as `conduit config print` prints them. Returns `None` if the program does not print any.
+pub(super) fn effective(file: Option<&Path>, combination: &Combination) -> Option<toml::Table> {
+    let output = program(file, combination)
+        .ok()?
+        .args(["config", "print"])
+        .output()
+        .ok()?;
+    String::from_utf8(output.stdout).ok()?.parse().ok()
+}
+
 impl OwnServer {
-    /// Starts it in a new directory in `parent`, and creates a controller with one integration.
+    /// Starts a program, or this one, in a new directory in `parent`.
     ///
     /// # Errors
     /// It does not start, or fails; with its last log lines.
-    pub(super) fn start(parent: &Path, combination: &Combination) -> Result<Self> {
+    pub(super) fn start(parent: &Path, file: Option<&Path>, combination: &Combination) -> Result<Self> {
         let dir = parent.join(format!("conduit-bench-{}", Uuid::now_v7()));
         let made = fs::DirBuilder::new().mode(0o700).create(&dir);
         made.with_context(|| format!("cannot make {}", dir.display()))?;
         let log = File::create(dir.join("log")).context("cannot make its log")?;
-        let child = program(combination)?
+        let child = program(file, combination)?
             .arg("serve")
             .env("CONDUIT_DATA_DIR", dir.join("data"))
             .env("CONDUIT_LISTEN", "127.0.0.1:0")
@@ -76,31 +87,41 @@ impl OwnServer {
             .spawn();
         let child = child
             .inspect_err(|_| remove(&dir))
-            .context("cannot start this program")?;
+            .context("cannot start the program")?;
         let mut server = Self {
             child,
             dir,
-            webhook: Webhook::new("", "", ""),
+            base: String::new(),
             token: String::new(),
         };
-        let ready = server.listening().and_then(|base| server.prepare(&base));
+        let ready = server.listening().and_then(|base| {
+            server.base = base;
+            server.token = fs::read_to_string(server.dir.join("data/admin.token")).context("the operator's token")?;
+            Ok(())
+        });
         ready.with_context(|| server.last_words())?;
         Ok(server)
     }
 
-    pub(super) fn webhook(&self) -> Webhook {
-        self.webhook.clone()
+    /// Returns the server's address.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
-    pub(super) fn watch(&self) -> Result<Watch> {
-        Watch::of(self.webhook.url(), &self.token)
+    /// Returns the operator's token.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     fn log(&self) -> String {
         fs::read_to_string(self.dir.join("log")).unwrap_or_default()
     }
 
-    fn last_words(&self) -> String {
+    pub(super) fn last_words(&self) -> String {
         let log = self.log();
         let last: Vec<&str> = log.lines().rev().take(5).collect();
         let last: Vec<&str> = last.into_iter().rev().collect();
@@ -131,21 +152,6 @@ impl OwnServer {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-
-    fn prepare(&mut self, base: &str) -> Result<()> {
-        let operator = fs::read_to_string(self.dir.join("data/admin.token")).context("the operator's token")?;
-        let did = format!("did:web:bench-{}.example", Uuid::now_v7());
-        let controller = json!({"name": "Bench", "did": did});
-        let controller = call(base, &operator, "/api/v1/controllers", Some(&controller))?;
-        self.token = member(&controller, "managementToken")?;
-        let made = call(base, &self.token, "/api/v1/integrations/custom", Some(&mapping()))?;
-        self.webhook = Webhook::new(
-            &member(&made, "webhookUrl")?,
-            &member(&made, "webhookAuth")?,
-            &member(&controller, "webhookSecret")?,
-        );
-        Ok(())
-    }
 }
 
 impl Drop for OwnServer {
@@ -161,15 +167,4 @@ fn remove(dir: &Path) {
     if let Err(error) = fs::remove_dir_all(dir) {
         complain!("conduit: cannot remove {}: {error}", dir.display());
     }
-}
-
-/// Returns a mapping of two strong identifiers and a name. The order number is part of the dedup key, so that each
-/// event claims a window.
-fn mapping() -> Value {
-    json!({"name": "Bench", "events": [{
-        "name": "account_created", "purpose": "Load", "legalBasis": "contract", "dedup": {"key": "mapped"}, "fields": [
-            {"path": "email", "required": true, "pii": "user.contact.email"},
-            {"path": "phone", "pii": "user.contact.phone_number"},
-            {"path": "customer.name", "pii": "user.name"},
-            {"path": "order"}]}]})
 }

@@ -1,14 +1,21 @@
-//! The results of the runs, for people and for programs.
+//! The results, as programs read them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use clap::ValueEnum;
+use conduit_actors::ids::Timestamp;
 use serde::Serialize;
 
+use super::advice::{self, Change};
+use super::curve::CurveResult;
 use super::histogram::Histogram;
-use super::load::{LoadResult, Shape};
+use super::load::LoadResult;
+use super::machine::Machine;
+use super::overload::Overload;
+use super::server::Server;
+use super::session::Timeline;
 use super::settings::Combination;
+use super::shape::Shape;
 
 /// The criterion for the best run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,46 +28,71 @@ pub(super) enum BestBy {
     P99,
 }
 
-/// All runs.
+/// All results.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {
     duration_seconds: u64,
-    connections: usize,
+    pub(super) connections: usize,
     threads: usize,
     /// Events a second that were to be sent; null: a closed loop.
-    rate: Option<u32>,
-    subjects: u32,
-    event_bytes: usize,
-    runs: Vec<Run>,
+    pub(super) rate: Option<u32>,
+    pub(super) controllers: u64,
+    pub(super) subjects: u64,
+    pub(super) zipf: f64,
+    pub(super) event_bytes: usize,
+    #[serde(flatten)]
+    pub(super) origin: Origin,
+    pub(super) runs: Vec<Run>,
     /// The best run's place in `runs`; null if there is but one.
-    best: Option<usize>,
+    pub(super) best: Option<usize>,
+    pub(super) overload: Option<Overload>,
+    pub(super) curve: Option<CurveResult>,
+    /// Of an overload; those of runs are with them.
+    pub(super) timeline: Option<Timeline>,
+    /// Settings to change; null if none can follow from what was measured.
+    pub(super) recommendation: Option<Vec<Change>>,
+}
+
+/// Where and when the figures were measured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Origin {
+    pub(super) measured_at: String,
+    /// Where the load came from and, unless the server is elsewhere, the server ran.
+    pub(super) machine: Machine,
+    /// Whether the server was there already, perhaps on another machine.
+    pub(super) is_elsewhere: bool,
+    /// Of the server.
+    pub(super) version: Option<String>,
+    pub(super) store: Option<String>,
 }
 
 /// One run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Run {
-    settings: BTreeMap<String, String>,
+    pub(super) settings: BTreeMap<String, String>,
     seconds: f64,
     sent: u64,
-    accepted: u64,
-    accepted_per_second: f64,
-    latency_ms: Latency,
-    refused: BTreeMap<String, u64>,
+    pub(super) accepted: u64,
+    pub(super) accepted_per_second: f64,
+    pub(super) latency_ms: Latency,
+    pub(super) refused: BTreeMap<String, u64>,
     /// Null if the sums could not be asked for.
-    pipeline: Option<Pipeline>,
+    pub(super) pipeline: Option<Pipeline>,
+    pub(super) timeline: Timeline,
 }
 
 /// Latencies of accepted events, in milliseconds; null without events.
 #[derive(Debug, Serialize)]
-struct Latency {
-    mean: Option<f64>,
-    p50: Option<f64>,
-    p90: Option<f64>,
-    p99: Option<f64>,
-    p999: Option<f64>,
-    max: Option<f64>,
+pub(super) struct Latency {
+    pub(super) mean: Option<f64>,
+    pub(super) p50: Option<f64>,
+    pub(super) p90: Option<f64>,
+    pub(super) p99: Option<f64>,
+    pub(super) p999: Option<f64>,
+    pub(super) max: Option<f64>,
 }
 
 /// The outcomes of the events.
@@ -95,19 +127,25 @@ impl Latency {
 }
 
 impl Run {
-    pub(super) fn new(settings: &Combination, sent: LoadResult, pipeline: Option<Pipeline>) -> Self {
+    pub(super) fn new(
+        settings: &Combination,
+        sent: LoadResult,
+        pipeline: Option<Pipeline>,
+        timeline: Timeline,
+    ) -> Self {
         let settings = settings
             .iter()
             .map(|setting| (setting.key().to_owned(), setting.value().to_owned()));
         Self {
             settings: settings.collect(),
             seconds: sent.seconds,
-            sent: sent.accepted + sent.refused.values().sum::<u64>(),
+            sent: sent.accepted + sent.refused_count(),
             accepted: sent.accepted,
             accepted_per_second: per_second(sent.accepted, sent.seconds),
             latency_ms: Latency::of(&sent.latency),
             refused: sent.refused,
             pipeline,
+            timeline,
         }
     }
 
@@ -126,71 +164,54 @@ impl Run {
             BestBy::P99 => self.latency_ms.p99.map_or(f64::MIN, |p99| -p99),
         }
     }
-
-    fn text(&self, text: &mut String) -> std::fmt::Result {
-        let refused: u64 = self.refused.values().sum();
-        writeln!(text, "accepted   {} ({:.0}/s)", self.accepted, self.accepted_per_second)?;
-        writeln!(text, "refused    {refused}")?;
-        for (code, count) in &self.refused {
-            writeln!(text, "             {count} {code}")?;
-        }
-        let latency = &self.latency_ms;
-        write!(text, "latency    ")?;
-        for (name, value) in [
-            ("mean", latency.mean),
-            ("p50", latency.p50),
-            ("p90", latency.p90),
-            ("p99", latency.p99),
-            ("p99.9", latency.p999),
-            ("max", latency.max),
-        ] {
-            write!(text, "{name} {}  ", milliseconds(value))?;
-        }
-        writeln!(text, "ms")?;
-        let Some(pipeline) = &self.pipeline else {
-            return writeln!(text, "pipeline   unknown: give --token to measure the backlog");
-        };
-        writeln!(
-            text,
-            "pipeline   {:.0} events/s; a backlog of {} processed in {:.1} s",
-            pipeline.events_per_second, pipeline.backlog, pipeline.backlog_seconds
-        )?;
-        writeln!(
-            text,
-            "outcomes   {} processed, {} duplicate, {} rejected, {} failed",
-            pipeline.processed, pipeline.duplicate, pipeline.rejected, pipeline.failed
-        )?;
-        if pipeline.in_flight > 0 {
-            writeln!(
-                text,
-                "           {} still in flight: --patience is over",
-                pipeline.in_flight
-            )?;
-        }
-        Ok(())
-    }
 }
 
 impl Report {
-    pub(super) fn new(runs: Vec<Run>, shape: &Shape, by: BestBy) -> Self {
-        let good = runs.iter().enumerate().filter(|(_, run)| run.is_good());
-        let best = good.max_by(|(_, one), (_, other)| one.worth(by).total_cmp(&other.worth(by)));
-        let best = best.map(|(place, _)| place).filter(|_| runs.len() > 1);
+    /// Creates a report without results.
+    pub(super) fn new(shape: &Shape, zipf: f64, origin: Origin) -> Self {
         Self {
             duration_seconds: shape.duration.as_secs(),
             connections: shape.connections,
             threads: shape.threads,
-            rate: shape.rate,
-            subjects: shape.subjects,
+            rate: shape.rate(),
+            controllers: shape.population.controllers(),
+            subjects: shape.population.subjects(),
+            zipf,
             event_bytes: shape.event_bytes,
-            runs,
-            best,
+            origin,
+            runs: Vec::new(),
+            best: None,
+            overload: None,
+            curve: None,
+            timeline: None,
+            recommendation: None,
         }
     }
 
-    /// Returns whether every run accepted events and processed them.
+    /// Chooses the best of several runs, and recommends its settings.
+    pub(super) fn choose(&mut self, by: BestBy, swept: &[String]) {
+        if self.runs.len() < 2 {
+            return;
+        }
+        let good = self.runs.iter().enumerate().filter(|(_, run)| run.is_good());
+        let best = good.max_by(|(_, one), (_, other)| one.worth(by).total_cmp(&other.worth(by)));
+        self.best = best.map(|(place, _)| place);
+        let unit = match by {
+            BestBy::Accepted => "events/s accepted",
+            BestBy::Pipeline => "events/s processed",
+            BestBy::P99 => "ms (99th percentile of the latency)",
+        };
+        let worst = self.runs.iter().map(|run| run.worth(by)).min_by(f64::total_cmp);
+        let worst = worst.unwrap_or_default().abs();
+        self.recommendation = best.map(|(_, run)| {
+            let figures = (run.worth(by).abs(), worst);
+            advice::of_sweep(&run.settings, swept, figures, (self.runs.len(), unit))
+        });
+    }
+
+    /// Returns whether every run accepted events and processed them, and no goodput collapsed.
     pub(super) fn is_good(&self) -> bool {
-        self.runs.iter().all(Run::is_good)
+        self.runs.iter().all(Run::is_good) && !self.overload.as_ref().is_some_and(Overload::has_collapsed)
     }
 
     pub(super) fn json(&self) -> String {
@@ -198,67 +219,43 @@ impl Report {
         text.push('\n');
         text
     }
+}
 
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a text does not fail.
-        let _ = match &self.runs[..] {
-            [run] => run.text(&mut text),
-            runs => self.table(runs, &mut text),
-        };
-        text
+impl Origin {
+    /// Begins with what is known without the server.
+    pub(super) fn new(machine: Machine, is_elsewhere: bool) -> Self {
+        Self {
+            measured_at: Timestamp::now().to_string(),
+            machine,
+            is_elsewhere,
+            version: None,
+            store: None,
+        }
     }
 
-    fn table(&self, runs: &[Run], text: &mut String) -> std::fmt::Result {
-        let keys: Vec<&String> = runs
-            .first()
-            .map(|run| run.settings.keys().collect())
-            .unwrap_or_default();
-        let mut rows: Vec<Vec<String>> = Vec::with_capacity(runs.len() + 1);
-        let columns = [
-            "accepted/s",
-            "p50 ms",
-            "p99 ms",
-            "max ms",
-            "refused",
-            "pipeline/s",
-            "in flight",
-        ];
-        let head = [String::new()].into_iter().chain(keys.iter().map(|key| (*key).clone()));
-        rows.push(head.chain(columns.map(str::to_owned)).collect());
-        for (place, run) in runs.iter().enumerate() {
-            let mark = if self.best == Some(place) { "best" } else { "" };
-            let mut row = vec![mark.to_owned()];
-            row.extend(
-                keys.iter()
-                    .map(|key| run.settings.get(*key).cloned().unwrap_or_default()),
-            );
-            row.push(format!("{:.0}", run.accepted_per_second));
-            let latency = &run.latency_ms;
-            row.extend([latency.p50, latency.p99, latency.max].map(milliseconds));
-            row.push(run.refused.values().sum::<u64>().to_string());
-            let pipeline = run.pipeline.as_ref();
-            row.push(pipeline.map_or_else(String::new, |pipeline| format!("{:.0}", pipeline.events_per_second)));
-            row.push(pipeline.map_or_else(String::new, |pipeline| pipeline.in_flight.to_string()));
-            rows.push(row);
-        }
-        let widths: Vec<usize> = (0..rows[0].len())
-            .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
-            .collect();
-        for row in rows {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:>width$}"))
-                .collect();
-            writeln!(text, "{}", cells.join("  "))?;
-        }
-        Ok(())
+    /// Adds what a server says about itself.
+    pub(super) fn note(&mut self, server: &Server) {
+        self.version = server.watch.as_ref().and_then(super::watch::Watch::version);
+        self.store = server.settings.as_ref().map(store);
     }
 }
 
-fn milliseconds(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"))
+fn store(settings: &toml::Table) -> String {
+    let text = |section: &str, key: &str| {
+        let value = settings.get(section).and_then(|section| section.get(key)?.as_str());
+        value.unwrap_or_default()
+    };
+    let database = if text("storage", "database_url").starts_with("postgres") {
+        "PostgreSQL"
+    } else {
+        "SQLite"
+    };
+    let windows = if text("dedup", "redis_url").is_empty() {
+        "in process"
+    } else {
+        "in Redis"
+    };
+    format!("{database}, dedup windows {windows}")
 }
 
 #[allow(clippy::cast_precision_loss)]

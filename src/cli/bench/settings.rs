@@ -34,6 +34,12 @@ impl Setting {
     }
 }
 
+impl Sweep {
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 impl FromStr for Setting {
     type Err = String;
 

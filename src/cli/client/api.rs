@@ -95,6 +95,20 @@ impl Api {
         bail!("{what}: {} {}", answer.status().as_u16(), problem(&text))
     }
 
+    /// Reads the text at the address itself.
+    pub(in crate::cli) async fn text(&self) -> Result<String> {
+        let request = self.client.get(&self.base);
+        let request = request.insert_header(("authorization", format!("Bearer {}", self.token)));
+        let sent = request.send().await;
+        let mut answer = sent.map_err(|error| anyhow::anyhow!("GET {}: no answer: {error}", self.base))?;
+        let text = answer.body().limit(MAX_ANSWER_BYTES).await;
+        let text = text.map_err(|error| anyhow::anyhow!("GET {}: {error}", self.base))?;
+        if !answer.status().is_success() {
+            bail!("GET {}: {}", self.base, answer.status());
+        }
+        String::from_utf8(text.to_vec()).with_context(|| format!("GET {}: the answer is not text", self.base))
+    }
+
     /// Reads all pages of a list. The path has a query already.
     pub(in crate::cli) async fn list(&self, path: &str) -> Result<Vec<Value>> {
         let mut all = Vec::new();
