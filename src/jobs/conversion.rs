@@ -22,7 +22,7 @@ pub(crate) async fn run(store: Arc<dyn Store>) {
             }
             Ok(false) => {
                 if steps == 0 {
-                    tracing::info!(target: "conduit::supervision", "rows of a former build are being converted: until then, new people take longer");
+                    tracing::info!(target: "conduit::supervision", "rows of a former build are being converted");
                 }
                 steps += 1;
                 tokio::time::sleep(PAUSE).await;

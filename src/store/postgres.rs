@@ -100,7 +100,7 @@ pub struct PostgresStore {
 
 #[async_trait]
 impl Conversion for PostgresStore {
-    /// No row has another form than in former builds.
+    /// Returns that nothing is left: rows have the form of former builds.
     async fn convert(&self) -> Result<bool, StoreError> {
         Ok(true)
     }

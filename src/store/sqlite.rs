@@ -21,10 +21,14 @@ mod effects;
 mod events;
 mod faults;
 mod former;
+#[cfg(test)]
+mod found_people;
 mod history;
 mod integrations;
 mod kinds;
 mod late_index;
+mod late_kinds;
+mod late_pending;
 mod links;
 mod membership;
 mod origin;
@@ -64,7 +68,7 @@ use crate::keys::Keyring;
 use crate::priority;
 use faults::{OrStoreError as _, migrate_error, store_error};
 use late_index::LateIndex;
-use late_index::kinds::{ActivitiesBySubject, LinksByHash, SubjectsByDid};
+use late_kinds::{ActivitiesBySubject, LinksByHash, SubjectsByDid};
 use origin::Origin;
 
 /// The name of the writing connection's thread.

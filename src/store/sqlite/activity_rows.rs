@@ -9,7 +9,7 @@ use super::SqliteStore;
 use super::additions::Additions;
 use super::effects::subject_bytes;
 use super::late_index::Added;
-use super::late_index::kinds::ActivitiesBySubject;
+use super::late_kinds::ActivitiesBySubject;
 use super::others;
 use super::runs::{Pks, insert_runs};
 

@@ -1,4 +1,4 @@
-//! What a transaction adds to the late indexes.
+//! Additions of a transaction to the late indexes.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use conduit_actors::ids::SubjectId;
 
 use super::SqliteStore;
 use super::late_index::Changes;
-use super::late_index::kinds::{ActivitiesBySubject, LinksByHash, SubjectsByDid};
+use super::late_kinds::{ActivitiesBySubject, LinksByHash, SubjectsByDid};
 
 /// See the module's docs.
 #[derive(Default)]

@@ -7,11 +7,11 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::SqliteStore;
 use super::faults::OrStoreError as _;
 use super::late_index::Way;
-use super::late_index::kinds::ActivitiesBySubject;
+use super::late_kinds::ActivitiesBySubject;
 use super::runs::runs;
 use super::subjects::subject_id;
 
-/// The waiting rows that a query takes, at most. Of who has more, the entries are put into the index first.
+/// The waiting rows that a query takes, at most. Longer lists are put into the index first.
 const WAITING: usize = 4096;
 
 /// How a query finds the activities that concern the subjects in its table `person`.

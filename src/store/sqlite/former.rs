@@ -9,8 +9,8 @@ use conduit_actors::ports::StoreError;
 use super::super::Conversion;
 use super::SqliteStore;
 use super::faults::OrStoreError as _;
-use super::late_index::kinds::Kind;
 use super::late_index::{LateIndex, Way};
+use super::late_kinds::Kind;
 
 #[async_trait]
 impl Conversion for SqliteStore {

@@ -9,18 +9,18 @@
 //! - The index: a table with `_late` behind the name. An entry is the first eight bytes of a hash, or a subject and a time,
 //!   and the row's `pk`.
 //! - `late_indexes`: up to which row all are in the index.
-//! - In memory: the entries that wait. See [`pending`].
+//! - In memory: the entries that wait. See [`super::late_pending`].
 //!
 //! # Invariants
 //! - Every committed row is in the index, or waits, or is behind the last row that was seen; this one is looked for before
 //!   every reading. It may be in the index and wait.
-//! - An entry says where to look. Who reads compares the whole hash. An entry goes with its row.
+//! - An entry says where to look. A reader compares the whole hash. An entry goes with its row.
 //! - A row waits from its commit on, not before; an entry stops waiting when the index has it, not before. So who looks at
 //!   the waiting entries first, and then at the index, misses none.
 //!
 //! # Sweeps
-//! While more than [`Kind::ROOM`] entries wait, each commit puts as many into the index as it adds: the next ones in the order
-//! of the index, from the first to the last and again. A round begins with what was seen then; when it ends, all of that
+//! While more than [`Kind::ROOM`] entries wait, each commit puts as many into the index as it adds. Sweeps follow the order of
+//! the index from its beginning to its end, and again. A round begins with what was seen then; when it ends, all of that
 //! is in the index, and `through` moves there.
 //!
 //! # Recovery
@@ -32,11 +32,6 @@
 //! until all are in the late ones. Steps in the background see to that, oldest first: see [`super::former`]. Subjects of former
 //! builds are found by their DID, in `did_or_id`, and stay as they are.
 
-pub(super) mod kinds;
-mod pending;
-#[cfg(test)]
-mod tests;
-
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,10 +42,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::faults::OrStoreError as _;
+use super::late_kinds::Kind;
+use super::late_pending::{Entry, Pending, Sweep};
 use super::runs::runs;
-use kinds::Kind;
-pub(super) use pending::Entry;
-use pending::{Pending, Sweep};
 
 /// The entries that one transaction puts into the index, at most.
 const SWEEP: usize = 1 << 14;
@@ -60,7 +54,7 @@ const READ: i64 = 1 << 13;
 /// By which index rows are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
-    /// That of former builds, until all rows are in the late one.
+    /// The index of former builds, until all rows are in the late one.
     Former,
     /// See the module's docs.
     Late,
@@ -68,7 +62,7 @@ pub(super) enum Way {
 
 /// See the module's docs.
 pub(super) struct LateIndex<K: Kind> {
-    room: usize,
+    pub(super) room: usize,
     pending: Mutex<Pending<K::Entry>>,
     is_complete: AtomicBool,
 }
@@ -81,7 +75,7 @@ pub(super) struct Added<K: Kind> {
 }
 
 impl<K: Kind> Added<K> {
-    /// No row yet, behind this one, which is the last.
+    /// Begins behind this row, which is the last one.
     pub(super) const fn behind(row: i64) -> Self {
         Self {
             behind: row,
@@ -105,8 +99,8 @@ pub(super) struct Changes<K: Kind> {
 }
 
 /// Rows that a transaction deletes.
-pub(super) struct Gone<K: Kind> {
-    /// Those whose entries wait.
+pub(super) struct Deletion<K: Kind> {
+    /// The entries that wait.
     waiting: Vec<K::Entry>,
     /// The last row that is left.
     last: i64,
@@ -181,7 +175,7 @@ impl<K: Kind> LateIndex<K> {
         &self,
         connection: &mut SqliteConnection,
         controller: ControllerId,
-    ) -> Result<Gone<K>, StoreError> {
+    ) -> Result<Deletion<K>, StoreError> {
         let mut gone = Vec::new();
         loop {
             let some = sqlx::query(K::OF_CONTROLLER)
@@ -190,7 +184,7 @@ impl<K: Kind> LateIndex<K> {
             let entries = entries::<K>(&some.fetch_all(&mut *connection).await.or_store_error()?)?;
             if entries.is_empty() {
                 let last = Self::last(connection).await?;
-                return Ok(Gone { waiting: gone, last });
+                return Ok(Deletion { waiting: gone, last });
             }
             Self::delete(connection, &entries).await?;
             for chunk in runs(&entries) {
@@ -216,12 +210,12 @@ impl<K: Kind> LateIndex<K> {
         &self,
         connection: &mut SqliteConnection,
         rows: &[SqliteRow],
-    ) -> Result<Gone<K>, StoreError> {
+    ) -> Result<Deletion<K>, StoreError> {
         let entries = entries::<K>(rows)?;
         Self::delete(connection, &entries).await?;
         let waiting = self.pending.lock().waiting(&entries);
         let last = Self::last(connection).await?;
-        Ok(Gone { waiting, last })
+        Ok(Deletion { waiting, last })
     }
 
     /// Returns the waiting rows whose entries are in these ranges, in their order, and at most so many of each.
@@ -232,6 +226,11 @@ impl<K: Kind> LateIndex<K> {
             rows.extend(pending.rows(range).take(most));
         }
         rows
+    }
+
+    #[cfg(test)]
+    pub(super) fn waiting_count(&self) -> usize {
+        self.pending.lock().sweep(0, usize::MAX).entries.len()
     }
 
     /// Puts waiting entries into the index, if there are too many with those that the transaction adds.
@@ -281,7 +280,7 @@ impl<K: Kind> LateIndex<K> {
     }
 
     /// Forgets rows that a committed transaction deleted.
-    pub(super) fn forget(&self, gone: &Gone<K>) {
+    pub(super) fn forget(&self, gone: &Deletion<K>) {
         self.pending.lock().forget(&gone.waiting, gone.last);
     }
 

@@ -17,7 +17,7 @@ use super::super::survivors::{StoredLink, Survivors, stored_link};
 use super::SqliteStore;
 use super::faults::OrStoreError as _;
 use super::late_index::Way;
-use super::late_index::kinds::LinksByHash;
+use super::late_kinds::LinksByHash;
 use super::runs::runs;
 
 /// A row of `links`, by its place.
@@ -45,7 +45,7 @@ impl SqliteStore {
         Ok(survivors(pool, &subjects).await?.lead(stored))
     }
 
-    /// The same, with the subjects that they were stored with, grouped by hash.
+    /// Returns them with the subjects that they were stored with, grouped by hash.
     pub(super) async fn stored_links(
         &self,
         connection: &mut SqliteConnection,

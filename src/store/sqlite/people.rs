@@ -12,7 +12,7 @@ use super::SqliteStore;
 use super::additions::Additions;
 use super::faults::OrStoreError as _;
 use super::late_index::Added;
-use super::late_index::kinds::{LinksByHash, SubjectsByDid};
+use super::late_kinds::{LinksByHash, SubjectsByDid};
 use super::runs::{Pks, insert_runs, runs};
 
 /// A link that is not stored yet.
@@ -61,7 +61,7 @@ impl SqliteStore {
         Ok(())
     }
 
-    /// Inserts links. Of one that is stored already, the earlier sighting counts.
+    /// Inserts links. If one is stored already, the earlier sighting counts.
     pub(super) async fn insert_links(
         &self,
         connection: &mut SqliteConnection,

@@ -13,7 +13,7 @@ use sqlx::{QueryBuilder, Sqlite};
 use super::super::rows;
 use super::super::{Page, SubjectRow, Subjects};
 use super::faults::OrStoreError as _;
-use super::late_index::kinds::SubjectsByDid;
+use super::late_kinds::SubjectsByDid;
 use super::{SqliteStore, links};
 
 /// The events that name the person beside somebody else, and what is said of a subject by its activities.

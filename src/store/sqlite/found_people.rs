@@ -10,12 +10,12 @@ use conduit_actors::ids::{ActivityId, ControllerId, EventId, IntegrationId, Sequ
 use conduit_actors::links::MasterKey;
 use conduit_actors::ports::{NewLink, NewSubject};
 
-use super::super::additions::Additions;
-use super::super::runs::Pks;
+use super::additions::Additions;
+use super::runs::Pks;
 use crate::keys::Keyring;
 use crate::store::{Activities as _, ActivityFilter, Conversion as _, Page, SqliteStore, Subjects as _};
 
-/// What a store has room for before it sweeps.
+/// The number of entries before a store sweeps.
 const FEW: usize = 100;
 
 async fn open(path: &Path) -> SqliteStore {
@@ -26,7 +26,7 @@ async fn open(path: &Path) -> SqliteStore {
 }
 
 /// A controller with one row, and people whom this test has added.
-struct Known {
+struct Customers {
     controller: ControllerId,
     people: HashMap<LinkHash, SubjectId>,
     /// How many activities concern each.
@@ -46,7 +46,7 @@ fn hash(number: u64) -> LinkHash {
     LinkHash(hash)
 }
 
-impl Known {
+impl Customers {
     async fn new(store: &SqliteStore) -> Self {
         let controller = ControllerId::generate();
         sqlx::query(
@@ -148,7 +148,7 @@ impl Known {
         }
     }
 
-    /// Everybody is found, by each link and by the DID, and nobody else.
+    /// Checks that everybody is found, by each link and by the DID, and nobody else.
     async fn is_known_to(&self, store: &SqliteStore) {
         let mut asked: Vec<LinkHash> = self.people.keys().copied().collect();
         asked.extend((1 << 40..(1 << 40) + 50).map(hash));
@@ -191,13 +191,13 @@ fn on_a_path(test: impl AsyncFnOnce(&Path)) {
 fn everybody_is_found_while_entries_wait_are_swept_and_after_a_restart() {
     on_a_path(async |path| {
         let mut store = open(path).await;
-        let mut known = Known::new(&store).await;
+        let mut known = Customers::new(&store).await;
         for round in 0..20 {
             let first = 100 * round;
             known.add(&store, first..first + 10 + round, true).await;
             known.add(&store, first + 60..first + 70, false).await;
             known.is_known_to(&store).await;
-            let waiting = store.links.pending.lock().sweep(0, usize::MAX).entries.len();
+            let waiting = store.links.waiting_count();
             assert!(waiting <= FEW + 2 * usize::try_from(10 + round).unwrap(), "{waiting}");
             if round % 7 == 6 {
                 // Nothing is written when it stops: as after a crash.
@@ -217,7 +217,7 @@ fn everybody_is_found_while_entries_wait_are_swept_and_after_a_restart() {
 fn another_process_s_people_are_found() {
     on_a_path(async |path| {
         let (store, other) = (open(path).await, open(path).await);
-        let mut known = Known::new(&store).await;
+        let mut known = Customers::new(&store).await;
         for round in 0..4 {
             known.add(&store, 100 * round..100 * round + 40, true).await;
             known.add(&other, 100 * round + 40..100 * round + 80, true).await;
@@ -232,7 +232,7 @@ fn of_deleted_people_no_entry_is_left_and_their_places_are_taken_again() {
     on_a_path(async |path| {
         use crate::store::Controllers as _;
         let store = open(path).await;
-        let mut known = Known::new(&store).await;
+        let mut known = Customers::new(&store).await;
         known.add(&store, 0..200, true).await;
         store.delete_controller(known.controller).await.unwrap();
         for table in [
@@ -242,7 +242,7 @@ fn of_deleted_people_no_entry_is_left_and_their_places_are_taken_again() {
         ] {
             assert_eq!(count(&store, table).await, 0);
         }
-        let mut known = Known::new(&store).await;
+        let mut known = Customers::new(&store).await;
         known.add(&store, 0..10, true).await;
         known.is_known_to(&store).await;
     });
@@ -252,7 +252,7 @@ fn of_deleted_people_no_entry_is_left_and_their_places_are_taken_again() {
 fn links_of_a_former_build_are_found_before_during_and_after_their_conversion() {
     on_a_path(async |path| {
         let store = open(path).await;
-        let mut known = Known::new(&store).await;
+        let mut known = Customers::new(&store).await;
         known.add(&store, 0..9000, true).await;
         // As a former build left it: one index, and DIDs in the subjects' rows.
         for sql in [

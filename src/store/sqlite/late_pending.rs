@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::{Bound, RangeInclusive};
 
 /// An entry of an index, in its order.
-pub(in super::super) trait Entry: Copy + Ord {
+pub(super) trait Entry: Copy + Ord {
     /// Returns the row that it leads to.
     fn row(&self) -> i64;
 }
@@ -15,7 +15,7 @@ pub(super) struct Pending<E> {
     seen: i64,
     /// The last entry that was swept in this round.
     cursor: Option<E>,
-    /// What was seen when the round began.
+    /// The value of `seen` when the round began.
     round: i64,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Sweep<E> {
 }
 
 impl<E: Entry> Pending<E> {
-    /// Nothing waits; all rows up to `through` are in the index.
+    /// Returns it without a waiting entry: all rows up to `through` are in the index.
     pub(super) const fn behind(through: i64) -> Self {
         Self {
             entries: BTreeSet::new(),

@@ -10,12 +10,12 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite};
 use uuid::Uuid;
 
-use super::super::super::rows;
-use super::super::faults::OrStoreError as _;
-use super::Entry;
+use super::super::rows;
+use super::faults::OrStoreError as _;
+use super::late_pending::Entry;
 
 /// Rows with such an index.
-pub(in super::super) trait Kind: 'static {
+pub(super) trait Kind: 'static {
     type Entry: Entry + Send + Sync;
 
     /// The table of the rows.
@@ -26,7 +26,7 @@ pub(in super::super) trait Kind: 'static {
     const COLUMNS: &'static str;
     /// The index of former builds.
     const FORMER: &'static str;
-    /// How many entries wait before one is added. The more, the more of them share a page.
+    /// The number of entries that wait. If more wait, more of them share a page.
     const ROOM: usize;
     /// Reads the last row.
     const LAST: &'static str;
@@ -42,7 +42,7 @@ pub(in super::super) trait Kind: 'static {
 
 /// The first bytes of a hash, and the row that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in super::super) struct Hashed {
+pub(super) struct Hashed {
     prefix: i64,
     row: i64,
 }
@@ -74,18 +74,18 @@ fn prefix(hash: &[u8; 32]) -> i64 {
 }
 
 /// Links by their hashes.
-pub(in super::super) struct LinksByHash;
+pub(super) struct LinksByHash;
 
 impl LinksByHash {
-    pub(in super::super) fn prefix(hash: &LinkHash) -> i64 {
+    pub(super) fn prefix(hash: &LinkHash) -> i64 {
         prefix(&hash.0)
     }
 
-    pub(in super::super) fn new_entry(hash: &LinkHash, row: i64) -> Hashed {
+    pub(super) fn new_entry(hash: &LinkHash, row: i64) -> Hashed {
         Hashed::new(&hash.0, row)
     }
 
-    pub(in super::super) fn range(hash: &LinkHash) -> RangeInclusive<Hashed> {
+    pub(super) fn range(hash: &LinkHash) -> RangeInclusive<Hashed> {
         Hashed::range(&hash.0)
     }
 }
@@ -114,18 +114,18 @@ impl Kind for LinksByHash {
 }
 
 /// Subjects by their DIDs.
-pub(in super::super) struct SubjectsByDid;
+pub(super) struct SubjectsByDid;
 
 impl SubjectsByDid {
-    pub(in super::super) fn prefix(did: &SubjectDid) -> i64 {
+    pub(super) fn prefix(did: &SubjectDid) -> i64 {
         prefix(did.as_bytes())
     }
 
-    pub(in super::super) fn new_entry(did: &SubjectDid, row: i64) -> Hashed {
+    pub(super) fn new_entry(did: &SubjectDid, row: i64) -> Hashed {
         Hashed::new(did.as_bytes(), row)
     }
 
-    pub(in super::super) fn range(did: &SubjectDid) -> RangeInclusive<Hashed> {
+    pub(super) fn range(did: &SubjectDid) -> RangeInclusive<Hashed> {
         Hashed::range(did.as_bytes())
     }
 }
@@ -156,11 +156,11 @@ impl Kind for SubjectsByDid {
 }
 
 /// Activities by whom they concern, in the order of time.
-pub(in super::super) struct ActivitiesBySubject;
+pub(super) struct ActivitiesBySubject;
 
 /// Whom an activity concerns, when and by which event, and its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in super::super) struct Concern {
+pub(super) struct Concern {
     subject: SubjectId,
     triggered_at: i64,
     event: Uuid,
@@ -175,7 +175,7 @@ impl Entry for Concern {
 
 impl ActivitiesBySubject {
     /// Returns the entry of an activity that concerns somebody.
-    pub(in super::super) fn new_entry(activity: &Activity, row: i64) -> Option<Concern> {
+    pub(super) fn new_entry(activity: &Activity, row: i64) -> Option<Concern> {
         Some(Concern {
             subject: activity.subject?,
             triggered_at: activity.triggered_at.as_millis(),
@@ -184,7 +184,7 @@ impl ActivitiesBySubject {
         })
     }
 
-    pub(in super::super) fn range(subject: SubjectId) -> RangeInclusive<Concern> {
+    pub(super) fn range(subject: SubjectId) -> RangeInclusive<Concern> {
         let end = |triggered_at, event, row| Concern {
             subject,
             triggered_at,
