@@ -13,7 +13,15 @@ use super::additions::Additions;
 use super::faults::OrStoreError as _;
 use super::late_index::Added;
 use super::late_kinds::{LinksByHash, SubjectsByDid};
-use super::runs::{Pks, insert_runs, runs};
+use super::runs::{Insert, Pks, insert_runs, runs};
+
+static SUBJECTS: Insert = Insert::new("subjects", "pk, id, controller_pk, did_or_id, first_seen_at", "");
+
+static LINKS: Insert = Insert::new(
+    "links",
+    "pk, controller_pk, hash, subject, category, strong, key_version, first_seen_at",
+    "",
+);
 
 /// A link that is not stored yet.
 struct Addition<'a> {
@@ -44,17 +52,12 @@ impl SqliteStore {
             found.push((pk, *controller, subject));
             added.new.insert(subject.id);
         }
-        insert_runs(connection, "subjects", &found, |chunk| {
-            let mut query =
-                QueryBuilder::new("INSERT INTO subjects (pk, id, controller_pk, did_or_id, first_seen_at) ");
-            query.push_values(chunk, |mut row, (pk, controller, subject)| {
-                row.push_bind(*pk)
-                    .push_bind(subject.id.as_bytes().to_vec())
-                    .push_bind(*controller)
-                    .push_bind(subject.id.as_bytes().to_vec())
-                    .push_bind(subject.first_seen_at.as_millis());
-            });
-            query
+        insert_runs(connection, &SUBJECTS, &found, |row, (pk, controller, subject)| {
+            row.bind(*pk)
+                .bind(subject.id.as_bytes().to_vec())
+                .bind(*controller)
+                .bind(subject.id.as_bytes().to_vec())
+                .bind(subject.first_seen_at.as_millis());
         })
         .await?;
         added.subjects = Some(self.subjects.sweep(connection, rows).await?);
@@ -81,21 +84,15 @@ impl SqliteStore {
             let pk = rows.add(|pk| Some(LinksByHash::new_entry(&addition.link.hash, pk)));
             found.push((pk, addition));
         }
-        insert_runs(connection, "links", &found, |chunk| {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO links (pk, controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
-            );
-            query.push_values(chunk, |mut row, (pk, addition)| {
-                row.push_bind(*pk)
-                    .push_bind(addition.controller)
-                    .push_bind(addition.link.hash.0.to_vec())
-                    .push_bind(addition.link.subject.as_bytes().to_vec())
-                    .push_bind(addition.link.category.to_string())
-                    .push_bind(addition.link.strong)
-                    .push_bind(addition.link.key_version)
-                    .push_bind(addition.first_seen_at);
-            });
-            query
+        insert_runs(connection, &LINKS, &found, |row, (pk, addition)| {
+            row.bind(*pk)
+                .bind(addition.controller)
+                .bind(addition.link.hash.0.to_vec())
+                .bind(addition.link.subject.as_bytes().to_vec())
+                .bind(addition.link.category.to_string())
+                .bind(addition.link.strong)
+                .bind(addition.link.key_version)
+                .bind(addition.first_seen_at);
         })
         .await?;
         added.links = Some(self.links.sweep(connection, rows).await?);
