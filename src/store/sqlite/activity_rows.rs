@@ -12,6 +12,7 @@ use super::late_index::Added;
 use super::late_kinds::ActivitiesBySubject;
 use super::others;
 use super::runs::{Insert, Pks, insert_runs};
+use super::shared_texts::{LastLines, LastText};
 
 static ACTIVITIES: Insert = Insert::new(
     "activities",
@@ -40,6 +41,8 @@ impl SqliteStore {
             let pk = rows.add(|pk| ActivitiesBySubject::new_entry(activity, pk));
             found.push((pk, *controller, activity));
         }
+        let [mut processors, mut event_types, mut purposes, mut legal_bases] = <[LastText; 4]>::default();
+        let mut categories = LastLines::default();
         insert_runs(connection, &ACTIVITIES, &found, |row, (pk, controller, activity)| {
             row.bind(*pk)
                 .bind(*controller)
@@ -49,11 +52,11 @@ impl SqliteStore {
                 .bind(activity.subject.as_ref().map(subject_bytes))
                 .bind(values::subjects(&activity.other_subjects))
                 .bind(activity.integration.as_bytes().to_vec())
-                .bind(activity.processor.as_str().to_owned())
-                .bind(activity.event_type.as_str().to_owned())
-                .bind(activity.purpose.as_deref().map(str::to_owned))
-                .bind(activity.legal_basis.map(|basis| basis.as_str()))
-                .bind(activity.categories.join("\n"))
+                .bind(processors.of(activity.processor.as_str()))
+                .bind(event_types.of(activity.event_type.as_str()))
+                .bind(activity.purpose.as_deref().map(|purpose| purposes.of(purpose)))
+                .bind(activity.legal_basis.map(|basis| legal_bases.of(basis.as_str())))
+                .bind(categories.of(&activity.categories))
                 .bind(activity.triggered_at.as_millis())
                 .bind(activity.logged_at.as_millis())
                 .bind(activity.previous_hash.0.to_vec())

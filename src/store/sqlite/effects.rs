@@ -10,6 +10,7 @@ use super::super::values::{self, Counts};
 use super::faults::OrStoreError as _;
 use super::replay_steps::REPLACE;
 use super::runs::{Insert, Pks, insert_runs};
+use super::shared_texts::{LastLines, LastText};
 
 const EVENT_COLUMNS: &str = "controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
     warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, journaled_at, \
@@ -72,18 +73,25 @@ pub(super) async fn insert_events(
         .iter()
         .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
         .collect();
+    let [mut processors, mut event_types, mut statuses] = <[LastText; 3]>::default();
+    let mut categories = LastLines::default();
     insert_runs(connection, insert, &found, |row, (pk, record)| {
         let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
         row.bind(**pk)
             .bind(record.event.id.as_bytes().to_vec())
             .bind(record.event.integration.as_bytes().to_vec())
-            .bind(record.processor.as_ref().map(|processor| processor.as_str().to_owned()))
-            .bind(record.shown_event_type.as_str().to_owned())
+            .bind(
+                record
+                    .processor
+                    .as_ref()
+                    .map(|processor| processors.of(processor.as_str())),
+            )
+            .bind(event_types.of(record.shown_event_type.as_str()))
             .bind(record.event.triggered_at.as_millis())
-            .bind(record.outcome.status().as_str())
+            .bind(statuses.of(record.outcome.status().as_str()))
             .bind(reasons)
             .bind(values::notices(&record.warnings))
-            .bind(record.categories.join("\n"))
+            .bind(categories.of(&record.categories))
             .bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
             .bind(subject.as_ref().map(subject_bytes))
             .bind(values::subjects(&record.other_subjects))

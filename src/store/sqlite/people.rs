@@ -1,6 +1,7 @@
 //! A batch's new subjects and links.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::SubjectId;
@@ -89,7 +90,7 @@ impl SqliteStore {
                 .bind(addition.controller)
                 .bind(addition.link.hash.0.to_vec())
                 .bind(addition.link.subject.as_bytes().to_vec())
-                .bind(addition.link.category.to_string())
+                .bind(Arc::clone(&addition.link.category))
                 .bind(addition.link.strong)
                 .bind(addition.link.key_version)
                 .bind(addition.first_seen_at);
