@@ -66,7 +66,7 @@ impl PipelineStore for SqliteStore {
         let steps = SqliteCommit {
             store: self,
             transaction: self.begin().await?,
-            pks: Pks::new(),
+            pks: Pks::default(),
             added: Additions::default(),
         };
         commit::commit(steps, effects, &self.keyring, &self.heads).await
@@ -219,7 +219,7 @@ impl CommitSteps for SqliteCommit<'_> {
 
 /// Returns the batch's existing controllers, and the ends of their chains, which stay until this transaction ends.
 async fn controllers(connection: &mut SqliteConnection, asked: &[ControllerId]) -> Result<(Pks, Ends), StoreError> {
-    let (mut pks, mut heads) = (Pks::new(), Ends::new());
+    let (mut pks, mut heads) = (Pks::default(), Ends::new());
     for chunk in runs(asked) {
         let mut query =
             QueryBuilder::new("SELECT pk, id, chain_sequence, chain_hash, chain_seal FROM controllers WHERE id IN (");

@@ -1,11 +1,12 @@
 //! A batch's new subjects and links.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::SubjectId;
 use conduit_actors::ports::{NewLink, NewSubject, StoreError};
+use conduit_actors::random_keys::{RandomKeyMap, RandomKeySet};
 use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 
 use super::super::survivors::stored_link;
@@ -106,7 +107,7 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         additions: &[Addition<'_>],
     ) -> Result<(), StoreError> {
-        let mut strong: HashMap<i64, HashMap<LinkHash, SubjectId>> = HashMap::new();
+        let mut strong: BTreeMap<i64, RandomKeyMap<LinkHash, SubjectId>> = BTreeMap::new();
         for addition in additions.iter().filter(|addition| addition.link.strong) {
             let of_one = strong.entry(addition.controller).or_default();
             of_one.insert(addition.link.hash, addition.link.subject);
@@ -126,8 +127,10 @@ impl SqliteStore {
 /// Returns each link once. It is a conflict if a strong one leads to two subjects.
 fn additions<'a>(pks: &Pks, links: &'a [NewLink]) -> Result<Vec<Addition<'a>>, StoreError> {
     let mut additions: Vec<Addition> = Vec::with_capacity(links.len());
-    let mut places: HashMap<(i64, LinkHash, SubjectId), usize> = HashMap::with_capacity(links.len());
-    let mut strong: HashMap<(i64, LinkHash), SubjectId> = HashMap::with_capacity(links.len());
+    let mut places: RandomKeyMap<(i64, LinkHash, SubjectId), usize> = RandomKeyMap::default();
+    places.reserve(links.len());
+    let mut strong: RandomKeyMap<(i64, LinkHash), SubjectId> = RandomKeyMap::default();
+    strong.reserve(links.len());
     for link in links {
         let Some(controller) = pks.get(&link.controller).copied() else {
             continue;
@@ -155,14 +158,14 @@ fn additions<'a>(pks: &Pks, links: &'a [NewLink]) -> Result<Vec<Addition<'a>>, S
 async fn leave_out_stored(
     connection: &mut SqliteConnection,
     additions: &mut Vec<Addition<'_>>,
-    new: &HashSet<SubjectId>,
+    new: &RandomKeySet<SubjectId>,
 ) -> Result<(), StoreError> {
     let asked: Vec<(LinkHash, SubjectId)> = additions
         .iter()
         .filter(|addition| !new.contains(&addition.link.subject))
         .map(|addition| (addition.link.hash, addition.link.subject))
         .collect();
-    let mut stored: HashMap<(LinkHash, SubjectId), (i64, i64)> = HashMap::new();
+    let mut stored: RandomKeyMap<(LinkHash, SubjectId), (i64, i64)> = RandomKeyMap::default();
     for chunk in runs(&asked) {
         let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject, l.first_seen_at FROM (");
         query.push_values(chunk, |mut row, (hash, subject)| {

@@ -1,10 +1,10 @@
 //! Rows in runs: many to a statement.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use conduit_actors::ids::ControllerId;
 use conduit_actors::ports::StoreError;
+use conduit_actors::random_keys::RandomKeyMap;
 use futures_util::future::join;
 use sqlx::encode::Encode;
 use sqlx::query::Query;
@@ -15,7 +15,7 @@ use super::super::values;
 use super::faults::OrStoreError as _;
 
 /// The rows of the controllers of a batch. Deleted controllers are missing, and their events leave nothing.
-pub(super) type Pks = HashMap<ControllerId, i64>;
+pub(super) type Pks = RandomKeyMap<ControllerId, i64>;
 
 /// Rows bound to one statement, at most: more gain nothing, and SQLite takes 32,766 values and 500 selects in a union.
 const ROWS: usize = 1 << LONGEST;
