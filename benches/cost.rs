@@ -34,6 +34,10 @@ use conduit_actors::usage::{UsageBook, UsageBooks};
 use serde_json::json;
 use tokio::sync::oneshot;
 
+/// As in the program, since allocations are a part of the cost.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Events in a batch.
 const BATCH: usize = 512;
 /// The stages, in the order of an event's way. `load` is what makes the events, and no stage.

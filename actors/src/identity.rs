@@ -35,13 +35,14 @@ mod weak;
 pub use candidate::{LinkCandidate, Sighting};
 pub use respelling::{Respelling, respell, retired};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::codes::EventCode;
 use crate::event::{LinkHash, Notice};
 use crate::ids::{ControllerId, SubjectId, Timestamp};
 use crate::ports::{Ceiling, KnownLink, Merge, NewLink, NewSubject};
+use crate::random_keys::RandomKeyMap;
 use crate::taxonomy::Taxonomy;
 use party::Party;
 pub use weak::WEAK_FAN_OUT;
@@ -60,11 +61,11 @@ pub struct IdentityGraph {
     controller: ControllerId,
     key_version: u32,
     taxonomy: Option<Arc<Taxonomy>>,
-    subjects: HashMap<SubjectId, SubjectState>,
+    subjects: RandomKeyMap<SubjectId, SubjectState>,
     /// Strong links have at most one subject here, weak ones any number.
-    links: HashMap<LinkHash, Vec<SubjectId>>,
+    links: RandomKeyMap<LinkHash, Vec<SubjectId>>,
     /// Distinct strong links by category.
-    counts: HashMap<SubjectId, BTreeMap<Arc<str>, u32>>,
+    counts: RandomKeyMap<SubjectId, BTreeMap<Arc<str>, u32>>,
     /// Subjects that hold more than the store knows.
     grown: BTreeSet<SubjectId>,
     /// The new subjects, for the store.
@@ -80,8 +81,8 @@ impl IdentityGraph {
     /// strong links per category of the subjects that may get more, see [`IdentityGraph::growing`].
     #[must_use]
     pub fn new(controller: ControllerId, key_version: u32, known: &[KnownLink]) -> Self {
-        let mut subjects = HashMap::new();
-        let mut links: HashMap<LinkHash, Vec<SubjectId>> = HashMap::new();
+        let mut subjects = RandomKeyMap::default();
+        let mut links: RandomKeyMap<LinkHash, Vec<SubjectId>> = RandomKeyMap::default();
         for link in known {
             subjects.entry(link.subject).or_insert(SubjectState {
                 first_seen_at: link.subject_first_seen_at,
@@ -99,7 +100,7 @@ impl IdentityGraph {
             taxonomy: None,
             subjects,
             links,
-            counts: HashMap::new(),
+            counts: RandomKeyMap::default(),
             grown: BTreeSet::new(),
             new_subjects: Vec::new(),
             new_links: Vec::new(),

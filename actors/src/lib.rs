@@ -40,6 +40,7 @@ pub mod per_outcome;
 mod percent;
 pub mod personal;
 pub mod ports;
+pub mod random_keys;
 pub mod receipt;
 mod schemas;
 pub mod shard;

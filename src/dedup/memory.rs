@@ -10,7 +10,6 @@
 //!
 //! After a restart the window is warmed with the claims that the store kept, see `MemoryWindow::warm`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use conduit_actors::event::DedupKey;
 use conduit_actors::ids::{ControllerId, EventId, Timestamp};
 use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::ports::{Claim, DedupError, DedupWindow, Verdict};
+use conduit_actors::random_keys::RandomKeyMap;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
@@ -60,8 +60,8 @@ impl StoredClaim {
 
 #[derive(Debug)]
 struct Claims {
-    newest: HashMap<DedupKey, StoredClaim>,
-    others: HashMap<DedupKey, Vec<StoredClaim>>,
+    newest: RandomKeyMap<DedupKey, StoredClaim>,
+    others: RandomKeyMap<DedupKey, Vec<StoredClaim>>,
     passed: Timestamp,
     sweep_at: usize,
 }
@@ -69,8 +69,8 @@ struct Claims {
 impl Claims {
     fn new() -> Self {
         Self {
-            newest: HashMap::new(),
-            others: HashMap::new(),
+            newest: RandomKeyMap::default(),
+            others: RandomKeyMap::default(),
             passed: Timestamp::from_millis(0),
             sweep_at: SWEEP_FLOOR,
         }

@@ -45,6 +45,7 @@ mod runs;
 mod seals;
 mod search;
 mod settings;
+mod shared_texts;
 mod subjects;
 
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! From types to column values, for every database.
 
-use std::collections::HashMap;
-
 use conduit_actors::event::{Notice, Outcome, OutcomeRecord, Status};
 use conduit_actors::hex::Hex;
 use conduit_actors::ids::{ControllerId, EventId, SubjectId};
@@ -9,6 +7,7 @@ use conduit_actors::limits::LimitOverrides;
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::per_outcome::PerOutcome;
 use conduit_actors::ports::{Credential, Merge, StoreError};
+use conduit_actors::random_keys::RandomKeyMap;
 
 /// Returns the columns of a credential: current, previous, until when.
 pub(super) fn credential(credential: &Credential) -> (&[u8], Option<&[u8]>, Option<i64>) {
@@ -58,11 +57,11 @@ pub(super) fn subjects(subjects: &[SubjectId]) -> Option<Vec<u8>> {
 }
 
 /// How often each outcome occurs, by controller.
-pub(super) type Counts = HashMap<ControllerId, PerOutcome<i64>>;
+pub(super) type Counts = RandomKeyMap<ControllerId, PerOutcome<i64>>;
 
 /// Returns the counts that a batch adds to the totals.
 pub(super) fn counts(outcomes: &[OutcomeRecord]) -> Counts {
-    let mut counts = Counts::new();
+    let mut counts = Counts::default();
     for record in outcomes {
         let own: &mut PerOutcome<i64> = counts.entry(record.event.controller).or_default();
         if let Some(count) = own.get_mut(record.outcome.status()) {

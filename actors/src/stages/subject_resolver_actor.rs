@@ -7,7 +7,8 @@
 mod cache;
 mod repeats;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,6 +19,7 @@ use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
 use crate::ports::{
     Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, RetiredLink, Stretch, Verdict,
 };
+use crate::random_keys::{RandomKeyMap, RandomKeySet};
 use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
 use cache::LinkCache;
@@ -64,7 +66,7 @@ pub struct SubjectResolver {
     ahead: LookedUp,
     unsettled: Unsettled,
     /// Links that were retired lately: a placeholder comes again and again.
-    retired: HashSet<(ControllerId, LinkHash)>,
+    retired: RandomKeySet<(ControllerId, LinkHash)>,
 }
 
 /// Retired links that are remembered.
@@ -73,14 +75,14 @@ const MAX_RETIRED: usize = 10_000;
 /// The answer that the store gave ahead.
 #[derive(Debug, Default)]
 struct LookedUp {
-    asked: HashSet<(ControllerId, LinkHash)>,
-    found: HashMap<(ControllerId, LinkHash), Vec<KnownLink>>,
+    asked: RandomKeySet<(ControllerId, LinkHash)>,
+    found: RandomKeyMap<(ControllerId, LinkHash), Vec<KnownLink>>,
 }
 
 /// The changes of the last batch, committed or not.
 #[derive(Debug, Default)]
 struct Unsettled {
-    links: HashSet<(ControllerId, LinkHash)>,
+    links: RandomKeySet<(ControllerId, LinkHash)>,
     merges: bool,
 }
 
@@ -94,7 +96,7 @@ impl SubjectResolver {
             cache: LinkCache::new(cached_links),
             ahead: LookedUp::default(),
             unsettled: Unsettled::default(),
-            retired: HashSet::new(),
+            retired: RandomKeySet::default(),
         }
     }
 
@@ -103,7 +105,7 @@ impl SubjectResolver {
             return Ok(());
         }
         for (controller, hashes) in wanted {
-            let mut unknown: HashSet<LinkHash> = hashes.into_iter().collect();
+            let mut unknown: RandomKeySet<LinkHash> = hashes.into_iter().collect();
             unknown.retain(|hash| {
                 let key = (controller, *hash);
                 !self.cache.contains(&key) && !self.unsettled.links.contains(&key)
@@ -171,6 +173,7 @@ impl SubjectResolver {
         drop(firsts);
         let differing = self.differing(controller, &events, &verdicts).await?;
 
+        batch.events.reserve(events.len());
         for (event, verdict) in events.into_iter().zip(verdicts) {
             let differs = differing.contains(&event.journaled.event.id);
             batch.events.push(resolve_event(event, verdict, differs, &mut graph));
@@ -226,7 +229,7 @@ impl SubjectResolver {
         controller: ControllerId,
         events: &[ExtractedEvent],
         verdicts: &[Verdict],
-    ) -> Result<HashSet<EventId>, StageError> {
+    ) -> Result<RandomKeySet<EventId>, StageError> {
         let digest = |event: &ExtractedEvent| fitting(event).and_then(|fitting| fitting.mapped_digest);
         let repeats: Vec<(EventId, MappedDigest, EventId)> = events
             .iter()
@@ -237,15 +240,15 @@ impl SubjectResolver {
             })
             .collect();
         if repeats.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(RandomKeySet::default());
         }
         let here = events.iter().map(|event| (event.journaled.event.id, event));
-        let here: HashMap<EventId, &ExtractedEvent> = here.collect();
+        let here: RandomKeyMap<EventId, &ExtractedEvent> = here.collect();
         let mut elsewhere: Vec<EventId> = repeats.iter().map(|(_, _, first)| *first).collect();
         elsewhere.retain(|first| !here.contains_key(first));
         elsewhere.sort_unstable();
         elsewhere.dedup();
-        let mut firsts: HashMap<EventId, MappedDigest> = HashMap::new();
+        let mut firsts: RandomKeyMap<EventId, MappedDigest> = RandomKeyMap::default();
         if !elsewhere.is_empty() {
             firsts.extend(self.store.mapped_digests(controller, &elsewhere).await?);
         }
@@ -262,20 +265,18 @@ impl SubjectResolver {
         events: &[(&ExtractedEvent, &Fitting)],
     ) -> Result<(IdentityGraph, Vec<Respelling>), StageError> {
         let (mut known, mut stored): (Vec<KnownLink>, Vec<KnownLink>) = (Vec::new(), Vec::new());
-        let mut asked: HashSet<LinkHash> = HashSet::new();
-        let mut strong: HashSet<LinkHash> = HashSet::new();
+        // Each hash, and whether its first link is strong.
+        let mut asked: RandomKeyMap<LinkHash, bool> = RandomKeyMap::default();
         let mut unknown: Vec<LinkHash> = Vec::new();
         let links = events.iter().flat_map(|(_, fitting)| fitting.all_links());
         for (is_strong, hash) in links.flat_map(|link| link.hashes().map(|hash| (link.strong, hash))) {
-            if !asked.insert(hash) {
+            let Entry::Vacant(new) = asked.entry(hash) else {
                 continue;
-            }
-            if is_strong {
-                strong.insert(hash);
-                if let Some(cached) = self.cache.get(controller, hash) {
-                    known.push(cached);
-                    continue;
-                }
+            };
+            new.insert(is_strong);
+            if is_strong && let Some(cached) = self.cache.get(controller, hash) {
+                known.push(cached);
+                continue;
             }
             let key = (controller, hash);
             if self.ahead.asked.contains(&key) {
@@ -287,7 +288,7 @@ impl SubjectResolver {
         if !unknown.is_empty() {
             stored.extend(self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await?);
         }
-        for link in stored.iter().filter(|link| strong.contains(&link.hash)) {
+        for link in stored.iter().filter(|link| asked.get(&link.hash) == Some(&true)) {
             self.cache.put(controller, link);
         }
         known.append(&mut stored);

@@ -1,8 +1,7 @@
 //! Additions of a transaction to the late indexes.
 
-use std::collections::HashSet;
-
 use conduit_actors::ids::SubjectId;
+use conduit_actors::random_keys::RandomKeySet;
 
 use super::SqliteStore;
 use super::late_index::Changes;
@@ -15,7 +14,7 @@ pub(super) struct Additions {
     pub(super) links: Option<Changes<LinksByHash>>,
     pub(super) activities: Option<Changes<ActivitiesBySubject>>,
     /// Nobody of these had a link before.
-    pub(super) new: HashSet<SubjectId>,
+    pub(super) new: RandomKeySet<SubjectId>,
 }
 
 impl SqliteStore {

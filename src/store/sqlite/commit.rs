@@ -20,8 +20,15 @@ use super::super::rows;
 use super::super::values::Counts;
 use super::additions::Additions;
 use super::faults::OrStoreError as _;
-use super::runs::{Pks, insert_runs, runs};
+use super::runs::{Insert, Pks, insert_runs, runs};
 use super::{SqliteStore, effects, history, links, replay_steps};
+
+/// A payload that is there stays, and counts as written.
+static PAYLOADS: Insert = Insert::new(
+    "payloads",
+    "event_id, controller_pk, epoch, counter, sealed",
+    " ON CONFLICT DO UPDATE SET event_id = event_id",
+);
 
 #[async_trait]
 impl PipelineStore for SqliteStore {
@@ -59,7 +66,7 @@ impl PipelineStore for SqliteStore {
         let steps = SqliteCommit {
             store: self,
             transaction: self.begin().await?,
-            pks: Pks::new(),
+            pks: Pks::default(),
             added: Additions::default(),
         };
         commit::commit(steps, effects, &self.keyring, &self.heads).await
@@ -152,11 +159,11 @@ impl CommitSteps for SqliteCommit<'_> {
     }
 
     async fn insert_events(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
-        effects::insert_events(&mut self.transaction, &self.pks, outcomes, "").await
+        effects::insert_events(&mut self.transaction, &self.pks, outcomes, &effects::EVENTS).await
     }
 
     async fn replace_events(&mut self, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
-        effects::insert_events(&mut self.transaction, &self.pks, outcomes, replay_steps::REPLACE).await
+        effects::insert_events(&mut self.transaction, &self.pks, outcomes, &effects::REPLACED_EVENTS).await
     }
 
     async fn insert_outcomes(&mut self, replay: ReplayId, outcomes: &[OutcomeRecord]) -> Result<(), StoreError> {
@@ -177,19 +184,12 @@ impl CommitSteps for SqliteCommit<'_> {
             .iter()
             .filter_map(|payload| Some((pks.get(&payload.controller)?, payload)))
             .collect();
-        insert_runs(&mut self.transaction, "payloads", &sealed, |chunk| {
-            let mut query =
-                QueryBuilder::new("INSERT INTO payloads (event_id, controller_pk, epoch, counter, sealed) ");
-            query.push_values(chunk, |mut row, (pk, payload)| {
-                row.push_bind(payload.event.as_bytes().to_vec())
-                    .push_bind(**pk)
-                    .push_bind(payloads.epoch().to_vec())
-                    .push_bind(payload.counter.cast_signed())
-                    .push_bind(payload.bytes.clone());
-            });
-            // What is there stays, and counts as written.
-            query.push(" ON CONFLICT DO UPDATE SET event_id = event_id");
-            query
+        insert_runs(&mut self.transaction, &PAYLOADS, &sealed, |row, (pk, payload)| {
+            row.bind(payload.event.as_bytes().to_vec())
+                .bind(**pk)
+                .bind(payloads.epoch().to_vec())
+                .bind(payload.counter.cast_signed())
+                .bind(payload.bytes.clone());
         })
         .await
     }
@@ -219,7 +219,7 @@ impl CommitSteps for SqliteCommit<'_> {
 
 /// Returns the batch's existing controllers, and the ends of their chains, which stay until this transaction ends.
 async fn controllers(connection: &mut SqliteConnection, asked: &[ControllerId]) -> Result<(Pks, Ends), StoreError> {
-    let (mut pks, mut heads) = (Pks::new(), Ends::new());
+    let (mut pks, mut heads) = (Pks::default(), Ends::new());
     for chunk in runs(asked) {
         let mut query =
             QueryBuilder::new("SELECT pk, id, chain_sequence, chain_hash, chain_seal FROM controllers WHERE id IN (");

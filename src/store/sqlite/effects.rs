@@ -3,12 +3,24 @@
 use conduit_actors::event::OutcomeRecord;
 use conduit_actors::ids::SubjectId;
 use conduit_actors::ports::{Merge, StoreError};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::SqliteConnection;
 
 use super::super::chain_ends::Ends;
 use super::super::values::{self, Counts};
 use super::faults::OrStoreError as _;
-use super::runs::{Pks, insert_runs};
+use super::replay_steps::REPLACE;
+use super::runs::{Insert, Pks, insert_runs};
+use super::shared_texts::{LastLines, LastText};
+
+const EVENT_COLUMNS: &str = "controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
+    warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, journaled_at, \
+    extracted_at, resolved_at, logged_at";
+
+/// Inserts events that are not there.
+pub(super) static EVENTS: Insert = Insert::new("events", EVENT_COLUMNS, "");
+
+/// Gives events that are there their outcomes of a replay.
+pub(super) static REPLACED_EVENTS: Insert = Insert::new("events", EVENT_COLUMNS, REPLACE);
 
 pub(super) async fn insert_merge(
     connection: &mut SqliteConnection,
@@ -50,48 +62,46 @@ pub(super) fn subject_bytes(subject: &SubjectId) -> Vec<u8> {
     subject.as_bytes().to_vec()
 }
 
-/// Inserts events. `conflict`: the statement's action for existing events.
+/// Inserts events by [`EVENTS`] or [`REPLACED_EVENTS`].
 pub(super) async fn insert_events(
     connection: &mut SqliteConnection,
     pks: &Pks,
     outcomes: &[OutcomeRecord],
-    conflict: &'static str,
+    insert: &'static Insert,
 ) -> Result<(), StoreError> {
     let found: Vec<_> = outcomes
         .iter()
         .filter_map(|o| Some((pks.get(&o.event.controller)?, o)))
         .collect();
-    insert_runs(connection, "events", &found, |chunk| {
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
-            "INSERT INTO events (controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
-             warnings, categories, duplicate_of, subject, other_subjects, dedup_key, dedup_window, mapped_digest, \
-             journaled_at, extracted_at, resolved_at, logged_at) ",
-        );
-        query.push_values(chunk, |mut row, (pk, record)| {
-            let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
-            row.push_bind(**pk)
-                .push_bind(record.event.id.as_bytes().to_vec())
-                .push_bind(record.event.integration.as_bytes().to_vec())
-                .push_bind(record.processor.as_ref().map(|processor| processor.as_str().to_owned()))
-                .push_bind(record.shown_event_type.as_str().to_owned())
-                .push_bind(record.event.triggered_at.as_millis())
-                .push_bind(record.outcome.status().as_str())
-                .push_bind(reasons)
-                .push_bind(values::notices(&record.warnings))
-                .push_bind(record.categories.join("\n"))
-                .push_bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
-                .push_bind(subject.as_ref().map(subject_bytes))
-                .push_bind(values::subjects(&record.other_subjects))
-                .push_bind(record.dedup.map(|(key, _)| key.0.to_vec()))
-                .push_bind(record.dedup.map(|(_, window)| window))
-                .push_bind(record.mapped_digest.map(|digest| digest.0.to_vec()))
-                .push_bind(record.stages.journaled_at.as_millis())
-                .push_bind(record.stages.extracted_at.map(|time| time.as_millis()))
-                .push_bind(record.stages.resolved_at.map(|time| time.as_millis()))
-                .push_bind(record.stages.logged_at.as_millis());
-        });
-        query.push(conflict);
-        query
+    let [mut processors, mut event_types, mut statuses] = <[LastText; 3]>::default();
+    let mut categories = LastLines::default();
+    insert_runs(connection, insert, &found, |row, (pk, record)| {
+        let (reasons, duplicate_of, subject) = values::outcome(&record.outcome);
+        row.bind(**pk)
+            .bind(record.event.id.as_bytes().to_vec())
+            .bind(record.event.integration.as_bytes().to_vec())
+            .bind(
+                record
+                    .processor
+                    .as_ref()
+                    .map(|processor| processors.of(processor.as_str())),
+            )
+            .bind(event_types.of(record.shown_event_type.as_str()))
+            .bind(record.event.triggered_at.as_millis())
+            .bind(statuses.of(record.outcome.status().as_str()))
+            .bind(reasons)
+            .bind(values::notices(&record.warnings))
+            .bind(categories.of(&record.categories))
+            .bind(duplicate_of.map(|event| event.as_bytes().to_vec()))
+            .bind(subject.as_ref().map(subject_bytes))
+            .bind(values::subjects(&record.other_subjects))
+            .bind(record.dedup.map(|(key, _)| key.0.to_vec()))
+            .bind(record.dedup.map(|(_, window)| window))
+            .bind(record.mapped_digest.map(|digest| digest.0.to_vec()))
+            .bind(record.stages.journaled_at.as_millis())
+            .bind(record.stages.extracted_at.map(|time| time.as_millis()))
+            .bind(record.stages.resolved_at.map(|time| time.as_millis()))
+            .bind(record.stages.logged_at.as_millis());
     })
     .await
 }

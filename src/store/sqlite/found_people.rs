@@ -121,7 +121,7 @@ impl Customers {
             .map(|(subject, place)| self.activity(subject, place))
             .collect();
         let mut transaction = store.begin().await.unwrap();
-        let pks = Pks::from([(self.controller, 1)]);
+        let pks = Pks::from_iter([(self.controller, 1)]);
         let mut added = Additions::default();
         store
             .insert_subjects(&mut transaction, &pks, &subjects, &mut added)

@@ -1,6 +1,6 @@
 //! The history of outcomes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use conduit_actors::ids::{ControllerId, Timestamp};
 use conduit_actors::per_outcome::PerOutcome;
@@ -13,12 +13,12 @@ use super::super::history::{History, HistoryRow, Key, Resolution};
 use super::super::{rows, values};
 use super::SqliteStore;
 use super::faults::OrStoreError as _;
-use super::runs::runs;
+use super::runs::{Pks, runs};
 
 /// Adds what a batch counts.
 pub(super) async fn add(
     connection: &mut SqliteConnection,
-    pks: &HashMap<ControllerId, i64>,
+    pks: &Pks,
     added: &BTreeMap<Key, PerOutcome<i64>>,
 ) -> Result<(), StoreError> {
     let found: Vec<_> = added

@@ -8,7 +8,13 @@ use sqlx::{QueryBuilder, SqliteConnection};
 use super::super::rows;
 use super::SqliteStore;
 use super::faults::OrStoreError as _;
-use super::runs::{Pks, insert_runs, runs};
+use super::runs::{Insert, Pks, insert_runs, runs};
+
+static OTHERS: Insert = Insert::new(
+    "activity_others",
+    "subject, triggered_at, event_id, controller_pk, sequence",
+    "",
+);
 
 /// Lets activities be found by the other people that they name.
 pub(super) async fn insert(
@@ -21,18 +27,12 @@ pub(super) async fn insert(
         .filter_map(|activity| Some((*pks.get(&activity.controller)?, activity)))
         .flat_map(|(pk, activity)| activity.other_subjects.iter().map(move |other| (pk, activity, *other)))
         .collect();
-    insert_runs(connection, "activity_others", &named, |chunk| {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO activity_others (subject, triggered_at, event_id, controller_pk, sequence) ",
-        );
-        query.push_values(chunk, |mut row, (pk, activity, subject)| {
-            row.push_bind(subject.as_bytes().to_vec())
-                .push_bind(activity.triggered_at.as_millis())
-                .push_bind(activity.event.as_bytes().to_vec())
-                .push_bind(*pk)
-                .push_bind(activity.sequence.0.cast_signed());
-        });
-        query
+    insert_runs(connection, &OTHERS, &named, |row, (pk, activity, subject)| {
+        row.bind(subject.as_bytes().to_vec())
+            .bind(activity.triggered_at.as_millis())
+            .bind(activity.event.as_bytes().to_vec())
+            .bind(*pk)
+            .bind(activity.sequence.0.cast_signed());
     })
     .await
 }

@@ -1,10 +1,12 @@
 //! A batch's new subjects and links.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::SubjectId;
 use conduit_actors::ports::{NewLink, NewSubject, StoreError};
+use conduit_actors::random_keys::{RandomKeyMap, RandomKeySet};
 use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 
 use super::super::survivors::stored_link;
@@ -13,7 +15,15 @@ use super::additions::Additions;
 use super::faults::OrStoreError as _;
 use super::late_index::Added;
 use super::late_kinds::{LinksByHash, SubjectsByDid};
-use super::runs::{Pks, insert_runs, runs};
+use super::runs::{Insert, Pks, insert_runs, runs};
+
+static SUBJECTS: Insert = Insert::new("subjects", "pk, id, controller_pk, did_or_id, first_seen_at", "");
+
+static LINKS: Insert = Insert::new(
+    "links",
+    "pk, controller_pk, hash, subject, category, strong, key_version, first_seen_at",
+    "",
+);
 
 /// A link that is not stored yet.
 struct Addition<'a> {
@@ -44,17 +54,12 @@ impl SqliteStore {
             found.push((pk, *controller, subject));
             added.new.insert(subject.id);
         }
-        insert_runs(connection, "subjects", &found, |chunk| {
-            let mut query =
-                QueryBuilder::new("INSERT INTO subjects (pk, id, controller_pk, did_or_id, first_seen_at) ");
-            query.push_values(chunk, |mut row, (pk, controller, subject)| {
-                row.push_bind(*pk)
-                    .push_bind(subject.id.as_bytes().to_vec())
-                    .push_bind(*controller)
-                    .push_bind(subject.id.as_bytes().to_vec())
-                    .push_bind(subject.first_seen_at.as_millis());
-            });
-            query
+        insert_runs(connection, &SUBJECTS, &found, |row, (pk, controller, subject)| {
+            row.bind(*pk)
+                .bind(subject.id.as_bytes().to_vec())
+                .bind(*controller)
+                .bind(subject.id.as_bytes().to_vec())
+                .bind(subject.first_seen_at.as_millis());
         })
         .await?;
         added.subjects = Some(self.subjects.sweep(connection, rows).await?);
@@ -81,21 +86,15 @@ impl SqliteStore {
             let pk = rows.add(|pk| Some(LinksByHash::new_entry(&addition.link.hash, pk)));
             found.push((pk, addition));
         }
-        insert_runs(connection, "links", &found, |chunk| {
-            let mut query = QueryBuilder::new(
-                "INSERT INTO links (pk, controller_pk, hash, subject, category, strong, key_version, first_seen_at) ",
-            );
-            query.push_values(chunk, |mut row, (pk, addition)| {
-                row.push_bind(*pk)
-                    .push_bind(addition.controller)
-                    .push_bind(addition.link.hash.0.to_vec())
-                    .push_bind(addition.link.subject.as_bytes().to_vec())
-                    .push_bind(addition.link.category.to_string())
-                    .push_bind(addition.link.strong)
-                    .push_bind(addition.link.key_version)
-                    .push_bind(addition.first_seen_at);
-            });
-            query
+        insert_runs(connection, &LINKS, &found, |row, (pk, addition)| {
+            row.bind(*pk)
+                .bind(addition.controller)
+                .bind(addition.link.hash.0.to_vec())
+                .bind(addition.link.subject.as_bytes().to_vec())
+                .bind(Arc::clone(&addition.link.category))
+                .bind(addition.link.strong)
+                .bind(addition.link.key_version)
+                .bind(addition.first_seen_at);
         })
         .await?;
         added.links = Some(self.links.sweep(connection, rows).await?);
@@ -108,7 +107,7 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         additions: &[Addition<'_>],
     ) -> Result<(), StoreError> {
-        let mut strong: HashMap<i64, HashMap<LinkHash, SubjectId>> = HashMap::new();
+        let mut strong: BTreeMap<i64, RandomKeyMap<LinkHash, SubjectId>> = BTreeMap::new();
         for addition in additions.iter().filter(|addition| addition.link.strong) {
             let of_one = strong.entry(addition.controller).or_default();
             of_one.insert(addition.link.hash, addition.link.subject);
@@ -128,8 +127,10 @@ impl SqliteStore {
 /// Returns each link once. It is a conflict if a strong one leads to two subjects.
 fn additions<'a>(pks: &Pks, links: &'a [NewLink]) -> Result<Vec<Addition<'a>>, StoreError> {
     let mut additions: Vec<Addition> = Vec::with_capacity(links.len());
-    let mut places: HashMap<(i64, LinkHash, SubjectId), usize> = HashMap::with_capacity(links.len());
-    let mut strong: HashMap<(i64, LinkHash), SubjectId> = HashMap::with_capacity(links.len());
+    let mut places: RandomKeyMap<(i64, LinkHash, SubjectId), usize> = RandomKeyMap::default();
+    places.reserve(links.len());
+    let mut strong: RandomKeyMap<(i64, LinkHash), SubjectId> = RandomKeyMap::default();
+    strong.reserve(links.len());
     for link in links {
         let Some(controller) = pks.get(&link.controller).copied() else {
             continue;
@@ -157,14 +158,14 @@ fn additions<'a>(pks: &Pks, links: &'a [NewLink]) -> Result<Vec<Addition<'a>>, S
 async fn leave_out_stored(
     connection: &mut SqliteConnection,
     additions: &mut Vec<Addition<'_>>,
-    new: &HashSet<SubjectId>,
+    new: &RandomKeySet<SubjectId>,
 ) -> Result<(), StoreError> {
     let asked: Vec<(LinkHash, SubjectId)> = additions
         .iter()
         .filter(|addition| !new.contains(&addition.link.subject))
         .map(|addition| (addition.link.hash, addition.link.subject))
         .collect();
-    let mut stored: HashMap<(LinkHash, SubjectId), (i64, i64)> = HashMap::new();
+    let mut stored: RandomKeyMap<(LinkHash, SubjectId), (i64, i64)> = RandomKeyMap::default();
     for chunk in runs(&asked) {
         let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject, l.first_seen_at FROM (");
         query.push_values(chunk, |mut row, (hash, subject)| {

@@ -9,7 +9,13 @@ use sqlx::{QueryBuilder, SqliteConnection};
 use super::super::{rows, values};
 use super::faults::OrStoreError as _;
 use super::replays::push_ids;
-use super::runs::{Pks, insert_runs};
+use super::runs::{Insert, Pks, insert_runs};
+
+static OUTCOMES: Insert = Insert::new(
+    "event_outcomes",
+    "event_id, controller_pk, at, status, reasons, mapping_version, replay",
+    "",
+);
 
 /// The changes of an event that was committed before.
 pub(super) const REPLACE: &str = " ON CONFLICT (id) DO UPDATE SET processor = coalesce(excluded.processor, processor), \
@@ -89,20 +95,14 @@ pub(super) async fn insert_outcomes(
         .iter()
         .filter_map(|record| Some((pks.get(&record.event.controller)?, record)))
         .collect();
-    insert_runs(connection, "event_outcomes", &found, |chunk| {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO event_outcomes (event_id, controller_pk, at, status, reasons, mapping_version, replay) ",
-        );
-        query.push_values(chunk, |mut row, (pk, record)| {
-            row.push_bind(record.event.id.as_bytes().to_vec())
-                .push_bind(**pk)
-                .push_bind(record.stages.logged_at.as_millis())
-                .push_bind(record.outcome.status().as_str())
-                .push_bind(values::outcome(&record.outcome).0)
-                .push_bind(record.mapping_version.map(u64::cast_signed))
-                .push_bind(replay.as_bytes().to_vec());
-        });
-        query
+    insert_runs(connection, &OUTCOMES, &found, |row, (pk, record)| {
+        row.bind(record.event.id.as_bytes().to_vec())
+            .bind(**pk)
+            .bind(record.stages.logged_at.as_millis())
+            .bind(record.outcome.status().as_str())
+            .bind(values::outcome(&record.outcome).0)
+            .bind(record.mapping_version.map(u64::cast_signed))
+            .bind(replay.as_bytes().to_vec());
     })
     .await
 }

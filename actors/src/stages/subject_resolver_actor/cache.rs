@@ -3,14 +3,13 @@
 //! It has two generations. A used link moves to the young one. When the young one has half the size, it replaces the
 //! old one, which is dropped. So used links stay, at a constant cost.
 
-use std::collections::HashMap;
-
 use crate::event::LinkHash;
 use crate::identity::IdentityGraph;
 use crate::ids::{ControllerId, SubjectId, Timestamp};
 use crate::ports::KnownLink;
+use crate::random_keys::RandomKeyMap;
 
-type Generation = HashMap<(ControllerId, LinkHash), (SubjectId, Timestamp)>;
+type Generation = RandomKeyMap<(ControllerId, LinkHash), (SubjectId, Timestamp)>;
 
 /// Strong links that were read or committed lately, merges followed.
 #[derive(Debug)]
@@ -23,8 +22,8 @@ pub(super) struct LinkCache {
 impl LinkCache {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: Generation::default(),
+            old: Generation::default(),
             half: capacity.div_ceil(2),
         }
     }
