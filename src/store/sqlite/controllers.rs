@@ -9,6 +9,7 @@ use sqlx::QueryBuilder;
 use super::super::{ChangeError, ControllerRow, Controllers, Page, RetiredBecause};
 use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
+use super::late_index::LateIndex;
 use super::{SqliteStore, credentials};
 
 /// Everything that belongs to a controller, except what has a late index.
@@ -119,6 +120,9 @@ impl Controllers for SqliteStore {
             .execute(&mut *transaction)
             .await
             .or_store_error()?;
+        let links = LateIndex::deletion(&mut transaction, links).await?;
+        let subjects = LateIndex::deletion(&mut transaction, subjects).await?;
+        let activities = LateIndex::deletion(&mut transaction, activities).await?;
         transaction.commit().await.or_store_error()?;
         self.links.forget(&links);
         self.subjects.forget(&subjects);

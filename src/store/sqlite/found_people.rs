@@ -233,8 +233,13 @@ fn of_deleted_people_no_entry_is_left_and_their_places_are_taken_again() {
         use crate::store::Controllers as _;
         let store = open(path).await;
         let mut known = Customers::new(&store).await;
-        known.add(&store, 0..200, true).await;
+        for round in 0..25 {
+            known.add(&store, 100 * round..100 * round + 60, true).await;
+        }
+        let through = "SELECT min(through) FROM late_indexes";
+        assert!(count(&store, through).await > 0);
         store.delete_controller(known.controller).await.unwrap();
+        assert_eq!(count(&store, through).await, 0);
         for table in [
             "SELECT count(*) FROM links_late",
             "SELECT count(*) FROM subjects_late",
@@ -244,6 +249,11 @@ fn of_deleted_people_no_entry_is_left_and_their_places_are_taken_again() {
         }
         let mut known = Customers::new(&store).await;
         known.add(&store, 0..10, true).await;
+        known.is_known_to(&store).await;
+        // They waited, and nothing of it was written.
+        let store = open(path).await;
+        known.is_known_to(&store).await;
+        known.add(&store, 10..200, true).await;
         known.is_known_to(&store).await;
     });
 }

@@ -14,7 +14,8 @@
 //! # Invariants
 //! - Every committed row is in the index, or waits, or is behind the last row that was seen; this one is looked for before
 //!   every reading. It may be in the index and wait.
-//! - An entry says where to look. A reader compares the whole hash. An entry goes with its row.
+//! - An entry says where to look. A reader compares the whole hash. An entry goes with its row, whose place may be taken
+//!   again: then `through` is before it.
 //! - A row waits from its commit on, not before; an entry stops waiting when the index has it, not before. So who looks at
 //!   the waiting entries first, and then at the index, misses none.
 //!
@@ -170,12 +171,12 @@ impl<K: Kind> LateIndex<K> {
         entries::<K>(&query.fetch_all(connection).await.or_store_error()?)
     }
 
-    /// Deletes a controller's rows with their entries, some at a time.
+    /// Deletes a controller's rows that have entries, some at a time. Returns the entries that wait.
     pub(super) async fn delete_of(
         &self,
         connection: &mut SqliteConnection,
         controller: ControllerId,
-    ) -> Result<Deletion<K>, StoreError> {
+    ) -> Result<Vec<K::Entry>, StoreError> {
         let mut gone = Vec::new();
         loop {
             let some = sqlx::query(K::OF_CONTROLLER)
@@ -183,8 +184,7 @@ impl<K: Kind> LateIndex<K> {
                 .bind(READ);
             let entries = entries::<K>(&some.fetch_all(&mut *connection).await.or_store_error()?)?;
             if entries.is_empty() {
-                let last = Self::last(connection).await?;
-                return Ok(Deletion { waiting: gone, last });
+                return Ok(gone);
             }
             Self::delete(connection, &entries).await?;
             for chunk in runs(&entries) {
@@ -214,7 +214,22 @@ impl<K: Kind> LateIndex<K> {
         let entries = entries::<K>(rows)?;
         Self::delete(connection, &entries).await?;
         let waiting = self.pending.lock().waiting(&entries);
+        Self::deletion(connection, waiting).await
+    }
+
+    /// Ends a deletion, behind all of its rows. `waiting`: entries of deleted rows. The places behind the last row that is left
+    /// are taken again, by rows that are not in the index yet.
+    pub(super) async fn deletion(
+        connection: &mut SqliteConnection,
+        waiting: Vec<K::Entry>,
+    ) -> Result<Deletion<K>, StoreError> {
         let last = Self::last(connection).await?;
+        sqlx::query("UPDATE late_indexes SET through = ?2 WHERE name = ?1 AND through > ?2")
+            .bind(K::INDEX)
+            .bind(last)
+            .execute(connection)
+            .await
+            .or_store_error()?;
         Ok(Deletion { waiting, last })
     }
 
@@ -247,7 +262,8 @@ impl<K: Kind> LateIndex<K> {
         let swept = self.pending.lock().sweep(room, SWEEP);
         Self::insert(connection, &swept.entries).await?;
         if let Some(through) = swept.through {
-            Self::move_through(connection, through).await?;
+            // A deletion that was committed just now may have left less.
+            Self::move_through(connection, through.min(added.behind)).await?;
         }
         Ok(Changes { added, swept })
     }
