@@ -190,7 +190,14 @@ fn dashboard_and_alert_rules_name_metrics_that_are_there() {
     shop.send(&conduit, "contact", json!({"email": "ada@shop.example"}));
     shop.try_send(&conduit, b"{}").unwrap().expect(400);
     conduit.settled();
-    let series = scrape(&conduit);
+    // The times of the stages are counted directly behind the commit.
+    let series = wait_for("the first outcome's times", || {
+        let series = scrape(&conduit);
+        let has_times = series
+            .keys()
+            .any(|name| name.starts_with("conduit_stage_seconds_bucket"));
+        has_times.then_some(series)
+    });
     let there: HashSet<&str> = series.keys().filter_map(|name| name.split('{').next()).collect();
 
     let dashboard = include_str!("../deploy/grafana-dashboard.json");
