@@ -40,6 +40,10 @@ const FORMS: [&str; 5] = ["/sign-in", "/theme", "/sign-out", "/integrations/new"
 #[test]
 fn strangers_send_small_forms_and_send_them_in_time() {
     let conduit = Conduit::with(&[("CONDUIT__SERVER__REQUEST_TIMEOUT_SECONDS", "1")]);
+    // What the first answers need, and keep, does not count.
+    for path in FORMS {
+        form(&conduit, path, "", 4 << 20).answer();
+    }
     let before = peak(&conduit);
     let mut open = Vec::new();
     for number in 0..150 {
