@@ -47,6 +47,8 @@ conformance! {
     management:
         controllers_are_made_found_and_changed,
         integrations_are_made_found_and_changed,
+        many_are_made_at_once_and_those_that_are_refused_take_nothing_along,
+        sizes_of_integrations_are_paged,
         an_integration_is_replaced_at_its_version_only,
         deletion_removes_all_that_is_a_controller_s_and_nothing_else;
     membership:
@@ -60,6 +62,8 @@ conformance! {
         payloads_of_rejected_and_failed_events_are_kept_sealed,
         events_of_a_deleted_controller_leave_nothing,
         a_large_batch_of_many_controllers_goes_in_whole,
+        in_a_batch_of_many_controllers_one_out_of_date_is_a_conflict_for_all,
+        links_of_many_controllers_are_found_at_once,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
     attention:

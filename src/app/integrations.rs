@@ -11,7 +11,7 @@ use super::controllers::GracePeriod;
 use super::{Error, Noun, Principal, Services, quota};
 use crate::code::Code;
 use crate::secrets::{Purpose, generate};
-use crate::store::{IntegrationRow, IntegrationSize};
+use crate::store::{IntegrationRow, IntegrationSize, Page};
 
 /// Bytes of mappings in a page of a list, at most, unless one mapping alone has more.
 const PAGE_BYTES: u64 = 4 << 20;
@@ -99,9 +99,12 @@ pub(crate) async fn list(
     limit: usize,
 ) -> Result<IntegrationPage, Error> {
     principal.check_filter(services, controller)?;
-    let mut sizes = services.store.integration_sizes(controller).await?;
-    sizes.retain(|size| after.is_none_or(|after| size.id < after));
-    sizes.sort_unstable_by_key(|size| std::cmp::Reverse(size.id));
+    let page = Page {
+        after,
+        // One more tells whether there are more.
+        limit: limit.saturating_add(1),
+    };
+    let sizes = services.store.integration_sizes(controller, page).await?;
     let count = page_length(&sizes, limit);
     let more_after = (count < sizes.len()).then(|| sizes[count - 1].id);
     let ids: Vec<IntegrationId> = sizes[..count].iter().map(|size| size.id).collect();

@@ -9,6 +9,7 @@ use conduit_actors::mapping::IntegrationSpec;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Error, Services};
+use crate::store::Page;
 
 /// Controllers that share a turn, by their ids.
 const TURNS: usize = 64;
@@ -41,7 +42,11 @@ pub(super) async fn admit<'a>(
 ) -> Result<MutexGuard<'a, ()>, Error> {
     let turn = services.mapping_turns.of(controller).await;
     let limits = &services.config.mappings;
-    let sizes = services.store.integration_sizes(Some(controller)).await?;
+    let all = Page {
+        after: None,
+        limit: usize::MAX,
+    };
+    let sizes = services.store.integration_sizes(Some(controller), all).await?;
     let most = limits.max_integrations;
     if replaced.is_none() && most > 0 && sizes.len() >= most {
         return Err(Error::TooManyIntegrations { most });

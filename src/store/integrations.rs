@@ -6,6 +6,7 @@ use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::ports::{Credential, StoreError};
 
 use super::error::ChangeError;
+use super::page::Page;
 
 /// An integration's row.
 #[derive(Debug, Clone)]
@@ -40,8 +41,12 @@ pub trait Integrations: Send + Sync {
     async fn integration(&self, id: IntegrationId) -> Result<Option<IntegrationRow>, StoreError>;
     /// Returns the existing integrations among these ids, newest first.
     async fn integrations_among(&self, ids: &[IntegrationId]) -> Result<Vec<IntegrationRow>, StoreError>;
-    /// Returns the size of each integration without reading it, of one controller or of every controller, newest first.
-    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError>;
+    /// Returns the sizes of integrations without reading them, of one controller or of every controller, newest first.
+    async fn integration_sizes(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<IntegrationId>,
+    ) -> Result<Vec<IntegrationSize>, StoreError>;
     /// Replaces the spec if the version is still `expected` (any, if none); answers the new row.
     async fn replace_integration(
         &self,

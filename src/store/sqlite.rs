@@ -47,6 +47,7 @@ mod search;
 mod settings;
 mod shared_texts;
 mod subjects;
+mod together;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +72,7 @@ use faults::{OrStoreError as _, migrate_error, store_error};
 use late_index::LateIndex;
 use late_kinds::{ActivitiesBySubject, LinksByHash, SubjectsByDid};
 use origin::Origin;
+use together::Together;
 
 /// The name of the writing connection's thread.
 const WRITER: &str = "sqlite-writer";
@@ -86,6 +88,7 @@ const WAL_PAGES: &str = "16000";
 pub struct SqliteStore {
     origin: Arc<Origin>,
     writer: SqlitePool,
+    together: Together,
     readers: SqlitePool,
     node: String,
     payloads: Payloads,
@@ -163,6 +166,7 @@ impl SqliteStore {
         let activities_by_subject = LateIndex::open(&mut connection).await?;
         drop(connection);
         let store = Self {
+            together: Together::new(Arc::clone(&origin), writer.clone()),
             origin,
             writer,
             readers,

@@ -5,6 +5,7 @@ use conduit_actors::event::Outcome;
 use conduit_actors::ids::{ControllerId, IntegrationId, Sequence};
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::ports::{ChainHead, Credential};
+use futures_util::future::join_all;
 
 use super::world::{Batch, World, at, credential, hash, integration_row};
 
@@ -108,6 +109,63 @@ pub async fn integrations_are_made_found_and_changed(world: World) {
     store.delete_integration(one.id, Some(1)).await.unwrap();
     assert_eq!(store.delete_integration(one.id, None).await, Err(ChangeError::NotFound));
     assert!(store.integration(one.id).await.unwrap().is_none());
+}
+
+pub async fn many_are_made_at_once_and_those_that_are_refused_take_nothing_along(world: World) {
+    let store = &*world.store;
+    // Each DID is asked for twice.
+    let rows: Vec<_> = (0..600)
+        .map(|number| world.controller_row(&format!("did:web:shop{}.example", number / 2)))
+        .collect();
+    let made = join_all(rows.iter().map(|row| store.create_controller(row))).await;
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 300);
+    assert!(
+        made.iter()
+            .all(|made| matches!(made, Ok(()) | Err(ChangeError::Exists)))
+    );
+    let ids: Vec<_> = rows
+        .iter()
+        .zip(&made)
+        .filter_map(|(row, made)| made.is_ok().then_some(row.id))
+        .collect();
+    let mut stored: Vec<_> = store.controllers().await.unwrap().iter().map(|row| row.id).collect();
+    stored.sort_unstable();
+    let mut expected = ids.clone();
+    expected.sort_unstable();
+    assert_eq!(stored, expected);
+
+    let nobody = ControllerId::generate();
+    let owners = ids.iter().flat_map(|id| [*id, nobody]);
+    let integrations: Vec<_> = owners.map(|owner| integration_row(owner, "mailer")).collect();
+    let made = join_all(integrations.iter().map(|row| store.create_integration(row))).await;
+    for (row, made) in integrations.iter().zip(made) {
+        let is_orphan = row.controller == nobody;
+        assert_eq!(made, if is_orphan { Err(ChangeError::NotFound) } else { Ok(()) });
+        assert_eq!(store.integration(row.id).await.unwrap().is_some(), !is_orphan);
+    }
+}
+
+pub async fn sizes_of_integrations_are_paged(world: World) {
+    let store = &*world.store;
+    let shop = world.controller("did:web:shop.example").await;
+    let rival = world.controller("did:web:rival.example").await;
+    let one = world.integration(shop.id, "mailer").await.id;
+    let other = world.integration(rival.id, "mailer").await.id;
+    let two = world.integration(shop.id, "crm").await.id;
+    let page = async |controller, after, limit| {
+        let sizes = store
+            .integration_sizes(controller, Page { after, limit })
+            .await
+            .unwrap();
+        assert!(sizes.iter().all(|size| size.bytes > 20));
+        sizes.iter().map(|size| size.id).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, None, 9).await, [two, other, one]);
+    assert_eq!(page(None, None, 2).await, [two, other]);
+    assert_eq!(page(None, Some(other), 2).await, [one]);
+    assert_eq!(page(Some(shop.id), None, usize::MAX).await, [two, one]);
+    assert_eq!(page(Some(shop.id), Some(two), 9).await, [one]);
+    assert_eq!(page(Some(shop.id), Some(one), 9).await, []);
 }
 
 pub async fn an_integration_is_replaced_at_its_version_only(world: World) {

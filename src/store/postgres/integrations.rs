@@ -7,7 +7,7 @@ use conduit_actors::ports::StoreError;
 use conduit_actors::usage::CredentialOwner;
 use sqlx::QueryBuilder;
 
-use super::super::{ChangeError, IntegrationRow, IntegrationSize, Integrations, RetiredBecause};
+use super::super::{ChangeError, IntegrationRow, IntegrationSize, Integrations, Page, RetiredBecause};
 use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::{PostgresStore, changes, credentials};
@@ -37,8 +37,14 @@ impl Integrations for PostgresStore {
         self.driver.run_in_time(select).await
     }
 
-    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
-        self.driver.run_in_time(self.select_integration_sizes(controller)).await
+    async fn integration_sizes(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<IntegrationId>,
+    ) -> Result<Vec<IntegrationSize>, StoreError> {
+        self.driver
+            .run_in_time(self.select_integration_sizes(controller, page))
+            .await
     }
 
     async fn replace_integration(
@@ -115,13 +121,19 @@ impl PostgresStore {
     async fn select_integration_sizes(
         &self,
         controller: Option<ControllerId>,
+        page: Page<IntegrationId>,
     ) -> Result<Vec<IntegrationSize>, StoreError> {
         let mut query =
             QueryBuilder::new("SELECT id, octet_length(spec)::bigint AS bytes FROM integrations WHERE true");
         if let Some(controller) = controller {
             query.push(" AND controller = ").push_bind(controller.as_uuid());
         }
-        query.push(" ORDER BY id DESC");
+        if let Some(after) = page.after {
+            query.push(" AND id < ").push_bind(after.as_uuid());
+        }
+        query
+            .push(" ORDER BY id DESC LIMIT ")
+            .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
         let found = query.build().fetch_all(&self.pool).await.or_store_error()?;
         found.iter().map(rows::integration_size).collect()
     }

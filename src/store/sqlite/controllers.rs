@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use conduit_actors::ids::{ControllerDid, ControllerId};
 use conduit_actors::ports::{ChainHead, StoreError};
 use conduit_actors::usage::CredentialOwner;
-use sqlx::QueryBuilder;
+use sqlx::{QueryBuilder, SqliteConnection};
 
 use super::super::{ChangeError, ControllerRow, Controllers, Page, RetiredBecause};
 use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::late_index::LateIndex;
 use super::{SqliteStore, credentials};
+use crate::keys::Seal;
 
 /// Everything that belongs to a controller, except what has a late index.
 const OWNED: [&str; 16] = [
@@ -35,31 +36,12 @@ const OWNED: [&str; 16] = [
 #[async_trait]
 impl Controllers for SqliteStore {
     async fn create_controller(&self, row: &ControllerRow) -> Result<(), ChangeError> {
-        let mut transaction = self.begin().await?;
-        let (current, previous, until) = values::credential(&row.webhook_secret);
-        sqlx::query(
-            "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
-             token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )
-        .bind(&row.id.as_bytes()[..])
-        .bind(row.did.as_str())
-        .bind(&row.name)
-        .bind(row.created_at.as_millis())
-        .bind(current)
-        .bind(previous)
-        .bind(until)
-        .bind(&row.management_token.as_bytes()[..])
-        .bind(&row.wrapped_data_key)
-        .bind(row.link_key_version)
-        .bind(&self.keyring.seal_name(row.id, row.did.as_str())[..])
-        .bind(&self.keyring.seal_end(row.id, ChainHead::EMPTY)[..])
-        .execute(&mut *transaction)
-        .await
-        .map_err(change_error)?;
-        let owner = CredentialOwner::Controller(row.id);
-        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
-        Ok(transaction.commit().await.or_store_error()?)
+        let row = row.clone();
+        let name_seal = self.keyring.seal_name(row.id, row.did.as_str());
+        let chain_seal = self.keyring.seal_end(row.id, ChainHead::EMPTY);
+        self.together
+            .change(move |connection| Box::pin(insert(connection, row, name_seal, chain_seal)))
+            .await
     }
 
     async fn controllers(&self) -> Result<Vec<ControllerRow>, StoreError> {
@@ -133,4 +115,35 @@ impl Controllers for SqliteStore {
             Err(ChangeError::NotFound)
         }
     }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    row: ControllerRow,
+    name_seal: Seal,
+    chain_seal: Seal,
+) -> Result<(), ChangeError> {
+    let (current, previous, until) = values::credential(&row.webhook_secret);
+    sqlx::query(
+        "INSERT INTO controllers (id, did, name, created_at, secret_hash, secret_previous, secret_previous_until, \
+         token_hash, wrapped_data_key, link_key_version, name_seal, chain_seal) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    )
+    .bind(&row.id.as_bytes()[..])
+    .bind(row.did.as_str())
+    .bind(&row.name)
+    .bind(row.created_at.as_millis())
+    .bind(current)
+    .bind(previous)
+    .bind(until)
+    .bind(&row.management_token.as_bytes()[..])
+    .bind(&row.wrapped_data_key)
+    .bind(row.link_key_version)
+    .bind(&name_seal[..])
+    .bind(&chain_seal[..])
+    .execute(&mut *connection)
+    .await
+    .map_err(change_error)?;
+    let owner = CredentialOwner::Controller(row.id);
+    Ok(credentials::record(connection, owner, row.created_at, RetiredBecause::Replaced).await?)
 }

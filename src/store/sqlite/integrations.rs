@@ -5,9 +5,9 @@ use conduit_actors::ids::{ControllerId, IntegrationId, Timestamp};
 use conduit_actors::mapping::IntegrationSpec;
 use conduit_actors::ports::StoreError;
 use conduit_actors::usage::CredentialOwner;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::super::{ChangeError, IntegrationRow, IntegrationSize, Integrations, RetiredBecause};
+use super::super::{ChangeError, IntegrationRow, IntegrationSize, Integrations, Page, RetiredBecause};
 use super::super::{rows, values};
 use super::faults::{OrStoreError as _, change_error};
 use super::{SqliteStore, credentials};
@@ -15,32 +15,10 @@ use super::{SqliteStore, credentials};
 #[async_trait]
 impl Integrations for SqliteStore {
     async fn create_integration(&self, row: &IntegrationRow) -> Result<(), ChangeError> {
-        let mut transaction = self.begin().await?;
-        let (current, previous, until) = values::credential(&row.api_key);
-        let inserted = sqlx::query(
-            "INSERT INTO integrations (id, controller_pk, processor, spec, version, key_hash, key_previous, \
-             key_previous_until, created_at, updated_at) \
-             SELECT ?1, pk, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM controllers WHERE id = ?2",
-        )
-        .bind(&row.id.as_bytes()[..])
-        .bind(&row.controller.as_bytes()[..])
-        .bind(row.processor.as_str())
-        .bind(values::spec_json(&row.spec)?)
-        .bind(row.version.cast_signed())
-        .bind(current)
-        .bind(previous)
-        .bind(until)
-        .bind(row.created_at.as_millis())
-        .bind(row.updated_at.as_millis())
-        .execute(&mut *transaction)
-        .await
-        .map_err(change_error)?;
-        if inserted.rows_affected() != 1 {
-            return Err(ChangeError::NotFound);
-        }
-        let owner = CredentialOwner::Integration(row.id);
-        credentials::record(&mut transaction, owner, row.created_at, RetiredBecause::Replaced).await?;
-        Ok(transaction.commit().await.or_store_error()?)
+        let row = row.clone();
+        self.together
+            .change(move |connection| Box::pin(insert(connection, row)))
+            .await
     }
 
     async fn integrations(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationRow>, StoreError> {
@@ -56,8 +34,12 @@ impl Integrations for SqliteStore {
     }
 
     /// Returns the sizes. SQLite reads a text's length from the head of its row, without reading the text.
-    async fn integration_sizes(&self, controller: Option<ControllerId>) -> Result<Vec<IntegrationSize>, StoreError> {
-        let mut query = sizes(controller);
+    async fn integration_sizes(
+        &self,
+        controller: Option<ControllerId>,
+        page: Page<IntegrationId>,
+    ) -> Result<Vec<IntegrationSize>, StoreError> {
+        let mut query = sizes(controller, page);
         let found = query.build().fetch_all(&self.readers).await.or_store_error()?;
         found.iter().map(rows::integration_size).collect()
     }
@@ -130,19 +112,51 @@ impl SqliteStore {
     }
 }
 
+async fn insert(connection: &mut SqliteConnection, row: IntegrationRow) -> Result<(), ChangeError> {
+    let (current, previous, until) = values::credential(&row.api_key);
+    let inserted = sqlx::query(
+        "INSERT INTO integrations (id, controller_pk, processor, spec, version, key_hash, key_previous, \
+         key_previous_until, created_at, updated_at) \
+         SELECT ?1, pk, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM controllers WHERE id = ?2",
+    )
+    .bind(&row.id.as_bytes()[..])
+    .bind(&row.controller.as_bytes()[..])
+    .bind(row.processor.as_str())
+    .bind(values::spec_json(&row.spec)?)
+    .bind(row.version.cast_signed())
+    .bind(current)
+    .bind(previous)
+    .bind(until)
+    .bind(row.created_at.as_millis())
+    .bind(row.updated_at.as_millis())
+    .execute(&mut *connection)
+    .await
+    .map_err(change_error)?;
+    if inserted.rows_affected() != 1 {
+        return Err(ChangeError::NotFound);
+    }
+    let owner = CredentialOwner::Integration(row.id);
+    Ok(credentials::record(connection, owner, row.created_at, RetiredBecause::Replaced).await?)
+}
+
 /// Adds the place of a controller, so that the query begins at it.
 fn push_pk(query: &mut QueryBuilder<Sqlite>, controller: ControllerId) {
     query.push("(SELECT pk FROM controllers WHERE id = ");
     query.push_bind(controller.as_bytes().to_vec()).push(")");
 }
 
-pub(super) fn sizes(controller: Option<ControllerId>) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i");
+pub(super) fn sizes(controller: Option<ControllerId>, page: Page<IntegrationId>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT i.id, octet_length(i.spec) AS bytes FROM integrations i WHERE 1");
     if let Some(controller) = controller {
-        query.push(" WHERE i.controller_pk = ");
+        query.push(" AND i.controller_pk = ");
         push_pk(&mut query, controller);
     }
-    query.push(" ORDER BY i.id DESC");
+    if let Some(after) = page.after {
+        query.push(" AND i.id < ").push_bind(after.as_bytes().to_vec());
+    }
+    query
+        .push(" ORDER BY i.id DESC LIMIT ")
+        .push_bind(i64::try_from(page.limit).unwrap_or(i64::MAX));
     query
 }
 
