@@ -26,13 +26,12 @@ impl Measured {
 
 #[async_trait]
 impl PipelineStore for Measured {
-    async fn links(
+    async fn links_among(
         &self,
-        controller: ControllerId,
-        hashes: &[LinkHash],
+        asked: &[(ControllerId, Vec<LinkHash>)],
         fan_out: usize,
-    ) -> Result<Vec<KnownLink>, StoreError> {
-        self.store.links(controller, hashes, fan_out).await
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
+        self.store.links_among(asked, fan_out).await
     }
 
     async fn strong_link_counts(

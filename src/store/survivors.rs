@@ -38,15 +38,17 @@ impl Survivors {
 
     /// Returns the subjects to which these links lead. Links of deleted subjects are left out.
     pub(super) fn lead(&self, links: Vec<StoredLink>) -> Vec<KnownLink> {
-        let known = |(hash, subject): StoredLink| {
-            let (subject, subject_first_seen_at) = *self.0.get(&subject)?;
-            Some(KnownLink {
-                hash,
-                subject,
-                subject_first_seen_at,
-            })
-        };
-        links.into_iter().filter_map(known).collect()
+        links.into_iter().filter_map(|link| self.leads(link)).collect()
+    }
+
+    /// Returns the subject to which a link leads. Returns `None` if the subject is deleted.
+    pub(super) fn leads(&self, (hash, subject): StoredLink) -> Option<KnownLink> {
+        let (subject, subject_first_seen_at) = *self.0.get(&subject)?;
+        Some(KnownLink {
+            hash,
+            subject,
+            subject_first_seen_at,
+        })
     }
 
     /// Returns the subjects that events name.

@@ -182,8 +182,19 @@ pub struct BatchEffects {
 /// The store behind the pipeline.
 #[async_trait]
 pub trait PipelineStore: Send + Sync + 'static {
-    /// Returns the subjects to which these hashes lead, with merges followed. A weak hash may lead to many: at most
-    /// `fan_out` are returned for each hash.
+    /// Returns the subjects to which these hashes of each controller lead, with merges followed. A weak hash may lead to
+    /// many: at most `fan_out` are returned for each hash. One answer for many controllers: a batch may have events of
+    /// hundreds.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn links_among(
+        &self,
+        asked: &[(ControllerId, Vec<LinkHash>)],
+        fan_out: usize,
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError>;
+
+    /// Returns the same for one controller.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -192,7 +203,10 @@ pub trait PipelineStore: Send + Sync + 'static {
         controller: ControllerId,
         hashes: &[LinkHash],
         fan_out: usize,
-    ) -> Result<Vec<KnownLink>, StoreError>;
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        let found = self.links_among(&[(controller, hashes.to_vec())], fan_out).await?;
+        Ok(found.into_iter().map(|(_, link)| link).collect())
+    }
 
     /// Returns the number of distinct strong links of each of these subjects per category, including subjects merged
     /// into them and excluding retired links.

@@ -12,6 +12,8 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::future::try_join_all;
+
 use crate::codes::EventCode;
 use crate::event::{AcceptedEvent, LinkHash, MappedDigest, Notice, Outcome};
 use crate::identity::{IdentityGraph, LinkCandidate, Respelling, Sighting, WEAK_FAN_OUT, respell, retired};
@@ -100,28 +102,38 @@ impl SubjectResolver {
         }
     }
 
-    async fn look_ahead(&mut self, wanted: Vec<(ControllerId, Vec<LinkHash>)>) -> Result<(), StageError> {
+    async fn look_ahead(&mut self, mut wanted: Vec<(ControllerId, Vec<LinkHash>)>) -> Result<(), StageError> {
         if self.unsettled.merges {
             return Ok(());
         }
-        for (controller, hashes) in wanted {
-            let mut unknown: RandomKeySet<LinkHash> = hashes.into_iter().collect();
-            unknown.retain(|hash| {
-                let key = (controller, *hash);
-                !self.cache.contains(&key) && !self.unsettled.links.contains(&key)
+        for (controller, hashes) in &mut wanted {
+            hashes.retain(|hash| !self.unsettled.links.contains(&(*controller, *hash)));
+        }
+        self.look_up(wanted).await
+    }
+
+    /// Asks the store about identifiers, those of all controllers together. Known ones are left out.
+    async fn look_up(&mut self, mut wanted: Vec<(ControllerId, Vec<LinkHash>)>) -> Result<(), StageError> {
+        for (controller, hashes) in &mut wanted {
+            hashes.sort_unstable_by_key(|hash| hash.0);
+            hashes.dedup();
+            hashes.retain(|hash| {
+                let key = (*controller, *hash);
+                !self.cache.contains(&key) && !self.ahead.asked.contains(&key)
             });
-            if unknown.is_empty() {
-                continue;
-            }
-            let unknown: Vec<LinkHash> = unknown.into_iter().collect();
-            let found = self.store.links(controller, &unknown, WEAK_FAN_OUT + 1).await?;
-            // Only now: a failed look-up must not count as a missing link.
-            self.ahead
-                .asked
-                .extend(unknown.into_iter().map(|hash| (controller, hash)));
-            for link in found {
-                self.ahead.found.entry((controller, link.hash)).or_default().push(link);
-            }
+        }
+        wanted.retain(|(_, hashes)| !hashes.is_empty());
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = self.store.links_among(&wanted, WEAK_FAN_OUT + 1).await?;
+        // Only now: a failed look-up must not count as a missing link.
+        for (controller, hashes) in wanted {
+            let asked = hashes.into_iter().map(|hash| (controller, hash));
+            self.ahead.asked.extend(asked);
+        }
+        for (controller, link) in found {
+            self.ahead.found.entry((controller, link.hash)).or_default().push(link);
         }
         Ok(())
     }
@@ -136,9 +148,20 @@ impl SubjectResolver {
             ..ResolvedBatch::default()
         };
         let repeats = job.replayed.map(|replayed| replayed.repeats);
-        for (controller, checkpoint, events) in job.groups {
-            self.resolve_group(controller, checkpoint, events, repeats.as_ref(), &mut batch, job.traced)
-                .await?;
+        let began = job.traced.then(SystemTime::now);
+        let claims = job
+            .groups
+            .iter()
+            .map(|(controller, _, events)| self.claim(*controller, events, repeats.as_ref()));
+        let verdicts = try_join_all(claims).await?;
+        batch.claims.extend(began.map(Stretch::since));
+        if job.groups.len() > 1 {
+            let wanted = job.groups.iter().zip(&verdicts);
+            let wanted = wanted.map(|((controller, _, events), verdicts)| (*controller, hashes(events, verdicts)));
+            self.look_up(wanted.collect()).await?;
+        }
+        for (group, verdicts) in job.groups.into_iter().zip(verdicts) {
+            self.resolve_group(group, verdicts, &mut batch).await?;
         }
         self.ahead = LookedUp::default();
         self.unsettled = Unsettled {
@@ -150,25 +173,14 @@ impl SubjectResolver {
 
     async fn resolve_group(
         &mut self,
-        controller: ControllerId,
-        checkpoint: Sequence,
-        events: Vec<ExtractedEvent>,
-        repeats: Option<&HashMap<EventId, EventId>>,
+        (controller, checkpoint, events): (ControllerId, Sequence, Vec<ExtractedEvent>),
+        verdicts: Vec<Verdict>,
         batch: &mut ResolvedBatch,
-        traced: bool,
     ) -> Result<(), StageError> {
         let Some(last) = events.last().map(|event| event.journaled.sequence) else {
             return Ok(());
         };
-        let began = traced.then(SystemTime::now);
-        let verdicts = self.claim(controller, &events, repeats).await?;
-        batch.claims.extend(began.map(Stretch::since));
-        let firsts: Vec<(&ExtractedEvent, &Fitting)> = events
-            .iter()
-            .zip(&verdicts)
-            .filter(|(_, verdict)| matches!(verdict, Verdict::First))
-            .filter_map(|(event, _)| fitting(event).map(|fitting| (event, fitting)))
-            .collect();
+        let firsts: Vec<(&ExtractedEvent, &Fitting)> = firsts(&events, &verdicts).collect();
         let (mut graph, respellings) = self.graph(controller, &firsts).await?;
         drop(firsts);
         let differing = self.differing(controller, &events, &verdicts).await?;
@@ -337,6 +349,22 @@ impl SubjectResolver {
         self.retired.extend(new.iter().map(|link| (controller, link.hash)));
         Ok(())
     }
+}
+
+/// Returns the events to resolve: those that fit and repeat none.
+fn firsts<'a>(
+    events: &'a [ExtractedEvent],
+    verdicts: &'a [Verdict],
+) -> impl Iterator<Item = (&'a ExtractedEvent, &'a Fitting)> {
+    let firsts = events.iter().zip(verdicts);
+    firsts
+        .filter(|(_, verdict)| matches!(verdict, Verdict::First))
+        .filter_map(|(event, _)| fitting(event).map(|fitting| (event, fitting)))
+}
+
+fn hashes(events: &[ExtractedEvent], verdicts: &[Verdict]) -> Vec<LinkHash> {
+    let links = firsts(events, verdicts).flat_map(|(_, fitting)| fitting.all_links());
+    links.flat_map(LinkCandidate::hashes).collect()
 }
 
 fn fitting(event: &ExtractedEvent) -> Option<&Fitting> {

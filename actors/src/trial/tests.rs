@@ -18,9 +18,17 @@ struct Knows(Vec<KnownLink>);
 
 #[async_trait]
 impl PipelineStore for Knows {
-    async fn links(&self, _: ControllerId, hashes: &[LinkHash], _: usize) -> Result<Vec<KnownLink>, StoreError> {
-        let known = self.0.iter().filter(|link| hashes.contains(&link.hash));
-        Ok(known.cloned().collect())
+    async fn links_among(
+        &self,
+        asked: &[(ControllerId, Vec<LinkHash>)],
+        _: usize,
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
+        let mut found = Vec::new();
+        for (controller, hashes) in asked {
+            let known = self.0.iter().filter(|link| hashes.contains(&link.hash));
+            found.extend(known.map(|link| (*controller, link.clone())));
+        }
+        Ok(found)
     }
 
     async fn strong_link_counts(

@@ -184,16 +184,19 @@ fn has_poison(state: &State, effects: &BatchEffects, poison: Poison) -> bool {
 
 #[async_trait]
 impl PipelineStore for SharedStore {
-    async fn links(
+    async fn links_among(
         &self,
-        controller: ControllerId,
-        hashes: &[LinkHash],
+        asked: &[(ControllerId, Vec<LinkHash>)],
         _: usize,
-    ) -> Result<Vec<KnownLink>, StoreError> {
-        self.ask("links", controller).await?;
-        let state = self.0.world.lock();
-        let known = |hash: &LinkHash| state.tables.known(controller, *hash);
-        Ok(hashes.iter().filter_map(known).collect())
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
+        let mut found = Vec::new();
+        for (controller, hashes) in asked {
+            self.ask("links", *controller).await?;
+            let state = self.0.world.lock();
+            let known = |hash: &LinkHash| state.tables.known(*controller, *hash);
+            found.extend(hashes.iter().filter_map(known).map(|link| (*controller, link)));
+        }
+        Ok(found)
     }
 
     async fn strong_link_counts(

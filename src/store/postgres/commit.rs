@@ -28,15 +28,12 @@ const PAYLOAD_BYTES: usize = 8 << 20;
 
 #[async_trait]
 impl PipelineStore for PostgresStore {
-    async fn links(
+    async fn links_among(
         &self,
-        controller: ControllerId,
-        hashes: &[LinkHash],
+        asked: &[(ControllerId, Vec<LinkHash>)],
         fan_out: usize,
-    ) -> Result<Vec<KnownLink>, StoreError> {
-        self.driver
-            .run_in_time(self.known_links(controller, hashes, fan_out))
-            .await
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
+        self.driver.run_in_time(self.known_links_among(asked, fan_out)).await
     }
 
     async fn strong_link_counts(

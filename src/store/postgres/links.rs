@@ -15,6 +15,20 @@ use super::PostgresStore;
 use super::faults::OrStoreError as _;
 
 impl PostgresStore {
+    /// Returns the links of these hashes of each controller.
+    pub(super) async fn known_links_among(
+        &self,
+        asked: &[(ControllerId, Vec<LinkHash>)],
+        fan_out: usize,
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
+        let mut known = Vec::new();
+        for (controller, hashes) in asked {
+            let found = self.known_links(*controller, hashes, fan_out).await?;
+            known.extend(found.into_iter().map(|link| (*controller, link)));
+        }
+        Ok(known)
+    }
+
     pub(super) async fn known_links(
         &self,
         controller: ControllerId,

@@ -32,13 +32,12 @@ static PAYLOADS: Insert = Insert::new(
 
 #[async_trait]
 impl PipelineStore for SqliteStore {
-    async fn links(
+    async fn links_among(
         &self,
-        controller: ControllerId,
-        hashes: &[LinkHash],
+        asked: &[(ControllerId, Vec<LinkHash>)],
         fan_out: usize,
-    ) -> Result<Vec<KnownLink>, StoreError> {
-        self.known_links(&self.writer, controller, hashes, fan_out).await
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
+        self.known_links_among(&self.writer, asked, fan_out).await
     }
 
     async fn strong_link_counts(
@@ -86,31 +85,6 @@ struct SqliteCommit<'a> {
     added: Additions,
 }
 
-impl SqliteCommit<'_> {
-    async fn move_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        let Some(pk) = self.pks.get(&checkpoint.controller) else {
-            return Ok(());
-        };
-        let moved = sqlx::query(
-            "INSERT INTO journal_checkpoints (controller_pk, node, sequence) SELECT ?1, ?2, ?4 WHERE ?3 = 0 OR EXISTS \
-             (SELECT 1 FROM journal_checkpoints WHERE controller_pk = ?1 AND node = ?2) \
-             ON CONFLICT DO UPDATE SET sequence = excluded.sequence WHERE sequence = ?3",
-        )
-        .bind(pk)
-        .bind(&self.store.node)
-        .bind(checkpoint.from.0.cast_signed())
-        .bind(checkpoint.through.0.cast_signed())
-        .execute(&mut *self.transaction)
-        .await
-        .or_store_error()?;
-        if moved.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::Conflict)
-        }
-    }
-}
-
 impl CommitSteps for SqliteCommit<'_> {
     async fn lock(&mut self, asked: &[ControllerId]) -> Result<Ends, StoreError> {
         let (pks, ends) = controllers(&mut self.transaction, asked).await?;
@@ -119,10 +93,7 @@ impl CommitSteps for SqliteCommit<'_> {
     }
 
     async fn move_checkpoints(&mut self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
-        for checkpoint in checkpoints {
-            self.move_checkpoint(checkpoint).await?;
-        }
-        Ok(())
+        effects::move_checkpoints(&mut self.transaction, &self.pks, &self.store.node, checkpoints).await
     }
 
     async fn move_cursor(&mut self, step: ReplayStep, counts: PerOutcome<i64>) -> Result<(), StoreError> {

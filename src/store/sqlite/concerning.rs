@@ -65,7 +65,9 @@ impl SqliteStore {
         }
         drop(connection);
         let ranges = || subjects.iter().map(|subject| ActivitiesBySubject::range(*subject));
-        let mut waiting = self.activities_by_subject.waiting(ranges(), usize::MAX);
+        let mut waiting = self
+            .activities_by_subject
+            .waiting(ranges().map(|range| (range, usize::MAX)));
         if waiting.len() > WAITING {
             let mut transaction = self.begin().await?;
             let swept = self.activities_by_subject.hasten(&mut transaction, ranges()).await?;

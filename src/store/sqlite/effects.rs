@@ -2,14 +2,15 @@
 
 use conduit_actors::event::OutcomeRecord;
 use conduit_actors::ids::SubjectId;
-use conduit_actors::ports::{Merge, StoreError};
-use sqlx::SqliteConnection;
+use conduit_actors::per_outcome::PerOutcome;
+use conduit_actors::ports::{Checkpoint, Merge, StoreError};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::super::chain_ends::Ends;
+use super::super::chain_ends::{ChainEnd, Ends};
 use super::super::values::{self, Counts};
 use super::faults::OrStoreError as _;
 use super::replay_steps::REPLACE;
-use super::runs::{Insert, Pks, insert_runs};
+use super::runs::{Insert, Pks, insert_runs, runs};
 use super::shared_texts::{LastLines, LastText};
 
 const EVENT_COLUMNS: &str = "controller_pk, id, integration, processor, event_type, triggered_at, status, reasons, \
@@ -106,30 +107,108 @@ pub(super) async fn insert_events(
     .await
 }
 
+/// Moves checkpoints. It is a conflict if one does not stand where the batch begins.
+pub(super) async fn move_checkpoints(
+    connection: &mut SqliteConnection,
+    pks: &Pks,
+    node: &str,
+    checkpoints: &[Checkpoint],
+) -> Result<(), StoreError> {
+    let found: Vec<(i64, &Checkpoint)> = checkpoints
+        .iter()
+        .filter_map(|checkpoint| Some((*pks.get(&checkpoint.controller)?, checkpoint)))
+        .collect();
+    for run in runs(&found) {
+        let mut moved = moved_checkpoints(node, run)
+            .build()
+            .execute(&mut *connection)
+            .await
+            .or_store_error()?
+            .rows_affected();
+        if moved < run.len() as u64 {
+            let new = new_checkpoints(node, run).build().execute(&mut *connection).await;
+            moved += new.or_store_error()?.rows_affected();
+        }
+        if moved < run.len() as u64 {
+            return Err(StoreError::Conflict);
+        }
+    }
+    Ok(())
+}
+
+/// Pushes the rows `(place of the controller, from, through)`.
+fn push_moves(query: &mut QueryBuilder<Sqlite>, run: &[(i64, &Checkpoint)]) {
+    query.push_values(run, |mut row, (pk, checkpoint)| {
+        row.push_bind(*pk)
+            .push_bind(checkpoint.from.0.cast_signed())
+            .push_bind(checkpoint.through.0.cast_signed());
+    });
+}
+
+pub(super) fn moved_checkpoints(node: &str, run: &[(i64, &Checkpoint)]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("UPDATE journal_checkpoints AS k SET sequence = m.column3 FROM (");
+    push_moves(&mut query, run);
+    query.push(") AS m WHERE k.controller_pk = m.column1 AND k.sequence = m.column2 AND k.node = ");
+    query.push_bind(node.to_owned());
+    query
+}
+
+/// A controller's first events have no checkpoint yet.
+fn new_checkpoints(node: &str, run: &[(i64, &Checkpoint)]) -> QueryBuilder<Sqlite> {
+    let mut query =
+        QueryBuilder::new("INSERT INTO journal_checkpoints (controller_pk, node, sequence) SELECT m.column1, ");
+    query.push_bind(node.to_owned()).push(", m.column3 FROM (");
+    push_moves(&mut query, run);
+    query.push(
+        ") AS m WHERE m.column2 = 0 AND NOT EXISTS \
+         (SELECT 1 FROM journal_checkpoints k WHERE k.controller_pk = m.column1 AND k.node = ",
+    );
+    query.push_bind(node.to_owned()).push(")");
+    query
+}
+
+/// What a batch changes in the row of a controller.
+type Moved = (i64, ChainEnd, PerOutcome<i64>);
+
+/// Moves the ends of chains, and adds to the totals.
 pub(super) async fn move_heads_and_counts(
     connection: &mut SqliteConnection,
     pks: &Pks,
     ends: &Ends,
     mut counts: Counts,
 ) -> Result<(), StoreError> {
-    for (controller, end) in ends {
-        let counts = counts.remove(controller).unwrap_or_default();
-        let moved = sqlx::query(
-            "UPDATE controllers SET processed = processed + ?1, duplicate = duplicate + ?2, \
-             rejected = rejected + ?3, failed = failed + ?4, chain_sequence = ?5, chain_hash = ?6, chain_seal = ?7 WHERE pk = ?8",
-        )
-        .bind(counts.processed)
-        .bind(counts.duplicate)
-        .bind(counts.rejected)
-        .bind(counts.failed)
-        .bind(end.head.sequence.0.cast_signed())
-        .bind(&end.head.hash.0[..])
-        .bind(end.seal.as_ref().map(|seal| &seal[..]))
-        .bind(pks.get(controller))
-        .execute(&mut *connection)
-        .await
-        .or_store_error()?;
-        values::all_written("controllers", moved.rows_affected(), 1)?;
+    let changed: Vec<Moved> = ends
+        .iter()
+        .filter_map(|(controller, end)| {
+            Some((
+                *pks.get(controller)?,
+                *end,
+                counts.remove(controller).unwrap_or_default(),
+            ))
+        })
+        .collect();
+    for run in runs(&changed) {
+        let moved = moved_heads(run).build().execute(&mut *connection).await;
+        values::all_written("controllers", moved.or_store_error()?.rows_affected(), run.len())?;
     }
     Ok(())
+}
+
+pub(super) fn moved_heads(run: &[Moved]) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "UPDATE controllers AS c SET processed = c.processed + m.column2, duplicate = c.duplicate + m.column3, \
+         rejected = c.rejected + m.column4, failed = c.failed + m.column5, chain_sequence = m.column6, \
+         chain_hash = m.column7, chain_seal = m.column8 FROM (",
+    );
+    query.push_values(run, |mut row, (pk, end, counts)| {
+        row.push_bind(*pk);
+        for count in counts.into_array() {
+            row.push_bind(count);
+        }
+        row.push_bind(end.head.sequence.0.cast_signed())
+            .push_bind(end.head.hash.0.to_vec())
+            .push_bind(end.seal.map(|seal| seal.to_vec()));
+    });
+    query.push(") AS m WHERE c.pk = m.column1");
+    query
 }

@@ -234,10 +234,10 @@ impl<K: Kind> LateIndex<K> {
     }
 
     /// Returns the waiting rows whose entries are in these ranges, in their order, and at most so many of each.
-    pub(super) fn waiting(&self, ranges: impl Iterator<Item = RangeInclusive<K::Entry>>, most: usize) -> Vec<i64> {
+    pub(super) fn waiting(&self, ranges: impl Iterator<Item = (RangeInclusive<K::Entry>, usize)>) -> Vec<i64> {
         let pending = self.pending.lock();
         let mut rows = Vec::new();
-        for range in ranges {
+        for (range, most) in ranges {
             rows.extend(pending.rows(range).take(most));
         }
         rows

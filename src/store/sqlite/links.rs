@@ -8,6 +8,7 @@ use std::sync::Arc;
 use conduit_actors::event::LinkHash;
 use conduit_actors::ids::{ControllerId, SubjectId};
 use conduit_actors::ports::{Ceiling, KnownLink, StoreError};
+use conduit_actors::random_keys::RandomKeyMap;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, SqlitePool};
 
@@ -18,12 +19,20 @@ use super::SqliteStore;
 use super::faults::OrStoreError as _;
 use super::late_index::Way;
 use super::late_kinds::LinksByHash;
-use super::runs::runs;
+use super::runs::{Pks, runs};
 
 /// A row of `links`, by its place.
 struct LinkAt {
     pk: i64,
+    controller: i64,
     link: StoredLink,
+}
+
+impl LinkAt {
+    /// Returns the hash with its controller, in the order of the index.
+    const fn key(&self) -> ([u8; 32], i64) {
+        (self.link.0.0, self.controller)
+    }
 }
 
 impl SqliteStore {
@@ -35,74 +44,96 @@ impl SqliteStore {
         hashes: &[LinkHash],
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError> {
-        let mut connection = pool.acquire().await.or_store_error()?;
-        let Some(pk) = pk_of(&mut connection, controller).await? else {
-            return Ok(Vec::new());
-        };
-        let stored = self.stored_links(&mut connection, pk, hashes, fan_out).await?;
-        drop(connection);
-        let subjects: Vec<SubjectId> = stored.iter().map(|(_, subject)| *subject).collect();
-        Ok(survivors(pool, &subjects).await?.lead(stored))
+        let asked = [(controller, hashes.to_vec())];
+        let found = self.known_links_among(pool, &asked, fan_out).await?;
+        Ok(found.into_iter().map(|(_, link)| link).collect())
     }
 
-    /// Returns them with the subjects that they were stored with, grouped by hash.
+    /// Returns them for each of these controllers.
+    pub(super) async fn known_links_among(
+        &self,
+        pool: &SqlitePool,
+        asked: &[(ControllerId, Vec<LinkHash>)],
+        fan_out: usize,
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
+        let mut connection = pool.acquire().await.or_store_error()?;
+        let pks = pks_of(&mut connection, asked.iter().map(|(controller, _)| *controller)).await?;
+        let asked: Vec<(i64, LinkHash)> = asked
+            .iter()
+            .filter_map(|(controller, hashes)| Some((pks.get(controller)?, hashes)))
+            .flat_map(|(pk, hashes)| hashes.iter().map(|hash| (*pk, *hash)))
+            .collect();
+        let stored = self.stored_links(&mut connection, &asked, fan_out).await?;
+        drop(connection);
+        let subjects: Vec<SubjectId> = stored.iter().map(|(_, (_, subject))| *subject).collect();
+        let survivors = survivors(pool, &subjects).await?;
+        let controllers: RandomKeyMap<i64, ControllerId> = pks.into_iter().map(|(id, pk)| (pk, id)).collect();
+        let known = |(pk, link)| Some((*controllers.get(&pk)?, survivors.leads(link)?));
+        Ok(stored.into_iter().filter_map(known).collect())
+    }
+
+    /// Returns the links of these hashes, each of the controller beside it, with the subjects that they were stored with,
+    /// grouped by hash.
     pub(super) async fn stored_links(
         &self,
         connection: &mut SqliteConnection,
-        controller: i64,
-        hashes: &[LinkHash],
+        asked: &[(i64, LinkHash)],
         fan_out: usize,
-    ) -> Result<Vec<StoredLink>, StoreError> {
+    ) -> Result<Vec<(i64, StoredLink)>, StoreError> {
+        let key = |(controller, hash): &(i64, LinkHash)| (hash.0, *controller);
         // Neighbours in the index are read one after the other.
-        let mut hashes = hashes.to_vec();
-        hashes.sort_unstable_by_key(|hash| hash.0);
-        hashes.dedup();
+        let mut asked = asked.to_vec();
+        asked.sort_unstable_by_key(key);
+        asked.dedup();
         let way = self.links.way();
         let mut found = Vec::new();
         if way == Way::Late {
             self.links.catch_up(connection).await?;
             // The waiting ones first: see the invariants of the index.
-            let waiting = self.links.waiting(hashes.iter().map(LinksByHash::range), fan_out);
+            let same = asked.chunk_by(|(_, one), (_, next)| one == next);
+            let ranges = same.map(|same| (LinksByHash::range(&same[0].1), same.len() * fan_out));
+            let waiting = self.links.waiting(ranges);
             for chunk in runs(&waiting) {
-                found.extend(links_at(connection, controller, chunk).await?);
+                found.extend(links_at(connection, chunk).await?);
             }
-            found.retain(|at| hashes.binary_search_by_key(&at.link.0.0, |hash| hash.0).is_ok());
+            found.retain(|at: &LinkAt| asked.binary_search_by_key(&at.key(), key).is_ok());
         }
-        for chunk in runs(&hashes) {
+        for chunk in runs(&asked) {
             let room = chunk.len() * fan_out;
-            let joined = fetch_links(connection, &mut joined(way, controller, chunk, room)).await?;
+            let joined = fetch_links(connection, &mut joined(way, chunk, room)).await?;
             found.extend(if joined.len() < room {
                 joined
             } else {
                 // A popular weak link may have taken the room of others: rare, and then each is cut at the fan-out.
-                cut(way, connection, controller, chunk, fan_out).await?
+                cut(way, connection, chunk, fan_out).await?
             });
         }
-        found.sort_unstable_by_key(|at| (at.link.0.0, at.pk));
+        found.sort_unstable_by_key(|at| (at.key(), at.pk));
         found.dedup_by_key(|at| at.pk);
-        let same = found.chunk_by(|a, b| a.link.0 == b.link.0);
+        let same = found.chunk_by(|a, b| a.key() == b.key());
         Ok(same
             .flat_map(|same| same.iter().take(fan_out))
-            .map(|at| at.link)
+            .map(|at| (at.controller, at.link))
             .collect())
     }
 }
 
 /// Returns the query for the links of these hashes, at most `limit`. The CROSS JOIN keeps SQLite from walking all links in search of the
 /// few.
-pub(super) fn joined(way: Way, controller: i64, hashes: &[LinkHash], limit: usize) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT l.pk, l.hash, l.subject FROM (");
-    query.push_values(hashes, |mut row, hash| {
-        row.push_bind(hash.0.to_vec()).push_bind(LinksByHash::prefix(hash));
+pub(super) fn joined(way: Way, asked: &[(i64, LinkHash)], limit: usize) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new("SELECT l.pk, l.controller_pk, l.hash, l.subject FROM (");
+    query.push_values(asked, |mut row, (controller, hash)| {
+        row.push_bind(hash.0.to_vec())
+            .push_bind(LinksByHash::prefix(hash))
+            .push_bind(*controller);
     });
     query.push(") AS asked ").push(match way {
-        Way::Former => "CROSS JOIN links AS l ON l.hash = asked.column1 AND l.controller_pk = ",
+        Way::Former => "CROSS JOIN links AS l ON l.hash = asked.column1 AND l.controller_pk = asked.column3",
         Way::Late => {
             "CROSS JOIN links_late AS i ON i.prefix = asked.column2 \
-             CROSS JOIN links AS l ON l.pk = i.row AND l.hash = asked.column1 AND l.controller_pk = "
+             CROSS JOIN links AS l ON l.pk = i.row AND l.hash = asked.column1 AND l.controller_pk = asked.column3"
         }
     });
-    query.push_bind(controller);
     // The limit is in the text, since SQLite compiles a statement anew whenever a bound limit is set.
     query.push(format_args!(" LIMIT {limit}"));
     query
@@ -112,26 +143,25 @@ pub(super) fn joined(way: Way, controller: i64, hashes: &[LinkHash], limit: usiz
 async fn cut(
     way: Way,
     connection: &mut SqliteConnection,
-    controller: i64,
-    hashes: &[LinkHash],
+    asked: &[(i64, LinkHash)],
     fan_out: usize,
 ) -> Result<Vec<LinkAt>, StoreError> {
     let mut query = QueryBuilder::new("");
-    for (index, hash) in hashes.iter().enumerate() {
+    for (index, (controller, hash)) in asked.iter().enumerate() {
         query.push(if index == 0 {
             "SELECT * FROM ("
         } else {
             " UNION ALL SELECT * FROM ("
         });
-        query.push("SELECT l.pk, l.hash, l.subject FROM ");
+        query.push("SELECT l.pk, l.controller_pk, l.hash, l.subject FROM ");
         match way {
-            Way::Former => query.push("links l WHERE l.controller_pk = ").push_bind(controller),
+            Way::Former => query.push("links l WHERE l.controller_pk = ").push_bind(*controller),
             Way::Late => {
                 query.push("links_late i CROSS JOIN links l ON l.pk = i.row WHERE i.prefix = ");
                 query
                     .push_bind(LinksByHash::prefix(hash))
                     .push(" AND l.controller_pk = ");
-                query.push_bind(controller)
+                query.push_bind(*controller)
             }
         };
         query.push(" AND l.hash = ").push_bind(hash.0.to_vec());
@@ -146,9 +176,8 @@ async fn cut(
     fetch_links(connection, &mut query).await
 }
 
-async fn links_at(connection: &mut SqliteConnection, controller: i64, rows: &[i64]) -> Result<Vec<LinkAt>, StoreError> {
-    let mut query = QueryBuilder::new("SELECT pk, hash, subject FROM links WHERE controller_pk = ");
-    query.push_bind(controller).push(" AND pk IN (");
+async fn links_at(connection: &mut SqliteConnection, rows: &[i64]) -> Result<Vec<LinkAt>, StoreError> {
+    let mut query = QueryBuilder::new("SELECT pk, controller_pk, hash, subject FROM links WHERE pk IN (");
     let mut pks = query.separated(", ");
     for row in rows {
         pks.push_bind(*row);
@@ -164,15 +193,36 @@ async fn fetch_links(
     let rows = query.build().fetch_all(connection).await.or_store_error()?;
     let at = |row| {
         Ok(LinkAt {
-            pk: row_pk(row)?,
+            pk: number(row, "pk")?,
+            controller: number(row, "controller_pk")?,
             link: stored_link(row)?,
         })
     };
     rows.iter().map(at).collect()
 }
 
-fn row_pk(row: &SqliteRow) -> Result<i64, StoreError> {
-    row.try_get("pk").or_store_error()
+fn number(row: &SqliteRow, column: &str) -> Result<i64, StoreError> {
+    row.try_get(column).or_store_error()
+}
+
+/// Returns the places of those of these controllers that exist.
+async fn pks_of(
+    connection: &mut SqliteConnection,
+    controllers: impl Iterator<Item = ControllerId>,
+) -> Result<Pks, StoreError> {
+    let (asked, mut pks) = (controllers.collect::<Vec<_>>(), Pks::default());
+    for chunk in runs(&asked) {
+        let mut query = QueryBuilder::new("SELECT pk, id FROM controllers WHERE id IN (");
+        let mut ids = query.separated(", ");
+        for controller in chunk {
+            ids.push_bind(controller.as_bytes().to_vec());
+        }
+        query.push(")");
+        for row in &query.build().fetch_all(&mut *connection).await.or_store_error()? {
+            pks.insert(ControllerId::from_uuid(rows::uuid(row, "id")?), number(row, "pk")?);
+        }
+    }
+    Ok(pks)
 }
 
 pub(super) async fn pk_of(

@@ -1,6 +1,5 @@
 //! A batch's new subjects and links.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use conduit_actors::event::LinkHash;
@@ -107,18 +106,16 @@ impl SqliteStore {
         connection: &mut SqliteConnection,
         additions: &[Addition<'_>],
     ) -> Result<(), StoreError> {
-        let mut strong: BTreeMap<i64, RandomKeyMap<LinkHash, SubjectId>> = BTreeMap::new();
-        for addition in additions.iter().filter(|addition| addition.link.strong) {
-            let of_one = strong.entry(addition.controller).or_default();
-            of_one.insert(addition.link.hash, addition.link.subject);
-        }
-        for (controller, holders) in strong {
-            let hashes: Vec<LinkHash> = holders.keys().copied().collect();
-            // One of the two may be the subject itself.
-            let stored = self.stored_links(connection, controller, &hashes, 2).await?;
-            if stored.iter().any(|(hash, subject)| holders.get(hash) != Some(subject)) {
-                return Err(StoreError::Conflict);
-            }
+        let strong = additions.iter().filter(|addition| addition.link.strong);
+        let holders: RandomKeyMap<(i64, LinkHash), SubjectId> = strong
+            .map(|addition| ((addition.controller, addition.link.hash), addition.link.subject))
+            .collect();
+        let asked: Vec<(i64, LinkHash)> = holders.keys().copied().collect();
+        // One of the two may be the subject itself.
+        let stored = self.stored_links(connection, &asked, 2).await?;
+        let is_taken = |(controller, (hash, subject))| holders.get(&(controller, hash)) != Some(&subject);
+        if stored.into_iter().any(is_taken) {
+            return Err(StoreError::Conflict);
         }
         Ok(())
     }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use conduit_actors::event::{LinkHash, Status};
-use conduit_actors::ids::{ControllerId, EventId, IntegrationId, SubjectId, Timestamp};
+use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, SubjectId, Timestamp};
 use conduit_actors::links::MasterKey;
+use conduit_actors::per_outcome::PerOutcome;
+use conduit_actors::ports::{ChainHead, Checkpoint};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
+use super::super::chain_ends::ChainEnd;
 use super::super::{ActivityFilter, ActivityOrder, EventFilter, Page};
 use super::late_index::Way;
-use super::{SqliteStore, activities, events, integrations, links, settings};
+use super::{SqliteStore, activities, effects, events, integrations, links, settings};
 use crate::keys::Keyring;
 
 async fn plan_of_events(store: &SqliteStore, filter: EventFilter) -> String {
@@ -161,8 +164,8 @@ fn activities_of_a_controller_are_read_in_their_order() {
 #[test]
 fn links_are_found_by_either_index() {
     with_a_store(async |store| {
-        let hashes = [LinkHash([1; 32]), LinkHash([2; 32])];
-        let late = plan(store, &mut links::joined(Way::Late, 1, &hashes, 9)).await;
+        let asked = [(1, LinkHash([1; 32])), (2, LinkHash([2; 32]))];
+        let late = plan(store, &mut links::joined(Way::Late, &asked, 9)).await;
         for step in [
             "SEARCH i USING PRIMARY KEY (prefix=?)",
             "SEARCH l USING INTEGER PRIMARY KEY (rowid=?)",
@@ -173,7 +176,7 @@ fn links_are_found_by_either_index() {
             .execute(&store.writer)
             .await
             .unwrap();
-        let former = plan(store, &mut links::joined(Way::Former, 1, &hashes, 9)).await;
+        let former = plan(store, &mut links::joined(Way::Former, &asked, 9)).await;
         assert!(
             former.contains("links_by_hash (controller_pk=? AND hash=?)"),
             "{former}"
@@ -185,8 +188,9 @@ fn links_are_found_by_either_index() {
 fn what_belongs_to_one_controller_is_not_looked_for_among_all() {
     with_a_store(async |store| {
         let controller = ControllerId::generate();
+        let page = Page { after: None, limit: 50 };
         for mut query in [
-            integrations::sizes(Some(controller)),
+            integrations::sizes(Some(controller), page),
             integrations::select(Some(controller), None, None),
             settings::limits(Some(controller)),
             events::outcome_sums(Some(controller)),
@@ -194,6 +198,27 @@ fn what_belongs_to_one_controller_is_not_looked_for_among_all() {
         ] {
             let plan = plan(store, &mut query).await;
             assert!(!plan.contains("SCAN"), "{plan}");
+        }
+    });
+}
+
+#[test]
+fn what_a_batch_moves_is_found_by_its_place() {
+    with_a_store(async |store| {
+        let checkpoint = Checkpoint {
+            controller: ControllerId::generate(),
+            from: Sequence(3),
+            through: Sequence(4),
+        };
+        let end = ChainEnd {
+            head: ChainHead::EMPTY,
+            seal: None,
+        };
+        let moves = [(1, &checkpoint), (2, &checkpoint)];
+        let ends = [(1, end, PerOutcome::default()), (2, end, PerOutcome::default())];
+        for mut query in [effects::moved_checkpoints("node", &moves), effects::moved_heads(&ends)] {
+            let plan = plan(store, &mut query).await;
+            assert!(!plan.contains("SCAN c") && !plan.contains("SCAN k"), "{plan}");
         }
     });
 }

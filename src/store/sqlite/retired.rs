@@ -32,9 +32,9 @@ impl SqliteStore {
         let Some(pk) = links::pk_of(&mut transaction, controller).await? else {
             return Ok(());
         };
-        let hashes: Vec<LinkHash> = retired.iter().map(|link| link.hash).collect();
-        let stored = self.stored_links(&mut transaction, pk, &hashes, 1).await?;
-        let stored: HashSet<LinkHash> = stored.into_iter().map(|(hash, _)| hash).collect();
+        let asked: Vec<(i64, LinkHash)> = retired.iter().map(|link| (pk, link.hash)).collect();
+        let stored = self.stored_links(&mut transaction, &asked, 1).await?;
+        let stored: HashSet<LinkHash> = stored.into_iter().map(|(_, (hash, _))| hash).collect();
         let retired: Vec<_> = retired.iter().filter(|link| stored.contains(&link.hash)).collect();
         for chunk in runs(&retired) {
             let mut query =
@@ -97,11 +97,12 @@ impl SqliteStore {
         controller: i64,
         hashes: &[LinkHash],
     ) -> Result<Vec<StoredLink>, StoreError> {
-        let stored = self.stored_links(connection, controller, hashes, HOLDERS).await?;
+        let asked: Vec<(i64, LinkHash)> = hashes.iter().map(|hash| (controller, *hash)).collect();
+        let stored = self.stored_links(connection, &asked, HOLDERS).await?;
         let mut strong = Vec::new();
         for chunk in runs(&stored) {
             let mut query = QueryBuilder::new("SELECT l.hash, l.subject FROM (");
-            query.push_values(chunk, |mut row, (hash, subject)| {
+            query.push_values(chunk, |mut row, (_, (hash, subject))| {
                 row.push_bind(hash.0.to_vec()).push_bind(subject.as_bytes().to_vec());
             });
             query.push(

@@ -89,7 +89,10 @@ impl SqliteStore {
         // The waiting ones first: see the invariants of the index.
         let mut query = QueryBuilder::new("SELECT id FROM subjects WHERE pk IN (");
         let mut pks = query.separated(", ");
-        for row in self.subjects.waiting(iter::once(SubjectsByDid::range(did)), usize::MAX) {
+        for row in self
+            .subjects
+            .waiting(iter::once((SubjectsByDid::range(did), usize::MAX)))
+        {
             pks.push_bind(row);
         }
         query.push(

@@ -19,15 +19,16 @@ struct AwayAtFirst {
 
 #[async_trait]
 impl PipelineStore for AwayAtFirst {
-    async fn links(&self, _: ControllerId, hashes: &[LinkHash], _: usize) -> Result<Vec<KnownLink>, StoreError> {
+    async fn links_among(
+        &self,
+        asked: &[(ControllerId, Vec<LinkHash>)],
+        _: usize,
+    ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
         if self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
             return Err(StoreError::Unavailable("away".to_owned()));
         }
-        Ok(hashes
-            .contains(&self.known.hash)
-            .then(|| self.known.clone())
-            .into_iter()
-            .collect())
+        let known = asked.iter().filter(|(_, hashes)| hashes.contains(&self.known.hash));
+        Ok(known.map(|(controller, _)| (*controller, self.known.clone())).collect())
     }
 
     async fn strong_link_counts(
