@@ -278,7 +278,8 @@ pub(crate) async fn load_directory(
         seconds => Some(Duration::from_secs(seconds)),
     });
     let directory = LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults, valid_for);
-    let directory = Arc::new(directory.with_limits(config.limits));
+    directory.set_limits(config.limits);
+    let directory = Arc::new(directory);
     directory.load(store).await?;
     Ok(directory)
 }

@@ -82,7 +82,7 @@ pub(crate) async fn stats(
         failed: sums.failed,
         in_flight: sums.in_flight,
         limits: gate.as_ref().map(|gate| gate.limits().into()),
-        refused: gate.as_ref().map(|gate| (&**gate.refused()).into()),
+        refused: gate.as_ref().map(|gate| gate.refused().into()),
     }))
 }
 
