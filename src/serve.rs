@@ -17,6 +17,7 @@
 mod end;
 mod faces;
 mod journal;
+mod live;
 mod reload;
 pub(crate) mod settings;
 mod signals;
@@ -63,6 +64,7 @@ use end::end;
 use faces::Faces;
 pub(crate) use journal::read_journal;
 use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
+use live::batch_options;
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
 pub(crate) use signals::Signals;
@@ -296,9 +298,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
     let pipeline = &config.pipeline;
     PipelineOptions {
         shards,
-        batch_events: pipeline.batch_events,
-        batch_bytes: pipeline.batch_bytes,
-        replay_events: config.replay.batch_events,
+        batches: batch_options(config),
         mailbox_capacity: pipeline.mailbox_capacity,
         cached_links: pipeline.cached_links,
         restart: RestartPolicy {
@@ -308,7 +308,6 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
             window: Duration::from_secs(pipeline.restart_window_seconds),
         },
         max_attempts: pipeline.max_attempts,
-        retry_max: Duration::from_millis(pipeline.retry_max_ms),
         on_thread_start: priority::lower,
         admission: config.admission.options(),
     }
