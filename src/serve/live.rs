@@ -5,6 +5,7 @@ use std::time::Duration;
 use conduit_actors::shard::BatchOptions;
 
 use crate::config::Config;
+use crate::journal::{JournalTuning, Retention};
 
 /// Returns the options of the pipeline's batches.
 pub(super) const fn batch_options(config: &Config) -> BatchOptions {
@@ -13,5 +14,20 @@ pub(super) const fn batch_options(config: &Config) -> BatchOptions {
         bytes: config.pipeline.batch_bytes,
         replay_events: config.replay.batch_events,
         retry_max: Duration::from_millis(config.pipeline.retry_max_ms),
+    }
+}
+
+/// Returns the settings that may change while the journal serves.
+pub(super) const fn journal_tuning(config: &Config) -> JournalTuning {
+    JournalTuning {
+        max_bytes_per_controller: config.journal.max_bytes_per_controller,
+        batch_events: config.journal.batch_events,
+        gather: Duration::from_micros(config.journal.gather_micros),
+        tail_bytes: config.journal.tail_bytes,
+        retention: Retention {
+            keep: Duration::from_secs(config.retention.payload_days * 86_400),
+            max_bytes: config.retention.payload_bytes,
+            min_free_bytes: config.retention.min_free_bytes,
+        },
     }
 }
