@@ -33,15 +33,16 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use anyhow::{Context as _, Result};
+use conduit_actors::ids::Timestamp;
 use conduit_actors::log_limit::MINUTE;
 use conduit_actors::mapping::DedupDefaults;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use tokio::task::JoinHandle;
 
-use crate::app::{DatabaseState, Services, Turns, readiness};
+use crate::app::{ConfigurationState, DatabaseState, Services, Turns, readiness};
 use crate::config::ConfigError;
-use crate::config::{Config, or_cores};
+use crate::config::{Config, LiveConfig, or_cores};
 use crate::dashboard;
 use crate::dedup::MemoryWindow;
 use crate::directory::LiveDirectory;
@@ -107,7 +108,7 @@ pub struct Running {
 /// The missing or wrong part, and its place.
 pub async fn start(mut config: Config) -> Result<Running> {
     install_panic_hook();
-    let read = config.clone();
+    let (read, read_at) = (config.clone(), Timestamp::now());
     limit_connections(&mut config)?;
     permissions::restrict_new_files();
     let locks = hold::lock_data_dir(&config.storage.data_dir)?;
@@ -153,10 +154,11 @@ pub async fn start(mut config: Config) -> Result<Running> {
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
-    let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let signals = wait.end().await;
     let edge = Arc::new(EdgeState::new(&config, meters.clone(), tracer.clone()));
     let dashboard = dashboard::State::new(&config, keyring.master());
+    let live = LiveConfig::new(config.clone());
+    let retention = RowRetention::new(store.clone(), journal.clone(), live.clone(), meters.clone());
     let services = Arc::new(Services {
         public_url: config.server.base_url(address),
         admin: admin_token.hash(),
@@ -168,7 +170,8 @@ pub async fn start(mut config: Config) -> Result<Running> {
         shards: shards.clone(),
         backlogs: backlogs.clone(),
         retention,
-        config,
+        config: live,
+        configuration: ConfigurationState::new(read_at),
         receipt_keys: PublicKeys::default(),
         database: DatabaseState::default(),
         trials: Arc::default(),
@@ -184,7 +187,6 @@ pub async fn start(mut config: Config) -> Result<Running> {
         edge: edge.clone(),
     };
     let metrics = Metrics::new(&meters, journal.meters(), reports);
-    let config = &services.config;
     let replaying = tokio::task::spawn_local(replays::keep(store.clone(), backlogs, config.replay.lease()));
     let following = tokio::task::spawn_local(follow(store.clone(), directory.clone(), {
         let services = Arc::clone(&services);
@@ -322,9 +324,9 @@ impl Running {
     ) {
         let reloading = Reloading {
             load: Arc::new(load),
-            before: self.read.clone(),
+            start: self.read.clone(),
             certificate: self.certificate.clone(),
-            shards: Arc::clone(&self.services.shards),
+            services: Arc::clone(&self.services),
         };
         tokio::task::spawn_local(reloading.follow(hangups));
     }

@@ -40,7 +40,8 @@ pub(super) async fn admit<'a>(
     spec: &IntegrationSpec,
 ) -> Result<MutexGuard<'a, ()>, Error> {
     let turn = services.mapping_turns.of(controller).await;
-    let limits = &services.config.mappings;
+    let config = services.config.get();
+    let limits = &config.mappings;
     let sizes = services.store.integration_sizes(Some(controller)).await?;
     let most = limits.max_integrations;
     if replaced.is_none() && most > 0 && sizes.len() >= most {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use conduit_actors::shard::BatchOptions;
 
+use crate::app::Services;
 use crate::config::Config;
 use crate::journal::{JournalTuning, Retention};
 
@@ -30,4 +31,15 @@ pub(super) const fn journal_tuning(config: &Config) -> JournalTuning {
             min_free_bytes: config.retention.min_free_bytes,
         },
     }
+}
+
+/// Puts a configuration in force, which differs from the present one only in settings that follow the file. It cannot
+/// fail, so all of them change or none. The log filter can fail, and is the caller's to change before.
+pub(super) fn apply(config: Config, services: &Services) {
+    services.directory.set_limits(config.limits);
+    services.shards.admission().set_options(config.admission.options());
+    services.shards.set_batches(batch_options(&config));
+    services.journal.set_tuning(journal_tuning(&config));
+    // Other parts read their settings from it each time.
+    services.config.set(config);
 }
