@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use conduit::dedup::MemoryWindow;
-use conduit::journal::{JournalOptions, Retention, WalJournal};
+use conduit::journal::{JournalOptions, JournalTuning, Retention, WalJournal};
 use conduit::keys::Keyring;
 use conduit::store::{ControllerRow, Controllers as _, SqliteStore};
 use conduit_actors::envelope::Envelope;
@@ -167,14 +167,16 @@ impl World {
             dir: dir.path().join("journal"),
             segment_bytes: 64 << 20,
             max_bytes: 1 << 30,
-            max_bytes_per_controller: 1 << 30,
             max_waiting: 2 * BATCH,
-            batch_events: BATCH,
-            // One record for each batch, for any order of the threads: the writer waits for all of it.
-            gather: Duration::from_millis(100),
-            tail_bytes: 4 << 20,
             notary: None,
-            retention: Retention::default(),
+            tuning: JournalTuning {
+                max_bytes_per_controller: 1 << 30,
+                batch_events: BATCH,
+                // One record for each batch, for any order of the threads: the writer waits for all of it.
+                gather: Duration::from_millis(100),
+                tail_bytes: 4 << 20,
+                retention: Retention::default(),
+            },
         };
         let fatal = Box::new(|what: &str| panic!("{what}"));
         let journal = WalJournal::open(options, keyring, &[], Arc::new(Deaf), fatal).expect("a journal");

@@ -99,7 +99,7 @@ fn edge(criterion: &mut Criterion) {
         burst: 1_000_000,
         backlog_events: 1_000,
     };
-    let gate = Arc::new(Gate::new(limits, Arc::default()));
+    let gate = Arc::new(Gate::new(limits));
     group.bench_function("AuthActor: a rate and a backlog", |bencher| {
         bencher.iter(|| gate.admit(|| black_box(1)).is_ok());
     });

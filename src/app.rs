@@ -7,6 +7,7 @@
 pub(crate) mod activities;
 pub(crate) mod admission;
 pub(crate) mod attention;
+pub(crate) mod configuration;
 pub(crate) mod controllers;
 pub(crate) mod credentials;
 pub(crate) mod drafts;
@@ -26,6 +27,7 @@ pub(crate) mod statistics;
 pub(crate) mod subjects;
 pub(crate) mod trials;
 
+pub(crate) use configuration::ConfigurationState;
 pub(crate) use error::{Error, Noun, Refusal};
 pub(crate) use list::{List, Record};
 pub(crate) use principal::Principal;

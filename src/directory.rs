@@ -8,19 +8,20 @@
 //! A node reads the directory once at a time, so a later reading always replaces an earlier one.
 
 mod confirmed;
+mod gates;
+mod queries;
 mod summaries;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId, ProcessorId, Timestamp};
+use conduit_actors::ids::{ControllerDid, ControllerId, IntegrationId};
 use conduit_actors::limits::{Gate, LimitOverrides, Limits};
 use conduit_actors::links::LinkKey;
 use conduit_actors::log_limit::{LogLimit, MINUTE};
 use conduit_actors::mapping::{DedupDefaults, Mapping};
-use conduit_actors::personal::{CredentialHash, Secret};
-use conduit_actors::ports::{Controller, Directory, Integration, StoreError};
+use conduit_actors::ports::{Controller, Integration, StoreError};
 use conduit_actors::taxonomy::Taxonomy;
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -28,6 +29,7 @@ use parking_lot::Mutex;
 use crate::keys::Keyring;
 use crate::store::{ChangeFeed, Changed, ControllerRow, DirectoryVersion, IntegrationRow, Store};
 use confirmed::Confirmed;
+use gates::Gates;
 use summaries::Summaries;
 pub use summaries::Summary;
 
@@ -42,15 +44,13 @@ pub struct LiveDirectory {
     keyring: Arc<Keyring>,
     taxonomy: Arc<Taxonomy>,
     defaults: DedupDefaults,
-    limits: Limits,
     tenants: DashMap<ControllerDid, Arc<Tenant>>,
     dids: DashMap<ControllerId, ControllerDid>,
     integrations: DashMap<IntegrationId, Arc<Integration>>,
     summaries: Summaries,
     /// Hashes of management tokens.
     tokens: DashMap<[u8; 32], ControllerDid>,
-    /// Kept while a controller is read again, because they know its former traffic.
-    gates: DashMap<ControllerId, Arc<Gate>>,
+    gates: Gates,
     /// The version of the last reading. A reader holds the lock.
     reading: tokio::sync::Mutex<DirectoryVersion>,
     confirmed: Confirmed,
@@ -71,35 +71,33 @@ impl LiveDirectory {
             keyring,
             taxonomy,
             defaults,
-            limits: Limits::default(),
             tenants: DashMap::new(),
             dids: DashMap::new(),
             integrations: DashMap::new(),
             summaries: Summaries::default(),
             tokens: DashMap::new(),
-            gates: DashMap::new(),
+            gates: Gates::default(),
             reading: tokio::sync::Mutex::default(),
             confirmed: Confirmed::now(valid_for),
             gone: Mutex::default(),
         }
     }
 
-    /// Sets the limits for controllers without limits of their own.
-    #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
+    /// Sets the limits for controllers without limits of their own. They hold from the next event on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.gates.set_defaults(limits);
     }
 
     /// Returns the limits of controllers without limits of their own.
     #[must_use]
-    pub const fn limits(&self) -> Limits {
-        self.limits
+    pub fn limits(&self) -> Limits {
+        self.gates.defaults()
     }
 
-    /// Returns a controller's limits and its count of refusals. Returns `None` for a controller without limits.
+    /// Returns a controller's limits and its count of refusals. Returns `None` for an unknown controller.
     #[must_use]
     pub fn gate(&self, controller: ControllerId) -> Option<Arc<Gate>> {
-        self.gates.get(&controller).map(|gate| Arc::clone(&gate))
+        self.gates.get(controller)
     }
 
     /// Returns the taxonomy against which mappings are compiled.
@@ -234,7 +232,7 @@ impl LiveDirectory {
             did: row.did.clone(),
             webhook_secret: row.webhook_secret.clone(),
             link_key: LinkKey::derive(self.keyring.master(), row.id, row.link_key_version),
-            gate: self.install_gate(row.id, found.overrides),
+            gate: Some(self.gates.install(row.id, found.overrides)),
         });
         let compiled: Vec<Arc<Integration>> = found
             .integrations
@@ -262,22 +260,6 @@ impl LiveDirectory {
             }
         }
         Ok(())
-    }
-
-    /// Installs a gate for these limits, or keeps the present one if they are the same. Returns `None` without limits.
-    fn install_gate(&self, controller: ControllerId, overrides: LimitOverrides) -> Option<Arc<Gate>> {
-        let limits = overrides.over(self.limits);
-        let before = self.gate(controller);
-        let gate = match before {
-            Some(gate) if gate.limits() == limits => gate,
-            before => {
-                let refused = before.map(|gate| Arc::clone(gate.refused())).unwrap_or_default();
-                let gate = Arc::new(Gate::new(limits, refused));
-                self.gates.insert(controller, Arc::clone(&gate));
-                gate
-            }
-        };
-        Some(gate).filter(|gate| !gate.is_off())
     }
 
     fn compile(&self, row: &IntegrationRow, controller: &Arc<Controller>) -> Result<Arc<Integration>, StoreError> {
@@ -322,7 +304,7 @@ impl LiveDirectory {
     fn forget(&self, controller: ControllerId) {
         self.dids.remove(&controller);
         self.keyring.forget(controller);
-        self.gates.remove(&controller);
+        self.gates.remove(controller);
         self.summaries.forget(controller);
         self.gone.lock().push(controller);
     }
@@ -335,86 +317,6 @@ impl LiveDirectory {
                 by_processor: Vec::new(),
             });
         }
-    }
-
-    /// Returns the summaries of one controller's integrations, or of all, newest first.
-    #[must_use]
-    pub fn summaries(&self, controller: Option<ControllerId>) -> Vec<Arc<Summary>> {
-        self.summaries.list(controller)
-    }
-
-    /// Returns the summary of one integration. Returns `None` if it does not exist.
-    #[must_use]
-    pub fn summary(&self, integration: IntegrationId) -> Option<Arc<Summary>> {
-        self.summaries.get(integration)
-    }
-
-    /// Returns the DID of a controller. Returns `None` for an unknown one.
-    #[must_use]
-    pub fn did(&self, controller: ControllerId) -> Option<ControllerDid> {
-        self.dids.get(&controller).map(|did| did.clone())
-    }
-
-    /// Returns a controller by its DID. Returns `None` for an unknown one.
-    #[must_use]
-    pub fn controller_by_did(&self, did: &ControllerDid) -> Option<Arc<Controller>> {
-        self.tenants.get(did).map(|tenant| Arc::clone(&tenant.controller))
-    }
-
-    /// Returns the controller of a management token. Returns `None` for an unknown token.
-    #[must_use]
-    pub fn by_token(&self, token: &Secret) -> Option<ControllerDid> {
-        self.by_token_hash(&token.hash())
-    }
-
-    /// Returns the controller of a management token by the token's hash. Returns `None` for an unknown one.
-    #[must_use]
-    pub fn by_token_hash(&self, hash: &CredentialHash) -> Option<ControllerDid> {
-        // A token has 256 random bits: that the look-up's time depends on its hash tells nothing about another's.
-        self.tokens.get(hash.as_bytes()).map(|did| did.clone())
-    }
-
-    /// Returns all controllers, in no order.
-    #[must_use]
-    pub fn controllers(&self) -> Vec<Arc<Controller>> {
-        let tenants = self.tenants.iter();
-        tenants.map(|tenant| Arc::clone(&tenant.controller)).collect()
-    }
-
-    /// Returns the controllers whose former webhook secret is still valid, in no order.
-    #[must_use]
-    pub fn with_former_secrets(&self) -> Vec<(ControllerId, ControllerDid)> {
-        let now = Timestamp::now();
-        let is_valid = |controller: &Controller| {
-            let previous = controller.webhook_secret.previous.as_ref();
-            previous.is_some_and(|(_, until)| *until > now)
-        };
-        let tenants = self.tenants.iter();
-        tenants
-            .filter(|tenant| is_valid(&tenant.controller))
-            .map(|tenant| (tenant.controller.id, tenant.controller.did.clone()))
-            .collect()
-    }
-
-    /// Returns all integrations that accept events, in no order.
-    #[must_use]
-    pub fn integrations(&self) -> Vec<Arc<Integration>> {
-        self.integrations
-            .iter()
-            .map(|found| Arc::clone(found.value()))
-            .collect()
-    }
-
-    /// Returns the number of controllers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.tenants.len()
-    }
-
-    /// Returns whether there are no controllers.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.tenants.is_empty()
     }
 }
 
@@ -436,28 +338,4 @@ async fn fetch(store: &dyn Store, did: &ControllerDid) -> Result<Option<Controll
         integrations,
         overrides: limits.map(|row| row.overrides).unwrap_or_default(),
     }))
-}
-
-impl Directory for LiveDirectory {
-    fn is_reliable(&self) -> bool {
-        self.confirmed.is_recent()
-    }
-
-    fn by_url(&self, did: &ControllerDid, processor: &ProcessorId) -> Option<Arc<Integration>> {
-        let tenant = self.tenants.get(did)?;
-        tenant
-            .by_processor
-            .iter()
-            .find(|integration| integration.processor == *processor)
-            .map(Arc::clone)
-    }
-
-    fn by_id(&self, integration: IntegrationId) -> Option<Arc<Integration>> {
-        self.integrations.get(&integration).map(|found| Arc::clone(&found))
-    }
-
-    fn controller(&self, controller: ControllerId) -> Option<Arc<Controller>> {
-        let did = self.dids.get(&controller)?.clone();
-        self.controller_by_did(&did)
-    }
 }

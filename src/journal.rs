@@ -13,12 +13,14 @@ mod memory;
 mod port;
 mod report;
 mod retention;
+mod tuning;
 mod wal;
 
 pub use memory::{Fault, FaultScript, MemoryJournal, MemoryLog, MemoryOptions, Operation};
 pub use port::{NodeJournal, Past, PastFilter, Step};
 pub use report::{JournalMeters, JournalReport};
 pub use retention::Retention;
+pub use tuning::JournalTuning;
 pub use wal::{
     DurableEnd, Fatal, Findings, JournalOptions, JournalRecord, OpenError, RecordContent, Recovered, Sides, WalJournal,
     segment_file,

@@ -17,6 +17,7 @@
 mod end;
 mod faces;
 mod journal;
+mod live;
 mod reload;
 pub(crate) mod settings;
 mod signals;
@@ -32,15 +33,16 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use anyhow::{Context as _, Result};
+use conduit_actors::ids::Timestamp;
 use conduit_actors::log_limit::MINUTE;
 use conduit_actors::mapping::DedupDefaults;
 use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, Shards};
 use conduit_actors::supervisor::{RestartPolicy, install_panic_hook};
 use tokio::task::JoinHandle;
 
-use crate::app::{DatabaseState, Services, Turns, readiness};
+use crate::app::{ConfigurationState, DatabaseState, Services, Turns, readiness};
 use crate::config::ConfigError;
-use crate::config::{Config, or_cores};
+use crate::config::{Config, LiveConfig, or_cores};
 use crate::dashboard;
 use crate::dedup::MemoryWindow;
 use crate::directory::LiveDirectory;
@@ -63,6 +65,7 @@ use end::end;
 use faces::Faces;
 pub(crate) use journal::read_journal;
 use journal::{open_dedup, recover_journal, start_journal, start_notary, warm_dedup};
+use live::batch_options;
 use reload::Reloading;
 pub(crate) use reload::{Hangups, withstand_signals};
 pub(crate) use signals::Signals;
@@ -105,7 +108,7 @@ pub struct Running {
 /// The missing or wrong part, and its place.
 pub async fn start(mut config: Config) -> Result<Running> {
     install_panic_hook();
-    let read = config.clone();
+    let (read, read_at) = (config.clone(), Timestamp::now());
     limit_connections(&mut config)?;
     permissions::restrict_new_files();
     let locks = hold::lock_data_dir(&config.storage.data_dir)?;
@@ -151,10 +154,11 @@ pub async fn start(mut config: Config) -> Result<Running> {
     };
     let shards = Arc::new(Shards::start(pipeline_options(&config, shards), ports, Arc::clone(&backlogs)).await);
 
-    let retention = RowRetention::new(store.clone(), journal.clone(), config.retention.clone(), meters.clone());
     let signals = wait.end().await;
     let edge = Arc::new(EdgeState::new(&config, meters.clone(), tracer.clone()));
     let dashboard = dashboard::State::new(&config, keyring.master());
+    let live = LiveConfig::new(config.clone());
+    let retention = RowRetention::new(store.clone(), journal.clone(), live.clone(), meters.clone());
     let services = Arc::new(Services {
         public_url: config.server.base_url(address),
         admin: admin_token.hash(),
@@ -166,7 +170,8 @@ pub async fn start(mut config: Config) -> Result<Running> {
         shards: shards.clone(),
         backlogs: backlogs.clone(),
         retention,
-        config,
+        config: live,
+        configuration: ConfigurationState::new(read_at),
         receipt_keys: PublicKeys::default(),
         database: DatabaseState::default(),
         trials: Arc::default(),
@@ -182,7 +187,6 @@ pub async fn start(mut config: Config) -> Result<Running> {
         edge: edge.clone(),
     };
     let metrics = Metrics::new(&meters, journal.meters(), reports);
-    let config = &services.config;
     let replaying = tokio::task::spawn_local(replays::keep(store.clone(), backlogs, config.replay.lease()));
     let following = tokio::task::spawn_local(follow(store.clone(), directory.clone(), {
         let services = Arc::clone(&services);
@@ -278,7 +282,8 @@ pub(crate) async fn load_directory(
         seconds => Some(Duration::from_secs(seconds)),
     });
     let directory = LiveDirectory::new(Arc::clone(keyring), Arc::new(taxonomy), defaults, valid_for);
-    let directory = Arc::new(directory.with_limits(config.limits));
+    directory.set_limits(config.limits);
+    let directory = Arc::new(directory);
     directory.load(store).await?;
     Ok(directory)
 }
@@ -295,9 +300,7 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
     let pipeline = &config.pipeline;
     PipelineOptions {
         shards,
-        batch_events: pipeline.batch_events,
-        batch_bytes: pipeline.batch_bytes,
-        replay_events: config.replay.batch_events,
+        batches: batch_options(config),
         mailbox_capacity: pipeline.mailbox_capacity,
         cached_links: pipeline.cached_links,
         restart: RestartPolicy {
@@ -307,7 +310,6 @@ fn pipeline_options(config: &Config, shards: usize) -> PipelineOptions {
             window: Duration::from_secs(pipeline.restart_window_seconds),
         },
         max_attempts: pipeline.max_attempts,
-        retry_max: Duration::from_millis(pipeline.retry_max_ms),
         on_thread_start: priority::lower,
         admission: config.admission.options(),
     }
@@ -322,9 +324,9 @@ impl Running {
     ) {
         let reloading = Reloading {
             load: Arc::new(load),
-            before: self.read.clone(),
+            start: self.read.clone(),
             certificate: self.certificate.clone(),
-            shards: Arc::clone(&self.services.shards),
+            services: Arc::clone(&self.services),
         };
         tokio::task::spawn_local(reloading.follow(hangups));
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use conduit::journal::{JournalOptions, NodeJournal as _, OpenError, Retention, WalJournal};
+use conduit::journal::{JournalOptions, JournalTuning, NodeJournal as _, OpenError, Retention, WalJournal};
 use conduit::keys::Keyring;
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::links::MasterKey;
@@ -18,6 +18,7 @@ mod media;
 mod model;
 mod retention;
 mod script;
+mod tuning;
 
 struct Deaf;
 
@@ -51,12 +52,14 @@ impl World {
             dir: self.dir.path().to_owned(),
             segment_bytes: 4096,
             max_bytes: 1 << 30,
-            max_bytes_per_controller: 1 << 30,
             max_waiting: 10_000,
-            batch_events: 100,
-            gather: Duration::ZERO,
-            tail_bytes: 0,
-            retention: Retention::default(),
+            tuning: JournalTuning {
+                max_bytes_per_controller: 1 << 30,
+                batch_events: 100,
+                gather: Duration::ZERO,
+                tail_bytes: 0,
+                retention: Retention::default(),
+            },
         }
     }
 
@@ -186,8 +189,11 @@ fn caps_turn_into_refusals() {
     let world = World::new();
     let [one, other] = world.controllers;
     let options = JournalOptions {
-        max_bytes_per_controller: 2_000,
         max_bytes: 4_000,
+        tuning: JournalTuning {
+            max_bytes_per_controller: 2_000,
+            ..world.options().tuning
+        },
         ..world.options()
     };
     let journal = world.open_with(options, &[]).unwrap();

@@ -49,6 +49,7 @@ mod postgres;
 mod quota;
 mod receipts;
 mod received;
+mod reload;
 mod replay;
 mod retention;
 mod search;

@@ -1,20 +1,21 @@
 //! Extraction: the personal data in an event, found by its mapping.
 
 mod extraction;
+mod typed;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::codes::EventCode;
 use crate::event::Notice;
-use crate::ids::Timestamp;
-use crate::json::{Json, integer, number, push_name};
-use crate::mapping::{EventMapping, FieldMapping, FieldType, PathStep, Role};
+use crate::json::{Json, push_name};
+use crate::mapping::{EventMapping, FieldMapping, PathStep, Role};
 use crate::taxonomy::{Category, NormaliseContext, Normaliser, Warn};
 
 pub use extraction::{
     ExtractContext, ExtractedValue, Extraction, FieldTrace, LeftOut, MappedField, Person, PresentValue, RefusedValue,
 };
+use typed::{Untyped, name, typed};
 
 /// The most values of one event. Further values are not read, and the event says so.
 const MAX_VALUES: usize = 1_000;
@@ -357,35 +358,6 @@ impl Extractor<'_> {
 fn is_birth_date(field: &FieldMapping) -> bool {
     let category = field.category.as_ref();
     category.is_some_and(|category| category.normalise == Normaliser::BirthDate)
-}
-
-/// Why a value is not of a type.
-enum Untyped {
-    WrongType,
-    OutOfRange,
-}
-
-/// Returns the value as text, if it has the type.
-fn typed(field_type: FieldType, at: &Json<'_>) -> Result<String, Untyped> {
-    match (field_type, at) {
-        (FieldType::String, Json::String(text)) => Some(text.clone().into_owned()),
-        (FieldType::Boolean, Json::Bool(value)) => Some(value.to_string()),
-        (FieldType::Number, Json::Number(digits)) => return number(digits).ok_or(Untyped::OutOfRange),
-        (FieldType::Integer, Json::Number(digits)) => integer(digits),
-        (FieldType::Timestamp, Json::String(text)) => Timestamp::parse_rfc3339(text).map(|time| time.to_string()),
-        _ => None,
-    }
-    .ok_or(Untyped::WrongType)
-}
-
-fn name(field_type: FieldType) -> &'static str {
-    match field_type {
-        FieldType::String => "string",
-        FieldType::Integer => "integer",
-        FieldType::Number => "number",
-        FieldType::Boolean => "boolean",
-        FieldType::Timestamp => "timestamp (RFC 3339)",
-    }
 }
 
 /// Returns the expected place of a field, without elements.

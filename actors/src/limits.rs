@@ -5,9 +5,11 @@
 //!
 //! The rate limit is our own code: one check takes the rate and the backlog together, and a refusal by one leaves nothing
 //! behind in the other. A crate for rates knows no backlog.
+//!
+//! Limits change while events pass: each controller has one [`Gate`] for as long as it exists.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
@@ -106,19 +108,52 @@ impl Refused {
     }
 }
 
+/// Limits in force, for many threads. An event during a change may meet some of the former limits.
+#[derive(Debug)]
+struct SharedLimits {
+    events_per_second: AtomicU32,
+    burst: AtomicU32,
+    backlog_events: AtomicU64,
+}
+
+impl SharedLimits {
+    const fn new(limits: Limits) -> Self {
+        Self {
+            events_per_second: AtomicU32::new(limits.events_per_second),
+            burst: AtomicU32::new(limits.burst),
+            backlog_events: AtomicU64::new(limits.backlog_events),
+        }
+    }
+
+    fn get(&self) -> Limits {
+        Limits {
+            events_per_second: self.events_per_second.load(Ordering::Relaxed),
+            burst: self.burst.load(Ordering::Relaxed),
+            backlog_events: self.backlog_events.load(Ordering::Relaxed),
+        }
+    }
+
+    fn set(&self, limits: Limits) {
+        self.events_per_second
+            .store(limits.events_per_second, Ordering::Relaxed);
+        self.burst.store(limits.burst, Ordering::Relaxed);
+        self.backlog_events.store(limits.backlog_events, Ordering::Relaxed);
+    }
+}
+
 /// One controller's limits, and their present use.
 ///
 /// The rate is the generic cell rate algorithm (ITU-T I.371): one number, the time at which the next event would be due
 /// if all came evenly. Threads share it without a lock.
 #[derive(Debug)]
 pub struct Gate {
-    limits: Limits,
+    limits: SharedLimits,
     origin: Instant,
     /// Nanoseconds from the origin to when the next event is due.
     due: AtomicU64,
     /// Events on their way to the journal.
     under_way: AtomicU64,
-    refused: Arc<Refused>,
+    refused: Refused,
 }
 
 /// One event on its way to the journal. It counts until it is in the backlog, or is not accepted: until this is dropped.
@@ -132,33 +167,35 @@ impl Drop for Permit {
 }
 
 impl Gate {
-    /// Creates a gate with these limits and an unused rate. Further refusals are counted in `refused`.
+    /// Creates a gate with these limits and an unused rate.
     #[must_use]
-    pub fn new(limits: Limits, refused: Arc<Refused>) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
-            limits,
+            limits: SharedLimits::new(limits),
             origin: Instant::now(),
             due: AtomicU64::new(0),
             under_way: AtomicU64::new(0),
-            refused,
+            refused: Refused::default(),
         }
     }
 
     /// Returns its limits.
     #[must_use]
-    pub const fn limits(&self) -> Limits {
-        self.limits
+    pub fn limits(&self) -> Limits {
+        self.limits.get()
     }
 
-    /// Returns whether there is no limit.
-    #[must_use]
-    pub fn is_off(&self) -> bool {
-        self.limits.is_off()
+    /// Changes the limits. The rate begins unused, and events on their way still count. Equal limits change nothing.
+    pub fn set_limits(&self, limits: Limits) {
+        if self.limits() != limits {
+            self.limits.set(limits);
+            self.due.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Returns the counts of refusals.
     #[must_use]
-    pub const fn refused(&self) -> &Arc<Refused> {
+    pub const fn refused(&self) -> &Refused {
         &self.refused
     }
 
@@ -168,10 +205,14 @@ impl Gate {
     /// # Errors
     /// [`Exceeded`].
     pub fn admit(self: &Arc<Self>, backlog: impl FnOnce() -> u64) -> Result<Option<Permit>, Exceeded> {
-        let permit = self.enter(backlog).inspect_err(|_| {
+        let limits = self.limits();
+        if limits.is_off() {
+            return Ok(None);
+        }
+        let permit = self.enter(limits, backlog).inspect_err(|_| {
             self.refused.backlog.fetch_add(1, Ordering::Relaxed);
         })?;
-        self.pace(self.origin.elapsed()).inspect_err(|_| {
+        self.pace(limits, self.origin.elapsed()).inspect_err(|_| {
             self.refused.rate.fetch_add(1, Ordering::Relaxed);
         })?;
         Ok(permit)
@@ -179,33 +220,34 @@ impl Gate {
 
     /// Checks the backlog. An event is in the backlog before its permit is dropped, so reading the permits first misses
     /// none. An event may count twice for a moment, which refuses too early rather than too late.
-    fn enter(self: &Arc<Self>, backlog: impl FnOnce() -> u64) -> Result<Option<Permit>, Exceeded> {
-        if self.limits.backlog_events == 0 {
+    fn enter(self: &Arc<Self>, limits: Limits, backlog: impl FnOnce() -> u64) -> Result<Option<Permit>, Exceeded> {
+        if limits.backlog_events == 0 {
             return Ok(None);
         }
         let before = self.under_way.fetch_add(1, Ordering::Acquire);
         let permit = Permit(Arc::clone(self));
-        if before + backlog() < self.limits.backlog_events {
+        if before + backlog() < limits.backlog_events {
             Ok(Some(permit))
         } else {
-            Err(Exceeded::Backlog { limits: self.limits })
+            Err(Exceeded::Backlog { limits })
         }
     }
 
     /// Checks the rate. `now` is the time since the origin.
-    fn pace(&self, now: Duration) -> Result<(), Exceeded> {
-        let Some(apart) = 1_000_000_000u64.checked_div(u64::from(self.limits.events_per_second)) else {
+    fn pace(&self, limits: Limits, now: Duration) -> Result<(), Exceeded> {
+        let Some(apart) = 1_000_000_000u64.checked_div(u64::from(limits.events_per_second)) else {
             return Ok(());
         };
-        let ahead = apart * u64::from(self.limits.burst);
+        let ahead = apart * u64::from(limits.burst);
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let taken = self.due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |due| {
             let next = due.max(now).saturating_add(apart);
             (next - now <= ahead).then_some(next)
         });
         taken.map(drop).map_err(|due| Exceeded::Rate {
-            limits: self.limits,
-            retry_after: Duration::from_nanos(due.max(now) + apart - ahead - now),
+            limits,
+            // A change of the limits at this moment may have been for the better.
+            retry_after: Duration::from_nanos((due.max(now) + apart).saturating_sub(ahead + now)),
         })
     }
 }
@@ -220,11 +262,11 @@ mod tests {
             burst,
             backlog_events,
         };
-        Arc::new(Gate::new(limits, Arc::default()))
+        Arc::new(Gate::new(limits))
     }
 
     fn waits(gate: &Gate, now_ms: u64) -> Option<u128> {
-        match gate.pace(Duration::from_millis(now_ms)) {
+        match gate.pace(gate.limits(), Duration::from_millis(now_ms)) {
             Ok(()) => None,
             Err(Exceeded::Rate { retry_after, .. }) => Some(retry_after.as_millis()),
             Err(other) => panic!("{other:?}"),
@@ -275,6 +317,31 @@ mod tests {
         }
         assert_eq!(gate.under_way.load(Ordering::Relaxed), 0);
         assert_eq!(gate.refused().by_rate(), 5);
+    }
+
+    #[test]
+    fn changed_limits_hold_at_once_and_what_is_under_way_counts() {
+        let changed = |events_per_second, burst, backlog_events| Limits {
+            events_per_second,
+            burst,
+            backlog_events,
+        };
+        let gate = gate(1, 100, 2);
+        let permit = gate.admit(|| 0).unwrap();
+        for _ in 0..98 {
+            assert_eq!(waits(&gate, 0), None);
+        }
+        assert!(waits(&gate, 0).is_some());
+        gate.set_limits(changed(10, 1, 1));
+        assert_eq!([waits(&gate, 0), waits(&gate, 0)], [None, Some(100)]);
+        gate.set_limits(changed(10, 1, 1));
+        assert_eq!(waits(&gate, 0), Some(100), "equal limits change nothing");
+        assert!(matches!(gate.admit(|| 0), Err(Exceeded::Backlog { .. })));
+        gate.set_limits(Limits::default());
+        assert!(gate.admit(|| 1_000).unwrap().is_none());
+        drop(permit);
+        assert_eq!(gate.under_way.load(Ordering::Relaxed), 0);
+        assert_eq!(gate.refused().by_backlog(), 1);
     }
 
     #[test]

@@ -37,7 +37,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use assignment::shard_of;
 pub use backlog::Backlogs;
-pub use options::{PipelineOptions, Ports};
+pub use options::{BatchOptions, PipelineOptions, Ports};
 pub use progress::{Blocked, DispatcherReport, Waiting};
 
 use crate::admission::Admission;
@@ -89,6 +89,7 @@ pub struct Shards {
     edges: AtomicUsize,
     usage: UsageBooks,
     admission: Arc<Admission>,
+    batches: watch::Sender<BatchOptions>,
     shards: Vec<Shard>,
 }
 
@@ -114,9 +115,10 @@ impl Shards {
         for (controller, position) in ports.journal.backlog() {
             backlogs.note(controller, position.last);
         }
+        let (batches, told) = watch::channel(options.batches);
         let mut shards = Vec::with_capacity(options.shards);
         for shard in 0..options.shards {
-            shards.push(Shard::start(place(), shard, options, &ports, &backlogs).await);
+            shards.push(Shard::start(place(), shard, options, &ports, &backlogs, told.clone()).await);
         }
         Self {
             options,
@@ -124,6 +126,7 @@ impl Shards {
             edges: AtomicUsize::new(0),
             usage: UsageBooks::default(),
             admission: Arc::new(Admission::new(options.admission)),
+            batches,
             shards,
         }
     }
@@ -150,6 +153,11 @@ impl Shards {
     #[must_use]
     pub const fn admission(&self) -> &Arc<Admission> {
         &self.admission
+    }
+
+    /// Changes how batches are composed. Each shard follows from its next batch on.
+    pub fn set_batches(&self, batches: BatchOptions) {
+        self.batches.send_replace(batches);
     }
 
     /// Returns whether a dispatcher waits for its store or its dedup window.
@@ -205,6 +213,7 @@ impl Shard {
         options: PipelineOptions,
         ports: &Ports,
         backlogs: &Arc<Backlogs>,
+        batches: watch::Receiver<BatchOptions>,
     ) -> Self {
         let started = place.run({
             let ports = ports.clone();
@@ -226,7 +235,8 @@ impl Shard {
             let make = move || {
                 let (ports, backlogs) = (ports.clone(), Arc::clone(&backlogs));
                 let progress = Arc::clone(&progress);
-                Dispatcher::new(shard, options, ports, actors.clone(), backlogs, progress)
+                let batches = batches.clone();
+                Dispatcher::new(shard, (options, batches), ports, actors.clone(), backlogs, progress)
             };
             async move {
                 dispatcher::run_supervised(make, &monitor, told).await;

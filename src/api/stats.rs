@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::limits;
 use super::paging::Items;
 use crate::app::admission::{Admission, admission};
+use crate::app::configuration::{Configuration, configuration};
 use crate::app::{Principal, Services, statistics};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
@@ -60,6 +61,8 @@ pub(crate) struct Supervision {
     controllers: usize,
     /// Deleted rows.
     retention: RetentionReport,
+    /// The configuration, which follows its file at SIGHUP.
+    configuration: Configuration,
 }
 
 /// Answers `GET /api/v1/stats`.
@@ -82,7 +85,7 @@ pub(crate) async fn stats(
         failed: sums.failed,
         in_flight: sums.in_flight,
         limits: gate.as_ref().map(|gate| gate.limits().into()),
-        refused: gate.as_ref().map(|gate| (&**gate.refused()).into()),
+        refused: gate.as_ref().map(|gate| gate.refused().into()),
     }))
 }
 
@@ -98,6 +101,7 @@ pub(crate) async fn supervision(principal: Principal, services: Data<Services>) 
         dedup_claims: services.dedup.report().claims,
         controllers: services.directory.len(),
         retention: services.retention.report(),
+        configuration: configuration(&principal, &services)?,
     }))
 }
 

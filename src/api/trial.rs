@@ -60,7 +60,7 @@ pub(crate) async fn run(
     let saved = services.directory.by_id(row.id);
     let saved = saved.ok_or(Error::NotFound(Noun::Integration))?;
     let sent: TrialBody = json::read(&body)?;
-    let limit = sent.limit(services.config.retention.trial_events)?;
+    let limit = sent.limit(services.config.get().retention.trial_events)?;
     let integration = serde_json::to_vec(&sent.integration).unwrap_or_default();
     let draft = SentDraft::read(&services, &saved, &integration)?;
     draft.check_processor(&saved)?;

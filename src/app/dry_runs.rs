@@ -31,7 +31,7 @@ pub(crate) async fn run(
     body: Bytes,
 ) -> Result<DryRun, Error> {
     principal.check_filter(services, Some(integration.controller.id))?;
-    if body.len() > services.config.server.max_body_bytes {
+    if body.len() > services.config.get().server.max_body_bytes {
         return Err(Error::Body(BodyFault::TooLarge));
     }
     let envelope = Envelope::parse(&body, Timestamp::now()).map_err(Error::Envelope)?;

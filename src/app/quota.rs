@@ -41,7 +41,8 @@ pub(super) async fn admit<'a>(
     spec: &IntegrationSpec,
 ) -> Result<MutexGuard<'a, ()>, Error> {
     let turn = services.mapping_turns.of(controller).await;
-    let limits = &services.config.mappings;
+    let config = services.config.get();
+    let limits = &config.mappings;
     let all = Page {
         after: None,
         limit: usize::MAX,

@@ -88,7 +88,7 @@ async fn begin(
         filter,
         estimate,
         started_at: Timestamp::now(),
-        lease: services.config.replay.lease(),
+        lease: services.config.get().replay.lease(),
     };
     let row = services.store.create_replay(&replay).await?;
     if row.status == ReplayStatus::Running {

@@ -7,10 +7,11 @@ use conduit_actors::ids::ControllerId;
 use conduit_actors::personal::CredentialHash;
 use conduit_actors::shard::{Backlogs, Shards};
 
+use super::configuration::ConfigurationState;
 use super::quota::Turns;
 use super::readiness::DatabaseState;
 use super::trials::Trials;
-use crate::config::Config;
+use crate::config::LiveConfig;
 use crate::dedup::DedupWindows;
 use crate::directory::LiveDirectory;
 use crate::jobs::retention::RowRetention;
@@ -22,7 +23,9 @@ use crate::store::Store;
 /// The parts of a running node that use cases work with.
 pub(crate) struct Services {
     /// The configuration in force.
-    pub(crate) config: Config,
+    pub(crate) config: LiveConfig,
+    /// When it was read, what changed, and what waits for a restart.
+    pub(crate) configuration: ConfigurationState,
     /// Base of the webhook URLs that are handed out.
     pub(crate) public_url: String,
     /// The hash of the operator's token.

@@ -170,7 +170,8 @@ impl Work {
     }
 
     async fn examine(self, is_cancelled: &dyn Fn() -> bool) -> Outcome {
-        let retention = &self.services.config.retention;
+        let config = self.services.config.get();
+        let retention = &config.retention;
         let until = Instant::now() + Duration::from_secs(retention.trial_seconds);
         let filter = PastFilter {
             controller: self.live.controller.id,

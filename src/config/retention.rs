@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// `[retention]`
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)] // Each is documented in config/default.toml.
 pub struct RetentionConfig {

@@ -169,7 +169,7 @@ fn is_same_authority(host: &str, origin: &Url) -> bool {
 /// Returns whether the browser speaks TLS for sure: to us, or to the proxy in front, as `server.public_url` says of this host.
 /// By other names, a proxy may have TLS or not.
 fn is_surely_tls(request: &HttpRequest, services: &Services) -> bool {
-    if services.config.server.scheme() == "https" {
+    if services.config.get().server.scheme() == "https" {
         return true;
     }
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());

@@ -22,6 +22,7 @@ use super::words::{Badge, Icon, Number, Time, bytes, duration};
 use crate::app::List as _;
 use crate::app::Services;
 use crate::app::admission::{Admission, OverShare, admission};
+use crate::app::configuration::{self, Configuration, configuration};
 use crate::app::events::Event as EventView;
 use crate::app::events::Events;
 use crate::app::readiness::{self, Readiness};
@@ -91,6 +92,15 @@ struct LogItem {
     at: Time,
 }
 
+/// The configuration of this node.
+struct ConfigurationCard {
+    read: Time,
+    changed: Vec<configuration::Change>,
+    needs_restart: Vec<String>,
+    /// When the last one was refused, and why.
+    refused: Option<(Time, String)>,
+}
+
 #[derive(Template)]
 #[template(path = "supervision.html")]
 struct Supervision {
@@ -107,6 +117,7 @@ struct Supervision {
     acceptance: Option<String>,
     /// Set while more events arrive than are processed.
     holding: Option<Holding>,
+    configuration: ConfigurationCard,
     /// Which parts of the picture are not well: the edge, the journal, the actors, the dedup window, the database.
     bad: [bool; 5],
 }
@@ -165,6 +176,7 @@ pub(super) async fn get(
             .collect(),
         log: supervision::last(LINES).into_iter().map(logged).collect(),
         holding: holding(admission(&session.principal, &services)?),
+        configuration: configuration_card(configuration(&session.principal, &services)?),
         acceptance: (readiness.status != "ready").then(|| away::acceptance(&readiness)),
         dead: dead.map(|dead| dead.into_iter().map(dead_letter).collect()),
         bad,
@@ -184,6 +196,21 @@ fn holding(admission: Admission) -> Option<Holding> {
         processed: Number(admission.processed_per_second),
         over_share: admission.over_share.iter().map(over).collect(),
     })
+}
+
+fn configuration_card(configuration: Configuration) -> ConfigurationCard {
+    let Configuration {
+        read_at,
+        changed,
+        needs_restart,
+        refused,
+    } = configuration;
+    ConfigurationCard {
+        read: Time(read_at),
+        changed,
+        needs_restart,
+        refused: refused.map(|refused| (Time(refused.at), refused.error)),
+    }
 }
 
 fn shard(report: ShardReport, rates: &[Option<f64>]) -> Shard {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::RetentionConfig;
+use crate::config::{LiveConfig, RetentionConfig};
 use crate::dedup::LONGEST_WINDOW_MS;
 use crate::journal::NodeJournal;
 use crate::metrics::Meters;
@@ -111,15 +111,15 @@ impl Bounds {
 pub struct RowRetention {
     store: Arc<dyn Store>,
     journal: Arc<dyn NodeJournal>,
-    config: RetentionConfig,
+    config: LiveConfig,
     meters: Meters,
     report: Mutex<RetentionReport>,
 }
 
 impl RowRetention {
-    /// Creates the task. Nothing is deleted before [`Self::keep`].
+    /// Creates the task, which follows the configuration. Nothing is deleted before [`Self::keep`].
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, config: RetentionConfig, meters: Meters) -> Self {
+    pub fn new(store: Arc<dyn Store>, journal: Arc<dyn NodeJournal>, config: LiveConfig, meters: Meters) -> Self {
         Self {
             store,
             journal,
@@ -135,20 +135,25 @@ impl RowRetention {
         self.report.lock().clone()
     }
 
-    /// Looks for old rows now, and again and again, for as long as it is polled. It may be dropped at any moment.
+    /// Looks for old rows now, after each change of the retention, and again and again, for as long as it is polled. It
+    /// may be dropped at any moment.
     pub async fn keep(&self) {
         loop {
+            let before = self.config.get();
             if let Err(error) = self.run(Timestamp::now()).await {
                 tracing::warn!(target: "conduit::supervision", %error, "old rows cannot be deleted at the moment: they will be at one of the next looks");
                 self.report.lock().failure = Some(error.to_string());
             }
             self.report.lock().is_running = false;
-            tokio::time::sleep(Duration::from_secs(self.config.check_seconds)).await;
+            let check = Duration::from_secs(self.config.get().retention.check_seconds);
+            let changed = self.config.wait_for(|now| now.retention != before.retention);
+            // A change and the time mean the same: to look again.
+            let _ = tokio::time::timeout(check, changed).await;
         }
     }
 
     async fn run(&self, now: Timestamp) -> Result<(), StoreError> {
-        let bounds = Bounds::at(now, &self.config, self.journal.oldest_in_flight());
+        let bounds = Bounds::at(now, &self.config.get().retention, self.journal.oldest_in_flight());
         let Some(mut expiry) = self.store.begin_expiry().await? else {
             return Ok(());
         };
@@ -190,7 +195,8 @@ impl RowRetention {
     async fn expire(&self, expiry: &mut dyn Expiry, what: Expiring, before: Timestamp) -> Result<(), StoreError> {
         loop {
             let began = Instant::now();
-            let expired = expiry.step(what, before, self.config.batch_rows).await?;
+            let rows = self.config.get().retention.batch_rows;
+            let expired = expiry.step(what, before, rows).await?;
             self.meters.expired(what, expired);
             {
                 let mut report = self.report.lock();
@@ -200,7 +206,8 @@ impl RowRetention {
             if expired.is_done {
                 return Ok(());
             }
-            let rest = Duration::from_millis(self.config.pause_ms).max(began.elapsed() * REST);
+            let pause = Duration::from_millis(self.config.get().retention.pause_ms);
+            let rest = pause.max(began.elapsed() * REST);
             tokio::time::sleep(rest).await;
         }
     }

@@ -9,6 +9,7 @@ use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Timestamp};
 use conduit_actors::ports::{Journal, JournalError};
 
 use super::report::{JournalMeters, JournalReport};
+use super::tuning::JournalTuning;
 
 /// A node's journal: the pipeline's port, its figures, the past payloads and its end.
 ///
@@ -22,6 +23,9 @@ pub trait NodeJournal: Journal {
 
     /// Returns the meters of its writes. Clones of them count together.
     fn meters(&self) -> &JournalMeters;
+
+    /// Changes the settings. They hold from the next batch on. A shorter retention deletes past events soon.
+    fn set_tuning(&self, tuning: JournalTuning);
 
     /// Returns when the oldest event in flight was received.
     fn oldest_in_flight(&self) -> Option<Timestamp> {

@@ -8,10 +8,11 @@ use conduit_actors::ids::{EventId, Timestamp};
 use conduit_actors::shard::Backlogs;
 
 use super::end::end;
+use super::live::journal_tuning;
 use crate::config::Config;
 use crate::dedup::{DedupWindows, LONGEST_WINDOW_MS, MemoryWindow, RedisWindow};
 use crate::instance::{self, Home};
-use crate::journal::{JournalOptions, JournalRecord, NodeJournal, Recovered, Retention};
+use crate::journal::{JournalOptions, JournalRecord, NodeJournal, Recovered};
 use crate::keys::Keyring;
 use crate::receipts::{Issue, Notary, receipt_key};
 use crate::store::{ReceiptKeyRow, Store};
@@ -51,17 +52,9 @@ pub(crate) async fn read_journal(config: &Config, store: &dyn Store, keyring: &A
         dir: config.storage.data_dir.join("journal"),
         segment_bytes: config.journal.segment_bytes,
         max_bytes: config.journal.max_bytes,
-        max_bytes_per_controller: config.journal.max_bytes_per_controller,
         max_waiting: config.journal.max_waiting,
-        batch_events: config.journal.batch_events,
-        gather: Duration::from_micros(config.journal.gather_micros),
-        tail_bytes: config.journal.tail_bytes,
         notary: None,
-        retention: Retention {
-            keep: Duration::from_secs(config.retention.payload_days * 86_400),
-            max_bytes: config.retention.payload_bytes,
-            min_free_bytes: config.retention.min_free_bytes,
-        },
+        tuning: journal_tuning(config),
     };
     Ok(Recovered::read(options, Arc::clone(keyring), &checkpoints)?)
 }

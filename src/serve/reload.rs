@@ -1,15 +1,15 @@
-//! Signals that end no server: SIGHUP reads the changeable settings again, the others are ignored.
+//! Signals that end no server: at SIGHUP, settings follow the configuration file; the others are ignored.
 //!
 //! SIGPIPE is ignored as well by the standard library, and a write to a reader that has gone is an error.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use conduit_actors::shard::Shards;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config::{Config, ConfigError};
+use super::live;
+use crate::app::Services;
+use crate::config::{Config, ConfigError, differences};
 use crate::logging;
 use crate::tls::ServerCertificate;
 
@@ -53,27 +53,21 @@ pub(crate) fn withstand_signals() -> io::Result<Hangups> {
     Ok(Hangups(signal(SignalKind::hangup())?))
 }
 
-/// The parts that SIGHUP reads again.
+/// The parts that follow the configuration file at SIGHUP.
 pub(crate) struct Reloading {
-    /// Reads the configuration.
+    /// Reads and checks the configuration.
     pub(crate) load: Arc<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>,
     /// The configuration that was read at the start.
-    pub(crate) before: Config,
+    pub(crate) start: Config,
     /// The certificate, if TLS is spoken.
     pub(crate) certificate: Option<Arc<ServerCertificate>>,
-    /// The pipeline, whose admission follows the configuration.
-    pub(crate) shards: Arc<Shards>,
-}
-
-/// Returns whether a setting takes effect while serving. Such settings are no credentials, and are shown.
-fn is_live(name: &str) -> bool {
-    name == "logging.filter" || name.starts_with("admission.")
+    /// The parts of the node.
+    pub(crate) services: Arc<Services>,
 }
 
 impl Reloading {
     /// Reads again at each SIGHUP, for as long as it is polled.
     pub(crate) async fn follow(self, mut hangups: Hangups) {
-        let mut in_force = self.before.clone();
         while hangups.0.recv().await.is_some() {
             if let Some(certificate) = &self.certificate {
                 certificate.look_now();
@@ -83,65 +77,46 @@ impl Reloading {
             let Ok(loaded) = tokio::task::spawn_blocking(move || load()).await else {
                 continue;
             };
-            match loaded {
-                Ok(config) => self.take_over(&mut in_force, config),
-                Err(error) => tracing::warn!(
-                    %error,
+            let taken = loaded
+                .map_err(|error| error.to_string())
+                .and_then(|read| self.take_over(&read));
+            if let Err(error) = taken {
+                tracing::warn!(
+                    error,
                     "SIGHUP: the configuration cannot be used, the one before stays in force"
-                ),
+                );
+                self.services.configuration.refused(error);
             }
         }
     }
 
-    fn take_over(&self, in_force: &mut Config, config: Config) {
-        if let Err(error) = logging::set_filter(&config.logging) {
-            tracing::warn!(%error, "SIGHUP: the log filter before stays in force");
-            return;
-        }
-        self.shards.admission().set_options(config.admission.options());
-        let restart: Vec<String> = differences(&self.before, &config)
-            .into_iter()
-            .filter(|(name, ..)| !is_live(name))
-            .map(|(name, ..)| name)
-            .collect();
-        let changed: Vec<String> = differences(in_force, &config)
-            .into_iter()
-            .filter(|(name, ..)| is_live(name))
-            .map(|(name, before, now)| format!("{name} {before} -> {now}"))
-            .collect();
+    /// Applies the settings that follow the file, all of them or none.
+    ///
+    /// # Errors
+    /// The log filter cannot be changed. Nothing has changed then.
+    fn take_over(&self, read: &Config) -> Result<(), String> {
+        let in_force = self.services.config.get();
+        let next = in_force.with_live_settings(read);
+        let changed = differences(&in_force, &next);
+        logging::set_filter(&next.logging)?;
+        live::apply(next, &self.services);
+        let needs_restart = waiting(&self.start, read);
+        let texts: Vec<String> = changed.iter().map(ToString::to_string).collect();
         tracing::info!(
-            log_filter = config.logging.filter,
-            changed = changed.join(", "),
-            needs_restart = restart.join(", "),
-            "SIGHUP: the configuration was read again; the log filter, admission and the TLS certificate follow it"
+            changed = texts.join(", "),
+            needs_restart = needs_restart.join(", "),
+            "SIGHUP: the configuration was read again"
         );
-        *in_force = config;
+        self.services.configuration.applied(changed, needs_restart);
+        Ok(())
     }
 }
 
-/// Returns the settings that differ, with their former and their present values.
-fn differences(before: &Config, now: &Config) -> Vec<(String, String, String)> {
-    let (before, now) = (settings(before), settings(now));
-    now.into_iter()
-        .filter_map(|(name, now)| {
-            let before = before.get(&name).cloned().unwrap_or_default();
-            (before != now).then_some((name, before, now))
-        })
-        .collect()
-}
-
-/// Names and values, as TOML. None of them is shown: there are credentials among them.
-fn settings(config: &Config) -> BTreeMap<String, String> {
-    let Ok(toml::Value::Table(sections)) = toml::Value::try_from(config) else {
-        return BTreeMap::new();
-    };
-    let mut found = BTreeMap::new();
-    for (section, settings) in sections {
-        for (name, value) in settings.as_table().into_iter().flatten() {
-            found.insert(format!("{section}.{name}"), value.to_string());
-        }
-    }
-    found
+/// Returns the settings that differ from those of the start and do not follow the file. Values are left out: there are
+/// credentials among them.
+fn waiting(start: &Config, read: &Config) -> Vec<String> {
+    let differing = differences(&start.with_live_settings(read), read);
+    differing.into_iter().map(|change| change.key).collect()
 }
 
 #[cfg(test)]
@@ -150,19 +125,16 @@ mod tests {
     use crate::config::DEFAULTS;
 
     #[test]
-    fn settings_that_need_a_restart_are_named() {
-        let before: Config = toml::from_str(DEFAULTS).unwrap();
-        let mut now = before.clone();
-        now.logging.filter = "debug".to_owned();
-        now.admission.backlog_seconds = 60;
-        let live = differences(&before, &now);
-        assert_eq!(live.len(), 2);
-        assert!(live.iter().all(|(name, ..)| is_live(name)), "{live:?}");
-        assert_eq!((live[0].1.as_str(), live[0].2.as_str()), ("40", "60"));
-        now.server.workers = 7;
-        now.storage.admin_token = "0123456789abcdef".to_owned();
-        let all = differences(&before, &now).into_iter().map(|(name, ..)| name);
-        let restart: Vec<String> = all.filter(|name| !is_live(name)).collect();
-        assert_eq!(restart, ["server.workers", "storage.admin_token"]);
+    fn settings_that_need_a_restart_are_named_until_they_are_as_before() {
+        let start: Config = toml::from_str(DEFAULTS).unwrap();
+        let mut read = start.clone();
+        read.logging.filter = "debug".to_owned();
+        read.admission.backlog_seconds = 60;
+        assert!(waiting(&start, &read).is_empty());
+        read.server.workers = 7;
+        read.storage.admin_token = "0123456789abcdef".to_owned();
+        assert_eq!(waiting(&start, &read), ["server.workers", "storage.admin_token"]);
+        read.server.workers = start.server.workers;
+        assert_eq!(waiting(&start, &read), ["storage.admin_token"]);
     }
 }

@@ -63,7 +63,8 @@ impl Remaining {
 impl Running {
     /// Stops in order, see the module's docs. Events in flight stay in the journal for the next start.
     pub async fn stop(self) {
-        let server = &self.services.config.server;
+        let config = self.services.config.get();
+        let server = &config.server;
         let (drain, time) = (
             Duration::from_secs(server.drain_seconds),
             Duration::from_secs(server.shutdown_seconds),
@@ -103,12 +104,7 @@ impl Running {
         } else {
             tracing::warn!("stopping: a batch under way was left; its events are in the journal");
         }
-        seals::note(
-            &*self.store,
-            &*self.services.journal,
-            &self.services.config.storage.data_dir,
-            false,
-        );
+        seals::note(&*self.store, &*self.services.journal, &config.storage.data_dir, false);
         if let Some(Err(error)) = remaining.until(limit, self.store.release_replays()).await {
             tracing::debug!(%error, "other nodes take up the replays when their leases end");
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use conduit::journal::{FaultScript, JournalOptions, MemoryJournal, MemoryLog, MemoryOptions, NodeJournal, Retention};
+use conduit::journal::{
+    FaultScript, JournalOptions, JournalTuning, MemoryJournal, MemoryLog, MemoryOptions, NodeJournal, Retention,
+};
 use conduit_actors::event::{JournaledEvent, ValidEvent};
 use conduit_actors::ids::{ControllerId, EventId, IntegrationId, Sequence, Timestamp};
 use conduit_actors::personal::Personal;
@@ -95,8 +97,7 @@ impl Place {
             Medium::Disk => {
                 let options = JournalOptions {
                     max_bytes: self.max_bytes,
-                    max_bytes_per_controller: self.max_bytes_per_controller,
-                    retention: self.retention,
+                    tuning: self.tuning(),
                     ..self.world.options()
                 };
                 Box::new(self.world.open_heard(options, &at, self.heard.clone()).unwrap())
@@ -110,6 +111,15 @@ impl Place {
                 let opened = MemoryJournal::open(log.clone(), options, script, &at, self.heard.clone());
                 Box::new(opened.unwrap())
             }
+        }
+    }
+
+    /// Returns the settings that may change while a journal serves.
+    pub fn tuning(&self) -> JournalTuning {
+        JournalTuning {
+            max_bytes_per_controller: self.max_bytes_per_controller,
+            retention: self.retention,
+            ..self.world.options().tuning
         }
     }
 

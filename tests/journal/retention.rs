@@ -4,7 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use conduit::journal::{JournalOptions, NodeJournal as _, Past, PastFilter, Retention, Step, WalJournal};
+use conduit::journal::{
+    JournalOptions, JournalTuning, NodeJournal as _, Past, PastFilter, Retention, Step, WalJournal,
+};
 use conduit_actors::ids::{ControllerId, Sequence};
 use conduit_actors::ports::{Journal as _, JournalError};
 
@@ -15,10 +17,13 @@ pub const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 fn keeping(world: &World, keep: Duration, max_bytes: u64) -> JournalOptions {
     JournalOptions {
-        retention: Retention {
-            keep,
-            max_bytes,
-            min_free_bytes: 0,
+        tuning: JournalTuning {
+            retention: Retention {
+                keep,
+                max_bytes,
+                min_free_bytes: 0,
+            },
+            ..world.options().tuning
         },
         ..world.options()
     }
@@ -199,6 +204,35 @@ fn nothing_is_kept_without_retention_nor_longer_than_it() {
     });
     assert!(read(&journal, one).is_empty() && retained(&world).is_empty());
     assert_eq!(append(&journal, one, "next").unwrap().sequence, Sequence(121));
+}
+
+#[test]
+fn a_changed_retention_is_followed_while_the_journal_serves() {
+    let world = World::new();
+    let one = world.controllers[0];
+    let journal = open(&world, world.options(), 0);
+    fill(&journal, one, 0..40);
+    journal.release(one, Sequence(40));
+    assert!(retained(&world).is_empty() && read(&journal, one).is_empty());
+
+    journal.set_tuning(keeping(&world, WEEK, 1 << 30).tuning);
+    let bodies = reversed(fill(&journal, one, 40..80));
+    journal.release(one, Sequence(80));
+    assert!(journal.report().retained_segments > 3);
+    assert_eq!(read(&journal, one)[..40], bodies);
+
+    // Nothing is appended or released: the change itself deletes.
+    journal.set_tuning(keeping(&world, WEEK, 10_000).tuning);
+    wait_for("segments beyond the new cap to go", || {
+        let report = journal.report();
+        (report.retained_bytes <= 10_000 && report.given_up_segments > 0).then_some(())
+    });
+    journal.set_tuning(world.options().tuning);
+    wait_for("all retained segments to go", || {
+        retained(&world).is_empty().then_some(())
+    });
+    assert!(read(&journal, one).is_empty());
+    assert_eq!(append(&journal, one, "next").unwrap().sequence, Sequence(81));
 }
 
 #[test]

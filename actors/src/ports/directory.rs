@@ -47,7 +47,7 @@ pub struct Controller {
     pub webhook_secret: Credential,
     /// The key of its links and dedup keys.
     pub link_key: LinkKey,
-    /// The limits of the controller; `None` without limits.
+    /// The limits of the controller, which may change; `None`: there never are any.
     pub gate: Option<Arc<Gate>>,
 }
 

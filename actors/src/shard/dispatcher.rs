@@ -39,7 +39,7 @@ use work::Work;
 use super::actors::Actors;
 use super::backlog::{Backlogs, News};
 use super::isolation::Isolation;
-use super::options::{PipelineOptions, Ports};
+use super::options::{BatchOptions, PipelineOptions, Ports};
 use super::progress::Progress;
 use super::replays::Replays;
 use super::stalls::Stalls;
@@ -75,6 +75,9 @@ pub(super) async fn run_supervised(
 pub(super) struct Dispatcher {
     shard: usize,
     options: PipelineOptions,
+    batches: BatchOptions,
+    /// Has the batches that were wanted last.
+    wanted_batches: watch::Receiver<BatchOptions>,
     ports: Ports,
     actors: Actors,
     backlogs: Arc<Backlogs>,
@@ -99,15 +102,19 @@ pub(super) struct Dispatcher {
 impl Dispatcher {
     pub(super) fn new(
         shard: usize,
-        options: PipelineOptions,
+        (options, mut wanted_batches): (PipelineOptions, watch::Receiver<BatchOptions>),
         ports: Ports,
         actors: Actors,
         backlogs: Arc<Backlogs>,
         progress: Arc<Progress>,
     ) -> Self {
+        // They may have changed since the start of the pipeline.
+        let batches = *wanted_batches.borrow_and_update();
         Self {
             shard,
             options,
+            batches,
+            wanted_batches,
             ports,
             actors,
             backlogs,
@@ -115,7 +122,7 @@ impl Dispatcher {
             turns: Turns::default(),
             isolation: Isolation::new(options.max_attempts),
             replays: Replays::new(
-                options.replay_events,
+                batches.replay_events,
                 options.max_attempts,
                 // By themselves they spend half of the restart budget at most.
                 2 * options.restart.window / u32::try_from(options.restart.budget.max(1)).unwrap_or(u32::MAX),
@@ -147,6 +154,7 @@ impl Dispatcher {
     pub(super) async fn run(mut self, stopping: &mut watch::Receiver<bool>) {
         let mut ahead = None;
         while !*stopping.borrow() {
+            self.take_options();
             self.take_backlog();
             self.prepare_replay();
             if self.is_replay_ready() && self.replays.is_overdue() {
@@ -176,6 +184,15 @@ impl Dispatcher {
         }
         self.preparing = None;
         self.actors.stop();
+    }
+
+    /// Takes up changed options of batches.
+    fn take_options(&mut self) {
+        // An error means that nobody can change them any more.
+        if self.wanted_batches.has_changed().unwrap_or(false) {
+            self.batches = *self.wanted_batches.borrow_and_update();
+            self.replays.set_most(self.batches.replay_events);
+        }
     }
 
     fn take_backlog(&mut self) {
@@ -216,7 +233,7 @@ impl Dispatcher {
     fn retry_policy(&self) -> RestartPolicy {
         RestartPolicy {
             backoff_initial: Duration::from_millis(50),
-            backoff_max: self.options.retry_max,
+            backoff_max: self.batches.retry_max,
             ..self.options.restart
         }
     }

@@ -12,12 +12,8 @@ use crate::supervisor::RestartPolicy;
 pub struct PipelineOptions {
     /// Threads with a pipeline each.
     pub shards: usize,
-    /// Events in a batch at most.
-    pub batch_events: usize,
-    /// Bytes of bodies in a batch at most, about.
-    pub batch_bytes: usize,
-    /// Events in a batch of a replay at most.
-    pub replay_events: usize,
+    /// The batches, which may change while the pipeline runs.
+    pub batches: BatchOptions,
     /// Requests that may wait for an actor of the edge; beyond, they are refused.
     pub mailbox_capacity: usize,
     /// Strong links that each shard keeps in memory.
@@ -26,12 +22,23 @@ pub struct PipelineOptions {
     pub restart: RestartPolicy,
     /// Times that an event alone may bring an actor down before it becomes a dead letter.
     pub max_attempts: u32,
-    /// Longest wait between tries while the store or the dedup window is away.
-    pub retry_max: Duration,
     /// Called first on each shard's thread; may lower its priority.
     pub on_thread_start: fn(),
     /// When admission holds.
     pub admission: AdmissionOptions,
+}
+
+/// How batches are composed and tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchOptions {
+    /// Events in a batch at most.
+    pub events: usize,
+    /// Bytes of bodies in a batch at most, about.
+    pub bytes: usize,
+    /// Events in a batch of a replay at most.
+    pub replay_events: usize,
+    /// Longest wait between tries while the store or the dedup window is away.
+    pub retry_max: Duration,
 }
 
 /// The world that the pipeline works in.

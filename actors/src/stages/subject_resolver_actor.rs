@@ -15,12 +15,10 @@ use std::time::SystemTime;
 use futures_util::future::try_join_all;
 
 use crate::codes::EventCode;
-use crate::event::{AcceptedEvent, LinkHash, MappedDigest, Notice, Outcome};
+use crate::event::{AcceptedEvent, LinkHash, Notice, Outcome};
 use crate::identity::{IdentityGraph, LinkCandidate, Respelling, Sighting, WEAK_FAN_OUT, respell, retired};
 use crate::ids::{ControllerId, EventId, Sequence, Timestamp};
-use crate::ports::{
-    Checkpoint, Claim, DedupWindow, KnownLink, PipelineStore, ReplayStep, RetiredLink, Stretch, Verdict,
-};
+use crate::ports::{Checkpoint, DedupWindow, KnownLink, PipelineStore, ReplayStep, RetiredLink, Stretch, Verdict};
 use crate::random_keys::{RandomKeyMap, RandomKeySet};
 use crate::stages::{ExtractedEvent, Finding, Fitting, ResolvedBatch, ResolvedEvent, StageError};
 use crate::supervisor::{Stage, Supervised};
@@ -204,70 +202,6 @@ impl SubjectResolver {
             });
         }
         Ok(())
-    }
-
-    /// Returns one verdict per event, [`Verdict::First`] for events without a claim. Events of a replay that are known
-    /// as `repeats` claim nothing.
-    async fn claim(
-        &self,
-        controller: ControllerId,
-        events: &[ExtractedEvent],
-        repeats: Option<&HashMap<EventId, EventId>>,
-    ) -> Result<Vec<Verdict>, StageError> {
-        let first = |event: &ExtractedEvent| repeats?.get(&event.journaled.event.id).copied();
-        let claim = |event: &ExtractedEvent| fitting(event)?.claim.filter(|_| first(event).is_none());
-        let claims: Vec<Claim> = events.iter().filter_map(claim).collect();
-        let decided = if claims.is_empty() {
-            Vec::new()
-        } else {
-            self.dedup.claim(controller, &claims).await?
-        };
-        let mut decided = decided.into_iter();
-        let verdict = |event: &ExtractedEvent| match first(event) {
-            Some(first) => Verdict::DuplicateOf(first),
-            None => claim(event).and_then(|_| decided.next()).unwrap_or(Verdict::First),
-        };
-        let mut verdicts: Vec<Verdict> = events.iter().map(verdict).collect();
-        if repeats.is_some() {
-            let claims = events.iter().map(claim);
-            repeats::settle(claims, &mut verdicts);
-        }
-        Ok(verdicts)
-    }
-
-    /// Returns the repeats whose mapped fields differ from those of their first events, as far as these are known.
-    async fn differing(
-        &self,
-        controller: ControllerId,
-        events: &[ExtractedEvent],
-        verdicts: &[Verdict],
-    ) -> Result<RandomKeySet<EventId>, StageError> {
-        let digest = |event: &ExtractedEvent| fitting(event).and_then(|fitting| fitting.mapped_digest);
-        let repeats: Vec<(EventId, MappedDigest, EventId)> = events
-            .iter()
-            .zip(verdicts)
-            .filter_map(|(event, verdict)| match verdict {
-                Verdict::DuplicateOf(first) => Some((event.journaled.event.id, digest(event)?, *first)),
-                Verdict::First => None,
-            })
-            .collect();
-        if repeats.is_empty() {
-            return Ok(RandomKeySet::default());
-        }
-        let here = events.iter().map(|event| (event.journaled.event.id, event));
-        let here: RandomKeyMap<EventId, &ExtractedEvent> = here.collect();
-        let mut elsewhere: Vec<EventId> = repeats.iter().map(|(_, _, first)| *first).collect();
-        elsewhere.retain(|first| !here.contains_key(first));
-        elsewhere.sort_unstable();
-        elsewhere.dedup();
-        let mut firsts: RandomKeyMap<EventId, MappedDigest> = RandomKeyMap::default();
-        if !elsewhere.is_empty() {
-            firsts.extend(self.store.mapped_digests(controller, &elsewhere).await?);
-        }
-        firsts.extend(here.into_iter().filter_map(|(id, event)| Some((id, digest(event)?))));
-        let differs =
-            |(_, own, first): &&(EventId, MappedDigest, EventId)| firsts.get(first).is_some_and(|digest| digest != own);
-        Ok(repeats.iter().filter(differs).map(|(event, ..)| *event).collect())
     }
 
     /// Returns the graph of these events' identifiers, from the cache and the store.

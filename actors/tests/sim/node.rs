@@ -8,7 +8,7 @@ use conduit_actors::edge::Edge;
 use conduit_actors::ingest::Parcel;
 use conduit_actors::personal::Personal;
 use conduit_actors::ports::ReplayJob;
-use conduit_actors::shard::{Backlogs, PipelineOptions, Ports, ShardReport, Shards};
+use conduit_actors::shard::{Backlogs, BatchOptions, PipelineOptions, Ports, ShardReport, Shards};
 use conduit_actors::supervisor::RestartPolicy;
 use tokio::sync::{mpsc, oneshot};
 
@@ -88,9 +88,12 @@ fn ports(place: &Place) -> Ports {
 const fn options(plan: &Plan) -> PipelineOptions {
     PipelineOptions {
         shards: plan.shards,
-        batch_events: plan.batch_events,
-        batch_bytes: 1 << 16,
-        replay_events: 8,
+        batches: BatchOptions {
+            events: plan.batch_events,
+            bytes: 1 << 16,
+            replay_events: 8,
+            retry_max: plan.retry_max,
+        },
         mailbox_capacity: 1_000,
         cached_links: plan.cached_links,
         restart: RestartPolicy {
@@ -100,7 +103,6 @@ const fn options(plan: &Plan) -> PipelineOptions {
             window: Duration::from_secs(60),
         },
         max_attempts: plan.max_attempts,
-        retry_max: plan.retry_max,
         on_thread_start: || {},
         admission: AdmissionOptions {
             max_delay: Duration::ZERO,

@@ -29,7 +29,12 @@ fn supervision() -> Value {
                     "givenUpSegments": 0},
         "oldestInFlightReceivedAt": null, "dedup": "in process", "dedupClaims": 12, "controllers": 1,
         "retention": {"isRunning": false, "lastRunAt": "2026-04-06T10:00:00.000Z", "lastRun": deleted, "total": deleted,
-                      "failure": null}})
+                      "failure": null},
+        "configuration": {"readAt": "2026-04-06T10:20:00.000Z",
+            "changed": [{"key": "limits.events_per_second", "before": "0", "now": "500"}],
+            "needsRestart": ["server.workers"],
+            "refused": {"at": "2026-04-06T10:25:00.000Z",
+                        "error": "configuration: pipeline.batch_events is 0, but must be 1 to 100000"}}})
 }
 
 fn readiness(status: &str, detail: &str) -> Value {
@@ -59,7 +64,7 @@ pub(super) fn group() -> Group {
     .operator_only()
     .gives::<Supervision>(
         200,
-        "Shards, actors, running replays, journal, dedup windows, retention.",
+        "Shards, actors, running replays, journal, dedup windows, retention, configuration.",
         supervision(),
     );
     let metrics = Operation::get("/metrics", "getMetrics", "Metrics", handlers::probes::metrics)

@@ -4,6 +4,7 @@
 //! callers determine the answers to wrong credentials, and the parameters the answers to wrong parameters.
 
 mod problems;
+mod request;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,11 +13,10 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route, web};
-use conduit_actors::ids::ControllerDid;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::parameters::{Cursor, Flag, IfNoneMatch, Limit, Text};
+use super::parameters::{Flag, IfNoneMatch, Text};
 use super::schemas::{self, SchemaOf};
 use crate::code::Code;
 
@@ -233,51 +233,6 @@ impl Operation {
         }
     }
 
-    fn parameter<T: JsonSchema>(
-        mut self,
-        name: &'static str,
-        place: &'static str,
-        required: bool,
-        about: &'static str,
-        example: Option<&'static str>,
-    ) -> Self {
-        self.parameters.push(Parameter {
-            name,
-            place,
-            about,
-            required,
-            schema: schemas::of::<T>,
-            example,
-        });
-        self
-    }
-
-    /// Adds the parameter `{name}` of the path.
-    pub(super) fn path<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
-        self.parameter::<T>(name, "path", true, about, Some(example))
-            .problems(404, &[Code::NotFound])
-    }
-
-    /// Adds an optional query parameter.
-    pub(super) fn query<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
-        self.parameter::<T>(name, "query", false, about, Some(example))
-    }
-
-    /// Adds a required query parameter.
-    pub(super) fn required_query<T: JsonSchema>(
-        self,
-        name: &'static str,
-        about: &'static str,
-        example: &'static str,
-    ) -> Self {
-        self.parameter::<T>(name, "query", true, about, Some(example))
-    }
-
-    /// Adds an optional header.
-    pub(super) fn header<T: JsonSchema>(self, name: &'static str, about: &'static str, example: &'static str) -> Self {
-        self.parameter::<T>(name, "header", false, about, Some(example))
-    }
-
     /// Adds `If-None-Match` and the answer for an unchanged resource. Call this after the answer with the ETag.
     pub(super) fn or_unchanged(self) -> Self {
         let about = "An ETag of an earlier answer: if it still holds, the answer is 304 without content.";
@@ -286,30 +241,6 @@ impl Operation {
             .gives_nothing(304, "The resource still has this ETag.")
             .with_header("ETag")
             .problems(400, &[Code::IfNoneMatchInvalid])
-    }
-
-    /// Adds `did`, for a call on one controller.
-    pub(super) fn of_one_controller(self) -> Self {
-        let about = "The controller. Required for the operator; a controller's token implies its own.";
-        self.query::<ControllerDid>("did", about, "did:web:shop.example")
-            .problems(400, &[Code::DidMissing, Code::DidInvalid])
-            .problems(404, &[Code::NotFound])
-    }
-
-    /// Adds `did`, for a list that may be of one controller.
-    pub(super) fn of_some_controller(self) -> Self {
-        let about = "Only items of this controller. Without it, all items that the caller may see.";
-        self.query::<ControllerDid>("did", about, "did:web:shop.example")
-            .problems(400, &[Code::DidInvalid])
-            .problems(404, &[Code::NotFound])
-    }
-
-    /// Adds `limit` and `cursor`.
-    pub(super) fn in_pages(self) -> Self {
-        let about = "The nextCursor of the page before, with the same filter.";
-        self.query::<Limit>("limit", "Most items of the answer.", "20")
-            .query::<Cursor>("cursor", about, CURSOR)
-            .problems(400, &[Code::CursorInvalid])
     }
 
     /// Adds an export to the last answer: all of the list in a file. `csv` is the beginning of such a file.
@@ -322,33 +253,6 @@ impl Operation {
             .or_gives::<Text>("text/csv", json!(csv))
             .with_header("Content-Disposition")
             .with_header("Vary")
-    }
-
-    /// Sets the body, as JSON.
-    pub(super) fn takes<T: JsonSchema>(self, about: &'static str, example: Value) -> Self {
-        Self {
-            body: Some(Body {
-                about,
-                required: true,
-                schema: schemas::of::<T>,
-                examples: vec![("example", example)],
-            }),
-            ..self
-        }
-    }
-
-    /// Adds another example of the body.
-    pub(super) fn or_takes(mut self, name: &'static str, example: Value) -> Self {
-        self.body
-            .iter_mut()
-            .for_each(|body| body.examples.push((name, example.clone())));
-        self
-    }
-
-    /// Makes the body optional.
-    pub(super) fn or_nothing(mut self) -> Self {
-        self.body.iter_mut().for_each(|body| body.required = false);
-        self
     }
 
     /// Adds an answer in JSON.

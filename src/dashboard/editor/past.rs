@@ -51,8 +51,9 @@ pub(super) async fn run(
         .by_id(row.id)
         .ok_or(Error::NotFound(Noun::Integration))?;
     let draft = under(&services, &saved, spec)?;
-    let limit = EVENTS.min(services.config.retention.trial_events);
-    let keeps_nothing = services.config.retention.payload_days == 0;
+    let config = services.config.get();
+    let limit = EVENTS.min(config.retention.trial_events);
+    let keeps_nothing = config.retention.payload_days == 0;
     let answer = trials::run(principal, services.into_inner(), &saved, row, draft, limit).await?;
     let found = answer.comparison;
     let counts = |statuses: Statuses| {

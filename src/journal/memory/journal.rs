@@ -19,6 +19,7 @@ use crate::journal::fullness::Fullness;
 use crate::journal::port::{NodeJournal, Past, PastFilter};
 use crate::journal::report::{JournalMeters, JournalReport};
 use crate::journal::retention::Retention;
+use crate::journal::tuning::JournalTuning;
 
 /// How a journal in memory is tuned.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,7 @@ pub struct MemoryOptions {
 /// The journal in memory. See the module's docs.
 pub struct MemoryJournal {
     log: MemoryLog,
-    options: MemoryOptions,
+    options: Mutex<MemoryOptions>,
     script: Arc<Player>,
     listener: Arc<dyn BacklogListener>,
     queue: Mutex<Queue>,
@@ -73,7 +74,7 @@ impl MemoryJournal {
         drop(streams);
         Ok(Self {
             log,
-            options,
+            options: Mutex::new(options),
             script: Arc::new(Player::new(script)),
             listener,
             queue: Mutex::default(),
@@ -83,6 +84,10 @@ impl MemoryJournal {
             refusing: AtomicBool::new(false),
             fullness: Fullness::default(),
         })
+    }
+
+    fn options(&self) -> MemoryOptions {
+        *self.options.lock()
     }
 
     /// Writes all that waits, unless another thread is writing.
@@ -145,7 +150,7 @@ impl MemoryJournal {
             max_bytes,
             max_bytes_per_controller,
             ..
-        } = self.options;
+        } = self.options();
         if all >= max_bytes {
             self.fullness.is_full(all, max_bytes);
             return Some(JournalError::Full { scope: "total" });
@@ -160,7 +165,7 @@ impl MemoryJournal {
     /// Ends a full state if there is room, and drops past events whose retention has ended.
     fn make_room(&self, controller: ControllerId, streams: &mut Streams) {
         let (all, own) = (streams.bytes().sum(), streams.bytes_of(controller));
-        let options = &self.options;
+        let options = self.options();
         self.fullness.released(
             (all, options.max_bytes),
             controller,
@@ -199,6 +204,7 @@ impl NodeJournal for MemoryJournal {
         let streams = self.log.lock();
         let in_flight_bytes = streams.bytes().sum();
         let events = self.events.load(Ordering::Relaxed);
+        let options = self.options();
         let past = streams.past_since();
         JournalReport {
             segments: 1,
@@ -209,10 +215,10 @@ impl NodeJournal for MemoryJournal {
             events,
             last_sync_micros: 0,
             refusing: self.refusing.load(Ordering::Relaxed),
-            max_bytes: self.options.max_bytes,
-            full: self.fullness.of_all(in_flight_bytes, self.options.max_bytes),
+            max_bytes: options.max_bytes,
+            full: self.fullness.of_all(in_flight_bytes, options.max_bytes),
             fullest_controller_bytes: streams.bytes().max().unwrap_or(0),
-            max_bytes_per_controller: self.options.max_bytes_per_controller,
+            max_bytes_per_controller: options.max_bytes_per_controller,
             full_controllers: self.fullness.of_controllers(),
             retained_segments: usize::from(past.is_some()),
             retained_bytes: streams.past_bytes(),
@@ -225,8 +231,16 @@ impl NodeJournal for MemoryJournal {
         &self.meters
     }
 
+    fn set_tuning(&self, tuning: JournalTuning) {
+        let mut options = self.options.lock();
+        options.max_bytes_per_controller = tuning.max_bytes_per_controller;
+        options.retention = tuning.retention;
+        drop(options);
+        self.log.lock().enforce(&tuning.retention);
+    }
+
     fn past(&self, filter: PastFilter, wanted: usize) -> Box<dyn Past> {
-        let retention = &self.options.retention;
+        let retention = self.options().retention;
         let wanted = if retention.is_on() { wanted } else { 0 };
         Box::new(MemoryPast {
             controller: filter.controller,

@@ -28,6 +28,7 @@ use super::writer::Writer;
 use crate::journal::fullness::Fullness;
 use crate::journal::port::{NodeJournal, Past, PastFilter};
 use crate::journal::report::{JournalMeters, JournalReport};
+use crate::journal::tuning::JournalTuning;
 use crate::keys::{Epoch, Keyring};
 
 /// The journal over `wal-db`.
@@ -67,7 +68,7 @@ impl WalJournal {
         segments.free_torn()?;
         segments.begin_first()?;
         let end = segments.synced_end()?;
-        let retained = Retained::open(&options.dir, options.retention)?;
+        let retained = Retained::open(&options.dir, options.tuning.retention)?;
         let shared = Arc::new(Shared {
             index: Mutex::new(index),
             segments,
@@ -81,6 +82,7 @@ impl WalJournal {
             end: Mutex::new(end.map(|end| (end, false))),
             refusing: AtomicBool::new(false),
             fullness: Fullness::default(),
+            tuning: Mutex::new(options.tuning),
             options,
         });
         shared.reclaim();
@@ -95,15 +97,13 @@ impl WalJournal {
             .name("conduit-journal".to_owned())
             .spawn(move || writer.run(waiting))
             .map_err(no_thread)?;
-        let keeper = match shared.options.retention.is_on() {
-            true => Some(Keeper::start(&shared, queue.downgrade()).map_err(no_thread)?),
-            false => None,
-        };
+        // Without retention too, because a change may turn it on.
+        let keeper = Keeper::start(&shared, queue.downgrade()).map_err(no_thread)?;
         Ok(Self {
             shared,
             queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
-            keeper: Mutex::new(keeper),
+            keeper: Mutex::new(Some(keeper)),
         })
     }
 }
@@ -137,7 +137,7 @@ impl NodeJournal for WalJournal {
                 .fullness
                 .of_all(index.bytes(), self.shared.options.max_bytes),
             fullest_controller_bytes: index.most_bytes(),
-            max_bytes_per_controller: self.shared.options.max_bytes_per_controller,
+            max_bytes_per_controller: self.shared.tuning().max_bytes_per_controller,
             full_controllers: self.shared.fullness.of_controllers(),
             retained_segments: retained.count(),
             retained_bytes: retained.bytes(),
@@ -148,6 +148,13 @@ impl NodeJournal for WalJournal {
 
     fn meters(&self) -> &JournalMeters {
         &self.shared.meters
+    }
+
+    fn set_tuning(&self, tuning: JournalTuning) {
+        self.shared.set_tuning(tuning);
+        if let Some(keeper) = self.keeper.lock().as_ref() {
+            keeper.look_now();
+        }
     }
 
     fn past(&self, filter: PastFilter, wanted: usize) -> Box<dyn Past> {

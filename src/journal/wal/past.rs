@@ -57,7 +57,8 @@ impl WalPast {
     /// Begins to read the newest `wanted` events that this filter takes, of those received within the retention.
     pub(super) fn begin(shared: &Arc<Shared>, filter: PastFilter, wanted: usize) -> Self {
         let shared = Arc::clone(shared);
-        let since = shared.options.retention.since();
+        let retention = shared.tuning().retention;
+        let since = retention.since();
         // A segment moves from the journal to the kept ones under this lock.
         let retained = shared.retained.lock();
         let contents = shared.contents.lock();
@@ -82,7 +83,7 @@ impl WalPast {
                 known.span.is_some_and(|span| may_be_within(&filter, span))
                     && known.controllers.may_have(filter.controller)
             });
-            let asked = asked && shared.options.retention.is_on();
+            let asked = asked && retention.is_on();
             take(number, asked.then_some(Source::InFlight(number, segment)));
         }
         drop(contents);

@@ -89,6 +89,11 @@ impl Retained {
         Ok(retained)
     }
 
+    /// Changes the retention. [`Retained::enforce`] comes after it.
+    pub(super) const fn set_options(&mut self, options: Retention) {
+        self.options = options;
+    }
+
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }

@@ -20,11 +20,14 @@ use super::retained::Retained;
 use super::segments::{self, Segments};
 use crate::journal::fullness::Fullness;
 use crate::journal::report::JournalMeters;
+use crate::journal::tuning::JournalTuning;
 use crate::keys::Keyring;
 
 /// The state that the writer's thread and the readers share.
 pub(super) struct Shared {
+    /// The options of the start. [`Shared::tuning`] has the settings that may have changed.
     pub(super) options: JournalOptions,
+    pub(super) tuning: Mutex<JournalTuning>,
     pub(super) keyring: Arc<Keyring>,
     pub(super) index: Mutex<Index>,
     pub(super) segments: Segments,
@@ -51,16 +54,25 @@ pub(super) enum Waiting {
 }
 
 impl Shared {
+    /// Returns the settings in force.
+    pub(super) fn tuning(&self) -> JournalTuning {
+        *self.tuning.lock()
+    }
+
+    /// Changes the settings.
+    pub(super) fn set_tuning(&self, tuning: JournalTuning) {
+        let mut retained = self.retained.lock();
+        *self.tuning.lock() = tuning;
+        retained.set_options(tuning.retention);
+    }
+
     /// Checks whether a release has ended a full state.
     pub(super) fn look_for_room(&self, controller: ControllerId, index: &Index) {
         if self.fullness.is_any() {
             let (all, own) = (index.bytes(), index.bytes_of(controller));
-            let options = &self.options;
-            self.fullness.released(
-                (all, options.max_bytes),
-                controller,
-                (own, options.max_bytes_per_controller),
-            );
+            let most_of_one = self.tuning().max_bytes_per_controller;
+            self.fullness
+                .released((all, self.options.max_bytes), controller, (own, most_of_one));
         }
     }
 
@@ -128,7 +140,7 @@ impl Shared {
     pub(super) fn is_segment_aged(&self) -> bool {
         /// Parts of the retention that one segment may span.
         const PARTS: i64 = 8;
-        let retention = &self.options.retention;
+        let retention = self.tuning().retention;
         if !retention.is_on() {
             return false;
         }

@@ -90,7 +90,7 @@ impl Writer {
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Waiting>) {
         let mut waiting = Vec::new();
-        while queue.blocking_recv_many(&mut waiting, self.shared.options.batch_events) > 0 {
+        while queue.blocking_recv_many(&mut waiting, self.shared.tuning().batch_events) > 0 {
             self.gather(&mut waiting, &mut queue);
             let mut events = waiting.drain(..).peekable();
             while events.peek().is_some() {
@@ -107,11 +107,11 @@ impl Writer {
     /// Waits a moment for more events under load: a sync and the waking of senders cost the same for many events as for
     /// few.
     fn gather(&mut self, waiting: &mut Vec<Waiting>, queue: &mut mpsc::Receiver<Waiting>) {
-        let options = &self.shared.options;
-        if self.recent >= GATHER_FROM && !options.gather.is_zero() {
+        let tuning = self.shared.tuning();
+        if self.recent >= GATHER_FROM && !tuning.gather.is_zero() {
             #[allow(clippy::disallowed_methods)] // This thread has nothing else to do.
-            std::thread::sleep(options.gather);
-            while waiting.len() < options.batch_events
+            std::thread::sleep(tuning.gather);
+            while waiting.len() < tuning.batch_events
                 && let Ok(more) = queue.try_recv()
             {
                 waiting.push(more);
@@ -180,19 +180,20 @@ impl Writer {
 
     /// Returns an error if a cap is reached. The events in composition count.
     fn full(&self, controller: ControllerId, composed: &HashMap<ControllerId, Run>) -> Option<JournalError> {
-        let options = &self.shared.options;
+        let (max_bytes, most_of_one) = (
+            self.shared.options.max_bytes,
+            self.shared.tuning().max_bytes_per_controller,
+        );
         let index = self.shared.index.lock();
         let pending: u64 = composed.values().map(|run| run.bytes).sum();
-        if index.bytes() + pending >= options.max_bytes {
-            self.shared.fullness.is_full(index.bytes() + pending, options.max_bytes);
+        if index.bytes() + pending >= max_bytes {
+            self.shared.fullness.is_full(index.bytes() + pending, max_bytes);
             return Some(JournalError::Full { scope: "total" });
         }
         let own = composed.get(&controller).map_or(0, |run| run.bytes);
-        if index.bytes_of(controller) + own >= options.max_bytes_per_controller {
+        if index.bytes_of(controller) + own >= most_of_one {
             let bytes = index.bytes_of(controller) + own;
-            self.shared
-                .fullness
-                .is_full_of(controller, bytes, options.max_bytes_per_controller);
+            self.shared.fullness.is_full_of(controller, bytes, most_of_one);
             return Some(JournalError::Full { scope: "controller" });
         }
         None
@@ -263,7 +264,8 @@ impl Writer {
         self.note_events().map_err(|error| AppendError::write(&error))?;
         let good_end = self.shared.segments.newest_len();
         let started = Instant::now();
-        let written = self.shared.segments.append(record, self.shared.options.tail_bytes);
+        let tail_bytes = self.shared.tuning().tail_bytes;
+        let written = self.shared.segments.append(record, tail_bytes);
         match &written {
             Ok(_) => {
                 let took = started.elapsed();

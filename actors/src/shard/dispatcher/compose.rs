@@ -45,11 +45,11 @@ impl Dispatcher {
             .step(controller, stream.checkpoint)
             .unwrap_or(Step::Run(1));
         let limit = match step {
-            Step::Run(limit) => limit.min(self.options.batch_events),
+            Step::Run(limit) => limit.min(self.batches.events),
             Step::GiveUp => 1,
         };
         match (
-            self.read(controller, stream.checkpoint, limit, self.options.batch_bytes),
+            self.read(controller, stream.checkpoint, limit, self.batches.bytes),
             step,
         ) {
             (Some(group), Step::GiveUp) => Work::DeadLetter(group),
@@ -66,8 +66,8 @@ impl Dispatcher {
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<ControllerId, usize> = HashMap::new();
         // With many controllers, a turn takes few events, so that one batch reads few records of the journal.
-        let per_turn = (self.options.batch_events / self.turns.len().max(1)).max(LEAST_PER_TURN);
-        let (mut events_left, mut cost_left) = (self.options.batch_events, self.options.batch_bytes as i64);
+        let per_turn = (self.batches.events / self.turns.len().max(1)).max(LEAST_PER_TURN);
+        let (mut events_left, mut cost_left) = (self.batches.events, self.batches.bytes as i64);
         // A controller may take several turns within a batch, until there is no room, or no controller has more events.
         let mut in_vain = 0;
         let now = Instant::now();

@@ -85,7 +85,7 @@ impl Dispatcher {
     /// Returns whether one of the events behind the first of this group passes, or `None` if there are no such events.
     pub(super) async fn neighbours_pass(&mut self, group: &Group) -> Option<bool> {
         let first = group.events.first()?.sequence;
-        let (journal, bytes) = (Arc::clone(&self.ports.journal), self.options.batch_bytes);
+        let (journal, bytes) = (Arc::clone(&self.ports.journal), self.batches.bytes);
         let neighbours = journal.read(group.controller, first, NEIGHBOURS, bytes).ok()?;
         if neighbours.is_empty() {
             return None;

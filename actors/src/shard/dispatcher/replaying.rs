@@ -53,7 +53,7 @@ impl Dispatcher {
                 continue;
             }
             let doomed = self.replays.doomed(job.replay);
-            let bytes = self.options.batch_bytes / BYTES_PART;
+            let bytes = self.batches.bytes / BYTES_PART;
             let (source, extractor) = (self.ports.replays.clone(), self.actors.extractor.clone());
             self.preparing = Some(Preparing::start(job, source, extractor, limit, bytes, doomed));
             return;

@@ -1,13 +1,86 @@
-//! Repeats within one batch of a replay.
+//! Repeats: which events of a batch are repeats, and whether they differ from their first events.
 
+use std::collections::HashMap;
+
+use super::{SubjectResolver, fitting};
+use crate::event::MappedDigest;
+use crate::ids::{ControllerId, EventId};
 use crate::ports::{Claim, Verdict};
+use crate::random_keys::{RandomKeyMap, RandomKeySet};
+use crate::stages::{ExtractedEvent, StageError};
 
-/// Keeps only the first of several events that repeat each other as first. `claims` are the decided ones, one place for
+impl SubjectResolver {
+    /// Returns one verdict per event, [`Verdict::First`] for events without a claim. Events of a replay that are known
+    /// as `repeats` claim nothing.
+    pub(super) async fn claim(
+        &self,
+        controller: ControllerId,
+        events: &[ExtractedEvent],
+        repeats: Option<&HashMap<EventId, EventId>>,
+    ) -> Result<Vec<Verdict>, StageError> {
+        let first = |event: &ExtractedEvent| repeats?.get(&event.journaled.event.id).copied();
+        let claim = |event: &ExtractedEvent| fitting(event)?.claim.filter(|_| first(event).is_none());
+        let claims: Vec<Claim> = events.iter().filter_map(claim).collect();
+        let decided = if claims.is_empty() {
+            Vec::new()
+        } else {
+            self.dedup.claim(controller, &claims).await?
+        };
+        let mut decided = decided.into_iter();
+        let verdict = |event: &ExtractedEvent| match first(event) {
+            Some(first) => Verdict::DuplicateOf(first),
+            None => claim(event).and_then(|_| decided.next()).unwrap_or(Verdict::First),
+        };
+        let mut verdicts: Vec<Verdict> = events.iter().map(verdict).collect();
+        if repeats.is_some() {
+            let claims = events.iter().map(claim);
+            settle(claims, &mut verdicts);
+        }
+        Ok(verdicts)
+    }
+
+    /// Returns the repeats whose mapped fields differ from those of their first events, as far as these are known.
+    pub(super) async fn differing(
+        &self,
+        controller: ControllerId,
+        events: &[ExtractedEvent],
+        verdicts: &[Verdict],
+    ) -> Result<RandomKeySet<EventId>, StageError> {
+        let digest = |event: &ExtractedEvent| fitting(event).and_then(|fitting| fitting.mapped_digest);
+        let repeats: Vec<(EventId, MappedDigest, EventId)> = events
+            .iter()
+            .zip(verdicts)
+            .filter_map(|(event, verdict)| match verdict {
+                Verdict::DuplicateOf(first) => Some((event.journaled.event.id, digest(event)?, *first)),
+                Verdict::First => None,
+            })
+            .collect();
+        if repeats.is_empty() {
+            return Ok(RandomKeySet::default());
+        }
+        let here = events.iter().map(|event| (event.journaled.event.id, event));
+        let here: RandomKeyMap<EventId, &ExtractedEvent> = here.collect();
+        let mut elsewhere: Vec<EventId> = repeats.iter().map(|(_, _, first)| *first).collect();
+        elsewhere.retain(|first| !here.contains_key(first));
+        elsewhere.sort_unstable();
+        elsewhere.dedup();
+        let mut firsts: RandomKeyMap<EventId, MappedDigest> = RandomKeyMap::default();
+        if !elsewhere.is_empty() {
+            firsts.extend(self.store.mapped_digests(controller, &elsewhere).await?);
+        }
+        firsts.extend(here.into_iter().filter_map(|(id, event)| Some((id, digest(event)?))));
+        let differs =
+            |(_, own, first): &&(EventId, MappedDigest, EventId)| firsts.get(first).is_some_and(|digest| digest != own);
+        Ok(repeats.iter().filter(differs).map(|(event, ..)| *event).collect())
+    }
+}
+
+/// Keeps only the first of several events of a replay that repeat each other as first. `claims` are the decided ones, one place for
 /// each verdict.
 ///
 /// For events of the past, the dedup window does not guarantee that. Its claims may be removed once no event from the
 /// journal can fall into them, even between two claims of one batch.
-pub(super) fn settle(claims: impl Iterator<Item = Option<Claim>>, verdicts: &mut [Verdict]) {
+fn settle(claims: impl Iterator<Item = Option<Claim>>, verdicts: &mut [Verdict]) {
     let mut firsts: Vec<Claim> = Vec::new();
     for (claim, verdict) in claims.zip(verdicts) {
         let Some(claim) = claim.filter(|_| *verdict == Verdict::First) else {
@@ -27,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::event::DedupKey;
-    use crate::ids::{EventId, Timestamp};
+    use crate::ids::Timestamp;
 
     fn claim(key: u8, seconds: i64) -> Claim {
         Claim {

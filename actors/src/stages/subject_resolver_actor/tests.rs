@@ -9,7 +9,7 @@ use crate::event::{AcceptedEvent, JournaledEvent};
 use crate::identity::LinkCandidate;
 use crate::ids::{EventId, IntegrationId, SubjectId};
 use crate::personal::Personal;
-use crate::ports::{BatchEffects, DedupError, RetiredLink, StoreError};
+use crate::ports::{BatchEffects, Claim, DedupError, RetiredLink, StoreError};
 
 /// Knows one link, and is away when it is asked for the first time.
 struct AwayAtFirst {
