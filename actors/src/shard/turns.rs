@@ -3,6 +3,9 @@
 //! Each turn adds a quantum to a controller's credit, and its events are paid from the credit. So over time all
 //! controllers get the same share, with events of any size (M. Shreedhar and G. Varghese, 1995). A controller without
 //! backlog keeps no credit. A single controller takes as much as it needs, and owes nothing.
+//!
+//! A controller that had no backlog comes first, for one turn (as the new flows of RFC 8290, 4.1). So one with few events does
+//! not wait for the turns of a thousand with many. Each fourth turn is an old controller's all the same.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,6 +15,8 @@ use crate::ids::{ControllerId, Sequence};
 pub(super) const EVENT_COST: i64 = 256;
 /// The credit of a turn.
 const QUANTUM: i64 = 32 * 1024;
+/// Turns of newcomers in a row, while others wait.
+const NEWCOMERS: u32 = 3;
 
 /// One controller's stream, as the dispatcher sees it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,7 +43,10 @@ impl Stream {
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     streams: HashMap<ControllerId, Stream>,
-    /// Controllers with their tickets. At most half of the entries, and a few more, are void.
+    /// Controllers that have had no turn yet, with their tickets.
+    newcomers: VecDeque<(ControllerId, u64)>,
+    newcomers_in_a_row: u32,
+    /// The others. Of all entries, at most half, and a few more, are void.
     queue: VecDeque<(ControllerId, u64)>,
     tickets: u64,
     /// The sum over all streams.
@@ -52,10 +60,10 @@ impl Turns {
     /// Notes that a stream reaches `last`. Calls `checkpoint` for an unknown stream. A stream that is committed up to
     /// there already has no turn: its events were read before this note.
     pub(super) fn grown(&mut self, controller: ControllerId, last: Sequence, checkpoint: impl FnOnce() -> Sequence) {
-        let (queue, tickets) = (&mut self.queue, &mut self.tickets);
+        let (newcomers, tickets) = (&mut self.newcomers, &mut self.tickets);
         let stream = self.streams.entry(controller).or_insert_with(|| {
             *tickets += 1;
-            queue.push_back((controller, *tickets));
+            newcomers.push_back((controller, *tickets));
             let checkpoint = checkpoint();
             Stream {
                 checkpoint,
@@ -84,13 +92,30 @@ impl Turns {
     /// Controllers that are passed over keep their places. Suspects and the others are asked for alternately, so moving
     /// one kind would give the same controller of the other kind its turn again and again.
     pub(super) fn next(&mut self, allowed: impl Fn(&ControllerId) -> bool) -> Option<(ControllerId, Stream, i64)> {
+        while self.newcomers.front().is_some_and(|entry| self.is_void(entry)) {
+            self.newcomers.pop_front();
+        }
         while self.queue.front().is_some_and(|entry| self.is_void(entry)) {
             self.queue.pop_front();
         }
         let alone = self.streams.len() == 1;
         let is_next = |entry: &(ControllerId, u64)| allowed(&entry.0) && !self.is_void(entry);
-        let place = self.queue.iter().position(is_next)?;
-        let entry = self.queue.remove(place)?;
+        let newcomer = self.newcomers.iter().position(is_next);
+        let old = match newcomer {
+            Some(_) if self.newcomers_in_a_row < NEWCOMERS => None,
+            _ => self.queue.iter().position(is_next),
+        };
+        let entry = match (newcomer, old) {
+            (_, Some(place)) => {
+                self.newcomers_in_a_row = 0;
+                self.queue.remove(place)?
+            }
+            (Some(place), None) => {
+                self.newcomers_in_a_row += 1;
+                self.newcomers.remove(place)?
+            }
+            (None, None) => return None,
+        };
         self.queue.push_back(entry);
         let stream = self.streams.get_mut(&entry.0)?;
         stream.credit = (stream.credit + QUANTUM).min(2 * QUANTUM);
@@ -123,16 +148,18 @@ impl Turns {
         if let Some(stream) = self.streams.remove(&controller) {
             self.backlog -= stream.backlog();
         }
-        if self.queue.len() > 2 * self.streams.len() + FEW_VOID {
-            let mut queue = std::mem::take(&mut self.queue);
+        if self.newcomers.len() + self.queue.len() > 2 * self.streams.len() + FEW_VOID {
+            let (mut newcomers, mut queue) = (std::mem::take(&mut self.newcomers), std::mem::take(&mut self.queue));
+            newcomers.retain(|entry| !self.is_void(entry));
             queue.retain(|entry| !self.is_void(entry));
-            self.queue = queue;
+            (self.newcomers, self.queue) = (newcomers, queue);
         }
     }
 
-    /// Returns the controllers with a backlog, in the order of their turns.
+    /// Returns the controllers with a backlog, newcomers first.
     pub(super) fn controllers(&self) -> impl Iterator<Item = ControllerId> + '_ {
-        let entries = self.queue.iter().filter(|entry| !self.is_void(entry));
+        let entries = self.newcomers.iter().chain(&self.queue);
+        let entries = entries.filter(|entry| !self.is_void(entry));
         entries.map(|(controller, _)| *controller)
     }
 
@@ -218,10 +245,38 @@ mod tests {
             assert_eq!(turns.controllers().collect::<Vec<_>>(), [stays, comes]);
             assert_eq!((turns.len(), turns.backlog()), (2, 100_001));
             turns.remove(comes);
-            assert!(turns.queue.len() <= 2 + FEW_VOID, "{}", turns.queue.len());
+            let entries = turns.newcomers.len() + turns.queue.len();
+            assert!(entries <= 2 + FEW_VOID, "{entries}");
         }
         assert_eq!(turns.next(|_| true).unwrap().0, stays);
         assert_eq!(turns.next(|_| true).unwrap().0, stays);
+    }
+
+    #[test]
+    fn a_newcomer_does_not_wait_for_a_thousand_and_newcomers_do_not_stop_the_others() {
+        let mut turns = Turns::default();
+        let many: Vec<ControllerId> = (0..1_000).map(|_| ControllerId::generate()).collect();
+        for controller in &many {
+            turns.grown(*controller, Sequence(100_000), || Sequence(0));
+        }
+        while !turns.newcomers.is_empty() {
+            assert!(turns.next(|_| true).is_some());
+        }
+        assert!(turns.next(|_| true).is_some());
+        let mut order = Vec::new();
+        for _ in 0..20 {
+            // One comes with one event before each turn, and is done with it.
+            let comes = ControllerId::generate();
+            turns.grown(comes, Sequence(1), || Sequence(0));
+            let (next, ..) = turns.next(|_| true).unwrap();
+            order.push(many.contains(&next));
+            if next == comes {
+                turns.committed(comes, Sequence(1));
+            }
+        }
+        assert!(!order[0], "the first newcomer waits");
+        let old = order.iter().filter(|is_old| **is_old).count();
+        assert!((4..=5).contains(&old), "{order:?}");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::ids::{ControllerId, Sequence};
 use crate::shard::isolation::Step;
 use crate::shard::turns::EVENT_COST;
 
-/// Events of a turn, at the least.
-const LEAST_PER_TURN: usize = 4;
+/// Events of a turn, at the least. A commit writes some pages for each of its controllers, however few events these have.
+const LEAST_PER_TURN: usize = 32;
 
 impl Dispatcher {
     /// Returns the next batch: a suspect's alone, or everyone else's in turns. The two alternate.
@@ -65,7 +65,8 @@ impl Dispatcher {
     pub(super) fn compose_shared(&mut self) -> Work {
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<ControllerId, usize> = HashMap::new();
-        // With many controllers, a turn takes few events, so that one batch reads few records of the journal.
+        // With many controllers, a turn takes few events: all have a part in the next batches, and neighbours in the journal
+        // are read together.
         let per_turn = (self.batches.events / self.turns.len().max(1)).max(LEAST_PER_TURN);
         let (mut events_left, mut cost_left) = (self.batches.events, self.batches.bytes as i64);
         // A controller may take several turns within a batch, until there is no room, or no controller has more events.
