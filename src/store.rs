@@ -23,6 +23,7 @@ mod history;
 mod integrations;
 mod membership;
 pub mod migrations;
+mod new_links;
 mod page;
 mod payloads;
 mod postgres;

@@ -4,6 +4,7 @@ mod activities;
 mod attention;
 mod credentials;
 mod events;
+mod former_links;
 mod histories;
 mod history;
 mod kinds;
@@ -117,4 +118,19 @@ conformance! {
 #[test]
 fn a_replay_is_run_by_one_node_at_a_time() {
     on_postgres(replay_jobs::a_replay_is_run_by_one_node_at_a_time);
+}
+
+#[test]
+fn links_of_a_former_build_are_found_and_moved() {
+    on_postgres(former_links::links_of_a_former_build_are_found_and_moved);
+}
+
+#[test]
+fn former_links_are_retired_and_go_with_their_controller() {
+    on_postgres(former_links::former_links_are_retired_and_go_with_their_controller);
+}
+
+#[test]
+fn a_link_is_found_among_many() {
+    on_postgres(former_links::a_link_is_found_among_many);
 }

@@ -52,6 +52,7 @@ const POSTGRES: &[File] = files!("postgres":
     "0015_attention"
     "0017_seals"
     "0018_seal_marks"
+    "0020_links_by_prefix"
 );
 
 /// Returns the migrations of the SQLite schema.

@@ -16,12 +16,14 @@ mod columns;
 mod commit;
 mod connect;
 mod controllers;
+mod conversion;
 mod credentials;
 mod deletions;
 mod driver;
 mod effects;
 mod events;
 mod faults;
+mod former_links;
 mod histories;
 mod history;
 mod integrations;
@@ -30,6 +32,7 @@ mod links;
 mod membership;
 mod others;
 mod partitions;
+mod people;
 mod receipt_keys;
 mod replay_steps;
 mod replays;
@@ -45,19 +48,17 @@ mod walk;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use conduit_actors::ports::StoreError;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
 pub(crate) use address::check as check_address;
 
-use super::Conversion;
 use super::heads::HeadBook;
 use super::payloads::Payloads;
 use crate::keys::Keyring;
 use driver::Driver;
 pub use faults::OpenError;
+use former_links::FormerLinks;
 
 /// How to connect; the defaults are the configuration's.
 #[derive(Debug, Clone, Copy)]
@@ -95,15 +96,8 @@ pub struct PostgresStore {
     payloads: Payloads,
     keyring: Arc<Keyring>,
     heads: HeadBook,
+    former_links: FormerLinks,
     driver: Driver,
-}
-
-#[async_trait]
-impl Conversion for PostgresStore {
-    /// Returns that nothing is left: rows have the form of former builds.
-    async fn convert(&self) -> Result<bool, StoreError> {
-        Ok(true)
-    }
 }
 
 /// Returns the text to search for. It may be any text, but the server refuses U+0000. No event type has a control

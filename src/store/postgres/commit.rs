@@ -11,6 +11,7 @@ use conduit_actors::ports::{
     BatchEffects, Ceiling, Checkpoint, KnownLink, Merge, NewLink, NewSubject, PipelineStore, ReplayStep, RetiredLink,
     StoreError,
 };
+use conduit_actors::random_keys::RandomKeySet;
 use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use super::super::values::Counts;
 use super::super::{rows, values};
 use super::batch::{Locked, ROWS};
 use super::faults::OrStoreError as _;
-use super::{PostgresStore, effects, history, links, replay_steps};
+use super::{PostgresStore, effects, history, links, people, replay_steps};
 
 /// Bytes of payloads in one statement, about.
 const PAYLOAD_BYTES: usize = 8 << 20;
@@ -64,6 +65,7 @@ impl PipelineStore for PostgresStore {
                 store: self,
                 transaction: self.pool.begin().await.or_store_error()?,
                 locked: Locked::new(),
+                new: RandomKeySet::default(),
             };
             commit::commit(steps, effects, &self.keyring, &self.heads).await
         };
@@ -81,6 +83,8 @@ struct PostgresCommit<'a> {
     transaction: Transaction<'static, Postgres>,
     /// Set by the lock.
     locked: Locked,
+    /// The subjects that the batch adds.
+    new: RandomKeySet<SubjectId>,
 }
 
 impl CommitSteps for PostgresCommit<'_> {
@@ -128,11 +132,15 @@ impl CommitSteps for PostgresCommit<'_> {
     }
 
     async fn insert_subjects(&mut self, subjects: &[NewSubject]) -> Result<(), StoreError> {
-        effects::insert_subjects(&mut self.transaction, &self.locked, subjects).await
+        self.new = people::insert_subjects(&mut self.transaction, &self.locked, subjects).await?;
+        Ok(())
     }
 
     async fn insert_links(&mut self, links: &[NewLink]) -> Result<(), StoreError> {
-        effects::insert_links(&mut self.transaction, &self.locked, links).await
+        let links = self
+            .store
+            .insert_links(&mut self.transaction, &self.locked, links, &self.new);
+        links.await
     }
 
     async fn insert_merges(&mut self, merges: &[Merge]) -> Result<(), StoreError> {

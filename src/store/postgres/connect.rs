@@ -17,6 +17,7 @@ use super::super::membership::Look;
 use super::super::payloads::Payloads;
 use super::driver::Driver;
 use super::faults::{OpenError, OrStoreError as _, first_error, store_error};
+use super::former_links::FormerLinks;
 use super::membership::select_instance;
 use super::session::{self, Settings};
 use super::{PostgresOptions, PostgresStore, address, changes, deletions, partitions};
@@ -94,6 +95,7 @@ impl Reached {
             options,
         } = self;
         let Pools { pool, looks, listens } = driver.run(open_pools(connect, options)).await?;
+        let former_links = driver.run_in_time(FormerLinks::open(&pool)).await?;
         driver.spawn(partitions::keep_ahead(pool.clone()));
         driver.spawn(deletions::keep_finishing(pool.clone()));
         let heard = Arc::new(Notify::new());
@@ -107,6 +109,7 @@ impl Reached {
             payloads: Payloads::new(Arc::clone(&keyring)),
             keyring,
             heads: HeadBook::default(),
+            former_links,
             driver,
         })
     }

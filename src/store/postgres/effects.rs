@@ -1,9 +1,9 @@
-//! A batch's rows, as arrays: one for each column, many rows to a statement.
+//! A batch's events, activities and merges, as arrays: one for each column, many rows to a statement.
 
 use std::collections::HashSet;
 
 use conduit_actors::event::{Activity, OutcomeRecord};
-use conduit_actors::ports::{Merge, NewLink, NewSubject, StoreError};
+use conduit_actors::ports::{Merge, StoreError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -11,99 +11,6 @@ use super::super::values;
 use super::batch::{Locked, ROWS, column};
 use super::faults::OrStoreError as _;
 use super::others;
-
-pub(super) async fn insert_subjects(
-    connection: &mut PgConnection,
-    locked: &Locked,
-    subjects: &[NewSubject],
-) -> Result<(), StoreError> {
-    let found: Vec<_> = subjects.iter().filter(|s| locked.contains_key(&s.controller)).collect();
-    for chunk in found.chunks(ROWS) {
-        let dids: Vec<_> = chunk.iter().map(|subject| subject.id.did()).collect();
-        let written = sqlx::query(
-            "INSERT INTO subjects (id, controller, did, first_seen_at) \
-             SELECT * FROM UNNEST($1::uuid[], $2::uuid[], $3::bytea[], $4::bigint[])",
-        )
-        .bind(column(chunk, |s| s.id.as_uuid()))
-        .bind(column(chunk, |s| s.controller.as_uuid()))
-        .bind(dids.iter().map(|did| &did.as_bytes()[..]).collect::<Vec<_>>())
-        .bind(column(chunk, |s| s.first_seen_at.as_millis()))
-        .execute(&mut *connection)
-        .await
-        .or_store_error()?;
-        values::all_written("subjects", written.rows_affected(), chunk.len())?;
-    }
-    Ok(())
-}
-
-pub(super) async fn insert_links(
-    connection: &mut PgConnection,
-    locked: &Locked,
-    links: &[NewLink],
-) -> Result<(), StoreError> {
-    let found: Vec<_> = links.iter().filter(|l| locked.contains_key(&l.controller)).collect();
-    let strong: Vec<_> = found.iter().copied().filter(|link| link.strong).collect();
-    for chunk in strong.chunks(ROWS) {
-        refuse_taken_links(connection, chunk).await?;
-    }
-    for chunk in found.chunks(ROWS) {
-        // A statement may not change a row twice, so of a link that is there twice, the earlier is taken.
-        let written = sqlx::query(
-            "INSERT INTO links AS known (controller, hash, subject, category, strong, key_version, first_seen_at) \
-             SELECT DISTINCT ON (controller, hash, subject) * FROM \
-             UNNEST($1::uuid[], $2::bytea[], $3::uuid[], $4::text[], $5::boolean[], $6::bigint[], $7::bigint[]) \
-             AS n (controller, hash, subject, category, strong, key_version, first_seen_at) \
-             ORDER BY controller, hash, subject, first_seen_at \
-             ON CONFLICT (controller, hash, subject) DO UPDATE SET first_seen_at = excluded.first_seen_at \
-             WHERE known.first_seen_at > excluded.first_seen_at",
-        )
-        .bind(column(chunk, |l| l.controller.as_uuid()))
-        .bind(column(chunk, |l| &l.hash.0[..]))
-        .bind(column(chunk, |l| l.subject.as_uuid()))
-        .bind(column(chunk, |l| &*l.category))
-        .bind(column(chunk, |l| l.strong))
-        .bind(column(chunk, |l| i64::from(l.key_version)))
-        .bind(column(chunk, |l| l.first_seen_at.as_millis()))
-        .execute(&mut *connection)
-        .await
-        .or_store_error()?;
-        if written.rows_affected() < chunk.len() as u64 {
-            refuse_missing_links(connection, chunk).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Refuses taken links. A strong link leads to one subject: if another subject has it already, another writer was
-/// first. No writer can come between this look and the insertion, because writers of links hold the controller's lock.
-async fn refuse_taken_links(connection: &mut PgConnection, strong: &[&NewLink]) -> Result<(), StoreError> {
-    let taken: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM UNNEST($1::uuid[], $2::bytea[], $3::uuid[]) AS n (controller, hash, subject) \
-         JOIN links l ON l.controller = n.controller AND l.hash = n.hash AND l.subject <> n.subject)",
-    )
-    .bind(column(strong, |l| l.controller.as_uuid()))
-    .bind(column(strong, |l| &l.hash.0[..]))
-    .bind(column(strong, |l| l.subject.as_uuid()))
-    .fetch_one(connection)
-    .await
-    .or_store_error()?;
-    if taken { Err(StoreError::Conflict) } else { Ok(()) }
-}
-
-/// Refuses missing links. Existing links are not written again; links that are missing now were kept out.
-async fn refuse_missing_links(connection: &mut PgConnection, links: &[&NewLink]) -> Result<(), StoreError> {
-    let there: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM UNNEST($1::uuid[], $2::bytea[], $3::uuid[]) AS n (controller, hash, subject) \
-         WHERE EXISTS (SELECT 1 FROM links l WHERE l.controller = n.controller AND l.hash = n.hash AND l.subject = n.subject)",
-    )
-    .bind(column(links, |l| l.controller.as_uuid()))
-    .bind(column(links, |l| &l.hash.0[..]))
-    .bind(column(links, |l| l.subject.as_uuid()))
-    .fetch_one(connection)
-    .await
-    .or_store_error()?;
-    values::all_written("links", there.cast_unsigned(), links.len())
-}
 
 pub(super) async fn insert_activities(
     connection: &mut PgConnection,

@@ -9,10 +9,36 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::super::ceilings;
+use super::super::new_links::prefix;
 use super::super::rows;
 use super::super::survivors::{Survivors, stored_link};
 use super::PostgresStore;
 use super::faults::OrStoreError as _;
+use super::former_links::every_link;
+
+macro_rules! known_links {
+    ($($former:literal)?) => {
+        concat!(
+            "SELECT asked.hash, l.subject, s.first_seen_at, s.merged_into \
+             FROM UNNEST($2::bigint[], $3::bytea[]) AS asked (prefix, hash) CROSS JOIN LATERAL \
+             ((SELECT subject FROM links WHERE prefix >= asked.prefix AND prefix <= asked.prefix \
+             AND hash = asked.hash AND controller = $1 ORDER BY prefix LIMIT $4)",
+            $($former,)?
+            ") AS l CROSS JOIN LATERAL \
+             (SELECT first_seen_at, merged_into FROM subjects WHERE id = l.subject OFFSET 0) AS s"
+        )
+    };
+}
+
+/// Selects links by their hashes, with their subjects, and at most so many for each hash: a popular weak link is not read
+/// whole. The planner does not know that the range of prefixes is a single one. So it takes the order from the index, for
+/// any estimate of the links that have one.
+const KNOWN_LINKS: &str = known_links!();
+
+const KNOWN_OR_FORMER_LINKS: &str = known_links!(
+    " UNION ALL (SELECT subject FROM links_former WHERE controller = $1 AND hash = asked.hash ORDER BY subject LIMIT $4) \
+     LIMIT $4"
+);
 
 impl PostgresStore {
     /// Returns the links of these hashes of each controller.
@@ -35,21 +61,33 @@ impl PostgresStore {
         hashes: &[LinkHash],
         fan_out: usize,
     ) -> Result<Vec<KnownLink>, StoreError> {
+        let prefixes: Vec<i64> = hashes.iter().map(|hash| prefix(&hash.0)).collect();
         let asked: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
-        // One range of the primary key per hash, each cut at the fan-out: a popular weak link is not read whole.
-        let found = sqlx::query(
-            "SELECT asked.hash, l.subject FROM UNNEST($2::bytea[]) AS asked (hash) CROSS JOIN LATERAL \
-             (SELECT subject FROM links WHERE controller = $1 AND hash = asked.hash ORDER BY subject LIMIT $3) AS l",
-        )
-        .bind(controller.as_uuid())
-        .bind(asked)
-        .bind(i64::try_from(fan_out).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await
-        .or_store_error()?;
-        let raw: Vec<_> = found.iter().map(stored_link).collect::<Result<_, _>>()?;
-        let subjects: Vec<SubjectId> = raw.iter().map(|(_, subject)| *subject).collect();
-        Ok(self.survivors(&subjects).await?.lead(raw))
+        let found = sqlx::query(self.former_links.statement(KNOWN_LINKS, KNOWN_OR_FORMER_LINKS))
+            .bind(controller.as_uuid())
+            .bind(prefixes)
+            .bind(asked)
+            .bind(i64::try_from(fan_out).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await
+            .or_store_error()?;
+        let (mut known, mut merged) = (Vec::with_capacity(found.len()), Vec::new());
+        for row in &found {
+            let link @ (hash, subject) = stored_link(row)?;
+            if rows::optional_uuid(row, "merged_into")?.is_some() {
+                merged.push(link);
+            } else {
+                let subject_first_seen_at = rows::time(row, "first_seen_at")?;
+                known.push(KnownLink {
+                    hash,
+                    subject,
+                    subject_first_seen_at,
+                });
+            }
+        }
+        let subjects: Vec<SubjectId> = merged.iter().map(|(_, subject)| *subject).collect();
+        known.extend(self.survivors(&subjects).await?.lead(merged));
+        Ok(known)
     }
 
     /// Returns the subject as which each of these is read, with merges followed, and when that subject was first seen.
@@ -92,14 +130,15 @@ async fn count_strong_links(
     subjects: &[SubjectId],
 ) -> Result<Vec<(SubjectId, Arc<str>, u32)>, StoreError> {
     let asked: Vec<Uuid> = subjects.iter().map(SubjectId::as_uuid).collect();
-    let found = sqlx::query(
+    let found = sqlx::query(concat!(
         "WITH RECURSIVE person (root, id) AS (\
          SELECT id, id FROM subjects WHERE controller = $1 AND id = ANY($2) \
          UNION ALL SELECT p.root, s.id FROM person p JOIN subjects s ON s.merged_into = p.id) \
-         SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p \
-         JOIN links l ON l.subject = p.id WHERE l.strong AND NOT EXISTS (SELECT 1 FROM retired_links r \
-         WHERE r.controller = l.controller AND r.hash = l.hash) GROUP BY p.root, l.category",
-    )
+         SELECT p.root, l.category, count(DISTINCT l.hash) AS found FROM person p JOIN ",
+        every_link!(),
+        " AS l ON l.subject = p.id WHERE l.strong AND NOT EXISTS (SELECT 1 FROM retired_links r \
+         WHERE r.controller = l.controller AND r.hash = l.hash) GROUP BY p.root, l.category"
+    ))
     .bind(controller.as_uuid())
     .bind(asked)
     .fetch_all(connection)

@@ -5,10 +5,23 @@ use conduit_actors::ids::{ControllerId, SubjectId, Timestamp};
 use conduit_actors::ports::{RetiredLink, StoreError};
 use sqlx::Row as _;
 
+use super::super::new_links::prefix;
 use super::super::rows;
 use super::super::{PlaceholderPerson, RetiredLinks};
 use super::PostgresStore;
 use super::faults::OrStoreError as _;
+use super::former_links::every_link;
+
+/// The links that retired link `r` switches off: `l`, in an expression after JOIN.
+macro_rules! retired_link {
+    () => {
+        concat!(
+            every_link!(),
+            " AS l ON l.prefix = ('x' || encode(substr(r.hash, 1, 8), 'hex'))::bit(64)::bigint \
+             AND l.controller = r.controller AND l.hash = r.hash"
+        )
+    };
+}
 
 impl PostgresStore {
     /// Inserts retired links, only for existing links. So only placeholders with links have rows.
@@ -20,8 +33,9 @@ impl PostgresStore {
         sqlx::query(
             "INSERT INTO retired_links (controller, hash, category, because, at) \
              SELECT DISTINCT ON (a.hash) $1, a.hash, a.category, a.because, $5 \
-             FROM UNNEST($2::bytea[], $3::text[], $4::text[]) AS a (hash, category, because) \
-             WHERE EXISTS (SELECT 1 FROM links l WHERE l.controller = $1 AND l.hash = a.hash) \
+             FROM UNNEST($2::bytea[], $3::text[], $4::text[], $6::bigint[]) AS a (hash, category, because, prefix) \
+             WHERE (EXISTS (SELECT 1 FROM links l WHERE l.prefix = a.prefix AND l.controller = $1 AND l.hash = a.hash) \
+             OR EXISTS (SELECT 1 FROM links_former l WHERE l.controller = $1 AND l.hash = a.hash)) \
              AND EXISTS (SELECT 1 FROM controllers WHERE id = $1) \
              ORDER BY a.hash ON CONFLICT DO NOTHING",
         )
@@ -30,6 +44,7 @@ impl PostgresStore {
         .bind(retired.iter().map(|link| &*link.category).collect::<Vec<_>>())
         .bind(retired.iter().map(|link| link.because.as_str()).collect::<Vec<_>>())
         .bind(Timestamp::now().as_millis())
+        .bind(retired.iter().map(|link| prefix(&link.hash.0)).collect::<Vec<_>>())
         .execute(&self.pool)
         .await
         .or_store_error()
@@ -42,11 +57,11 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<(Vec<PlaceholderPerson>, u64), StoreError> {
         let of = controller.map(|id| id.as_uuid());
-        let count: i64 = sqlx::query_scalar(
-            "SELECT count(DISTINCT l.subject) FROM retired_links r \
-             JOIN links l ON l.controller = r.controller AND l.hash = r.hash \
-             WHERE r.because = 'placeholder' AND l.strong AND ($1::uuid IS NULL OR r.controller = $1)",
-        )
+        let count: i64 = sqlx::query_scalar(concat!(
+            "SELECT count(DISTINCT l.subject) FROM retired_links r JOIN ",
+            retired_link!(),
+            " WHERE r.because = 'placeholder' AND l.strong AND ($1::uuid IS NULL OR r.controller = $1)"
+        ))
         .bind(of)
         .fetch_one(&self.pool)
         .await
@@ -56,16 +71,17 @@ impl PostgresStore {
         }
         // The subject of the link may be merged by now: find the subject that is read for it, and the merges on the
         // way.
-        let found = sqlx::query(
+        let found = sqlx::query(concat!(
             "SELECT r.controller, l.subject, r.category, r.at, \
              (WITH RECURSIVE chain (id) AS (SELECT l.subject UNION SELECT s.merged_into FROM chain \
               JOIN subjects s ON s.id = chain.id WHERE s.merged_into IS NOT NULL) \
               SELECT count(*) FROM merges m JOIN chain ON m.into_subject = chain.id \
               WHERE strpos(m.evidence, encode(r.hash, 'hex')) > 0) AS merges \
-             FROM retired_links r JOIN links l ON l.controller = r.controller AND l.hash = r.hash \
-             WHERE r.because = 'placeholder' AND l.strong AND ($1::uuid IS NULL OR r.controller = $1) \
-             ORDER BY r.at DESC, l.subject LIMIT $2",
-        )
+             FROM retired_links r JOIN ",
+            retired_link!(),
+            " WHERE r.because = 'placeholder' AND l.strong AND ($1::uuid IS NULL OR r.controller = $1) \
+             ORDER BY r.at DESC, l.subject LIMIT $2"
+        ))
         .bind(of)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)

@@ -14,15 +14,16 @@ use super::super::rows;
 use super::super::{Page, SubjectRow, Subjects};
 use super::PostgresStore;
 use super::faults::OrStoreError as _;
+use super::former_links::every_link;
 
 /// For each subject that is asked for: it and everyone merged into it.
 macro_rules! persons {
-    ($select:literal) => {
+    ($($select:expr),+) => {
         concat!(
             "SELECT asked.root, found.* FROM UNNEST($1::uuid[]) AS asked (root) CROSS JOIN LATERAL (",
             "WITH RECURSIVE person (id) AS (SELECT asked.root UNION ALL ",
             "SELECT s.id FROM person p JOIN subjects s ON s.merged_into = p.id) ",
-            $select,
+            $($select,)+
             ") AS found"
         )
     };
@@ -42,8 +43,9 @@ const ABOUT: &str = persons!(
 );
 
 const LINKS: &str = persons!(
-    "SELECT category, key_version, min(first_seen_at) AS first_seen_at FROM links \
-     WHERE subject IN (SELECT id FROM person) GROUP BY hash, category, key_version \
+    "SELECT category, key_version, min(first_seen_at) AS first_seen_at FROM ",
+    every_link!(),
+    " AS l WHERE subject IN (SELECT id FROM person) GROUP BY hash, category, key_version \
      ORDER BY category COLLATE \"C\", first_seen_at LIMIT 1000"
 );
 

@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite};
 use uuid::Uuid;
 
+use super::super::new_links::prefix;
 use super::super::rows;
 use super::faults::OrStoreError as _;
 use super::late_pending::Entry;
@@ -66,11 +67,6 @@ impl Hashed {
     fn bind(&self, values: &mut Separated<'_, Sqlite, &'static str>) {
         values.push_bind(self.prefix).push_bind(self.row);
     }
-}
-
-/// Returns the entry's part of a hash.
-fn prefix(hash: &[u8; 32]) -> i64 {
-    hash.first_chunk().map_or(0, |first| i64::from_be_bytes(*first))
 }
 
 /// Links by their hashes.

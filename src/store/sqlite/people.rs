@@ -8,6 +8,7 @@ use conduit_actors::ports::{NewLink, NewSubject, StoreError};
 use conduit_actors::random_keys::{RandomKeyMap, RandomKeySet};
 use sqlx::{QueryBuilder, Row as _, SqliteConnection};
 
+use super::super::new_links::{Addition, additions};
 use super::super::survivors::stored_link;
 use super::SqliteStore;
 use super::additions::Additions;
@@ -23,14 +24,6 @@ static LINKS: Insert = Insert::new(
     "pk, controller_pk, hash, subject, category, strong, key_version, first_seen_at",
     "",
 );
-
-/// A link that is not stored yet.
-struct Addition<'a> {
-    controller: i64,
-    link: &'a NewLink,
-    /// The earliest of its sightings.
-    first_seen_at: i64,
-}
 
 impl SqliteStore {
     pub(super) async fn insert_subjects(
@@ -73,7 +66,7 @@ impl SqliteStore {
         links: &[NewLink],
         added: &mut Additions,
     ) -> Result<(), StoreError> {
-        let mut additions = additions(pks, links)?;
+        let mut additions = additions(links, |controller| pks.get(controller).copied())?;
         if additions.is_empty() {
             return Ok(());
         }
@@ -104,7 +97,7 @@ impl SqliteStore {
     async fn refuse_taken_links(
         &self,
         connection: &mut SqliteConnection,
-        additions: &[Addition<'_>],
+        additions: &[Addition<'_, i64>],
     ) -> Result<(), StoreError> {
         let strong = additions.iter().filter(|addition| addition.link.strong);
         let holders: RandomKeyMap<(i64, LinkHash), SubjectId> = strong
@@ -121,40 +114,10 @@ impl SqliteStore {
     }
 }
 
-/// Returns each link once. It is a conflict if a strong one leads to two subjects.
-fn additions<'a>(pks: &Pks, links: &'a [NewLink]) -> Result<Vec<Addition<'a>>, StoreError> {
-    let mut additions: Vec<Addition> = Vec::with_capacity(links.len());
-    let mut places: RandomKeyMap<(i64, LinkHash, SubjectId), usize> = RandomKeyMap::default();
-    places.reserve(links.len());
-    let mut strong: RandomKeyMap<(i64, LinkHash), SubjectId> = RandomKeyMap::default();
-    strong.reserve(links.len());
-    for link in links {
-        let Some(controller) = pks.get(&link.controller).copied() else {
-            continue;
-        };
-        if link.strong && *strong.entry((controller, link.hash)).or_insert(link.subject) != link.subject {
-            return Err(StoreError::Conflict);
-        }
-        let first_seen_at = link.first_seen_at.as_millis();
-        let place = *places
-            .entry((controller, link.hash, link.subject))
-            .or_insert(additions.len());
-        match additions.get_mut(place) {
-            Some(addition) => addition.first_seen_at = addition.first_seen_at.min(first_seen_at),
-            None => additions.push(Addition {
-                controller,
-                link,
-                first_seen_at,
-            }),
-        }
-    }
-    Ok(additions)
-}
-
 /// Leaves out links that are stored, after their sightings were counted. `new`: subjects without any link before.
 async fn leave_out_stored(
     connection: &mut SqliteConnection,
-    additions: &mut Vec<Addition<'_>>,
+    additions: &mut Vec<Addition<'_, i64>>,
     new: &RandomKeySet<SubjectId>,
 ) -> Result<(), StoreError> {
     let asked: Vec<(LinkHash, SubjectId)> = additions
