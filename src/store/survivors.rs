@@ -36,11 +36,6 @@ impl Survivors {
         self.0.get(&subject).map_or(subject, |(survivor, _)| *survivor)
     }
 
-    /// Returns the subjects to which these links lead. Links of deleted subjects are left out.
-    pub(super) fn lead(&self, links: Vec<StoredLink>) -> Vec<KnownLink> {
-        links.into_iter().filter_map(|link| self.leads(link)).collect()
-    }
-
     /// Returns the subject to which a link leads. Returns `None` if the subject is deleted.
     pub(super) fn leads(&self, (hash, subject): StoredLink) -> Option<KnownLink> {
         let (subject, subject_first_seen_at) = *self.0.get(&subject)?;

@@ -19,10 +19,10 @@ use super::former_links::every_link;
 macro_rules! known_links {
     ($($former:literal)?) => {
         concat!(
-            "SELECT asked.hash, l.subject, s.first_seen_at, s.merged_into \
-             FROM UNNEST($2::bigint[], $3::bytea[]) AS asked (prefix, hash) CROSS JOIN LATERAL \
+            "SELECT asked.controller, asked.hash, l.subject, s.first_seen_at, s.merged_into \
+             FROM UNNEST($1::uuid[], $2::bigint[], $3::bytea[]) AS asked (controller, prefix, hash) CROSS JOIN LATERAL \
              ((SELECT subject FROM links WHERE prefix >= asked.prefix AND prefix <= asked.prefix \
-             AND hash = asked.hash AND controller = $1 ORDER BY prefix LIMIT $4)",
+             AND hash = asked.hash AND controller = asked.controller ORDER BY prefix LIMIT $4)",
             $($former,)?
             ") AS l CROSS JOIN LATERAL \
              (SELECT first_seen_at, merged_into FROM subjects WHERE id = l.subject OFFSET 0) AS s"
@@ -36,7 +36,7 @@ macro_rules! known_links {
 const KNOWN_LINKS: &str = known_links!();
 
 const KNOWN_OR_FORMER_LINKS: &str = known_links!(
-    " UNION ALL (SELECT subject FROM links_former WHERE controller = $1 AND hash = asked.hash ORDER BY subject LIMIT $4) \
+    " UNION ALL (SELECT subject FROM links_former WHERE controller = asked.controller AND hash = asked.hash ORDER BY subject LIMIT $4) \
      LIMIT $4"
 );
 
@@ -47,47 +47,49 @@ impl PostgresStore {
         asked: &[(ControllerId, Vec<LinkHash>)],
         fan_out: usize,
     ) -> Result<Vec<(ControllerId, KnownLink)>, StoreError> {
-        let mut known = Vec::new();
-        for (controller, hashes) in asked {
-            let found = self.known_links(*controller, hashes, fan_out).await?;
-            known.extend(found.into_iter().map(|link| (*controller, link)));
-        }
-        Ok(known)
-    }
-
-    pub(super) async fn known_links(
-        &self,
-        controller: ControllerId,
-        hashes: &[LinkHash],
-        fan_out: usize,
-    ) -> Result<Vec<KnownLink>, StoreError> {
-        let prefixes: Vec<i64> = hashes.iter().map(|hash| prefix(&hash.0)).collect();
-        let asked: Vec<&[u8]> = hashes.iter().map(|hash| &hash.0[..]).collect();
+        let (controllers, prefixes, hashes) = columns(asked);
         let found = sqlx::query(self.former_links.statement(KNOWN_LINKS, KNOWN_OR_FORMER_LINKS))
-            .bind(controller.as_uuid())
+            .bind(controllers)
             .bind(prefixes)
-            .bind(asked)
+            .bind(hashes)
             .bind(i64::try_from(fan_out).unwrap_or(i64::MAX))
             .fetch_all(&self.pool)
             .await
             .or_store_error()?;
         let (mut known, mut merged) = (Vec::with_capacity(found.len()), Vec::new());
         for row in &found {
+            let controller = ControllerId::from_uuid(rows::uuid(row, "controller")?);
             let link @ (hash, subject) = stored_link(row)?;
             if rows::optional_uuid(row, "merged_into")?.is_some() {
-                merged.push(link);
+                merged.push((controller, link));
             } else {
                 let subject_first_seen_at = rows::time(row, "first_seen_at")?;
-                known.push(KnownLink {
+                let link = KnownLink {
                     hash,
                     subject,
                     subject_first_seen_at,
-                });
+                };
+                known.push((controller, link));
             }
         }
-        let subjects: Vec<SubjectId> = merged.iter().map(|(_, subject)| *subject).collect();
-        known.extend(self.survivors(&subjects).await?.lead(merged));
+        let subjects: Vec<SubjectId> = merged.iter().map(|(_, (_, subject))| *subject).collect();
+        let survivors = self.survivors(&subjects).await?;
+        let followed = |(controller, link)| Some((controller, survivors.leads(link)?));
+        known.extend(merged.into_iter().filter_map(followed));
         Ok(known)
+    }
+
+    /// Returns the links of these hashes of one controller.
+    pub(super) async fn known_links(
+        &self,
+        controller: ControllerId,
+        hashes: &[LinkHash],
+        fan_out: usize,
+    ) -> Result<Vec<KnownLink>, StoreError> {
+        let found = self
+            .known_links_among(&[(controller, hashes.to_vec())], fan_out)
+            .await?;
+        Ok(found.into_iter().map(|(_, link)| link).collect())
     }
 
     /// Returns the subject as which each of these is read, with merges followed, and when that subject was first seen.
@@ -122,6 +124,19 @@ impl PostgresStore {
         let mut connection = self.pool.acquire().await.or_store_error()?;
         count_strong_links(&mut connection, controller, subjects).await
     }
+}
+
+/// Returns each hash with its controller and its prefix, as columns.
+fn columns(asked: &[(ControllerId, Vec<LinkHash>)]) -> (Vec<Uuid>, Vec<i64>, Vec<&[u8]>) {
+    let mut columns = (Vec::new(), Vec::new(), Vec::new());
+    for (controller, hashes) in asked {
+        for hash in hashes {
+            columns.0.push(controller.as_uuid());
+            columns.1.push(prefix(&hash.0));
+            columns.2.push(&hash.0[..]);
+        }
+    }
+    columns
 }
 
 async fn count_strong_links(
