@@ -50,7 +50,7 @@ pub use controllers::{ControllerRow, Controllers};
 pub use conversion::Conversion;
 pub use credentials::{CredentialLedger, CredentialVersion, CredentialVersions, GraceEnded, RetiredBecause};
 pub use error::ChangeError;
-pub use events::{EventFilter, EventRow, Events, OutcomeCounts, StoredClaim};
+pub use events::{EventFilter, EventRow, Events, OutcomeCounts, StoredClaim, Streams};
 pub use heads::{HeadBook, INTERVAL as HEADS_INTERVAL};
 pub use history::{History, HistoryRow, Resolution};
 pub use integrations::{IntegrationRow, IntegrationSize, Integrations};

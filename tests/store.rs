@@ -9,6 +9,7 @@ mod histories;
 mod history;
 mod kinds;
 mod management;
+mod many;
 mod membership;
 mod receipts;
 mod replay_jobs;
@@ -63,10 +64,12 @@ conformance! {
         payloads_of_rejected_and_failed_events_are_kept_sealed,
         events_of_a_deleted_controller_leave_nothing,
         a_large_batch_of_many_controllers_goes_in_whole,
-        in_a_batch_of_many_controllers_one_out_of_date_is_a_conflict_for_all,
-        links_of_many_controllers_are_found_at_once,
         activities_of_two_nodes_are_chained_in_the_order_of_their_commits,
         nodes_have_checkpoints_of_their_own;
+    many:
+        in_a_batch_of_many_controllers_one_out_of_date_is_a_conflict_for_all,
+        links_of_many_controllers_are_found_at_once,
+        totals_have_the_checkpoints_of_the_streams_that_are_named;
     attention:
         what_ended_badly_is_counted_by_its_kind;
     kinds:

@@ -84,7 +84,7 @@ impl Identifier {
 
 /// Returns the processors of the controller's integrations.
 fn processors(services: &Services, controller: ControllerId) -> Result<Vec<String>, Error> {
-    let integrations = services.directory.summaries(Some(controller));
+    let integrations = services.directory.summaries(controller);
     if integrations.len() > MAX_PROCESSORS {
         let detail = "counts within a processor only, and the controller has more than 1,000: say which it is";
         return Err(Error::invalid(Code::LookupInvalid, detail));

@@ -1,7 +1,5 @@
 //! Totals: accepted = processed + duplicate + rejected + failed + in flight.
 
-use std::collections::HashMap;
-
 use conduit_actors::ids::{ControllerId, Sequence, Timestamp};
 
 use super::{Error, Principal, Services};
@@ -46,27 +44,25 @@ pub(crate) async fn sums(
     controller: Option<ControllerId>,
 ) -> Result<Sums, Error> {
     principal.check_filter(services, controller)?;
-    // A controller's first events have no checkpoint yet. Events that are released while the store is read are in
-    // flight at that reading, so their streams must be known before it.
-    let waiting = services.journal.backlog();
-    let counts = services.store.outcome_counts(controller).await?;
-    let mut checkpoints: HashMap<ControllerId, Sequence> = counts.checkpoints.iter().copied().collect();
-    for (id, _) in waiting {
-        if controller.is_none_or(|wanted| wanted == id) {
-            checkpoints.entry(id).or_default();
+    let journal = &services.journal;
+    let counts = match controller {
+        Some(controller) => {
+            let mut counts = services.store.outcome_counts(Some(controller)).await?;
+            if counts.checkpoints.is_empty() {
+                // Its first events have no checkpoint yet.
+                counts.checkpoints.push((controller, Sequence(0)));
+            }
+            counts
         }
-    }
-    let mut in_flight = 0;
-    for (id, position) in services.journal.backlog() {
-        if controller.is_none_or(|wanted| wanted == id) {
-            let checkpoint = checkpoints.remove(&id).unwrap_or_default();
-            in_flight += position.last.0.saturating_sub(checkpoint.0);
+        // Streams that stand still have nothing in flight. Events that are released while the store is read are in flight at
+        // that reading, so the mark comes before it.
+        None => {
+            let mark = journal.mark();
+            services.store.totals(&|| journal.moved_since(mark)).await?
         }
-    }
-    // Streams that were released since the store was read have no backlog, but were in flight at that reading.
-    for (id, checkpoint) in checkpoints {
-        in_flight += services.journal.position(id).last.0.saturating_sub(checkpoint.0);
-    }
+    };
+    let left = |(id, checkpoint): &(ControllerId, Sequence)| journal.position(*id).last.0.saturating_sub(checkpoint.0);
+    let in_flight: u64 = counts.checkpoints.iter().map(left).sum();
     let done = counts.processed + counts.duplicate + counts.rejected + counts.failed;
     Ok(Sums {
         accepted: done + in_flight,

@@ -217,7 +217,7 @@ async fn show(
         format!("/activities?{}", asked.query(Some(&cursor)))
     });
     let own = match filter.controller {
-        Some(controller) => services.directory.summaries(Some(controller)),
+        Some(controller) => services.directory.summaries(controller),
         None => Vec::new(),
     };
     page::render(&Activities {

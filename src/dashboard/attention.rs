@@ -52,15 +52,14 @@ pub(super) async fn items(
     principal: &Principal,
     services: &Services,
     controller: Option<ControllerId>,
-    integrations: &[Arc<Summary>],
     readiness: Option<&Readiness>,
 ) -> Result<Vec<Item>, Problem> {
     let mut found = Vec::new();
     found.extend(readiness.into_iter().flat_map(unready));
-    found.extend(unsettled(principal, services, controller, integrations).await?);
+    found.extend(unsettled(principal, services, controller).await?);
     found.extend(restarts(services, readiness.is_some()));
     found.extend(placeholders(principal, services, controller).await?);
-    found.extend(grace(principal, services, controller, integrations).await?);
+    found.extend(grace(principal, services, controller).await?);
     Ok(found)
 }
 
@@ -71,7 +70,6 @@ async fn unsettled(
     principal: &Principal,
     services: &Services,
     controller: Option<ControllerId>,
-    integrations: &[Arc<Summary>],
 ) -> Result<Vec<Item>, Problem> {
     // To the minute: the link says the same, and is the same for a while.
     let since = (Timestamp::now().as_millis() - RECENT_MILLIS).div_euclid(60_000) * 60_000;
@@ -81,8 +79,8 @@ async fn unsettled(
     for status in [Status::Failed, Status::Rejected] {
         let of_status: Vec<&Unsettled> = kinds.iter().filter(|kind| kind.status == status).collect();
         for kind in &of_status {
-            let name = integrations.iter().find(|row| row.id == kind.integration);
-            let name = name.map_or("", |row| row.name.as_str());
+            let summary = services.directory.summary(kind.integration);
+            let name = summary.as_ref().map_or("", |row| row.name.as_str());
             let owner = match controller {
                 Some(_) => None,
                 None => owner(principal, services, kind.controller).await?,
@@ -292,7 +290,6 @@ async fn grace(
     principal: &Principal,
     services: &Services,
     controller: Option<ControllerId>,
-    integrations: &[Arc<Summary>],
 ) -> Result<Vec<Item>, Problem> {
     let item = |title: Phrase, until: Timestamp, href: String| Item {
         class: "received",
@@ -305,7 +302,8 @@ async fn grace(
     };
     let mut found = Vec::new();
     let in_grace = |row: &&Arc<Summary>| previous_until(&row.api_key).is_some();
-    for row in integrations.iter().filter(in_grace).take(MAX_GRACE) {
+    let rotated = services.directory.rotated(controller);
+    for row in rotated.iter().filter(in_grace).take(MAX_GRACE) {
         let Some(until) = previous_until(&row.api_key) else {
             continue;
         };

@@ -153,7 +153,7 @@ async fn one(
         created: Time(row.created_at),
         accepted: Number(sums.accepted),
         sums,
-        integrations: services.directory.summaries(Some(row.id)).len(),
+        integrations: services.directory.summaries(row.id).len(),
         previous_until: previous_until(&row.webhook_secret).map(Time),
         state: credentials::state(&row.webhook_secret.current),
         token_state: credentials::state(&row.management_token),

@@ -208,7 +208,7 @@ pub(super) async fn get(
     found.truncate(PAGE);
     let last = found.last().map(|event| event.event_id);
     let own = match controller {
-        Some(controller) => services.directory.summaries(Some(controller)),
+        Some(controller) => services.directory.summaries(controller),
         None => Vec::new(),
     };
     let names = names(&services, found.iter().map(|event| event.integration_id));

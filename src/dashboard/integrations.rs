@@ -55,10 +55,8 @@ pub(super) async fn get(
         .some(&services, (!did.is_empty()).then_some(did))?
         .map(|(_, id)| id);
     let after: Option<IntegrationId> = fields.text("cursor").and_then(|text| text.parse().ok());
-    let rows = services.directory.summaries(controller);
-    // Newest first.
-    let rest = rows.into_iter().filter(|row| after.is_none_or(|after| row.id < after));
-    let mut shown: Vec<Arc<Summary>> = rest.take(PAGE + 1).collect();
+    let page = Page { after, limit: PAGE + 1 };
+    let mut shown = services.directory.summaries_page(controller, page);
     let has_more = shown.len() > PAGE;
     shown.truncate(PAGE);
     let more = shown.last().filter(|_| has_more).map(|last| {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use conduit_actors::ids::{ControllerId, Timestamp};
+use conduit_actors::admission::InFlight;
+use conduit_actors::ids::{ControllerId, EventId, Timestamp};
 use futures_util::stream;
 
 use self::places::{Limit, Place};
@@ -18,10 +19,12 @@ use super::guard::Session;
 use super::session::Sessions;
 use super::state::State;
 use crate::app::Services;
+use crate::app::events;
 use crate::app::readiness::{self, Check};
 use crate::app::statistics::{self, Sums};
 use crate::code::Code;
 use crate::http::problem::Problem;
+use crate::store::{EventFilter, Page};
 
 /// Where the stream is.
 pub(super) const PATH: &str = "/live";
@@ -37,7 +40,7 @@ const QUIET_LOOKS: u32 = 15;
 #[derive(PartialEq, Eq)]
 struct Sight {
     /// None while the database does not say.
-    sums: Option<Sums>,
+    events: Option<Seen>,
     /// How each part is, for those who are shown it.
     parts: Vec<Check>,
     /// Something is in flight: how long it has waited is news at every look.
@@ -47,8 +50,17 @@ struct Sight {
 impl Sight {
     /// Returns whether the page changes by the mere passing of time.
     fn is_restless(&self) -> bool {
-        self.is_moving || self.sums.is_none() || self.parts.iter().any(|part| part.status != "ready")
+        self.is_moving || self.events.is_none() || self.parts.iter().any(|part| part.status != "ready")
     }
+}
+
+/// What tells that events came or were processed. It costs the same for any number of controllers.
+#[derive(PartialEq, Eq)]
+enum Seen {
+    /// Of one controller.
+    Of(Sums),
+    /// Of all: what is in flight at this node, and the newest event of all nodes that is processed.
+    All(InFlight, Option<EventId>),
 }
 
 struct Watch {
@@ -143,25 +155,36 @@ impl Watch {
     }
 
     async fn look(&self) -> Sight {
-        let sums = match self.services.database.away() {
+        let events = match self.services.database.away() {
             Some(_) => None,
-            None => {
-                let sums = tokio::time::timeout(
-                    PATIENCE,
-                    statistics::sums(&self.session.principal, &self.services, self.controller),
-                )
-                .await;
-                sums.ok().and_then(Result::ok)
-            }
+            None => tokio::time::timeout(PATIENCE, self.events()).await.ok().flatten(),
         };
-        let is_own = |id| self.controller.is_none_or(|wanted| wanted == id);
+        let journal = &self.services.journal;
         Sight {
-            sums,
+            events,
             parts: match self.session.is_operator() {
                 true => readiness::parts(&self.services),
                 false => Vec::new(),
             },
-            is_moving: self.services.journal.backlog().iter().any(|(id, _)| is_own(*id)),
+            is_moving: match self.controller {
+                Some(controller) => {
+                    let position = journal.position(controller);
+                    position.last > position.released
+                }
+                None => journal.in_flight().events > 0,
+            },
         }
+    }
+
+    async fn events(&self) -> Option<Seen> {
+        let (principal, services) = (&self.session.principal, &self.services);
+        if let Some(controller) = self.controller {
+            let sums = statistics::sums(principal, services, Some(controller)).await;
+            return sums.ok().map(Seen::Of);
+        }
+        let page = Page { after: None, limit: 1 };
+        let newest = events::with_outcome(principal, services, &EventFilter::default(), page).await;
+        let newest = newest.ok()?.first().map(|event| event.id);
+        Some(Seen::All(services.journal.in_flight(), newest))
     }
 }

@@ -68,7 +68,6 @@ pub(super) async fn get(
     let chart = Chart::new(span, now, &history);
     let sums = statistics::sums(&session.principal, &services, controller).await?;
     let is_operator = session.is_operator();
-    let integrations = services.directory.summaries(controller);
     let readiness = match is_operator {
         true => Some(readiness::readiness(&services)),
         false => None,
@@ -85,16 +84,9 @@ pub(super) async fn get(
             .collect(),
         sums: chart.sums().into_array().map(Number),
         chart,
-        attention: attention::items(
-            &session.principal,
-            &services,
-            controller,
-            &integrations,
-            readiness.as_ref(),
-        )
-        .await?,
+        attention: attention::items(&session.principal, &services, controller, readiness.as_ref()).await?,
         readiness,
-        has_integrations: !integrations.is_empty(),
+        has_integrations: services.directory.has_integrations(controller),
         has_controllers: !services.directory.is_empty(),
         is_operator,
     })

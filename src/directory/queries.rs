@@ -8,12 +8,46 @@ use conduit_actors::ports::{Controller, Directory, Integration};
 
 use super::LiveDirectory;
 use super::summaries::Summary;
+use crate::store::Page;
 
 impl LiveDirectory {
-    /// Returns the summaries of one controller's integrations, or of all, newest first.
+    /// Returns the summaries of one controller's integrations, newest first.
     #[must_use]
-    pub fn summaries(&self, controller: Option<ControllerId>) -> Vec<Arc<Summary>> {
-        self.summaries.list(controller)
+    pub fn summaries(&self, controller: ControllerId) -> Vec<Arc<Summary>> {
+        self.summaries.of(controller)
+    }
+
+    /// Returns a page of the summaries of one controller's integrations, or of all, newest first.
+    #[must_use]
+    pub fn summaries_page(&self, controller: Option<ControllerId>, page: Page<IntegrationId>) -> Vec<Arc<Summary>> {
+        let Some(controller) = controller else {
+            return self.summaries.page(page);
+        };
+        let mut own = self.summaries.of(controller);
+        own.retain(|summary| page.after.is_none_or(|after| summary.id < after));
+        own.truncate(page.limit);
+        own
+    }
+
+    /// Returns the summaries of one controller's integrations, or of all, whose API key has a predecessor. It may have ended.
+    /// Newest first.
+    #[must_use]
+    pub fn rotated(&self, controller: Option<ControllerId>) -> Vec<Arc<Summary>> {
+        let mut rotated = match controller {
+            Some(controller) => self.summaries.of(controller),
+            None => self.summaries.rotated(),
+        };
+        rotated.retain(|summary| summary.api_key.previous.is_some());
+        rotated
+    }
+
+    /// Returns whether a controller has integrations, or any controller.
+    #[must_use]
+    pub fn has_integrations(&self, controller: Option<ControllerId>) -> bool {
+        match controller {
+            Some(controller) => !self.summaries.of(controller).is_empty(),
+            None => !self.summaries.is_empty(),
+        }
     }
 
     /// Returns the summary of one integration. Returns `None` if it does not exist.

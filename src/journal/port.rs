@@ -18,6 +18,12 @@ pub trait NodeJournal: Journal {
     /// Returns what is in flight. It is asked for many times a second, so it must not go through the streams.
     fn in_flight(&self) -> InFlight;
 
+    /// Returns a mark for [`Self::moved_since`].
+    fn mark(&self) -> u64;
+
+    /// Returns the streams that had events in flight at this mark or later. Returns `None` if too many had.
+    fn moved_since(&self, mark: u64) -> Option<Vec<ControllerId>>;
+
     /// Returns the journal's figures.
     fn report(&self) -> JournalReport;
 

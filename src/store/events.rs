@@ -85,6 +85,9 @@ pub struct StoredClaim {
     pub window_seconds: u32,
 }
 
+/// Names streams.
+pub type Streams<'a> = &'a (dyn Fn() -> Option<Vec<ControllerId>> + Sync);
+
 /// Reads events, their payloads and their sums.
 #[async_trait]
 pub trait Events: Send + Sync {
@@ -95,6 +98,10 @@ pub trait Events: Send + Sync {
     async fn payload(&self, id: EventId) -> Result<Option<Personal<Vec<u8>>>, StoreError>;
 
     async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError>;
+    /// Returns the same for all controllers, with the checkpoints of some streams only, or of all if `streams` returns `None`.
+    /// A stream without a checkpoint stands at 0; those of deleted controllers are left out. `streams` is called after the
+    /// reading has begun: what moves later is not in it.
+    async fn totals(&self, streams: Streams<'_>) -> Result<OutcomeCounts, StoreError>;
     /// Returns all streams' checkpoints, to open the journal with.
     async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError>;
     /// Returns a page of the claims of first events received at or after `since`, oldest first.

@@ -200,6 +200,14 @@ impl NodeJournal for MemoryJournal {
         }
     }
 
+    fn mark(&self) -> u64 {
+        0
+    }
+
+    fn moved_since(&self, _: u64) -> Option<Vec<ControllerId>> {
+        Some(self.log.lock().controllers())
+    }
+
     fn report(&self) -> JournalReport {
         let streams = self.log.lock();
         let in_flight_bytes = streams.bytes().sum();

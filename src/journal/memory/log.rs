@@ -200,6 +200,10 @@ impl Streams {
         self.streams.iter().filter_map(behind).collect()
     }
 
+    pub(super) fn controllers(&self) -> Vec<ControllerId> {
+        self.streams.keys().copied().collect()
+    }
+
     /// Returns the bytes in flight of one controller.
     pub(super) fn bytes_of(&self, controller: ControllerId) -> u64 {
         self.streams.get(&controller).map_or(0, |stream| stream.bytes)

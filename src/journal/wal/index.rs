@@ -10,6 +10,9 @@ use super::codec::Batch;
 use super::error::OpenError;
 use super::segments;
 
+/// Streams that were released whole and are remembered.
+const CAUGHT_UP: usize = 1 << 14;
+
 /// Consecutive events of one stream in one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
@@ -47,6 +50,10 @@ pub(super) struct Index {
     appended: u64,
     /// Controllers with events in flight.
     behind: HashSet<ControllerId>,
+    /// Which streams were released whole lately, with numbers that grow by one.
+    caught_up: VecDeque<(u64, ControllerId)>,
+    /// The last of these numbers.
+    catches: u64,
     /// Controllers deleted in this run. An event may still be appended if its controller was deleted between
     /// authentication and the writer. Such events are gone with the controller, and must hold nothing back. Ids are
     /// never used again.
@@ -150,8 +157,12 @@ impl Index {
         stream.released = stream.released.max(through);
         stream.last = stream.last.max(through);
         self.events += stream.events();
-        if stream.events() == 0 {
-            self.behind.remove(&controller);
+        if stream.events() == 0 && self.behind.remove(&controller) {
+            self.catches += 1;
+            self.caught_up.push_back((self.catches, controller));
+            if self.caught_up.len() > CAUGHT_UP {
+                self.caught_up.pop_front();
+            }
         }
         let mut segment_done = false;
         while let Some(run) = stream.runs.front().copied()
@@ -207,6 +218,32 @@ impl Index {
         behind
             .map(|controller| (*controller, self.position(*controller)))
             .collect()
+    }
+
+    /// Returns a mark for [`Self::moved_since`].
+    pub(super) const fn mark(&self) -> u64 {
+        self.catches
+    }
+
+    /// Returns the streams that had events in flight at this mark or later. Returns `None` if so many caught up that some are
+    /// not known any more.
+    pub(super) fn moved_since(&self, mark: u64) -> Option<Vec<ControllerId>> {
+        let caught_up = usize::try_from(self.catches.saturating_sub(mark)).ok()?;
+        let known = self.caught_up.len().checked_sub(caught_up)?;
+        let mut moved = self.behind.clone();
+        moved.extend(self.caught_up.range(known..).map(|(_, controller)| *controller));
+        Some(moved.into_iter().collect())
+    }
+
+    /// Returns the stream whose next event was written first, and how far it is released.
+    pub(super) fn first_behind(&self) -> Option<(ControllerId, Sequence)> {
+        let behind = self.behind.iter().filter_map(|controller| {
+            let stream = self.streams.get(controller)?;
+            let run = stream.runs.front()?;
+            Some(((run.segment, run.lsn), *controller, stream.released))
+        });
+        let first = behind.min_by_key(|(place, ..)| *place);
+        first.map(|(_, controller, released)| (controller, released))
     }
 
     pub(super) fn oldest_segment(&self) -> Option<u64> {
@@ -266,5 +303,72 @@ fn damaged(segment: u64, lsn: u64, what: impl Into<String>) -> OpenError {
     OpenError::Damaged {
         place: format!("{}, offset {lsn}", segments::file_name(segment)),
         what: what.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(lsn: u64, first: u64, count: u32) -> Run {
+        Run {
+            segment: 1,
+            lsn,
+            first: Sequence(first),
+            count,
+            bytes: 100,
+        }
+    }
+
+    fn sorted(moved: Option<Vec<ControllerId>>) -> Option<Vec<ControllerId>> {
+        moved.map(|mut moved| {
+            moved.sort_unstable();
+            moved
+        })
+    }
+
+    #[test]
+    fn a_stream_that_had_events_in_flight_since_a_mark_is_known_even_if_it_has_none_any_more() {
+        let mut index = Index::default();
+        let mut ids: Vec<ControllerId> = (0..4).map(|_| ControllerId::generate()).collect();
+        ids.sort_unstable();
+        let [still, before, meanwhile, behind] = [ids[0], ids[1], ids[2], ids[3]];
+        index.add(before, run(10, 1, 2));
+        index.release(before, Sequence(2));
+        index.add(behind, run(20, 1, 2));
+        let mark = index.mark();
+        index.add(meanwhile, run(30, 1, 5));
+        index.release(meanwhile, Sequence(4));
+        index.release(meanwhile, Sequence(5));
+        assert_eq!(sorted(index.moved_since(mark)), Some(vec![meanwhile, behind]));
+        assert_eq!(sorted(index.moved_since(0)), Some(vec![before, meanwhile, behind]));
+        index.release(behind, Sequence(2));
+        assert_eq!(sorted(index.moved_since(mark)), Some(vec![meanwhile, behind]));
+        assert_eq!(index.moved_since(index.mark()), Some(Vec::new()));
+        assert_eq!(index.position(still).last, Sequence(0));
+        // More than are remembered.
+        let mark = index.mark();
+        for step in 0..CAUGHT_UP as u64 + 1 {
+            index.add(still, run(40 + step, step + 1, 1));
+            index.release(still, Sequence(step + 1));
+        }
+        assert_eq!(index.moved_since(mark), None);
+        assert_eq!(index.moved_since(mark + 1), Some(vec![still]));
+    }
+
+    #[test]
+    fn the_first_event_in_flight_is_the_one_that_was_written_first() {
+        let mut index = Index::default();
+        let [one, two] = [(); 2].map(|()| ControllerId::generate());
+        assert_eq!(index.first_behind(), None);
+        index.add(one, run(10, 1, 3));
+        index.add(two, run(20, 1, 1));
+        index.add(one, run(30, 4, 1));
+        index.release(one, Sequence(1));
+        assert_eq!(index.first_behind(), Some((one, Sequence(1))));
+        index.release(one, Sequence(3));
+        assert_eq!(index.first_behind(), Some((two, Sequence(0))));
+        index.release(two, Sequence(1));
+        assert_eq!(index.first_behind(), Some((one, Sequence(3))));
     }
 }

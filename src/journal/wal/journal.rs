@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use conduit_actors::admission::InFlight;
 use conduit_actors::event::{JournaledEvent, ValidEvent};
 use conduit_actors::event_ids::EventIds;
-use conduit_actors::ids::{ControllerId, EventId, Sequence};
+use conduit_actors::ids::{ControllerId, EventId, Sequence, Timestamp};
 use conduit_actors::ports::{AppendReply, BacklogListener, Journal, JournalError, StreamPosition};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -117,6 +117,21 @@ impl Drop for WalJournal {
 impl NodeJournal for WalJournal {
     fn in_flight(&self) -> InFlight {
         self.shared.index.lock().in_flight()
+    }
+
+    fn mark(&self) -> u64 {
+        self.shared.index.lock().mark()
+    }
+
+    fn moved_since(&self, mark: u64) -> Option<Vec<ControllerId>> {
+        self.shared.index.lock().moved_since(mark)
+    }
+
+    fn oldest_in_flight(&self) -> Option<Timestamp> {
+        // Records are in the order of their writing, so one event is read.
+        let (controller, released) = self.shared.index.lock().first_behind()?;
+        let first = self.read(controller, released, 1, 0).ok()?.pop();
+        first.map(|first| first.event.id.received_at())
     }
 
     fn report(&self) -> JournalReport {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::super::rows;
 use super::super::survivors::Survivors;
-use super::super::{EventFilter, EventRow, Events, OutcomeCounts, Page, StoredClaim};
+use super::super::{EventFilter, EventRow, Events, OutcomeCounts, Page, StoredClaim, Streams};
 use super::faults::OrStoreError as _;
 use super::kinds::sources;
 use super::search::found_events;
@@ -103,6 +103,10 @@ impl Events for PostgresStore {
         self.driver.run_in_time(self.count_outcomes(controller)).await
     }
 
+    async fn totals(&self, streams: Streams<'_>) -> Result<OutcomeCounts, StoreError> {
+        self.driver.run_in_time(self.read_totals(streams)).await
+    }
+
     async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
         self.driver.run_in_time(self.read_checkpoints()).await
     }
@@ -170,6 +174,36 @@ impl PostgresStore {
             }
         }
         Ok(counts)
+    }
+
+    async fn read_totals(&self, streams: Streams<'_>) -> Result<OutcomeCounts, StoreError> {
+        let mut transaction = self
+            .pool
+            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
+            .or_store_error()?;
+        let sums = sqlx::query(
+            "SELECT coalesce(sum(processed), 0)::bigint AS processed, coalesce(sum(duplicate), 0)::bigint AS duplicate, \
+             coalesce(sum(rejected), 0)::bigint AS rejected, coalesce(sum(failed), 0)::bigint AS failed FROM controllers",
+        );
+        let sums = sums.fetch_one(&mut *transaction).await.or_store_error()?;
+        let streams = streams().map(|ids| ids.iter().map(ControllerId::as_uuid).collect::<Vec<_>>());
+        let found = sqlx::query(
+            "SELECT c.id, coalesce(k.sequence, 0) AS sequence FROM controllers c \
+             LEFT JOIN journal_checkpoints k ON k.controller = c.id AND k.node = $1 WHERE $2::uuid[] IS NULL OR c.id = ANY($2)",
+        )
+        .bind(&self.node)
+        .bind(streams)
+        .fetch_all(&mut *transaction)
+        .await
+        .or_store_error()?;
+        Ok(OutcomeCounts {
+            processed: rows::count(&sums, "processed")?,
+            duplicate: rows::count(&sums, "duplicate")?,
+            rejected: rows::count(&sums, "rejected")?,
+            failed: rows::count(&sums, "failed")?,
+            checkpoints: found.iter().map(rows::checkpoint_row).collect::<Result<_, _>>()?,
+        })
     }
 
     async fn read_checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {

@@ -8,10 +8,11 @@ use sqlx::{QueryBuilder, Sqlite};
 
 use super::super::rows;
 use super::super::survivors::Survivors;
-use super::super::{EventFilter, EventRow, Events, OutcomeCounts, Page, StoredClaim};
+use super::super::{EventFilter, EventRow, Events, OutcomeCounts, Page, StoredClaim, Streams};
 use super::concerning::Concerning;
 use super::faults::OrStoreError as _;
 use super::kinds::sources;
+use super::runs::runs;
 use super::search::found_events;
 use super::{SqliteStore, links};
 
@@ -142,6 +143,32 @@ impl Events for SqliteStore {
         })
     }
 
+    async fn totals(&self, streams: Streams<'_>) -> Result<OutcomeCounts, StoreError> {
+        let mut transaction = self.readers.begin().await.or_store_error()?;
+        let mut query = outcome_sums(None);
+        let sums = query.build().fetch_one(&mut *transaction).await.or_store_error()?;
+        let mut counts = OutcomeCounts {
+            processed: rows::count(&sums, "processed")?,
+            duplicate: rows::count(&sums, "duplicate")?,
+            rejected: rows::count(&sums, "rejected")?,
+            failed: rows::count(&sums, "failed")?,
+            checkpoints: Vec::new(),
+        };
+        let streams = streams();
+        let chunks = match &streams {
+            Some(streams) => runs(streams).map(Some).collect(),
+            None => vec![None],
+        };
+        for chunk in chunks {
+            let mut query = positions(&self.node, chunk);
+            let found = query.build().fetch_all(&mut *transaction).await.or_store_error()?;
+            for row in &found {
+                counts.checkpoints.push(rows::checkpoint_row(row)?);
+            }
+        }
+        Ok(counts)
+    }
+
     async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError> {
         Ok(self.outcome_counts(None).await?.checkpoints)
     }
@@ -186,6 +213,24 @@ pub(super) fn outcome_sums(controller: Option<ControllerId>) -> QueryBuilder<Sql
     );
     if let Some(controller) = controller {
         query.push(" WHERE id = ").push_bind(controller.as_bytes().to_vec());
+    }
+    query
+}
+
+/// Selects the positions of these streams, or of all.
+pub(super) fn positions(node: &str, streams: Option<&[ControllerId]>) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(
+        "SELECT c.id, coalesce(k.sequence, 0) AS sequence FROM controllers c \
+         LEFT JOIN journal_checkpoints k ON k.controller_pk = c.pk AND k.node = ",
+    );
+    query.push_bind(node.to_owned());
+    if let Some(streams) = streams {
+        query.push(" WHERE c.id IN (");
+        let mut ids = query.separated(", ");
+        for stream in streams {
+            ids.push_bind(stream.as_bytes().to_vec());
+        }
+        query.push(")");
     }
     query
 }
