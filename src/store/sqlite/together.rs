@@ -29,12 +29,19 @@ struct Waiting {
     answer: oneshot::Sender<Result<(), ChangeError>>,
 }
 
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// A writer waits for its turn, and will take them. There is one at a time: the connection has a queue of its own.
+    has_writer: bool,
+}
+
 /// See the module's docs.
 #[derive(Clone)]
 pub(super) struct Together {
     origin: Arc<Origin>,
     writer: SqlitePool,
-    waiting: Arc<Mutex<Vec<Waiting>>>,
+    queue: Arc<Mutex<Queue>>,
 }
 
 impl Together {
@@ -42,7 +49,7 @@ impl Together {
         Self {
             origin,
             writer,
-            waiting: Arc::default(),
+            queue: Arc::default(),
         }
     }
 
@@ -56,35 +63,25 @@ impl Together {
     {
         let (answer, answered) = oneshot::channel();
         let work = Box::new(work);
-        self.waiting.lock().push(Waiting { work, answer });
-        // As many as there are changes: what one leaves, or finds taken, another makes.
-        let writing = self.clone();
-        tokio::spawn(async move { writing.write().await });
+        let needs_writer = {
+            let mut queue = self.queue.lock();
+            queue.waiting.push(Waiting { work, answer });
+            !std::mem::replace(&mut queue.has_writer, true)
+        };
+        if needs_writer {
+            self.send_writer();
+        }
         let stopped = || StoreError::Unavailable("the server stopped before the change was made".to_owned());
         answered.await.unwrap_or_else(|_| Err(stopped().into()))
     }
 
-    /// Makes the changes that wait when it is the writer's turn.
-    async fn write(&self) {
-        let connection = self.writer.acquire().await.or_store_error();
-        let due: Vec<Waiting> = {
-            let mut waiting = self.waiting.lock();
-            let count = waiting.len().min(MOST);
-            waiting.drain(..count).collect()
+    /// Lets a writer take its turn. The queue must not be locked: the task may end at once.
+    fn send_writer(&self) {
+        let writer = Writer {
+            together: self.clone(),
+            has_taken: false,
         };
-        if due.is_empty() {
-            return;
-        }
-        let (works, answers): (Vec<Work>, Vec<_>) = due.into_iter().map(|one| (one.work, one.answer)).unzip();
-        let made = match connection {
-            Ok(mut connection) => self.make(&mut connection, works).await,
-            Err(error) => Err(error),
-        };
-        let results = made.unwrap_or_else(|error| answers.iter().map(|_| Err(error.clone().into())).collect());
-        for (answer, result) in answers.into_iter().zip(results) {
-            // Its caller may have gone.
-            let _ = answer.send(result);
-        }
+        tokio::spawn(writer.write());
     }
 
     /// Makes all of these in one transaction. Returns each one's result, in order.
@@ -102,6 +99,54 @@ impl Together {
         transaction.commit().await.or_store_error()?;
         self.origin.check()?;
         Ok(results)
+    }
+}
+
+/// Makes the changes that wait when it is its turn.
+struct Writer {
+    together: Together,
+    has_taken: bool,
+}
+
+impl Writer {
+    async fn write(mut self) {
+        let connection = self.together.writer.acquire().await.or_store_error();
+        let (works, answers): (Vec<Work>, Vec<_>) = self.take().into_iter().map(|one| (one.work, one.answer)).unzip();
+        let made = match connection {
+            Ok(mut connection) => self.together.make(&mut connection, works).await,
+            Err(error) => Err(error),
+        };
+        let results = made.unwrap_or_else(|error| answers.iter().map(|_| Err(error.clone().into())).collect());
+        for (answer, result) in answers.into_iter().zip(results) {
+            // Its caller may have gone.
+            let _ = answer.send(result);
+        }
+    }
+
+    /// Takes changes. Those that are left, and those that come later, need another writer.
+    fn take(&mut self) -> Vec<Waiting> {
+        self.has_taken = true;
+        let mut queue = self.together.queue.lock();
+        let count = queue.waiting.len().min(MOST);
+        let due = queue.waiting.drain(..count).collect();
+        queue.has_writer = !queue.waiting.is_empty();
+        let needs_writer = queue.has_writer;
+        drop(queue);
+        if needs_writer {
+            self.together.send_writer();
+        }
+        due
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // It ends with its thread: nobody waits for it in vain.
+        if !self.has_taken {
+            let mut queue = self.together.queue.lock();
+            queue.has_writer = false;
+            queue.waiting.clear();
+        }
     }
 }
 
