@@ -40,7 +40,7 @@ const QUIET_LOOKS: u32 = 15;
 #[derive(PartialEq, Eq)]
 struct Sight {
     /// None while the database does not say.
-    events: Option<Seen>,
+    events: Option<Progress>,
     /// How each part is, for those who are shown it.
     parts: Vec<Check>,
     /// Something is in flight: how long it has waited is news at every look.
@@ -54,12 +54,12 @@ impl Sight {
     }
 }
 
-/// What tells that events came or were processed. It costs the same for any number of controllers.
+/// The progress of events. To read it costs the same for any number of controllers.
 #[derive(PartialEq, Eq)]
-enum Seen {
-    /// Of one controller.
+enum Progress {
+    /// The sums of one controller.
     Of(Sums),
-    /// Of all: what is in flight at this node, and the newest event of all nodes that is processed.
+    /// The events in flight at this node, and the newest event that any node has processed.
     All(InFlight, Option<EventId>),
 }
 
@@ -176,15 +176,15 @@ impl Watch {
         }
     }
 
-    async fn events(&self) -> Option<Seen> {
+    async fn events(&self) -> Option<Progress> {
         let (principal, services) = (&self.session.principal, &self.services);
         if let Some(controller) = self.controller {
             let sums = statistics::sums(principal, services, Some(controller)).await;
-            return sums.ok().map(Seen::Of);
+            return sums.ok().map(Progress::Of);
         }
         let page = Page { after: None, limit: 1 };
         let newest = events::with_outcome(principal, services, &EventFilter::default(), page).await;
         let newest = newest.ok()?.first().map(|event| event.id);
-        Some(Seen::All(services.journal.in_flight(), newest))
+        Some(Progress::All(services.journal.in_flight(), newest))
     }
 }

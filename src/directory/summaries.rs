@@ -66,7 +66,7 @@ pub(super) struct Summaries {
 struct All {
     /// In the order of lists, so that a page reads no more than it shows.
     by_id: BTreeMap<IntegrationId, Arc<Summary>>,
-    /// Those whose API key has a predecessor, which may have ended.
+    /// Integrations whose API key has a predecessor, which may have ended.
     rotated: BTreeSet<IntegrationId>,
 }
 

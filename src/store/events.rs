@@ -99,8 +99,8 @@ pub trait Events: Send + Sync {
 
     async fn outcome_counts(&self, controller: Option<ControllerId>) -> Result<OutcomeCounts, StoreError>;
     /// Returns the same for all controllers, with the checkpoints of some streams only, or of all if `streams` returns `None`.
-    /// A stream without a checkpoint stands at 0; those of deleted controllers are left out. `streams` is called after the
-    /// reading has begun: what moves later is not in it.
+    /// A stream without a checkpoint stands at 0; those of deleted controllers are left out. The reading begins before
+    /// `streams` is called, so later moves are not in it.
     async fn totals(&self, streams: Streams<'_>) -> Result<OutcomeCounts, StoreError>;
     /// Returns all streams' checkpoints, to open the journal with.
     async fn checkpoints(&self) -> Result<Vec<(ControllerId, Sequence)>, StoreError>;

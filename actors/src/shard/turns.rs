@@ -46,7 +46,7 @@ pub(super) struct Turns {
     /// Controllers that have had no turn yet, with their tickets.
     newcomers: VecDeque<(ControllerId, u64)>,
     newcomers_in_a_row: u32,
-    /// The others. Of all entries, at most half, and a few more, are void.
+    /// The others. At most half of all entries, and a few more, are void.
     queue: VecDeque<(ControllerId, u64)>,
     tickets: u64,
     /// The sum over all streams.

@@ -153,7 +153,7 @@ pub(super) fn moved_checkpoints(node: &str, run: &[(i64, &Checkpoint)]) -> Query
     query
 }
 
-/// A controller's first events have no checkpoint yet.
+/// Returns the statement for controllers whose first events these are: they have no checkpoint yet.
 fn new_checkpoints(node: &str, run: &[(i64, &Checkpoint)]) -> QueryBuilder<Sqlite> {
     let mut query =
         QueryBuilder::new("INSERT INTO journal_checkpoints (controller_pk, node, sequence) SELECT m.column1, ");
@@ -167,7 +167,7 @@ fn new_checkpoints(node: &str, run: &[(i64, &Checkpoint)]) -> QueryBuilder<Sqlit
     query
 }
 
-/// What a batch changes in the row of a controller.
+/// The changes of a batch in the row of a controller.
 type Moved = (i64, ChainEnd, PerOutcome<i64>);
 
 /// Moves the ends of chains, and adds to the totals.

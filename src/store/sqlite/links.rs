@@ -30,8 +30,8 @@ struct LinkAt {
 
 impl LinkAt {
     /// Returns the hash with its controller, in the order of the index.
-    const fn key(&self) -> ([u8; 32], i64) {
-        (self.link.0.0, self.controller)
+    const fn key(&self) -> (&[u8; 32], i64) {
+        (&self.link.0.0, self.controller)
     }
 }
 
@@ -80,10 +80,9 @@ impl SqliteStore {
         asked: &[(i64, LinkHash)],
         fan_out: usize,
     ) -> Result<Vec<(i64, StoredLink)>, StoreError> {
-        let key = |(controller, hash): &(i64, LinkHash)| (hash.0, *controller);
         // Neighbours in the index are read one after the other.
         let mut asked = asked.to_vec();
-        asked.sort_unstable_by_key(key);
+        asked.sort_unstable_by(|a, b| (&a.1.0, a.0).cmp(&(&b.1.0, b.0)));
         asked.dedup();
         let way = self.links.way();
         let mut found = Vec::new();
@@ -96,7 +95,12 @@ impl SqliteStore {
             for chunk in runs(&waiting) {
                 found.extend(links_at(connection, chunk).await?);
             }
-            found.retain(|at: &LinkAt| asked.binary_search_by_key(&at.key(), key).is_ok());
+            let is_asked = |at: &LinkAt| {
+                asked
+                    .binary_search_by(|(pk, hash)| (&hash.0, *pk).cmp(&at.key()))
+                    .is_ok()
+            };
+            found.retain(is_asked);
         }
         for chunk in runs(&asked) {
             let room = chunk.len() * fan_out;
@@ -108,7 +112,7 @@ impl SqliteStore {
                 cut(way, connection, chunk, fan_out).await?
             });
         }
-        found.sort_unstable_by_key(|at| (at.key(), at.pk));
+        found.sort_unstable_by(|a, b| (a.key(), a.pk).cmp(&(b.key(), b.pk)));
         found.dedup_by_key(|at| at.pk);
         let same = found.chunk_by(|a, b| a.key() == b.key());
         Ok(same

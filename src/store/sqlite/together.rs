@@ -1,8 +1,8 @@
 //! Small changes that share a commit.
 //!
 //! A commit waits for the disk, and one connection writes. Creating thousands of controllers one by one would wait
-//! thousands of times. So changes that come while another commit is under way are made together, in one transaction, each
-//! behind a savepoint of its own: one that fails takes nothing from the others. Nobody is answered before the commit.
+//! thousands of times. So changes that come while another commit is under way are made together, in one transaction. Each
+//! has a savepoint: one that fails takes nothing from the others. Nobody is answered before the commit.
 //!
 //! State: the changes that wait, in memory. A change whose caller has gone is made all the same.
 
@@ -123,7 +123,7 @@ impl Writer {
         }
     }
 
-    /// Takes changes. Those that are left, and those that come later, need another writer.
+    /// Takes changes. The others, and later ones, need another writer.
     fn take(&mut self) -> Vec<Waiting> {
         self.has_taken = true;
         let mut queue = self.together.queue.lock();
