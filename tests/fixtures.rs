@@ -215,7 +215,7 @@ fn assert_opens(fixture: &Fixture, settings: &[(&str, &str)]) {
         assert_kept(&conduit, tenant, &fixture.expected[name]);
     }
     conduit.assert_audit_verifies();
-    if fixture.is_before("2026-12-01") {
+    if fixture.is_before("2026-11-30-late") {
         wait_for("the chains to be sealed", || {
             (conduit.log_lines("is sealed from now on").len() == 2).then_some(())
         });
