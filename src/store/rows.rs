@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     ControllerRow, CredentialVersion, CredentialVersions, EventRow, HistoryRow, IntegrationRow, IntegrationSize,
-    LimitsRow, RetiredBecause, StoredClaim, SubjectLink, SubjectMerge,
+    LimitsRow, OutcomeCounts, RetiredBecause, StoredClaim, SubjectLink, SubjectMerge,
 };
 
 /// A row of one database: the few kinds of columns that the tables have.
@@ -276,6 +276,17 @@ pub(super) fn history_row(row: &impl Columns) -> Result<HistoryRow, StoreError> 
             rejected: integer(row, "rejected")?.max(0).cast_unsigned(),
             failed: integer(row, "failed")?.max(0).cast_unsigned(),
         },
+    })
+}
+
+/// Reads sums of outcomes, without checkpoints.
+pub(super) fn outcome_sums(row: &impl Columns) -> Result<OutcomeCounts, StoreError> {
+    Ok(OutcomeCounts {
+        processed: count(row, "processed")?,
+        duplicate: count(row, "duplicate")?,
+        rejected: count(row, "rejected")?,
+        failed: count(row, "failed")?,
+        checkpoints: Vec::new(),
     })
 }
 

@@ -198,11 +198,8 @@ impl PostgresStore {
         .await
         .or_store_error()?;
         Ok(OutcomeCounts {
-            processed: rows::count(&sums, "processed")?,
-            duplicate: rows::count(&sums, "duplicate")?,
-            rejected: rows::count(&sums, "rejected")?,
-            failed: rows::count(&sums, "failed")?,
             checkpoints: found.iter().map(rows::checkpoint_row).collect::<Result<_, _>>()?,
+            ..rows::outcome_sums(&sums)?
         })
     }
 

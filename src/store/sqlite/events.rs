@@ -135,11 +135,8 @@ impl Events for SqliteStore {
         let mut query = checkpoints(&self.node, controller);
         let checkpoints = query.build().fetch_all(&mut *transaction).await.or_store_error()?;
         Ok(OutcomeCounts {
-            processed: rows::count(&sums, "processed")?,
-            duplicate: rows::count(&sums, "duplicate")?,
-            rejected: rows::count(&sums, "rejected")?,
-            failed: rows::count(&sums, "failed")?,
             checkpoints: checkpoints.iter().map(rows::checkpoint_row).collect::<Result<_, _>>()?,
+            ..rows::outcome_sums(&sums)?
         })
     }
 
@@ -147,13 +144,7 @@ impl Events for SqliteStore {
         let mut transaction = self.readers.begin().await.or_store_error()?;
         let mut query = outcome_sums(None);
         let sums = query.build().fetch_one(&mut *transaction).await.or_store_error()?;
-        let mut counts = OutcomeCounts {
-            processed: rows::count(&sums, "processed")?,
-            duplicate: rows::count(&sums, "duplicate")?,
-            rejected: rows::count(&sums, "rejected")?,
-            failed: rows::count(&sums, "failed")?,
-            checkpoints: Vec::new(),
-        };
+        let mut counts = rows::outcome_sums(&sums)?;
         let streams = streams();
         let chunks = match &streams {
             Some(streams) => runs(streams).map(Some).collect(),
